@@ -1,0 +1,366 @@
+//! The command line: types only.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use jobcore::output::Cursor;
+use jobcore::{Signal, Status};
+
+/// Background jobs that survive the shell that started them.
+///
+/// Start a long command, close the terminal, come back: its state, its output and its exit code are there.
+#[derive(Debug, Parser)]
+#[command(name = "jobcli", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where jobs are kept [env: JOBCORE_STORE] [default: the user's state directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub store: Option<PathBuf>,
+    /// Read settings from this file [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes
+  `run --wait`, `run --follow` and `wait` pass the job's code: its exit code, or 128 and the number of the signal that \
+ended it; 124 when the time given to wait is up; 125 when jobcli itself fails, for an unknown job, or when nobody knows \
+the exit code; 130 when Ctrl-C ended the waiting (the job goes on).
+  All other verbs: 0 done, 1 failed, 2 wrong usage, 3 no such job, 4 refused.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a job and print its id
+    Run(Run),
+    /// List jobs, the newest first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show all that is known of a job
+    Show(Show),
+    /// Print the status of a job: one word
+    Status(StatusOf),
+    /// Print the output of a job
+    Output(Output),
+    /// Print the last lines of a job's output
+    Tail(Tail),
+    /// Wait for jobs to end, and pass on their exit code
+    Wait(Wait),
+    /// Stop jobs: all of their processes
+    Kill(Kill),
+    /// Remove jobs that are over, with their output
+    Rm(Rm),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+impl Verb {
+    /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
+    pub fn passes_code(&self) -> bool {
+        match self {
+            Self::Run(run) => run.wait || run.follow,
+            Self::Wait(_) => true,
+            Self::List(_)
+            | Self::Show(_)
+            | Self::Status(_)
+            | Self::Output(_)
+            | Self::Tail(_)
+            | Self::Kill(_)
+            | Self::Rm(_)
+            | Self::Completions(_) => false,
+        }
+    }
+}
+
+/// Start a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One argument is a line for a shell, several are a program and its arguments; what follows `--` always is.
+
+  jobcli run 'make -j4 && make test'
+  jobcli run --timeout 1h cargo build --release
+  jobcli run --follow -- ./configure --prefix=/opt")]
+pub struct Run {
+    /// Run it in this directory [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Set a variable, or pass on the one of this name
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Pass on no variables but those set with `--env`
+    #[arg(long)]
+    pub env_clear: bool,
+    /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Let it read this file [default: it reads nothing]
+    #[arg(long, value_name = "FILE")]
+    pub stdin: Option<PathBuf>,
+    /// Keep standard output and error in one stream, in exact order
+    #[arg(long)]
+    pub merge: bool,
+    /// Add a label to find it by
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    pub label: Vec<(String, String)>,
+    /// Keep at most so much of its output: the beginning and the newest; 0 for all [default: 10M]
+    #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
+    pub output_limit: Option<u64>,
+    /// Give it so long to end when it is stopped, before it is killed [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub grace: Option<Duration>,
+    /// Run a line in this shell [default: bash if there is one, else sh]
+    #[arg(long, value_name = "SHELL")]
+    pub shell: Option<PathBuf>,
+    /// Leave processes alone that are left when its main process ends
+    #[arg(long)]
+    pub leave_stragglers: bool,
+    /// Wait for its end, and exit with its code
+    #[arg(long, short)]
+    pub wait: bool,
+    /// Print its output while it runs, wait for its end, and exit with its code
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print the job as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub json: bool,
+    /// The command
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// List jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli list --status running\n  jobcli list --label branch=main --json --all")]
+pub struct List {
+    /// Only jobs with this status; may be given several times
+    #[arg(long, short, value_name = "STATUS")]
+    pub status: Vec<Status>,
+    /// Only jobs with this label
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    pub label: Vec<(String, String)>,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
+    pub limit: usize,
+    /// All there are
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// Print them as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show all that is known of jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli show 3f9a2c1b\n  jobcli show --json 3f9a2c1b")]
+pub struct Show {
+    /// The jobs
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Print each as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print the status of a job.
+#[derive(Debug, Args)]
+#[command(after_help = "  while [ \"$(jobcli status \"$id\")\" = running ]; do sleep 1; done")]
+pub struct StatusOf {
+    /// The job
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Print the job as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print the output of a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Both streams are printed on standard output as the job wrote them; what was not kept is told on standard error. The \
+order between the two streams is the order in which they were seen: bursts may be interleaved differently from how they \
+were written, unless the job was started with `--merge`.
+
+  jobcli output 3f9a2c1b > log
+  jobcli output --stderr --head 20 3f9a2c1b
+  jobcli output --bytes 1000..2000 3f9a2c1b
+  jobcli output --json --cursor 4096 3f9a2c1b")]
+pub struct Output {
+    /// The job
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Only the first lines
+    #[arg(long, value_name = "LINES", group = "part")]
+    pub head: Option<u64>,
+    /// Only the last lines
+    #[arg(long, value_name = "LINES", group = "part")]
+    pub tail: Option<u64>,
+    /// Only these bytes, counted from 0, the last not included; either may be left out
+    #[arg(long, value_name = "FROM..TO", group = "part", value_parser = parse_range)]
+    pub bytes: Option<ByteRange>,
+    /// Only what follows this cursor, which `--json` gave before
+    #[arg(long, value_name = "CURSOR", group = "part")]
+    pub cursor: Option<Cursor>,
+    /// What to print of it.
+    #[command(flatten)]
+    pub show: ShowOutput,
+}
+
+/// Print the last lines of a job's output.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli tail 3f9a2c1b\n  jobcli tail -n 50 --follow 3f9a2c1b")]
+pub struct Tail {
+    /// The job
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// So many lines
+    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 10)]
+    pub lines: u64,
+    /// What to print of it.
+    #[command(flatten)]
+    pub show: ShowOutput,
+}
+
+/// What to print of an output.
+#[derive(Debug, Args)]
+pub struct ShowOutput {
+    /// Only standard output
+    #[arg(long, conflicts_with = "stderr")]
+    pub stdout: bool,
+    /// Only standard error
+    #[arg(long)]
+    pub stderr: bool,
+    /// Go on printing until the job ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print the streams apart and a cursor, as JSON; at most 256 KiB at a time
+    #[arg(long, conflicts_with = "follow")]
+    pub json: bool,
+}
+
+/// Wait for jobs to end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended.
+
+  jobcli wait 3f9a2c1b && echo fine
+  jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2")]
+pub struct Wait {
+    /// The jobs
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Wait for one of them only
+    #[arg(long)]
+    pub any: bool,
+    /// Wait for so long at most, and exit with 124 then
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Stop jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A job is asked to end (SIGTERM to all of its processes), and what is left after the grace is killed. `killed` is printed \
+when nothing of it is left. `--signal` sends one signal to the process group of the main process, and nothing more.
+
+  jobcli kill 3f9a2c1b
+  jobcli kill --grace 30s --all
+  jobcli kill --signal HUP 3f9a2c1b")]
+pub struct Kill {
+    /// The jobs
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Send this signal once, and do not see to it that the job ends
+    #[arg(long, short, value_name = "SIGNAL")]
+    pub signal: Option<Signal>,
+    /// Give them so long to end before they are killed [default: as the job says]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "signal")]
+    pub grace: Option<Duration>,
+    /// All jobs that are not over
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Remove jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2")]
+pub struct Rm {
+    /// The jobs
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Stop them first if they are not over
+    #[arg(long)]
+    pub kill: bool,
+}
+
+/// Print a completion script.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// A part of an output, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte.
+    pub from: u64,
+    /// The byte behind the last, if that is given.
+    pub to: Option<u64>,
+}
+
+fn parse_range(text: &str) -> Result<ByteRange, String> {
+    let refuse = || format!("`{text}` is no range; write for example `1000..2000`, `..500` or `1000..`");
+    let (from, to) = text.split_once("..").ok_or_else(refuse)?;
+    let from = if from.is_empty() { 0 } else { from.parse().map_err(|_| refuse())? };
+    let to = if to.is_empty() { None } else { Some(to.parse().map_err(|_| refuse())?) };
+    match to {
+        Some(to) if to < from => Err(format!("`{text}` ends before it begins")),
+        _ => Ok(ByteRange { from, to }),
+    }
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err(format!("`{text}` has no name; write `NAME` or `NAME=VALUE`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_and_labels() {
+        assert_eq!(parse_range("5..9"), Ok(ByteRange { from: 5, to: Some(9) }));
+        assert_eq!(parse_range(".."), Ok(ByteRange { from: 0, to: None }));
+        for wrong in ["", "5", "a..b", "-1..2", "9..5"] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_label("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(parse_label("=x").is_err());
+    }
+}

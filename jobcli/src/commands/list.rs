@@ -1,0 +1,27 @@
+use std::process::ExitCode;
+
+use jobcore::clock::Timestamp;
+use jobcore::{JobManager, JobShape, Query};
+
+use super::{Result, print_json, tell};
+use crate::cli::List;
+use crate::ui;
+
+pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
+    let limit = (!arguments.all).then_some(arguments.limit);
+    let query = Query::default().with_statuses(arguments.status).with_labels(arguments.label).with_limit(limit);
+    let listing = jobs.list(&query).await?;
+    let shapes: Vec<JobShape> = listing.jobs.iter().map(|job| jobs.shape(job)).collect();
+    if arguments.json {
+        print_json(&shapes)?;
+    } else {
+        ui::table(&mut anstream::stdout().lock(), &shapes, Timestamp::now())?;
+        if listing.more {
+            tell("there are more; see them with `--all`");
+        }
+    }
+    for (id, error) in &listing.damaged {
+        tell(&format!("job {id} cannot be read: {error}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}

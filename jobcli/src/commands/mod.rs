@@ -1,0 +1,84 @@
+//! One file a verb.
+
+mod completions;
+mod kill;
+mod list;
+mod output;
+mod rm;
+mod run;
+mod show;
+mod status;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jobcore::{FileStore, Job, JobManager, LocalRunner};
+
+use crate::cli::{Cli, Verb};
+use crate::error::{Failure, codes};
+use crate::settings::Settings;
+
+type Result<T = ExitCode> = std::result::Result<T, Failure>;
+
+/// Carries out a verb.
+pub(crate) async fn run(cli: Cli) -> Result {
+    if let Verb::Completions(completions) = &cli.verb {
+        return completions::run(completions);
+    }
+    let settings = Settings::read(&cli)?;
+    let store = Arc::new(FileStore::open(&settings.store)?);
+    let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
+    let jobs = jobs.with_name(format!("jobcli, process {}", std::process::id()));
+    match cli.verb {
+        Verb::Run(arguments) => run::run(&jobs, settings, arguments).await,
+        Verb::List(arguments) => list::run(&jobs, arguments).await,
+        Verb::Show(arguments) => show::run(&jobs, arguments).await,
+        Verb::Status(arguments) => status::run(&jobs, arguments).await,
+        Verb::Output(arguments) => output::run(&jobs, arguments).await,
+        Verb::Tail(arguments) => output::tail(&jobs, arguments).await,
+        Verb::Wait(arguments) => wait::run(&jobs, arguments).await,
+        Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
+        Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
+        Verb::Completions(arguments) => completions::run(&arguments),
+    }
+}
+
+/// Prints a job, or jobs, as one line of JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string(value).map_err(|error| Failure::new(codes::FAILED, error.to_string()))?;
+    writeln!(std::io::stdout(), "{json}")?;
+    Ok(())
+}
+
+/// Returns the exit code that stands for the end of a job.
+fn code_of(job: &Job) -> u8 {
+    let code = job.state.outcome().and_then(jobcore::Outcome::shell_code);
+    // A process exits with 8 bits; what cannot be one of them was none.
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(codes::OWN_FAILURE)
+}
+
+/// Says why a job has no exit code to pass on.
+fn tell_unknown_code(job: &Job) {
+    let Some(outcome) = job.state.outcome().filter(|outcome| outcome.shell_code().is_none()) else { return };
+    let reason = outcome.message.clone().unwrap_or_else(|| outcome.cause.as_str().replace('_', " "));
+    tell(&format!("job {} is {} without an exit code: {reason}", job.id.short(), job.status()));
+}
+
+/// Says something to a person: on standard error, so that it is no part of the data.
+fn tell(text: &str) {
+    // Where it cannot be told, nobody listens.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.
+async fn unless_interrupted<T>(job: &str, what: impl Future<Output = Result<T>>) -> Result<std::result::Result<T, ExitCode>> {
+    tokio::select! {
+        done = what => done.map(Ok),
+        _ = tokio::signal::ctrl_c() => {
+            tell(&format!("\ndetached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
+            Ok(Err(ExitCode::from(codes::DETACHED)))
+        }
+    }
+}

@@ -1,0 +1,23 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::{Error, JobManager, StopOptions};
+
+use super::Result;
+use crate::cli::Rm;
+
+pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
+    for reference in &arguments.ids {
+        let id = jobs.find(reference).await?;
+        if arguments.kill {
+            match jobs.stop(id, &StopOptions::default()).await {
+                // What cannot be read cannot be stopped either; whether it may be removed is not decided here.
+                Ok(_) | Err(Error::Damaged { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        jobs.remove(id).await?;
+        writeln!(std::io::stdout(), "{}: removed", id.short())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,128 @@
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, Stdin, Stragglers};
+
+use super::output::{Sink, follow};
+use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
+use crate::cli::Run;
+use crate::error::{Failure, codes};
+use crate::settings::Settings;
+
+pub(super) async fn run(jobs: &JobManager, settings: Settings, arguments: Run) -> Result {
+    let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
+    let job = jobs.submit(spec(settings, arguments)?).await?;
+    match (json, follows, wait) {
+        (true, _, false) => print_json(&jobs.shape(&job))?,
+        (true, _, true) => {}
+        // Standard output is the job's own.
+        (false, true, _) => tell(&format!("job {}", job.id)),
+        (false, false, _) => writeln!(std::io::stdout(), "{}", job.id)?,
+    }
+    if !wait && !follows {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = async {
+        if follows {
+            follow(jobs, job.id, 0, None, Sink::Apart).await?;
+        }
+        Ok(jobs.wait_for(job.id).await?)
+    };
+    match unless_interrupted(&job.id.short(), ended).await? {
+        Err(code) => Ok(code),
+        Ok(job) => finished(jobs, &job, json),
+    }
+}
+
+fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
+    if json {
+        print_json(&jobs.shape(job))?;
+    }
+    tell_unknown_code(job);
+    Ok(ExitCode::from(code_of(job)))
+}
+
+fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
+    let current = || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
+    let absolute = |path: PathBuf| Ok::<_, Failure>(current()?.join(path));
+    let cwd = match arguments.cwd.clone() {
+        Some(cwd) => absolute(cwd)?,
+        None => current()?,
+    };
+    let mut builder = command(&arguments)?.cwd(&cwd).environment(environment(&settings, &arguments, cwd));
+    if let Some(shell) = arguments.shell.or(settings.shell) {
+        builder = builder.with_shell(shell);
+    }
+    if let Some(timeout) = arguments.timeout.or(settings.timeout) {
+        builder = builder.timeout(timeout);
+    }
+    if let Some(grace) = arguments.grace.or(settings.grace) {
+        builder = builder.grace(grace);
+    }
+    if let Some(limit) = arguments.output_limit.or(settings.output_limit) {
+        builder = builder.output_limit(limit);
+    }
+    if let Some(stdin) = arguments.stdin {
+        // Relative to where this is typed, as a shell's `<` would be.
+        builder = builder.stdin(Stdin::File(absolute(stdin)?));
+    }
+    for (name, value) in arguments.label {
+        builder = builder.label(name, value);
+    }
+    if arguments.leave_stragglers {
+        builder = builder.stragglers(Stragglers::Leave);
+    }
+    Ok(builder.merge(arguments.merge).build()?)
+}
+
+/// One word is a line for a shell; several, or any behind `--`, are a program and its arguments.
+fn command(arguments: &Run) -> Result<JobSpecBuilder> {
+    let words: Vec<String> = arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
+    match words.as_slice() {
+        [line] if !follows_dashes(arguments.command.len()) => Ok(JobSpec::shell(line)),
+        _ => Ok(JobSpec::command(words)),
+    }
+}
+
+/// Returns whether `--` stood before the last `count` words, which are the command. The parser takes it away.
+fn follows_dashes(count: usize) -> bool {
+    let before = std::env::args_os().len().checked_sub(count + 1);
+    before.is_some_and(|index| std::env::args_os().nth(index).is_some_and(|word| word == "--"))
+}
+
+fn text(index: usize, word: &OsString) -> Result<String> {
+    let refuse = || {
+        let message = format!("word {} of the command is not valid UTF-8: {}", index + 1, word.display());
+        Failure::new(codes::USAGE, message).with_hint("pass a shell line that writes it as `$'\\xff'`")
+    };
+    word.to_str().map(str::to_owned).ok_or_else(refuse)
+}
+
+fn environment(settings: &Settings, arguments: &Run, cwd: PathBuf) -> Environment {
+    let mut environment = match arguments.env_clear {
+        true => Environment::default(),
+        false => settings.environment.apply(std::env::vars_os()),
+    };
+    if environment.get("PWD").is_some() {
+        // What a shell that had changed into it would say.
+        environment.set("PWD", cwd);
+    }
+    for variable in &arguments.env {
+        let bytes = variable.as_encoded_bytes();
+        match bytes.iter().position(|byte| *byte == b'=') {
+            Some(border) => {
+                use std::os::unix::ffi::OsStringExt;
+                let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+                environment.set(part(&bytes[..border]), part(&bytes[border + 1..]));
+            }
+            None => {
+                if let Some(value) = std::env::var_os(variable) {
+                    environment.set(variable, value);
+                }
+            }
+        }
+    }
+    environment
+}

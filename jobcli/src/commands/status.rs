@@ -1,0 +1,17 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::JobManager;
+
+use super::{Result, print_json};
+use crate::cli::StatusOf;
+
+pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
+    let job = jobs.job(jobs.find(&arguments.id).await?).await?;
+    if arguments.json {
+        print_json(&jobs.shape(&job))?;
+    } else {
+        writeln!(std::io::stdout(), "{}", job.status())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

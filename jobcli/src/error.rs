@@ -1,0 +1,100 @@
+//! What is told when something fails, and with which exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use jobcore::Error;
+
+/// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
+pub(crate) mod codes {
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
+    pub(crate) const NO_SUCH_JOB: u8 = 3;
+    pub(crate) const REFUSED: u8 = 4;
+    /// The time given to wait is up, as timeout(1) has it.
+    pub(crate) const WAITED_ENOUGH: u8 = 124;
+    /// jobcli itself failed where the code would have been the job's.
+    pub(crate) const OWN_FAILURE: u8 = 125;
+    /// Ctrl-C ended the waiting.
+    pub(crate) const DETACHED: u8 = 130;
+}
+
+/// A failure to be told to a person.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+    is_closed_pipe: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, is_closed_pipe: false }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// Prints a failure and returns the exit code. A reader that has seen enough is no failure.
+pub(crate) fn report(failure: &Failure, passes_code: bool) -> ExitCode {
+    if failure.is_closed_pipe {
+        return ExitCode::SUCCESS;
+    }
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let mut stderr = anstream::stderr().lock();
+    // There is nowhere to tell that this cannot be told.
+    let _ = writeln!(stderr, "{red}error{red:#}: {}", failure.message);
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {hint}");
+    }
+    ExitCode::from(if passes_code { codes::OWN_FAILURE } else { failure.code })
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let (code, hint) = advice(&error);
+        Self { code, message: format!("{error}{source}"), hint, is_closed_pipe: false }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let is_closed_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;
+        Self { code: codes::FAILED, message: format!("cannot print: {error}"), hint: None, is_closed_pipe }
+    }
+}
+
+/// Returns the exit code for an error, and what would help.
+fn advice(error: &Error) -> (u8, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    match error {
+        Error::NotFound { .. } => (codes::NO_SUCH_JOB, hint("run `jobcli list --all` to see all jobs")),
+        Error::Ambiguous { candidates, .. } => {
+            let ids: Vec<_> = candidates.iter().take(8).map(|id| format!("{} ({id})", id.tail())).collect();
+            (codes::NO_SUCH_JOB, Some(format!("it may be {}", ids.join(", "))))
+        }
+        Error::StillLive { id, .. } => {
+            (codes::REFUSED, Some(format!("run `jobcli kill {0}` first, or `jobcli rm --kill {0}`", id.short())))
+        }
+        Error::Unsupervised { pid, .. } => {
+            let text = format!("jobcli cannot see all that belongs to it any more; `kill {pid}` ends the main process");
+            (codes::REFUSED, Some(text))
+        }
+        Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal; `ps` shows it in state T then")),
+        Error::Damaged { .. } => (codes::FAILED, hint("`jobcli rm` removes the job; other jobs are not concerned")),
+        Error::ProgramNotFound { .. } => {
+            (codes::FAILED, hint("for a shell's own commands, pass the whole line as one argument"))
+        }
+        Error::InvalidSpec { .. } => (codes::USAGE, None),
+        Error::NotExecutable { .. } | Error::BadCwd { .. } => (codes::FAILED, None),
+        Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => (codes::REFUSED, None),
+        error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
+        _ => (codes::FAILED, None),
+    }
+}

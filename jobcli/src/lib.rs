@@ -1,0 +1,30 @@
+//! `jobcli`: background jobs for people and scripts. Settings in, one call of jobcore, one printer.
+
+pub mod cli;
+mod commands;
+mod error;
+pub mod settings;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
+    jobcore::supervisor::run_if_asked();
+    let arguments = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return error::report(&error::Failure::new(1, format!("cannot start: {error}")), false),
+    };
+    let passes_code = arguments.verb.passes_code();
+    let result = runtime.block_on(commands::run(arguments));
+    // Whatever still waits for a job waits in vain: this program ends, and no job does.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(failure) => error::report(&failure, passes_code),
+    }
+}

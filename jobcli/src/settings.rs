@@ -1,0 +1,157 @@
+//! Settings: a flag, then the environment, then a file, then the default. The one place that reads any of them.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use jobcore::environment::EnvironmentPolicy;
+use jobcore::units::parse_size;
+use serde::Deserialize;
+
+use crate::cli::Cli;
+use crate::error::{Failure, codes};
+
+/// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
+pub const VARIABLES: [(&str, &str); 9] = [
+    ("JOBCORE_STORE", "where jobs are kept; the default is `jobcore` in the user's state directory"),
+    ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
+    ("JOBCORE_SHELL", "`shell`: the shell for shell lines; the default is `bash` if there is one, else `sh`"),
+    ("JOBCORE_TIMEOUT", "`timeout`: how long a job may run, such as `2h`; the default is no limit"),
+    ("JOBCORE_GRACE", "`grace`: how long a job may take to end when it is stopped; the default is `5s`"),
+    ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
+    ("JOBCORE_SCRUB", "`scrub`: names of variables that jobs do not get, with commas; `*` at the end is any rest"),
+    ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although they would be scrubbed"),
+    ("JOBCORE_UNATTENDED", "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
+      the default is whether standard error is no terminal"),
+];
+
+/// The settings of one call.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) store: PathBuf,
+    pub(crate) shell: Option<PathBuf>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) output_limit: Option<u64>,
+    pub(crate) environment: EnvironmentPolicy,
+}
+
+/// The settings file. `docs/cli.md` describes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    store: Option<PathBuf>,
+    shell: Option<PathBuf>,
+    timeout: Option<String>,
+    grace: Option<String>,
+    output_limit: Option<toml::Value>,
+    scrub: Option<Vec<String>>,
+    keep: Option<Vec<String>>,
+    unattended: Option<bool>,
+    #[serde(default)]
+    env: std::collections::BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads the settings for a call with these flags.
+    pub(crate) fn read(cli: &Cli) -> Result<Self, Failure> {
+        let directories = etcetera::choose_base_strategy().ok();
+        let (file, path) = read_file(cli, directories.as_ref())?;
+        let place = |name: &str| format!("`{name}` in {}", path.display());
+        let store = cli
+            .store
+            .clone()
+            .or_else(|| variable("JOBCORE_STORE").map(PathBuf::from))
+            .or(file.store)
+            .or_else(|| directories.as_ref().map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("jobcore")))
+            .ok_or_else(|| Failure::new(codes::FAILED, "there is no home directory; name the store with `--store`"))?;
+        let duration = |name, key, value: Option<String>| {
+            chosen(name, text(name)?, key, value, &place, |text| humantime::parse_duration(text).map_err(|e| e.to_string()))
+        };
+        let limit = file.output_limit.map(|value| match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        });
+        let list = |name, value: Option<Vec<String>>| -> Result<Vec<String>, Failure> {
+            let split = |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            Ok(text(name)?.map_or_else(|| value.unwrap_or_default(), split))
+        };
+        let unattended = chosen(
+            "JOBCORE_UNATTENDED",
+            text("JOBCORE_UNATTENDED")?,
+            "unattended",
+            file.unattended.map(|value| value.to_string()),
+            &place,
+            |text| text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`")),
+        )?;
+        Ok(Self {
+            store,
+            shell: variable("JOBCORE_SHELL").map(PathBuf::from).or(file.shell),
+            timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
+            grace: duration("JOBCORE_GRACE", "grace", file.grace)?,
+            output_limit: chosen(
+                "JOBCORE_OUTPUT_LIMIT",
+                text("JOBCORE_OUTPUT_LIMIT")?,
+                "output_limit",
+                limit,
+                &place,
+                parse_size,
+            )?,
+            environment: EnvironmentPolicy {
+                scrub: list("JOBCORE_SCRUB", file.scrub)?,
+                keep: list("JOBCORE_KEEP", file.keep)?,
+                set: file.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+                unattended: unattended.unwrap_or_else(|| !std::io::stderr().is_terminal()),
+            },
+        })
+    }
+}
+
+fn read_file(cli: &Cli, directories: Option<&impl BaseStrategy>) -> Result<(File, PathBuf), Failure> {
+    let named = cli.config.clone().or_else(|| variable("JOBCORE_CONFIG").map(PathBuf::from));
+    let default = directories.map(|base| base.config_dir().join("jobcore").join("config.toml"));
+    let Some(path) = named.clone().or(default) else { return Ok((File::default(), PathBuf::new())) };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        // Only a file that was asked for has to be there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok((File::default(), path));
+        }
+        Err(error) => return Err(wrong(&path, &error.to_string())),
+    };
+    let file = toml::from_str(&text).map_err(|error| wrong(&path, error.to_string().trim_end()))?;
+    Ok((file, path))
+}
+
+fn wrong(path: &Path, reason: &str) -> Failure {
+    Failure::new(codes::USAGE, format!("settings file `{}`: {reason}", path.display()))
+}
+
+/// Parses what the environment says, or else the file, and names the place if it is wrong.
+fn chosen<T>(
+    name: &str,
+    from_environment: Option<String>,
+    key: &str,
+    from_file: Option<String>,
+    place: impl Fn(&str) -> String,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Failure> {
+    let (text, place) = match (from_environment, from_file) {
+        (Some(text), _) => (text, format!("variable `{name}`")),
+        (None, Some(text)) => (text, place(key)),
+        (None, None) => return Ok(None),
+    };
+    parse(&text).map(Some).map_err(|reason| Failure::new(codes::USAGE, format!("{place}: {reason}")))
+}
+
+/// Returns a variable that is set and not empty.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text(name: &str) -> Result<Option<String>, Failure> {
+    let not_text = |_| Failure::new(codes::USAGE, format!("variable `{name}`: it is not valid UTF-8"));
+    variable(name).map(OsString::into_string).transpose().map_err(not_text)
+}

@@ -1,0 +1,159 @@
+//! What can go wrong, by what a caller can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::id::JobId;
+use crate::state::Status;
+
+/// The result of what this library does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and to what.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The job as described cannot be run; nothing was started and nothing is left behind.
+    #[error("{field}: {reason}")]
+    InvalidSpec {
+        /// Which part of the spec is wrong.
+        field: &'static str,
+        /// Why, and what would be right.
+        reason: String,
+    },
+    /// The program does not exist; nothing was started.
+    #[error("no program `{program}` in `PATH`, which is `{path}`")]
+    ProgramNotFound {
+        /// The first word of the command.
+        program: String,
+        /// The `PATH` that was searched.
+        path: String,
+    },
+    /// The file is there but cannot be executed; nothing was started.
+    #[error("`{}` cannot be executed: {reason}", path.display())]
+    NotExecutable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The working directory cannot be used; nothing was started.
+    #[error("working directory `{}`: {reason}", path.display())]
+    BadCwd {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// No job is known by this text.
+    #[error("no job matches `{reference}`")]
+    NotFound {
+        /// What was asked for.
+        reference: String,
+    },
+    /// The short id means several jobs.
+    #[error("`{reference}` matches {} jobs", candidates.len())]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// All jobs that it may mean.
+        candidates: Vec<JobId>,
+    },
+    /// The job is not over, and what was asked needs it to be.
+    #[error("job {} is still {status}", id.short())]
+    StillLive {
+        /// The job.
+        id: JobId,
+        /// What it is doing.
+        status: Status,
+    },
+    /// The job is over, and what was asked needs it to run.
+    #[error("job {} is not running: it is {status}", id.short())]
+    NotRunning {
+        /// The job.
+        id: JobId,
+        /// How it ended.
+        status: Status,
+    },
+    /// The job's command runs, but the process that watched it was killed, so that nobody can do what was asked.
+    #[error("job {} has lost its supervisor; its command still runs as process {pid}", id.short())]
+    Unsupervised {
+        /// The job.
+        id: JobId,
+        /// The command's process.
+        pid: i32,
+    },
+    /// The job's supervisor lives but did not answer in time (it may be stopped by a signal).
+    #[error("the supervisor of job {} did not answer", id.short())]
+    NoAnswer {
+        /// The job.
+        id: JobId,
+    },
+    /// What was asked was refused by whoever runs the job.
+    #[error("job {}: {reason}", id.short())]
+    Refused {
+        /// The job.
+        id: JobId,
+        /// Why.
+        reason: String,
+    },
+    /// A record of this job cannot be read. Other jobs are not concerned; the record is left as it is.
+    #[error("damaged record `{}`: {reason}", path.display())]
+    Damaged {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store cannot be used as it is.
+    #[error("store `{}` refused: {reason}", path.display())]
+    StoreRefused {
+        /// The store's directory.
+        path: PathBuf,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// These parts do not work together.
+    #[error("{reason}")]
+    Unsupported {
+        /// Which parts, and why.
+        reason: String,
+    },
+    /// An operation of the system failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Returns whether the store has no room left (`ENOSPC`, `EDQUOT`).
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+}
+
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Gives every io error the action and the path it lacks.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|error| Error::io(action, path)(error.into()))
+    }
+}

@@ -1,0 +1,202 @@
+//! A job as everybody sees it, and the one shape in which it is printed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::JobId;
+use crate::signal::Signal;
+use crate::spec::{Command, JobSpec};
+use crate::state::{Cause, State, Status, Survivor};
+
+/// A job at one moment: what it is to run, and what has become of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// What it runs. The environment is not part of what is read back.
+    pub spec: JobSpec,
+    /// What it is doing, or how it ended.
+    pub state: State,
+    /// The main process, while it runs.
+    pub pid: Option<i32>,
+    /// How much it has written.
+    pub output: OutputSize,
+}
+
+/// How much a job has written, and how much of that is gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputSize {
+    /// Bytes written by the job since its start, both streams together: the end of the log, as an offset.
+    pub bytes: u64,
+    /// How many of them were not kept.
+    pub dropped: u64,
+}
+
+impl OutputSize {
+    /// Says how much was written and how much of it is gone.
+    pub fn new(bytes: u64, dropped: u64) -> Self {
+        Self { bytes, dropped }
+    }
+}
+
+impl Job {
+    /// Returns the one word for what the job is doing.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// Returns the shape in which every interface prints the job. `now` is for the duration of what still runs.
+    pub fn shape(&self, now: Timestamp) -> JobShape {
+        let (command, argv) = match self.spec.command.clone() {
+            Command::Shell(line) => (Some(line), None),
+            Command::Argv(argv) => (None, Some(argv)),
+        };
+        let outcome = self.state.outcome();
+        let started_at = self.state.started_at();
+        let until = outcome.map_or(now, |outcome| outcome.ended_at);
+        let duration = |from: Timestamp| u64::try_from(until.duration_since(from).as_millis()).unwrap_or(0);
+        JobShape {
+            job_id: self.id,
+            short_id: self.id.short(),
+            status: self.status(),
+            command,
+            argv,
+            cwd: self.spec.cwd.display().to_string(),
+            labels: self.spec.labels.clone(),
+            pid: self.pid,
+            supervised: match &self.state {
+                State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
+                State::Queued | State::Ended(_) => None,
+            },
+            submitted_at: self.submitted_at,
+            started_at,
+            ended_at: outcome.map(|outcome| outcome.ended_at),
+            duration_ms: started_at.map(duration),
+            exit_code: outcome.and_then(|outcome| outcome.exit_code),
+            signal: outcome.and_then(|outcome| outcome.signal),
+            core_dumped: outcome.and_then(|outcome| outcome.core_dumped.then_some(true)),
+            cause: outcome.map(|outcome| outcome.cause),
+            message: outcome.and_then(|outcome| outcome.message.clone()),
+            stopped_by: outcome.and_then(|outcome| outcome.stopped_by.clone()),
+            cpu_ms: outcome.and_then(|outcome| outcome.cpu_ms),
+            peak_rss_bytes: outcome.and_then(|outcome| outcome.peak_rss_bytes),
+            stragglers: outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0),
+            survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
+            output_bytes: self.output.bytes,
+            dropped_bytes: self.output.dropped,
+        }
+    }
+}
+
+/// The shape of a job in every interface: `jobcli --json`, MCP results, events.
+///
+/// What is not known or does not apply is absent, never null. Times are RFC 3339 in UTC. Fields may be added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobShape {
+    /// The full id.
+    pub job_id: JobId,
+    /// The part of the id that people type.
+    pub short_id: String,
+    /// What it is doing, or how it ended.
+    pub status: Status,
+    /// The shell line, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The program and its arguments, if it is no shell line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// The working directory.
+    pub cwd: String,
+    /// What it can be found by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The main process, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// `false` for a job that runs without a living supervisor; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<bool>,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When the command was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// From its start to its end, or to now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// What the main process exited with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that the main process died of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// `true` if the main process dumped core; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_dumped: Option<bool>,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What there is to say about the end in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Who asked for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<String>,
+    /// CPU time, user and system, with descendants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Peak resident memory of its largest process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// How many processes were left when the main process had ended; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stragglers: Option<u32>,
+    /// What could not be stopped; absent for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<Survivor>,
+    /// Bytes written by the job.
+    pub output_bytes: u64,
+    /// How many of them were not kept.
+    pub dropped_bytes: u64,
+}
+
+impl JobShape {
+    /// Returns the command in one line, as it could be typed.
+    pub fn command_line(&self) -> String {
+        match (&self.command, &self.argv) {
+            (Some(line), _) => line.clone(),
+            (None, Some(argv)) => argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// Quotes a word for a POSIX shell, if it needs to be.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_would_split_them() {
+        let quoted: Vec<_> = ["make", "-j4", "", "a b", "it's", "$HOME"].into_iter().map(quoted).collect();
+        assert_eq!(quoted, ["make", "-j4", "''", "'a b'", r"'it'\''s'", "'$HOME'"]);
+    }
+}

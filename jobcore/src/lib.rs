@@ -1,0 +1,68 @@
+//! Background jobs that survive the call, the session and the server that started them.
+//!
+//! A job is one command run in the background. It is described by a [`JobSpec`], kept in a [`JobStore`], started by a
+//! [`Runner`], and looked at, waited for and stopped through a [`JobManager`]. There is no daemon: with a
+//! [`FileStore`] and a [`LocalRunner`] each running job has one small supervisor process, and any number of programs
+//! may use the same store at the same time.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use jobcore::{FileStore, JobManager, JobSpec, LocalRunner};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Turns this process into a supervisor if it was started as one: the first thing that main does.
+//!     jobcore::supervisor::run_if_asked();
+//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//!     runtime.block_on(async {
+//!         let store = Arc::new(FileStore::open("/tmp/my-jobs")?);
+//!         let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
+//!         let job = jobs.submit(JobSpec::shell("make -j4").cwd("/src").inherit_env().build()?).await?;
+//!         let ended = jobs.wait_for(job.id).await?;
+//!         println!("{} {:?}", ended.status(), ended.state.outcome());
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! # What is guaranteed
+//! When [`JobManager::submit`] returns, the job is on record and somebody is in charge of it: it goes on when the
+//! caller ends, however it ends. Its state is never guessed: alive means that the kernel says that a lock is held, and
+//! nothing is final without an end record. See `docs/guarantees.md` for the whole list and its limits.
+//!
+//! # What the library does not do
+//! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself.
+
+#[cfg(not(unix))]
+compile_error!("jobcore needs a Unix: Linux first, macOS as far as it goes. On Windows use it inside WSL.");
+
+pub mod clock;
+pub mod control;
+pub mod environment;
+mod error;
+mod id;
+mod job;
+mod manager;
+pub mod output;
+pub mod record;
+pub mod runner;
+mod signal;
+pub mod spec;
+mod state;
+pub mod store;
+pub mod supervisor;
+mod sys;
+pub mod units;
+
+pub use error::{Error, Result};
+pub use id::{IdPrefix, JobId, JobRef};
+pub use job::{Job, JobShape, OutputSize};
+pub use manager::{JobManager, Listing, Query, StopOptions, StopReport, WaitFor, Waited};
+pub use runner::in_process::InProcessRunner;
+pub use runner::local::LocalRunner;
+pub use runner::Runner;
+pub use signal::Signal;
+pub use spec::{Command, Environment, JobSpec, JobSpecBuilder, Stdin, Stragglers};
+pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
+pub use store::file::FileStore;
+pub use store::memory::MemoryStore;
+pub use store::JobStore;

@@ -1,0 +1,290 @@
+//! The facade that every front end uses: whatever needs an `if` about jobs is here.
+
+mod program;
+mod stop;
+mod wait;
+
+use std::sync::Arc;
+
+pub use stop::{StopOptions, StopReport};
+pub use wait::{WaitFor, Waited};
+
+use crate::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::error::{Error, Result};
+use crate::id::{JobId, JobRef};
+use crate::job::{Job, JobShape};
+use crate::output::{self, Cursor, OutputChunk, OutputQuery};
+use crate::record::{Ended, Evidence, Submission, Verdict};
+use crate::runner::Runner;
+use crate::spec::JobSpec;
+use crate::state::{State, Status};
+use crate::store::JobStore;
+use crate::sys::world;
+
+/// Jobs of one store: submit, look, wait, stop, remove.
+///
+/// Clones share the store and the runner. Nothing here is cached: what is returned was true when it was looked at.
+#[derive(Debug, Clone)]
+pub struct JobManager {
+    store: Arc<dyn JobStore>,
+    runner: Arc<dyn Runner>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    name: String,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Query {
+    /// Only those with one of these statuses; all, if empty.
+    pub statuses: Vec<Status>,
+    /// Only those that have all these labels; an empty value stands for any.
+    pub labels: Vec<(String, String)>,
+    /// At most so many, the newest; all, if absent.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    /// Lists at most `limit` jobs.
+    #[must_use]
+    pub fn with_limit(self, limit: Option<usize>) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Lists only jobs with one of these statuses.
+    #[must_use]
+    pub fn with_statuses(self, statuses: Vec<Status>) -> Self {
+        Self { statuses, ..self }
+    }
+
+    /// Lists only jobs with all these labels.
+    #[must_use]
+    pub fn with_labels(self, labels: Vec<(String, String)>) -> Self {
+        Self { labels, ..self }
+    }
+
+    fn matches(&self, job: &Job) -> bool {
+        let has = |(name, value): &(String, String)| {
+            job.spec.labels.get(name).is_some_and(|there| value.is_empty() || there == value)
+        };
+        (self.statuses.is_empty() || self.statuses.contains(&job.status())) && self.labels.iter().all(has)
+    }
+}
+
+/// Jobs, the newest first, and those whose records cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listing {
+    /// Those that match.
+    pub jobs: Vec<Job>,
+    /// Those of which nothing is known but the reason.
+    pub damaged: Vec<(JobId, Error)>,
+    /// Whether there may be more than the limit allowed.
+    pub more: bool,
+}
+
+impl JobManager {
+    /// Uses this store and this runner.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if they do not work together, with the reason.
+    pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
+        runner.check(store.as_ref())?;
+        let name = format!("a program with process id {}", std::process::id());
+        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name })
+    }
+
+    /// Takes the time of submissions from this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Makes ids with this randomness.
+    #[must_use]
+    pub fn with_random(self, random: Arc<dyn Random>) -> Self {
+        Self { random, ..self }
+    }
+
+    /// Signs stops with this name.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn JobStore> {
+        &self.store
+    }
+
+    /// Submits a job. When this returns, the job is on record and somebody other than the caller is in charge of it.
+    ///
+    /// # Errors
+    /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
+    /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`]. So does a store without room.
+    pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
+        self.tend().await;
+        spec.validate()?;
+        let program = program::check(&mut spec)?;
+        let now = self.clock.now();
+        let id = JobId::mint(now, self.random.as_ref());
+        let submission = Submission::new(id, now, spec, program, world::capture());
+        program::check_size(&submission)?;
+        let claim = self.store.create(submission).await?;
+        if let Err(error) = self.runner.start(self.store.as_ref(), claim).await {
+            // Whoever submits is told that nothing runs; then nothing may be left that would.
+            let _ = self.store.remove(id).await;
+            return Err(error);
+        }
+        self.job(id).await
+    }
+
+    /// Returns a job as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and [`Error::Damaged`] for records that cannot be read.
+    pub async fn job(&self, id: JobId) -> Result<Job> {
+        let evidence = self.store.evidence(id).await?;
+        let (job, verdict) = evidence.judge(self.clock.now())?;
+        match verdict {
+            Verdict::OnRecord => Ok(job),
+            Verdict::FoundOut => self.record_end(id).await.map(|recorded| recorded.unwrap_or(job)),
+        }
+    }
+
+    /// Puts on record what was found out: that the job is over, and that nobody saw its end.
+    async fn record_end(&self, id: JobId) -> Result<Option<Job>> {
+        let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
+        let (job, verdict) = self.judge_claimed(id).await?;
+        if let (Verdict::FoundOut, State::Ended(end)) = (verdict, &job.state) {
+            // Should there be no room for it, it will be found out again.
+            if let Err(error) = claim.finish(&Ended::new(end.started_at, end.outcome.clone())).await {
+                tracing::warn!(%id, %error, "the end of a job could not be put on record");
+            }
+        }
+        Ok(Some(job))
+    }
+
+    /// Looks at a job whose lock this program holds itself.
+    async fn judge_claimed(&self, id: JobId) -> Result<(Job, Verdict)> {
+        let evidence = self.store.evidence(id).await?;
+        Evidence { held: false, ..evidence }.judge(self.clock.now())
+    }
+
+    /// Returns the job that a person or a program means: by its full id or its short one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
+    pub async fn find(&self, reference: &str) -> Result<JobId> {
+        match reference.parse()? {
+            JobRef::Id(id) => Ok(id),
+            JobRef::Prefix(prefix) => {
+                let mut ids = self.store.ids(None, usize::MAX).await?;
+                ids.retain(|id| prefix.matches(*id));
+                match ids.as_slice() {
+                    [] => Err(Error::NotFound { reference: reference.to_owned() }),
+                    [id] => Ok(*id),
+                    _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: ids }),
+                }
+            }
+        }
+    }
+
+    /// Lists jobs, the newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read. A job whose records cannot be read is part of the answer.
+    pub async fn list(&self, query: &Query) -> Result<Listing> {
+        /// How many ids are asked for at a time.
+        const PAGE: usize = 256;
+        self.tend().await;
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let mut listing = Listing { jobs: Vec::new(), damaged: Vec::new(), more: false };
+        let mut before = None;
+        loop {
+            let ids = self.store.ids(before, PAGE).await?;
+            let Some(last) = ids.last().copied() else { return Ok(listing) };
+            for id in ids {
+                let found = self.job(id).await;
+                let is_wanted = match &found {
+                    Ok(job) => query.matches(job),
+                    // Removed since.
+                    Err(Error::NotFound { .. }) => false,
+                    Err(_) => true,
+                };
+                if !is_wanted {
+                    continue;
+                }
+                if listing.jobs.len() == limit {
+                    listing.more = true;
+                    return Ok(listing);
+                }
+                match found {
+                    Ok(job) => listing.jobs.push(job),
+                    Err(error) => listing.damaged.push((id, error)),
+                }
+            }
+            before = Some(last);
+        }
+    }
+
+    /// Reads output of a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and if the store cannot be read.
+    pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
+        let evidence = self.store.evidence(id).await?;
+        let log = self.store.log(id).await?;
+        output::read(log.as_ref(), evidence.output.bytes, query)
+    }
+
+    /// Returns when there is output behind `cursor`, or nothing more will come.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn more_output(&self, id: JobId, cursor: Cursor) -> Result<()> {
+        self.store.written(id, cursor.0).await
+    }
+
+    /// Removes the record and the output of a job that is over, or whose records cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::StillLive`], [`Error::NotFound`].
+    pub async fn remove(&self, id: JobId) -> Result<()> {
+        match self.job(id).await {
+            Ok(job) if !job.status().is_final() => Err(Error::StillLive { id, status: job.status() }),
+            Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => self.store.remove(id).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the shape in which a job is printed, as of now.
+    pub fn shape(&self, job: &Job) -> JobShape {
+        job.shape(self.clock.now())
+    }
+
+    /// Starts what is due: jobs whose submitter died before anybody was in charge of them.
+    async fn tend(&self) {
+        let Ok(waiting) = self.store.waiting().await else { return };
+        for id in waiting {
+            if let Err(error) = self.start_if_due(id).await {
+                tracing::debug!(%id, %error, "a job could not be started");
+            }
+        }
+    }
+
+    async fn start_if_due(&self, id: JobId) -> Result<()> {
+        let Some(claim) = self.store.claim(id).await? else { return Ok(()) };
+        let evidence = self.store.evidence(id).await?;
+        let is_due = evidence.start.is_none() && evidence.ended.is_none();
+        // A sandbox or a container that this program is in is not the world that the submitter meant.
+        let (own, theirs) = (world::capture(), &claim.submission().world);
+        let same_world =
+            (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
+        if is_due && same_world {
+            self.runner.start(self.store.as_ref(), claim).await?;
+        }
+        Ok(())
+    }
+}

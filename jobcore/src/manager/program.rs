@@ -1,0 +1,115 @@
+//! What can be known of a command before it is submitted.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use crate::error::{Error, Result};
+use crate::record::Submission;
+use crate::spec::{Command, JobSpec, Stdin};
+use crate::supervisor::{command_arguments, command_variables};
+
+/// Where execvp(3) looks if there is no `PATH`.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Checks what `spec` names on this machine, and returns the program to execute.
+pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
+    check_cwd(&spec.cwd)?;
+    if let Stdin::File(path) = &spec.stdin {
+        let path = spec.cwd.join(path);
+        check_input(&path)?;
+        spec.stdin = Stdin::File(path);
+    }
+    match (&spec.command, &spec.shell) {
+        (Command::Argv(argv), _) => find(OsStr::new(argv.first().map_or("", String::as_str)), spec),
+        (Command::Shell(_), Some(shell)) => {
+            let program = find(shell.as_os_str(), spec)?;
+            spec.shell = Some(program.clone());
+            Ok(program)
+        }
+        (Command::Shell(_), None) => {
+            let program = find("bash".as_ref(), spec).or_else(|_| find("sh".as_ref(), spec))?;
+            spec.shell = Some(program.clone());
+            Ok(program)
+        }
+    }
+}
+
+/// Checks that the kernel will take the arguments and the environment, execve(2).
+pub(super) fn check_size(submission: &Submission) -> Result<()> {
+    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::ARG_MAX).ok().flatten();
+    let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return Ok(()) };
+    let size = |words: Vec<Vec<u8>>| words.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum::<usize>();
+    let arguments = size(command_arguments(submission));
+    let environment = size(command_variables(submission, submission.spec.environment.clone()));
+    if arguments + environment > limit {
+        let reason = format!(
+            "{arguments} bytes of arguments and {environment} of environment, and the kernel takes {limit} in all; \
+             put some of it into a file"
+        );
+        return Err(Error::InvalidSpec { field: "command", reason });
+    }
+    Ok(())
+}
+
+fn check_cwd(cwd: &Path) -> Result<()> {
+    let refuse = |reason: String| Err(Error::BadCwd { path: cwd.to_owned(), reason });
+    match fs::metadata(cwd) {
+        Err(error) => refuse(error.to_string()),
+        Ok(metadata) if !metadata.is_dir() => refuse("it is not a directory".to_owned()),
+        Ok(_) if rustix::fs::access(cwd, Access::EXEC_OK).is_err() => refuse("it may not be entered".to_owned()),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn check_input(path: &Path) -> Result<()> {
+    let refuse = |reason: String| {
+        let reason = format!("`{}`: {reason}", path.display());
+        Err(Error::InvalidSpec { field: "stdin", reason })
+    };
+    match fs::metadata(path) {
+        Err(error) => refuse(error.to_string()),
+        Ok(metadata) if metadata.is_dir() => refuse("it is a directory".to_owned()),
+        Ok(_) if rustix::fs::access(path, Access::READ_OK).is_err() => refuse("it may not be read".to_owned()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Finds a program as execvp(3) would, in the environment and the directory that the job will have.
+fn find(program: &OsStr, spec: &JobSpec) -> Result<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        let path = spec.cwd.join(program);
+        return match refusal(&path) {
+            None => Ok(path),
+            Some(reason) => Err(Error::NotExecutable { path, reason }),
+        };
+    }
+    let search = spec.environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH));
+    let mut unusable = None;
+    for directory in std::env::split_paths(search) {
+        let path = spec.cwd.join(directory).join(program);
+        match refusal(&path) {
+            None => return Ok(path),
+            Some(reason) if unusable.is_none() && path.exists() => unusable = Some(Error::NotExecutable { path, reason }),
+            Some(_) => {}
+        }
+    }
+    Err(unusable.unwrap_or_else(|| Error::ProgramNotFound {
+        program: program.to_string_lossy().into_owned(),
+        path: search.to_string_lossy().into_owned(),
+    }))
+}
+
+/// Returns why a file cannot be executed, if it cannot.
+fn refusal(path: &Path) -> Option<String> {
+    match fs::metadata(path) {
+        Err(error) => Some(error.to_string()),
+        Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),
+        Ok(metadata) if !metadata.is_file() => Some("it is not a regular file".to_owned()),
+        Ok(_) if rustix::fs::access(path, Access::EXEC_OK).is_err() => Some("permission denied; try `chmod +x`".to_owned()),
+        Ok(_) => None,
+    }
+}

@@ -1,0 +1,214 @@
+//! Stopping jobs, and sending them signals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::JobManager;
+use crate::control::{Answer, Request};
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::record::Ended;
+use crate::signal::Signal;
+use crate::state::{Cause, Outcome, State};
+use crate::sys::process;
+
+/// How much longer than its grace a stop is waited for.
+const BEYOND_GRACE: Duration = Duration::from_secs(2);
+/// How many are stopped at a time: each takes a few descriptors, of which many shells allow 1,024.
+const AT_ONCE: usize = 200;
+
+/// How to stop a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopOptions {
+    /// How long it may take to end by itself before it is killed; as the spec says, if absent.
+    pub grace: Option<Duration>,
+    /// Whether to wait for the proof that nothing of it is left, for the grace and two seconds.
+    pub wait: bool,
+}
+
+impl Default for StopOptions {
+    fn default() -> Self {
+        Self { grace: None, wait: true }
+    }
+}
+
+impl StopOptions {
+    /// Gives the job this long to end by itself.
+    #[must_use]
+    pub fn with_grace(self, grace: Option<Duration>) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Waits for the proof, or does not.
+    #[must_use]
+    pub fn with_wait(self, wait: bool) -> Self {
+        Self { wait, ..self }
+    }
+}
+
+/// What a stop came to.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum StopReport {
+    /// The job is over and nothing of it is left, but for the survivors that its outcome names.
+    Stopped(Job),
+    /// It was over before.
+    AlreadyEnded(Job),
+    /// It has been asked to end, and is not over yet.
+    Stopping {
+        /// The job.
+        job: Job,
+        /// How many processes are left, as far as that could be found out.
+        processes: Option<u32>,
+    },
+    /// Its supervisor does not answer (it may be stopped by a signal). The processes that could be seen were signalled
+    /// from here; the end will be on record when the supervisor goes on.
+    Bypassed {
+        /// The job.
+        job: Job,
+        /// How many processes are left.
+        processes: u32,
+    },
+}
+
+impl JobManager {
+    /// Stops a job: its whole tree is asked to end, and killed after the grace.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Unsupervised`] for a job whose supervisor was killed.
+    pub async fn stop(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
+        loop {
+            let job = self.job(id).await?;
+            match &job.state {
+                State::Queued => {
+                    if let Some(job) = self.end_unstarted(id).await? {
+                        return Ok(StopReport::Stopped(job));
+                    }
+                }
+                State::Running(run) | State::Paused(run) if !run.supervised => {
+                    return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+                }
+                State::Running(_) | State::Paused(_) => return self.stop_running(job, options).await,
+                State::Ended(_) => {
+                    if self.store.evidence(id).await?.held {
+                        // Its stragglers were left, or outlived a stop.
+                        let _ = self.store.request(id, Request::stop(options.grace, &self.name)).await;
+                    }
+                    return Ok(StopReport::AlreadyEnded(job));
+                }
+            }
+        }
+    }
+
+    /// Stops several jobs at the same time, and returns the reports in the order of the ids.
+    pub async fn stop_all(&self, ids: &[JobId], options: &StopOptions) -> Vec<(JobId, Result<StopReport>)> {
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let mut stopping = JoinSet::new();
+        for (index, id) in ids.iter().copied().enumerate() {
+            let (jobs, options, room) = (self.clone(), *options, Arc::clone(&room));
+            stopping.spawn(async move {
+                let _permit = room.acquire().await;
+                (index, id, jobs.stop(id, &options).await)
+            });
+        }
+        let mut reports = stopping.join_all().await;
+        reports.sort_unstable_by_key(|(index, ..)| *index);
+        reports.into_iter().map(|(_, id, report)| (id, report)).collect()
+    }
+
+    /// Ends a job that nobody has started; nothing if somebody does so at this moment.
+    async fn end_unstarted(&self, id: JobId) -> Result<Option<Job>> {
+        let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
+        let (job, _) = self.judge_claimed(id).await?;
+        if job.state != State::Queued {
+            return Ok(None);
+        }
+        let mut outcome = Outcome::new(Cause::NeverStarted, self.clock.now());
+        outcome.stopped_by = Some(self.name.clone());
+        claim.finish(&Ended::new(None, outcome)).await?;
+        drop(claim);
+        self.job(id).await.map(Some)
+    }
+
+    async fn stop_running(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
+        let id = job.id;
+        match self.store.request(id, Request::stop(options.grace, &self.name)).await {
+            Ok(Answer::Refused { reason }) => return Err(Error::Refused { id, reason }),
+            Ok(_) => {}
+            Err(Error::NoAnswer { .. }) => return self.stop_unanswered(id, options).await,
+            Err(error) => return Err(error),
+        }
+        if options.wait {
+            let limit = options.grace.unwrap_or(job.spec.grace()) + BEYOND_GRACE;
+            if let Ok(ended) = tokio::time::timeout(limit, self.wait_for(id)).await {
+                return ended.map(StopReport::Stopped);
+            }
+        }
+        let processes = match self.store.request(id, Request::Count).await {
+            Ok(Answer::Processes { count }) => Some(count),
+            Ok(_) | Err(_) => None,
+        };
+        let job = self.job(id).await?;
+        Ok(match job.status().is_final() {
+            true => StopReport::Stopped(job),
+            false => StopReport::Stopping { job, processes },
+        })
+    }
+
+    /// Goes on without the supervisor's answer.
+    async fn stop_unanswered(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
+        let job = self.job(id).await?;
+        match &job.state {
+            // It ended while it was asked.
+            State::Ended(_) => return Ok(StopReport::AlreadyEnded(job)),
+            State::Queued => return Err(Error::NoAnswer { id }),
+            State::Running(run) | State::Paused(run) if !run.supervised => {
+                return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+            }
+            State::Running(_) | State::Paused(_) => {}
+        }
+        let Some(main) = job.pid else { return Err(Error::NoAnswer { id }) };
+        let marker = format!("{}={id}", crate::supervisor::JOB_ID);
+        let signal_all = |signals: &[rustix::process::Signal]| {
+            let members = process::visible_tree(Some(main), &marker);
+            for stat in &members {
+                for signal in signals {
+                    let _ = process::signal(stat, *signal);
+                }
+            }
+            u32::try_from(members.len()).unwrap_or(u32::MAX)
+        };
+        let mut processes = signal_all(&[rustix::process::Signal::TERM, rustix::process::Signal::CONT]);
+        if options.wait && processes > 0 {
+            // Nobody reaps them while their supervisor stands still, but the dead are not counted.
+            tokio::time::sleep(options.grace.unwrap_or(job.spec.grace())).await;
+            signal_all(&[rustix::process::Signal::KILL]);
+            processes = signal_all(&[]);
+        }
+        Ok(StopReport::Bypassed { job: self.job(id).await?, processes })
+    }
+
+    /// Sends one signal to the process group of a job's main process, and does nothing more.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] for a job that is over or not started; [`Error::Unsupervised`]; [`Error::NoAnswer`].
+    pub async fn signal(&self, id: JobId, signal: Signal) -> Result<()> {
+        let job = self.job(id).await?;
+        match &job.state {
+            State::Queued | State::Ended(_) => return Err(Error::NotRunning { id, status: job.status() }),
+            State::Running(run) | State::Paused(run) if !run.supervised => {
+                return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+            }
+            State::Running(_) | State::Paused(_) => {}
+        }
+        match self.store.request(id, Request::signal(signal, &self.name)).await? {
+            Answer::Refused { reason } => Err(Error::Refused { id, reason }),
+            Answer::Accepted | Answer::Processes { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Output of a job: one row of bytes for both streams, of which a part may be gone, and how it is read.
+//!
+//! Every byte that a job writes has an offset that never changes. The bytes are kept in segments named by the offset of
+//! their first byte; beside each lies a sidecar of rows that say from which offset on the bytes belong to which stream,
+//! and when they came. Over its limit a log loses its oldest segments but the first: the beginning and the newest stay,
+//! and the gap between them is reported in bytes.
+
+mod read;
+mod write;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+pub use read::{ChunkShape, OutputChunk, OutputQuery, Piece, Position, read};
+pub(crate) use write::{LogBackend, LogWriter};
+
+/// Which of the two streams of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a Unix process has these two and no others")]
+pub enum Stream {
+    /// Standard output; with `merge`, both.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A position in a job's output, in bytes since its beginning: valid for ever, whatever has been dropped meanwhile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub u64);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("`{text}` is no cursor; use the number that an earlier answer gave"))
+    }
+}
+
+/// A part of a log that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Segment {
+    /// The offset of its first byte.
+    pub start: u64,
+    /// How many bytes it has.
+    pub len: u64,
+}
+
+impl Segment {
+    /// Describes a segment.
+    pub fn new(start: u64, len: u64) -> Self {
+        Self { start, len }
+    }
+
+    /// Returns the offset behind its last byte.
+    pub fn end(self) -> u64 {
+        self.start + self.len
+    }
+}
+
+/// A row of the sidecar: the bytes from `offset` on, up to the next row's, belong to `stream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// Where they begin.
+    pub offset: u64,
+    /// Which stream they are of.
+    pub stream: Stream,
+    /// When the first of them were seen, in microseconds since 1970.
+    pub micros: u64,
+}
+
+impl Row {
+    /// The size of a row on disk: a power of two, so that a full disk cannot tear one.
+    pub const SIZE: usize = 16;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let stream = match self.stream {
+            Stream::Stdout => 1,
+            Stream::Stderr => 2,
+        };
+        let mut bytes = [0; Self::SIZE];
+        bytes[..8].copy_from_slice(&((self.offset << 8) | stream).to_le_bytes());
+        bytes[8..].copy_from_slice(&self.micros.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let (offset, micros) = bytes.split_at(8);
+        let word = u64::from_le_bytes(offset.try_into().expect("eight bytes"));
+        let stream = if word & 0xff == 2 { Stream::Stderr } else { Stream::Stdout };
+        Self { offset: word >> 8, stream, micros: u64::from_le_bytes(micros.try_into().expect("eight bytes")) }
+    }
+
+    fn at(self) -> Timestamp {
+        i64::try_from(self.micros).ok().and_then(|micros| Timestamp::from_microsecond(micros).ok()).unwrap_or_default()
+    }
+}
+
+/// What a store has of a job's output. Each call is bounded: no more is read than was asked for.
+pub trait JobLog: Send {
+    /// Returns the segments that are there now, in order of their offsets. They do not overlap.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn segments(&self) -> Result<Vec<Segment>>;
+
+    /// Reads bytes from an absolute `offset` within the segment that begins at `segment`, and returns how many; 0 if
+    /// there are none, or if the segment is gone by now.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+
+    /// Returns how many sidecar rows the segment has; 0 if it is gone.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn row_count(&self, segment: u64) -> Result<u64>;
+
+    /// Returns at most `count` sidecar rows of the segment, from the row with index `first` on, in order of offsets.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>>;
+}

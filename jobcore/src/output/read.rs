@@ -1,0 +1,493 @@
+//! Reading a log: from a cursor, from either end, one stream or both, always within a bound.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cursor, JobLog, Row, Segment, Stream};
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+/// How far back a search for lines goes. A line that is longer is cut: nobody wants to wait for a scan of gigabytes
+/// without a line break.
+const LINE_SEARCH: u64 = 16 * 1024 * 1024;
+/// How many rows are read at a time.
+const ROW_BLOCK: usize = 1024;
+/// How many bytes are looked at at a time when lines are counted.
+const SCAN_BLOCK: u64 = 64 * 1024;
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Position {
+    /// At the first byte that the job wrote.
+    #[default]
+    Start,
+    /// Where an earlier answer ended.
+    Cursor(Cursor),
+    /// So many bytes before the end.
+    TailBytes(u64),
+    /// So many lines before the end. A last line without a line break counts. At most 16 MiB are searched.
+    TailLines(u64),
+}
+
+/// What to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputQuery {
+    /// Where to begin.
+    pub from: Position,
+    /// Where to stop at the latest.
+    pub until: Option<Cursor>,
+    /// Only this stream; both, if absent.
+    pub stream: Option<Stream>,
+    /// How many bytes to return at most.
+    pub max_bytes: u64,
+    /// How many lines to return at most.
+    pub max_lines: Option<u64>,
+}
+
+impl OutputQuery {
+    /// How many bytes one answer has unless a query says otherwise.
+    pub const DEFAULT_BYTES: u64 = 256 * 1024;
+
+    /// Reads from there, both streams, at most [`OutputQuery::DEFAULT_BYTES`].
+    pub fn from(from: Position) -> Self {
+        Self { from, until: None, stream: None, max_bytes: Self::DEFAULT_BYTES, max_lines: None }
+    }
+
+    /// Stops before this cursor.
+    #[must_use]
+    pub fn with_until(self, until: Option<Cursor>) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Reads only one stream.
+    #[must_use]
+    pub fn with_stream(self, stream: Option<Stream>) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// Returns at most this many bytes.
+    #[must_use]
+    pub fn with_max_bytes(self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self }
+    }
+
+    /// Returns at most this many lines.
+    #[must_use]
+    pub fn with_max_lines(self, max_lines: Option<u64>) -> Self {
+        Self { max_lines, ..self }
+    }
+}
+
+/// A part of what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Piece {
+    /// Bytes as the job wrote them.
+    #[non_exhaustive]
+    Data {
+        /// Where they begin.
+        offset: u64,
+        /// Which stream they are of.
+        stream: Stream,
+        /// When they came, to a hundredth of a second.
+        at: Timestamp,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Bytes that the job wrote and that were not kept. They may have been of either stream.
+    #[non_exhaustive]
+    Gap {
+        /// Where they began.
+        offset: u64,
+        /// How many they were.
+        bytes: u64,
+    },
+}
+
+/// What was read, and where to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputChunk {
+    /// The parts, in order.
+    pub pieces: Vec<Piece>,
+    /// Pass this to get what follows.
+    pub cursor: Cursor,
+    /// Where the output ended at the time of the answer.
+    pub end: Cursor,
+    /// Whether there was more to read than the query's limits allowed.
+    pub more: bool,
+}
+
+impl OutputChunk {
+    /// Returns the bytes of one stream, or of both in the order in which they came, without the gaps.
+    pub fn bytes(&self, only: Option<Stream>) -> Vec<u8> {
+        let mut all = Vec::new();
+        for piece in &self.pieces {
+            if let Piece::Data { stream, bytes, .. } = piece
+                && only.is_none_or(|only| only == *stream)
+            {
+                all.extend_from_slice(bytes);
+            }
+        }
+        all
+    }
+
+    /// Returns how many bytes are gone within what was read.
+    pub fn omitted(&self) -> u64 {
+        self.pieces.iter().map(|piece| if let Piece::Gap { bytes, .. } = piece { *bytes } else { 0 }).sum()
+    }
+}
+
+/// Reads from a log of which `end` is the offset behind the last byte that the job wrote, kept or not.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn read(log: &dyn JobLog, end: u64, query: &OutputQuery) -> Result<OutputChunk> {
+    let mut reader = Reader::new(log, end)?;
+    let from = reader.locate(query)?;
+    reader.collect(from, query)
+}
+
+/// Bytes of one stream in one segment.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    start: u64,
+    end: u64,
+    row: Row,
+}
+
+struct Reader<'a> {
+    log: &'a dyn JobLog,
+    segments: Vec<Segment>,
+    end: u64,
+    /// The rows that were read last: consecutive ones of one segment, and whether the last is the segment's last.
+    window: (Option<Segment>, Vec<Row>, bool),
+}
+
+impl<'a> Reader<'a> {
+    fn new(log: &'a dyn JobLog, end: u64) -> Result<Self> {
+        let segments = log.segments()?;
+        let end = segments.last().map_or(end, |last| last.end().max(end));
+        Ok(Self { log, segments, end, window: (None, Vec::new(), false) })
+    }
+
+    /// Returns the segment that has the byte at `offset`, or else the next one behind it.
+    fn segment_from(&self, offset: u64) -> Option<Segment> {
+        let index = self.segments.partition_point(|segment| segment.end() <= offset);
+        self.segments.get(index).copied()
+    }
+
+    /// Returns the extent that has the byte at `offset`, which is in `segment`.
+    fn extent(&mut self, segment: Segment, offset: u64) -> Result<Extent> {
+        let within = |rows: &[Row], complete: bool| {
+            let next = rows.partition_point(|row| row.offset <= offset);
+            (next > 0 && (next < rows.len() || complete)).then_some(next)
+        };
+        if self.window.0 != Some(segment) || within(&self.window.1, self.window.2).is_none() {
+            self.load_rows(segment, offset)?;
+        }
+        let rows = &self.window.1;
+        let next = rows.partition_point(|row| row.offset <= offset);
+        // A segment without rows is one that is being dropped or begun at this moment.
+        let row = next.checked_sub(1).map_or(Row { offset, stream: Stream::Stdout, micros: 0 }, |index| rows[index]);
+        let end = rows.get(next).map_or(segment.end(), |row| row.offset.min(segment.end()));
+        Ok(Extent { start: row.offset.max(segment.start), end: end.max(offset + 1), row })
+    }
+
+    /// Reads a block of rows of which one is the row of `offset`, found by halving.
+    fn load_rows(&mut self, segment: Segment, offset: u64) -> Result<()> {
+        let count = self.log.row_count(segment.start)?;
+        let (mut low, mut high) = (0, count);
+        while high - low > ROW_BLOCK as u64 / 2 {
+            let middle = low + (high - low) / 2;
+            match self.log.rows(segment.start, middle, 1)?.first() {
+                Some(row) if row.offset <= offset => low = middle,
+                _ => high = middle,
+            }
+        }
+        // Half a block before it for whoever reads backwards, half a block behind it for whoever reads on.
+        let first = low.saturating_sub(ROW_BLOCK as u64 / 4);
+        let rows = self.log.rows(segment.start, first, ROW_BLOCK)?;
+        let complete = first + rows.len() as u64 >= count;
+        self.window = (Some(segment), rows, complete);
+        Ok(())
+    }
+
+    fn collect(&mut self, from: u64, query: &OutputQuery) -> Result<OutputChunk> {
+        let until = query.until.map_or(self.end, |until| until.0.min(self.end));
+        let (mut at, mut bytes_left, mut lines_left) = (from, query.max_bytes, query.max_lines);
+        let mut pieces = Vec::new();
+        while at < until && bytes_left > 0 && lines_left != Some(0) {
+            let Some(segment) = self.segment_from(at).filter(|segment| segment.start < until) else {
+                push_gap(&mut pieces, at, until - at);
+                at = until;
+                break;
+            };
+            if segment.start > at {
+                push_gap(&mut pieces, at, segment.start - at);
+                at = segment.start;
+                continue;
+            }
+            let extent = self.extent(segment, at)?;
+            let extent_end = extent.end.min(until);
+            if query.stream.is_some_and(|stream| stream != extent.row.stream) {
+                at = extent_end;
+                continue;
+            }
+            let wanted = (extent_end - at).min(bytes_left).min(SCAN_BLOCK);
+            let mut bytes = self.bytes(segment, at, wanted)?;
+            if bytes.is_empty() {
+                // Dropped since the list was read: the next list has it no more, and a gap instead.
+                self.forget(segment)?;
+                continue;
+            }
+            if let Some(lines) = &mut lines_left {
+                cut_after_lines(&mut bytes, lines);
+            }
+            at += bytes.len() as u64;
+            bytes_left -= bytes.len() as u64;
+            push_data(&mut pieces, extent.row, at - bytes.len() as u64, bytes);
+        }
+        let more = at < until && (bytes_left == 0 || lines_left == Some(0));
+        Ok(OutputChunk { pieces, cursor: Cursor(at), end: Cursor(self.end), more })
+    }
+
+    fn bytes(&self, segment: Segment, offset: u64, count: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
+        let read = self.log.read_at(segment.start, offset, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    fn forget(&mut self, gone: Segment) -> Result<()> {
+        self.segments = self.log.segments()?;
+        // A segment that is still listed and yet has nothing to read would be asked for ever.
+        self.segments.retain(|segment| segment.start != gone.start);
+        self.window.0 = None;
+        Ok(())
+    }
+
+    /// Returns the offset at which a query begins.
+    fn locate(&mut self, query: &OutputQuery) -> Result<u64> {
+        match query.from {
+            Position::Start => Ok(0),
+            Position::Cursor(cursor) => Ok(cursor.0.min(self.end)),
+            Position::TailBytes(count) => self.backwards(query.stream, count, None),
+            Position::TailLines(count) => self.backwards(query.stream, LINE_SEARCH, Some(count)),
+        }
+    }
+
+    /// Walks back from the end over at most `max_bytes` bytes of the stream that are there, or to the beginning of the
+    /// last `lines` lines.
+    fn backwards(&mut self, stream: Option<Stream>, max_bytes: u64, lines: Option<u64>) -> Result<u64> {
+        let (mut at, mut bytes_left) = (self.end, max_bytes);
+        // The line break that ends the last line is not the border of another one.
+        let mut is_last_byte = true;
+        let mut lines_left = lines;
+        if lines == Some(0) {
+            return Ok(at);
+        }
+        while bytes_left > 0 {
+            let before = self.segments.partition_point(|segment| segment.start < at);
+            let Some(segment) = before.checked_sub(1).map(|index| self.segments[index]) else { break };
+            at = at.min(segment.end());
+            if segment.len == 0 || at == segment.start {
+                at = segment.start;
+                if before == 1 {
+                    break;
+                }
+                self.segments.remove(before - 1);
+                continue;
+            }
+            let extent = self.extent(segment, at - 1)?;
+            if stream.is_some_and(|stream| stream != extent.row.stream) {
+                at = extent.start;
+                continue;
+            }
+            let count = (at - extent.start).min(bytes_left).min(SCAN_BLOCK);
+            if let Some(left) = &mut lines_left {
+                let bytes = self.bytes(segment, at - count, count)?;
+                for (index, byte) in bytes.iter().enumerate().rev() {
+                    if *byte == b'\n' && !is_last_byte {
+                        *left -= 1;
+                        if *left == 0 {
+                            return Ok(at - count + index as u64 + 1);
+                        }
+                    }
+                    is_last_byte = false;
+                }
+            }
+            at -= count;
+            bytes_left -= count;
+        }
+        Ok(at)
+    }
+}
+
+fn cut_after_lines(bytes: &mut Vec<u8>, lines: &mut u64) {
+    for (index, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' {
+            *lines -= 1;
+            if *lines == 0 {
+                bytes.truncate(index + 1);
+                return;
+            }
+        }
+    }
+}
+
+fn push_gap(pieces: &mut Vec<Piece>, offset: u64, count: u64) {
+    match pieces.last_mut() {
+        Some(Piece::Gap { bytes, .. }) => *bytes += count,
+        _ => pieces.push(Piece::Gap { offset, bytes: count }),
+    }
+}
+
+fn push_data(pieces: &mut Vec<Piece>, row: Row, offset: u64, mut more: Vec<u8>) {
+    match pieces.last_mut() {
+        Some(Piece::Data { stream, bytes, at, .. }) if *stream == row.stream && *at == row.at() => bytes.append(&mut more),
+        _ => pieces.push(Piece::Data { offset, stream: row.stream, at: row.at(), bytes: more }),
+    }
+}
+
+/// A chunk as programs get it: both streams as text, with what is needed to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChunkShape {
+    /// Standard output, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+    /// Pass this to get what follows.
+    pub cursor: Cursor,
+    /// How many bytes of the part that was read were not kept.
+    pub omitted_bytes: u64,
+    /// Whether there was more to read.
+    pub more: bool,
+}
+
+impl From<&OutputChunk> for ChunkShape {
+    fn from(chunk: &OutputChunk) -> Self {
+        let text = |stream| String::from_utf8_lossy(&chunk.bytes(Some(stream))).into_owned();
+        Self {
+            stdout: text(Stream::Stdout),
+            stderr: text(Stream::Stderr),
+            cursor: chunk.cursor,
+            omitted_bytes: chunk.omitted(),
+            more: chunk.more,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log in memory: segments of (start, rows, bytes).
+    struct Fixed(Vec<(u64, Vec<Row>, Vec<u8>)>);
+
+    impl Fixed {
+        fn segment(&self, start: u64) -> &(u64, Vec<Row>, Vec<u8>) {
+            self.0.iter().find(|segment| segment.0 == start).unwrap()
+        }
+    }
+
+    impl JobLog for Fixed {
+        fn segments(&self) -> Result<Vec<Segment>> {
+            Ok(self.0.iter().map(|(start, _, bytes)| Segment::new(*start, bytes.len() as u64)).collect())
+        }
+
+        fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+            let bytes = &self.segment(segment).2[(offset - segment) as usize..];
+            let count = bytes.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn row_count(&self, segment: u64) -> Result<u64> {
+            Ok(self.segment(segment).1.len() as u64)
+        }
+
+        fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
+            Ok(self.segment(segment).1.iter().skip(first as usize).take(count).copied().collect())
+        }
+    }
+
+    fn row(offset: u64, stream: Stream) -> Row {
+        Row { offset, stream, micros: offset }
+    }
+
+    /// `out1\n` `err1\n` | gap of 10 | `out2\nout3\n` `err2\n`
+    fn log() -> Fixed {
+        let first = vec![row(0, Stream::Stdout), row(5, Stream::Stderr)];
+        let second = vec![row(20, Stream::Stdout), row(20, Stream::Stdout), row(30, Stream::Stderr)];
+        Fixed(vec![(0, first, b"out1\nerr1\n".to_vec()), (20, second, b"out2\nout3\nerr2\n".to_vec())])
+    }
+
+    fn text(query: OutputQuery) -> String {
+        let chunk = read(&log(), 35, &query).unwrap();
+        let piece = |piece: &Piece| match piece {
+            Piece::Data { bytes, .. } => String::from_utf8_lossy(bytes).replace('\n', "/"),
+            Piece::Gap { offset, bytes } => format!("[{offset}+{bytes}]"),
+        };
+        let pieces: String = chunk.pieces.iter().map(piece).collect();
+        format!("{pieces} {}{}", chunk.cursor, if chunk.more { " more" } else { "" })
+    }
+
+    #[test]
+    fn everything_is_there_and_the_gap_is_told() {
+        assert_eq!(text(OutputQuery::from(Position::Start)), "out1/err1/[10+10]out2/out3/err2/ 35");
+    }
+
+    #[test]
+    fn one_stream_alone() {
+        let query = OutputQuery::from(Position::Start);
+        assert_eq!(text(query.with_stream(Some(Stream::Stderr))), "err1/[10+10]err2/ 35");
+        assert_eq!(text(query.with_stream(Some(Stream::Stdout))), "out1/[10+10]out2/out3/ 35");
+    }
+
+    #[test]
+    fn bounds_are_kept_and_the_cursor_goes_on() {
+        let query = OutputQuery::from(Position::Start).with_max_bytes(7);
+        assert_eq!(text(query), "out1/er 7 more");
+        let query = OutputQuery::from(Position::Cursor(Cursor(7))).with_max_lines(Some(2));
+        assert_eq!(text(query), "r1/[10+10]out2/ 25 more");
+        assert_eq!(text(OutputQuery::from(Position::Cursor(Cursor(99)))), " 35");
+        let query = OutputQuery::from(Position::Cursor(Cursor(2))).with_until(Some(Cursor(22)));
+        assert_eq!(text(query), "t1/err1/[10+10]ou 22");
+    }
+
+    #[test]
+    fn tails_are_found_across_streams_and_gaps() {
+        let lines = |count| OutputQuery::from(Position::TailLines(count));
+        assert_eq!(text(lines(0)), " 35");
+        assert_eq!(text(lines(1)), "err2/ 35");
+        assert_eq!(text(lines(3)), "out2/out3/err2/ 35");
+        assert_eq!(text(lines(4)), "err1/[10+10]out2/out3/err2/ 35");
+        assert_eq!(text(lines(99)), "out1/err1/[10+10]out2/out3/err2/ 35");
+        assert_eq!(text(lines(2).with_stream(Some(Stream::Stdout))), "out2/out3/ 35");
+        assert_eq!(text(lines(2).with_stream(Some(Stream::Stderr))), "err1/[10+10]err2/ 35");
+        assert_eq!(text(OutputQuery::from(Position::TailBytes(7))), "3/err2/ 35");
+        assert_eq!(text(OutputQuery::from(Position::TailBytes(17))), "1/[10+10]out2/out3/err2/ 35");
+    }
+
+    #[test]
+    fn many_rows_are_found_by_halving_from_both_sides() {
+        let rows = (0..10_000).map(|i| row(i, if i % 2 == 0 { Stream::Stdout } else { Stream::Stderr })).collect();
+        let bytes: Vec<u8> = (0..10_000).map(|i| if i % 2 == 0 { b'o' } else { b'e' }).collect();
+        let log = Fixed(vec![(0, rows, bytes)]);
+        let all = read(&log, 0, &OutputQuery::from(Position::Start).with_stream(Some(Stream::Stderr))).unwrap();
+        assert_eq!(all.bytes(None), vec![b'e'; 5000]);
+        let tail = read(&log, 0, &OutputQuery::from(Position::TailBytes(3000)).with_stream(Some(Stream::Stdout))).unwrap();
+        assert_eq!(tail.bytes(None), vec![b'o'; 3000]);
+    }
+
+    #[test]
+    fn an_end_behind_the_last_segment_is_a_gap() {
+        let chunk = read(&log(), 50, &OutputQuery::from(Position::Cursor(Cursor(34)))).unwrap();
+        assert_eq!(chunk.omitted(), 15);
+        assert_eq!(chunk.cursor, Cursor(50));
+        assert_eq!(chunk.bytes(Some(Stream::Stderr)), b"\n");
+    }
+}

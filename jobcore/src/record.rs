@@ -1,0 +1,257 @@
+//! The records of a job. They are the truth; everything else is derived from them and from who holds the lock.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::{Job, OutputSize};
+use crate::spec::JobSpec;
+use crate::state::{Cause, Event, Outcome, State};
+
+/// The version that this library writes into its records. A record of a later one is read, not rewritten.
+pub const RECORD_VERSION: u32 = 1;
+
+/// What was submitted: written once, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Submission {
+    /// The format of this record.
+    pub v: u32,
+    /// The job.
+    pub job_id: JobId,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// What to run.
+    pub spec: JobSpec,
+    /// The program to execute: the shell, or what the first word of the argv was found to be.
+    pub program: std::path::PathBuf,
+    /// What the submitter's world was.
+    pub world: World,
+}
+
+impl Submission {
+    /// Puts a spec on record.
+    pub fn new(job_id: JobId, submitted_at: Timestamp, spec: JobSpec, program: std::path::PathBuf, world: World) -> Self {
+        Self { v: RECORD_VERSION, job_id, submitted_at, spec, program, world }
+    }
+}
+
+/// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct World {
+    /// The file mode creation mask, umask(2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// The niceness, getpriority(2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+    /// Soft resource limits by name (`nofile`, `core` …), getrlimit(2). What is not limited is absent.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub soft_limits: std::collections::BTreeMap<String, u64>,
+    /// The pid namespace, by its inode number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<u64>,
+    /// The mount namespace, by its inode number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_namespace: Option<u64>,
+}
+
+/// Who a process is, so that a later process with its number is not taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProcessId {
+    /// The boot of the kernel, `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The pid namespace in which the number counts, by its inode number.
+    pub pid_namespace: u64,
+    /// The number.
+    pub pid: i32,
+    /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    pub start_time: u64,
+}
+
+/// Who took charge of an attempt. Written before the command is started: from here on it may have run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Start {
+    /// The format of this record.
+    pub v: u32,
+    /// Which attempt this is; the first is 1.
+    pub attempt: u32,
+    /// The supervisor, or the program in which the job runs.
+    pub holder: ProcessId,
+    /// Whether the holder is a process of its own that ends with the job.
+    pub dedicated: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Start {
+    /// Puts on record that `holder` is in charge of the first attempt.
+    pub fn new(holder: ProcessId, dedicated: bool, at: Timestamp) -> Self {
+        Self { v: RECORD_VERSION, attempt: 1, holder, dedicated, at }
+    }
+}
+
+/// The command's main process. Written right after it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Running {
+    /// The format of this record.
+    pub v: u32,
+    /// The main process.
+    pub process: ProcessId,
+    /// When it was started.
+    pub at: Timestamp,
+}
+
+impl Running {
+    /// Puts on record that the command runs as `process`.
+    pub fn new(process: ProcessId, at: Timestamp) -> Self {
+        Self { v: RECORD_VERSION, process, at }
+    }
+}
+
+/// How it ended. Published before the lock is let go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ended {
+    /// The format of this record.
+    pub v: u32,
+    /// When the command had been started, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// How.
+    pub outcome: Outcome,
+}
+
+impl Ended {
+    /// Puts an outcome on record.
+    pub fn new(started_at: Option<Timestamp>, outcome: Outcome) -> Self {
+        Self { v: RECORD_VERSION, started_at, outcome }
+    }
+}
+
+/// What can be seen of a command's main process from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Seen {
+    /// It runs, under this number.
+    Alive(i32),
+    /// It is there, stopped by a signal.
+    Paused(i32),
+    /// It is gone.
+    Gone,
+    /// The machine has been restarted since.
+    Rebooted,
+    /// This process cannot tell: it sees other processes than the submitter did.
+    Unknown,
+}
+
+/// All that a store knows of a job at one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// What was submitted.
+    pub submission: Submission,
+    /// Who took charge, if anybody did.
+    pub start: Option<Start>,
+    /// The main process, if it was started.
+    pub running: Option<Running>,
+    /// How it ended, if it has.
+    pub ended: Option<Ended>,
+    /// Whether somebody holds the job's lock.
+    pub held: bool,
+    /// What can be seen of the main process. Only asked for where no end is on record.
+    pub seen: Seen,
+    /// How much was written.
+    pub output: OutputSize,
+}
+
+impl Evidence {
+    /// Collects what is known.
+    pub fn new(submission: Submission) -> Self {
+        let output = OutputSize::default();
+        Self { submission, start: None, running: None, ended: None, held: false, seen: Seen::Gone, output }
+    }
+
+    /// Returns the job that this evidence describes, and whether its end is on record or only found out now: in that
+    /// case whoever may write should put it on record.
+    ///
+    /// The state is reached through [`State::apply`], one event for each thing that is known.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the records contradict each other.
+    pub fn judge(&self, now: Timestamp) -> Result<(Job, Verdict)> {
+        let (events, verdict) = self.events(now);
+        let id = self.submission.job_id;
+        let state = events
+            .into_iter()
+            .try_fold(State::Queued, State::apply)
+            .map_err(|error| Error::Refused { id, reason: error.to_string() })?;
+        let pid = match (self.seen, &state) {
+            (Seen::Alive(pid) | Seen::Paused(pid), State::Running(_) | State::Paused(_)) => Some(pid),
+            _ => None,
+        };
+        let Submission { submitted_at, spec, .. } = self.submission.clone();
+        Ok((Job { id, submitted_at, spec, state, pid, output: self.output }, verdict))
+    }
+
+    fn events(&self, now: Timestamp) -> (Vec<Event>, Verdict) {
+        let mut events = Vec::new();
+        if let Some(ended) = &self.ended {
+            if ended.started_at.is_some() {
+                events.push(Event::Started(ended.started_at));
+            }
+            events.push(Event::Ended(ended.outcome.clone()));
+            return (events, Verdict::OnRecord);
+        }
+        if self.start.is_none() && !self.held {
+            return (events, Verdict::OnRecord);
+        }
+        events.push(Event::Started(self.running.as_ref().map(|running| running.at)));
+        let lost = |cause, events: &mut Vec<Event>| {
+            let mut outcome = Outcome::new(cause, now);
+            outcome.output_bytes = self.output.bytes;
+            outcome.dropped_bytes = self.output.dropped;
+            events.push(Event::Ended(outcome));
+            Verdict::FoundOut
+        };
+        let verdict = match (self.held, self.seen) {
+            (true, Seen::Paused(_)) => {
+                events.push(Event::Paused);
+                Verdict::OnRecord
+            }
+            (true, Seen::Alive(_) | Seen::Gone | Seen::Unknown | Seen::Rebooted) => Verdict::OnRecord,
+            (false, Seen::Alive(_)) => {
+                events.push(Event::SupervisorLost);
+                Verdict::OnRecord
+            }
+            (false, Seen::Paused(_)) => {
+                events.extend([Event::SupervisorLost, Event::Paused]);
+                Verdict::OnRecord
+            }
+            (false, Seen::Gone) => lost(Cause::SupervisorLost, &mut events),
+            (false, Seen::Rebooted) => lost(Cause::Rebooted, &mut events),
+            // The lock is the only thing that can be judged from here, and it says that nobody watches. It is not for
+            // this process to put that on record.
+            (false, Seen::Unknown) => {
+                lost(Cause::SupervisorLost, &mut events);
+                Verdict::OnRecord
+            }
+        };
+        (events, verdict)
+    }
+}
+
+/// Whether there is something to put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// All is on record as it is.
+    OnRecord,
+    /// The job is over, and no record says so yet.
+    FoundOut,
+}

@@ -1,0 +1,370 @@
+//! Jobs as children of the host program: for any store, and gone with the program.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::process::Signal as RawSignal;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Runner;
+use crate::clock::Timestamp;
+use crate::control::{Answer, Request};
+use crate::error::{IoContext, Result};
+use crate::output::Stream;
+use crate::record::{Ended, ProcessId, Running, Start};
+use crate::signal::Signal;
+use crate::spec::{Environment, Stdin, Stragglers};
+use crate::state::{Cause, Outcome, Survivor};
+use crate::store::{Incoming, JobClaim, JobStore};
+use crate::supervisor;
+use crate::sys::process;
+
+/// What ends by itself within this time of the main process is no straggler.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long killed processes may take to be gone, and how often that is looked at.
+const DYING: Duration = Duration::from_secs(5);
+const DYING_LOOK: Duration = Duration::from_millis(10);
+
+/// Runs each job as a child of this program, watched by a task of the current tokio runtime.
+///
+/// Works with any store. When the program ends, nobody watches the jobs any more: they are then found without a holder
+/// and called orphaned. A stop reaches the session-less part of what a job started as far as it can be seen: its
+/// process group, the descendants, and whoever carries the job's id in the environment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InProcessRunner;
+
+impl InProcessRunner {
+    /// Returns a runner.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl Runner for InProcessRunner {
+    fn check(&self, _: &dyn JobStore) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start(&self, _: &dyn JobStore, mut claim: Box<dyn JobClaim>) -> Result<()> {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
+        claim.start(&Start::new(holder, false, Timestamp::now())).await?;
+        let environment = claim.environment().await?;
+        match spawn(claim.as_ref(), environment) {
+            Ok(child) => drop(tokio::spawn(async move { Watcher::new(claim, child).watch().await })),
+            Err(reason) => {
+                let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
+                outcome.message = Some(reason);
+                claim.finish(&Ended::new(None, outcome)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The command, and the pipes that its output comes through.
+struct Child {
+    process: tokio::process::Child,
+    pid: i32,
+    identity: Option<ProcessId>,
+    outputs: [Option<Output>; 2],
+}
+
+type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
+
+fn spawn(claim: &dyn JobClaim, environment: Environment) -> Result<Child, String> {
+    let submission = claim.submission();
+    let spec = &submission.spec;
+    let mut arguments = supervisor::command_arguments(submission).into_iter();
+    let mut command = std::process::Command::new(&submission.program);
+    command.arg0(os(arguments.next().unwrap_or_default())).args(arguments.map(os));
+    command.current_dir(&spec.cwd).env_clear().process_group(0);
+    for variable in supervisor::command_variables(submission, environment) {
+        let border = variable.iter().skip(1).position(|byte| *byte == b'=').map_or(variable.len(), |at| at + 1);
+        let (name, value) = variable.split_at(border);
+        command.env(os(name.to_vec()), os(value.get(1..).unwrap_or_default().to_vec()));
+    }
+    command.stdin(match &spec.stdin {
+        Stdin::Closed => Stdio::null(),
+        Stdin::File(path) => std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into(),
+    });
+    let merged = match spec.merge {
+        false => None,
+        true => {
+            let pipe = std::io::pipe().and_then(|(reader, writer)| Ok((reader, writer.try_clone()?, writer)));
+            Some(pipe.map_err(|error| format!("cannot make a pipe: {error}"))?)
+        }
+    };
+    let merged = match merged {
+        None => {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            None
+        }
+        Some((reader, stdout, stderr)) => {
+            command.stdout(stdout).stderr(stderr);
+            Some(reader)
+        }
+    };
+    let mut command = tokio::process::Command::from(command);
+    let mut process =
+        command.spawn().map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))?;
+    let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
+    let identity = process::identify(pid).ok();
+    let outputs = match merged {
+        Some(reader) => {
+            let reader = std::os::fd::OwnedFd::from(reader);
+            let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader).map_err(|error| error.to_string())?;
+            [Some((Stream::Stdout, Box::new(reader) as Box<dyn AsyncRead + Send + Sync + Unpin>)), None]
+        }
+        None => [
+            process.stdout.take().map(|pipe| (Stream::Stdout, Box::new(pipe) as _)),
+            process.stderr.take().map(|pipe| (Stream::Stderr, Box::new(pipe) as _)),
+        ],
+    };
+    Ok(Child { process, pid, identity, outputs })
+}
+
+fn os(bytes: Vec<u8>) -> std::ffi::OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}
+
+/// Watches one job to its end.
+struct Watcher {
+    claim: Box<dyn JobClaim>,
+    child: Child,
+    started_at: Timestamp,
+    exit: Option<(ExitStatus, Timestamp)>,
+    cause: Option<(Cause, Option<String>)>,
+    sent: Vec<(Signal, String)>,
+    kill_at: Option<Instant>,
+    stragglers: u32,
+    survivors: Vec<Survivor>,
+}
+
+/// What woke the watcher.
+enum Wake {
+    Output(usize, std::io::Result<usize>),
+    Request(Incoming),
+    Exit(std::io::Result<ExitStatus>),
+    TimedOut,
+    KillNow,
+}
+
+impl Watcher {
+    fn new(claim: Box<dyn JobClaim>, child: Child) -> Self {
+        Self {
+            claim,
+            child,
+            started_at: Timestamp::now(),
+            exit: None,
+            cause: None,
+            sent: Vec::new(),
+            kill_at: None,
+            stragglers: 0,
+            survivors: Vec::new(),
+        }
+    }
+
+    async fn watch(mut self) {
+        if let Some(identity) = self.child.identity.clone() {
+            let running = Running::new(identity, self.started_at);
+            if let Err(error) = self.claim.running(&running).await {
+                tracing::warn!(%error, "the main process is not on record");
+            }
+        }
+        let times_out_at = self.claim.submission().spec.timeout().map(|timeout| Instant::now() + timeout);
+        let mut buffer = vec![0; 64 * 1024];
+        while self.exit.is_none() {
+            match self.wake(&mut buffer, times_out_at).await {
+                Wake::Output(index, read) => self.keep(index, read, &buffer).await,
+                Wake::Request(incoming) => self.serve(incoming),
+                Wake::Exit(Ok(status)) => self.exit = Some((status, Timestamp::now())),
+                // Somebody else in this program reaped the child: nobody will ever know.
+                Wake::Exit(Err(_)) => break,
+                Wake::TimedOut => {
+                    self.cause.get_or_insert((Cause::TimedOut, None));
+                    self.begin_stop(self.claim.submission().spec.grace());
+                }
+                Wake::KillNow => {
+                    self.send_all(RawSignal::KILL);
+                    self.kill_at = Some(Instant::now() + DYING);
+                }
+            }
+        }
+        let leaves = self.claim.submission().spec.stragglers == Stragglers::Leave && self.cause.is_none();
+        self.drain(LAST_WORDS, &mut buffer).await;
+        self.stragglers = self.members().len().try_into().unwrap_or(u32::MAX);
+        if self.cause.is_some() {
+            // A stop names no stragglers: all of it was asked to end.
+            self.stragglers = 0;
+        }
+        if !leaves {
+            self.stop_the_rest(&mut buffer).await;
+        }
+        let ended = self.ended();
+        if let Err(error) = self.claim.finish(&ended).await {
+            tracing::error!(%error, "the end of a job is not on record");
+        }
+    }
+
+    async fn wake(&mut self, buffer: &mut [u8], times_out_at: Option<Instant>) -> Wake {
+        let [first, second] = &mut self.child.outputs;
+        let (low, high) = buffer.split_at_mut(buffer.len() / 2);
+        let times_out_at = times_out_at.filter(|_| self.kill_at.is_none());
+        tokio::select! {
+            read = read_from(first, low) => Wake::Output(0, read),
+            read = read_from(second, high) => Wake::Output(1, read),
+            incoming = self.claim.next_request() => Wake::Request(incoming),
+            () = at(times_out_at) => Wake::TimedOut,
+            () = at(self.kill_at) => Wake::KillNow,
+            status = self.child.process.wait() => Wake::Exit(status),
+        }
+    }
+
+    /// Keeps what was read from an output.
+    async fn keep(&mut self, index: usize, read: std::io::Result<usize>, buffer: &[u8]) {
+        let half = buffer.len() / 2;
+        match (read, &self.child.outputs[index]) {
+            (Ok(count), Some((stream, _))) if count > 0 => {
+                let bytes = &buffer[index * half..][..count];
+                self.claim.append(*stream, Timestamp::now(), bytes).await;
+            }
+            _ => self.child.outputs[index] = None,
+        }
+    }
+
+    /// Reads what still comes, until nobody has the pipes any more or the time is up.
+    async fn drain(&mut self, time: Duration, buffer: &mut [u8]) {
+        let deadline = Instant::now() + time;
+        while self.child.outputs.iter().any(Option::is_some) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let [first, second] = &mut self.child.outputs;
+            let (low, high) = buffer.split_at_mut(buffer.len() / 2);
+            let next = async {
+                tokio::select! {
+                    read = read_from(first, low) => (0, read),
+                    read = read_from(second, high) => (1, read),
+                }
+            };
+            let Ok((index, read)) = timeout(left, next).await else { return };
+            self.keep(index, read, buffer).await;
+        }
+    }
+
+    fn serve(&mut self, incoming: Incoming) {
+        let answer = match &incoming.request {
+            Request::Count => Answer::Processes { count: self.members().len().try_into().unwrap_or(u32::MAX) },
+            Request::Stop { grace_ms, requester } => {
+                let spec = &self.claim.submission().spec;
+                let grace = grace_ms.map_or(spec.grace(), Duration::from_millis);
+                self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
+                self.begin_stop(grace);
+                Answer::Accepted
+            }
+            Request::Signal { signal, requester } => {
+                let group = rustix::process::Pid::from_raw(self.child.pid);
+                match (group, signal.to_rustix()) {
+                    (Some(group), Some(raw)) if rustix::process::kill_process_group(group, raw).is_ok() => {
+                        self.sent.push((*signal, requester.clone()));
+                        Answer::Accepted
+                    }
+                    _ => Answer::Refused { reason: format!("cannot send {signal} to its process group") },
+                }
+            }
+        };
+        incoming.answer(answer);
+    }
+
+    fn begin_stop(&mut self, grace: Duration) {
+        let kill_at = Instant::now() + grace;
+        if let Some(earlier) = self.kill_at {
+            self.kill_at = Some(earlier.min(kill_at));
+            return;
+        }
+        self.kill_at = Some(kill_at);
+        self.send_all(RawSignal::TERM);
+        self.send_all(RawSignal::CONT);
+    }
+
+    fn members(&self) -> Vec<process::Stat> {
+        let marker = format!("{}={}", supervisor::JOB_ID, self.claim.submission().job_id);
+        process::visible_tree(Some(self.child.pid), &marker)
+    }
+
+    fn send_all(&self, signal: RawSignal) {
+        for stat in self.members() {
+            let _ = process::signal(&stat, signal);
+        }
+    }
+
+    /// Stops what is left when the main process has ended, as far as it can be seen.
+    async fn stop_the_rest(&mut self, buffer: &mut [u8]) {
+        if self.members().is_empty() {
+            return self.drain(LAST_WORDS, buffer).await;
+        }
+        self.begin_stop(self.claim.submission().spec.grace());
+        let kill_at = self.kill_at.unwrap_or_else(Instant::now);
+        let give_up_at = kill_at + DYING;
+        loop {
+            let members = self.members();
+            let now = Instant::now();
+            if members.is_empty() {
+                break;
+            }
+            if now >= give_up_at {
+                let reason = "was killed and has not ended".to_owned();
+                let name = |stat: process::Stat| Survivor::new(stat.pid, stat.name, reason.clone());
+                self.survivors = members.into_iter().take(8).map(name).collect();
+                break;
+            }
+            if now >= kill_at {
+                self.send_all(RawSignal::KILL);
+            }
+            // Nobody tells a stranger that these are gone: this is the one place that looks again and again.
+            self.drain(DYING_LOOK, buffer).await;
+            tokio::time::sleep(DYING_LOOK).await;
+        }
+        self.drain(LAST_WORDS, buffer).await;
+    }
+
+    fn ended(&mut self) -> Ended {
+        let status = self.exit.map(|(status, _)| status);
+        let signal = status.and_then(|status| status.signal()).map(Signal::from_number);
+        let asked_for = self.sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
+        let (cause, stopped_by) = match (self.cause.take(), status, signal, asked_for) {
+            (Some(cause), ..) => cause,
+            (None, None, ..) => (Cause::SupervisorLost, None),
+            (None, Some(_), None, _) => (Cause::Exited, None),
+            (None, Some(_), Some(_), Some(who)) => (Cause::Stopped, Some(who)),
+            (None, Some(_), Some(_), None) => (Cause::Signalled, None),
+        };
+        let mut outcome = Outcome::new(cause, self.exit.map_or_else(Timestamp::now, |(_, at)| at));
+        outcome.exit_code = status.and_then(|status| status.code());
+        outcome.signal = signal;
+        outcome.core_dumped = status.is_some_and(|status| status.core_dumped());
+        outcome.stopped_by = stopped_by;
+        outcome.stragglers = self.stragglers;
+        outcome.survivors = std::mem::take(&mut self.survivors);
+        outcome.output_bytes = self.claim.output().bytes;
+        outcome.dropped_bytes = self.claim.output().dropped;
+        Ended::new(Some(self.started_at), outcome)
+    }
+}
+
+async fn read_from(output: &mut Option<Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
+    match output {
+        Some((_, pipe)) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,34 @@
+//! What makes a job run.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod in_process;
+pub mod local;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::store::{JobClaim, JobStore};
+
+/// What makes a job run: starts the command of a claimed job and has somebody watch it.
+///
+/// Everything after the start goes through the store: whoever watches the job holds its lock, keeps its output, answers
+/// what is asked through [`JobStore::request`], and puts its end on record. So any front end can look at and stop any
+/// job, whatever runner started it.
+#[async_trait]
+pub trait Runner: Send + Sync + Debug {
+    /// Returns whether this runner can run jobs that are kept in `store`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](crate::Error::Unsupported), with the reason, if it cannot.
+    fn check(&self, store: &dyn JobStore) -> Result<()>;
+
+    /// Starts the job. When this returns, somebody else than the caller holds the claim, and the job goes its way; that
+    /// the command cannot be executed is an end of the job and no error.
+    ///
+    /// # Errors
+    /// If nobody could be put in charge. Then the claim is dropped and nothing was started.
+    async fn start(&self, store: &dyn JobStore, claim: Box<dyn JobClaim>) -> Result<()>;
+}

@@ -1,0 +1,436 @@
+//! What to run: said once, at submit, and never changed.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Output of a job is kept up to this many bytes unless the spec says otherwise.
+pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
+/// The smallest output limit there is, since a log of less would be all borders.
+pub const MIN_OUTPUT_LIMIT: u64 = 4096;
+/// How long a job that is asked to end may take before it is killed, unless the spec or the stop says otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
+pub const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
+const MAX_ARGUMENT: usize = 128 * 1024;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// A line for a shell.
+    Shell(String),
+    /// A program and its arguments, as they are.
+    Argv(Vec<String>),
+}
+
+/// What the command reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stdin {
+    /// Nothing: a read gets end of file at once, so that prompts fail fast.
+    #[default]
+    Closed,
+    /// This file, from its beginning.
+    File(PathBuf),
+}
+
+/// What to do with processes that are left when the main process has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stragglers {
+    /// They are stopped like the job itself: asked, then killed.
+    #[default]
+    Stop,
+    /// They stay; the job is over, and its supervisor keeps their output until they are gone.
+    Leave,
+}
+
+/// The environment of a command. Its values are secrets: they are shown by nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Returns the value of a variable.
+    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.0.get(name.as_ref()).map(OsString::as_os_str)
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Removes a variable and returns what it was.
+    pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
+        self.0.remove(name.as_ref())
+    }
+
+    /// Returns the variables in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a file store keeps it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in &self.0 {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+        let split = |entry: &[u8]| {
+            // A name may begin with `=` (some shells make such variables), so the first byte is never the border.
+            let border = entry.iter().skip(1).position(|byte| *byte == b'=')? + 1;
+            let (name, value) = (&entry[..border], &entry[border + 1..]);
+            Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
+        };
+        Self(entries.filter_map(split).collect())
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
+
+/// What to run, and how. Made by [`JobSpec::shell`] or [`JobSpec::command`] and a [`JobSpecBuilder`].
+///
+/// Serialized without its environment, which a store keeps apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobSpec {
+    /// What to run.
+    pub command: Command,
+    /// The shell for a shell line: the absolute path of the one to use. Filled in at submit when it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<PathBuf>,
+    /// The working directory, absolute.
+    pub cwd: PathBuf,
+    /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and, for a job started by a job,
+    /// `JOBCORE_PARENT_JOB_ID`.
+    #[serde(skip)]
+    pub environment: Environment,
+    /// What the command reads.
+    #[serde(default)]
+    pub stdin: Stdin,
+    /// Whether standard output and error share one pipe: their exact order is kept, and they cannot be told apart.
+    #[serde(default)]
+    pub merge: bool,
+    /// What people want to find it by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How long it may run before it is stopped, in milliseconds of the machine being awake. Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How long it may take to end when asked to, in milliseconds, before it is killed.
+    pub grace_ms: u64,
+    /// How many bytes of output are kept on disk; 0 means no limit.
+    pub output_limit: u64,
+    /// What happens to processes that are left when the main process has ended.
+    #[serde(default)]
+    pub stragglers: Stragglers,
+}
+
+impl JobSpec {
+    /// Describes a job that runs a line in a shell: `bash` if there is one, else `sh`.
+    pub fn shell(line: impl Into<String>) -> JobSpecBuilder {
+        JobSpecBuilder::new(Command::Shell(line.into()))
+    }
+
+    /// Describes a job that runs a program with arguments, without a shell.
+    pub fn command<I>(argv: I) -> JobSpecBuilder
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        JobSpecBuilder::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
+    }
+
+    /// Returns how long the job may run, if that is limited.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// Returns how long the job may take to end when asked to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+
+    /// Checks everything that can be known without looking at the machine.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`], naming the field.
+    pub fn validate(&self) -> Result<()> {
+        match &self.command {
+            Command::Shell(line) if line.trim().is_empty() => return Err(invalid("command", "the shell line is empty")),
+            Command::Shell(line) => check_argument("command", line.as_bytes())?,
+            Command::Argv(argv) => {
+                if argv.first().is_none_or(String::is_empty) {
+                    return Err(invalid("argv", "there is no program to run"));
+                }
+                for argument in argv {
+                    check_argument("argv", argument.as_bytes())?;
+                }
+            }
+        }
+        if !self.cwd.is_absolute() {
+            return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
+        }
+        check_path("cwd", &self.cwd)?;
+        if let Stdin::File(path) = &self.stdin {
+            check_path("stdin", path)?;
+        }
+        for (name, value) in self.environment.iter() {
+            check_variable(name, value)?;
+        }
+        for label in self.labels.iter().flat_map(|(name, value)| [name, value]) {
+            if label.chars().any(char::is_control) || label.len() > 256 {
+                return Err(invalid("labels", "a label has at most 256 bytes and no control characters"));
+            }
+        }
+        if self.labels.keys().any(String::is_empty) {
+            return Err(invalid("labels", "a label needs a name"));
+        }
+        if self.timeout_ms == Some(0) {
+            return Err(invalid("timeout", "0 would end the job at once; leave it out for no limit"));
+        }
+        let longest = u64::try_from(MAX_DURATION.as_millis()).unwrap_or(u64::MAX);
+        if self.timeout_ms.is_some_and(|timeout| timeout > longest) {
+            return Err(invalid("timeout", "more than ten years; leave it out for no limit"));
+        }
+        if self.grace_ms > longest {
+            return Err(invalid("grace", "more than ten years"));
+        }
+        if self.output_limit != 0 && self.output_limit < MIN_OUTPUT_LIMIT {
+            return Err(invalid("output limit", format!("at least {MIN_OUTPUT_LIMIT} bytes, or 0 for no limit")));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(field: &'static str, reason: impl Into<String>) -> Error {
+    Error::InvalidSpec { field, reason: reason.into() }
+}
+
+fn check_argument(field: &'static str, bytes: &[u8]) -> Result<()> {
+    if bytes.contains(&0) {
+        return Err(invalid(field, "a NUL byte cannot be passed to a program"));
+    }
+    if bytes.len() >= MAX_ARGUMENT {
+        let size = bytes.len();
+        let reason = format!("{size} bytes in one argument, and the kernel takes {MAX_ARGUMENT}; put it into a file");
+        return Err(invalid(field, reason));
+    }
+    Ok(())
+}
+
+fn check_path(field: &'static str, path: &Path) -> Result<()> {
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(invalid(field, "a path has no NUL byte"));
+    }
+    if path.to_str().is_none() {
+        let reason = format!("`{}` is not valid UTF-8; use a shell line that changes into it", path.display());
+        return Err(invalid(field, reason));
+    }
+    Ok(())
+}
+
+fn check_variable(name: &OsStr, value: &OsStr) -> Result<()> {
+    let shown = name.to_string_lossy();
+    if name.is_empty() || name.as_bytes().iter().skip(1).any(|byte| *byte == b'=') {
+        return Err(invalid("environment", format!("`{shown}` cannot be the name of a variable")));
+    }
+    if name.as_bytes().contains(&0) || value.as_bytes().contains(&0) {
+        return Err(invalid("environment", format!("variable `{shown}` has a NUL byte")));
+    }
+    if name.len() + value.len() + 2 > MAX_ARGUMENT {
+        return Err(invalid("environment", format!("variable `{shown}` is larger than the kernel takes, {MAX_ARGUMENT} bytes")));
+    }
+    Ok(())
+}
+
+/// Makes a [`JobSpec`].
+///
+/// ```
+/// use std::time::Duration;
+/// use jobcore::JobSpec;
+///
+/// let spec = JobSpec::command(["make", "-j4"]).cwd("/tmp").timeout(Duration::from_secs(300)).build()?;
+/// assert_eq!(spec.grace(), Duration::from_secs(5));
+/// # Ok::<(), jobcore::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct JobSpecBuilder {
+    spec: JobSpec,
+}
+
+impl JobSpecBuilder {
+    fn new(command: Command) -> Self {
+        let spec = JobSpec {
+            command,
+            shell: None,
+            cwd: PathBuf::from("/"),
+            environment: Environment::default(),
+            stdin: Stdin::default(),
+            merge: false,
+            labels: BTreeMap::new(),
+            timeout_ms: None,
+            grace_ms: millis(DEFAULT_GRACE),
+            output_limit: DEFAULT_OUTPUT_LIMIT,
+            stragglers: Stragglers::default(),
+        };
+        Self { spec }
+    }
+
+    /// Uses this shell for a shell line, an absolute path or a name to be found on the `PATH` of the job.
+    pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+        self.spec.shell = Some(shell.into());
+        self
+    }
+
+    /// Runs in this directory, which must be absolute. The default is `/`.
+    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.spec.cwd = cwd.into();
+        self
+    }
+
+    /// Replaces the whole environment. The default is empty, so that a program without a slash is not found.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.spec.environment = environment;
+        self
+    }
+
+    /// Sets one variable.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.spec.environment.set(name, value);
+        self
+    }
+
+    /// Takes over the environment that the calling program has now.
+    pub fn inherit_env(self) -> Self {
+        self.environment(std::env::vars_os().collect())
+    }
+
+    /// Sets what the command reads.
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.spec.stdin = stdin;
+        self
+    }
+
+    /// Sends standard output and error through one pipe.
+    pub fn merge(mut self, merge: bool) -> Self {
+        self.spec.merge = merge;
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Limits how long the job may run.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Sets how long the job may take to end when asked to.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.spec.grace_ms = millis(grace);
+        self
+    }
+
+    /// Limits how many bytes of output are kept; 0 means no limit.
+    pub fn output_limit(mut self, bytes: u64) -> Self {
+        self.spec.output_limit = bytes;
+        self
+    }
+
+    /// Sets what happens to processes that are left when the main process has ended.
+    pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
+        self.spec.stragglers = stragglers;
+        self
+    }
+
+    /// Returns the spec.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`] for what [`JobSpec::validate`] refuses.
+    pub fn build(self) -> Result<JobSpec> {
+        self.spec.validate()?;
+        Ok(self.spec)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    // A duration that is not zero never becomes zero, which would mean something else.
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(builder: JobSpecBuilder) -> String {
+        builder.build().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        assert_eq!(refusal(JobSpec::shell("  \n")), "command: the shell line is empty");
+        assert_eq!(refusal(JobSpec::command(Vec::<String>::new())), "argv: there is no program to run");
+        assert_eq!(refusal(JobSpec::command(["", "x"])), "argv: there is no program to run");
+        assert_eq!(refusal(JobSpec::command(["a", "b\0c"])), "argv: a NUL byte cannot be passed to a program");
+        assert!(refusal(JobSpec::shell("x".repeat(2 << 20))).contains("2097152 bytes in one argument"));
+        assert_eq!(refusal(JobSpec::shell("x").cwd("relative")), "cwd: `relative` is not an absolute path");
+        assert!(refusal(JobSpec::shell("x").timeout(Duration::ZERO)).starts_with("timeout: 0"));
+        assert!(refusal(JobSpec::shell("x").timeout(Duration::MAX)).starts_with("timeout: more than ten years"));
+        assert!(refusal(JobSpec::shell("x").output_limit(1)).starts_with("output limit: at least 4096"));
+        assert!(refusal(JobSpec::shell("x").label("", "y")).starts_with("labels"));
+        assert!(refusal(JobSpec::shell("x").env("a=b", "y")).starts_with("environment: `a=b`"));
+    }
+
+    #[test]
+    fn a_short_duration_is_not_rounded_to_none() {
+        let spec = JobSpec::shell("x").timeout(Duration::from_nanos(1)).build().unwrap();
+        assert_eq!(spec.timeout(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn an_environment_survives_its_bytes_and_is_never_printed() {
+        let environment: Environment =
+            [("A", OsString::from("x=y")), ("=B", "".into()), ("S", OsString::from_vec(vec![0xff]))].into_iter().collect();
+        assert_eq!(Environment::from_bytes(&environment.to_bytes()), environment);
+        assert_eq!(format!("{environment:?}"), "Environment(3 variables)");
+        let spec = JobSpec::shell("x").environment(environment).build().unwrap();
+        assert!(!serde_json::to_string(&spec).unwrap().contains("x=y"));
+    }
+}

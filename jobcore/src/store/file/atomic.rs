@@ -1,0 +1,90 @@
+//! How a record gets on disk: whole or not at all, private from birth, and with room kept for those that must not fail.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, IoContext, Result};
+
+/// The size of a reserved record: one block of most file systems.
+const BLOCK: usize = 4096;
+
+/// Creates a directory that only the owner may enter.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Creates a file that only the owner may read; there must be none of this name.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Writes a new file that nobody else looks at yet: one in a directory that is still to be published.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    create_file(path).and_then(|mut file| file.write_all(bytes)).context("write", path)
+}
+
+/// Publishes a new file under `path`, whole: it is written beside it first.
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staged = path.with_extension(format!("staged.{}", std::process::id()));
+    let written = write_private(&staged, bytes).and_then(|()| std::fs::rename(&staged, path).context("publish", path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&staged);
+    }
+    written
+}
+
+/// Sets aside the room for a record that is to be published later under `path`, so that a full disk cannot lose it.
+pub(crate) fn reserve(path: &Path) -> Result<()> {
+    write_private(&reservation(path), &[b' '; BLOCK])
+}
+
+fn reservation(path: &Path) -> PathBuf {
+    path.with_extension("reserve")
+}
+
+/// Publishes a record in the room that was set aside for it, by one rename.
+pub(crate) fn publish_reserved<T: Serialize>(path: &Path, record: &T) -> Result<()> {
+    let reserved = reservation(path);
+    let bytes = padded(record, path)?;
+    let file = OpenOptions::new().write(true).open(&reserved).context("open", &reserved)?;
+    file.write_all_at(&bytes, 0).context("write", &reserved)?;
+    // Never publish what is not there in full, whatever the file system says of the write.
+    let length = file.metadata().context("check", &reserved)?.len();
+    if length < bytes.len() as u64 {
+        return Err(Error::io("write", &reserved)(io::ErrorKind::WriteZero.into()));
+    }
+    std::fs::rename(&reserved, path).context("publish", path)
+}
+
+/// Returns a record as JSON, filled up with blanks to the reserved size.
+fn padded<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = to_json(record, path)?;
+    if bytes.len() < BLOCK {
+        bytes.resize(BLOCK - 1, b' ');
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn to_json<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
+    serde_json::to_vec(record).map_err(|error| damaged(path, &error))
+}
+
+/// Reads a record; nothing if there is none.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(path, &error))
+}
+
+fn damaged(path: &Path, error: &serde_json::Error) -> Error {
+    Error::Damaged { path: path.to_owned(), reason: error.to_string() }
+}

@@ -1,0 +1,238 @@
+//! The lock of a job in a file store, and what its holder may write.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use async_trait::async_trait;
+use tokio::net::unix::pipe;
+
+use super::atomic;
+use super::control;
+use super::layout::{AttemptDir, JobDir, Layout};
+use super::log::FileLogWriter;
+use crate::clock::Timestamp;
+use crate::control::{Answer, FRAME};
+use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::job::OutputSize;
+use crate::output::Stream;
+use crate::record::{Ended, Running, Start, Submission};
+use crate::spec::Environment;
+use crate::store::{Incoming, JobClaim};
+use crate::sys::lock;
+
+/// The records of a job, for whoever holds its lock: the one place that writes them. Used by the supervisor, which is
+/// no async program, and by [`FileClaim`].
+#[derive(Debug)]
+pub(crate) struct Records {
+    pub(crate) id: JobId,
+    pub(crate) layout: Layout,
+    pub(crate) job: JobDir,
+    pub(crate) attempt: AttemptDir,
+    /// Holds the lock for as long as it is open.
+    pub(crate) lock: File,
+}
+
+impl Records {
+    /// Takes the lock of a published job; nothing while somebody else holds it.
+    pub(crate) fn claim(layout: &Layout, id: JobId) -> Result<Option<Self>> {
+        let job = layout.job(id);
+        let path = job.lock();
+        let not_found = || Error::NotFound { reference: id.to_string() };
+        let lock = match OpenOptions::new().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
+            opened => opened.context("open", &path)?,
+        };
+        if !lock::try_take(&lock).context("lock", &path)? {
+            return Ok(None);
+        }
+        // The job may have been removed, or be on its way to the trash, since the file was opened.
+        if !is_at(&lock, &path) {
+            return Err(not_found());
+        }
+        Ok(Some(Self::with_lock(layout, id, lock)))
+    }
+
+    /// Takes over a lock that was handed on.
+    ///
+    /// # Errors
+    /// If `lock` is not that job's, or is held by somebody else.
+    pub(crate) fn adopt_lock(layout: &Layout, id: JobId, lock: File) -> Result<Self> {
+        let path = layout.job(id).lock();
+        if !is_at(&lock, &path) || !lock::try_take(&lock).context("lock", &path)? {
+            return Err(Error::Refused { id, reason: "the descriptor that was handed over is not its lock".to_owned() });
+        }
+        Ok(Self::with_lock(layout, id, lock))
+    }
+
+    pub(crate) fn with_lock(layout: &Layout, id: JobId, lock: File) -> Self {
+        let job = layout.job(id);
+        let attempt = job.attempt();
+        Self { id, layout: layout.clone(), job, attempt, lock }
+    }
+
+    pub(crate) fn submission(&self) -> Result<Submission> {
+        let path = self.job.submission();
+        let missing = || Error::Damaged { path: path.clone(), reason: "it is not there".to_owned() };
+        atomic::read(&path)?.ok_or_else(missing)
+    }
+
+    pub(crate) fn environment(&self) -> Result<Environment> {
+        let path = self.job.environment();
+        Ok(Environment::from_bytes(&fs::read(&path).context("read", &path)?))
+    }
+
+    pub(crate) fn start(&self, start: &Start) -> Result<()> {
+        atomic::publish_reserved(&self.attempt.start(), start)?;
+        // The queue has nothing to say about this job any more.
+        let _ = fs::remove_file(self.layout.queue_entry(self.id));
+        Ok(())
+    }
+
+    pub(crate) fn running(&self, running: &Running) -> Result<()> {
+        atomic::publish_reserved(&self.attempt.running(), running)
+    }
+
+    /// Publishes the end: of the attempt first, then, as the same file, of the job. Whoever died in between is helped
+    /// by whoever comes next, and no end is ever replaced.
+    pub(crate) fn finish(&self, ended: &Ended) -> Result<()> {
+        let of_attempt = self.attempt.ended();
+        if !of_attempt.exists() {
+            match atomic::publish_reserved(&of_attempt, ended) {
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    atomic::publish(&of_attempt, &atomic::to_json(ended, &of_attempt)?)?;
+                }
+                published => published?,
+            }
+        }
+        let of_job = self.job.ended();
+        match fs::hard_link(&of_attempt, &of_job) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io("publish", &of_job)(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        // No further attempt can follow, so that nobody needs the environment any more.
+        let _ = fs::remove_file(self.job.environment());
+        let _ = fs::remove_file(self.layout.queue_entry(self.id));
+        // For those who wait on the bell while the lock is kept.
+        let _ = lock::ring(&self.lock);
+        Ok(())
+    }
+
+    /// Removes the pipes, through which nothing can come any more.
+    pub(crate) fn remove_pipes(&self) {
+        for pipe in self.attempt.pipes() {
+            let _ = fs::remove_file(pipe);
+        }
+        // Answers that nobody waits for any more.
+        for entry in fs::read_dir(&self.attempt.path).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b"answer.") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Returns whether an open file is (still) the one at `path`.
+fn is_at(file: &File, path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// The claim of a job in a [`FileStore`](super::FileStore).
+#[derive(Debug)]
+pub struct FileClaim {
+    pub(super) records: Records,
+    submission: Submission,
+    log: FileLogWriter,
+    control: Option<pipe::Receiver>,
+}
+
+impl FileClaim {
+    pub(super) fn new(records: Records, submission: Submission) -> Self {
+        let log = FileLogWriter::new(&records.attempt, submission.spec.output_limit);
+        Self { records, submission, log, control: None }
+    }
+
+    /// Returns the descriptor that holds the lock, to be handed to another process. The job belongs to whoever has a
+    /// copy of it; when the last is closed, nobody holds it.
+    pub fn into_lock(self) -> OwnedFd {
+        self.records.lock.into()
+    }
+
+    /// Opens the pipe through which requests come.
+    fn listen(&self) -> Result<pipe::Receiver> {
+        let path = self.records.attempt.control();
+        match control::make_pipe(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("make", &path)(error)),
+            Ok(()) | Err(_) => {}
+        }
+        control::open_pipe(&path).and_then(pipe::Receiver::from_file).context("open", &path)
+    }
+}
+
+#[async_trait]
+impl JobClaim for FileClaim {
+    fn submission(&self) -> &Submission {
+        &self.submission
+    }
+
+    async fn environment(&self) -> Result<Environment> {
+        self.records.environment()
+    }
+
+    async fn start(&mut self, start: &Start) -> Result<()> {
+        self.control = Some(self.listen()?);
+        self.records.start(start)
+    }
+
+    async fn running(&mut self, running: &Running) -> Result<()> {
+        self.records.running(running)
+    }
+
+    async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]) {
+        self.log.append(stream, u64::try_from(at.as_microsecond()).unwrap_or(0), bytes);
+    }
+
+    fn output(&self) -> OutputSize {
+        self.log.size()
+    }
+
+    async fn finish(&mut self, ended: &Ended) -> Result<()> {
+        self.records.finish(ended)?;
+        self.control = None;
+        self.records.remove_pipes();
+        Ok(())
+    }
+
+    async fn next_request(&mut self) -> Incoming {
+        let Some(control) = &self.control else { return std::future::pending().await };
+        loop {
+            if control.readable().await.is_err() {
+                return std::future::pending().await;
+            }
+            let mut frame = [0; FRAME];
+            let Ok(FRAME) = control.try_read(&mut frame) else { continue };
+            let attempt = self.records.attempt.clone();
+            match control::parse_request(&frame) {
+                Ok((request_id, request)) => {
+                    return Incoming::new(request, move |answer| control::answer(&attempt, request_id, &answer));
+                }
+                Err(rejected) => {
+                    if let Some(request_id) = rejected.request_id {
+                        control::answer(&attempt, request_id, &Answer::Refused { reason: rejected.reason });
+                    }
+                }
+            }
+        }
+    }
+
+    fn into_file(self: Box<Self>) -> Option<FileClaim> {
+        Some(*self)
+    }
+}

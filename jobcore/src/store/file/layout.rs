@@ -1,0 +1,149 @@
+//! Which file is where. Every path of a store is made here, and none from text that a user gave.
+
+use std::path::{Path, PathBuf};
+
+use crate::id::JobId;
+
+/// The paths of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The version of the layout.
+    pub(crate) fn format(&self) -> PathBuf {
+        self.root.join("format")
+    }
+
+    /// One directory a UTC day, in them one a job.
+    pub(crate) fn days(&self) -> PathBuf {
+        self.root.join("jobs")
+    }
+
+    /// Jobs that are being made.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    /// Jobs that are being deleted.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    /// One empty file for each job that may not have been started: a hint.
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.root.join("queue")
+    }
+
+    pub(crate) fn queue_entry(&self, id: JobId) -> PathBuf {
+        self.queue().join(id.to_string())
+    }
+
+    pub(crate) fn day(&self, id: JobId) -> PathBuf {
+        self.days().join(id.day())
+    }
+
+    pub(crate) fn job(&self, id: JobId) -> JobDir {
+        JobDir { path: self.day(id).join(id.to_string()) }
+    }
+
+    pub(crate) fn staged(&self, id: JobId) -> JobDir {
+        JobDir { path: self.staging().join(id.to_string()) }
+    }
+}
+
+/// The paths of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JobDir {
+    pub(crate) path: PathBuf,
+}
+
+impl JobDir {
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    pub(crate) fn submission(&self) -> PathBuf {
+        self.path.join("spec.json")
+    }
+
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.path.join("env")
+    }
+
+    /// The end of the job.
+    pub(crate) fn ended(&self) -> PathBuf {
+        self.path.join("end.json")
+    }
+
+    pub(crate) fn attempts(&self) -> PathBuf {
+        self.path.join("attempts")
+    }
+
+    /// The only attempt that there is so far.
+    pub(crate) fn attempt(&self) -> AttemptDir {
+        AttemptDir { path: self.attempts().join("1") }
+    }
+}
+
+/// The paths of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttemptDir {
+    pub(crate) path: PathBuf,
+}
+
+impl AttemptDir {
+    pub(crate) fn start(&self) -> PathBuf {
+        self.path.join("start.json")
+    }
+
+    pub(crate) fn running(&self) -> PathBuf {
+        self.path.join("run.json")
+    }
+
+    /// The end of this attempt.
+    pub(crate) fn ended(&self) -> PathBuf {
+        self.path.join("end.json")
+    }
+
+    pub(crate) fn stdout(&self) -> PathBuf {
+        self.path.join("out")
+    }
+
+    pub(crate) fn stderr(&self) -> PathBuf {
+        self.path.join("err")
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.path.join("control")
+    }
+
+    /// The pipe through which one request is answered.
+    pub(crate) fn answer(&self, request_id: u64) -> PathBuf {
+        self.path.join(format!("answer.{request_id:016x}"))
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// The bytes of a segment.
+    pub(crate) fn segment(&self, start: u64) -> PathBuf {
+        self.log().join(format!("{start:012}.log"))
+    }
+
+    /// The rows of a segment.
+    pub(crate) fn rows(&self, start: u64) -> PathBuf {
+        self.log().join(format!("{start:012}.idx"))
+    }
+
+    /// All pipes: what a job has no use for once it is over.
+    pub(crate) fn pipes(&self) -> [PathBuf; 3] {
+        [self.stdout(), self.stderr(), self.control()]
+    }
+}

@@ -1,0 +1,242 @@
+//! The output of a job on disk: segments `OFFSET.log`, and beside each its rows, `OFFSET.idx`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::pipe::SpliceFlags;
+
+use super::atomic::{create_dir, create_file};
+use super::layout::AttemptDir;
+use crate::error::{Error, IoContext, Result};
+use crate::job::OutputSize;
+use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
+
+/// How much is moved from a pipe at a time at most.
+const MOVE: u64 = 1024 * 1024;
+
+/// Segments as files.
+#[derive(Debug)]
+struct SegmentFiles {
+    attempt: AttemptDir,
+    current: Option<CurrentSegment>,
+}
+
+#[derive(Debug)]
+struct CurrentSegment {
+    bytes: File,
+    rows: File,
+    row_count: u64,
+}
+
+impl LogBackend for SegmentFiles {
+    fn create(&mut self, start: u64) -> io::Result<()> {
+        match create_dir(&self.attempt.log()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let rows = create_file(&self.attempt.rows(start))?;
+        let bytes = create_file(&self.attempt.segment(start));
+        if bytes.is_err() {
+            let _ = fs::remove_file(self.attempt.rows(start));
+        }
+        self.current = Some(CurrentSegment { bytes: bytes?, rows, row_count: 0 });
+        Ok(())
+    }
+
+    fn push_row(&mut self, row: Row) -> io::Result<()> {
+        let current = self.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        current.rows.write_all_at(&row.to_bytes(), current.row_count * Row::SIZE as u64)?;
+        current.row_count += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, start: u64) {
+        // The bytes go first: a reader that finds no bytes looks for no rows.
+        let _ = fs::remove_file(self.attempt.segment(start));
+        let _ = fs::remove_file(self.attempt.rows(start));
+    }
+}
+
+/// Writes the log of one attempt. What cannot be kept is counted; nothing here fails.
+#[derive(Debug)]
+pub(crate) struct FileLogWriter {
+    log: LogWriter<SegmentFiles>,
+    /// Whether this file system takes bytes straight from a pipe.
+    splices: bool,
+    buffer: Vec<u8>,
+}
+
+impl FileLogWriter {
+    pub(crate) fn new(attempt: &AttemptDir, limit: u64) -> Self {
+        let backend = SegmentFiles { attempt: attempt.clone(), current: None };
+        Self { log: LogWriter::new(backend, limit), splices: cfg!(target_os = "linux"), buffer: Vec::new() }
+    }
+
+    /// Returns how much came, and how much of it was kept.
+    pub(crate) fn size(&self) -> OutputSize {
+        self.log.size()
+    }
+
+    /// Moves what is in a pipe into the log, at most a megabyte, and returns how much it was: 0 if there is nothing.
+    ///
+    /// The bytes go from the pipe to the file within the kernel, so that no death of this process can lose any.
+    pub(crate) fn pump(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
+        let Ok(room) = self.log.prepare(stream, micros) else { return self.discard(pipe) };
+        if !self.splices {
+            return self.copy(pipe, stream, micros);
+        }
+        match self.splice(pipe, room.min(MOVE)) {
+            Ok(moved) => {
+                self.log.wrote(moved);
+                Ok(moved)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.splices = false;
+                self.copy(pipe, stream, micros)
+            }
+            Err(_) => self.discard(pipe),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice(&mut self, pipe: &File, room: u64) -> io::Result<u64> {
+        let (_, mut at) = self.log.position();
+        let current = self.log.backend.current.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let length = usize::try_from(room).unwrap_or(usize::MAX);
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        let moved = rustix::pipe::splice(pipe.as_fd(), None, current.bytes.as_fd(), Some(&mut at), length, flags)?;
+        Ok(moved as u64)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn splice(&mut self, _: &File, _: u64) -> io::Result<u64> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    /// Reads and writes, where splicing does not work: a death in between loses at most one buffer.
+    fn copy(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let read = read_some(pipe, &mut buffer);
+        if let Ok(count) = read {
+            self.append(stream, micros, &buffer[..count]);
+        }
+        self.buffer = buffer;
+        read.map(|count| count as u64)
+    }
+
+    /// Empties the pipe of what cannot be kept: a full disk must not stop the job.
+    fn discard(&mut self, pipe: &File) -> io::Result<u64> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let read = read_some(pipe, &mut buffer);
+        self.buffer = buffer;
+        let count = read? as u64;
+        self.log.lost(count);
+        Ok(count)
+    }
+
+    /// Adds bytes to the log.
+    pub(crate) fn append(&mut self, stream: Stream, micros: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let written = self.log.prepare(stream, micros).and_then(|room| {
+                let (_, at) = self.log.position();
+                let current = self.log.backend.current.as_ref().ok_or(io::ErrorKind::NotFound)?;
+                let count = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                current.bytes.write_at(&bytes[..count], at)
+            });
+            match written {
+                Ok(count) if count > 0 => {
+                    self.log.wrote(count as u64);
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => {
+                    self.log.lost(bytes.len() as u64);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Reads what there is, at most 64 KiB; 0 if there is nothing.
+fn read_some(mut pipe: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    buffer.resize(64 * 1024, 0);
+    match pipe.read(buffer) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        read => read,
+    }
+}
+
+/// Reads the log of one attempt.
+#[derive(Debug)]
+pub(crate) struct FileLog {
+    attempt: AttemptDir,
+}
+
+impl FileLog {
+    pub(crate) fn new(attempt: AttemptDir) -> Self {
+        Self { attempt }
+    }
+
+    /// Returns how much came and how much of it is not there, as the segments tell it.
+    pub(crate) fn size(&self) -> Result<OutputSize> {
+        let segments = self.segments()?;
+        let end = segments.last().map_or(0, |last| last.end());
+        let kept: u64 = segments.iter().map(|segment| segment.len).sum();
+        Ok(OutputSize::new(end, end.saturating_sub(kept)))
+    }
+}
+
+/// Turns "is gone" into the value that says so.
+fn unless_gone<T>(result: io::Result<T>, gone: T, action: &'static str, path: &std::path::Path) -> Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(gone),
+        result => result.map_err(Error::io(action, path)),
+    }
+}
+
+impl JobLog for FileLog {
+    fn segments(&self) -> Result<Vec<Segment>> {
+        let directory = self.attempt.log();
+        let Some(entries) = unless_gone(fs::read_dir(&directory).map(Some), None, "list", &directory)? else {
+            return Ok(Vec::new());
+        };
+        let mut segments = Vec::new();
+        for entry in entries {
+            let name = entry.context("list", &directory)?.file_name();
+            let start = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|start| start.parse().ok());
+            let Some(start) = start else { continue };
+            let path = self.attempt.segment(start);
+            let length = unless_gone(fs::metadata(&path).map(|metadata| Some(metadata.len())), None, "look at", &path)?;
+            segments.extend(length.map(|length| Segment::new(start, length)));
+        }
+        segments.sort_by_key(|segment| segment.start);
+        Ok(segments)
+    }
+
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let path = self.attempt.segment(segment);
+        let read = || File::open(&path)?.read_at(buffer, offset.saturating_sub(segment));
+        unless_gone({ read }(), 0, "read", &path)
+    }
+
+    fn row_count(&self, segment: u64) -> Result<u64> {
+        let path = self.attempt.rows(segment);
+        unless_gone(fs::metadata(&path).map(|metadata| metadata.len() / Row::SIZE as u64), 0, "look at", &path)
+    }
+
+    fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
+        let path = self.attempt.rows(segment);
+        let read = || {
+            let mut bytes = vec![0; count * Row::SIZE];
+            let length = File::open(&path)?.read_at(&mut bytes, first * Row::SIZE as u64)?;
+            let rows = bytes[..length].chunks_exact(Row::SIZE);
+            Ok(rows.map(|row| Row::from_bytes(row.try_into().expect("chunks are exact"))).collect())
+        };
+        unless_gone(read(), Vec::new(), "read", &path)
+    }
+}

@@ -1,0 +1,426 @@
+//! Jobs as directories of a local file system, shared by any number of processes. `docs/on-disk-format.md` describes
+//! the layout for users.
+
+pub(crate) mod atomic;
+mod claim;
+pub(crate) mod control;
+pub(crate) mod layout;
+pub(crate) mod log;
+mod watch;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+pub use claim::FileClaim;
+pub(crate) use claim::Records;
+use layout::{JobDir, Layout};
+use watch::{Backoff, Watch};
+
+use super::{JobClaim, JobStore};
+use crate::control::{Answer, Request};
+use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::output::JobLog;
+use crate::record::{Ended, Evidence, RECORD_VERSION, Seen, Submission};
+use crate::spec::Stragglers;
+use crate::sys::{lock, process};
+
+/// The version of the layout.
+const FORMAT: u32 = 1;
+/// What stands before it in the file that says so.
+const FORMAT_TEXT: &str = "jobcore store, format ";
+/// What a dead submitter or remover left is cleared away when it is this old.
+const LEFT_OVER: Duration = Duration::from_secs(60);
+
+/// A store on a local file system.
+///
+/// Handles are cheap, and any number of processes may use the same store. The directory belongs to one user: it is
+/// made with mode 0700, and refused if it belongs to somebody else or if others may write to it.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    layout: Layout,
+}
+
+impl FileStore {
+    /// Opens a store, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::StoreRefused`] if it is not safe or not understood, with the reason; [`Error::Io`] if it cannot be
+    /// made or read.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let root = std::path::absolute(root.as_ref()).context("find", root.as_ref())?;
+        let layout = Layout::new(&root);
+        if !root.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&root).context("make the store", &root)?;
+        }
+        check_owner(&root)?;
+        match fs::read_to_string(layout.format()) {
+            Ok(text) => check_format(&root, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(&layout)?,
+            Err(error) => return Err(Error::io("read", &layout.format())(error)),
+        }
+        let store = Self { layout };
+        store.clear_left_overs();
+        Ok(store)
+    }
+
+    /// Returns the directory of the store.
+    pub fn root(&self) -> &Path {
+        &self.layout.root
+    }
+
+    /// Returns the directory in which a job is kept, whether or not there is such a job.
+    pub fn job_directory(&self, id: JobId) -> PathBuf {
+        self.layout.job(id).path
+    }
+
+    fn make(layout: &Layout) -> Result<()> {
+        let is_empty = fs::read_dir(&layout.root).context("list", &layout.root)?.next().is_none();
+        let is_ours = || [layout.days(), layout.queue()].iter().any(|path| path.exists());
+        if !is_empty && !is_ours() {
+            let reason = "it is neither empty nor a store; name another directory".to_owned();
+            return Err(Error::StoreRefused { path: layout.root.clone(), reason });
+        }
+        for directory in [layout.days(), layout.staging(), layout.trash(), layout.queue()] {
+            make_dir(&directory)?;
+        }
+        atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
+    }
+
+    /// Removes what processes that were killed left half made or half removed.
+    fn clear_left_overs(&self) {
+        let is_old = |path: &Path| {
+            let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+            let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+            age.is_some_and(|age| age >= LEFT_OVER)
+        };
+        for directory in [self.layout.staging(), self.layout.trash()] {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let is_held = File::open(path.join("lock")).is_ok_and(|file| lock::is_held(&file).unwrap_or(true));
+                if is_old(&path) && !is_held {
+                    let _ = fs::remove_dir_all(&path);
+                }
+            }
+        }
+    }
+
+    fn not_found(id: JobId) -> Error {
+        Error::NotFound { reference: id.to_string() }
+    }
+
+    /// Makes the directory of a job where nobody looks, with its lock taken.
+    fn stage(&self, submission: &Submission) -> Result<Records> {
+        let id = submission.job_id;
+        let job = self.layout.staged(id);
+        atomic::create_dir(&job.path).context("make", &job.path)?;
+        let made = Self::fill(&job, submission);
+        if made.is_err() {
+            let _ = fs::remove_dir_all(&job.path);
+        }
+        Ok(Records::with_lock(&self.layout, id, made?))
+    }
+
+    fn fill(job: &JobDir, submission: &Submission) -> Result<File> {
+        let path = job.lock();
+        let lock = atomic::create_file(&path).context("make", &path)?;
+        if !lock::try_take(&lock).context("lock", &path)? {
+            return Err(Error::io("lock", &path)(io::ErrorKind::WouldBlock.into()));
+        }
+        let attempt = job.attempt();
+        for directory in [job.attempts(), attempt.path.clone()] {
+            atomic::create_dir(&directory).context("make", &directory)?;
+        }
+        atomic::write_private(&job.submission(), &atomic::to_json(submission, &job.submission())?)?;
+        atomic::write_private(&job.environment(), &submission.spec.environment.to_bytes())?;
+        for record in [attempt.start(), attempt.running(), attempt.ended()] {
+            atomic::reserve(&record)?;
+        }
+        Ok(lock)
+    }
+
+    /// Renames a staged job into its place.
+    fn publish(&self, id: JobId) -> Result<()> {
+        let (from, to) = (self.layout.staged(id).path, self.layout.job(id).path);
+        loop {
+            match fs::rename(&from, &to) {
+                // The first job of a day; an empty day may also be removed at any time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => make_dir(&self.layout.day(id))?,
+                published => return published.context("publish", &to),
+            }
+        }
+    }
+
+    fn end_on_record(job: &JobDir) -> Result<Option<Ended>> {
+        match atomic::read(&job.ended())? {
+            Some(ended) => Ok(Some(ended)),
+            // Whoever published it died before it was linked; with one attempt there is, it is the job's end.
+            None => atomic::read(&job.attempt().ended()),
+        }
+    }
+
+    fn is_held(&self, id: JobId) -> Result<bool> {
+        let path = self.layout.job(id).lock();
+        match File::open(&path) {
+            Ok(file) => lock::is_held(&file).context("look at the lock", &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.layout.job(id).path.exists() {
+                    return Err(Error::Damaged { path, reason: "it is not there".to_owned() });
+                }
+                Err(Self::not_found(id))
+            }
+            Err(error) => Err(Error::io("open", &path)(error)),
+        }
+    }
+
+    fn collect(&self, id: JobId) -> Result<Evidence> {
+        let job = self.layout.job(id);
+        let attempt = job.attempt();
+        let submission: Submission = match atomic::read(&job.submission())? {
+            Some(submission) => submission,
+            None if job.path.exists() => {
+                let reason = "it is not there".to_owned();
+                return Err(Error::Damaged { path: job.submission(), reason });
+            }
+            None => return Err(Self::not_found(id)),
+        };
+        if submission.job_id != id {
+            let reason = format!("it is the record of another job, {}", submission.job_id);
+            return Err(Error::Damaged { path: job.submission(), reason });
+        }
+        let mut evidence = Evidence::new(submission);
+        evidence.ended = Self::end_on_record(&job)?;
+        evidence.held = self.is_held(id)?;
+        if evidence.ended.is_none() && !evidence.held {
+            // It may have ended between the two looks; the record is there before the lock falls.
+            evidence.ended = Self::end_on_record(&job)?;
+        }
+        let log = log::FileLog::new(attempt.clone());
+        if let Some(ended) = &evidence.ended {
+            let on_record = crate::job::OutputSize::new(ended.outcome.output_bytes, ended.outcome.dropped_bytes);
+            evidence.output = if evidence.held { log.size()? } else { on_record };
+            return Ok(evidence);
+        }
+        evidence.output = log.size()?;
+        evidence.start = atomic::read(&attempt.start())?;
+        evidence.running = atomic::read(&attempt.running())?;
+        evidence.seen = match (&evidence.running, &evidence.start) {
+            (Some(running), _) => process::look(&running.process),
+            // Whether the command was started is not known: only itself could tell.
+            (None, Some(start)) if !evidence.held => match process::look(&start.holder) {
+                Seen::Rebooted => Seen::Rebooted,
+                Seen::Unknown => Seen::Unknown,
+                Seen::Alive(_) | Seen::Paused(_) | Seen::Gone => {
+                    let tree = process::visible_tree(None, &format!("{}={id}", crate::supervisor::JOB_ID));
+                    tree.first().map_or(Seen::Gone, |first| Seen::Alive(first.pid))
+                }
+            },
+            (None, _) => Seen::Gone,
+        };
+        Ok(evidence)
+    }
+
+    /// Returns what to be woken by; nothing if the job is settled.
+    fn watch(&self, id: JobId, output: bool) -> Result<Option<Watch>> {
+        let evidence = match self.collect(id) {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            evidence => evidence?,
+        };
+        let mut watch = Watch::default();
+        let attempt = self.layout.job(id).attempt();
+        match (&evidence.ended, evidence.held, &evidence.running) {
+            (Some(_), _, _) => return Ok(None),
+            (None, true, _) => {
+                let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
+                let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
+                if output || leaves || outlives {
+                    watch.files(&attempt, output)?;
+                }
+                if let Some(start) = &evidence.start {
+                    watch.process(&start.holder)?;
+                }
+            }
+            (None, false, Some(running)) => {
+                watch.process(&running.process)?;
+                return Ok(matches!(evidence.seen, Seen::Alive(_) | Seen::Paused(_)).then_some(watch));
+            }
+            (None, false, None) => return Ok(None),
+        }
+        // What happened while the watch was put up woke nobody.
+        let is_settled = Self::end_on_record(&self.layout.job(id))?.is_some() || !self.is_held(id)?;
+        Ok((!is_settled).then_some(watch))
+    }
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    match atomic::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.context("make", path),
+    }
+}
+
+fn check_owner(root: &Path) -> Result<()> {
+    let metadata = fs::metadata(root).context("look at", root)?;
+    let refuse = |reason: String| Err(Error::StoreRefused { path: root.to_owned(), reason });
+    if !metadata.is_dir() {
+        return refuse("it is not a directory".to_owned());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        let owner = metadata.uid();
+        return refuse(format!("it belongs to user {owner}, and this is user {user}; run the command as its owner"));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let mode = metadata.mode() & 0o777;
+        return refuse(format!("others may write to it (mode {mode:o}); `chmod 700` it if you trust what it holds"));
+    }
+    Ok(())
+}
+
+fn check_format(root: &Path, text: &str) -> Result<()> {
+    let refuse = |reason: String| Err(Error::StoreRefused { path: root.to_owned(), reason });
+    match text.strip_prefix(FORMAT_TEXT).and_then(|version| version.trim().parse::<u32>().ok()) {
+        Some(FORMAT) => Ok(()),
+        Some(version) => refuse(format!("it has format {version}, and this version understands {FORMAT}; upgrade")),
+        None => refuse("its file `format` is not one of a store".to_owned()),
+    }
+}
+
+#[async_trait]
+impl JobStore for FileStore {
+    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>> {
+        let id = submission.job_id;
+        let records = self.stage(&submission)?;
+        let entry = self.layout.queue_entry(id);
+        // The hint first: one without a job is passed over, a job without one would not be found.
+        let published = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
+        if let Err(error) = published {
+            let _ = fs::remove_file(&entry);
+            let _ = fs::remove_dir_all(self.layout.staged(id).path);
+            return Err(error);
+        }
+        Ok(Box::new(FileClaim::new(records, submission)))
+    }
+
+    async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
+        let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
+        let submission = records.submission()?;
+        if submission.v > RECORD_VERSION {
+            let reason = format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
+            return Err(Error::Refused { id, reason });
+        }
+        Ok(Some(Box::new(FileClaim::new(records, submission))))
+    }
+
+    async fn evidence(&self, id: JobId) -> Result<Evidence> {
+        self.collect(id)
+    }
+
+    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+        let newest_day = before.map(JobId::day);
+        let mut days = names(&self.layout.days())?;
+        days.retain(|day| newest_day.as_ref().is_none_or(|newest| day <= newest));
+        days.sort_unstable_by(|a, b| b.cmp(a));
+        let mut ids = Vec::new();
+        for day in days {
+            let mut of_day: Vec<JobId> = names(&self.layout.days().join(&day))?
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .filter(|id: &JobId| before.is_none_or(|before| *id < before) && id.day() == day)
+                .collect();
+            of_day.sort_unstable_by(|a, b| b.cmp(a));
+            ids.extend(of_day);
+            if ids.len() >= limit {
+                break;
+            }
+        }
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    async fn waiting(&self) -> Result<Vec<JobId>> {
+        let mut ids: Vec<JobId> = names(&self.layout.queue())?.iter().filter_map(|name| name.parse().ok()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    async fn remove(&self, id: JobId) -> Result<()> {
+        // Kept until all is gone, so that nobody takes charge of it meanwhile.
+        let _records = Records::claim(&self.layout, id)?.ok_or_else(|| super::held(id))?;
+        let (from, trash) = (self.layout.job(id).path, self.layout.trash().join(id.to_string()));
+        match fs::rename(&from, &trash) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Self::not_found(id)),
+            renamed => renamed.context("remove", &from)?,
+        }
+        let _ = fs::remove_file(self.layout.queue_entry(id));
+        fs::remove_dir_all(&trash).context("remove", &trash)
+    }
+
+    async fn settled(&self, id: JobId) -> Result<()> {
+        let mut backoff = Backoff::new();
+        while let Some(watch) = self.watch(id, false)? {
+            watch.changed(&mut backoff).await;
+        }
+        Ok(())
+    }
+
+    async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
+        let log = log::FileLog::new(self.layout.job(id).attempt());
+        let mut backoff = Backoff::new();
+        while let Some(watch) = self.watch(id, true)? {
+            if log.size()?.bytes > beyond {
+                break;
+            }
+            watch.changed(&mut backoff).await;
+        }
+        Ok(())
+    }
+
+    async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
+        let job = self.layout.job(id);
+        if !job.path.exists() {
+            return Err(Self::not_found(id));
+        }
+        Ok(Box::new(log::FileLog::new(job.attempt())))
+    }
+
+    async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
+        if !self.is_held(id)? {
+            return Err(Error::NoAnswer { id });
+        }
+        let attempt = self.layout.job(id).attempt();
+        let gone = async {
+            // What has ended answers nothing; waiting for the deadline would tell nothing more.
+            let _ = self.settled(id).await;
+            if self.is_held(id).unwrap_or(false) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = control::ask(id, &attempt, request) => answer,
+            () = gone => Err(Error::NoAnswer { id }),
+        }
+    }
+
+    fn as_file(&self) -> Option<&FileStore> {
+        Some(self)
+    }
+}
+
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.context("list", directory)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.context("list", directory)?.file_name().into_string());
+    }
+    Ok(names)
+}

@@ -1,0 +1,317 @@
+//! Jobs kept in the memory of one process, with the same limits as on disk. They end with it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{Incoming, JobClaim, JobStore};
+use crate::clock::Timestamp;
+use crate::control::{Answer, Request};
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::OutputSize;
+use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
+use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
+use crate::spec::Environment;
+
+/// How long an answer may take.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Jobs in memory. Clones are handles of the same store.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    jobs: Arc<Mutex<BTreeMap<JobId, Arc<Entry>>>>,
+}
+
+/// One job.
+#[derive(Debug)]
+struct Entry {
+    submission: Submission,
+    records: Mutex<Records>,
+    log: Mutex<LogWriter<Segments>>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    environment: Option<Environment>,
+    start: Option<Start>,
+    running: Option<Running>,
+    ended: Option<Ended>,
+    /// There while somebody holds the lock.
+    holder: Option<mpsc::UnboundedSender<Incoming>>,
+    removed: bool,
+}
+
+/// Segments in memory.
+#[derive(Debug, Default)]
+struct Segments(BTreeMap<u64, (Vec<Row>, Vec<u8>)>);
+
+impl LogBackend for Segments {
+    fn create(&mut self, start: u64) -> io::Result<()> {
+        self.0.insert(start, Default::default());
+        Ok(())
+    }
+
+    fn push_row(&mut self, row: Row) -> io::Result<()> {
+        if let Some(mut current) = self.0.last_entry() {
+            current.get_mut().0.push(row);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, start: u64) {
+        self.0.remove(&start);
+    }
+}
+
+/// Locks, and goes on where another thread panicked: every change below is whole or not made.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl MemoryStore {
+    /// Returns an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn entry(&self, id: JobId) -> Result<Arc<Entry>> {
+        lock(&self.jobs).get(&id).cloned().ok_or_else(|| Error::NotFound { reference: id.to_string() })
+    }
+}
+
+impl Entry {
+    /// Returns whether there is nothing more to wait for.
+    fn is_settled(&self) -> bool {
+        let records = lock(&self.records);
+        records.ended.is_some() || records.holder.is_none() || records.removed
+    }
+
+    async fn until(&self, condition: impl Fn() -> bool + Send) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listen before looking, so that no change falls between the two.
+            changed.as_mut().enable();
+            if condition() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn claim(self: &Arc<Self>) -> Option<Claim> {
+        let mut records = lock(&self.records);
+        if records.holder.is_some() || records.removed {
+            return None;
+        }
+        let (sender, requests) = mpsc::unbounded_channel();
+        records.holder = Some(sender);
+        drop(records);
+        Some(Claim { entry: Arc::clone(self), requests })
+    }
+}
+
+#[async_trait]
+impl JobStore for MemoryStore {
+    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>> {
+        let id = submission.job_id;
+        let limit = submission.spec.output_limit;
+        let environment = Some(submission.spec.environment.clone());
+        let entry = Arc::new(Entry {
+            submission,
+            records: Mutex::new(Records { environment, ..Records::default() }),
+            log: Mutex::new(LogWriter::new(Segments::default(), limit)),
+            changed: Notify::new(),
+        });
+        let claim = entry.claim().expect("nobody else knows it yet");
+        match lock(&self.jobs).entry(id) {
+            std::collections::btree_map::Entry::Vacant(vacant) => vacant.insert(entry),
+            std::collections::btree_map::Entry::Occupied(_) => {
+                return Err(Error::Refused { id, reason: "there is a job with this id".to_owned() });
+            }
+        };
+        Ok(Box::new(claim))
+    }
+
+    async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
+        Ok(self.entry(id)?.claim().map(|claim| Box::new(claim) as _))
+    }
+
+    async fn evidence(&self, id: JobId) -> Result<Evidence> {
+        let entry = self.entry(id)?;
+        let records = lock(&entry.records);
+        let mut evidence = Evidence::new(entry.submission.clone());
+        evidence.start = records.start.clone();
+        evidence.running = records.running.clone();
+        evidence.ended = records.ended.clone();
+        evidence.held = records.holder.is_some();
+        if let (Some(running), None) = (&records.running, &records.ended) {
+            evidence.seen = crate::sys::process::look(&running.process);
+        } else {
+            evidence.seen = Seen::Gone;
+        }
+        evidence.output = lock(&entry.log).size();
+        Ok(evidence)
+    }
+
+    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+        let jobs = lock(&self.jobs);
+        let newest_first = jobs.keys().rev().filter(|id| before.is_none_or(|before| **id < before));
+        Ok(newest_first.take(limit).copied().collect())
+    }
+
+    async fn waiting(&self) -> Result<Vec<JobId>> {
+        let jobs = lock(&self.jobs);
+        let is_waiting = |entry: &Entry| {
+            let records = lock(&entry.records);
+            records.start.is_none() && records.ended.is_none()
+        };
+        Ok(jobs.iter().filter(|(_, entry)| is_waiting(entry)).map(|(id, _)| *id).collect())
+    }
+
+    async fn remove(&self, id: JobId) -> Result<()> {
+        let entry = self.entry(id)?;
+        let _claim = entry.claim().ok_or_else(|| super::held(id))?;
+        lock(&self.jobs).remove(&id);
+        lock(&entry.records).removed = true;
+        entry.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn settled(&self, id: JobId) -> Result<()> {
+        if let Ok(entry) = self.entry(id) {
+            entry.until(|| entry.is_settled()).await;
+        }
+        Ok(())
+    }
+
+    async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
+        if let Ok(entry) = self.entry(id) {
+            entry.until(|| entry.is_settled() || lock(&entry.log).size().bytes > beyond).await;
+        }
+        Ok(())
+    }
+
+    async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
+        Ok(Box::new(Log(self.entry(id)?)))
+    }
+
+    async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
+        let entry = self.entry(id)?;
+        let (sender, answer) = oneshot::channel();
+        let incoming = Incoming::new(request, move |answer| drop(sender.send(answer)));
+        let holder = lock(&entry.records).holder.clone();
+        let is_sent = holder.is_some_and(|holder| holder.send(incoming).is_ok());
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) if is_sent => Ok(answer),
+            _ => Err(Error::NoAnswer { id }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Claim {
+    entry: Arc<Entry>,
+    requests: mpsc::UnboundedReceiver<Incoming>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.entry.records).holder = None;
+        self.entry.changed.notify_waiters();
+    }
+}
+
+#[async_trait]
+impl JobClaim for Claim {
+    fn submission(&self) -> &Submission {
+        &self.entry.submission
+    }
+
+    async fn environment(&self) -> Result<Environment> {
+        let id = self.entry.submission.job_id;
+        let gone = || Error::Refused { id, reason: "its environment is forgotten, since it has ended".to_owned() };
+        lock(&self.entry.records).environment.clone().ok_or_else(gone)
+    }
+
+    async fn start(&mut self, start: &Start) -> Result<()> {
+        lock(&self.entry.records).start = Some(start.clone());
+        Ok(())
+    }
+
+    async fn running(&mut self, running: &Running) -> Result<()> {
+        lock(&self.entry.records).running = Some(running.clone());
+        Ok(())
+    }
+
+    async fn append(&mut self, stream: Stream, at: Timestamp, mut bytes: &[u8]) {
+        let micros = u64::try_from(at.as_microsecond()).unwrap_or(0);
+        let mut log = lock(&self.entry.log);
+        while !bytes.is_empty() {
+            let room = log.prepare(stream, micros).expect("memory is not refused");
+            let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            if let Some(mut current) = log.backend.0.last_entry() {
+                current.get_mut().1.extend_from_slice(now);
+            }
+            log.wrote(now.len() as u64);
+            bytes = later;
+        }
+        drop(log);
+        self.entry.changed.notify_waiters();
+    }
+
+    fn output(&self) -> OutputSize {
+        lock(&self.entry.log).size()
+    }
+
+    async fn finish(&mut self, ended: &Ended) -> Result<()> {
+        let mut records = lock(&self.entry.records);
+        records.ended.get_or_insert_with(|| ended.clone());
+        records.environment = None;
+        drop(records);
+        self.entry.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn next_request(&mut self) -> Incoming {
+        match self.requests.recv().await {
+            Some(incoming) => incoming,
+            // The sender is kept in the entry for as long as this claim lives.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Log(Arc<Entry>);
+
+impl JobLog for Log {
+    fn segments(&self) -> Result<Vec<Segment>> {
+        let log = lock(&self.0.log);
+        Ok(log.backend.0.iter().map(|(start, (_, bytes))| Segment::new(*start, bytes.len() as u64)).collect())
+    }
+
+    fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let log = lock(&self.0.log);
+        let skip = usize::try_from(offset.saturating_sub(segment)).unwrap_or(usize::MAX);
+        let there = log.backend.0.get(&segment).and_then(|(_, bytes)| bytes.get(skip..)).unwrap_or_default();
+        let count = there.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&there[..count]);
+        Ok(count)
+    }
+
+    fn row_count(&self, segment: u64) -> Result<u64> {
+        Ok(lock(&self.0.log).backend.0.get(&segment).map_or(0, |(rows, _)| rows.len() as u64))
+    }
+
+    fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
+        let log = lock(&self.0.log);
+        let skip = usize::try_from(first).unwrap_or(usize::MAX);
+        let rows = log.backend.0.get(&segment).map(|(rows, _)| rows.as_slice()).unwrap_or_default();
+        Ok(rows.iter().skip(skip).take(count).copied().collect())
+    }
+}

@@ -1,0 +1,179 @@
+//! Where jobs are kept, and where those who run them and those who ask meet.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod file;
+pub mod memory;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::control::{Answer, Request};
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::OutputSize;
+use crate::output::{JobLog, Stream};
+use crate::record::{Ended, Evidence, Running, Start, Submission};
+use crate::spec::Environment;
+
+/// Where jobs are kept.
+///
+/// Any number of handles, in any number of processes if the backend says so, may use one store at the same time. All
+/// methods may be called at any time for any id.
+///
+/// # The claim
+/// Each job has one lock. Who holds it, by a [`JobClaim`], is the only writer of the job's records and output; that
+/// the lock is held is what makes a job alive. The lock falls when the claim is dropped, or with the process that
+/// holds it, however that ends.
+///
+/// # The conformance suite
+/// What a backend must do is written down as tests: module `conformance`, feature `conformance`.
+#[async_trait]
+pub trait JobStore: Send + Sync + Debug {
+    /// Puts a new job on record and returns its claim. The record and the lock become visible together; if this
+    /// fails, or the process dies within it, there is no such job.
+    ///
+    /// # Errors
+    /// If there is no room, or the id exists.
+    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>>;
+
+    /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, or no more.
+    async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>>;
+
+    /// Returns what is known of a job. What it says was true at one moment: an end record is never missed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound), and [`Error::Damaged`](crate::Error::Damaged) for a record that
+    /// cannot be read.
+    async fn evidence(&self, id: JobId) -> Result<Evidence>;
+
+    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
+
+    /// Returns jobs that may not have been started yet, oldest first. A hint: some may be started already, or gone.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn waiting(&self) -> Result<Vec<JobId>>;
+
+    /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
+    /// then on find no such job.
+    ///
+    /// # Errors
+    /// [`Error::Refused`](crate::Error::Refused) while somebody holds its lock.
+    async fn remove(&self, id: JobId) -> Result<()>;
+
+    /// Returns when the job has an end record, or nobody holds its lock, or it is gone; it may also return for no
+    /// reason. Does not wake up while nothing happens, where the system can tell.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn settled(&self, id: JobId) -> Result<()>;
+
+    /// Returns when the job may have written more than `beyond` bytes, or as [`JobStore::settled`] does.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn written(&self, id: JobId, beyond: u64) -> Result<()>;
+
+    /// Opens the output of a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
+
+    /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`](crate::Error::NoAnswer) if nobody is there or nobody answers.
+    async fn request(&self, id: JobId, request: Request) -> Result<Answer>;
+
+    /// Returns the store as one whose jobs are directories, if it is: a detached supervisor needs them.
+    fn as_file(&self) -> Option<&file::FileStore> {
+        None
+    }
+}
+
+/// The lock of a job, and with it the right to write. Dropping it lets go.
+#[async_trait]
+pub trait JobClaim: Send + Debug {
+    /// Returns what was submitted.
+    fn submission(&self) -> &Submission;
+
+    /// Returns the environment of the command, as submitted.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is gone since the job has ended.
+    async fn environment(&self) -> Result<Environment>;
+
+    /// Puts on record who is in charge: from here on, the command may have run.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn start(&mut self, start: &Start) -> Result<()>;
+
+    /// Puts the main process on record.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn running(&mut self, running: &Running) -> Result<()>;
+
+    /// Adds output. What cannot be kept is counted and no error.
+    async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]);
+
+    /// Returns how much output came by this claim.
+    fn output(&self) -> OutputSize;
+
+    /// Puts the end on record and wakes those who wait. The environment is forgotten.
+    ///
+    /// # Errors
+    /// If it cannot be written. An end that is on record already is kept, and no error.
+    async fn finish(&mut self, ended: &Ended) -> Result<()>;
+
+    /// Returns the next thing that somebody asks. May be cancelled without losing any.
+    async fn next_request(&mut self) -> Incoming;
+
+    /// Returns the claim as one of a file store, if it is, so that it can be handed to another process.
+    fn into_file(self: Box<Self>) -> Option<file::FileClaim> {
+        None
+    }
+}
+
+/// The refusal to remove what somebody is in charge of.
+fn held(id: JobId) -> Error {
+    Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() }
+}
+
+/// A request and the way to answer it.
+#[must_use]
+pub struct Incoming {
+    /// What is asked.
+    pub request: Request,
+    answer: Box<dyn FnOnce(Answer) + Send>,
+}
+
+impl Incoming {
+    /// Wraps a request; `answer` is called at most once.
+    pub fn new(request: Request, answer: impl FnOnce(Answer) + Send + 'static) -> Self {
+        Self { request, answer: Box::new(answer) }
+    }
+
+    /// Answers. Whoever asked may have gone away: that is no error.
+    pub fn answer(self, answer: Answer) {
+        (self.answer)(answer);
+    }
+}
+
+impl Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("request", &self.request).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! Reaping, and adding up what it tells: how the main process ended, and what all of them used.
+
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::process::WaitOptions;
+
+use crate::clock::Timestamp;
+use crate::signal::Signal;
+
+/// How the main process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<Signal>,
+    pub(super) core_dumped: bool,
+    pub(super) at: Timestamp,
+}
+
+/// Reaps all children that are over, and returns how the main process ended if it was among them.
+pub(super) fn reap(main: i32) -> Option<Exit> {
+    let mut exit = None;
+    // Every child of a supervisor is its job's: waiting for any takes no status away from anybody.
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        if pid.as_raw_nonzero().get() == main {
+            exit = Some(Exit {
+                code: status.exit_status(),
+                signal: status.terminating_signal().map(Signal::from_number),
+                core_dumped: status.signaled() && nix::libc::WCOREDUMP(status.as_raw()),
+                at: Timestamp::now(),
+            });
+        }
+    }
+    exit
+}
+
+/// Returns CPU time in milliseconds, and the peak memory of the largest process in bytes, of all children that were
+/// reaped and of their children that they reaped, getrusage(2).
+pub(super) fn usage() -> (Option<u64>, Option<u64>) {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (None, None) };
+    let millis = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + i64::from(time.tv_usec()) / 1000;
+    let cpu = millis(usage.user_time()) + millis(usage.system_time());
+    // Linux counts in kibibytes, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    (cpu.try_into().ok(), u64::try_from(usage.max_rss()).ok().map(|rss| rss * unit))
+}

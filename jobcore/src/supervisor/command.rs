@@ -1,0 +1,72 @@
+//! Starting the command of a job, in the world that its submitter had.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use super::{JOB_ID, PARENT_JOB_ID};
+use crate::record::Submission;
+use crate::spec::{Command, Environment, Stdin};
+use crate::store::file::layout::AttemptDir;
+use crate::sys::{spawn, world};
+
+/// Starts the command as the leader of a session of its own, and returns its process id.
+///
+/// # Errors
+/// Why it could not be started, in words for people.
+pub(super) fn start(submission: &Submission, environment: Environment, attempt: &AttemptDir) -> Result<i32, String> {
+    let spec = &submission.spec;
+    let stdin = match &spec.stdin {
+        Stdin::Closed => File::open("/dev/null").map_err(|error| format!("cannot open `/dev/null`: {error}"))?,
+        Stdin::File(path) => File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?,
+    };
+    // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
+    let open = |path: &std::path::Path| OpenOptions::new().read(true).write(true).open(path);
+    let pipes = open(&attempt.stdout()).and_then(|stdout| {
+        let stderr = if spec.merge { stdout.try_clone()? } else { open(&attempt.stderr())? };
+        Ok((stdout, stderr))
+    });
+    let (stdout, stderr) = pipes.map_err(|error| format!("cannot open the pipes for its output: {error}"))?;
+    let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    in_world(submission, || {
+        spawn::session_leader(&submission.program, &arguments(submission), &variables(submission, environment), streams)
+    })
+    .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))
+}
+
+/// Calls `spawn` with the working directory, umask and limits that the command is to have, and takes them back.
+fn in_world<T>(submission: &Submission, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    std::env::set_current_dir(&submission.spec.cwd)?;
+    world::renice(&submission.world);
+    let mask = submission.world.umask.map(|umask| rustix::process::umask(rustix::fs::Mode::from_bits_truncate(umask)));
+    world::lower_limits(&submission.world);
+    let spawned = spawn();
+    world::raise_own_limits();
+    if let Some(mask) = mask {
+        rustix::process::umask(mask);
+    }
+    std::env::set_current_dir("/")?;
+    spawned
+}
+
+/// Returns the arguments of the program that a spec runs, the program's own name first.
+pub(crate) fn arguments(submission: &Submission) -> Vec<Vec<u8>> {
+    match &submission.spec.command {
+        Command::Argv(argv) => argv.iter().map(|word| word.clone().into_bytes()).collect(),
+        Command::Shell(line) => {
+            let shell = submission.program.as_os_str().as_bytes().to_vec();
+            // `--`, since a line may begin with a dash.
+            vec![shell, b"-c".to_vec(), b"--".to_vec(), line.clone().into_bytes()]
+        }
+    }
+}
+
+/// Returns `NAME=VALUE` for the whole environment of the command.
+pub(crate) fn variables(submission: &Submission, mut environment: Environment) -> Vec<Vec<u8>> {
+    if let Some(parent) = environment.remove(JOB_ID) {
+        environment.set(PARENT_JOB_ID, parent);
+    }
+    environment.set(JOB_ID, submission.job_id.to_string());
+    environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
+}

@@ -1,0 +1,110 @@
+//! The process that watches one job: detached from whoever started it, and the parent of everything the job starts.
+//!
+//! It is the program that embeds this library, started again with a hidden first argument, so that there is nothing to
+//! install and nothing to find. That argument is looked at before anything else; from there on the process is plain
+//! single-threaded code without an async runtime.
+
+mod account;
+mod command;
+mod pipe;
+mod run;
+mod tree;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::id::JobId;
+use crate::store::file::Records;
+use crate::store::file::layout::Layout;
+
+pub(crate) use command::{arguments as command_arguments, variables as command_variables};
+
+/// The variable by which a command knows its job.
+pub const JOB_ID: &str = "JOBCORE_JOB_ID";
+/// The variable by which a command knows the job that submitted its own.
+pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
+
+/// What a supervisor is called in a list of processes.
+pub(crate) const NAME: &str = "jobcore-supervisor";
+/// The hidden first argument.
+pub(crate) const MARKER: &str = "__jobcore-supervisor";
+/// The version of the arguments and the descriptor that are handed over.
+pub(crate) const HANDOVER_VERSION: &str = "1";
+
+static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// Turns this process into a supervisor if it was started as one, and does not return then.
+///
+/// Call it first thing in `main`, before threads, runtimes or command lines. A program that uses a
+/// [`LocalRunner`](crate::LocalRunner) must do so, or name another program that does.
+pub fn run_if_asked() {
+    IS_PREPARED.store(true, Ordering::Relaxed);
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == MARKER) {
+        let arguments: Vec<_> = arguments.collect();
+        std::process::exit(match main(&arguments) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        });
+    }
+}
+
+/// Returns whether this program would become a supervisor if it were started as one.
+pub(crate) fn is_prepared() -> bool {
+    IS_PREPARED.load(Ordering::Relaxed)
+}
+
+/// Returns the arguments that start a supervisor.
+pub(crate) fn arguments(root: &Path, id: JobId) -> Vec<Vec<u8>> {
+    let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root.as_os_str().as_bytes()];
+    words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect()
+}
+
+/// The job that a supervisor was started for, as its arguments say.
+pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
+    match arguments {
+        [_, marker, _, root, id] if marker == MARKER.as_bytes() => {
+            Some((root, std::str::from_utf8(id).ok()?.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn main(arguments: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
+    let [version, root, id] = arguments else { return Err("three arguments are needed".into()) };
+    if version != HANDOVER_VERSION {
+        return Err("another version of the handover".into());
+    }
+    let id: JobId = id.to_str().ok_or("no id")?.parse()?;
+    let lock = detach()?;
+    let records = Records::adopt_lock(&Layout::new(Path::new(root)), id, lock)?;
+    run::supervise(records)?;
+    Ok(())
+}
+
+/// Keeps of all that was inherited only the lock, which came as standard input, and lets go of everything else.
+fn detach() -> io::Result<File> {
+    crate::sys::close_inherited();
+    let lock = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    std::env::set_current_dir("/")?;
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    // Nothing but SIGKILL ends a supervisor before its job: a signal that was meant for a whole session, at a shutdown
+    // say, reaches the command too, and what became of it is worth a record.
+    nix::sys::signal::SigSet::all().thread_block()?;
+    crate::sys::world::raise_own_limits();
+    #[cfg(target_os = "linux")]
+    {
+        // Cosmetic: `/proc/self/exe` would be shown as `exe`.
+        let _ = rustix::thread::set_name(c"jobcore-super");
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    }
+    Ok(lock.into())
+}

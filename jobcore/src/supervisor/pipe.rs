@@ -1,0 +1,82 @@
+//! The supervisor's end of an output pipe: small while it is quiet, larger for a job that writes much.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::clock::Timestamp;
+use crate::output::Stream;
+use crate::store::file::control::{make_pipe, open_pipe};
+use crate::store::file::log::FileLogWriter;
+
+/// A quiet pipe takes little of what one user may have in pipes, `pipe-user-pages-soft` in pipe(7): of a thousand jobs
+/// with the 64 KiB that a pipe has by default, the last would get one page each.
+const SMALL: usize = 16 * 1024;
+const LARGE: usize = 1024 * 1024;
+/// A pipe that has been quiet for so long is made small again.
+const QUIET: Duration = Duration::from_secs(1);
+/// How much is moved before anything else gets its turn.
+const TURN: u64 = 16 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct OutputPipe {
+    pub(super) file: File,
+    stream: Stream,
+    size: usize,
+    used: Instant,
+}
+
+impl OutputPipe {
+    /// Makes the named pipe and opens it.
+    pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
+        make_pipe(path)?;
+        let file = open_pipe(path)?;
+        let mut pipe = Self { file, stream, size: 64 * 1024, used: Instant::now() };
+        pipe.resize(SMALL);
+        Ok(pipe)
+    }
+
+    /// Moves what is there into the log, and returns whether that was all of it.
+    pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<bool> {
+        let mut moved = 0;
+        while moved < TURN {
+            let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
+            let count = log.pump(&self.file, self.stream, micros)?;
+            if count == 0 {
+                return Ok(true);
+            }
+            moved += count;
+            self.used = Instant::now();
+            if count >= self.size as u64 && self.size < LARGE {
+                self.resize(self.size * 4);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns when the pipe should be made small, if it is not.
+    pub(super) fn shrinks_at(&self) -> Option<Instant> {
+        (self.size > SMALL).then(|| self.used + QUIET)
+    }
+
+    pub(super) fn shrink_if_quiet(&mut self, now: Instant) {
+        if self.shrinks_at().is_some_and(|at| at <= now) {
+            self.used = now;
+            self.resize(SMALL);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn resize(&mut self, size: usize) {
+        // Refused when the user has too much in pipes already, or when there is more in it than would fit.
+        if let Ok(size) = rustix::pipe::fcntl_setpipe_size(&self.file, size) {
+            self.size = size;
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn resize(&mut self, _: usize) {
+        self.size = LARGE;
+    }
+}

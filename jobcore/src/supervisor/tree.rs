@@ -1,0 +1,103 @@
+//! The processes of a job: everything that descends from its supervisor, but for the supervisors of other jobs.
+//!
+//! A supervisor is a child subreaper, prctl(2): whoever loses his parent becomes its child, double forks and new
+//! sessions included. So a job is empty when no child is left but other jobs' supervisors, and killing the children
+//! again and again until then misses nobody.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::record::Start;
+use crate::state::Survivor;
+use crate::store::file::atomic;
+use crate::store::file::layout::Layout;
+use crate::sys::lock;
+use crate::sys::process::{self, Stat};
+
+/// How many survivors are named in a record; it must fit the room that is reserved for it.
+const NAMED: usize = 8;
+
+/// Returns this job's living processes, parents before their children.
+pub(super) fn members() -> Vec<Stat> {
+    let mut found: Vec<Stat> = children();
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
+        let children: Vec<_> = children.filter(|stat| !is_other_supervisor(stat)).collect();
+        found.extend(children);
+        next += 1;
+    }
+    found.retain(|stat| !stat.is_dead());
+    found
+}
+
+/// Returns this job's processes that are children of the supervisor itself. When there are none, there are no others.
+pub(super) fn children() -> Vec<Stat> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let children = process::children(own).into_iter().filter_map(Stat::read);
+    children.filter(|stat| !is_other_supervisor(stat)).collect()
+}
+
+/// Returns whether a process is the supervisor of another job, which no stop of this one may touch, nor what is below.
+///
+/// Its arguments say so, which anybody could forge; so the job that they name must have its lock held, and by just that
+/// process where its record says by whom.
+fn is_other_supervisor(stat: &Stat) -> bool {
+    let arguments = process::arguments(stat.pid);
+    let Some((root, id)) = super::parse_arguments(&arguments) else { return false };
+    let job = Layout::new(Path::new(std::ffi::OsStr::from_bytes(root))).job(id);
+    if !File::open(job.lock()).is_ok_and(|file| lock::is_held(&file).unwrap_or(false)) {
+        return false;
+    }
+    match atomic::read::<Start>(&job.attempt().start()) {
+        Ok(Some(start)) => start.holder.pid == stat.pid && start.holder.start_time == stat.start_time,
+        Ok(None) | Err(_) => true,
+    }
+}
+
+/// Asks all of them to end, and lets those go on that are stopped, since they could not obey otherwise.
+///
+/// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
+pub(super) fn terminate(main: Option<i32>) {
+    let group = main.and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = group {
+        let _ = rustix::process::kill_process_group(group, Signal::TERM);
+        let _ = rustix::process::kill_process_group(group, Signal::CONT);
+    }
+    for stat in members() {
+        if group.is_none() || Some(stat.group) != main {
+            let _ = process::signal(&stat, Signal::TERM);
+            let _ = process::signal(&stat, Signal::CONT);
+        }
+    }
+}
+
+/// Kills all of them, from the leaves up: a parent that respawns its children has none left to miss it.
+pub(super) fn kill_all() {
+    for stat in members().iter().rev() {
+        let _ = process::signal(stat, Signal::KILL);
+    }
+}
+
+/// Kills what is a child of the supervisor now, and returns how many there are.
+pub(super) fn kill_children() -> usize {
+    let children = children();
+    for stat in children.iter().filter(|stat| !stat.is_dead()) {
+        let _ = process::signal(stat, Signal::KILL);
+    }
+    children.len()
+}
+
+/// Names what is still there, with the reason as far as it can be seen.
+pub(super) fn survivors() -> Vec<Survivor> {
+    let reason = |stat: &Stat| match (stat.state, process::signal(stat, Signal::KILL)) {
+        (b'D', _) => "in an uninterruptible wait of the kernel".to_owned(),
+        (_, Err(error)) => format!("cannot be signalled: {error}"),
+        (_, Ok(())) => "was killed and has not ended yet".to_owned(),
+    };
+    let name = |stat: &Stat| Survivor::new(stat.pid, stat.name.clone(), reason(stat));
+    members().iter().take(NAMED).map(name).collect()
+}

@@ -1,0 +1,88 @@
+//! The lock of a job: an open-file-description lock, fcntl_locking(2), on its lock file.
+//!
+//! Such a lock lives as long as any descriptor of its open file does, in whatever process, and the kernel drops it when
+//! the last one is gone, however the process ended. It can be looked at without being taken. Neither is true of
+//! `flock` (a look takes it) or of the classic process lock (any close of the file drops it), so they are not used.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// Byte 0 is the bell: a waiter that blocks on it is woken when the holder lets go. Byte 1 is life.
+const BELL: i64 = 0;
+const LIFE: i64 = 1;
+
+fn range(kind: i32, start: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+fn set(file: impl AsFd, kind: i32, start: i64) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&range(kind, start))) {
+        Ok(_) => Ok(true),
+        Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Takes the lock if nobody else has it, and returns whether it did. A lock that this open file has already counts.
+pub(crate) fn try_take(file: &File) -> io::Result<bool> {
+    if !set(file, libc::F_WRLCK, LIFE)? {
+        return Ok(false);
+    }
+    // A waiter that was just woken may still be on the bell. Whoever comes after it finds the bell free and looks
+    // again at the byte that counts, so that going without it loses nothing.
+    let _ = set(file, libc::F_WRLCK, BELL)?;
+    Ok(true)
+}
+
+/// Lets waiters go on while the lock is kept: the job is over and its holder stays.
+pub(crate) fn ring(file: &File) -> io::Result<()> {
+    set(file, libc::F_UNLCK, BELL).map(drop)
+}
+
+/// Returns whether anybody but this open file holds the lock. Takes nothing.
+pub(crate) fn is_held(file: &File) -> io::Result<bool> {
+    let mut lock = range(libc::F_WRLCK, LIFE);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_takes_nothing_and_the_last_close_frees() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (holder, other) = (file.reopen().unwrap(), file.reopen().unwrap());
+        assert!(!is_held(&other).unwrap());
+        assert!(try_take(&holder).unwrap());
+        assert!(try_take(&holder).unwrap(), "taken already");
+        assert!(is_held(&other).unwrap());
+        assert!(!is_held(&holder).unwrap(), "one's own lock is not another's");
+        assert!(!try_take(&other).unwrap());
+        let copy = holder.try_clone().unwrap();
+        drop(holder);
+        assert!(is_held(&other).unwrap(), "a copy keeps it");
+        drop(copy);
+        assert!(try_take(&other).unwrap());
+    }
+
+    #[test]
+    fn a_waiter_on_the_bell_does_not_make_the_dead_look_alive() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (waiter, other) = (file.reopen().unwrap(), file.reopen().unwrap());
+        assert!(set(&waiter, libc::F_RDLCK, BELL).unwrap());
+        assert!(!is_held(&other).unwrap());
+        assert!(try_take(&other).unwrap());
+    }
+}

@@ -1,0 +1,43 @@
+//! What talks to the kernel, so that nothing else has to. Safe calls of rustix and nix, and the few that neither has.
+
+pub(crate) mod lock;
+pub(crate) mod process;
+pub(crate) mod spawn;
+pub(crate) mod world;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Registers a descriptor with the current tokio runtime, to be told when it can be read.
+pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
+    // always returns the same number, and nobody else can close it.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+}
+
+/// Closes every descriptor from 3 on, close_range(2): what a caller forgot to mark close-on-exec must not be held open
+/// for as long as a job runs.
+///
+/// Only for the very beginning of a process, when it has opened nothing itself. Neither rustix nor nix has the call;
+/// kernels before 5.9 do not either, and there the descriptors are walked.
+pub(crate) fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    {
+        let last = nix::libc::c_uint::MAX;
+        // SAFETY: the call takes numbers and touches no memory. Nothing in this process owns any of the descriptors,
+        // which the caller guarantees: it is the first thing that the process does.
+        let result = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, last, 0) };
+        if result == 0 {
+            return;
+        }
+    }
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: as above; the listing's own descriptor is closed by now, and closing it again is an EBADF.
+        unsafe { nix::libc::close(fd) };
+    }
+}

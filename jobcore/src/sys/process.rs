@@ -1,0 +1,221 @@
+//! Processes as `/proc` shows them: who they are, whether they live, and who descends from whom.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::record::{ProcessId, Seen};
+
+/// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) pid: i32,
+    pub(crate) name: String,
+    pub(crate) state: u8,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Reads the line of a process; nothing if it is gone.
+    pub(crate) fn read(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn parse(line: &[u8]) -> Option<Self> {
+        // The name stands in parentheses and may itself hold blanks and parentheses.
+        let open = line.iter().position(|byte| *byte == b'(')?;
+        let close = line.iter().rposition(|byte| *byte == b')')?;
+        let name = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
+        let pid = std::str::from_utf8(&line[..open]).ok()?.trim().parse().ok()?;
+        let rest = std::str::from_utf8(&line[close + 1..]).ok()?;
+        let fields: Vec<_> = rest.split_ascii_whitespace().collect();
+        let number = |field: usize| fields.get(field - 3)?.parse::<i64>().ok();
+        Some(Self {
+            pid,
+            name,
+            state: *fields.first()?.as_bytes().first()?,
+            parent: number(4)?.try_into().ok()?,
+            group: number(5)?.try_into().ok()?,
+            session: number(6)?.try_into().ok()?,
+            start_time: number(22)?.try_into().ok()?,
+        })
+    }
+
+    /// Returns whether the process is over: a zombie, or about to be one.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+}
+
+/// Returns the id of this boot.
+pub(crate) fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    })
+}
+
+/// Returns the inode number of a namespace of this process (`pid`, `mnt`), namespaces(7); 0 where there are none.
+pub(crate) fn namespace(kind: &str) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |metadata| metadata.ino())
+}
+
+fn pid_namespace() -> u64 {
+    static NAMESPACE: OnceLock<u64> = OnceLock::new();
+    *NAMESPACE.get_or_init(|| namespace("pid"))
+}
+
+/// Returns who a living process is.
+pub(crate) fn identify(pid: i32) -> io::Result<ProcessId> {
+    let stat = Stat::read(pid).ok_or(io::ErrorKind::NotFound)?;
+    Ok(ProcessId { boot_id: boot_id().to_owned(), pid_namespace: pid_namespace(), pid, start_time: stat.start_time })
+}
+
+/// Returns whether the number of `process` means something here: same boot, same pid namespace.
+pub(crate) fn is_comparable(process: &ProcessId) -> bool {
+    process.boot_id == boot_id() && process.pid_namespace == pid_namespace()
+}
+
+/// Returns what can be seen of a process from here.
+pub(crate) fn look(process: &ProcessId) -> Seen {
+    if process.boot_id != boot_id() {
+        return Seen::Rebooted;
+    }
+    if process.pid_namespace != pid_namespace() {
+        return Seen::Unknown;
+    }
+    match Stat::read(process.pid) {
+        Some(stat) if stat.start_time == process.start_time && !stat.is_dead() => match stat.state {
+            b'T' => Seen::Paused(process.pid),
+            _ => Seen::Alive(process.pid),
+        },
+        _ => Seen::Gone,
+    }
+}
+
+/// Opens a process so that its end can be waited for; nothing if it is gone or never was seen from here.
+///
+/// The start time is looked at again after the open, so that what is open is who was meant.
+pub(crate) fn open(process: &ProcessId) -> Option<OwnedFd> {
+    if !is_comparable(process) {
+        return None;
+    }
+    let fd = rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+    matches!(look(process), Seen::Alive(_) | Seen::Paused(_)).then_some(fd)
+}
+
+/// Returns the children of a process: those of all its threads.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            // The kernel was built without CONFIG_PROC_CHILDREN.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && thread.path().exists() => {
+                return all().into_iter().filter(|stat| stat.parent == pid).map(|stat| stat.pid).collect();
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+/// Returns all processes that can be seen.
+pub(crate) fn all() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Stat::read).collect()
+}
+
+/// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
+/// its main process, their descendants, and whoever has the job's id in the environment it was started with.
+///
+/// What left the session, cleared its environment and lost its parents is not found.
+pub(crate) fn visible_tree(main: Option<i32>, marker: &str) -> Vec<Stat> {
+    let everybody = all();
+    let parents: HashMap<i32, i32> = everybody.iter().map(|stat| (stat.pid, stat.parent)).collect();
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let belongs = |stat: &Stat| {
+        let by_kinship = main.is_some_and(|main| stat.pid == main || stat.session == main || stat.group == main);
+        by_kinship || has_variable(stat.pid, marker)
+    };
+    let members: std::collections::HashSet<i32> = everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
+    let descends = |stat: &Stat| {
+        let mut pid = stat.pid;
+        // No chain of parents is longer than there are processes; a table read while it changes might hold a ring.
+        for _ in 0..parents.len() {
+            if members.contains(&pid) {
+                return true;
+            }
+            match parents.get(&pid) {
+                Some(parent) if *parent > 1 => pid = *parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    everybody.iter().filter(|stat| stat.pid != own && !stat.is_dead() && descends(stat)).cloned().collect()
+}
+
+fn has_variable(pid: i32, variable: &str) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+}
+
+/// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
+pub(crate) fn arguments(pid: i32) -> Vec<Vec<u8>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Sends a signal to exactly the process that `stat` described; gone is no error.
+pub(crate) fn signal(stat: &Stat, signal: Signal) -> io::Result<()> {
+    let Some(pid) = Pid::from_raw(stat.pid) else { return Ok(()) };
+    let gone = |error: rustix::io::Errno| if error == rustix::io::Errno::SRCH { Ok(()) } else { Err(error.into()) };
+    let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => fd,
+        Err(error) => return gone(error),
+    };
+    if Stat::read(stat.pid).is_none_or(|now| now.start_time != stat.start_time) {
+        return Ok(());
+    }
+    rustix::process::pidfd_send_signal(fd, signal).or_else(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let line = b"42 (a) b (c)) S 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 987 0 0";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.pid, stat.name.as_str(), stat.state), (42, "a) b (c)", b'S'));
+        assert_eq!((stat.parent, stat.group, stat.session, stat.start_time), (1, 2, 3, 987));
+        assert_eq!(Stat::parse(b"42 (torn"), None);
+    }
+
+    #[test]
+    fn a_reused_number_is_not_the_process() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let me = identify(own).unwrap();
+        assert_eq!(look(&me), Seen::Alive(own));
+        assert!(open(&me).is_some());
+        let earlier = ProcessId { start_time: me.start_time - 1, ..me.clone() };
+        assert_eq!(look(&earlier), Seen::Gone);
+        assert!(open(&earlier).is_none());
+        assert_eq!(look(&ProcessId { boot_id: "other".into(), ..me.clone() }), Seen::Rebooted);
+        assert_eq!(look(&ProcessId { pid_namespace: 1, ..me }), Seen::Unknown);
+    }
+}

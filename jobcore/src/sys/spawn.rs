@@ -1,0 +1,46 @@
+//! Starting a process out of a library: never by fork, with nothing inherited but what is named.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::libc;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
+use nix::sys::signal::SigSet;
+
+/// Starts `program` as the leader of a new session, with default signals and an empty mask, posix_spawn(3).
+///
+/// It is out of the caller's session and group at its first instruction, so that no terminal that closes takes it
+/// along. `streams` become its standard input, output and error; the caller's other descriptors must be close-on-exec.
+///
+/// # Errors
+/// Also those of the exec itself: the caller learns at once that a program cannot be executed.
+pub(crate) fn session_leader(
+    program: &Path,
+    arguments: &[Vec<u8>],
+    environment: &[Vec<u8>],
+    streams: [BorrowedFd<'_>; 3],
+) -> io::Result<i32> {
+    let program = CString::new(program.as_os_str().as_bytes())?;
+    let arguments = c_strings(arguments)?;
+    let environment = c_strings(environment)?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    for (target, source) in (0..).zip(streams) {
+        // A dup2 of a descriptor onto itself would leave it close-on-exec in older C libraries.
+        debug_assert!(source.as_raw_fd() > 2, "the caller keeps its descriptors away from 0, 1 and 2");
+        actions.add_dup2(source.as_raw_fd(), target as RawFd)?;
+    }
+    let mut attributes = PosixSpawnAttr::init()?;
+    let session = PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID));
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | session)?;
+    attributes.set_sigdefault(&SigSet::all())?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    let pid = nix::spawn::posix_spawn(program.as_c_str(), &actions, &attributes, &arguments, &environment)?;
+    Ok(pid.as_raw())
+}
+
+fn c_strings(words: &[Vec<u8>]) -> io::Result<Vec<CString>> {
+    words.iter().map(|word| CString::new(word.as_slice()).map_err(io::Error::from)).collect()
+}
