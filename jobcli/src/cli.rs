@@ -12,7 +12,13 @@ use jobcore::{Signal, Status};
 ///
 /// Start a long command, close the terminal, come back: its state, its output and its exit code are there.
 #[derive(Debug, Parser)]
-#[command(name = "jobcli", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "jobcli",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
     /// Where jobs are kept [env: JOBCORE_STORE] [default: the user's state directory]

@@ -23,8 +23,11 @@ pub const VARIABLES: [(&str, &str); 9] = [
     ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
     ("JOBCORE_SCRUB", "`scrub`: names of variables that jobs do not get, with commas; `*` at the end is any rest"),
     ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although they would be scrubbed"),
-    ("JOBCORE_UNATTENDED", "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
-      the default is whether standard error is no terminal"),
+    (
+        "JOBCORE_UNATTENDED",
+        "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
+      the default is whether standard error is no terminal",
+    ),
 ];
 
 /// The settings of one call.
@@ -65,17 +68,22 @@ impl Settings {
             .clone()
             .or_else(|| variable("JOBCORE_STORE").map(PathBuf::from))
             .or(file.store)
-            .or_else(|| directories.as_ref().map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("jobcore")))
+            .or_else(|| {
+                directories.as_ref().map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("jobcore"))
+            })
             .ok_or_else(|| Failure::new(codes::FAILED, "there is no home directory; name the store with `--store`"))?;
         let duration = |name, key, value: Option<String>| {
-            chosen(name, text(name)?, key, value, &place, |text| humantime::parse_duration(text).map_err(|e| e.to_string()))
+            chosen(name, text(name)?, key, value, &place, |text| {
+                humantime::parse_duration(text).map_err(|e| e.to_string())
+            })
         };
         let limit = file.output_limit.map(|value| match value {
             toml::Value::String(text) => text,
             other => other.to_string(),
         });
         let list = |name, value: Option<Vec<String>>| -> Result<Vec<String>, Failure> {
-            let split = |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            let split =
+                |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
             Ok(text(name)?.map_or_else(|| value.unwrap_or_default(), split))
         };
         let unattended = chosen(

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        let shown: Vec<_> = [0, 1, 99, 119, 120, 7199, 7200, 172_799, 172_800].map(Duration::from_secs).map(short_duration).into();
+        let shown: Vec<_> =
+            [0, 1, 99, 119, 120, 7199, 7200, 172_799, 172_800].map(Duration::from_secs).map(short_duration).into();
         assert_eq!(shown, ["0.0s", "1.0s", "99s", "119s", "2m", "119m", "2h", "47h", "2d"]);
     }
 }

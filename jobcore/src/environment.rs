@@ -82,7 +82,13 @@ mod tests {
 
     #[test]
     fn the_session_of_an_agent_is_left_out_and_the_users_settings_are_kept() {
-        let caller = [("CLAUDECODE", "1"), ("CLAUDE_CODE_SSE_PORT", "1"), ("CODEX_HOME", "/x"), ("CODEX_X", "1"), ("HOME", "/h")];
+        let caller = [
+            ("CLAUDECODE", "1"),
+            ("CLAUDE_CODE_SSE_PORT", "1"),
+            ("CODEX_HOME", "/x"),
+            ("CODEX_X", "1"),
+            ("HOME", "/h"),
+        ];
         assert_eq!(applied(&EnvironmentPolicy::default(), &caller), ["CODEX_HOME=/x", "HOME=/h"]);
     }
 

@@ -32,7 +32,13 @@ pub struct Submission {
 
 impl Submission {
     /// Puts a spec on record.
-    pub fn new(job_id: JobId, submitted_at: Timestamp, spec: JobSpec, program: std::path::PathBuf, world: World) -> Self {
+    pub fn new(
+        job_id: JobId,
+        submitted_at: Timestamp,
+        spec: JobSpec,
+        program: std::path::PathBuf,
+        world: World,
+    ) -> Self {
         Self { v: RECORD_VERSION, job_id, submitted_at, spec, program, world }
     }
 }

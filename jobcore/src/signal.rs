@@ -57,9 +57,9 @@ impl FromStr for Signal {
             Ok(number) => nix::sys::signal::Signal::try_from(number).ok(),
             Err(_) => format!("SIG{bare}").parse().ok(),
         };
-        named
-            .map(|signal| Self(signal as i32))
-            .ok_or_else(|| format!("`{text}` is no signal; use a name such as `TERM` or `INT`, or a number from 1 to 31"))
+        named.map(|signal| Self(signal as i32)).ok_or_else(|| {
+            format!("`{text}` is no signal; use a name such as `TERM` or `INT`, or a number from 1 to 31")
+        })
     }
 }
 

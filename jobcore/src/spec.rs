@@ -188,7 +188,9 @@ impl JobSpec {
     /// [`Error::InvalidSpec`], naming the field.
     pub fn validate(&self) -> Result<()> {
         match &self.command {
-            Command::Shell(line) if line.trim().is_empty() => return Err(invalid("command", "the shell line is empty")),
+            Command::Shell(line) if line.trim().is_empty() => {
+                return Err(invalid("command", "the shell line is empty"));
+            }
             Command::Shell(line) => check_argument("command", line.as_bytes())?,
             Command::Argv(argv) => {
                 if argv.first().is_none_or(String::is_empty) {
@@ -270,7 +272,10 @@ fn check_variable(name: &OsStr, value: &OsStr) -> Result<()> {
         return Err(invalid("environment", format!("variable `{shown}` has a NUL byte")));
     }
     if name.len() + value.len() + 2 > MAX_ARGUMENT {
-        return Err(invalid("environment", format!("variable `{shown}` is larger than the kernel takes, {MAX_ARGUMENT} bytes")));
+        return Err(invalid(
+            "environment",
+            format!("variable `{shown}` is larger than the kernel takes, {MAX_ARGUMENT} bytes"),
+        ));
     }
     Ok(())
 }
@@ -427,7 +432,9 @@ mod tests {
     #[test]
     fn an_environment_survives_its_bytes_and_is_never_printed() {
         let environment: Environment =
-            [("A", OsString::from("x=y")), ("=B", "".into()), ("S", OsString::from_vec(vec![0xff]))].into_iter().collect();
+            [("A", OsString::from("x=y")), ("=B", "".into()), ("S", OsString::from_vec(vec![0xff]))]
+                .into_iter()
+                .collect();
         assert_eq!(Environment::from_bytes(&environment.to_bytes()), environment);
         assert_eq!(format!("{environment:?}"), "Environment(3 variables)");
         let spec = JobSpec::shell("x").environment(environment).build().unwrap();

@@ -358,7 +358,8 @@ mod tests {
     #[test]
     fn every_pair_of_state_and_event_is_decided() {
         use Status::{Killed, Paused, Queued, Running};
-        let events = [Event::Started(None), Event::Paused, Event::SupervisorLost, Event::Ended(outcome(Cause::Stopped))];
+        let events =
+            [Event::Started(None), Event::Paused, Event::SupervisorLost, Event::Ended(outcome(Cause::Stopped))];
         let allowed: Vec<_> = states()
             .into_iter()
             .flat_map(|state| events.iter().map(move |event| (state.status(), state.clone().apply(event.clone()))))

@@ -5,7 +5,8 @@
 /// # Errors
 /// Says what is wrong and what would be right.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let refuse = |reason: &str| Err(format!("`{text}` is no size: {reason}; write for example `500K`, `10M` or `2GiB`"));
+    let refuse =
+        |reason: &str| Err(format!("`{text}` is no size: {reason}; write for example `500K`, `10M` or `2GiB`"));
     let trimmed = text.trim();
     let border = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(border);

@@ -73,7 +73,10 @@ fn tell(text: &str) {
 }
 
 /// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.
-async fn unless_interrupted<T>(job: &str, what: impl Future<Output = Result<T>>) -> Result<std::result::Result<T, ExitCode>> {
+async fn unless_interrupted<T>(
+    job: &str,
+    what: impl Future<Output = Result<T>>,
+) -> Result<std::result::Result<T, ExitCode>> {
     tokio::select! {
         done = what => done.map(Ok),
         _ = tokio::signal::ctrl_c() => {

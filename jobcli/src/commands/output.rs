@@ -92,7 +92,13 @@ async fn print_as_json(jobs: &JobManager, id: JobId, query: &OutputQuery) -> Res
 }
 
 /// Prints what comes from `cursor` on, until the job has ended and all is printed.
-pub(super) async fn follow(jobs: &JobManager, id: JobId, cursor: u64, stream: Option<Stream>, sink: Sink) -> Result<()> {
+pub(super) async fn follow(
+    jobs: &JobManager,
+    id: JobId,
+    cursor: u64,
+    stream: Option<Stream>,
+    sink: Sink,
+) -> Result<()> {
     let mut query = OutputQuery::from(Position::Cursor(Cursor(cursor))).with_stream(stream).with_max_bytes(CHUNK);
     loop {
         // Looked at before reading: what was written before an end is read after it is known.

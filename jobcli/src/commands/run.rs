@@ -45,7 +45,8 @@ fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
 }
 
 fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
-    let current = || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
+    let current =
+        || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
     let absolute = |path: PathBuf| Ok::<_, Failure>(current()?.join(path));
     let cwd = match arguments.cwd.clone() {
         Some(cwd) => absolute(cwd)?,
@@ -79,7 +80,8 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
 
 /// One word is a line for a shell; several, or any behind `--`, are a program and its arguments.
 fn command(arguments: &Run) -> Result<JobSpecBuilder> {
-    let words: Vec<String> = arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
+    let words: Vec<String> =
+        arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
     match words.as_slice() {
         [line] if !follows_dashes(arguments.command.len()) => Ok(JobSpec::shell(line)),
         _ => Ok(JobSpec::command(words)),

@@ -56,7 +56,11 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     }
     line(out, "directory", &shape.cwd)?;
     for (name, value) in &shape.labels {
-        line(out, "label", ui::one_line(&if value.is_empty() { name.clone() } else { format!("{name}={value}") }, None))?;
+        line(
+            out,
+            "label",
+            ui::one_line(&if value.is_empty() { name.clone() } else { format!("{name}={value}") }, None),
+        )?;
     }
     if let Some(pid) = shape.pid {
         line(out, "process", pid)?;
@@ -74,7 +78,11 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "exit code", code)?;
     }
     if let Some(signal) = shape.signal {
-        line(out, "signal", format_args!("{signal}{}", if shape.core_dumped.is_some() { ", core dumped" } else { "" }))?;
+        line(
+            out,
+            "signal",
+            format_args!("{signal}{}", if shape.core_dumped.is_some() { ", core dumped" } else { "" }),
+        )?;
     }
     if let Some(who) = &shape.stopped_by {
         line(out, "stopped by", ui::one_line(who, None))?;

@@ -280,8 +280,7 @@ impl JobManager {
         let is_due = evidence.start.is_none() && evidence.ended.is_none();
         // A sandbox or a container that this program is in is not the world that the submitter meant.
         let (own, theirs) = (world::capture(), &claim.submission().world);
-        let same_world =
-            (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
+        let same_world = (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
         if is_due && same_world {
             self.runner.start(self.store.as_ref(), claim).await?;
         }

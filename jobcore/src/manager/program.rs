@@ -93,7 +93,9 @@ fn find(program: &OsStr, spec: &JobSpec) -> Result<PathBuf> {
         let path = spec.cwd.join(directory).join(program);
         match refusal(&path) {
             None => return Ok(path),
-            Some(reason) if unusable.is_none() && path.exists() => unusable = Some(Error::NotExecutable { path, reason }),
+            Some(reason) if unusable.is_none() && path.exists() => {
+                unusable = Some(Error::NotExecutable { path, reason })
+            }
             Some(_) => {}
         }
     }
@@ -109,7 +111,9 @@ fn refusal(path: &Path) -> Option<String> {
         Err(error) => Some(error.to_string()),
         Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),
         Ok(metadata) if !metadata.is_file() => Some("it is not a regular file".to_owned()),
-        Ok(_) if rustix::fs::access(path, Access::EXEC_OK).is_err() => Some("permission denied; try `chmod +x`".to_owned()),
+        Ok(_) if rustix::fs::access(path, Access::EXEC_OK).is_err() => {
+            Some("permission denied; try `chmod +x`".to_owned())
+        }
         Ok(_) => None,
     }
 }

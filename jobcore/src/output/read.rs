@@ -346,7 +346,9 @@ fn push_gap(pieces: &mut Vec<Piece>, offset: u64, count: u64) {
 
 fn push_data(pieces: &mut Vec<Piece>, row: Row, offset: u64, mut more: Vec<u8>) {
     match pieces.last_mut() {
-        Some(Piece::Data { stream, bytes, at, .. }) if *stream == row.stream && *at == row.at() => bytes.append(&mut more),
+        Some(Piece::Data { stream, bytes, at, .. }) if *stream == row.stream && *at == row.at() => {
+            bytes.append(&mut more)
+        }
         _ => pieces.push(Piece::Data { offset, stream: row.stream, at: row.at(), bytes: more }),
     }
 }
@@ -479,7 +481,8 @@ mod tests {
         let log = Fixed(vec![(0, rows, bytes)]);
         let all = read(&log, 0, &OutputQuery::from(Position::Start).with_stream(Some(Stream::Stderr))).unwrap();
         assert_eq!(all.bytes(None), vec![b'e'; 5000]);
-        let tail = read(&log, 0, &OutputQuery::from(Position::TailBytes(3000)).with_stream(Some(Stream::Stdout))).unwrap();
+        let tail =
+            read(&log, 0, &OutputQuery::from(Position::TailBytes(3000)).with_stream(Some(Stream::Stdout))).unwrap();
         assert_eq!(tail.bytes(None), vec![b'o'; 3000]);
     }
 

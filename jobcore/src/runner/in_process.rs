@@ -90,7 +90,9 @@ fn spawn(claim: &dyn JobClaim, environment: Environment) -> Result<Child, String
     }
     command.stdin(match &spec.stdin {
         Stdin::Closed => Stdio::null(),
-        Stdin::File(path) => std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into(),
+        Stdin::File(path) => {
+            std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into()
+        }
     });
     let merged = match spec.merge {
         false => None,

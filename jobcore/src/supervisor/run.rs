@@ -304,7 +304,9 @@ impl<'a> Supervisor<'a> {
                         self.sent.push((signal, requester));
                         Answer::Accepted
                     }
-                    Err(error) => Answer::Refused { reason: format!("cannot send {signal}: {}", io::Error::from(error)) },
+                    Err(error) => {
+                        Answer::Refused { reason: format!("cannot send {signal}: {}", io::Error::from(error)) }
+                    }
                 }
             }
         }
@@ -364,7 +366,8 @@ fn count(members: &[process::Stat]) -> u32 {
 
 /// Waits until one of the descriptors can be read, or the time is up; for ever without one. Returns which can be read.
 fn poll<'f>(descriptors: impl IntoIterator<Item = BorrowedFd<'f>>, timeout: Option<Duration>) -> Vec<bool> {
-    let mut descriptors: Vec<_> = descriptors.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let mut descriptors: Vec<_> =
+        descriptors.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     let timeout = timeout.map(|timeout| Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

@@ -149,7 +149,8 @@ pub(crate) fn visible_tree(main: Option<i32>, marker: &str) -> Vec<Stat> {
         let by_kinship = main.is_some_and(|main| stat.pid == main || stat.session == main || stat.group == main);
         by_kinship || has_variable(stat.pid, marker)
     };
-    let members: std::collections::HashSet<i32> = everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
+    let members: std::collections::HashSet<i32> =
+        everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
     let descends = |stat: &Stat| {
         let mut pid = stat.pid;
         // No chain of parents is longer than there are processes; a table read while it changes might hold a ring.

@@ -61,7 +61,10 @@ impl Records {
     pub(crate) fn adopt_lock(layout: &Layout, id: JobId, lock: File) -> Result<Self> {
         let path = layout.job(id).lock();
         if !is_at(&lock, &path) || !lock::try_take(&lock).context("lock", &path)? {
-            return Err(Error::Refused { id, reason: "the descriptor that was handed over is not its lock".to_owned() });
+            return Err(Error::Refused {
+                id,
+                reason: "the descriptor that was handed over is not its lock".to_owned(),
+            });
         }
         Ok(Self::with_lock(layout, id, lock))
     }

@@ -51,7 +51,8 @@ pub(crate) fn read_request(mut control: &File) -> Result<Option<(u64, Request)>,
 
 pub(crate) fn parse_request(bytes: &[u8]) -> Result<(u64, Request), Rejected> {
     let reject = |request_id, reason: String| Rejected { request_id, reason };
-    let frame: Frame<serde_json::Value> = serde_json::from_slice(bytes).map_err(|error| reject(None, error.to_string()))?;
+    let frame: Frame<serde_json::Value> =
+        serde_json::from_slice(bytes).map_err(|error| reject(None, error.to_string()))?;
     match serde_json::from_value(frame.body) {
         Ok(request) => Ok((frame.request_id, request)),
         Err(_) => {

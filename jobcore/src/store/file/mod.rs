@@ -34,6 +34,8 @@ use crate::sys::{lock, process};
 const FORMAT: u32 = 1;
 /// What stands before it in the file that says so.
 const FORMAT_TEXT: &str = "jobcore store, format ";
+/// How long an answer may take that was given by a process that is gone.
+const LAST_BREATH: Duration = Duration::from_millis(10);
 /// What a dead submitter or remover left is cleared away when it is this old.
 const LEFT_OVER: Duration = Duration::from_secs(60);
 
@@ -311,7 +313,8 @@ impl JobStore for FileStore {
         let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
         let submission = records.submission()?;
         if submission.v > RECORD_VERSION {
-            let reason = format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
+            let reason =
+                format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
             return Err(Error::Refused { id, reason });
         }
         Ok(Some(Box::new(FileClaim::new(records, submission))))
@@ -401,10 +404,13 @@ impl JobStore for FileStore {
                 std::future::pending::<()>().await;
             }
         };
+        let asking = control::ask(id, &attempt, request);
+        tokio::pin!(asking);
         tokio::select! {
             biased;
-            answer = control::ask(id, &attempt, request) => answer,
-            () = gone => Err(Error::NoAnswer { id }),
+            answer = &mut asking => answer,
+            // What it answered with its last breath is in the pipe.
+            () = gone => tokio::time::timeout(LAST_BREATH, asking).await.unwrap_or(Err(Error::NoAnswer { id })),
         }
     }
 

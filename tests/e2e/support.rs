@@ -1,0 +1,210 @@
+//! A clean world for one test, and ways to wait for what it is about.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up on it: far more than it needs on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test.
+pub(crate) const JOBCLI: &str = env!("CARGO_BIN_EXE_jobcli-under-test");
+
+/// A store and a home of its own. When it is dropped, all jobs are stopped, and nothing may be left of any.
+pub(crate) struct TestEnv {
+    directory: tempfile::TempDir,
+    store: PathBuf,
+}
+
+impl TestEnv {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("jobcore-test-").tempdir().unwrap();
+        let store = directory.path().join("store");
+        Self { directory, store }
+    }
+
+    /// Uses a store elsewhere, on another file system say.
+    pub(crate) fn with_store(self, store: impl Into<PathBuf>) -> Self {
+        Self { store: store.into(), ..self }
+    }
+
+    /// A directory to work in, which is also the home and the current directory of all commands.
+    pub(crate) fn dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// Any program, in the clean world.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.dir())
+            .env("LC_ALL", "C.UTF-8")
+            .env("JOBCORE_STORE", &self.store)
+            .env("JOBCLI", JOBCLI)
+            .current_dir(self.dir())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// jobcli with these arguments, not yet run.
+    pub(crate) fn jobcli<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.command(JOBCLI);
+        command.args(arguments);
+        command
+    }
+
+    /// Runs jobcli to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        Ran::of(self.jobcli(arguments))
+    }
+
+    /// Runs jobcli, which must succeed, and returns what it printed, without the last line break.
+    pub(crate) fn ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Submits a shell line and returns the id.
+    pub(crate) fn submit(&self, line: &str) -> String {
+        self.ok(["run", line])
+    }
+
+    /// The status of a job: one word.
+    pub(crate) fn status(&self, id: &str) -> String {
+        self.ok(["status", id])
+    }
+
+    /// A job in the shape of `--json`.
+    pub(crate) fn job(&self, id: &str) -> serde_json::Value {
+        serde_json::from_str(&self.ok(["show", "--json", id])).unwrap()
+    }
+
+    /// The directory in which a job is kept.
+    pub(crate) fn job_dir(&self, id: &str) -> PathBuf {
+        let store = jobcore::FileStore::open(&self.store).unwrap();
+        store.job_directory(id.parse().unwrap())
+    }
+
+    /// The process id of a job's supervisor, once it is on record.
+    pub(crate) fn supervisor(&self, id: &str) -> i32 {
+        let path = self.job_dir(id).join("attempts/1/start.json");
+        let start = wait_for("the start record", || {
+            serde_json::from_slice::<serde_json::Value>(&std::fs::read(&path).ok()?).ok()
+        });
+        start["holder"]["pid"].as_i64().unwrap().try_into().unwrap()
+    }
+
+    /// The main process of a job, once it runs.
+    pub(crate) fn main_process(&self, id: &str) -> i32 {
+        wait_for("the main process", || self.job(id)["pid"].as_i64()).try_into().unwrap()
+    }
+
+    /// All processes that belong to this world: those that name the store in their arguments or their environment.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let own = std::process::id().to_string();
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let pids = pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != own);
+        let described = pids.filter_map(|pid| {
+            let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+            let store = self.store.to_string_lossy();
+            (line.contains(&*store) || environment.contains(&*store)).then(|| format!("{pid} {line}"))
+        });
+        described.collect()
+    }
+
+    /// Waits until no process of this world is left.
+    pub(crate) fn wait_until_empty(&self) {
+        wait_for(&format!("no process to be left: {:?}", self.processes()), || {
+            self.processes().is_empty().then_some(())
+        });
+    }
+}
+
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        if self.store.exists() {
+            let _ = self.jobcli(["kill", "--all", "--grace", "0s"]).output();
+        }
+        if std::thread::panicking() {
+            return;
+        }
+        self.wait_until_empty();
+    }
+}
+
+/// What a program did.
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code(),
+            signal: output.status.signal(),
+        }
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}------- stderr\n{}------- exit ", self.stdout, self.stderr)?;
+        match (self.code, self.signal) {
+            (Some(code), _) => writeln!(f, "{code}"),
+            (None, signal) => writeln!(f, "by signal {signal:?}"),
+        }
+    }
+}
+
+/// Waits until `look` finds something, and returns it.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns whether a process is there and not a zombie.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Sends a signal to a process that the test started.
+pub(crate) fn send(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Writes an executable script.
+pub(crate) fn script(path: &Path, text: &str) -> OsString {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    path.into()
+}
