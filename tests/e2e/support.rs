@@ -28,8 +28,9 @@ impl TestEnv {
     }
 
     /// Uses a store elsewhere, on another file system say.
-    pub(crate) fn with_store(self, store: impl Into<PathBuf>) -> Self {
-        Self { store: store.into(), ..self }
+    pub(crate) fn with_store(mut self, store: impl Into<PathBuf>) -> Self {
+        self.store = store.into();
+        self
     }
 
     /// A directory to work in, which is also the home and the current directory of all commands.
