@@ -3,6 +3,7 @@
 //! `many_short_jobs STORE COUNT` prints one line that says what became of them, and exits with 0 if all is well.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -46,10 +47,11 @@ async fn run(store: &std::path::Path, count: u32) -> Result<(), Box<dyn Error>> 
             _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     };
-    println!(
+    writeln!(
+        std::io::stdout(),
         "{completed} of {count} jobs completed, {own_codes} of {} children told their code, {zombies} zombies",
         own_children.len()
-    );
+    )?;
     Ok(())
 }
 

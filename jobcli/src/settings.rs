@@ -73,7 +73,7 @@ impl Settings {
             })
             .ok_or_else(|| Failure::new(codes::FAILED, "there is no home directory; name the store with `--store`"))?;
         let duration = |name, key, value: Option<String>| {
-            chosen(name, text(name)?, key, value, &place, |text| {
+            chosen(name, text(name)?, key, value, place, |text| {
                 humantime::parse_duration(text).map_err(|e| e.to_string())
             })
         };
@@ -91,7 +91,7 @@ impl Settings {
             text("JOBCORE_UNATTENDED")?,
             "unattended",
             file.unattended.map(|value| value.to_string()),
-            &place,
+            place,
             |text| text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`")),
         )?;
         Ok(Self {
@@ -104,7 +104,7 @@ impl Settings {
                 text("JOBCORE_OUTPUT_LIMIT")?,
                 "output_limit",
                 limit,
-                &place,
+                place,
                 parse_size,
             )?,
             environment: EnvironmentPolicy {

@@ -94,7 +94,7 @@ fn find(program: &OsStr, spec: &JobSpec) -> Result<PathBuf> {
         match refusal(&path) {
             None => return Ok(path),
             Some(reason) if unusable.is_none() && path.exists() => {
-                unusable = Some(Error::NotExecutable { path, reason })
+                unusable = Some(Error::NotExecutable { path, reason });
             }
             Some(_) => {}
         }

@@ -1,1 +1,356 @@
+//! What every [`Runner`](super::Runner) must do, as tests: see [`store::conformance`](crate::store::conformance) for
+//! how a suite is used. The cases run real commands, `/bin/sh` among them.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::job::Job;
+use crate::manager::{JobManager, StopOptions, StopReport, WaitFor};
+use crate::output::{OutputQuery, Position, Stream};
+use crate::runner::Runner;
+use crate::signal::Signal;
+use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers};
+use crate::state::{Cause, Outcome, Status};
+use crate::store::conformance::Backend;
+
+/// How long a wait may take that should end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes a test of each case of the contract of [`Runner`](crate::Runner), for the runner that the second expression
+/// gives over the [`Backend`](crate::store::conformance::Backend) of the first.
+#[macro_export]
+macro_rules! runner_conformance {
+    ($backend:expr, $runner:expr) => {
+        $crate::runner_conformance! { @cases $backend, $runner =>
+            an_exit_code_is_recorded
+            a_signal_is_recorded
+            both_streams_are_kept_apart
+            merged_streams_keep_their_order
+            nothing_is_read_unless_a_file_is_named
+            a_file_is_read_from_its_beginning
+            the_environment_and_the_directory_are_those_of_the_spec
+            arguments_arrive_as_they_are
+            what_cannot_be_executed_is_an_ended_job
+            a_script_that_names_no_interpreter_is_run_by_sh
+            a_stop_asks_first
+            a_stop_kills_what_does_not_obey
+            a_stop_reaches_children_that_left_the_session
+            a_timeout_ends_the_job
+            a_signal_is_sent_once
+            stragglers_are_stopped_and_counted
+            stragglers_are_left_if_the_spec_says_so
+            output_is_followed_to_the_end
+            what_was_asked_is_answered_for_every_handle
+            usage_is_recorded_or_absent
+        }
+    };
+    (@cases $backend:expr, $runner:expr => $($case:ident)*) => {
+        $(
+            #[test]
+            fn $case() {
+                let backend = $backend;
+                let runner: ::std::sync::Arc<dyn $crate::Runner> = ::std::sync::Arc::new($runner);
+                $crate::store::conformance::block_on(async {
+                    let bench = $crate::runner::conformance::Bench::new(&backend, &runner);
+                    $crate::runner::conformance::$case(&bench).await;
+                });
+            }
+        )*
+    };
+}
+
+/// Where a runner is tested: a store of its own, and a directory to work in.
+#[derive(Debug)]
+pub struct Bench {
+    jobs: JobManager,
+    /// Another handle of the same store.
+    other: JobManager,
+    directory: std::path::PathBuf,
+}
+
+impl Bench {
+    /// Tests this runner.
+    pub fn new(backend: &Backend, runner: &Arc<dyn Runner>) -> Self {
+        let manager = || JobManager::new(backend.open(), Arc::clone(runner)).expect("the runner takes the store");
+        let (jobs, other) = (manager(), manager());
+        let unique = crate::id::JobId::mint(crate::clock::Timestamp::now(), &crate::clock::SystemRandom);
+        let directory = std::env::temp_dir().join(format!("jobcore-conformance-{unique}"));
+        std::fs::create_dir(&directory).expect("a directory can be made");
+        Self { jobs, other, directory }
+    }
+
+    fn shell(&self, line: &str) -> JobSpecBuilder {
+        JobSpec::shell(line).with_shell("/bin/sh").cwd(&self.directory).env("PATH", "/usr/local/bin:/usr/bin:/bin")
+    }
+
+    async fn submit(&self, spec: JobSpecBuilder) -> Job {
+        self.jobs.submit(spec.build().expect("the spec is valid")).await.expect("the job is submitted")
+    }
+
+    async fn ended(&self, job: &Job) -> (Job, Outcome) {
+        let waited = self.jobs.wait(&[job.id], WaitFor::All, Some(PATIENCE)).await.expect("it is waited for");
+        assert!(!waited.timed_out, "waited {PATIENCE:?} for the end of {:?}", job.spec.command);
+        let job = waited.jobs[0].clone();
+        let outcome = job.state.outcome().expect("it has ended").clone();
+        (job, outcome)
+    }
+
+    async fn finish(&self, spec: JobSpecBuilder) -> (Job, Outcome) {
+        let job = self.submit(spec).await;
+        self.ended(&job).await
+    }
+
+    async fn output(&self, job: &Job, stream: Option<Stream>) -> String {
+        let query = OutputQuery::from(Position::Start).with_stream(stream);
+        let chunk = self.other.output(job.id, &query).await.expect("it is read");
+        String::from_utf8_lossy(&chunk.bytes(None)).into_owned()
+    }
+
+    /// Waits for a file that a job writes when it is ready.
+    async fn file(&self, name: &str) {
+        self.until(name, || self.directory.join(name).exists()).await;
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(tokio::time::Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Returns the process id that a job wrote into a file.
+    fn pid(&self, name: &str) -> i32 {
+        let text = std::fs::read_to_string(self.directory.join(name)).expect("the job wrote it");
+        text.trim().parse().expect("it is a number")
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn is_alive(pid: i32) -> bool {
+    crate::sys::process::Stat::read(pid).is_some_and(|stat| !stat.is_dead())
+}
+
+fn quickly() -> StopOptions {
+    StopOptions::default().with_grace(Some(Duration::from_millis(200)))
+}
+
+async fn stopped(bench: &Bench, job: &Job, options: &StopOptions) -> (Job, Outcome) {
+    let report = bench.other.stop(job.id, options).await.expect("it is stopped");
+    let StopReport::Stopped(job) = report else { panic!("{report:?}") };
+    let outcome = job.state.outcome().expect("it has ended").clone();
+    (job, outcome)
+}
+
+/// Zero is completed, everything else failed.
+pub async fn an_exit_code_is_recorded(bench: &Bench) {
+    for (code, status) in [(0, Status::Completed), (1, Status::Failed), (255, Status::Failed)] {
+        let (job, outcome) = bench.finish(bench.shell(&format!("exit {code}"))).await;
+        assert_eq!((job.status(), outcome.exit_code, outcome.cause), (status, Some(code), Cause::Exited));
+        assert!(job.state.started_at().is_some_and(|started| started <= outcome.ended_at));
+    }
+}
+
+/// A death that nobody asked for is a failure.
+pub async fn a_signal_is_recorded(bench: &Bench) {
+    let (job, outcome) = bench.finish(bench.shell("kill -KILL $$")).await;
+    assert_eq!((job.status(), outcome.cause), (Status::Failed, Cause::Signalled));
+    assert_eq!((outcome.exit_code, outcome.signal), (None, Some(Signal::KILL)));
+}
+
+/// Each stream has its own bytes in order.
+pub async fn both_streams_are_kept_apart(bench: &Bench) {
+    let (job, outcome) = bench.finish(bench.shell("for i in 1 2 3; do echo o$i; echo e$i >&2; done")).await;
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "o1\no2\no3\n");
+    assert_eq!(bench.output(&job, Some(Stream::Stderr)).await, "e1\ne2\ne3\n");
+    assert_eq!((outcome.output_bytes, outcome.dropped_bytes), (18, 0));
+}
+
+/// With one pipe there is one order.
+pub async fn merged_streams_keep_their_order(bench: &Bench) {
+    let line = "i=0; while [ $i -lt 200 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done";
+    let (job, _) = bench.finish(bench.shell(line).merge(true)).await;
+    let expected: String = (0..200).map(|i| format!("o{i}\ne{i}\n")).collect();
+    assert_eq!(bench.output(&job, None).await, expected);
+}
+
+/// A prompt fails at once instead of waiting for ever.
+pub async fn nothing_is_read_unless_a_file_is_named(bench: &Bench) {
+    let (job, outcome) = bench.finish(bench.shell("read answer; echo \"got $?\"")).await;
+    assert_eq!(outcome.exit_code, Some(0));
+    assert_eq!(bench.output(&job, None).await, "got 1\n");
+}
+
+/// The file is what a shell's `<` would give.
+pub async fn a_file_is_read_from_its_beginning(bench: &Bench) {
+    std::fs::write(bench.directory.join("input"), "first\nsecond\n").expect("it is written");
+    let (job, _) = bench.finish(bench.shell("cat").stdin(Stdin::File("input".into()))).await;
+    assert_eq!(bench.output(&job, None).await, "first\nsecond\n");
+}
+
+/// Nothing of the host program's leaks in.
+pub async fn the_environment_and_the_directory_are_those_of_the_spec(bench: &Bench) {
+    let spec =
+        JobSpec::command(["/usr/bin/env"]).cwd(&bench.directory).env("ONE", "1 =2").env("JOBCORE_JOB_ID", "outer");
+    let job = bench.submit(spec).await;
+    bench.ended(&job).await;
+    let output = bench.output(&job, None).await;
+    let mut lines: Vec<_> = output.lines().collect();
+    lines.sort_unstable();
+    let id = format!("JOBCORE_JOB_ID={}", job.id);
+    assert_eq!(lines, [id.as_str(), "JOBCORE_PARENT_JOB_ID=outer", "ONE=1 =2"]);
+    let (job, _) = bench.finish(JobSpec::command(["/bin/pwd", "-P"]).cwd(&bench.directory)).await;
+    let expected = bench.directory.canonicalize().expect("it exists");
+    assert_eq!(Path::new(bench.output(&job, None).await.trim_end()), expected);
+}
+
+/// No shell touches an argv; a line may begin with a dash.
+pub async fn arguments_arrive_as_they_are(bench: &Bench) {
+    let words = ["/usr/bin/printf", "[%s]", "a b", "", "$HOME", "*", "-n", "ä\n"];
+    let (job, _) = bench.finish(JobSpec::command(words)).await;
+    assert_eq!(bench.output(&job, None).await, "[a b][][$HOME][*][-n][ä\n]");
+    let (job, outcome) = bench.finish(bench.shell("-nosuch-program || echo line")).await;
+    assert_eq!(outcome.exit_code, Some(0));
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "line\n");
+}
+
+/// What submit cannot know is found out by the start, and told.
+pub async fn what_cannot_be_executed_is_an_ended_job(bench: &Bench) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = bench.directory.join("no-program");
+    std::fs::write(&path, "#!/nosuch/interpreter\n").expect("it is written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is changed");
+    let (job, outcome) = bench.finish(JobSpec::command([path.to_str().expect("it is text")])).await;
+    assert_eq!((job.status(), outcome.cause), (Status::Failed, Cause::SpawnFailed));
+    assert_eq!((outcome.exit_code, outcome.signal, job.state.started_at()), (None, None, None));
+    let message = outcome.message.expect("there is a reason");
+    assert!(message.contains("no-program"), "{message}");
+}
+
+/// As execvp(3) and every shell do.
+pub async fn a_script_that_names_no_interpreter_is_run_by_sh(bench: &Bench) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = bench.directory.join("script");
+    std::fs::write(&path, "echo \"$0 $1\"\n").expect("it is written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is changed");
+    let (job, _) = bench.finish(JobSpec::command(["./script", "a b"]).cwd(&bench.directory)).await;
+    let output = bench.output(&job, None).await;
+    assert!(output.ends_with("/script a b\n"), "{output}");
+}
+
+/// A job that obeys is not killed.
+pub async fn a_stop_asks_first(bench: &Bench) {
+    let line = "trap 'echo bye; exit 0' TERM; touch ready; while :; do sleep 0.02; done";
+    let job = bench.submit(bench.shell(line)).await;
+    bench.file("ready").await;
+    let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
+    assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, Some(0)));
+    assert!(outcome.stopped_by.is_some());
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
+}
+
+/// One that does not is.
+pub async fn a_stop_kills_what_does_not_obey(bench: &Bench) {
+    let line = "trap '' TERM; (trap '' TERM; echo $BASHPID; while :; do sleep 1; done) & echo $$ > main; echo $! > child; \
+                touch ready; while :; do sleep 1; done";
+    let job = bench.submit(bench.shell(line)).await;
+    bench.file("ready").await;
+    let (job, outcome) = stopped(bench, &job, &quickly()).await;
+    assert_eq!((job.status(), outcome.signal), (Status::Killed, Some(Signal::KILL)));
+    assert!(!is_alive(bench.pid("main")) && !is_alive(bench.pid("child")));
+}
+
+/// Leaving the session and losing one's parent does not help.
+pub async fn a_stop_reaches_children_that_left_the_session(bench: &Bench) {
+    let line = "(setsid sh -c 'trap \"\" TERM; echo $$ > escaped.new; mv escaped.new escaped; exec sleep 1000' &) ; sleep 1000";
+    let job = bench.submit(bench.shell(line)).await;
+    bench.file("escaped").await;
+    stopped(bench, &job, &quickly()).await;
+    let escaped = bench.pid("escaped");
+    bench.until("the escaped process to be gone", || !is_alive(escaped)).await;
+}
+
+/// Time is up for the whole job.
+pub async fn a_timeout_ends_the_job(bench: &Bench) {
+    let (job, outcome) = bench.finish(bench.shell("exec sleep 1000").timeout(Duration::from_millis(50))).await;
+    assert_eq!((job.status(), outcome.cause), (Status::TimedOut, Cause::TimedOut));
+    assert_eq!((outcome.signal, outcome.stopped_by), (Some(Signal::TERM), None));
+}
+
+/// A signal is not a stop; dying of it is what was asked for.
+pub async fn a_signal_is_sent_once(bench: &Bench) {
+    let line = "trap 'touch got' USR1; touch ready; while [ ! -e go ]; do sleep 0.02; done; exit 3";
+    let job = bench.submit(bench.shell(line)).await;
+    bench.file("ready").await;
+    bench.other.signal(job.id, "USR1".parse().expect("a signal")).await.expect("it is sent");
+    bench.file("got").await;
+    std::fs::write(bench.directory.join("go"), "").expect("it is written");
+    let (job, outcome) = bench.ended(&job).await;
+    assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Failed, Cause::Exited, Some(3)));
+    let job = bench.submit(bench.shell("exec sleep 1000")).await;
+    bench.jobs.signal(job.id, Signal::INT).await.expect("it is sent");
+    let (job, outcome) = bench.ended(&job).await;
+    assert_eq!((job.status(), outcome.cause, outcome.signal), (Status::Killed, Cause::Stopped, Some(Signal::INT)));
+    assert!(bench.jobs.signal(job.id, Signal::INT).await.is_err(), "it has ended");
+}
+
+/// A job leaves nothing behind.
+pub async fn stragglers_are_stopped_and_counted(bench: &Bench) {
+    let (job, outcome) = bench.finish(bench.shell("sleep 1000 & echo $! > child; exit 4")).await;
+    assert_eq!((job.status(), outcome.exit_code, outcome.stragglers), (Status::Failed, Some(4), 1));
+    let child = bench.pid("child");
+    bench.until("the straggler to be gone", || !is_alive(child)).await;
+}
+
+/// A program that puts itself into the background may be a job.
+pub async fn stragglers_are_left_if_the_spec_says_so(bench: &Bench) {
+    let line = "(while [ ! -e go ]; do sleep 0.02; done) & echo $! > child; exit 0";
+    let (job, outcome) = bench.finish(bench.shell(line).stragglers(Stragglers::Leave)).await;
+    assert_eq!((job.status(), outcome.stragglers > 0), (Status::Completed, true));
+    let child = bench.pid("child");
+    assert!(is_alive(child));
+    std::fs::write(bench.directory.join("go"), "").expect("it is written");
+    bench.until("the straggler to end", || !is_alive(child)).await;
+}
+
+/// A follower sees every byte, and then the end.
+pub async fn output_is_followed_to_the_end(bench: &Bench) {
+    let job = bench.submit(bench.shell("for i in 1 2 3; do echo $i; sleep 0.05; done")).await;
+    let mut query = OutputQuery::from(Position::Start);
+    let mut seen = Vec::new();
+    loop {
+        let is_over = bench.other.job(job.id).await.expect("it is there").status().is_final();
+        let chunk = bench.other.output(job.id, &query).await.expect("it is read");
+        seen.extend(chunk.bytes(None));
+        query.from = Position::Cursor(chunk.cursor);
+        if is_over {
+            break;
+        }
+        let more = bench.other.more_output(job.id, chunk.cursor);
+        tokio::time::timeout(PATIENCE, more).await.expect("there is more, or an end").expect("it is read");
+    }
+    assert_eq!(seen, b"1\n2\n3\n");
+}
+
+/// Whoever asks need not be who started it.
+pub async fn what_was_asked_is_answered_for_every_handle(bench: &Bench) {
+    use crate::control::{Answer, Request};
+    let job = bench.submit(bench.shell("touch ready; sleep 1000 & wait")).await;
+    bench.file("ready").await;
+    let count = bench.other.store().request(job.id, Request::Count).await.expect("it is answered");
+    assert!(matches!(count, Answer::Processes { count: 1.. }), "{count:?}");
+    stopped(bench, &job, &quickly()).await;
+}
+
+/// What is not known is not made up.
+pub async fn usage_is_recorded_or_absent(bench: &Bench) {
+    let (_, outcome) = bench.finish(bench.shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")).await;
+    assert!(outcome.cpu_ms.is_none_or(|ms| ms > 0));
+    assert!(outcome.peak_rss_bytes.is_none_or(|bytes| bytes > 100_000));
+}

@@ -370,3 +370,36 @@ async fn at(instant: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod conformance {
+    mod over_memory {
+        use std::sync::Arc;
+
+        use crate::store::conformance::Backend;
+        use crate::{InProcessRunner, MemoryStore};
+
+        crate::runner_conformance!(
+            Backend::new({
+                let store = MemoryStore::new();
+                move || Arc::new(store.clone())
+            }),
+            InProcessRunner::new()
+        );
+    }
+
+    mod over_files {
+        use std::sync::Arc;
+
+        use crate::store::conformance::Backend;
+        use crate::{FileStore, InProcessRunner};
+
+        fn backend() -> Backend {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path().join("store");
+            Backend::new(move || Arc::new(FileStore::open(&root).unwrap())).keeping(directory)
+        }
+
+        crate::runner_conformance!(backend(), InProcessRunner::new());
+    }
+}

@@ -1,1 +1,497 @@
+//! What every [`JobStore`] must do, as tests.
+//!
+//! ```ignore
+//! mod memory {
+//!     jobcore::store_conformance!(jobcore::store::conformance::Backend::new({
+//!         let store = jobcore::MemoryStore::new();
+//!         move || std::sync::Arc::new(store.clone())
+//!     }));
+//! }
+//! ```
+//!
+//! The macro makes one test of each case, so that all backends run all of them. The cases are not a stable interface:
+//! a new version may ask for more.
 
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock, SystemRandom, Timestamp};
+use crate::control::{Answer, Request};
+use crate::error::Error;
+use crate::id::JobId;
+use crate::output::{Cursor, OutputQuery, Position, Stream, read};
+use crate::record::{Ended, Running, Start, Submission};
+use crate::spec::{JobSpec, JobSpecBuilder};
+use crate::state::{Cause, Outcome};
+use crate::store::{JobClaim, JobStore};
+use crate::sys::process;
+
+/// How long a wait may take that should end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store to be tested: opens one handle after another of the same store.
+pub struct Backend {
+    open: Box<dyn Fn() -> Arc<dyn JobStore> + Send + Sync>,
+    _kept: Box<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").finish_non_exhaustive()
+    }
+}
+
+impl Backend {
+    /// Tests the store that `open` opens, which is empty at first.
+    pub fn new<S: JobStore + 'static>(open: impl Fn() -> Arc<S> + Send + Sync + 'static) -> Self {
+        Self { open: Box::new(move || open()), _kept: Box::new(()) }
+    }
+
+    /// Keeps something for as long as the test runs, such as a temporary directory.
+    #[must_use]
+    pub fn keeping(self, kept: impl Any + Send + Sync) -> Self {
+        Self { _kept: Box::new(kept), ..self }
+    }
+
+    /// Opens a handle.
+    pub fn open(&self) -> Arc<dyn JobStore> {
+        (self.open)()
+    }
+}
+
+/// Makes a test of each case of the contract of [`JobStore`](crate::JobStore), for the [`Backend`] that the expression
+/// gives. It is evaluated once for each case.
+#[macro_export]
+macro_rules! store_conformance {
+    ($backend:expr) => {
+        $crate::store_conformance! { @cases $backend =>
+            a_new_job_is_on_record_and_held
+            an_id_is_taken_only_once
+            an_unknown_job_is_not_found
+            a_claim_keeps_others_out_until_it_is_dropped
+            of_many_who_claim_at_once_one_wins
+            records_come_back_as_they_were_written
+            an_end_is_never_replaced
+            the_environment_is_kept_until_the_end_and_no_longer
+            ids_come_newest_first_and_in_pages
+            a_job_waits_until_it_is_started_or_has_ended
+            output_comes_back_by_stream_and_by_cursor
+            the_output_limit_keeps_the_head_and_the_newest
+            whoever_waits_is_woken_by_the_end
+            whoever_waits_is_woken_when_nobody_is_in_charge_any_more
+            whoever_follows_is_woken_by_output
+            a_request_is_answered_by_the_holder
+            a_request_without_a_holder_is_not_answered
+            a_held_job_is_not_removed
+            what_is_removed_is_gone_for_every_handle
+            another_handle_finds_everything_as_it_was
+            concurrent_writers_lose_nothing
+        }
+    };
+    (@cases $backend:expr => $($case:ident)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::store::conformance::block_on($crate::store::conformance::$case(&$backend));
+            }
+        )*
+    };
+}
+
+/// Runs a case.
+pub fn block_on(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime can be made");
+    runtime.block_on(case);
+    runtime.shutdown_background();
+}
+
+fn submission(spec: JobSpecBuilder) -> Submission {
+    let now = SystemClock.now();
+    let spec = spec.build().expect("the spec is valid");
+    Submission::new(JobId::mint(now, &SystemRandom), now, spec, "/bin/true".into(), crate::sys::world::capture())
+}
+
+fn simple() -> Submission {
+    submission(JobSpec::command(["true"]))
+}
+
+fn start() -> Start {
+    let own = i32::try_from(std::process::id()).expect("a process id fits");
+    Start::new(process::identify(own).expect("this process exists"), false, SystemClock.now())
+}
+
+fn ended(code: i32) -> Ended {
+    let mut outcome = Outcome::new(Cause::Exited, SystemClock.now());
+    outcome.exit_code = Some(code);
+    Ended::new(Some(SystemClock.now()), outcome)
+}
+
+async fn create(store: &dyn JobStore) -> (JobId, Box<dyn JobClaim>) {
+    let submission = simple();
+    let id = submission.job_id;
+    (id, store.create(submission).await.expect("the job is created"))
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+    }
+}
+
+/// When `create` returns, the job is there for every handle, held, and not started.
+pub async fn a_new_job_is_on_record_and_held(backend: &Backend) {
+    let submission = submission(JobSpec::shell("echo hi").label("a", "b"));
+    let claim = backend.open().create(submission.clone()).await.expect("the job is created");
+    assert_eq!(claim.submission().job_id, submission.job_id);
+    let evidence = backend.open().evidence(submission.job_id).await.expect("the job is found");
+    assert_eq!(evidence.submission.job_id, submission.job_id);
+    assert_eq!(evidence.submission.spec.labels, submission.spec.labels);
+    assert!(evidence.held);
+    assert_eq!((evidence.start, evidence.running, evidence.ended), (None, None, None));
+}
+
+/// No second job gets the id of a first.
+pub async fn an_id_is_taken_only_once(backend: &Backend) {
+    let store = backend.open();
+    let submission = simple();
+    let _claim = store.create(submission.clone()).await.expect("the job is created");
+    assert!(store.create(submission.clone()).await.is_err());
+    assert!(store.evidence(submission.job_id).await.expect("the first is there").held);
+}
+
+/// Every method says so.
+pub async fn an_unknown_job_is_not_found(backend: &Backend) {
+    let store = backend.open();
+    let id = simple().job_id;
+    assert!(matches!(store.evidence(id).await, Err(Error::NotFound { .. })));
+    assert!(matches!(store.claim(id).await, Err(Error::NotFound { .. })));
+    assert!(matches!(store.remove(id).await, Err(Error::NotFound { .. })));
+    assert!(matches!(store.log(id).await.err(), Some(Error::NotFound { .. })));
+    assert!(matches!(store.request(id, Request::Count).await, Err(Error::NotFound { .. })));
+    soon("a wait for nothing", store.settled(id)).await.expect("it returns");
+}
+
+/// A lock has one holder, and falls with its claim.
+pub async fn a_claim_keeps_others_out_until_it_is_dropped(backend: &Backend) {
+    let (one, other) = (backend.open(), backend.open());
+    let (id, claim) = create(one.as_ref()).await;
+    assert!(other.claim(id).await.expect("the job is there").is_none());
+    assert!(one.claim(id).await.expect("the job is there").is_none());
+    drop(claim);
+    assert!(!other.evidence(id).await.expect("the job is there").held);
+    let claim = other.claim(id).await.expect("the job is there").expect("nobody has it");
+    assert!(one.evidence(id).await.expect("the job is there").held);
+    drop(claim);
+}
+
+/// Also when all try at the same time.
+pub async fn of_many_who_claim_at_once_one_wins(backend: &Backend) {
+    let (id, claim) = create(backend.open().as_ref()).await;
+    drop(claim);
+    let mut claims = Vec::new();
+    let attempts: Vec<_> = (0..20)
+        .map(|_| {
+            let store = backend.open();
+            tokio::spawn(async move { store.claim(id).await.expect("the job is there") })
+        })
+        .collect();
+    for attempt in attempts {
+        claims.extend(attempt.await.expect("no panic"));
+    }
+    assert_eq!(claims.len(), 1);
+}
+
+/// Nothing is lost or changed on the way.
+pub async fn records_come_back_as_they_were_written(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    let (start, ended) = (start(), ended(7));
+    let running = Running::new(start.holder.clone(), SystemClock.now());
+    claim.start(&start).await.expect("it is written");
+    claim.running(&running).await.expect("it is written");
+    let evidence = store.evidence(id).await.expect("the job is there");
+    assert_eq!((evidence.start, evidence.running, evidence.ended), (Some(start), Some(running), None));
+    claim.finish(&ended).await.expect("it is written");
+    drop(claim);
+    let evidence = store.evidence(id).await.expect("the job is there");
+    assert_eq!(evidence.ended, Some(ended));
+    assert!(!evidence.held);
+}
+
+/// What is final stays so.
+pub async fn an_end_is_never_replaced(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.finish(&ended(1)).await.expect("it is written");
+    claim.finish(&ended(2)).await.expect("it is no error");
+    drop(claim);
+    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    claim.finish(&ended(3)).await.expect("it is no error");
+    let on_record = store.evidence(id).await.expect("the job is there").ended.expect("it has ended");
+    assert_eq!(on_record.outcome.exit_code, Some(1));
+}
+
+/// A secret that nobody needs any more is not kept.
+pub async fn the_environment_is_kept_until_the_end_and_no_longer(backend: &Backend) {
+    let store = backend.open();
+    let submission = submission(JobSpec::command(["true"]).env("SECRET", "x\ny=z"));
+    let id = submission.job_id;
+    drop(store.create(submission).await.expect("the job is created"));
+    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let environment = claim.environment().await.expect("it is there");
+    assert_eq!(environment.get("SECRET"), Some("x\ny=z".as_ref()));
+    claim.finish(&ended(0)).await.expect("it is written");
+    assert!(claim.environment().await.is_err());
+}
+
+/// Pages neither skip nor repeat.
+pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
+    let store = backend.open();
+    let mut expected = Vec::new();
+    // Over several days, which a store may keep apart.
+    for day in 0..3_i64 {
+        for minute in 0..3_i64 {
+            let now = Timestamp::from_second(1_795_000_000 + day * 86_400 + minute * 60).expect("a time");
+            let submission = simple();
+            let id = JobId::mint(now, &SystemRandom);
+            let submission = Submission { job_id: id, submitted_at: now, ..submission };
+            drop(store.create(submission).await.expect("the job is created"));
+            expected.insert(0, id);
+        }
+    }
+    assert_eq!(store.ids(None, usize::MAX).await.expect("it is read"), expected);
+    let mut paged: Vec<JobId> = Vec::new();
+    loop {
+        let page = store.ids(paged.last().copied(), 2).await.expect("it is read");
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, expected);
+}
+
+/// Who looks for what is due finds it, and nothing that is not.
+pub async fn a_job_waits_until_it_is_started_or_has_ended(backend: &Backend) {
+    let store = backend.open();
+    let (first, claim) = create(store.as_ref()).await;
+    drop(claim);
+    let (second, mut claim) = create(store.as_ref()).await;
+    let (third, mut ending) = create(store.as_ref()).await;
+    assert_eq!(store.waiting().await.expect("it is read"), [first, second, third]);
+    claim.start(&start()).await.expect("it is written");
+    ending.finish(&ended(0)).await.expect("it is written");
+    assert_eq!(store.waiting().await.expect("it is read"), [first]);
+}
+
+/// Offsets count both streams, in the order in which they came.
+pub async fn output_comes_back_by_stream_and_by_cursor(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let now = SystemClock.now();
+    for (stream, text) in [(Stream::Stdout, "one\n"), (Stream::Stderr, "bad\n"), (Stream::Stdout, "two\n")] {
+        claim.append(stream, now, text.as_bytes()).await;
+    }
+    assert_eq!((claim.output().bytes, claim.output().dropped), (12, 0));
+    let log = backend.open().log(id).await.expect("the job is there");
+    let read = |query| read(log.as_ref(), 0, &query).expect("it is read");
+    let all = read(OutputQuery::from(Position::Start));
+    assert_eq!(all.bytes(None), b"one\nbad\ntwo\n");
+    assert_eq!(all.bytes(Some(Stream::Stderr)), b"bad\n");
+    assert_eq!(all.cursor, Cursor(12));
+    let later = read(OutputQuery::from(Position::Cursor(Cursor(6))).with_stream(Some(Stream::Stdout)));
+    assert_eq!(later.bytes(None), b"two\n");
+    claim.append(Stream::Stdout, now, b"three\n").await;
+    let more = crate::output::read(log.as_ref(), 0, &OutputQuery::from(Position::Cursor(all.cursor)));
+    assert_eq!(more.expect("it is read").bytes(None), b"three\n");
+}
+
+/// What is kept is bounded, and what is gone is told in bytes.
+pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
+    let store = backend.open();
+    let submission = submission(JobSpec::command(["true"]).output_limit(64 * 1024));
+    let id = submission.job_id;
+    let mut claim = store.create(submission).await.expect("the job is created");
+    claim.start(&start()).await.expect("it is written");
+    let line = |number: u32| format!("line {number:08}\n");
+    for number in 0..50_000 {
+        claim.append(Stream::Stdout, SystemClock.now(), line(number).as_bytes()).await;
+    }
+    let written = 50_000 * 14;
+    let size = store.evidence(id).await.expect("the job is there").output;
+    assert_eq!(size.bytes, written);
+    assert_eq!(claim.output(), size);
+    let log = store.log(id).await.expect("the job is there");
+    let query = OutputQuery::from(Position::Start).with_max_bytes(u64::MAX);
+    let chunk = read(log.as_ref(), size.bytes, &query).expect("it is read");
+    let kept = chunk.bytes(None);
+    assert!(kept.len() <= 64 * 1024, "{}", kept.len());
+    assert!(kept.len() > 48 * 1024, "{}", kept.len());
+    assert!(kept.starts_with(line(0).as_bytes()));
+    assert!(kept.ends_with(line(49_999).as_bytes()));
+    assert_eq!(chunk.omitted(), size.dropped);
+    assert_eq!(kept.len() as u64 + size.dropped, written);
+}
+
+/// No wake-up is lost between a look and a wait.
+pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").ended.is_none() {
+            waiter.settled(id).await.expect("it returns");
+        }
+    });
+    tokio::task::yield_now().await;
+    claim.finish(&ended(0)).await.expect("it is written");
+    // The lock is still held: the end alone wakes.
+    soon("the end", waiting).await.expect("no panic");
+    drop(claim);
+}
+
+/// A holder that dies wakes those who wait, too.
+pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &Backend) {
+    let store = backend.open();
+    let (id, claim) = create(store.as_ref()).await;
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").held {
+            waiter.settled(id).await.expect("it returns");
+        }
+    });
+    tokio::task::yield_now().await;
+    drop(claim);
+    soon("the lock to fall", waiting).await.expect("no panic");
+}
+
+/// A follower need not ask again and again.
+pub async fn whoever_follows_is_woken_by_output(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    for round in 0..10 {
+        let follower = backend.open();
+        let following = tokio::spawn(async move { follower.written(id, round).await.expect("it returns") });
+        tokio::task::yield_now().await;
+        claim.append(Stream::Stdout, SystemClock.now(), b"x").await;
+        soon("the output", following).await.expect("no panic");
+    }
+}
+
+/// Questions come to whoever is in charge, from any handle.
+pub async fn a_request_is_answered_by_the_holder(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let holder = tokio::spawn(async move {
+        for count in 1..=2 {
+            let incoming = claim.next_request().await;
+            assert_eq!(incoming.request, Request::Count);
+            incoming.answer(Answer::Processes { count });
+        }
+        claim
+    });
+    for count in 1..=2 {
+        let answer = soon("an answer", backend.open().request(id, Request::Count)).await.expect("it is answered");
+        assert_eq!(answer, Answer::Processes { count });
+    }
+    drop(soon("the holder", holder).await.expect("no panic"));
+}
+
+/// Nobody there is told as such, in bounded time.
+pub async fn a_request_without_a_holder_is_not_answered(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let silent = soon("a refusal", store.request(id, Request::Count)).await;
+    assert!(matches!(silent, Err(Error::NoAnswer { .. })), "{silent:?}");
+    drop(claim);
+    let nobody = soon("a refusal", store.request(id, Request::Count)).await;
+    assert!(matches!(nobody, Err(Error::NoAnswer { .. })), "{nobody:?}");
+}
+
+/// What somebody is in charge of is not taken away.
+pub async fn a_held_job_is_not_removed(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    assert!(matches!(backend.open().remove(id).await, Err(Error::Refused { .. })));
+    claim.finish(&ended(0)).await.expect("it is written");
+    assert!(matches!(backend.open().remove(id).await, Err(Error::Refused { .. })));
+    assert_eq!(
+        store.evidence(id).await.expect("the job is there").ended.expect("it has ended").outcome.exit_code,
+        Some(0)
+    );
+}
+
+/// There is no half of a job.
+pub async fn what_is_removed_is_gone_for_every_handle(backend: &Backend) {
+    let (one, other) = (backend.open(), backend.open());
+    let (id, mut claim) = create(one.as_ref()).await;
+    claim.append(Stream::Stdout, SystemClock.now(), b"x").await;
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    one.remove(id).await.expect("it is removed");
+    for store in [one, other] {
+        assert!(matches!(store.evidence(id).await, Err(Error::NotFound { .. })));
+        assert!(matches!(store.claim(id).await, Err(Error::NotFound { .. })));
+        assert_eq!(store.ids(None, 10).await.expect("it is read"), []);
+        assert_eq!(store.waiting().await.expect("it is read"), []);
+    }
+}
+
+/// A store outlives its handles.
+pub async fn another_handle_finds_everything_as_it_was(backend: &Backend) {
+    let first = backend.open();
+    let (id, mut claim) = create(first.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    claim.append(Stream::Stderr, SystemClock.now(), b"kept").await;
+    claim.finish(&ended(5)).await.expect("it is written");
+    drop(claim);
+    let before = first.evidence(id).await.expect("the job is there");
+    drop(first);
+    let second = backend.open();
+    assert_eq!(second.evidence(id).await.expect("the job is there"), before);
+    let log = second.log(id).await.expect("the job is there");
+    let chunk = read(log.as_ref(), 0, &OutputQuery::from(Position::Start)).expect("it is read");
+    assert_eq!(chunk.bytes(Some(Stream::Stderr)), b"kept");
+}
+
+/// Many handles at once: each job is there exactly once, with its own records.
+pub async fn concurrent_writers_lose_nothing(backend: &Backend) {
+    let writers: Vec<_> = (0..8_i32)
+        .map(|writer| {
+            let store = backend.open();
+            tokio::spawn(async move {
+                let mut ids = Vec::new();
+                for number in 0..25 {
+                    let (id, mut claim) = create(store.as_ref()).await;
+                    claim.start(&start()).await.expect("it is written");
+                    claim.finish(&ended(writer * 25 + number)).await.expect("it is written");
+                    ids.push((id, writer * 25 + number));
+                }
+                ids
+            })
+        })
+        .collect();
+    let mut expected = Vec::new();
+    for writer in writers {
+        expected.extend(writer.await.expect("no panic"));
+    }
+    let store = backend.open();
+    let listed = store.ids(None, usize::MAX).await.expect("it is read");
+    let unique: BTreeSet<_> = listed.iter().copied().collect();
+    assert_eq!((listed.len(), unique), (200, expected.iter().map(|(id, _)| *id).collect()));
+    for (id, code) in expected {
+        let on_record = store.evidence(id).await.expect("the job is there").ended.expect("it has ended");
+        assert_eq!(on_record.outcome.exit_code, Some(code));
+    }
+}

@@ -315,3 +315,14 @@ impl JobLog for Log {
         Ok(rows.iter().skip(skip).take(count).copied().collect())
     }
 }
+
+#[cfg(test)]
+mod conformance {
+    use super::*;
+    use crate::store::conformance::Backend;
+
+    crate::store_conformance!(Backend::new({
+        let store = MemoryStore::new();
+        move || Arc::new(store.clone())
+    }));
+}

@@ -36,7 +36,8 @@ pub(super) fn reap(main: i32) -> Option<Exit> {
 /// reaped and of their children that they reaped, getrusage(2).
 pub(super) fn usage() -> (Option<u64>, Option<u64>) {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (None, None) };
-    let millis = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + i64::from(time.tv_usec()) / 1000;
+    use nix::sys::time::TimeValLike;
+    let millis = |time: nix::sys::time::TimeVal| time.num_milliseconds();
     let cpu = millis(usage.user_time()) + millis(usage.system_time());
     // Linux counts in kibibytes, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };

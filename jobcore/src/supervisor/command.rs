@@ -29,8 +29,15 @@ pub(super) fn start(submission: &Submission, environment: Environment, attempt: 
     });
     let (stdout, stderr) = pipes.map_err(|error| format!("cannot open the pipes for its output: {error}"))?;
     let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    in_world(submission, || {
-        spawn::session_leader(&submission.program, &arguments(submission), &variables(submission, environment), streams)
+    let (mut arguments, variables) = (arguments(submission), variables(submission, environment));
+    in_world(submission, || match spawn::session_leader(&submission.program, &arguments, &variables, streams) {
+        // A script that names no interpreter: execvp(3) and the shells give it to `sh`.
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
+            let program = submission.program.as_os_str().as_bytes().to_vec();
+            arguments.splice(..1, [b"sh".to_vec(), program]);
+            spawn::session_leader("/bin/sh".as_ref(), &arguments, &variables, streams)
+        }
+        spawned => spawned,
     })
     .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))
 }

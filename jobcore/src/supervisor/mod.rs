@@ -82,7 +82,7 @@ fn main(arguments: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
     let id: JobId = id.to_str().ok_or("no id")?.parse()?;
     let lock = detach()?;
     let records = Records::adopt_lock(&Layout::new(Path::new(root)), id, lock)?;
-    run::supervise(records)?;
+    run::supervise(&records)?;
     Ok(())
 }
 

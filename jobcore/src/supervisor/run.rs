@@ -35,7 +35,7 @@ const RECORDING: Duration = Duration::from_secs(600);
 const RECORDING_AGAIN: Duration = Duration::from_millis(200);
 
 /// Runs the job to its end. The lock falls when this returns and the process ends.
-pub(super) fn supervise(records: Records) -> Result<()> {
+pub(super) fn supervise(records: &Records) -> Result<()> {
     let submission = records.submission()?;
     if submission.v > RECORD_VERSION {
         // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
@@ -48,10 +48,10 @@ pub(super) fn supervise(records: Records) -> Result<()> {
         .and_then(|()| control::open_pipe(&control_path))
         .context("make the pipe", &control_path);
     records.start(&Start::new(holder, true, Timestamp::now()))?;
-    match control.and_then(|control| Supervisor::start(&records, submission, control)) {
+    match control.and_then(|control| Supervisor::start(records, submission, control)) {
         Ok(Ok(mut supervisor)) => supervisor.run(),
-        Ok(Err(reason)) => record_failure(&records, reason),
-        Err(error) => record_failure(&records, error_chain(&error)),
+        Ok(Err(reason)) => record_failure(records, &reason),
+        Err(error) => record_failure(records, &error_chain(&error)),
     }
     records.remove_pipes();
     Ok(())
@@ -62,7 +62,7 @@ fn error_chain(error: &dyn std::error::Error) -> String {
     format!("{error}{cause}")
 }
 
-fn record_failure(records: &Records, reason: String) {
+fn record_failure(records: &Records, reason: &str) {
     let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
     outcome.message = Some(reason.chars().take(512).collect());
     record(records, &Ended::new(None, outcome));

@@ -216,7 +216,8 @@ mod tests {
         let earlier = ProcessId { start_time: me.start_time - 1, ..me.clone() };
         assert_eq!(look(&earlier), Seen::Gone);
         assert!(open(&earlier).is_none());
-        assert_eq!(look(&ProcessId { boot_id: "other".into(), ..me.clone() }), Seen::Rebooted);
-        assert_eq!(look(&ProcessId { pid_namespace: 1, ..me }), Seen::Unknown);
+        let elsewhere = ProcessId { pid_namespace: 1, ..me };
+        assert_eq!(look(&elsewhere), Seen::Unknown);
+        assert_eq!(look(&ProcessId { boot_id: "other".into(), ..elsewhere }), Seen::Rebooted);
     }
 }

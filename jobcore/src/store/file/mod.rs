@@ -241,7 +241,7 @@ impl FileStore {
                 let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
                 let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
                 if output || leaves || outlives {
-                    watch.files(&attempt, output)?;
+                    watch.files(&attempt, output, outlives)?;
                 }
                 if let Some(start) = &evidence.start {
                     watch.process(&start.holder)?;
@@ -429,4 +429,20 @@ fn names(directory: &Path) -> Result<Vec<String>> {
         names.extend(entry.context("list", directory)?.file_name().into_string());
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod conformance {
+    use std::sync::Arc;
+
+    use super::FileStore;
+    use crate::store::conformance::Backend;
+
+    fn backend() -> Backend {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("store");
+        Backend::new(move || Arc::new(FileStore::open(&root).unwrap())).keeping(directory)
+    }
+
+    crate::store_conformance!(backend());
 }

@@ -20,15 +20,16 @@ use crate::sys::process;
 /// itself on record, or all of the user's inotify instances are taken.
 const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(100);
-/// Kernels before 6.8 give no word of bytes that are spliced into a file: there a follower looks again this often.
-const SPLICED: Duration = Duration::from_millis(500);
+/// How often it is looked again where not every change gives word of itself: kernels before 6.8 tell nothing of bytes
+/// that are spliced into a file, and a program that runs jobs within itself may let go of a lock and live on.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What to be woken by.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     process: Option<AsyncFd<OwnedFd>>,
     files: Option<AsyncFd<OwnedFd>>,
-    follows_output: bool,
+    looks_again: bool,
 }
 
 impl Watch {
@@ -42,8 +43,11 @@ impl Watch {
     }
 
     /// Watches for an end record, and for output if that is wanted. The caller looks again after this.
-    pub(super) fn files(&mut self, attempt: &AttemptDir, output: bool) -> Result<()> {
+    ///
+    /// `looks_again` says that not every change will be told.
+    pub(super) fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
         use inotify::{CreateFlags, WatchFlags};
+        self.looks_again = output || looks_again;
         let Ok(fd) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Ok(()) };
         if inotify::add_watch(&fd, &attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE).is_err() {
             return Ok(());
@@ -52,7 +56,6 @@ impl Watch {
             // Not there before the first byte; then its creation is what wakes.
             let _ = inotify::add_watch(&fd, attempt.log(), WatchFlags::MODIFY | WatchFlags::CREATE);
         }
-        self.follows_output = output;
         self.files = Some(registered(fd)?);
         Ok(())
     }
@@ -72,9 +75,9 @@ impl Watch {
             }
         };
         let again = async {
-            match (&self.process, self.follows_output, &self.files) {
+            match (&self.process, self.looks_again, &self.files) {
                 (Some(_), false, _) => std::future::pending().await,
-                (Some(_), true, Some(_)) => tokio::time::sleep(SPLICED).await,
+                (Some(_), true, Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
                 (None, _, _) | (Some(_), true, None) => poll.sleep().await,
             }
         };
