@@ -45,7 +45,7 @@ pub enum Verb {
     /// Start a job and print its id
     Run(Run),
     /// List jobs, the newest first
-    #[command(visible_alias = "ls")]
+    #[command(alias = "ls")]
     List(List),
     /// Show all that is known of a job
     Show(Show),

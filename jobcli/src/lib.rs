@@ -3,6 +3,7 @@
 pub mod cli;
 mod commands;
 mod error;
+pub mod reference;
 pub mod settings;
 mod ui;
 

@@ -199,4 +199,47 @@ mod tests {
         let quoted: Vec<_> = ["make", "-j4", "", "a b", "it's", "$HOME"].into_iter().map(quoted).collect();
         assert_eq!(quoted, ["make", "-j4", "''", "'a b'", r"'it'\''s'", "'$HOME'"]);
     }
+    /// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
+    #[test]
+    fn the_golden_file_pins_the_shape() {
+        use crate::{Outcome, Run};
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        let job = |spec: JobSpec, state, pid, output| Job {
+            id,
+            submitted_at: at("2026-11-21T10:00:00Z"),
+            spec,
+            state,
+            pid,
+            output,
+        };
+        let shell = || JobSpec::shell("make && make test").cwd("/src").label("branch", "main").build().unwrap();
+        let argv = || JobSpec::command(["sleep", "9"]).build().unwrap();
+        let started_at = Some(at("2026-11-21T10:00:01Z"));
+        let mut outcome = Outcome::new(Cause::Stopped, at("2026-11-21T10:00:03.5Z"));
+        outcome.exit_code = Some(3);
+        outcome.signal = Some(Signal::TERM);
+        outcome.core_dumped = true;
+        outcome.stopped_by = Some("jobcli, process 7".to_owned());
+        outcome.cpu_ms = Some(1200);
+        outcome.peak_rss_bytes = Some(4096);
+        outcome.stragglers = 2;
+        outcome.survivors = vec![Survivor::new(9, "sudo".to_owned(), "another user's".to_owned())];
+        outcome.message = Some("all that can be said".to_owned());
+        let run = |supervised| Run { started_at, supervised };
+        let jobs = [
+            job(shell(), State::Queued, None, OutputSize::default()),
+            job(argv(), State::Running(run(true)), Some(7), OutputSize::new(10, 0)),
+            job(argv(), State::Running(run(false)), Some(7), OutputSize::new(10, 0)),
+            job(shell(), State::Ended(crate::End { started_at, outcome }), None, OutputSize::new(10, 4)),
+        ];
+        let shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        let json = serde_json::to_string_pretty(&shapes).unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/job_shapes.json");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &json).unwrap();
+        }
+        assert_eq!(json, std::fs::read_to_string(path).unwrap());
+        assert_eq!(serde_json::from_str::<Vec<JobShape>>(&json).unwrap(), shapes);
+    }
 }

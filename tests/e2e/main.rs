@@ -3,4 +3,5 @@
 mod support;
 
 mod daily;
+mod docs;
 mod runner;

@@ -42,13 +42,13 @@ pub trait JobStore: Send + Sync + Debug {
     /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, or no more.
+    /// [`Error::NotFound`] if there is no such job, or no more.
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>>;
 
     /// Returns what is known of a job. What it says was true at one moment: an end record is never missed.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound), and [`Error::Damaged`](crate::Error::Damaged) for a record that
+    /// [`Error::NotFound`], and [`Error::Damaged`](crate::Error::Damaged) for a record that
     /// cannot be read.
     async fn evidence(&self, id: JobId) -> Result<Evidence>;
 
@@ -68,7 +68,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// then on find no such job.
     ///
     /// # Errors
-    /// [`Error::Refused`](crate::Error::Refused) while somebody holds its lock.
+    /// [`Error::Refused`] while somebody holds its lock.
     async fn remove(&self, id: JobId) -> Result<()>;
 
     /// Returns when the job has an end record, or nobody holds its lock, or it is gone; it may also return for no
@@ -87,13 +87,13 @@ pub trait JobStore: Send + Sync + Debug {
     /// Opens the output of a job.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    /// [`Error::NotFound`] if there is no such job.
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
 
     /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`](crate::Error::NoAnswer) if nobody is there or nobody answers.
+    /// [`Error::NoAnswer`] if nobody is there or nobody answers.
     async fn request(&self, id: JobId, request: Request) -> Result<Answer>;
 
     /// Returns the store as one whose jobs are directories, if it is: a detached supervisor needs them.

@@ -1,0 +1,83 @@
+//! `docs/cli.md`, made from the definitions, so that it cannot say anything else.
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+
+use crate::cli::Cli;
+use crate::settings::VARIABLES;
+
+/// Returns the whole page.
+pub fn markdown() -> String {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut page = String::from(
+        "# jobcli\n\n\
+         This page is made from the program's own definitions: `UPDATE_DOCS=1 cargo test -p jobcli` writes it, and a test \
+         compares it.\n",
+    );
+    section(&mut page, "jobcli", &mut command.clone());
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        section(&mut page, &format!("jobcli {}", verb.get_name()), &mut verb.clone());
+    }
+    page.push_str(SETTINGS);
+    for (name, meaning) in VARIABLES {
+        // Writing to a String does not fail.
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
+    page
+}
+
+fn section(page: &mut String, title: &str, command: &mut clap::Command) {
+    let help = command.render_long_help().to_string();
+    let help: Vec<_> = help.lines().map(str::trim_end).collect();
+    let _ = write!(page, "\n## {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+}
+
+const SETTINGS: &str = "
+## Settings
+
+A flag wins over the environment, the environment over the settings file, and that over the default. The file is TOML; a
+key that is not known and a value that is wrong are errors that name the place. Sizes take K, M and G, with or without B
+or iB, and are powers of 1024. Times are written as `90s`, `5m` or `1h 30m`.
+
+```toml
+# ~/.config/jobcore/config.toml
+store = \"/var/tmp/my-jobs\"   # where jobs are kept
+shell = \"/bin/bash\"          # for shell lines
+timeout = \"2h\"               # how long a job may run
+grace = \"5s\"                 # how long it may take to end when it is stopped
+output_limit = \"10M\"         # how much of its output is kept, 0 for all
+scrub = [\"SECRET_*\"]         # variables that jobs do not get
+keep = [\"CLAUDE_CODE_X\"]     # variables that jobs get although they would be scrubbed
+unattended = true            # whether jobs are told that nobody is there
+
+[env]                        # variables that all jobs get
+CI = \"1\"
+```
+
+A job gets the environment of its submitter, less the variables that belong to the session of a calling agent
+(`AI_AGENT`, `CLAUDECODE`, `CLAUDE_CODE_*`, `CLAUDE_PROJECT_DIR`, `CODEX_*`, `GEMINI_CLI`, `GEMINI_CLI_*`, `OPENCODE`,
+`OPENCODE_*`; `CODEX_HOME`, `OPENCODE_CONFIG` and `OPENCODE_CONFIG_DIR` stay), plus `[env]`, plus `--env`. Where nobody is
+there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
+job finds `JOBCORE_JOB_ID`, and one that was started by a job `JOBCORE_PARENT_JOB_ID`.
+
+| variable | what it sets |
+| --- | --- |
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lists_in_the_page_are_those_in_the_code() {
+        let page = super::markdown();
+        let names =
+            jobcore::environment::AGENT_SESSION_VARIABLES.into_iter().chain(jobcore::environment::KEPT_VARIABLES);
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+        for (name, value) in jobcore::environment::UNATTENDED_DEFAULTS {
+            assert!(page.contains(&format!("`{name}={value}`")), "{name}");
+        }
+    }
+}

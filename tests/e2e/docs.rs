@@ -1,0 +1,75 @@
+//! What the documents show works as it is written there.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{JOBCLI, Ran, TestEnv, is_alive, wait_for};
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A directory with `jobcli` in it, to be put before the others in `PATH`.
+fn installed(env: &TestEnv) -> PathBuf {
+    let bin = env.dir().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(JOBCLI, bin.join("jobcli")).unwrap();
+    bin
+}
+
+#[test]
+fn the_tour_of_the_readme_works_line_by_line() {
+    let env = TestEnv::new();
+    let readme = document("README.md");
+    let tour = readme.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
+    let path = std::env::join_paths(
+        [installed(&env)].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut shell = env.command("bash");
+    shell.env("PATH", path.unwrap()).args(["-euo", "pipefail", "-c", tour]);
+    let ran = Ran::of(shell);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    for expected in ["building", "it exited with 3", "\"kind\":\"server\"", "killed", "removed", "\"status\":\"killed\""] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+}
+
+/// The table of on-disk-format.md: a lock that is free, seen with nothing but the files.
+#[test]
+fn the_files_are_those_that_the_format_names() {
+    let env = TestEnv::new();
+    let id = env.submit("echo hi; sleep 1000");
+    let main = env.main_process(&id);
+    let directory = env.job_dir(&id);
+    let names = |path: &Path| {
+        let mut names: Vec<_> =
+            std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    wait_for("the output", || directory.join("attempts/1/log/000000000000.log").exists().then_some(()));
+    assert_eq!(names(&directory), ["attempts", "env", "lock", "spec.json"]);
+    let attempt = directory.join("attempts/1");
+    assert_eq!(names(&attempt), ["control", "end.reserve", "err", "log", "out", "run.json", "start.json"]);
+    env.ok(["kill", &id]);
+    wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
+    assert!(!is_alive(main));
+    assert_eq!(names(&directory), ["attempts", "end.json", "lock", "spec.json"]);
+    assert_eq!(names(&attempt), ["end.json", "log", "run.json", "start.json"]);
+    assert_eq!(names(&attempt.join("log")), ["000000000000.idx", "000000000000.log"]);
+    let format = document("docs/on-disk-format.md");
+    for name in ["spec.json", "env", "lock", "end.json", "start.json", "run.json", "control", "000000000000.log"] {
+        assert!(format.contains(name), "{name}");
+    }
+    assert_eq!(std::fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 1\n");
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    let env = TestEnv::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = env.ok(["completions", shell]);
+        assert!(script.contains("jobcli") && script.contains("output-limit"), "{shell}");
+    }
+    assert!(!env.store().exists(), "no store is made for this");
+}
