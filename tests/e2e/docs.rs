@@ -29,7 +29,9 @@ fn the_tour_of_the_readme_works_line_by_line() {
     shell.env("PATH", path.unwrap()).args(["-euo", "pipefail", "-c", tour]);
     let ran = Ran::of(shell);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
-    for expected in ["building", "it exited with 3", "\"kind\":\"server\"", "killed", "removed", "\"status\":\"killed\""] {
+    for expected in
+        ["building", "it exited with 3", "\"kind\":\"server\"", "killed", "removed", "\"status\":\"killed\""]
+    {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
 }

@@ -66,6 +66,9 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     let mut query = query.with_max_bytes(CHUNK);
     loop {
         let chunk = jobs.output(id, &query).await?;
+        if chunk.cut {
+            tell("[the beginning of a very long line is left out]");
+        }
         write(&chunk, Sink::Together)?;
         query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
         query.from = Position::Cursor(chunk.cursor);

@@ -117,6 +117,9 @@ pub struct OutputChunk {
     pub end: Cursor,
     /// Whether there was more to read than the query's limits allowed.
     pub more: bool,
+    /// Whether fewer lines were found than were asked for, since the search for them ended within a long line: what
+    /// was read begins in the middle of one.
+    pub cut: bool,
 }
 
 impl OutputChunk {
@@ -145,8 +148,8 @@ impl OutputChunk {
 /// If the store cannot be read.
 pub fn read(log: &dyn JobLog, end: u64, query: &OutputQuery) -> Result<OutputChunk> {
     let mut reader = Reader::new(log, end)?;
-    let from = reader.locate(query)?;
-    reader.collect(from, query)
+    let (from, cut) = reader.locate(query)?;
+    Ok(OutputChunk { cut, ..reader.collect(from, query)? })
 }
 
 /// Bytes of one stream in one segment.
@@ -250,7 +253,7 @@ impl<'a> Reader<'a> {
             push_data(&mut pieces, extent.row, at - bytes.len() as u64, bytes);
         }
         let more = at < until && (bytes_left == 0 || lines_left == Some(0));
-        Ok(OutputChunk { pieces, cursor: Cursor(at), end: Cursor(self.end), more })
+        Ok(OutputChunk { pieces, cursor: Cursor(at), end: Cursor(self.end), more, cut: false })
     }
 
     fn bytes(&self, segment: Segment, offset: u64, count: u64) -> Result<Vec<u8>> {
@@ -268,25 +271,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Returns the offset at which a query begins.
-    fn locate(&mut self, query: &OutputQuery) -> Result<u64> {
+    /// Returns the offset at which a query begins, and whether that is in the middle of a line that was to be whole.
+    fn locate(&mut self, query: &OutputQuery) -> Result<(u64, bool)> {
         match query.from {
-            Position::Start => Ok(0),
-            Position::Cursor(cursor) => Ok(cursor.0.min(self.end)),
-            Position::TailBytes(count) => self.backwards(query.stream, count, None),
+            Position::Start => Ok((0, false)),
+            Position::Cursor(cursor) => Ok((cursor.0.min(self.end), false)),
+            Position::TailBytes(count) => Ok((self.backwards(query.stream, count, None)?.0, false)),
             Position::TailLines(count) => self.backwards(query.stream, LINE_SEARCH, Some(count)),
         }
     }
 
     /// Walks back from the end over at most `max_bytes` bytes of the stream that are there, or to the beginning of the
-    /// last `lines` lines.
-    fn backwards(&mut self, stream: Option<Stream>, max_bytes: u64, lines: Option<u64>) -> Result<u64> {
+    /// last `lines` lines. Returns where that is, and whether the walk was ended by its limit.
+    fn backwards(&mut self, stream: Option<Stream>, max_bytes: u64, lines: Option<u64>) -> Result<(u64, bool)> {
         let (mut at, mut bytes_left) = (self.end, max_bytes);
         // The line break that ends the last line is not the border of another one.
         let mut is_last_byte = true;
         let mut lines_left = lines;
         if lines == Some(0) {
-            return Ok(at);
+            return Ok((at, false));
         }
         while bytes_left > 0 {
             let before = self.segments.partition_point(|segment| segment.start < at);
@@ -312,7 +315,7 @@ impl<'a> Reader<'a> {
                     if *byte == b'\n' && !is_last_byte {
                         *left -= 1;
                         if *left == 0 {
-                            return Ok(at - count + index as u64 + 1);
+                            return Ok((at - count + index as u64 + 1, false));
                         }
                     }
                     is_last_byte = false;
@@ -321,7 +324,7 @@ impl<'a> Reader<'a> {
             at -= count;
             bytes_left -= count;
         }
-        Ok(at)
+        Ok((at, bytes_left == 0))
     }
 }
 

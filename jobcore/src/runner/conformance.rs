@@ -1,4 +1,4 @@
-//! What every [`Runner`](super::Runner) must do, as tests: see [`store::conformance`](crate::store::conformance) for
+//! What every [`Runner`] must do, as tests: see [`store::conformance`](crate::store::conformance) for
 //! how a suite is used. The cases run real commands, `/bin/sh` among them.
 
 use std::path::Path;

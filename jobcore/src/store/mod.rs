@@ -48,7 +48,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// Returns what is known of a job. What it says was true at one moment: an end record is never missed.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and [`Error::Damaged`](crate::Error::Damaged) for a record that
+    /// [`Error::NotFound`], and [`Error::Damaged`] for a record that
     /// cannot be read.
     async fn evidence(&self, id: JobId) -> Result<Evidence>;
 
