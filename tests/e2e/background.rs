@@ -59,7 +59,7 @@ impl Background {
     }
 
     /// Whether there is a line now that was not asked for.
-    pub(crate) fn has_line(&self) -> Option<String> {
+    pub(crate) fn waiting_line(&self) -> Option<String> {
         self.lines.try_recv().ok()
     }
 
