@@ -465,3 +465,13 @@ fn a_job_has_nothing_to_read_unless_it_is_given_a_file() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran}");
     }
 }
+
+#[test]
+fn a_store_in_memory_keeps_output_as_well() {
+    let directory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
+    let env = TestEnv::new().with_store(directory.path().join("store"));
+    let size = 20 * MIB;
+    let id = done(&env, &["--output-limit", "0"], &format!("seq 1 1000000000 | head -c {size}; echo err >&2"), 0);
+    assert_same(&output(&env, &["--stdout"], &id), &of_seq(0, size));
+    assert_eq!(text(&env, &["--stderr"], &id), "err\n");
+}
