@@ -69,14 +69,20 @@ fn waited(env: &TestEnv, id: &str) -> Option<i32> {
 #[test]
 fn a_job_outlives_the_terminal_it_was_started_in() {
     let env = TestEnv::new();
-    let terminal = Terminal::open(&env);
-    terminal.type_line(&format!("\"$JOBCLI\" run '{}; exit 42' > id", until("go")));
-    let id = id_in(&env, "id");
-    terminal.close();
-    assert_eq!(env.status(&id), "running");
-    touch(&env, "go");
-    assert_eq!(waited(&env, &id), Some(42));
-    assert_eq!(env.status(&id), "failed");
+    // With job control, jobcli has a process group of its own; without, it is in that of the shell, to which the
+    // kernel sends the signal.
+    for mode in ["-m", "+m"] {
+        let terminal = Terminal::open(&env);
+        terminal.type_line(&format!("set {mode}"));
+        terminal.type_line(&format!("\"$JOBCLI\" run '{}; exit 42' > id{mode}", until("go")));
+        let id = id_in(&env, &format!("id{mode}"));
+        terminal.close();
+        assert_eq!(env.status(&id), "running");
+        touch(&env, "go");
+        assert_eq!(waited(&env, &id), Some(42), "set {mode}");
+        assert_eq!(env.status(&id), "failed");
+        std::fs::remove_file(env.dir().join("go")).unwrap();
+    }
 }
 
 #[test]
