@@ -200,13 +200,14 @@ pub struct Output {
     #[arg(value_name = "ID")]
     pub id: String,
     /// Only the first lines
-    #[arg(long, value_name = "LINES", group = "part")]
+    #[arg(long, value_name = "LINES", group = "part", conflicts_with = "follow")]
     pub head: Option<u64>,
     /// Only the last lines
     #[arg(long, value_name = "LINES", group = "part")]
     pub tail: Option<u64>,
     /// Only these bytes, counted from 0, the last not included; either may be left out
-    #[arg(long, value_name = "FROM..TO", group = "part", value_parser = parse_range)]
+    #[arg(long, value_name = "FROM..TO", group = "part", conflicts_with = "follow",
+        value_parser = parse_range)]
     pub bytes: Option<ByteRange>,
     /// Only what follows this cursor, which `--json` gave before
     #[arg(long, value_name = "CURSOR", group = "part")]
@@ -289,7 +290,7 @@ pub struct Kill {
     /// Give them so long to end before they are killed [default: as the job says]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "signal")]
     pub grace: Option<Duration>,
-    /// All jobs that are not over
+    /// All jobs that are not over, and what was left of others
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
     /// Do not wait for the end

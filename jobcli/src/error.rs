@@ -79,7 +79,7 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             let ids: Vec<_> = candidates.iter().take(8).map(|id| format!("{} ({id})", id.tail())).collect();
             (codes::NO_SUCH_JOB, Some(format!("it may be {}", ids.join(", "))))
         }
-        Error::StillLive { id, .. } => {
+        Error::StillLive { id, .. } | Error::StragglersLeft { id } => {
             (codes::REFUSED, Some(format!("run `jobcli kill {0}` first, or `jobcli rm --kill {0}`", id.short())))
         }
         Error::Unsupervised { pid, .. } => {

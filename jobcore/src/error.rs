@@ -67,6 +67,12 @@ pub enum Error {
         /// What it is doing.
         status: Status,
     },
+    /// The job is over, but processes of it were left, and its supervisor is still with them.
+    #[error("processes of job {} are left", id.short())]
+    StragglersLeft {
+        /// The job.
+        id: JobId,
+    },
     /// The job is over, and what was asked needs it to run.
     #[error("job {} is not running: it is {status}", id.short())]
     NotRunning {

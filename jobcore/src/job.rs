@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::JobId;
+use crate::output::Cursor;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, State, Status, Survivor};
@@ -24,6 +25,9 @@ pub struct Job {
     pub state: State,
     /// The main process, while it runs.
     pub pid: Option<i32>,
+    /// Whether somebody is in charge of it. Of a job that is over, this says that its supervisor stays with processes
+    /// that were left, or has not ended yet.
+    pub held: bool,
     /// How much it has written.
     pub output: OutputSize,
 }
@@ -181,6 +185,26 @@ impl JobShape {
     }
 }
 
+/// A part of a job's output as programs get it: both streams as text, with what is needed to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OutputShape {
+    /// The full id.
+    pub job_id: JobId,
+    /// What the job was doing before its output was read: if that is over and `more` is false, this is the end of it.
+    pub status: Status,
+    /// Standard output; what is no UTF-8 is replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+    /// Pass this to get what follows. It is never within a character.
+    pub cursor: Cursor,
+    /// How many bytes of the part that was read were not kept.
+    pub omitted_bytes: u64,
+    /// Whether there was more to read.
+    pub more: bool,
+}
+
 /// Quotes a word for a POSIX shell, if it needs to be.
 fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
@@ -211,6 +235,7 @@ mod tests {
             spec,
             state,
             pid,
+            held: false,
             output,
         };
         let shell = || JobSpec::shell("make && make test").cwd("/src").label("branch", "main").build().unwrap();

@@ -55,7 +55,7 @@ pub mod units;
 
 pub use error::{Error, Result};
 pub use id::{IdPrefix, JobId, JobRef};
-pub use job::{Job, JobShape, OutputSize};
+pub use job::{Job, JobShape, OutputShape, OutputSize};
 pub use manager::{JobManager, Listing, Query, StopOptions, StopReport, WaitFor, Waited};
 pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;

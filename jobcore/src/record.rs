@@ -202,7 +202,7 @@ impl Evidence {
             _ => None,
         };
         let Submission { submitted_at, spec, .. } = self.submission.clone();
-        Ok((Job { id, submitted_at, spec, state, pid, output: self.output }, verdict))
+        Ok((Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output }, verdict))
     }
 
     fn events(&self, now: Timestamp) -> (Vec<Event>, Verdict) {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 /// How long anything may take before a test gives up on it: far more than it needs on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -141,6 +143,11 @@ impl Drop for TestEnv {
             let _ = self.jobcli(["kill", "--all", "--grace", "0s"]).output();
         }
         if std::thread::panicking() {
+            // Whatever is broken, nothing of it stays: neither stragglers of jobs that are over nor lost commands.
+            for process in self.processes() {
+                let pid = process.split(' ').next().and_then(|pid| pid.parse().ok());
+                let _ = pid.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL));
+            }
             return;
         }
         self.wait_until_empty();
@@ -198,7 +205,7 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 }
 
 /// Sends a signal to a process that the test started.
-pub(crate) fn send(pid: i32, signal: nix::sys::signal::Signal) {
+pub(crate) fn send(pid: i32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
 

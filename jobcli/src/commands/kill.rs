@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport};
+use jobcore::{JobId, JobManager, JobShape, Query, Signal, StopOptions, StopReport};
 
 use super::{Result, print_json};
 use crate::cli::Kill;
@@ -25,8 +25,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
 }
 
 async fn live(jobs: &JobManager) -> Result<Vec<JobId>> {
-    let statuses = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
-    let listing = jobs.list(&Query::default().with_statuses(statuses)).await?;
+    let listing = jobs.list(&Query::default().live()).await?;
     Ok(listing.jobs.iter().map(|job| job.id).collect())
 }
 

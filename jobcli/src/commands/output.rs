@@ -1,10 +1,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::output::{ChunkShape, Cursor, OutputChunk, OutputQuery, Piece, Position, Stream};
+use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, Stream};
 use jobcore::units::format_size;
-use jobcore::{JobId, JobManager, Status};
-use serde::Serialize;
+use jobcore::{JobId, JobManager};
 
 use super::{Result, print_json, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
@@ -19,18 +18,6 @@ pub(super) enum Sink {
     Together,
     /// Each on its own.
     Apart,
-}
-
-/// A part of an output as JSON.
-#[derive(Debug, Serialize)]
-struct Printed {
-    job_id: JobId,
-    status: Status,
-    stdout: String,
-    stderr: String,
-    cursor: Cursor,
-    omitted_bytes: u64,
-    more: bool,
 }
 
 pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
@@ -61,7 +48,8 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     };
     let query = query.with_stream(stream);
     if show.json {
-        return print_as_json(jobs, id, &query).await;
+        print_json(&jobs.output_text(id, &query).await?)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut query = query.with_max_bytes(CHUNK);
     loop {
@@ -83,14 +71,6 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
             return Ok(code);
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn print_as_json(jobs: &JobManager, id: JobId, query: &OutputQuery) -> Result {
-    // The status first: when it says that the job is over, the output is whole.
-    let status = jobs.job(id).await?.status();
-    let ChunkShape { stdout, stderr, cursor, omitted_bytes, more, .. } = (&jobs.output(id, query).await?).into();
-    print_json(&Printed { job_id: id, status, stdout, stderr, cursor, omitted_bytes, more })?;
     Ok(ExitCode::SUCCESS)
 }
 

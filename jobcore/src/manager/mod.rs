@@ -5,6 +5,7 @@ mod stop;
 mod wait;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, Waited};
@@ -12,14 +13,19 @@ pub use wait::{WaitFor, Waited};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::error::{Error, Result};
 use crate::id::{JobId, JobRef};
-use crate::job::{Job, JobShape};
-use crate::output::{self, Cursor, OutputChunk, OutputQuery};
+use crate::job::{Job, JobShape, OutputShape};
+use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
 use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{State, Status};
 use crate::store::JobStore;
 use crate::sys::world;
+
+/// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
+const LETTING_GO: Duration = Duration::from_millis(500);
+/// How often that is looked at: no end record tells of it.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Jobs of one store: submit, look, wait, stop, remove.
 ///
@@ -43,6 +49,8 @@ pub struct Query {
     pub labels: Vec<(String, String)>,
     /// At most so many, the newest; all, if absent.
     pub limit: Option<usize>,
+    /// Only those of which something runs or may run: jobs that are not over, and those whose stragglers were left.
+    pub live: bool,
 }
 
 impl Query {
@@ -50,6 +58,12 @@ impl Query {
     #[must_use]
     pub fn with_limit(self, limit: Option<usize>) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Lists only jobs of which something runs or may run.
+    #[must_use]
+    pub fn live(self) -> Self {
+        Self { live: true, ..self }
     }
 
     /// Lists only jobs with one of these statuses.
@@ -68,7 +82,9 @@ impl Query {
         let has = |(name, value): &(String, String)| {
             job.spec.labels.get(name).is_some_and(|there| value.is_empty() || there == value)
         };
-        (self.statuses.is_empty() || self.statuses.contains(&job.status())) && self.labels.iter().all(has)
+        (self.statuses.is_empty() || self.statuses.contains(&job.status()))
+            && self.labels.iter().all(has)
+            && (!self.live || !job.status().is_final() || job.held)
     }
 }
 
@@ -239,6 +255,26 @@ impl JobManager {
         output::read(log.as_ref(), evidence.output.bytes, query)
     }
 
+    /// Reads output of a job as text, with the status that it had before.
+    ///
+    /// # Errors
+    /// As [`JobManager::output`] and [`JobManager::job`].
+    pub async fn output_text(&self, id: JobId, query: &OutputQuery) -> Result<OutputShape> {
+        // The status first: when it says that the job is over, the output is whole.
+        let status = self.job(id).await?.status();
+        let chunk = self.output(id, query).await?.whole_characters(status.is_final());
+        let text = |stream| String::from_utf8_lossy(&chunk.bytes(Some(stream))).into_owned();
+        Ok(OutputShape {
+            job_id: id,
+            status,
+            stdout: text(Stream::Stdout),
+            stderr: text(Stream::Stderr),
+            cursor: chunk.cursor,
+            omitted_bytes: chunk.omitted(),
+            more: chunk.more,
+        })
+    }
+
     /// Returns when there is output behind `cursor`, or nothing more will come.
     ///
     /// # Errors
@@ -250,12 +286,28 @@ impl JobManager {
     /// Removes the record and the output of a job that is over, or whose records cannot be read.
     ///
     /// # Errors
-    /// [`Error::StillLive`], [`Error::NotFound`].
+    /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`].
     pub async fn remove(&self, id: JobId) -> Result<()> {
         match self.job(id).await {
-            Ok(job) if !job.status().is_final() => Err(Error::StillLive { id, status: job.status() }),
-            Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => self.store.remove(id).await,
-            Err(error) => Err(error),
+            Ok(job) if !job.status().is_final() => return Err(Error::StillLive { id, status: job.status() }),
+            Ok(job) if job.held && !self.is_let_go(id, LETTING_GO).await? => return Err(Error::StragglersLeft { id }),
+            Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.store.remove(id).await
+    }
+
+    /// Returns whether nobody is in charge of a job that is over, within a time.
+    async fn is_let_go(&self, id: JobId, time: Duration) -> Result<bool> {
+        let deadline = tokio::time::Instant::now() + time;
+        loop {
+            if !self.store.evidence(id).await?.held {
+                return Ok(true);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

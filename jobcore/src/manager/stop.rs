@@ -57,9 +57,9 @@ impl StopOptions {
 pub enum StopReport {
     /// The job is over and nothing of it is left, but for the survivors that its outcome names.
     Stopped(Job),
-    /// It was over before.
+    /// It was over before, and nothing of it is left.
     AlreadyEnded(Job),
-    /// It has been asked to end, and is not over yet.
+    /// It has been asked to end, and is not over yet; or it is over, and what was left of it has been asked to end.
     Stopping {
         /// The job.
         job: Job,
@@ -94,13 +94,8 @@ impl JobManager {
                     return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
                 }
                 State::Running(_) | State::Paused(_) => return self.stop_running(job, options).await,
-                State::Ended(_) => {
-                    if self.store.evidence(id).await?.held {
-                        // Its stragglers were left, or outlived a stop.
-                        let _ = self.store.request(id, Request::stop(options.grace, &self.name)).await;
-                    }
-                    return Ok(StopReport::AlreadyEnded(job));
-                }
+                State::Ended(_) if job.held => return self.stop_stragglers(job, options).await,
+                State::Ended(_) => return Ok(StopReport::AlreadyEnded(job)),
             }
         }
     }
@@ -149,15 +144,34 @@ impl JobManager {
                 return ended.map(StopReport::Stopped);
             }
         }
-        let processes = match self.store.request(id, Request::Count).await {
-            Ok(Answer::Processes { count }) => Some(count),
-            Ok(_) | Err(_) => None,
-        };
+        let processes = self.count(id).await;
         let job = self.job(id).await?;
         Ok(match job.status().is_final() {
             true => StopReport::Stopped(job),
             false => StopReport::Stopping { job, processes },
         })
+    }
+
+    /// Stops what was left of a job that is over.
+    async fn stop_stragglers(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
+        let id = job.id;
+        if let Err(Error::NoAnswer { .. }) = self.store.request(id, Request::stop(options.grace, &self.name)).await {
+            // Nothing was left: its supervisor was on its way out.
+            return Ok(StopReport::AlreadyEnded(job));
+        }
+        let limit = options.grace.unwrap_or(job.spec.grace()) + BEYOND_GRACE;
+        if options.wait && self.is_let_go(id, limit).await? {
+            return Ok(StopReport::AlreadyEnded(job));
+        }
+        let processes = self.count(id).await;
+        Ok(StopReport::Stopping { job, processes })
+    }
+
+    async fn count(&self, id: JobId) -> Option<u32> {
+        match self.store.request(id, Request::Count).await {
+            Ok(Answer::Processes { count }) => Some(count),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// Goes on without the supervisor's answer.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-pub use read::{ChunkShape, OutputChunk, OutputQuery, Piece, Position, read};
+pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
 pub(crate) use write::{LogBackend, LogWriter};
 
 /// Which of the two streams of a command.

@@ -1,7 +1,5 @@
 //! Reading a log: from a cursor, from either end, one stream or both, always within a bound.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Cursor, JobLog, Row, Segment, Stream};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -11,6 +9,8 @@ use crate::error::Result;
 const LINE_SEARCH: u64 = 16 * 1024 * 1024;
 /// How many rows are read at a time.
 const ROW_BLOCK: usize = 1024;
+/// How far a cursor is taken back at most for a character that is incomplete.
+const TORN_HOLDS_UP: u64 = 4096;
 /// How many bytes are looked at at a time when lines are counted.
 const SCAN_BLOCK: u64 = 64 * 1024;
 
@@ -105,6 +105,14 @@ pub enum Piece {
     },
 }
 
+impl Piece {
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Data { offset, .. } | Self::Gap { offset, .. } => *offset,
+        }
+    }
+}
+
 /// What was read, and where to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -134,6 +142,58 @@ impl OutputChunk {
             }
         }
         all
+    }
+
+    /// Leaves out a character at the end of which the rest has not been read, so that a text is never torn: the cursor
+    /// is before it then. What no later read could complete stays: `is_over` says that nothing will follow.
+    #[must_use]
+    pub fn whole_characters(mut self, is_over: bool) -> Self {
+        if is_over && !self.more {
+            return self;
+        }
+        let torn = [Stream::Stdout, Stream::Stderr].into_iter().filter_map(|stream| self.torn_at(stream)).min();
+        // A stream that stands still within a character must not hold up the other.
+        let Some(at) = torn.filter(|at| self.cursor.0 - at <= TORN_HOLDS_UP) else { return self };
+        let mut pieces = self.pieces.clone();
+        pieces.retain(|piece| piece.offset() < at);
+        if let Some(Piece::Data { offset, bytes, .. }) = pieces.last_mut() {
+            bytes.truncate(usize::try_from(at - *offset).unwrap_or(usize::MAX));
+        }
+        if pieces.is_empty() && self.more {
+            // There was room for nothing else: half a character is better than none for ever.
+            return self;
+        }
+        self.pieces = pieces;
+        self.cursor = Cursor(at);
+        self
+    }
+
+    /// Returns where an incomplete character at the end of a stream begins.
+    fn torn_at(&self, stream: Stream) -> Option<u64> {
+        // A character has at most four bytes, which may be spread over pieces.
+        let mut tail: Vec<(u64, u8)> = Vec::new();
+        for piece in self.pieces.iter().rev() {
+            match piece {
+                Piece::Data { stream: of, offset, bytes, .. } if *of == stream => {
+                    let there = bytes.iter().enumerate().rev().map(|(index, byte)| (offset + index as u64, *byte));
+                    tail.extend(there.take(3_usize.saturating_sub(tail.len())));
+                }
+                Piece::Data { .. } => {}
+                // What came before a gap will not be completed by what comes behind it.
+                Piece::Gap { .. } => break,
+            }
+            if tail.len() == 3 {
+                break;
+            }
+        }
+        tail.reverse();
+        let bytes: Vec<u8> = tail.iter().map(|(_, byte)| *byte).collect();
+        // The first byte of the three may be the rest of a character before: every beginning is tried.
+        (0..bytes.len()).find_map(|first| {
+            let error = std::str::from_utf8(&bytes[first..]).err()?;
+            let is_begun = error.valid_up_to() == 0 && error.error_len().is_none();
+            is_begun.then(|| tail[first].0)
+        })
     }
 
     /// Returns how many bytes are gone within what was read.
@@ -356,35 +416,6 @@ fn push_data(pieces: &mut Vec<Piece>, row: Row, offset: u64, mut more: Vec<u8>) 
     }
 }
 
-/// A chunk as programs get it: both streams as text, with what is needed to go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ChunkShape {
-    /// Standard output, invalid UTF-8 replaced.
-    pub stdout: String,
-    /// Standard error, likewise.
-    pub stderr: String,
-    /// Pass this to get what follows.
-    pub cursor: Cursor,
-    /// How many bytes of the part that was read were not kept.
-    pub omitted_bytes: u64,
-    /// Whether there was more to read.
-    pub more: bool,
-}
-
-impl From<&OutputChunk> for ChunkShape {
-    fn from(chunk: &OutputChunk) -> Self {
-        let text = |stream| String::from_utf8_lossy(&chunk.bytes(Some(stream))).into_owned();
-        Self {
-            stdout: text(Stream::Stdout),
-            stderr: text(Stream::Stderr),
-            cursor: chunk.cursor,
-            omitted_bytes: chunk.omitted(),
-            more: chunk.more,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -498,5 +529,29 @@ mod tests {
         assert_eq!(chunk.omitted(), 15);
         assert_eq!(chunk.cursor, Cursor(50));
         assert_eq!(chunk.bytes(Some(Stream::Stderr)), b"\n");
+    }
+
+    #[test]
+    fn a_character_is_never_torn_unless_nothing_will_complete_it() {
+        let chunk = |parts: &[(Stream, &[u8])], more| {
+            let mut offset = 0;
+            let mut pieces = Vec::new();
+            for (stream, bytes) in parts {
+                pieces.push(Piece::Data { offset, stream: *stream, at: Timestamp::UNIX_EPOCH, bytes: bytes.to_vec() });
+                offset += bytes.len() as u64;
+            }
+            OutputChunk { pieces, cursor: Cursor(offset), end: Cursor(offset), more, cut: false }
+        };
+        let cursor = |parts: &[(Stream, &[u8])], more, is_over| chunk(parts, more).whole_characters(is_over).cursor.0;
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, false), 1);
+        assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, true), 3, "nothing will follow");
+        assert_eq!(cursor(&[(out, b"a\xe6\x97")], true, true), 1, "there is more");
+        assert_eq!(cursor(&[(out, b"\xe6\x97")], true, true), 2, "there was room for nothing else");
+        assert_eq!(cursor(&[(out, "a日".as_bytes())], false, false), 4);
+        assert_eq!(cursor(&[(out, b"a\xff\xfe")], false, false), 3, "no beginning of anything");
+        assert_eq!(cursor(&[(out, b"a\xe6"), (err, b"xyz"), (out, b"\x97")], false, false), 1);
+        assert_eq!(cursor(&[(out, b"a\xe6"), (err, b"xyz"), (out, b"\x97\xa5")], false, false), 7);
+        assert_eq!(cursor(&[(out, b"a\xe6"), (err, &[b'x'; 5000])], false, false), 5002, "the other goes on");
     }
 }

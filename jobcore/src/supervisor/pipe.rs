@@ -37,14 +37,14 @@ impl OutputPipe {
         Ok(pipe)
     }
 
-    /// Moves what is there into the log, and returns whether that was all of it.
-    pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<bool> {
+    /// Moves what is there into the log, but not much more than a pipe can hold.
+    pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<()> {
         let mut moved = 0;
         while moved < TURN {
             let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
             let count = log.pump(&self.file, self.stream, micros)?;
             if count == 0 {
-                return Ok(true);
+                return Ok(());
             }
             moved += count;
             self.used = Instant::now();
@@ -52,7 +52,7 @@ impl OutputPipe {
                 self.resize(self.size * 4);
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Returns when the pipe should be made small, if it is not.

@@ -25,6 +25,7 @@ use super::{JobClaim, JobStore};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::job::OutputSize;
 use crate::output::JobLog;
 use crate::record::{Ended, Evidence, RECORD_VERSION, Seen, Submission};
 use crate::spec::Stragglers;
@@ -204,8 +205,14 @@ impl FileStore {
         }
         let log = log::FileLog::new(attempt.clone());
         if let Some(ended) = &evidence.ended {
-            let on_record = crate::job::OutputSize::new(ended.outcome.output_bytes, ended.outcome.dropped_bytes);
-            evidence.output = if evidence.held { log.size()? } else { on_record };
+            let (bytes, dropped) = (ended.outcome.output_bytes, ended.outcome.dropped_bytes);
+            evidence.output = OutputSize::new(bytes, dropped);
+            // What was left of the job may have written on. The log knows of that, but not of what it could not keep
+            // at its end.
+            if evidence.submission.spec.stragglers == Stragglers::Leave || !ended.outcome.survivors.is_empty() {
+                let there = log.size()?;
+                evidence.output = OutputSize::new(bytes.max(there.bytes), dropped.max(there.dropped));
+            }
             return Ok(evidence);
         }
         evidence.output = log.size()?;
