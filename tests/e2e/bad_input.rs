@@ -100,7 +100,12 @@ fn a_command_that_cannot_be_run_is_refused_and_leaves_nothing() {
     let wild = OsString::from_vec(b"\xff\xfe".to_vec());
     let words = ["run".as_ref(), "echo".as_ref(), wild.as_os_str()];
     check_refusal(&env.run(words), 2, "not valid UTF-8", "bytes");
-    check_refusal(&env.run(["run".as_ref(), "--cwd".as_ref(), wild.as_os_str(), OsStr::new("true")]), 1, "", "cwd");
+    check_refusal(
+        &env.run(["run".as_ref(), "--cwd".as_ref(), wild.as_os_str(), OsStr::new("true")]),
+        2,
+        "not valid UTF-8",
+        "cwd",
+    );
     check_empty(&env, "bytes");
 }
 

@@ -76,12 +76,15 @@ fn at_every_step(run: impl Fn(&Step) -> bool + Sync) -> usize {
     count.into_inner()
 }
 
-/// Returns whether the traced program was killed, and not at its end by itself.
+/// Returns whether the traced program was killed, or came to its end by itself; nothing while it lives.
+fn end_of(trace: &Path) -> Option<bool> {
+    let text = std::fs::read_to_string(trace).unwrap_or_default();
+    let ended = |how: &str| text.lines().any(|line| line.starts_with(how)).then_some(());
+    ended("+++ killed by SIGKILL").map(|()| true).or(ended("+++ exited with").map(|()| false))
+}
+
 fn was_killed(trace: &Path) -> bool {
-    let text = std::fs::read_to_string(trace).unwrap();
-    let killed = text.contains("+++ killed by SIGKILL +++");
-    assert!(killed || text.contains("+++ exited with"), "strace has seen no end: {text}");
-    killed
+    end_of(trace).expect("strace has seen no end")
 }
 
 fn jobs(env: &TestEnv) -> Vec<Value> {
@@ -172,8 +175,7 @@ fn a_job_whose_supervisor_is_killed_at_any_step_runs_once_at_most_and_says_what_
     let steps = at_every_step(|step| {
         let env = TestEnv::new();
         let (trace, id) = submit_traced(&env, &strace, step, "echo x >> marker; echo out");
-        wait_until_supervisor_is_gone(&env);
-        let killed = was_killed(&trace);
+        let killed = supervisor_was_killed(&env, &trace);
         let jobs = ended(&env);
         assert_eq!(jobs.len(), 1, "{step:?}: {jobs:?}");
         assert_eq!(jobs[0]["job_id"], id.as_str(), "{step:?}");
@@ -193,13 +195,12 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_it
         let env = TestEnv::new();
         let (trace, id) = submit_traced(&env, &strace, step, "echo x >> marker; exec sleep 1000");
         wait_for("the command or the end of its supervisor", || {
-            (runs(&env) > 0 || !has_supervisor(&env)).then_some(())
+            (runs(&env) > 0 || end_of(&trace).is_some()).then_some(())
         });
         // Whatever it answers: it must answer, and not claim what is not so.
         let ran = env.run(["kill", "--grace", "0s", &id]);
         assert!(!ran.stdout.contains(": killed") || commands(&env).is_empty(), "{step:?}: {ran}");
-        wait_until_supervisor_is_gone(&env);
-        let killed = was_killed(&trace);
+        let killed = supervisor_was_killed(&env, &trace);
         let is_settled = |job: &Value| is_final(job) || job["supervised"] == false;
         let job = wait_for("the job to be over or on its own", || {
             let jobs = jobs(&env);
@@ -293,13 +294,14 @@ fn submit_traced(env: &TestEnv, strace: &Path, step: &Step, line: &str) -> (Path
     (trace, ran.stdout.trim_end().to_owned())
 }
 
-/// Returns whether the first supervisor is there, or strace, which holds the lock as long as it lives.
-fn has_supervisor(env: &TestEnv) -> bool {
-    env.processes().iter().any(|line| line.contains("__jobcore-supervisor"))
-}
-
-fn wait_until_supervisor_is_gone(env: &TestEnv) {
-    wait_for("the supervisor to be gone", || (!has_supervisor(env)).then_some(()));
+/// Waits until the first supervisor is gone, and so is strace, which has the lock too. Returns whether it was killed.
+fn supervisor_was_killed(env: &TestEnv, trace: &Path) -> bool {
+    let killed = wait_for("the end of the supervisor", || end_of(trace));
+    wait_for("the end of strace", || {
+        let processes = env.processes();
+        (!processes.iter().any(|line| line.contains("__jobcore-supervisor"))).then_some(())
+    });
+    killed
 }
 
 /// The commands of jobs that live.
