@@ -12,6 +12,7 @@ use jobcore::{FileStore, Job, JobManager, JobSpec, JobSpecBuilder, LocalRunner};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::crash::NoneLeft;
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, script, send, wait_for};
 
@@ -370,6 +371,7 @@ fn a_lock_that_is_a_directory_spoils_one_job() {
 #[test]
 fn a_job_whose_lock_was_replaced_is_not_over_while_it_runs() {
     let env = TestEnv::new();
+    let _none_left = NoneLeft(&env);
     let id = env.submit("echo x >> marker; exec sleep 1000");
     let main = env.main_process(&id);
     wait_for("the marker", || env.dir().join("marker").exists().then_some(()));

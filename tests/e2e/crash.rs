@@ -193,6 +193,7 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_it
     let Some(strace) = needs::program("strace") else { return };
     let steps = at_every_step(|step| {
         let env = TestEnv::new();
+        let _none_left = NoneLeft(&env);
         let (trace, id) = submit_traced(&env, &strace, step, "echo x >> marker; exec sleep 1000");
         wait_for("the command or the end of its supervisor", || {
             (runs(&env) > 0 || end_of(&trace).is_some()).then_some(())
@@ -302,6 +303,18 @@ fn supervisor_was_killed(env: &TestEnv, trace: &Path) -> bool {
         (!processes.iter().any(|line| line.contains("__jobcore-supervisor"))).then_some(())
     });
     killed
+}
+
+/// Ends what a failed test leaves, which no stop of a job may reach any more.
+pub(crate) struct NoneLeft<'e>(pub(crate) &'e TestEnv);
+
+impl Drop for NoneLeft<'_> {
+    fn drop(&mut self) {
+        for line in commands(self.0) {
+            let pid = line.split(' ').next().and_then(|pid| pid.parse().ok());
+            let _ = pid.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL));
+        }
+    }
 }
 
 /// The commands of jobs that live.
