@@ -135,7 +135,7 @@ pub struct Run {
     #[arg(long, conflicts_with = "follow")]
     pub json: bool,
     /// The command
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 

@@ -1,10 +1,15 @@
 //! Tests of the real binaries, each in a store and a home of its own. A test fails if it leaves a process behind.
 
 mod background;
+mod needs;
 mod support;
 
+mod bad_input;
+mod crash;
 mod daily;
 mod docs;
+mod full;
+mod many;
 mod output;
 mod runner;
 mod survive;

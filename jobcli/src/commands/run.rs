@@ -3,11 +3,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, Stdin, Stragglers};
 
 use super::output::{Sink, follow};
 use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
-use crate::cli::Run;
+use crate::cli::{Cli, Run};
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
 
@@ -82,6 +83,13 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
 fn command(arguments: &Run) -> Result<JobSpecBuilder> {
     let words: Vec<String> =
         arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
+    if let Some(first) = words.first().filter(|first| first.starts_with('-'))
+        && !follows_dashes(words.len())
+    {
+        // A slip of the keyboard, not the name of a program.
+        let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
+        Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit();
+    }
     match words.as_slice() {
         [line] if !follows_dashes(arguments.command.len()) => Ok(JobSpec::shell(line)),
         _ => Ok(JobSpec::command(words)),

@@ -81,7 +81,16 @@ impl<B: LogBackend> LogWriter<B> {
         let is_due = |last: Row| last.stream != stream || micros.saturating_sub(last.micros) >= ROW_MICROS;
         let current = self.kept.back_mut().expect("there is one now");
         if self.last_row.is_none_or(is_due) {
-            self.backend.push_row(row)?;
+            if let Err(error) = self.backend.push_row(row) {
+                if current.bytes == 0 && current.rows == 0 {
+                    // Else every piece of output that is lost would leave an empty segment.
+                    self.backend.remove(current.start);
+                    self.kept.pop_back();
+                    // What comes next must not be written behind an earlier segment.
+                    self.gap = true;
+                }
+                return Err(error);
+            }
             current.rows += 1;
             self.last_row = Some(row);
         }
@@ -105,7 +114,7 @@ impl<B: LogBackend> LogWriter<B> {
     pub(crate) fn lost(&mut self, bytes: u64) {
         self.end += bytes;
         self.dropped += bytes;
-        self.gap = true;
+        self.gap |= bytes > 0;
     }
 
     /// Returns how much came, and how much of it is gone.
@@ -203,6 +212,38 @@ mod tests {
             })
             .collect();
         assert_eq!(rows, [1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_segment_for_which_there_is_no_room_is_not_left_empty() {
+        #[derive(Default)]
+        struct NoRows(Vec<u64>, bool);
+        impl LogBackend for NoRows {
+            fn create(&mut self, start: u64) -> io::Result<()> {
+                assert!(!self.0.contains(&start), "made twice");
+                self.0.push(start);
+                Ok(())
+            }
+            fn push_row(&mut self, _: Row) -> io::Result<()> {
+                if self.1 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+            }
+            fn remove(&mut self, start: u64) {
+                self.0.retain(|name| *name != start);
+            }
+        }
+        let mut log = LogWriter::new(NoRows(Vec::new(), true), 0);
+        log.prepare(Stream::Stdout, 0).unwrap();
+        log.wrote(5);
+        log.backend.1 = false;
+        for bytes in [10, 0, 0, 10, 0] {
+            assert!(log.prepare(Stream::Stderr, 0).is_err());
+            log.lost(bytes);
+            assert_eq!(log.backend.0, [0]);
+        }
+        assert_eq!(log.size(), OutputSize::new(25, 20));
+        log.backend.1 = true;
+        log.prepare(Stream::Stdout, 0).unwrap();
+        assert_eq!(log.position(), (25, 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::output::Stream;
-use crate::store::file::control::{make_pipe, open_pipe};
+use crate::store::file::control;
 use crate::store::file::log::FileLogWriter;
 
 /// A quiet pipe takes little of what one user may have in pipes, `pipe-user-pages-soft` in pipe(7): of a thousand jobs
@@ -30,11 +30,8 @@ pub(super) struct OutputPipe {
 impl OutputPipe {
     /// Makes the named pipe and opens it.
     pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
-        make_pipe(path)?;
-        let file = open_pipe(path)?;
-        let mut pipe = Self { file, stream, size: 64 * 1024, used: Instant::now() };
-        pipe.resize(SMALL);
-        Ok(pipe)
+        let file = control::make_and_open_pipe(path, SMALL)?;
+        Ok(Self { file, stream, size: SMALL, used: Instant::now() })
     }
 
     /// Moves what is there into the log, but not much more than a pipe can hold.
@@ -67,16 +64,8 @@ impl OutputPipe {
         }
     }
 
-    #[cfg(target_os = "linux")]
     fn resize(&mut self, size: usize) {
-        // Refused when the user has too much in pipes already, or when there is more in it than would fit.
-        if let Ok(size) = rustix::pipe::fcntl_setpipe_size(&self.file, size) {
-            self.size = size;
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn resize(&mut self, _: usize) {
-        self.size = LARGE;
+        // Where it cannot grow it does not, and is not asked to at every turn.
+        self.size = control::resize(&self.file, size).unwrap_or(size);
     }
 }

@@ -44,9 +44,7 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
     let control_path = records.attempt.control();
-    let control = control::make_pipe(&control_path)
-        .and_then(|()| control::open_pipe(&control_path))
-        .context("make the pipe", &control_path);
+    let control = control::listen(&control_path).context("make the pipe", &control_path);
     records.start(&Start::new(holder, true, Timestamp::now()))?;
     match control.and_then(|control| Supervisor::start(records, submission, control)) {
         Ok(Ok(mut supervisor)) => supervisor.run(),

@@ -12,6 +12,8 @@ use crate::error::{Error, IoContext, Result};
 
 /// The size of a reserved record: one block of most file systems.
 const BLOCK: usize = 4096;
+/// What a file that is to be published has for an extension until then, followed by the number of the process.
+const STAGED: &str = "staged.";
 
 /// Creates a directory that only the owner may enter.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
@@ -30,12 +32,19 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Publishes a new file under `path`, whole: it is written beside it first.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
-    let staged = path.with_extension(format!("staged.{}", std::process::id()));
+    let staged = path.with_extension(format!("{STAGED}{}", std::process::id()));
+    // A process of the same number may have died here.
+    let _ = std::fs::remove_file(&staged);
     let written = write_private(&staged, bytes).and_then(|()| std::fs::rename(&staged, path).context("publish", path));
     if written.is_err() {
         let _ = std::fs::remove_file(&staged);
     }
     written
+}
+
+/// Returns whether a file of this name was written to be published and was not.
+pub(crate) fn is_staged(name: &std::ffi::OsStr) -> bool {
+    Path::new(name).extension().is_some() && name.to_string_lossy().contains(&format!(".{STAGED}"))
 }
 
 /// Sets aside the room for a record that is to be published later under `path`, so that a full disk cannot lose it.

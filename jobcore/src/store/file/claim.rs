@@ -171,11 +171,7 @@ impl FileClaim {
     /// Opens the pipe through which requests come.
     fn listen(&self) -> Result<pipe::Receiver> {
         let path = self.records.attempt.control();
-        match control::make_pipe(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("make", &path)(error)),
-            Ok(()) | Err(_) => {}
-        }
-        control::open_pipe(&path).and_then(pipe::Receiver::from_file).context("open", &path)
+        control::listen(&path).and_then(pipe::Receiver::from_file).context("open", &path)
     }
 }
 

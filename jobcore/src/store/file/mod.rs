@@ -27,7 +27,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::output::JobLog;
-use crate::record::{Ended, Evidence, RECORD_VERSION, Seen, Submission};
+use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Seen, Submission};
 use crate::spec::Stragglers;
 use crate::sys::{lock, process};
 
@@ -111,6 +111,19 @@ impl FileStore {
                 }
             }
         }
+        // Whoever published one of these died before it was renamed.
+        for entry in fs::read_dir(&self.layout.root).into_iter().flatten().flatten() {
+            if atomic::is_staged(&entry.file_name()) && is_old(&entry.path()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        for name in names(&self.layout.queue()).unwrap_or_default() {
+            let Ok(id) = name.parse::<JobId>() else { continue };
+            let entry = self.layout.queue_entry(id);
+            if !self.layout.job(id).path.exists() && is_old(&entry) {
+                let _ = fs::remove_file(entry);
+            }
+        }
     }
 
     fn not_found(id: JobId) -> Error {
@@ -179,6 +192,11 @@ impl FileStore {
             }
             Err(error) => Err(Error::io("open", &path)(error)),
         }
+    }
+
+    fn has_living_process(&self, id: JobId) -> bool {
+        let running: Option<Running> = atomic::read(&self.layout.job(id).attempt().running()).ok().flatten();
+        running.is_some_and(|running| matches!(process::look(&running.process), Seen::Alive(_) | Seen::Paused(_)))
     }
 
     fn collect(&self, id: JobId) -> Result<Evidence> {
@@ -334,6 +352,7 @@ impl JobStore for FileStore {
     async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
         let newest_day = before.map(JobId::day);
         let mut days = names(&self.layout.days())?;
+        days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
         days.retain(|day| newest_day.as_ref().is_none_or(|newest| day <= newest));
         days.sort_unstable_by(|a, b| b.cmp(a));
         let mut ids = Vec::new();
@@ -361,7 +380,13 @@ impl JobStore for FileStore {
 
     async fn remove(&self, id: JobId) -> Result<()> {
         // Kept until all is gone, so that nobody takes charge of it meanwhile.
-        let _records = Records::claim(&self.layout, id)?.ok_or_else(|| super::held(id))?;
+        let _records = match Records::claim(&self.layout, id) {
+            Ok(records) => Some(records.ok_or_else(|| super::held(id))?),
+            // Without a lock that can be taken nobody will ever be in charge of it; whether somebody is, only the main
+            // process tells.
+            Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,
+            Err(error) => return Err(error),
+        };
         let (from, trash) = (self.layout.job(id).path, self.layout.trash().join(id.to_string()));
         match fs::rename(&from, &trash) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Self::not_found(id)),
@@ -428,7 +453,10 @@ impl JobStore for FileStore {
 
 fn names(directory: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // Nothing of ours is there, whatever else is.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         entries => entries.context("list", directory)?,
     };
     let mut names = Vec::new();

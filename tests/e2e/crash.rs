@@ -1,0 +1,323 @@
+//! kill -9 at every step: before each system call that changes a store, found by strace's fault injection.
+//!
+//! A step is the N-th call of one system call. A program is run again and again, killed at one step later each time,
+//! until it comes to its end; each time the store must tell the truth, and go on working.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::needs;
+use crate::support::{JOBCLI, Ran, TestEnv, is_alive, script, send, wait_for};
+
+/// All that can change a store, or who holds a lock, or starts and reaps processes; `exit_group` is after it all. Not
+/// every machine has, and not every program uses, all of them.
+const CALLS: [&str; 24] = [
+    "openat",
+    "fcntl",
+    "write",
+    "pwrite64",
+    "splice",
+    "mkdir",
+    "mkdirat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mknod",
+    "mknodat",
+    "clone",
+    "clone3",
+    "vfork",
+    "wait4",
+    "waitid",
+    "close",
+    "exit_group",
+];
+/// How many steps are looked at side by side.
+const THREADS: usize = 4;
+
+#[derive(Debug)]
+struct Step {
+    call: &'static str,
+    when: u32,
+}
+
+impl Step {
+    /// The arguments that make strace kill at this step. A call that this machine does not have is never made.
+    fn strace(&self, trace: &Path) -> Vec<String> {
+        let Self { call, when } = self;
+        let inject = format!("inject=?{call}:signal=KILL:when={when}");
+        ["-o", trace.to_str().unwrap(), "-e", &format!("trace=?{call}"), "-e", &inject].map(str::to_owned).to_vec()
+    }
+}
+
+/// Calls `run` at every step, until it says for each call that nothing was killed. Returns how many steps there were.
+fn at_every_step(run: impl Fn(&Step) -> bool + Sync) -> usize {
+    let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(call) = CALLS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let killed = (1..).take_while(|when| run(&Step { call, when: *when })).count();
+                    count.fetch_add(killed, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    count.into_inner()
+}
+
+/// Returns whether the traced program was killed, or came to its end by itself; nothing while it lives.
+fn end_of(trace: &Path) -> Option<bool> {
+    let text = std::fs::read_to_string(trace).unwrap_or_default();
+    let ended = |how: &str| text.lines().any(|line| line.starts_with(how)).then_some(());
+    ended("+++ killed by SIGKILL").map(|()| true).or(ended("+++ exited with").map(|()| false))
+}
+
+fn was_killed(trace: &Path) -> bool {
+    end_of(trace).expect("strace has seen no end")
+}
+
+fn jobs(env: &TestEnv) -> Vec<Value> {
+    let ran = env.run(["list", "--all", "--json"]);
+    // Whatever was interrupted, no record may be torn.
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn is_final(job: &Value) -> bool {
+    !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap())
+}
+
+/// Waits until all jobs are over, each looked at by a new process, and returns them.
+fn ended(env: &TestEnv) -> Vec<Value> {
+    wait_for("all jobs to be over", || Some(jobs(env)).filter(|jobs| jobs.iter().all(is_final)))
+}
+
+/// How often the command has run.
+fn runs(env: &TestEnv) -> usize {
+    std::fs::read_to_string(env.dir().join("marker")).unwrap_or_default().lines().count()
+}
+
+/// Checks that the end of a job, as it is shown, is what its records and its traces say.
+fn check_end(env: &TestEnv, job: &Value, step: &Step) {
+    let id = job["job_id"].as_str().unwrap();
+    let directory = env.job_dir(id);
+    let on_record = directory.join("end.json").exists() || directory.join("attempts/1/end.json").exists();
+    assert!(on_record, "{step:?}: nothing is final without a record: {job}");
+    let runs = runs(env);
+    match (job["status"].as_str().unwrap(), job["cause"].as_str().unwrap()) {
+        ("completed", "exited") => {
+            assert_eq!((&job["exit_code"], runs), (&0.into(), 1), "{step:?}: {job}");
+            assert_eq!(env.ok(["output", id]), "out", "{step:?}");
+        }
+        ("killed", "stopped") => assert!(job["stopped_by"].is_string() && runs <= 1, "{step:?}: {runs} runs of {job}"),
+        ("killed", "never_started") => {
+            assert!(job.get("started_at").is_none() && runs == 0, "{step:?}: {runs} runs of {job}");
+        }
+        ("orphaned", "supervisor_lost") => {
+            assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{step:?}: {job}");
+            assert!(directory.join("attempts/1/start.json").exists(), "{step:?}: lost by nobody: {job}");
+            assert!(runs <= 1, "{step:?}: {runs} runs of {job}");
+            assert!("out\n".starts_with(&env.run(["output", id]).stdout), "{step:?}: made up output");
+            assert_eq!(env.run(["wait", id]).code, Some(125), "{step:?}: nobody knows the code of {job}");
+        }
+        _ => panic!("{step:?}: an end that nothing led to: {job}\n{}", env.run(["show", id])),
+    }
+}
+
+fn check_goes_on(env: &TestEnv, step: &Step) {
+    let ran = env.run(["run", "--follow", "echo second"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "second\n"), "{step:?}: the store is stuck: {ran}");
+}
+
+#[test]
+fn a_submitter_killed_at_any_step_leaves_one_whole_job_or_none() {
+    let Some(strace) = needs::program("strace") else { return };
+    let steps = at_every_step(|step| {
+        let env = TestEnv::new();
+        let trace = env.dir().join("trace");
+        let mut command = env.command(&strace);
+        command.args(step.strace(&trace)).arg(JOBCLI).args(["run", "echo x >> marker; echo out"]);
+        let ran = Ran::of(command);
+        let killed = was_killed(&trace);
+        assert_eq!(ran.code, if killed { None } else { Some(0) }, "{step:?}: {ran}");
+        let jobs = ended(&env);
+        // What was printed was true.
+        let expected = usize::from(!ran.stdout.is_empty());
+        assert!((expected..=1).contains(&jobs.len()), "{step:?}: {jobs:?}");
+        match jobs.first() {
+            None => assert_eq!(runs(&env), 0, "{step:?}: no job, and yet it ran"),
+            Some(job) => {
+                // Nobody killed its supervisor: it must have come to its own end.
+                assert_eq!(job["status"], "completed", "{step:?}: {job}");
+                check_end(&env, job, step);
+            }
+        }
+        check_goes_on(&env, step);
+        killed
+    });
+    assert!(steps > 40, "only {steps} steps were found");
+}
+
+#[test]
+fn a_job_whose_supervisor_is_killed_at_any_step_runs_once_at_most_and_says_what_is_known() {
+    let Some(strace) = needs::program("strace") else { return };
+    let steps = at_every_step(|step| {
+        let env = TestEnv::new();
+        let (trace, id) = submit_traced(&env, &strace, step, "echo x >> marker; echo out");
+        let killed = supervisor_was_killed(&env, &trace);
+        let jobs = ended(&env);
+        assert_eq!(jobs.len(), 1, "{step:?}: {jobs:?}");
+        assert_eq!(jobs[0]["job_id"], id.as_str(), "{step:?}");
+        assert!(killed || jobs[0]["status"] == "completed", "{step:?}: {jobs:?}");
+        check_end(&env, &jobs[0], step);
+        check_goes_on(&env, step);
+        env.wait_until_empty();
+        killed
+    });
+    assert!(steps > 40, "only {steps} steps were found");
+}
+
+#[test]
+fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_its_command_lives() {
+    let Some(strace) = needs::program("strace") else { return };
+    let steps = at_every_step(|step| {
+        let env = TestEnv::new();
+        let _none_left = NoneLeft(&env);
+        let (trace, id) = submit_traced(&env, &strace, step, "echo x >> marker; exec sleep 1000");
+        wait_for("the command or the end of its supervisor", || {
+            (runs(&env) > 0 || end_of(&trace).is_some()).then_some(())
+        });
+        // Whatever it answers: it must answer, and not claim what is not so.
+        let ran = env.run(["kill", "--grace", "0s", &id]);
+        assert!(!ran.stdout.contains(": killed") || commands(&env).is_empty(), "{step:?}: {ran}");
+        let killed = supervisor_was_killed(&env, &trace);
+        let is_settled = |job: &Value| is_final(job) || job["supervised"] == false;
+        let job = wait_for("the job to be over or on its own", || {
+            let jobs = jobs(&env);
+            assert_eq!(jobs.len(), 1, "{step:?}: {jobs:?}");
+            if jobs[0]["status"] == "running" && jobs[0].get("supervised").is_none() {
+                // It had not been started, and whoever looked did so now.
+                env.run(["kill", "--grace", "0s", &id]);
+            }
+            jobs.into_iter().next().filter(is_settled)
+        });
+        if is_final(&job) {
+            assert_eq!(commands(&env), Vec::<String>::new(), "{step:?}: it lives, and is called {job}");
+            assert!(killed || job["status"] == "killed", "{step:?}: {job}");
+        } else {
+            let pid = job["pid"].as_i64().unwrap_or_else(|| panic!("{step:?}: nobody runs {job}")).try_into().unwrap();
+            assert!(killed && is_alive(pid), "{step:?}: {job}");
+            assert!(job.get("exit_code").is_none() && job.get("ended_at").is_none(), "{step:?}: {job}");
+            send(pid, Signal::SIGKILL);
+        }
+        check_end(&env, &ended(&env)[0], step);
+        check_goes_on(&env, step);
+        env.wait_until_empty();
+        killed
+    });
+    assert!(steps > 40, "only {steps} steps were found");
+}
+
+#[test]
+fn a_job_whose_remover_is_killed_at_any_step_is_there_or_gone() {
+    let Some(strace) = needs::program("strace") else { return };
+    at_every_step(|step| {
+        let env = TestEnv::new();
+        let id = env.submit("echo x >> marker; echo out");
+        ended(&env);
+        env.wait_until_empty();
+        let trace = env.dir().join("trace");
+        let mut command = env.command(&strace);
+        command.args(step.strace(&trace)).arg(JOBCLI).args(["rm", &id]);
+        Ran::of(command);
+        let killed = was_killed(&trace);
+        let jobs = jobs(&env);
+        assert!(jobs.len() <= usize::from(killed), "{step:?}: {jobs:?}");
+        if let [job] = jobs.as_slice() {
+            check_end(&env, job, step);
+            env.ok(["rm", &id]);
+        }
+        assert_eq!(env.run(["status", &id]).code, Some(3), "{step:?}");
+        check_goes_on(&env, step);
+        killed
+    });
+}
+
+/// What the dead leave is small, and yet must not be there for ever.
+#[test]
+fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
+    let env = TestEnv::new();
+    env.ok(["run", "--wait", "true"]);
+    let id = "01a1fdbc-1c9c-728b-8d5e-f8c40c2a6702";
+    let make = |name: String, is_directory: bool| {
+        let path = env.store().join(name);
+        match is_directory {
+            true => std::fs::create_dir(&path).unwrap(),
+            false => std::fs::write(&path, "").unwrap(),
+        }
+        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        std::fs::File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        path
+    };
+    let left = [
+        make(format!("staging/{id}"), true),
+        make(format!("trash/{id}"), true),
+        make(format!("queue/{id}"), false),
+        make("format.staged.4194303".to_owned(), false),
+    ];
+    env.ok(["list"]);
+    let still_there: Vec<&PathBuf> = left.iter().filter(|path| path.exists()).collect();
+    assert!(still_there.is_empty(), "{still_there:?}");
+}
+
+/// Submits a job whose supervisor is killed at that step. Returns where strace writes, and the id.
+fn submit_traced(env: &TestEnv, strace: &Path, step: &Step, line: &str) -> (PathBuf, String) {
+    let trace = env.dir().join("trace");
+    // Traced without its children, of which one is the command.
+    let options = step.strace(&trace).join(" ");
+    let text = format!("#!/bin/sh\nexec {} {options} {JOBCLI} \"$@\"\n", strace.display());
+    let supervisor = script(&env.dir().join("supervisor"), &text);
+    let mut command: Command = env.command(env!("CARGO_BIN_EXE_submit-with"));
+    command.arg(env.store()).arg(supervisor).args(["1", line]);
+    let ran = Ran::of(command);
+    assert_eq!(ran.code, Some(0), "{step:?}: {ran}");
+    (trace, ran.stdout.trim_end().to_owned())
+}
+
+/// Waits until the first supervisor is gone, and so is strace, which has the lock too. Returns whether it was killed.
+fn supervisor_was_killed(env: &TestEnv, trace: &Path) -> bool {
+    let killed = wait_for("the end of the supervisor", || end_of(trace));
+    wait_for("the end of strace", || {
+        let processes = env.processes();
+        (!processes.iter().any(|line| line.contains("__jobcore-supervisor"))).then_some(())
+    });
+    killed
+}
+
+/// Ends what a failed test leaves, which no stop of a job may reach any more.
+pub(crate) struct NoneLeft<'e>(pub(crate) &'e TestEnv);
+
+impl Drop for NoneLeft<'_> {
+    fn drop(&mut self) {
+        for line in commands(self.0) {
+            let pid = line.split(' ').next().and_then(|pid| pid.parse().ok());
+            let _ = pid.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL));
+        }
+    }
+}
+
+/// The commands of jobs that live.
+fn commands(env: &TestEnv) -> Vec<String> {
+    env.processes().into_iter().filter(|line| line.contains("sleep 1000")).collect()
+}

@@ -1,0 +1,45 @@
+//! A program that embeds the library, for tests that need another supervisor or many jobs at once.
+//!
+//! `submit-with STORE PROGRAM COUNT WORD...` submits COUNT jobs and prints their ids. PROGRAM is what supervisors are
+//! started from, `-` for this program itself; one WORD is a shell line, several are a program and its arguments.
+//! `submit-with pipe-size` prints how much a new pipe of this user holds.
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::Arc;
+
+use jobcore::{FileStore, JobManager, JobSpec, LocalRunner};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    jobcore::supervisor::run_if_asked();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [what] if what == "pipe-size" => {
+            let (reader, _writer) = rustix::pipe::pipe()?;
+            writeln!(std::io::stdout(), "{}", rustix::pipe::fcntl_getpipe_size(reader)?)?;
+            Ok(())
+        }
+        [store, program, count, words @ ..] if !words.is_empty() => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(submit(store, program, count.parse()?, words))
+        }
+        _ => Err("usage: submit-with STORE PROGRAM COUNT WORD...".into()),
+    }
+}
+
+async fn submit(store: &str, program: &str, count: u32, words: &[String]) -> Result<(), Box<dyn Error>> {
+    let runner = match program {
+        "-" => LocalRunner::new()?,
+        program => LocalRunner::with_program(program),
+    };
+    let jobs = JobManager::new(Arc::new(FileStore::open(store)?), Arc::new(runner))?;
+    for _ in 0..count {
+        let spec = match words {
+            [line] => JobSpec::shell(line),
+            words => JobSpec::command(words.iter().cloned()),
+        };
+        let job = jobs.submit(spec.cwd(std::env::current_dir()?).inherit_env().build()?).await?;
+        writeln!(std::io::stdout(), "{}", job.id)?;
+    }
+    Ok(())
+}
