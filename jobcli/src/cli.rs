@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jobcore::output::Cursor;
-use jobcore::{Signal, Status};
+use jobcore::{GroupName, Signal, Status};
 
 /// Background jobs that survive the shell that started them.
 ///
@@ -61,6 +61,10 @@ pub enum Verb {
     Kill(Kill),
     /// Remove jobs that are over, with their output
     Rm(Rm),
+    /// Get and set what concerns everybody who uses the store
+    Config(Config),
+    /// List groups, and set how many jobs of one may run
+    Group(Group),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -78,6 +82,8 @@ impl Verb {
             | Self::Tail(_)
             | Self::Kill(_)
             | Self::Rm(_)
+            | Self::Config(_)
+            | Self::Group(_)
             | Self::Completions(_) => false,
         }
     }
@@ -122,6 +128,9 @@ pub struct Run {
     /// Run a line in this shell [default: bash if there is one, else sh]
     #[arg(long, value_name = "SHELL")]
     pub shell: Option<PathBuf>,
+    /// Put it into this group, which may have a limit of its own
+    #[arg(long, short, value_name = "NAME")]
+    pub group: Option<GroupName>,
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
     pub leave_stragglers: bool,
@@ -179,6 +188,9 @@ pub struct StatusOf {
     /// The job
     #[arg(value_name = "ID")]
     pub id: String,
+    /// Print nothing, and exit with 0 while it is queued, running or paused, and with 1 after
+    #[arg(long, conflicts_with = "json")]
+    pub active: bool,
     /// Print the job as JSON
     #[arg(long)]
     pub json: bool,
@@ -311,6 +323,69 @@ pub struct Rm {
     /// Stop them first if they are not over
     #[arg(long)]
     pub kill: bool,
+}
+
+/// Get and set what concerns everybody who uses the store.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
+so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time.
+
+  jobcli config get
+  jobcli config set max_running 4")]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: ConfigVerb,
+}
+
+/// What to do with the settings of the store.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Print all settings, or the value of one
+    Get {
+        /// The setting
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Change a setting, for everybody and from now on
+    Set {
+        /// The setting
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// Its new value
+        #[arg(value_name = "VALUE")]
+        value: String,
+    },
+}
+
+/// List groups, and set their limits.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli group set web --limit 2\n  jobcli run --group web npm run build\n  jobcli group list")]
+pub struct Group {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: GroupVerb,
+}
+
+/// What to do with groups.
+#[derive(Debug, Subcommand)]
+pub enum GroupVerb {
+    /// Print the groups that have a limit, or jobs that run or wait
+    List {
+        /// Print them as a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set how many jobs of a group run at a time
+    Set {
+        /// The group
+        #[arg(value_name = "NAME")]
+        name: GroupName,
+        /// So many; 0 for no limit but the store's
+        #[arg(long, value_name = "NUMBER")]
+        limit: u32,
+    },
 }
 
 /// Print a completion script.

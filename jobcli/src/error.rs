@@ -93,6 +93,10 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         }
         Error::InvalidSpec { .. } => (codes::USAGE, None),
         Error::NotExecutable { .. } | Error::BadCwd { .. } => (codes::FAILED, None),
+        Error::Full { .. } => (
+            codes::REFUSED,
+            hint("see them with `jobcli list --status running`; `jobcli config set when_full queue` lets jobs wait"),
+        ),
         Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => (codes::REFUSED, None),
         error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
         _ => (codes::FAILED, None),

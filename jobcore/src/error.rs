@@ -119,6 +119,14 @@ pub enum Error {
         /// Why, and what would help.
         reason: String,
     },
+    /// As many jobs run as may, and the store's settings say that no more are taken. Nothing is left behind.
+    #[error("{running} of {limit} jobs run already")]
+    Full {
+        /// How many run or wait.
+        running: usize,
+        /// How many may run; 0 where the limit is that of a group.
+        limit: u32,
+    },
     /// These parts do not work together.
     #[error("{reason}")]
     Unsupported {

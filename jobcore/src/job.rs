@@ -10,6 +10,7 @@ use crate::output::Cursor;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, State, Status, Survivor};
+use crate::store::GroupName;
 
 /// A job at one moment: what it is to run, and what has become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +73,7 @@ impl Job {
             command,
             argv,
             cwd: self.spec.cwd.display().to_string(),
+            group: self.spec.group.clone(),
             labels: self.spec.labels.clone(),
             pid: self.pid,
             supervised: match &self.state {
@@ -118,6 +120,9 @@ pub struct JobShape {
     pub argv: Option<Vec<String>>,
     /// The working directory.
     pub cwd: String,
+    /// The group in whose queue it waits or waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
     /// What it can be found by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -238,7 +243,14 @@ mod tests {
             held: false,
             output,
         };
-        let shell = || JobSpec::shell("make && make test").cwd("/src").label("branch", "main").build().unwrap();
+        let shell = || {
+            JobSpec::shell("make && make test")
+                .cwd("/src")
+                .label("branch", "main")
+                .group("web".parse().unwrap())
+                .build()
+                .unwrap()
+        };
         let argv = || JobSpec::command(["sleep", "9"]).build().unwrap();
         let started_at = Some(at("2026-11-21T10:00:01Z"));
         let mut outcome = Outcome::new(Cause::Stopped, at("2026-11-21T10:00:03.5Z"));

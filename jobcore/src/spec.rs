@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::store::GroupName;
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -155,6 +156,9 @@ pub struct JobSpec {
     /// What happens to processes that are left when the main process has ended.
     #[serde(default)]
     pub stragglers: Stragglers,
+    /// The group in whose queue it waits, with a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
 }
 
 impl JobSpec {
@@ -310,6 +314,7 @@ impl JobSpecBuilder {
             grace_ms: millis(DEFAULT_GRACE),
             output_limit: DEFAULT_OUTPUT_LIMIT,
             stragglers: Stragglers::default(),
+            group: None,
         };
         Self { spec }
     }
@@ -382,6 +387,12 @@ impl JobSpecBuilder {
     /// Sets what happens to processes that are left when the main process has ended.
     pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
         self.spec.stragglers = stragglers;
+        self
+    }
+
+    /// Puts the job into a group.
+    pub fn group(mut self, group: GroupName) -> Self {
+        self.spec.group = Some(group);
         self
     }
 

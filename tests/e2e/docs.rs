@@ -50,17 +50,30 @@ fn the_files_are_those_that_the_format_names() {
         names
     };
     wait_for("the output", || directory.join("attempts/1/log/000000000000.log").exists().then_some(()));
-    assert_eq!(names(&directory), ["attempts", "env", "lock", "spec.json"]);
+    assert_eq!(names(&directory), ["attempts", "env", "lock", "queued.json", "spec.json"]);
     let attempt = directory.join("attempts/1");
     assert_eq!(names(&attempt), ["control", "end.reserve", "err", "log", "out", "run.json", "start.json"]);
     env.ok(["kill", &id]);
     wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
     assert!(!is_alive(main));
-    assert_eq!(names(&directory), ["attempts", "end.json", "lock", "spec.json"]);
+    assert_eq!(names(&directory), ["attempts", "end.json", "lock", "queued.json", "spec.json"]);
     assert_eq!(names(&attempt), ["end.json", "log", "run.json", "start.json"]);
     assert_eq!(names(&attempt.join("log")), ["000000000000.idx", "000000000000.log"]);
     let format = document("docs/on-disk-format.md");
-    for name in ["spec.json", "env", "lock", "end.json", "start.json", "run.json", "control", "000000000000.log"] {
+    for name in [
+        "spec.json",
+        "queued.json",
+        "slots/",
+        "admission",
+        "settings.toml",
+        "env",
+        "lock",
+        "end.json",
+        "start.json",
+        "run.json",
+        "control",
+        "000000000000.log",
+    ] {
         assert!(format.contains(name), "{name}");
     }
     assert_eq!(std::fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 1\n");

@@ -11,6 +11,7 @@ mod docs;
 mod full;
 mod many;
 mod output;
+mod queue;
 mod runner;
 mod survive;
 mod trees;

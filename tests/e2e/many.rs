@@ -88,6 +88,7 @@ fn a_thousand_jobs_of_an_unprivileged_user_leave_that_user_pipes_that_work() {
 
 fn start_and_stop(world: &World<'_>) {
     let begun = Instant::now();
+    world.jobcli(&["config", "set", "max_running", "0"]);
     let mut ids = world.submit();
     let submitted = begun.elapsed();
     ids.sort_unstable();

@@ -1,6 +1,8 @@
 //! One file a verb.
 
 mod completions;
+mod config;
+mod group;
 mod kill;
 mod list;
 mod output;
@@ -41,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Wait(arguments) => wait::run(&jobs, arguments).await,
         Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
         Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
+        Verb::Config(arguments) => config::run(&jobs, arguments).await,
+        Verb::Group(arguments) => group::run(&jobs, arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),
     }
 }

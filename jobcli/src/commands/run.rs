@@ -2,15 +2,17 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, Stdin, Stragglers};
+use jobcore::{Backlog, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Status, Stdin, Stragglers};
 
 use super::output::{Sink, follow};
 use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
 use crate::cli::{Cli, Run};
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
+use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, settings: Settings, arguments: Run) -> Result {
     let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
@@ -21,6 +23,9 @@ pub(super) async fn run(jobs: &JobManager, settings: Settings, arguments: Run) -
         // Standard output is the job's own.
         (false, true, _) => tell(&format!("job {}", job.id)),
         (false, false, _) => writeln!(std::io::stdout(), "{}", job.id)?,
+    }
+    if job.status() == Status::Queued {
+        tell_backlog(jobs).await?;
     }
     if !wait && !follows {
         return Ok(ExitCode::SUCCESS);
@@ -35,6 +40,20 @@ pub(super) async fn run(jobs: &JobManager, settings: Settings, arguments: Run) -
         Err(code) => Ok(code),
         Ok(job) => finished(jobs, &job, json),
     }
+}
+
+/// Says why a job does not start at once, and where to see what it waits for.
+async fn tell_backlog(jobs: &JobManager) -> Result<()> {
+    let Backlog { load, oldest, .. } = jobs.backlog().await?;
+    let (running, limit) = (load.running.len(), load.settings.max_running);
+    let oldest = oldest.map(|job| jobs.shape(&job)).map(|job| {
+        let time = ui::short_duration(Duration::from_millis(job.duration_ms.unwrap_or_default()));
+        format!("; oldest: {}, {time}", job.short_id)
+    });
+    let limit = if limit == 0 { String::new() } else { format!(" of {limit}") };
+    let oldest = oldest.unwrap_or_default();
+    tell(&format!("queued: {running}{limit} running{oldest}; see `jobcli list --status running`"));
+    Ok(())
 }
 
 fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
@@ -72,6 +91,9 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
     }
     for (name, value) in arguments.label {
         builder = builder.label(name, value);
+    }
+    if let Some(group) = arguments.group {
+        builder = builder.group(group);
     }
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);

@@ -55,6 +55,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "shell", shell.display())?;
     }
     line(out, "directory", &shape.cwd)?;
+    if let Some(group) = &shape.group {
+        line(out, "group", group)?;
+    }
     for (name, value) in &shape.labels {
         line(
             out,

@@ -8,6 +8,9 @@ use crate::cli::StatusOf;
 
 pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
     let job = jobs.job(jobs.find(&arguments.id).await?).await?;
+    if arguments.active {
+        return Ok(ExitCode::from(u8::from(job.status().is_final())));
+    }
     if arguments.json {
         print_json(&jobs.shape(&job))?;
     } else {

@@ -19,7 +19,7 @@ use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{State, Status};
-use crate::store::JobStore;
+use crate::store::{JobStore, Load, StoreSettings};
 use crate::sys::world;
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -88,6 +88,16 @@ impl Query {
     }
 }
 
+/// How busy a store is, and with what.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// The limits, who runs and who waits.
+    pub load: Load,
+    /// The job that has been running for the longest time.
+    pub oldest: Option<Job>,
+}
+
 /// Jobs, the newest first, and those whose records cannot be read.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -147,13 +157,54 @@ impl JobManager {
         let id = JobId::mint(now, self.random.as_ref());
         let submission = Submission::new(id, now, spec, program, world::capture());
         program::check_size(&submission)?;
-        let claim = self.store.create(submission).await?;
-        if let Err(error) = self.runner.start(self.store.as_ref(), claim).await {
-            // Whoever submits is told that nothing runs; then nothing may be left that would.
-            let _ = self.store.remove(id).await;
-            return Err(error);
+        self.store.create(submission).await?;
+        // Published first, and then looked for a slot: whoever frees one looks at the queue after that.
+        while let Some(claim) = self.store.next_due().await? {
+            let due = claim.submission().job_id;
+            match self.runner.start(&self.store, claim).await {
+                Ok(()) => {}
+                // Whoever submits is told that nothing runs; then nothing may be left that would.
+                Err(error) if due == id => {
+                    let _ = self.store.remove(id).await;
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(%due, %error, "a job that is due could not be started");
+                    break;
+                }
+            }
         }
         self.job(id).await
+    }
+
+    /// Changes the settings of the store, for everybody and from now on, and starts what is due then.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub async fn change_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        let settings = self.store.change_settings(change).await?;
+        self.tend().await;
+        Ok(settings)
+    }
+
+    /// Returns how busy the store is.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn backlog(&self) -> Result<Backlog> {
+        let load = self.store.load().await?;
+        let mut oldest: Option<Job> = None;
+        for slot in &load.running {
+            // One that is gone or cannot be read is not the one to name.
+            let Ok(job) = self.job(slot.id).await else { continue };
+            if !job.status().is_final() && oldest.as_ref().is_none_or(|oldest| job.submitted_at < oldest.submitted_at) {
+                oldest = Some(job);
+            }
+        }
+        Ok(Backlog { load, oldest })
     }
 
     /// Returns a job as it is now.
@@ -316,26 +367,14 @@ impl JobManager {
         job.shape(self.clock.now())
     }
 
-    /// Starts what is due: jobs whose submitter died before anybody was in charge of them.
+    /// Starts what is due: jobs whose turn came when whoever should have started them was killed.
     async fn tend(&self) {
-        let Ok(waiting) = self.store.waiting().await else { return };
-        for id in waiting {
-            if let Err(error) = self.start_if_due(id).await {
-                tracing::debug!(%id, %error, "a job could not be started");
+        while let Ok(Some(claim)) = self.store.next_due().await {
+            let due = claim.submission().job_id;
+            if let Err(error) = self.runner.start(&self.store, claim).await {
+                tracing::warn!(%due, %error, "a job that is due could not be started");
+                return;
             }
         }
-    }
-
-    async fn start_if_due(&self, id: JobId) -> Result<()> {
-        let Some(claim) = self.store.claim(id).await? else { return Ok(()) };
-        let evidence = self.store.evidence(id).await?;
-        let is_due = evidence.start.is_none() && evidence.ended.is_none();
-        // A sandbox or a container that this program is in is not the world that the submitter meant.
-        let (own, theirs) = (world::capture(), &claim.submission().world);
-        let same_world = (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
-        if is_due && same_world {
-            self.runner.start(self.store.as_ref(), claim).await?;
-        }
-        Ok(())
     }
 }

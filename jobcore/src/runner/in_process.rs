@@ -1,7 +1,9 @@
 //! Jobs as children of the host program: for any store, and gone with the program.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,13 +51,19 @@ impl Runner for InProcessRunner {
         Ok(())
     }
 
-    async fn start(&self, _: &dyn JobStore, mut claim: Box<dyn JobClaim>) -> Result<()> {
+    async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
         claim.start(&Start::new(holder, false, Timestamp::now())).await?;
         let environment = claim.environment().await?;
         match spawn(claim.as_ref(), environment) {
-            Ok(child) => drop(tokio::spawn(async move { Watcher::new(claim, child).watch().await })),
+            Ok(child) => {
+                let store = Arc::clone(store);
+                tokio::spawn(async move {
+                    Watcher::new(claim, child).watch().await;
+                    start_due(&store).await;
+                });
+            }
             Err(reason) => {
                 let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
                 outcome.message = Some(reason);
@@ -64,6 +72,20 @@ impl Runner for InProcessRunner {
         }
         Ok(())
     }
+}
+
+/// Starts what is due now that a slot is free.
+///
+/// A boxed future, since a job that cannot be executed ends at once and makes way for the next.
+fn start_due(store: &Arc<dyn JobStore>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    Box::pin(async move {
+        while let Ok(Some(claim)) = store.next_due().await {
+            if let Err(error) = InProcessRunner.start(store, claim).await {
+                tracing::warn!(%error, "a job that is due could not be started");
+                return;
+            }
+        }
+    })
 }
 
 /// The command, and the pipes that its output comes through.

@@ -1,8 +1,8 @@
 //! Jobs under a detached supervisor process each: they survive everything but the machine.
 
-use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
@@ -11,7 +11,6 @@ use super::Runner;
 use crate::error::{Error, IoContext, Result};
 use crate::store::{JobClaim, JobStore};
 use crate::supervisor;
-use crate::sys::spawn;
 
 /// Runs each job under a supervisor process of its own.
 ///
@@ -63,22 +62,14 @@ impl Runner for LocalRunner {
         Err(Error::Unsupported { reason })
     }
 
-    async fn start(&self, store: &dyn JobStore, claim: Box<dyn JobClaim>) -> Result<()> {
-        self.check(store)?;
+    async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
+        self.check(store.as_ref())?;
         let id = claim.submission().job_id;
         let (Some(store), Some(claim)) = (store.as_file(), claim.into_file()) else {
             return Err(Error::Unsupported { reason: "the claim is not one of this store".to_owned() });
         };
-        let lock = claim.into_lock();
-        let null_path = Path::new("/dev/null");
-        let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
-        // Descriptors 0 to 2 may be closed in a caller, and then be given to these: they are moved out of the way.
-        let away = |fd: std::os::fd::BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3).context("copy", null_path);
-        let (lock, null) = (away(lock.as_fd())?, away(null.as_fd())?);
-        let streams = [lock.as_fd(), null.as_fd(), null.as_fd()];
-        let arguments = supervisor::arguments(store.root(), id);
-        let pid = spawn::session_leader(&self.program, &arguments, &[], streams);
-        reap_when_over(pid.context("start a supervisor from", &self.program)?);
+        let pid = supervisor::start(&self.program, store.root(), id, claim.into_lock().as_fd())?;
+        reap_when_over(pid);
         Ok(())
     }
 }

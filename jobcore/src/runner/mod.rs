@@ -6,6 +6,7 @@ pub mod in_process;
 pub mod local;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -26,9 +27,10 @@ pub trait Runner: Send + Sync + Debug {
     fn check(&self, store: &dyn JobStore) -> Result<()>;
 
     /// Starts the job. When this returns, somebody else than the caller holds the claim, and the job goes its way; that
-    /// the command cannot be executed is an end of the job and no error.
+    /// the command cannot be executed is an end of the job and no error. When it has ended, whoever watched it starts
+    /// what is due then, as [`JobStore::next_due`] says.
     ///
     /// # Errors
     /// If nobody could be put in charge. Then the claim is dropped and nothing was started.
-    async fn start(&self, store: &dyn JobStore, claim: Box<dyn JobClaim>) -> Result<()>;
+    async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
 }

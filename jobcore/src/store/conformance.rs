@@ -1,6 +1,6 @@
 //! What every [`JobStore`] must do, as tests.
 //!
-//! ```ignore
+//! ```text
 //! mod memory {
 //!     jobcore::store_conformance!(jobcore::store::conformance::Backend::new({
 //!         let store = jobcore::MemoryStore::new();
@@ -26,7 +26,7 @@ use crate::output::{Cursor, OutputQuery, Position, Stream, read};
 use crate::record::{Ended, Running, Start, Submission};
 use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::state::{Cause, Outcome};
-use crate::store::{JobClaim, JobStore};
+use crate::store::{JobClaim, JobStore, WhenFull};
 use crate::sys::process;
 
 /// How long a wait may take that should end.
@@ -68,7 +68,7 @@ impl Backend {
 macro_rules! store_conformance {
     ($backend:expr) => {
         $crate::store_conformance! { @cases $backend =>
-            a_new_job_is_on_record_and_held
+            a_new_job_is_on_record_and_queued
             an_id_is_taken_only_once
             an_unknown_job_is_not_found
             a_claim_keeps_others_out_until_it_is_dropped
@@ -77,7 +77,13 @@ macro_rules! store_conformance {
             an_end_is_never_replaced
             the_environment_is_kept_until_the_end_and_no_longer
             ids_come_newest_first_and_in_pages
-            a_job_waits_until_it_is_started_or_has_ended
+            jobs_are_due_in_order_and_each_once
+            what_nobody_started_is_due_again
+            no_more_run_than_the_limit_says
+            many_who_look_at_once_exceed_no_limit
+            a_group_has_a_queue_of_its_own
+            a_full_store_may_refuse
+            what_ended_in_the_queue_is_not_due
             output_comes_back_by_stream_and_by_cursor
             the_output_limit_keeps_the_head_and_the_newest
             whoever_waits_is_woken_by_the_end
@@ -130,10 +136,15 @@ fn ended(code: i32) -> Ended {
     Ended::new(Some(SystemClock.now()), outcome)
 }
 
-async fn create(store: &dyn JobStore) -> (JobId, Box<dyn JobClaim>) {
-    let submission = simple();
+/// Creates a job and takes its lock, whatever the queue says.
+async fn create_from(store: &dyn JobStore, submission: Submission) -> (JobId, Box<dyn JobClaim>) {
     let id = submission.job_id;
-    (id, store.create(submission).await.expect("the job is created"))
+    store.create(submission).await.expect("the job is created");
+    (id, store.claim(id).await.expect("the job is there").expect("nobody has it"))
+}
+
+async fn create(store: &dyn JobStore) -> (JobId, Box<dyn JobClaim>) {
+    create_from(store, simple()).await
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -143,15 +154,14 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// When `create` returns, the job is there for every handle, held, and not started.
-pub async fn a_new_job_is_on_record_and_held(backend: &Backend) {
+/// When `create` returns, the job is there for every handle, and nobody has started it.
+pub async fn a_new_job_is_on_record_and_queued(backend: &Backend) {
     let submission = submission(JobSpec::shell("echo hi").label("a", "b"));
-    let claim = backend.open().create(submission.clone()).await.expect("the job is created");
-    assert_eq!(claim.submission().job_id, submission.job_id);
+    backend.open().create(submission.clone()).await.expect("the job is created");
     let evidence = backend.open().evidence(submission.job_id).await.expect("the job is found");
     assert_eq!(evidence.submission.job_id, submission.job_id);
     assert_eq!(evidence.submission.spec.labels, submission.spec.labels);
-    assert!(evidence.held);
+    assert!(!evidence.held);
     assert_eq!((evidence.start, evidence.running, evidence.ended), (None, None, None));
 }
 
@@ -159,9 +169,9 @@ pub async fn a_new_job_is_on_record_and_held(backend: &Backend) {
 pub async fn an_id_is_taken_only_once(backend: &Backend) {
     let store = backend.open();
     let submission = simple();
-    let _claim = store.create(submission.clone()).await.expect("the job is created");
-    assert!(store.create(submission.clone()).await.is_err());
-    assert!(store.evidence(submission.job_id).await.expect("the first is there").held);
+    let (id, _claim) = create_from(store.as_ref(), submission.clone()).await;
+    assert!(store.create(submission).await.is_err());
+    assert!(store.evidence(id).await.expect("the first is there").held);
 }
 
 /// Every method says so.
@@ -241,7 +251,7 @@ pub async fn the_environment_is_kept_until_the_end_and_no_longer(backend: &Backe
     let store = backend.open();
     let submission = submission(JobSpec::command(["true"]).env("SECRET", "x\ny=z"));
     let id = submission.job_id;
-    drop(store.create(submission).await.expect("the job is created"));
+    store.create(submission).await.expect("the job is created");
     let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
     let environment = claim.environment().await.expect("it is there");
     assert_eq!(environment.get("SECRET"), Some("x\ny=z".as_ref()));
@@ -260,7 +270,7 @@ pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
             let submission = simple();
             let id = JobId::mint(now, &SystemRandom);
             let submission = Submission { job_id: id, submitted_at: now, ..submission };
-            drop(store.create(submission).await.expect("the job is created"));
+            store.create(submission).await.expect("the job is created");
             expected.insert(0, id);
         }
     }
@@ -277,17 +287,171 @@ pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
     assert_eq!(paged, expected);
 }
 
-/// Who looks for what is due finds it, and nothing that is not.
-pub async fn a_job_waits_until_it_is_started_or_has_ended(backend: &Backend) {
+async fn due(store: &dyn JobStore) -> Option<(JobId, Box<dyn JobClaim>)> {
+    store.next_due().await.expect("it is read").map(|claim| (claim.submission().job_id, claim))
+}
+
+async fn limit(store: &dyn JobStore, max_running: u32) {
+    let changed = store.change_settings(&mut |settings| settings.max_running = max_running).await;
+    assert_eq!(changed.expect("it is written").max_running, max_running);
+}
+
+async fn create_in(store: &dyn JobStore, group: &str) -> JobId {
+    let group = group.parse().expect("a name");
+    let submission = submission(JobSpec::command(["true"]).group(group));
+    let id = submission.job_id;
+    store.create(submission).await.expect("the job is created");
+    id
+}
+
+/// First come, first served; and nobody is started twice.
+pub async fn jobs_are_due_in_order_and_each_once(backend: &Backend) {
     let store = backend.open();
-    let (first, claim) = create(store.as_ref()).await;
-    drop(claim);
-    let (second, mut claim) = create(store.as_ref()).await;
-    let (third, mut ending) = create(store.as_ref()).await;
-    assert_eq!(store.waiting().await.expect("it is read"), [first, second, third]);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let submission = simple();
+        ids.push(submission.job_id);
+        store.create(submission).await.expect("the job is created");
+    }
+    let mut claims = Vec::new();
+    for id in &ids {
+        let (due, mut claim) = due(backend.open().as_ref()).await.expect("one is due");
+        assert_eq!(due, *id);
+        claim.start(&start()).await.expect("it is written");
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none());
+    drop(claims);
+    assert!(due(store.as_ref()).await.is_none(), "what may have run is never due again");
+}
+
+/// A claimer that dies before it put itself on record has not started anything.
+pub async fn what_nobody_started_is_due_again(backend: &Backend) {
+    let store = backend.open();
+    limit(store.as_ref(), 1).await;
+    let submission = simple();
+    let id = submission.job_id;
+    store.create(submission).await.expect("the job is created");
+    for _ in 0..2 {
+        let (due, claim) = due(store.as_ref()).await.expect("it is due");
+        assert_eq!(due, id);
+        drop(claim);
+    }
+}
+
+/// An end is what frees a slot, and nothing else does.
+pub async fn no_more_run_than_the_limit_says(backend: &Backend) {
+    let store = backend.open();
+    limit(store.as_ref(), 2).await;
+    for _ in 0..3 {
+        store.create(simple()).await.expect("the job is created");
+    }
+    let mut running = Vec::new();
+    for _ in 0..2 {
+        let (_, mut claim) = due(store.as_ref()).await.expect("there is room");
+        claim.start(&start()).await.expect("it is written");
+        running.push(claim);
+    }
+    assert!(due(backend.open().as_ref()).await.is_none());
+    let load = store.load().await.expect("it is read");
+    assert_eq!((load.running.len(), load.waiting.len(), load.settings.max_running), (2, 1, 2));
+    let mut first = running.remove(0);
+    first.finish(&ended(0)).await.expect("it is written");
+    let (_, claim) = due(backend.open().as_ref()).await.expect("a slot is free");
+    drop((first, claim));
+    limit(store.as_ref(), 0).await;
+    for _ in 0..20 {
+        store.create(simple()).await.expect("the job is created");
+        assert!(due(store.as_ref()).await.is_some(), "0 means no limit");
+    }
+}
+
+/// Also when all look at the same time.
+pub async fn many_who_look_at_once_exceed_no_limit(backend: &Backend) {
+    limit(backend.open().as_ref(), 5).await;
+    let starters: Vec<_> = (0..20)
+        .map(|_| {
+            let store = backend.open();
+            tokio::spawn(async move {
+                store.create(simple()).await.expect("the job is created");
+                let (_, mut claim) = due(store.as_ref()).await?;
+                claim.start(&start()).await.expect("it is written");
+                Some(claim)
+            })
+        })
+        .collect();
+    let mut claims = Vec::new();
+    for starter in starters {
+        claims.extend(starter.await.expect("no panic"));
+    }
+    assert_eq!(claims.len(), 5);
+}
+
+/// A full group does not hold up others, and counts against the limit of all.
+pub async fn a_group_has_a_queue_of_its_own(backend: &Backend) {
+    let store = backend.open();
+    store
+        .change_settings(&mut |settings| {
+            settings.max_running = 2;
+            settings.set_group("web".parse().expect("a name"), 1);
+        })
+        .await
+        .expect("it is written");
+    let first = create_in(store.as_ref(), "web").await;
+    let second = create_in(store.as_ref(), "web").await;
+    let other = create_in(store.as_ref(), "db").await;
+    let last = simple();
+    let last_id = last.job_id;
+    store.create(last).await.expect("the job is created");
+    let mut claims = Vec::new();
+    for expected in [first, other] {
+        let (id, mut claim) = due(store.as_ref()).await.expect("there is room");
+        assert_eq!(id, expected);
+        claim.start(&start()).await.expect("it is written");
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none());
+    // The other makes room for one, and the group is still full.
+    claims[1].finish(&ended(0)).await.expect("it is written");
+    let (id, mut claim) = due(store.as_ref()).await.expect("there is room");
+    assert_eq!(id, last_id);
     claim.start(&start()).await.expect("it is written");
-    ending.finish(&ended(0)).await.expect("it is written");
-    assert_eq!(store.waiting().await.expect("it is read"), [first]);
+    claims[0].finish(&ended(0)).await.expect("it is written");
+    let (id, _claim) = due(store.as_ref()).await.expect("there is room");
+    assert_eq!(id, second);
+}
+
+/// By setting, nobody waits.
+pub async fn a_full_store_may_refuse(backend: &Backend) {
+    let store = backend.open();
+    store
+        .change_settings(&mut |settings| {
+            settings.max_running = 1;
+            settings.when_full = WhenFull::Refuse;
+        })
+        .await
+        .expect("it is written");
+    store.create(simple()).await.expect("there is room");
+    let (id, mut claim) = due(store.as_ref()).await.expect("there is room");
+    claim.start(&start()).await.expect("it is written");
+    assert!(matches!(store.create(simple()).await, Err(Error::Full { running: 1, limit: 1 })));
+    assert_eq!(store.ids(None, 10).await.expect("it is read"), [id], "nothing is left of what was refused");
+    claim.finish(&ended(0)).await.expect("it is written");
+    store.create(simple()).await.expect("there is room again");
+}
+
+/// A job that ended without being started waits for nothing.
+pub async fn what_ended_in_the_queue_is_not_due(backend: &Backend) {
+    let store = backend.open();
+    let (_, mut claim) = create(store.as_ref()).await;
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    let (removed, claim) = create(store.as_ref()).await;
+    drop(claim);
+    store.remove(removed).await.expect("it is removed");
+    assert!(due(store.as_ref()).await.is_none());
+    let load = store.load().await.expect("it is read");
+    assert_eq!((load.running, load.waiting), (Vec::new(), Vec::new()));
 }
 
 /// Offsets count both streams, in the order in which they came.
@@ -317,8 +481,7 @@ pub async fn output_comes_back_by_stream_and_by_cursor(backend: &Backend) {
 pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
     let store = backend.open();
     let submission = submission(JobSpec::command(["true"]).output_limit(64 * 1024));
-    let id = submission.job_id;
-    let mut claim = store.create(submission).await.expect("the job is created");
+    let (id, mut claim) = create_from(store.as_ref(), submission).await;
     claim.start(&start()).await.expect("it is written");
     let line = |number: u32| format!("line {number:08}\n");
     for number in 0..50_000 {
@@ -444,7 +607,7 @@ pub async fn what_is_removed_is_gone_for_every_handle(backend: &Backend) {
         assert!(matches!(store.evidence(id).await, Err(Error::NotFound { .. })));
         assert!(matches!(store.claim(id).await, Err(Error::NotFound { .. })));
         assert_eq!(store.ids(None, 10).await.expect("it is read"), []);
-        assert_eq!(store.waiting().await.expect("it is read"), []);
+        assert_eq!(store.load().await.expect("it is read").waiting, []);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{Incoming, JobClaim, JobStore};
+use super::{GroupName, Incoming, JobClaim, JobStore, Load, Slot, StoreSettings, WhenFull};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
@@ -24,6 +24,35 @@ const ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     jobs: Arc<Mutex<BTreeMap<JobId, Arc<Entry>>>>,
+    /// Taken before any other lock: who starts next is decided under it.
+    admission: Arc<Mutex<Admission>>,
+}
+
+#[derive(Debug, Default)]
+struct Admission {
+    settings: StoreSettings,
+    /// In the order in which they were created; who has been started or has ended is taken out when somebody looks.
+    waiting: Vec<Arc<Entry>>,
+    slots: Vec<Arc<Entry>>,
+}
+
+impl Admission {
+    /// Forgets what is not true any more.
+    fn tidy(&mut self) {
+        self.slots.retain(|entry| {
+            let records = lock(&entry.records);
+            // A slot is free when there is an end; or when its claimer gave up before anything was started.
+            !records.removed && records.ended.is_none() && (records.start.is_some() || records.holder.is_some())
+        });
+        self.waiting.retain(|entry| {
+            let records = lock(&entry.records);
+            !records.removed && records.ended.is_none() && records.start.is_none()
+        });
+    }
+
+    fn has_room(&self, group: Option<&GroupName>, taken: &[Arc<Entry>]) -> bool {
+        self.settings.has_room(group, taken.iter().map(|entry| entry.submission.spec.group.as_ref()))
+    }
 }
 
 /// One job.
@@ -118,7 +147,14 @@ impl Entry {
 
 #[async_trait]
 impl JobStore for MemoryStore {
-    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>> {
+    async fn create(&self, submission: Submission) -> Result<()> {
+        let mut admission = lock(&self.admission);
+        admission.tidy();
+        let taken: Vec<_> = admission.slots.iter().chain(&admission.waiting).cloned().collect();
+        let group = submission.spec.group.as_ref();
+        if admission.settings.when_full == WhenFull::Refuse && !admission.has_room(group, &taken) {
+            return Err(Error::Full { running: taken.len(), limit: admission.settings.max_running });
+        }
         let id = submission.job_id;
         let limit = submission.spec.output_limit;
         let environment = Some(submission.spec.environment.clone());
@@ -128,14 +164,50 @@ impl JobStore for MemoryStore {
             log: Mutex::new(LogWriter::new(Segments::default(), limit)),
             changed: Notify::new(),
         });
-        let claim = entry.claim().expect("nobody else knows it yet");
         match lock(&self.jobs).entry(id) {
-            std::collections::btree_map::Entry::Vacant(vacant) => vacant.insert(entry),
+            std::collections::btree_map::Entry::Vacant(vacant) => vacant.insert(Arc::clone(&entry)),
             std::collections::btree_map::Entry::Occupied(_) => {
                 return Err(Error::Refused { id, reason: "there is a job with this id".to_owned() });
             }
         };
-        Ok(Box::new(claim))
+        admission.waiting.push(entry);
+        Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
+        let mut admission = lock(&self.admission);
+        admission.tidy();
+        for entry in admission.waiting.clone() {
+            if !admission.has_room(entry.submission.spec.group.as_ref(), &admission.slots) {
+                continue;
+            }
+            if let Some(claim) = entry.claim() {
+                admission.slots.push(entry);
+                return Ok(Some(Box::new(claim)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn load(&self) -> Result<Load> {
+        let mut admission = lock(&self.admission);
+        admission.tidy();
+        let slot = |entry: &Arc<Entry>| {
+            let (id, group) = (entry.submission.job_id, entry.submission.spec.group.clone());
+            Slot { id, group }
+        };
+        let running: Vec<_> = admission.slots.iter().map(slot).collect();
+        let waiting = admission.waiting.iter().map(slot).filter(|slot| !running.contains(slot)).collect();
+        Ok(Load { settings: admission.settings.clone(), running, waiting })
+    }
+
+    async fn change_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        let mut admission = lock(&self.admission);
+        change(&mut admission.settings);
+        Ok(admission.settings.clone())
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
@@ -163,15 +235,6 @@ impl JobStore for MemoryStore {
         let jobs = lock(&self.jobs);
         let newest_first = jobs.keys().rev().filter(|id| before.is_none_or(|before| **id < before));
         Ok(newest_first.take(limit).copied().collect())
-    }
-
-    async fn waiting(&self) -> Result<Vec<JobId>> {
-        let jobs = lock(&self.jobs);
-        let is_waiting = |entry: &Entry| {
-            let records = lock(&entry.records);
-            records.start.is_none() && records.ended.is_none()
-        };
-        Ok(jobs.iter().filter(|(_, entry)| is_waiting(entry)).map(|(id, _)| *id).collect())
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {

@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod file;
 pub mod memory;
+mod settings;
 
 use std::fmt::Debug;
 
@@ -17,6 +18,8 @@ use crate::job::OutputSize;
 use crate::output::{JobLog, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
+
+pub use settings::{GroupName, GroupSettings, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -32,12 +35,37 @@ use crate::spec::Environment;
 /// What a backend must do is written down as tests: module `conformance`, feature `conformance`.
 #[async_trait]
 pub trait JobStore: Send + Sync + Debug {
-    /// Puts a new job on record and returns its claim. The record and the lock become visible together; if this
-    /// fails, or the process dies within it, there is no such job.
+    /// Puts a new job on record, queued. If this fails, or the process dies within it, there is no such job, or else
+    /// it is there as a whole. Whoever creates a job then looks for what is due: a slot may be free.
     ///
     /// # Errors
-    /// If there is no room, or the id exists.
-    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>>;
+    /// [`Error::Full`] where the settings say that a job without a slot is refused; if there is no room on the disk; or
+    /// if the id exists.
+    async fn create(&self, submission: Submission) -> Result<()>;
+
+    /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.
+    ///
+    /// Jobs start in the order in which they were created, but one whose group is full does not hold up others. A slot
+    /// is free when its job has an end record. Of many who ask at the same time, each gets another job.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>>;
+
+    /// Returns what is set, who has a slot, and who waits for one in order.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn load(&self) -> Result<Load>;
+
+    /// Changes the settings of the store, and returns what is set then. What others changed meanwhile is kept.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    async fn change_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings>;
 
     /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
     ///
@@ -57,12 +85,6 @@ pub trait JobStore: Send + Sync + Debug {
     /// # Errors
     /// If the store cannot be read.
     async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
-
-    /// Returns jobs that may not have been started yet, oldest first. A hint: some may be started already, or gone.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn waiting(&self) -> Result<Vec<JobId>>;
 
     /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
     /// then on find no such job.
@@ -150,6 +172,28 @@ pub trait JobClaim: Send + Debug {
 /// The refusal to remove what somebody is in charge of.
 fn held(id: JobId) -> Error {
     Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() }
+}
+
+/// How busy a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// What is set.
+    pub settings: StoreSettings,
+    /// Jobs that have a slot. One may have ended a moment ago.
+    pub running: Vec<Slot>,
+    /// Jobs that wait for one, in the order in which they will start. One may be about to.
+    pub waiting: Vec<Slot>,
+}
+
+/// A job that counts against the limits, and its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Slot {
+    /// The job.
+    pub id: JobId,
+    /// Its group, if it is in one.
+    pub group: Option<GroupName>,
 }
 
 /// A request and the way to answer it.

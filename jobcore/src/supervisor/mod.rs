@@ -13,13 +13,16 @@ mod tree;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::error::{IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
+use crate::sys::spawn;
 
 pub(crate) use command::{arguments as command_arguments, variables as command_variables};
 
@@ -58,10 +61,18 @@ pub(crate) fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Relaxed)
 }
 
-/// Returns the arguments that start a supervisor.
-pub(crate) fn arguments(root: &Path, id: JobId) -> Vec<Vec<u8>> {
+/// Starts a supervisor for a job of which `lock` holds the lock, and returns its process id. The caller closes its copy of
+/// the lock; from then on the job is the supervisor's.
+pub(crate) fn start(program: &Path, root: &Path, id: JobId, lock: BorrowedFd<'_>) -> Result<i32> {
+    let null_path = Path::new("/dev/null");
+    let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
+    // Descriptors 0 to 2 may be closed in a caller, and then be given to these: they are moved out of the way.
+    let away = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3).context("copy", null_path);
+    let (lock, null) = (away(lock)?, away(null.as_fd())?);
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root.as_os_str().as_bytes()];
-    words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect()
+    let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
+    spawn::session_leader(program, &arguments, &[], [lock.as_fd(), null.as_fd(), null.as_fd()])
+        .context("start a supervisor from", program)
 }
 
 /// The job that a supervisor was started for, as its arguments say.
@@ -74,7 +85,7 @@ pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     }
 }
 
-fn main(arguments: &[OsString]) -> Result<(), Box<dyn std::error::Error>> {
+fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let [version, root, id] = arguments else { return Err("three arguments are needed".into()) };
     if version != HANDOVER_VERSION {
         return Err("another version of the handover".into());

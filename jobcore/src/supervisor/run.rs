@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
@@ -20,9 +21,9 @@ use crate::record::{Ended, RECORD_VERSION, Running, Start, Submission};
 use crate::signal::Signal;
 use crate::spec::Stragglers;
 use crate::state::{Cause, Outcome, Survivor};
-use crate::store::file::Records;
 use crate::store::file::control;
 use crate::store::file::log::FileLogWriter;
+use crate::store::file::{FileStore, Records};
 use crate::sys::process;
 
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
@@ -55,6 +56,17 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     Ok(())
 }
 
+/// Starts what is due now that a slot is free. What cannot be started from here is left to whoever uses the store next.
+fn start_due(records: &Records) {
+    let Ok(store) = FileStore::open(&records.layout.root) else { return };
+    while let Ok(Some(next)) = store.due() {
+        let program = Path::new("/proc/self/exe");
+        if super::start(program, store.root(), next.id, next.lock.as_fd()).is_err() {
+            return;
+        }
+    }
+}
+
 fn error_chain(error: &dyn std::error::Error) -> String {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{cause}")
@@ -64,6 +76,7 @@ fn record_failure(records: &Records, reason: &str) {
     let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
     outcome.message = Some(reason.chars().take(512).collect());
     record(records, &Ended::new(None, outcome));
+    start_due(records);
 }
 
 /// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
@@ -156,6 +169,7 @@ impl<'a> Supervisor<'a> {
         }
         self.drain();
         record(self.records, &self.ended());
+        start_due(self.records);
         self.keep_company();
     }
 

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -41,6 +42,20 @@ pub(crate) fn try_take(file: &File) -> io::Result<bool> {
     // A waiter that was just woken may still be on the bell. Whoever comes after it finds the bell free and looks
     // again at the byte that counts, so that going without it loses nothing.
     let _ = set(file, libc::F_WRLCK, BELL)?;
+    Ok(true)
+}
+
+/// Takes the lock within a time, and returns whether it did. For locks that are held for microseconds.
+pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + time;
+    let mut pause = Duration::from_micros(20);
+    while !try_take(file)? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
     Ok(true)
 }
 

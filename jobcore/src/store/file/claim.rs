@@ -7,10 +7,12 @@ use std::os::fd::OwnedFd;
 use async_trait::async_trait;
 use tokio::net::unix::pipe;
 
+use super::FileStore;
 use super::atomic;
 use super::control;
 use super::layout::{AttemptDir, JobDir, Layout};
 use super::log::FileLogWriter;
+use super::queue::Queued;
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::error::{Error, IoContext, Result};
@@ -89,7 +91,9 @@ impl Records {
     pub(crate) fn start(&self, start: &Start) -> Result<()> {
         atomic::publish_reserved(&self.attempt.start(), start)?;
         // The queue has nothing to say about this job any more.
-        let _ = fs::remove_file(self.layout.queue_entry(self.id));
+        if let Some(queued) = Queued::read(&self.job) {
+            let _ = fs::remove_file(self.layout.queue().join(queued.entry_name(self.id)));
+        }
         Ok(())
     }
 
@@ -118,7 +122,7 @@ impl Records {
         }
         // No further attempt can follow, so that nobody needs the environment any more.
         let _ = fs::remove_file(self.job.environment());
-        let _ = fs::remove_file(self.layout.queue_entry(self.id));
+        FileStore::forget_queued(&self.layout, &self.job, self.id);
         // For those who wait on the bell while the lock is kept.
         let _ = lock::ring(&self.lock);
         Ok(())

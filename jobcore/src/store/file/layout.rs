@@ -40,8 +40,19 @@ impl Layout {
         self.root.join("queue")
     }
 
-    pub(crate) fn queue_entry(&self, id: JobId) -> PathBuf {
-        self.queue().join(id.to_string())
+    /// One empty file for each job that has taken a place among those that may run.
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.root.join("slots")
+    }
+
+    /// The lock under which it is decided who starts next; it holds the last number of the queue.
+    pub(crate) fn admission(&self) -> PathBuf {
+        self.root.join("admission")
+    }
+
+    /// What concerns everybody who uses the store.
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.root.join("settings.toml")
     }
 
     pub(crate) fn day(&self, id: JobId) -> PathBuf {
@@ -74,6 +85,11 @@ impl JobDir {
 
     pub(crate) fn environment(&self) -> PathBuf {
         self.path.join("env")
+    }
+
+    /// Where the job stands in the queue.
+    pub(crate) fn queued(&self) -> PathBuf {
+        self.path.join("queued.json")
     }
 
     /// The end of the job.

@@ -6,6 +6,7 @@ mod claim;
 pub(crate) mod control;
 pub(crate) mod layout;
 pub(crate) mod log;
+mod queue;
 mod watch;
 
 use std::fs::{self, DirBuilder, File};
@@ -21,7 +22,7 @@ pub(crate) use claim::Records;
 use layout::{JobDir, Layout};
 use watch::{Backoff, Watch};
 
-use super::{JobClaim, JobStore};
+use super::{JobClaim, JobStore, Load, StoreSettings};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -89,7 +90,7 @@ impl FileStore {
             let reason = "it is neither empty nor a store; name another directory".to_owned();
             return Err(Error::StoreRefused { path: layout.root.clone(), reason });
         }
-        for directory in [layout.days(), layout.staging(), layout.trash(), layout.queue()] {
+        for directory in [layout.days(), layout.staging(), layout.trash(), layout.queue(), layout.slots()] {
             make_dir(&directory)?;
         }
         atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
@@ -117,21 +118,14 @@ impl FileStore {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        for name in names(&self.layout.queue()).unwrap_or_default() {
-            let Ok(id) = name.parse::<JobId>() else { continue };
-            let entry = self.layout.queue_entry(id);
-            if !self.layout.job(id).path.exists() && is_old(&entry) {
-                let _ = fs::remove_file(entry);
-            }
-        }
     }
 
     fn not_found(id: JobId) -> Error {
         Error::NotFound { reference: id.to_string() }
     }
 
-    /// Makes the directory of a job where nobody looks, with its lock taken.
-    fn stage(&self, submission: &Submission) -> Result<Records> {
+    /// Makes the directory of a job where nobody looks.
+    fn stage(&self, submission: &Submission) -> Result<()> {
         let id = submission.job_id;
         let job = self.layout.staged(id);
         atomic::create_dir(&job.path).context("make", &job.path)?;
@@ -139,15 +133,11 @@ impl FileStore {
         if made.is_err() {
             let _ = fs::remove_dir_all(&job.path);
         }
-        Ok(Records::with_lock(&self.layout, id, made?))
+        made
     }
 
-    fn fill(job: &JobDir, submission: &Submission) -> Result<File> {
-        let path = job.lock();
-        let lock = atomic::create_file(&path).context("make", &path)?;
-        if !lock::try_take(&lock).context("lock", &path)? {
-            return Err(Error::io("lock", &path)(io::ErrorKind::WouldBlock.into()));
-        }
+    fn fill(job: &JobDir, submission: &Submission) -> Result<()> {
+        atomic::write_private(&job.lock(), b"")?;
         let attempt = job.attempt();
         for directory in [job.attempts(), attempt.path.clone()] {
             atomic::create_dir(&directory).context("make", &directory)?;
@@ -157,7 +147,7 @@ impl FileStore {
         for record in [attempt.start(), attempt.running(), attempt.ended()] {
             atomic::reserve(&record)?;
         }
-        Ok(lock)
+        Ok(())
     }
 
     /// Renames a staged job into its place.
@@ -320,18 +310,30 @@ fn check_format(root: &Path, text: &str) -> Result<()> {
 
 #[async_trait]
 impl JobStore for FileStore {
-    async fn create(&self, submission: Submission) -> Result<Box<dyn JobClaim>> {
-        let id = submission.job_id;
-        let records = self.stage(&submission)?;
-        let entry = self.layout.queue_entry(id);
-        // The hint first: one without a job is passed over, a job without one would not be found.
-        let published = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
-        if let Err(error) = published {
-            let _ = fs::remove_file(&entry);
-            let _ = fs::remove_dir_all(self.layout.staged(id).path);
-            return Err(error);
+    async fn create(&self, submission: Submission) -> Result<()> {
+        self.stage(&submission)?;
+        let queued = self.enqueue(&submission);
+        if queued.is_err() {
+            let _ = fs::remove_dir_all(self.layout.staged(submission.job_id).path);
         }
-        Ok(Box::new(FileClaim::new(records, submission)))
+        queued
+    }
+
+    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
+        let Some(records) = self.due()? else { return Ok(None) };
+        let submission = records.submission()?;
+        Ok(Some(Box::new(FileClaim::new(records, submission))))
+    }
+
+    async fn load(&self) -> Result<Load> {
+        self.read_load()
+    }
+
+    async fn change_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        self.write_settings(change)
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
@@ -372,12 +374,6 @@ impl JobStore for FileStore {
         Ok(ids)
     }
 
-    async fn waiting(&self) -> Result<Vec<JobId>> {
-        let mut ids: Vec<JobId> = names(&self.layout.queue())?.iter().filter_map(|name| name.parse().ok()).collect();
-        ids.sort_unstable();
-        Ok(ids)
-    }
-
     async fn remove(&self, id: JobId) -> Result<()> {
         // Kept until all is gone, so that nobody takes charge of it meanwhile.
         let _records = match Records::claim(&self.layout, id) {
@@ -392,7 +388,7 @@ impl JobStore for FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Self::not_found(id)),
             renamed => renamed.context("remove", &from)?,
         }
-        let _ = fs::remove_file(self.layout.queue_entry(id));
+        Self::forget_queued(&self.layout, &JobDir { path: trash.clone() }, id);
         fs::remove_dir_all(&trash).context("remove", &trash)
     }
 

@@ -1,0 +1,47 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::JobManager;
+
+use super::Result;
+use crate::cli::{Config, ConfigVerb};
+use crate::error::{Failure, codes};
+
+pub(super) async fn run(jobs: &JobManager, arguments: Config) -> Result {
+    match arguments.what {
+        ConfigVerb::Get { key } => get(jobs, key.as_deref()).await,
+        ConfigVerb::Set { key, value } => set(jobs, &key, &value).await,
+    }
+}
+
+async fn get(jobs: &JobManager, key: Option<&str>) -> Result {
+    let entries = jobs.backlog().await?.load.settings.entries();
+    let mut out = std::io::stdout().lock();
+    match key {
+        None => {
+            for (key, value) in entries {
+                writeln!(out, "{key} = {value}")?;
+            }
+        }
+        Some(key) => match entries.iter().find(|(name, _)| name == key) {
+            Some((_, value)) => writeln!(out, "{value}")?,
+            None => {
+                return Err(Failure::new(codes::USAGE, format!("there is no setting `{key}`"))
+                    .with_hint("run `jobcli config get`"));
+            }
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set(jobs: &JobManager, key: &str, value: &str) -> Result {
+    let (key, value) = (key.to_owned(), value.to_owned());
+    let refuse = |reason| Failure::new(codes::USAGE, reason);
+    // Tried first, so that what is wrong changes nothing.
+    jobs.backlog().await?.load.settings.set(&key, &value).map_err(refuse)?;
+    jobs.change_settings(&mut |settings| {
+        let _ = settings.set(&key, &value);
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}

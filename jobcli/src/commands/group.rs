@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::{GroupName, JobManager, Slot};
+use serde::Serialize;
+
+use super::{Result, print_json};
+use crate::cli::{Group, GroupVerb};
+
+/// A group as it is printed.
+#[derive(Debug, Default, Serialize)]
+struct Row {
+    name: String,
+    limit: u32,
+    running: usize,
+    queued: usize,
+}
+
+pub(super) async fn run(jobs: &JobManager, arguments: Group) -> Result {
+    match arguments.what {
+        GroupVerb::List { json } => list(jobs, json).await,
+        GroupVerb::Set { name, limit } => {
+            jobs.change_settings(&mut |settings| settings.set_group(name.clone(), limit)).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn list(jobs: &JobManager, json: bool) -> Result {
+    let load = jobs.backlog().await?.load;
+    let mut rows: BTreeMap<GroupName, Row> = BTreeMap::new();
+    for (name, group) in &load.settings.groups {
+        rows.entry(name.clone()).or_default().limit = group.limit;
+    }
+    let of_group = |slots: &[Slot]| slots.iter().filter_map(|slot| slot.group.clone()).collect::<Vec<_>>();
+    for name in of_group(&load.running) {
+        rows.entry(name).or_default().running += 1;
+    }
+    for name in of_group(&load.waiting) {
+        rows.entry(name).or_default().queued += 1;
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(name, row)| Row { name: name.to_string(), ..row }).collect();
+    if json {
+        print_json(&rows)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:<20}  {:>5}  {:>7}  {:>6}", "GROUP", "LIMIT", "RUNNING", "QUEUED")?;
+    for Row { name, limit, running, queued } in rows {
+        let limit = if limit == 0 { "none".to_owned() } else { limit.to_string() };
+        writeln!(out, "{name:<20}  {limit:>5}  {running:>7}  {queued:>6}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

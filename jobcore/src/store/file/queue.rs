@@ -1,0 +1,303 @@
+//! Who starts next, in a file store: the one thing that is decided under the admission lock.
+//!
+//! `queue/NUMBER-ID` says that a job may not have been started, `slots/ID` that it has taken one of the places that the
+//! limits allow; the name of a group follows behind an `@`. Both are hints that are checked against the job itself: its
+//! lock is the claim, and a slot is free only when the job has an end record.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::{JobDir, Layout};
+use super::{FileStore, Records, atomic, names};
+use crate::clock::Timestamp;
+use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::record::{Ended, World};
+use crate::record::{RECORD_VERSION, Submission, Verdict};
+use crate::state::State;
+use crate::store::settings::{GroupName, StoreSettings};
+use crate::store::{Load, Slot};
+use crate::sys::{lock, world};
+
+/// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a job stands in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Queued {
+    pub(crate) v: u32,
+    /// The order in which jobs are started.
+    pub(crate) sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<GroupName>,
+}
+
+impl Queued {
+    /// Reads where a job stands; nothing if that is not on record.
+    pub(crate) fn read(job: &JobDir) -> Option<Self> {
+        atomic::read(&job.queued()).ok().flatten()
+    }
+
+    pub(crate) fn entry_name(&self, id: JobId) -> String {
+        format!("{:016}-{}", self.sequence, self.slot_name(id))
+    }
+
+    pub(crate) fn slot_name(&self, id: JobId) -> String {
+        match &self.group {
+            Some(group) => format!("{id}@{group}"),
+            None => id.to_string(),
+        }
+    }
+}
+
+/// The admission lock; free when it is dropped.
+#[derive(Debug)]
+struct Admission {
+    file: File,
+    path: std::path::PathBuf,
+}
+
+impl Admission {
+    fn take(layout: &Layout) -> Result<Self> {
+        let path = layout.admission();
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.context("open", &path)?;
+        if !lock::take_within(&file, PATIENCE).context("lock", &path)? {
+            let reason =
+                format!("it has been busy for {PATIENCE:?}; a process that uses it may be stopped by a signal");
+            return Err(Error::StoreRefused { path: layout.root.clone(), reason });
+        }
+        Ok(Self { file, path })
+    }
+
+    /// Returns the next number of the queue.
+    fn next_number(&self) -> Result<u64> {
+        let mut text = [0; 20];
+        let length = self.file.read_at(&mut text, 0).context("read", &self.path)?;
+        let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+        let number = text.trim().parse::<u64>().unwrap_or(0) + 1;
+        self.file.write_all_at(format!("{number:020}").as_bytes(), 0).context("write", &self.path)?;
+        Ok(number)
+    }
+}
+
+/// A name in `queue/` or `slots/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    slot: Slot,
+}
+
+impl Entry {
+    fn parse(name: String) -> Option<Self> {
+        let rest =
+            name.split_once('-').filter(|(number, _)| number.len() == 16).map_or(name.as_str(), |(_, rest)| rest);
+        let (id, group) = match rest.split_once('@') {
+            Some((id, group)) => (id, Some(group.parse().ok()?)),
+            None => (rest, None),
+        };
+        let slot = Slot { id: id.parse().ok()?, group };
+        Some(Self { name, slot })
+    }
+}
+
+fn entries(directory: &std::path::Path) -> Result<Vec<Entry>> {
+    let mut entries: Vec<_> = names(directory)?.into_iter().filter_map(Entry::parse).collect();
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+impl FileStore {
+    /// Returns the settings of the store.
+    pub(super) fn read_settings(&self) -> Result<StoreSettings> {
+        let path = self.layout.settings();
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|error| Error::Damaged { path, reason: error.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(StoreSettings::default()),
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    /// Changes the settings: what others set meanwhile is kept.
+    pub(super) fn write_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        let _admission = Admission::take(&self.layout)?;
+        let mut settings = self.read_settings()?;
+        change(&mut settings);
+        let path = self.layout.settings();
+        let damaged = |error: toml::ser::Error| Error::Damaged { path: path.clone(), reason: error.to_string() };
+        let text = toml::to_string(&settings).map_err(damaged)?;
+        atomic::publish(&path, text.as_bytes())?;
+        Ok(settings)
+    }
+
+    /// Puts a staged job into its place, and into the queue.
+    pub(super) fn enqueue(&self, submission: &Submission) -> Result<()> {
+        let id = submission.job_id;
+        let group = submission.spec.group.clone();
+        let admission = Admission::take(&self.layout)?;
+        let settings = self.read_settings()?;
+        if settings.when_full == crate::store::WhenFull::Refuse {
+            let mut taken = entries(&self.layout.slots())?;
+            if !has_room(&settings, group.as_ref(), &taken) {
+                self.free_slots(&mut taken);
+            }
+            // Who waits already has the first claim on what is free.
+            let waiting = entries(&self.layout.queue())?;
+            taken.extend(waiting);
+            if !has_room(&settings, group.as_ref(), &taken) {
+                return Err(Error::Full { running: taken.len(), limit: settings.max_running });
+            }
+        }
+        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, group };
+        let staged = self.layout.staged(id).queued();
+        atomic::write_private(&staged, &atomic::to_json(&queued, &staged)?)?;
+        // The hint first: one without a job is passed over, a job without one would not be found.
+        let entry = self.layout.queue().join(queued.entry_name(id));
+        let made = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
+        if made.is_err() {
+            let _ = fs::remove_file(&entry);
+        }
+        made
+    }
+
+    /// Takes charge of the job that is to start next, if there is one, and a slot for it.
+    pub(crate) fn due(&self) -> Result<Option<Records>> {
+        if names(&self.layout.queue())?.is_empty() {
+            return Ok(None);
+        }
+        let _admission = Admission::take(&self.layout)?;
+        let settings = self.read_settings()?;
+        let own = world::capture();
+        let mut taken = entries(&self.layout.slots())?;
+        let mut is_checked = false;
+        for entry in entries(&self.layout.queue())? {
+            let has_slot = taken.iter().any(|slot| slot.slot.id == entry.slot.id);
+            if !has_slot && !has_room(&settings, entry.slot.group.as_ref(), &taken) {
+                if is_checked {
+                    continue;
+                }
+                is_checked = true;
+                self.free_slots(&mut taken);
+                if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
+                    continue;
+                }
+            }
+            if let Some(records) = self.claim_waiting(&entry, &own)? {
+                return Ok(Some(records));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
+    fn claim_waiting(&self, entry: &Entry, own: &World) -> Result<Option<Records>> {
+        let id = entry.slot.id;
+        let forget = || drop(fs::remove_file(self.layout.queue().join(&entry.name)));
+        let records = match Records::claim(&self.layout, id) {
+            Ok(Some(records)) => records,
+            // Somebody is about to start it, or has done so.
+            Ok(None) => return Ok(None),
+            Err(Error::NotFound { .. }) => {
+                forget();
+                return Ok(None);
+            }
+            // Without a lock it can never be started. It stays, to be seen and removed.
+            Err(_) => return Ok(None),
+        };
+        if records.attempt.start().exists() || records.job.ended().exists() || records.attempt.ended().exists() {
+            forget();
+            return Ok(None);
+        }
+        let Ok(submission) = records.submission() else { return Ok(None) };
+        // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
+        // a later version is for a process of a later version.
+        let theirs = &submission.world;
+        let is_same_world = (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
+        if !is_same_world || submission.v > RECORD_VERSION {
+            return Ok(None);
+        }
+        let slot = self.layout.slots().join(&entry.name[17..]);
+        match atomic::create_file(&slot) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", &slot)(error)),
+            Ok(_) | Err(_) => Ok(Some(records)),
+        }
+    }
+
+    /// Frees the slots of jobs that are over, also of those of which nobody saw the end.
+    fn free_slots(&self, taken: &mut Vec<Entry>) {
+        taken.retain(|entry| {
+            let is_over = match self.collect(entry.slot.id) {
+                Ok(evidence) => match evidence.judge(Timestamp::now()) {
+                    Ok((job, Verdict::OnRecord)) => job.status().is_final(),
+                    Ok((job, Verdict::FoundOut)) => self.record_found_end(&job),
+                    Err(_) => false,
+                },
+                Err(Error::NotFound { .. }) => true,
+                // What cannot be read may run.
+                Err(_) => false,
+            };
+            if is_over {
+                let _ = fs::remove_file(self.layout.slots().join(&entry.name));
+            }
+            !is_over
+        });
+    }
+
+    /// Puts the end of a job on record that was found out just now, and returns whether it is.
+    fn record_found_end(&self, job: &crate::job::Job) -> bool {
+        let State::Ended(end) = &job.state else { return false };
+        let Ok(Some(records)) = Records::claim(&self.layout, job.id) else { return false };
+        records.finish(&Ended::new(end.started_at, end.outcome.clone())).is_ok()
+    }
+
+    /// Returns who has a slot and who waits for one.
+    pub(super) fn read_load(&self) -> Result<Load> {
+        let settings = self.read_settings()?;
+        let slots = |directory: &std::path::Path| -> Result<Vec<Slot>> {
+            Ok(entries(directory)?.into_iter().map(|entry| entry.slot).collect())
+        };
+        let (running, mut waiting) = (slots(&self.layout.slots())?, slots(&self.layout.queue())?);
+        waiting.retain(|slot| !running.contains(slot));
+        Ok(Load { settings, running, waiting })
+    }
+
+    /// Removes what the queue and the slots say of a job.
+    pub(super) fn forget_queued(layout: &Layout, job: &JobDir, id: JobId) {
+        if let Some(queued) = Queued::read(job) {
+            let _ = fs::remove_file(layout.queue().join(queued.entry_name(id)));
+            let _ = fs::remove_file(layout.slots().join(queued.slot_name(id)));
+        }
+    }
+}
+
+fn has_room(settings: &StoreSettings, group: Option<&GroupName>, taken: &[Entry]) -> bool {
+    settings.has_room(group, taken.iter().map(|entry| entry.slot.group.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        let queued = Queued { v: 1, sequence: 42, group: Some("a-b.c".parse().unwrap()) };
+        let entry = Entry::parse(queued.entry_name(id)).unwrap();
+        assert_eq!(entry.slot, Slot { id, group: queued.group.clone() });
+        assert_eq!(entry.name[17..], queued.slot_name(id));
+        assert_eq!(Entry::parse(queued.slot_name(id)).unwrap().slot, entry.slot);
+        let plain = Queued { group: None, ..queued };
+        assert_eq!(Entry::parse(plain.entry_name(id)).unwrap().slot, Slot { id, group: None });
+        assert_eq!(Entry::parse(plain.slot_name(id)).unwrap().slot, Slot { id, group: None });
+        for wrong in ["", "x", "0000000000000001-x", "..", ".hidden"] {
+            assert_eq!(Entry::parse(wrong.to_owned()), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What concerns everybody who uses a store: kept in it, and read by whoever decides at the moment of decision.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The settings of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StoreSettings {
+    /// How many jobs run at a time; 0 means no limit.
+    pub max_running: u32,
+    /// What becomes of a job that is submitted when so many run.
+    pub when_full: WhenFull,
+    /// Groups that have a limit of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupName, GroupSettings>,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { max_running: 10, when_full: WhenFull::default(), groups: BTreeMap::new() }
+    }
+}
+
+/// What becomes of a job for which there is no slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It waits for its turn.
+    #[default]
+    Queue,
+    /// Its submission is refused.
+    Refuse,
+}
+
+/// The settings of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct GroupSettings {
+    /// How many jobs of the group run at a time; 0 means no limit but the store's.
+    pub limit: u32,
+}
+
+/// The name of a group: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupName(String);
+
+impl GroupName {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for GroupName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if begins && text.len() <= 64 && text.bytes().all(is_inner) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("`{text}` is no name: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first"))
+    }
+}
+
+impl TryFrom<String> for GroupName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<GroupName> for String {
+    fn from(name: GroupName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The names by which people get and set what is set.
+const KEYS: [&str; 2] = ["max_running", "when_full"];
+
+impl StoreSettings {
+    /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
+    pub fn entries(&self) -> Vec<(String, String)> {
+        let when_full = match self.when_full {
+            WhenFull::Queue => "queue",
+            WhenFull::Refuse => "refuse",
+        };
+        let mut entries = vec![
+            ("max_running".to_owned(), self.max_running.to_string()),
+            ("when_full".to_owned(), when_full.to_owned()),
+        ];
+        entries
+            .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
+        entries
+    }
+
+    /// Sets one of them from text.
+    ///
+    /// # Errors
+    /// Says what is wrong, and what there is.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let number = || value.parse::<u32>().map_err(|_| format!("`{value}` is no limit; use a number, 0 for none"));
+        match key {
+            "max_running" => self.max_running = number()?,
+            "when_full" => {
+                self.when_full = match value {
+                    "queue" => WhenFull::Queue,
+                    "refuse" => WhenFull::Refuse,
+                    _ => return Err(format!("`{value}` is neither `queue` nor `refuse`")),
+                };
+            }
+            _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
+                Some(name) => self.set_group(name.parse()?, number()?),
+                None => {
+                    return Err(format!(
+                        "there is no setting `{key}`; there are {} and groups.NAME.limit",
+                        KEYS.join(", ")
+                    ));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Sets the limit of a group; 0 takes it away.
+    pub fn set_group(&mut self, name: GroupName, limit: u32) {
+        match limit {
+            0 => drop(self.groups.remove(&name)),
+            limit => self.groups.entry(name).or_default().limit = limit,
+        }
+    }
+
+    /// Returns whether one more job, of this group, may run beside those that have a slot, which are given by group.
+    pub fn has_room<'a>(
+        &self,
+        group: Option<&GroupName>,
+        taken: impl IntoIterator<Item = Option<&'a GroupName>>,
+    ) -> bool {
+        let (mut all, mut of_group) = (0, 0);
+        for other in taken {
+            all += 1;
+            of_group += u32::from(group.is_some() && other == group);
+        }
+        let limit = group.and_then(|group| self.groups.get(group)).map_or(0, |group| group.limit);
+        (self.max_running == 0 || all < self.max_running) && (limit == 0 || of_group < limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(name: &str) -> GroupName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_can_be_set() {
+        let mut settings = StoreSettings::default();
+        settings.set("max_running", "3").unwrap();
+        settings.set("when_full", "refuse").unwrap();
+        settings.set("groups.web.limit", "2").unwrap();
+        let mut copy = StoreSettings::default();
+        for (key, value) in settings.entries() {
+            copy.set(&key, &value).unwrap();
+        }
+        assert_eq!(copy, settings);
+        settings.set("groups.web.limit", "0").unwrap();
+        assert!(settings.groups.is_empty());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let mut settings = StoreSettings::default();
+        for (key, value) in [("nosuch", "1"), ("max_running", "-1"), ("max_running", "many"), ("when_full", "wait")] {
+            assert!(settings.set(key, value).is_err(), "{key} {value}");
+        }
+        assert!(settings.set("groups.../etc.limit", "1").is_err());
+        for name in ["", ".", "-a", "a/b", "a b", "é", &"x".repeat(65)] {
+            assert!(name.parse::<GroupName>().is_err(), "{name}");
+        }
+        assert_eq!(settings, StoreSettings::default());
+    }
+
+    #[test]
+    fn a_group_has_its_own_limit_and_the_store_counts_all() {
+        let mut settings = StoreSettings { max_running: 3, ..StoreSettings::default() };
+        let (web, db) = (group("web"), group("db"));
+        settings.set_group(web.clone(), 1);
+        assert!(settings.has_room(Some(&web), [None, Some(&db)]));
+        assert!(!settings.has_room(Some(&web), [Some(&web)]));
+        assert!(settings.has_room(Some(&db), [Some(&web), Some(&db)]));
+        assert!(!settings.has_room(None, [None, None, Some(&db)]));
+        settings.max_running = 0;
+        assert!(settings.has_room(None, std::iter::repeat_n(None, 1000)));
+    }
+}

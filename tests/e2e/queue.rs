@@ -1,0 +1,229 @@
+//! Limits, the queue, groups, and the settings of a store.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Ran, TestEnv, is_alive, send, wait_for};
+
+/// A store in which so many jobs run at a time.
+fn limited(max_running: u32) -> TestEnv {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", &max_running.to_string()]);
+    env
+}
+
+/// A shell line that says that it runs, and then waits for a file.
+fn until(file: &str) -> String {
+    format!("echo run >> {file}.started; while [ ! -e {file} ]; do sleep 0.02; done")
+}
+
+fn release(env: &TestEnv, file: &str) {
+    std::fs::write(env.dir().join(file), "").unwrap();
+}
+
+fn wait_status(env: &TestEnv, id: &str, status: &str) {
+    wait_for(&format!("{id} to be {status}"), || (env.status(id) == status).then_some(()));
+}
+
+/// The names of files in a directory of the store.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
+    let env = limited(1);
+    let first = env.submit(&until("a"));
+    let told = env.run(["run", &until("b")]);
+    assert_eq!(told.code, Some(0), "{told}");
+    assert!(told.stderr.starts_with("queued: 1 of 1 running; oldest: "), "{told}");
+    assert!(told.stderr.contains("jobcli list --status running"), "{told}");
+    let second = told.stdout.trim_end().to_owned();
+    let third = env.submit(&until("c"));
+    assert_eq!([env.status(&first), env.status(&second), env.status(&third)], ["running", "queued", "queued"]);
+    release(&env, "a");
+    // Nobody looks at the store meanwhile: the file that the second job writes is what tells.
+    wait_for("the second job", || env.dir().join("b.started").exists().then_some(()));
+    assert_eq!([env.status(&first), env.status(&second), env.status(&third)], ["completed", "running", "queued"]);
+    release(&env, "b");
+    release(&env, "c");
+    assert_eq!(env.run(["wait", &second, &third]).code, Some(0));
+    for name in ["a", "b", "c"] {
+        assert_eq!(std::fs::read_to_string(env.dir().join(format!("{name}.started"))).unwrap(), "run\n");
+    }
+    env.wait_until_empty();
+    assert!(names(&env.store().join("queue")).is_empty() && names(&env.store().join("slots")).is_empty());
+}
+
+/// What a supervisor would have started is started by whoever looks next.
+#[test]
+fn a_queue_moves_on_when_the_supervisor_before_was_killed() {
+    let env = limited(1);
+    let first = env.submit("sleep 1000");
+    let second = env.submit("echo done");
+    let (main, supervisor) = (env.main_process(&first), env.supervisor(&first));
+    send(supervisor, nix::sys::signal::Signal::SIGKILL);
+    send(main, nix::sys::signal::Signal::SIGKILL);
+    wait_for("both to be gone", || (!is_alive(main) && !is_alive(supervisor)).then_some(()));
+    assert_eq!(env.run(["wait", &second]).code, Some(0));
+    assert_eq!(env.status(&first), "orphaned");
+    assert_eq!(env.ok(["output", &second]), "done");
+}
+
+/// A command that lives on without a supervisor still takes its place.
+#[test]
+fn a_slot_is_not_free_while_the_command_lives() {
+    let env = limited(1);
+    let first = env.submit("exec sleep 1000");
+    let second = env.submit("echo done");
+    let (main, supervisor) = (env.main_process(&first), env.supervisor(&first));
+    send(supervisor, nix::sys::signal::Signal::SIGKILL);
+    wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
+    assert_eq!(env.status(&first), "running");
+    env.ok(["list"]);
+    assert_eq!(env.status(&second), "queued");
+    send(main, nix::sys::signal::Signal::SIGKILL);
+    wait_for("the command to be gone", || (!is_alive(main)).then_some(()));
+    assert_eq!(env.run(["wait", &second]).code, Some(0));
+}
+
+#[test]
+fn a_queued_job_that_is_killed_never_starts() {
+    let env = limited(1);
+    let first = env.submit(&until("a"));
+    let second = env.submit("echo x > started");
+    let ran = env.run(["kill", &second]);
+    assert!(ran.stdout.ends_with(": killed\n"), "{ran}");
+    let job = env.job(&second);
+    assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"never_started".into()), "{job}");
+    assert!(job["started_at"].is_null() && job["exit_code"].is_null(), "{job}");
+    release(&env, "a");
+    env.ok(["wait", &first]);
+    let third = env.submit("echo third");
+    env.ok(["wait", &third]);
+    assert!(!env.dir().join("started").exists());
+}
+
+#[test]
+fn by_setting_a_full_store_refuses() {
+    let env = limited(1);
+    env.ok(["config", "set", "when_full", "refuse"]);
+    let first = env.submit(&until("a"));
+    let refused = env.run(["run", "echo x > started"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused}");
+    assert!(refused.stderr.contains("1 of 1 jobs run already"), "{refused}");
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&env.ok(["list", "--json"])).unwrap().len(), 1);
+    assert!(names(&env.store().join("staging")).is_empty() && names(&env.store().join("queue")).is_empty());
+    release(&env, "a");
+    env.ok(["wait", &first]);
+    let again = env.submit("true");
+    env.ok(["wait", &again]);
+    assert!(!env.dir().join("started").exists());
+}
+
+#[test]
+fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
+    let env = limited(3);
+    env.ok(["group", "set", "web", "--limit", "1"]);
+    let submit = |group: &str, file: &str| env.ok(["run", "--group", group, &until(file)]);
+    let (first, second, other) = (submit("web", "a"), submit("web", "b"), submit("db", "c"));
+    assert_eq!([&first, &second, &other].map(|id| env.status(id)), ["running", "queued", "running"]);
+    let groups: serde_json::Value = serde_json::from_str(&env.ok(["group", "list", "--json"])).unwrap();
+    let expected = serde_json::json!([
+        {"name": "db", "limit": 0, "running": 1, "queued": 0},
+        {"name": "web", "limit": 1, "running": 1, "queued": 1},
+    ]);
+    assert_eq!(groups, expected);
+    let (third, fourth) = (env.submit(&until("d")), env.submit(&until("e")));
+    assert_eq!([&third, &fourth].map(|id| env.status(id)), ["running", "queued"]);
+    // A higher limit holds from now on, for what waits too.
+    env.ok(["config", "set", "max_running", "0"]);
+    wait_status(&env, &fourth, "running");
+    assert_eq!(env.status(&second), "queued");
+    env.ok(["group", "set", "web", "--limit", "0"]);
+    wait_status(&env, &second, "running");
+    for file in ["a", "b", "c", "d", "e"] {
+        release(&env, file);
+    }
+    env.ok(["wait", &first, &second, &other, &third, &fourth]);
+    assert_eq!(env.job(&first)["group"], "web");
+    let wrong = env.run(["run", "--group", "../etc", "true"]);
+    assert_eq!(wrong.code, Some(2), "{wrong}");
+}
+
+#[test]
+fn status_active_is_an_exit_code() {
+    let env = limited(1);
+    let (first, second) = (env.submit(&until("a")), env.submit("true"));
+    for id in [&first, &second] {
+        let ran = env.run(["status", "--active", id]);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{ran}");
+    }
+    release(&env, "a");
+    env.ok(["wait", &first, &second]);
+    for id in [&first, &second] {
+        let ran = env.run(["status", "--active", id]);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(1), "", ""), "{ran}");
+    }
+    assert_eq!(env.run(["status", "--active", "00000000"]).code, Some(3));
+}
+
+#[test]
+fn settings_are_shown_set_and_checked() {
+    let env = TestEnv::new();
+    assert_eq!(env.ok(["config", "get"]), "max_running = 10\nwhen_full = queue");
+    env.ok(["config", "set", "max_running", "4"]);
+    env.ok(["config", "set", "groups.web.limit", "2"]);
+    assert_eq!(env.ok(["config", "get", "max_running"]), "4");
+    assert_eq!(env.ok(["config", "get"]), "max_running = 4\nwhen_full = queue\ngroups.web.limit = 2");
+    for wrong in
+        [["max_running", "-1"], ["max_running", "x"], ["when_full", "never"], ["nosuch", "1"], ["groups./.limit", "1"]]
+    {
+        let ran = env.run(["config", "set", "--"].into_iter().chain(wrong));
+        assert_eq!(ran.code, Some(2), "{ran}");
+    }
+    assert_eq!(env.run(["config", "get", "nosuch"]).code, Some(2));
+    assert_eq!(env.ok(["config", "get", "max_running"]), "4");
+    // Settings that cannot be understood are not guessed at, and not overwritten.
+    let path = env.store().join("settings.toml");
+    std::fs::write(&path, "max_running = \"many\"\n").unwrap();
+    for arguments in [vec!["run", "true"], vec!["config", "get"], vec!["config", "set", "max_running", "1"]] {
+        let ran = env.run(&arguments);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        assert!(ran.stderr.contains("settings.toml"), "{ran}");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "max_running = \"many\"\n");
+}
+
+/// Whoever submits, and whatever ends at the same moment: each job runs once, and no more at a time than may.
+#[test]
+fn many_submitters_at_once_exceed_no_limit_and_lose_nothing() {
+    let env = limited(3);
+    // Each job counts who is in the room with it.
+    let line = "mkdir -p room; touch room/$JOBCORE_JOB_ID; ls room | wc -l >> counts; echo $JOBCORE_JOB_ID >> ran; \
+                sleep 0.02; rm room/$JOBCORE_JOB_ID";
+    let submitters: Vec<_> = (0..8)
+        .map(|_| {
+            let script = format!("for i in 1 2 3 4 5; do \"$JOBCLI\" run '{line}' 2>/dev/null || exit 1; done");
+            let mut shell: Command = env.command("sh");
+            shell.args(["-c", &script]);
+            std::thread::spawn(move || Ran::of(shell))
+        })
+        .collect();
+    let mut ids: Vec<String> = Vec::new();
+    for submitter in submitters {
+        let ran = submitter.join().unwrap();
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ids.extend(ran.stdout.lines().map(str::to_owned));
+    }
+    assert_eq!(ids.len(), 40);
+    env.ok(["wait"].into_iter().chain(ids.iter().map(String::as_str)));
+    let read = |name: &str| std::fs::read_to_string(env.dir().join(name)).unwrap();
+    let mut ran: Vec<_> = read("ran").lines().map(str::to_owned).collect();
+    ran.sort();
+    ids.sort();
+    assert_eq!(ran, ids);
+    let most = read("counts").lines().map(|line| line.trim().parse::<u32>().unwrap()).max();
+    assert!(most <= Some(3), "{most:?}");
+}
