@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jobcore::output::Cursor;
-use jobcore::{GroupName, Signal, Status};
+use jobcore::{Name, Signal, Status};
 
 /// Background jobs that survive the shell that started them.
 ///
-/// Start a long command, close the terminal, come back: its state, its output and its exit code are there.
+/// Start a long command, close the terminal, come back: its state, its output and its exit code are there. A job is named
+/// by its full id, by its name, or by its short id: 4 digits of it or more.
 #[derive(Debug, Parser)]
 #[command(
     name = "jobcli",
@@ -96,6 +97,7 @@ One argument is a line for a shell, several are a program and its arguments; wha
 
   jobcli run 'make -j4 && make test'
   jobcli run --timeout 1h cargo build --release
+  jobcli run --name web --key deploy-42 ./serve
   jobcli run --follow -- ./configure --prefix=/opt")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
@@ -128,9 +130,15 @@ pub struct Run {
     /// Run a line in this shell [default: bash if there is one, else sh]
     #[arg(long, value_name = "SHELL")]
     pub shell: Option<PathBuf>,
+    /// Call it by this name, which no other job may have that is not over
+    #[arg(long, short, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Start it only if no job on record has this key; else print the id of that one
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
     /// Put it into this group, which may have a limit of its own
     #[arg(long, short, value_name = "NAME")]
-    pub group: Option<GroupName>,
+    pub group: Option<Name>,
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
     pub leave_stragglers: bool,
@@ -155,6 +163,9 @@ pub struct List {
     /// Only jobs with this status; may be given several times
     #[arg(long, short, value_name = "STATUS")]
     pub status: Vec<Status>,
+    /// Only jobs of this name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<Name>,
     /// Only jobs with this label
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
     pub label: Vec<(String, String)>,
@@ -381,7 +392,7 @@ pub enum GroupVerb {
     Set {
         /// The group
         #[arg(value_name = "NAME")]
-        name: GroupName,
+        name: Name,
         /// So many; 0 for no limit but the store's
         #[arg(long, value_name = "NUMBER")]
         limit: u32,

@@ -97,6 +97,12 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             codes::REFUSED,
             hint("see them with `jobcli list --status running`; `jobcli config set when_full queue` lets jobs wait"),
         ),
+        Error::NameTaken { id, .. } => {
+            (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
+        }
+        Error::KeyTaken { id, .. } => {
+            (codes::REFUSED, Some(format!("use another key; `jobcli show {}` shows what it runs", id.short())))
+        }
         Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => (codes::REFUSED, None),
         error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
         _ => (codes::FAILED, None),

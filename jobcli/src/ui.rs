@@ -28,7 +28,15 @@ pub(crate) fn style(status: Status) -> Style {
 
 /// Prints jobs as a table. On a terminal commands are cut to its width, elsewhere they are whole.
 pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> io::Result<()> {
-    let fixed = format!("{:<8}  {:<9}  {:>7}  {:>8}  {:>8}  ", "ID", "STATUS", "EXIT", "STARTED", "TIME");
+    // A column for names only where there are any.
+    let name_of = |job: &JobShape| job.name.as_ref().map_or("", |name| name.as_str()).to_owned();
+    let widest = jobs.iter().map(|job| name_of(job).len()).max().unwrap_or(0);
+    let name_column = |name: &str| match widest {
+        0 => String::new(),
+        widest => format!("{name:<width$}  ", width = widest.max("NAME".len())),
+    };
+    let names = name_column("NAME");
+    let fixed = format!("{:<8}  {names}{:<9}  {:>7}  {:>8}  {:>8}  ", "ID", "STATUS", "EXIT", "STARTED", "TIME");
     let room = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
     let room = is_terminal.then(|| room.unwrap_or(WIDTH).saturating_sub(fixed.len()).max(COMMAND_WIDTH));
@@ -40,7 +48,8 @@ pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> 
         let time = job.duration_ms.map(|ms| short_duration(Duration::from_millis(ms))).unwrap_or_default();
         let command = one_line(&job.command_line(), room);
         let (id, status) = (&job.short_id, job.status);
-        writeln!(out, "{id:<8}  {colour}{status:<9}{colour:#}  {exit:>7}  {started:>8}  {time:>8}  {command}")?;
+        let name = name_column(&name_of(job));
+        writeln!(out, "{id:<8}  {name}{colour}{status:<9}{colour:#}  {exit:>7}  {started:>8}  {time:>8}  {command}")?;
     }
     Ok(())
 }

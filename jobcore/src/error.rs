@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::id::JobId;
+use crate::name::Name;
 use crate::state::Status;
 
 /// The result of what this library does.
@@ -118,6 +119,22 @@ pub enum Error {
         path: PathBuf,
         /// Why, and what would help.
         reason: String,
+    },
+    /// A job that has not ended has this name.
+    #[error("the name `{name}` is that of job {}, which has not ended", id.short())]
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// The job that has it.
+        id: JobId,
+    },
+    /// The key is that of a job that runs something else.
+    #[error("the key `{key}` is that of job {}, which runs another command or in another directory", id.short())]
+    KeyTaken {
+        /// The key.
+        key: String,
+        /// The job that has it.
+        id: JobId,
     },
     /// As many jobs run as may, and the store's settings say that no more are taken. Nothing is left behind.
     #[error("{running} of {limit} jobs run already")]

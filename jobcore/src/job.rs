@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::JobId;
+use crate::name::Name;
 use crate::output::Cursor;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, State, Status, Survivor};
-use crate::store::GroupName;
 
 /// A job at one moment: what it is to run, and what has become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,14 @@ impl OutputSize {
 }
 
 impl Job {
+    /// Returns what people call it: its name, or else its short id.
+    pub fn label(&self) -> String {
+        match &self.spec.name {
+            Some(name) => format!("{name} ({})", self.id.short()),
+            None => self.id.short(),
+        }
+    }
+
     /// Returns the one word for what the job is doing.
     pub fn status(&self) -> Status {
         self.state.status()
@@ -69,6 +77,7 @@ impl Job {
         JobShape {
             job_id: self.id,
             short_id: self.id.short(),
+            name: self.spec.name.clone(),
             status: self.status(),
             command,
             argv,
@@ -110,6 +119,9 @@ pub struct JobShape {
     pub job_id: JobId,
     /// The part of the id that people type.
     pub short_id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// What it is doing, or how it ended.
     pub status: Status,
     /// The shell line, if it is one.
@@ -122,7 +134,7 @@ pub struct JobShape {
     pub cwd: String,
     /// The group in whose queue it waits or waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<GroupName>,
+    pub group: Option<Name>,
     /// What it can be found by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -247,6 +259,7 @@ mod tests {
             JobSpec::shell("make && make test")
                 .cwd("/src")
                 .label("branch", "main")
+                .name("tests".parse().unwrap())
                 .group("web".parse().unwrap())
                 .build()
                 .unwrap()

@@ -42,6 +42,7 @@ mod error;
 mod id;
 mod job;
 mod manager;
+mod name;
 pub mod output;
 pub mod record;
 pub mod runner;
@@ -54,9 +55,10 @@ mod sys;
 pub mod units;
 
 pub use error::{Error, Result};
-pub use id::{IdPrefix, JobId, JobRef};
+pub use id::{IdPrefix, JobId};
 pub use job::{Job, JobShape, OutputShape, OutputSize};
 pub use manager::{Backlog, JobManager, Listing, Query, StopOptions, StopReport, WaitFor, Waited};
+pub use name::Name;
 pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
 pub use runner::local::LocalRunner;
@@ -65,4 +67,4 @@ pub use spec::{Command, Environment, JobSpec, JobSpecBuilder, Stdin, Stragglers}
 pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
-pub use store::{GroupName, JobStore, Load, Slot, StoreSettings, WhenFull};
+pub use store::{Created, JobStore, Load, Slot, StoreSettings, WhenFull};

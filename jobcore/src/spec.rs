@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::store::GroupName;
+use crate::name::Name;
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -20,6 +20,9 @@ pub const MIN_OUTPUT_LIMIT: u64 = 4096;
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
 pub const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// The longest key: it becomes the name of a file, each byte as two digits.
+const MAX_KEY: usize = 100;
 
 /// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
 const MAX_ARGUMENT: usize = 128 * 1024;
@@ -156,9 +159,15 @@ pub struct JobSpec {
     /// What happens to processes that are left when the main process has ended.
     #[serde(default)]
     pub stragglers: Stragglers,
+    /// What it is called. No two jobs that have not ended have the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Makes submitting it idempotent: as long as a job with this key is on record, there will be no second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The group in whose queue it waits, with a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<GroupName>,
+    pub group: Option<Name>,
 }
 
 impl JobSpec {
@@ -222,6 +231,11 @@ impl JobSpec {
         }
         if self.labels.keys().any(String::is_empty) {
             return Err(invalid("labels", "a label needs a name"));
+        }
+        if let Some(key) = &self.key
+            && !(1..=MAX_KEY).contains(&key.len())
+        {
+            return Err(invalid("key", format!("1 to {MAX_KEY} bytes")));
         }
         if self.timeout_ms == Some(0) {
             return Err(invalid("timeout", "0 would end the job at once; leave it out for no limit"));
@@ -314,6 +328,8 @@ impl JobSpecBuilder {
             grace_ms: millis(DEFAULT_GRACE),
             output_limit: DEFAULT_OUTPUT_LIMIT,
             stragglers: Stragglers::default(),
+            name: None,
+            key: None,
             group: None,
         };
         Self { spec }
@@ -390,8 +406,20 @@ impl JobSpecBuilder {
         self
     }
 
+    /// Calls the job by this name.
+    pub fn name(mut self, name: Name) -> Self {
+        self.spec.name = Some(name);
+        self
+    }
+
+    /// Makes submitting it idempotent.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.spec.key = Some(key.into());
+        self
+    }
+
     /// Puts the job into a group.
-    pub fn group(mut self, group: GroupName) -> Self {
+    pub fn group(mut self, group: Name) -> Self {
         self.spec.group = Some(group);
         self
     }

@@ -64,6 +64,8 @@ fn the_files_are_those_that_the_format_names() {
         "spec.json",
         "queued.json",
         "slots/",
+        "names/",
+        "keys/",
         "admission",
         "settings.toml",
         "env",

@@ -10,6 +10,7 @@ mod daily;
 mod docs;
 mod full;
 mod many;
+mod names;
 mod output;
 mod queue;
 mod runner;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{GroupName, JobManager, Slot};
+use jobcore::{JobManager, Name, Slot};
 use serde::Serialize;
 
 use super::{Result, print_json};
@@ -29,7 +29,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Group) -> Result {
 
 async fn list(jobs: &JobManager, json: bool) -> Result {
     let load = jobs.backlog().await?.load;
-    let mut rows: BTreeMap<GroupName, Row> = BTreeMap::new();
+    let mut rows: BTreeMap<Name, Row> = BTreeMap::new();
     for (name, group) in &load.settings.groups {
         rows.entry(name.clone()).or_default().limit = group.limit;
     }

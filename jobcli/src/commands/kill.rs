@@ -35,7 +35,7 @@ async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill) -> Result {
     let mut failure = None;
     let mut all_gone = true;
     // All are asked before any is reported, so that a slow one holds up none.
-    for (id, report) in jobs.stop_all(ids, &options).await {
+    for (_, report) in jobs.stop_all(ids, &options).await {
         let report = match report {
             Ok(report) => report,
             Err(error) => {
@@ -48,7 +48,7 @@ async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill) -> Result {
         shapes.push(jobs.shape(job));
         all_gone &= gone;
         if !arguments.json {
-            writeln!(std::io::stdout(), "{}: {word}", id.short())?;
+            writeln!(std::io::stdout(), "{}: {word}", job.label())?;
         }
     }
     finish(&shapes, arguments.json)?;
@@ -87,9 +87,10 @@ async fn send(jobs: &JobManager, ids: &[JobId], signal: Signal, json: bool) -> R
     let mut shapes: Vec<JobShape> = Vec::new();
     for id in ids {
         jobs.signal(*id, signal).await?;
-        shapes.push(jobs.shape(&jobs.job(*id).await?));
+        let job = jobs.job(*id).await?;
+        shapes.push(jobs.shape(&job));
         if !json {
-            writeln!(std::io::stdout(), "{}: sent {signal}", id.short())?;
+            writeln!(std::io::stdout(), "{}: sent {signal}", job.label())?;
         }
     }
     finish(&shapes, json)?;

@@ -9,7 +9,11 @@ use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
     let limit = (!arguments.all).then_some(arguments.limit);
-    let query = Query::default().with_statuses(arguments.status).with_labels(arguments.label).with_limit(limit);
+    let query = Query::default()
+        .with_statuses(arguments.status)
+        .with_name(arguments.name)
+        .with_labels(arguments.label)
+        .with_limit(limit);
     let listing = jobs.list(&query).await?;
     let shapes: Vec<JobShape> = listing.jobs.iter().map(|job| jobs.shape(job)).collect();
     if arguments.json {

@@ -16,8 +16,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
                 Err(error) => return Err(error.into()),
             }
         }
+        // What cannot be read has no name that could be told.
+        let label = jobs.job(id).await.map_or_else(|_| id.short(), |job| job.label());
         jobs.remove(id).await?;
-        writeln!(std::io::stdout(), "{}: removed", id.short())?;
+        writeln!(std::io::stdout(), "{label}: removed")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ async fn tell_backlog(jobs: &JobManager) -> Result<()> {
     let (running, limit) = (load.running.len(), load.settings.max_running);
     let oldest = oldest.map(|job| jobs.shape(&job)).map(|job| {
         let time = ui::short_duration(Duration::from_millis(job.duration_ms.unwrap_or_default()));
-        format!("; oldest: {}, {time}", job.short_id)
+        format!("; oldest: {}, {time}", job.name.map_or(job.short_id, String::from))
     });
     let limit = if limit == 0 { String::new() } else { format!(" of {limit}") };
     let oldest = oldest.unwrap_or_default();
@@ -91,6 +91,12 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
     }
     for (name, value) in arguments.label {
         builder = builder.label(name, value);
+    }
+    if let Some(name) = arguments.name {
+        builder = builder.name(name);
+    }
+    if let Some(key) = arguments.key {
+        builder = builder.key(key);
     }
     if let Some(group) = arguments.group {
         builder = builder.group(group);

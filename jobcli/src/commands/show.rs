@@ -39,6 +39,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     let colour = ui::style(shape.status);
     line(out, "job", shape.job_id)?;
     line(out, "short id", &shape.short_id)?;
+    if let Some(name) = &shape.name {
+        line(out, "name", name)?;
+    }
     line(out, "status", format_args!("{colour}{}{colour:#}", shape.status))?;
     if let Some(cause) = shape.cause {
         line(out, "cause", cause.as_str())?;
@@ -57,6 +60,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     line(out, "directory", &shape.cwd)?;
     if let Some(group) = &shape.group {
         line(out, "group", group)?;
+    }
+    if let Some(key) = &job.spec.key {
+        line(out, "key", ui::one_line(key, None))?;
     }
     for (name, value) in &shape.labels {
         line(

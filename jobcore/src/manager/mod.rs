@@ -12,14 +12,15 @@ pub use wait::{WaitFor, Waited};
 
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::error::{Error, Result};
-use crate::id::{JobId, JobRef};
+use crate::id::{IdPrefix, JobId};
 use crate::job::{Job, JobShape, OutputShape};
+use crate::name::Name;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
 use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{State, Status};
-use crate::store::{JobStore, Load, StoreSettings};
+use crate::store::{Created, JobStore, Load, StoreSettings};
 use crate::sys::world;
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -45,6 +46,8 @@ pub struct JobManager {
 pub struct Query {
     /// Only those with one of these statuses; all, if empty.
     pub statuses: Vec<Status>,
+    /// Only those of this name.
+    pub name: Option<Name>,
     /// Only those that have all these labels; an empty value stands for any.
     pub labels: Vec<(String, String)>,
     /// At most so many, the newest; all, if absent.
@@ -72,6 +75,12 @@ impl Query {
         Self { statuses, ..self }
     }
 
+    /// Lists only jobs of this name.
+    #[must_use]
+    pub fn with_name(self, name: Option<Name>) -> Self {
+        Self { name, ..self }
+    }
+
     /// Lists only jobs with all these labels.
     #[must_use]
     pub fn with_labels(self, labels: Vec<(String, String)>) -> Self {
@@ -84,6 +93,7 @@ impl Query {
         };
         (self.statuses.is_empty() || self.statuses.contains(&job.status()))
             && self.labels.iter().all(has)
+            && (self.name.is_none() || self.name == job.spec.name)
             && (!self.live || !job.status().is_final() || job.held)
     }
 }
@@ -144,11 +154,13 @@ impl JobManager {
         &self.store
     }
 
-    /// Submits a job. When this returns, the job is on record and somebody other than the caller is in charge of it.
+    /// Submits a job. When this returns, the job is on record and somebody other than the caller is in charge of it, or
+    /// it is queued. With a key that a job on record has, that job is returned, and nothing is started.
     ///
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
-    /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`]. So does a store without room.
+    /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
+    /// [`Error::KeyTaken`], [`Error::Full`]. So does a store without room.
     pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;
@@ -157,7 +169,9 @@ impl JobManager {
         let id = JobId::mint(now, self.random.as_ref());
         let submission = Submission::new(id, now, spec, program, world::capture());
         program::check_size(&submission)?;
-        self.store.create(submission).await?;
+        if let Created::Existing(id) = self.store.create(submission).await? {
+            return self.job(id).await;
+        }
         // Published first, and then looked for a slot: whoever frees one looks at the queue after that.
         while let Some(claim) = self.store.next_due().await? {
             let due = claim.submission().job_id;
@@ -239,22 +253,29 @@ impl JobManager {
         Evidence { held: false, ..evidence }.judge(self.clock.now())
     }
 
-    /// Returns the job that a person or a program means: by its full id or its short one.
+    /// Returns the job that a person or a program means: by its full id; by its name, where one that has not ended comes
+    /// before the newest that has; or by its short id.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
     pub async fn find(&self, reference: &str) -> Result<JobId> {
-        match reference.parse()? {
-            JobRef::Id(id) => Ok(id),
-            JobRef::Prefix(prefix) => {
-                let mut ids = self.store.ids(None, usize::MAX).await?;
-                ids.retain(|id| prefix.matches(*id));
-                match ids.as_slice() {
-                    [] => Err(Error::NotFound { reference: reference.to_owned() }),
-                    [id] => Ok(*id),
-                    _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: ids }),
-                }
-            }
+        let not_found = || Error::NotFound { reference: reference.to_owned() };
+        if let Ok(id) = reference.parse() {
+            return Ok(id);
+        }
+        if let Ok(name) = reference.parse::<Name>()
+            // Only the newest of a name can be one that has not ended.
+            && let Some(id) = self.store.named(&name).await?
+        {
+            return Ok(id);
+        }
+        let prefix: IdPrefix = reference.parse().map_err(|_| not_found())?;
+        let mut ids = self.store.ids(None, usize::MAX).await?;
+        ids.retain(|id| prefix.matches(*id));
+        match ids.as_slice() {
+            [] => Err(not_found()),
+            [id] => Ok(*id),
+            _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: ids }),
         }
     }
 

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{GroupName, Incoming, JobClaim, JobStore, Load, Slot, StoreSettings, WhenFull};
+use super::{Created, Incoming, JobClaim, JobStore, Load, Slot, StoreSettings, WhenFull};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
+use crate::name::Name;
 use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
 use crate::spec::Environment;
@@ -50,7 +51,7 @@ impl Admission {
         });
     }
 
-    fn has_room(&self, group: Option<&GroupName>, taken: &[Arc<Entry>]) -> bool {
+    fn has_room(&self, group: Option<&Name>, taken: &[Arc<Entry>]) -> bool {
         self.settings.has_room(group, taken.iter().map(|entry| entry.submission.spec.group.as_ref()))
     }
 }
@@ -120,6 +121,12 @@ impl Entry {
         records.ended.is_some() || records.holder.is_none() || records.removed
     }
 
+    /// Returns whether the job has ended, or nobody will ever see its end.
+    fn is_over(&self) -> bool {
+        let records = lock(&self.records);
+        records.ended.is_some() || (records.start.is_some() && records.holder.is_none())
+    }
+
     async fn until(&self, condition: impl Fn() -> bool + Send) {
         loop {
             let changed = self.changed.notified();
@@ -147,9 +154,21 @@ impl Entry {
 
 #[async_trait]
 impl JobStore for MemoryStore {
-    async fn create(&self, submission: Submission) -> Result<()> {
+    async fn create(&self, submission: Submission) -> Result<Created> {
         let mut admission = lock(&self.admission);
         admission.tidy();
+        let spec = &submission.spec;
+        for entry in lock(&self.jobs).values() {
+            let other = &entry.submission.spec;
+            if spec.key.is_some() && other.key == spec.key {
+                return super::same_key(&submission, &entry.submission).map(Created::Existing);
+            }
+            if let (Some(name), true) = (&spec.name, other.name == spec.name)
+                && !entry.is_over()
+            {
+                return Err(Error::NameTaken { name: name.clone(), id: entry.submission.job_id });
+            }
+        }
         let taken: Vec<_> = admission.slots.iter().chain(&admission.waiting).cloned().collect();
         let group = submission.spec.group.as_ref();
         if admission.settings.when_full == WhenFull::Refuse && !admission.has_room(group, &taken) {
@@ -171,7 +190,7 @@ impl JobStore for MemoryStore {
             }
         };
         admission.waiting.push(entry);
-        Ok(())
+        Ok(Created::New)
     }
 
     async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
@@ -187,6 +206,12 @@ impl JobStore for MemoryStore {
             }
         }
         Ok(None)
+    }
+
+    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
+        let jobs = lock(&self.jobs);
+        let newest = jobs.iter().rev().find(|(_, entry)| entry.submission.spec.name.as_ref() == Some(name));
+        Ok(newest.map(|(id, _)| *id))
     }
 
     async fn load(&self) -> Result<Load> {

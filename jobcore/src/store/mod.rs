@@ -15,11 +15,12 @@ use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
+use crate::name::Name;
 use crate::output::{JobLog, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
 
-pub use settings::{GroupName, GroupSettings, StoreSettings, WhenFull};
+pub use settings::{GroupSettings, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -38,10 +39,19 @@ pub trait JobStore: Send + Sync + Debug {
     /// Puts a new job on record, queued. If this fails, or the process dies within it, there is no such job, or else
     /// it is there as a whole. Whoever creates a job then looks for what is due: a slot may be free.
     ///
+    /// A key that a job on record has already makes no second one.
+    ///
     /// # Errors
-    /// [`Error::Full`] where the settings say that a job without a slot is refused; if there is no room on the disk; or
+    /// [`Error::NameTaken`] if a job that has not ended has the name; [`Error::KeyTaken`] if the job with the key runs
+    /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; if there is no room on the disk; or
     /// if the id exists.
-    async fn create(&self, submission: Submission) -> Result<()>;
+    async fn create(&self, submission: Submission) -> Result<Created>;
+
+    /// Returns the newest job of this name that is on record.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn named(&self, name: &Name) -> Result<Option<JobId>>;
 
     /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.
     ///
@@ -174,6 +184,24 @@ fn held(id: JobId) -> Error {
     Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() }
 }
 
+/// What became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a key is known or it is not")]
+pub enum Created {
+    /// There is a new job.
+    New,
+    /// The key is that of this job, which runs the same.
+    Existing(JobId),
+}
+
+/// Returns the job that has the key already, if it runs the same.
+fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
+    if (&new.spec.command, &new.spec.cwd) == (&old.spec.command, &old.spec.cwd) {
+        return Ok(old.job_id);
+    }
+    Err(Error::KeyTaken { key: new.spec.key.clone().unwrap_or_default(), id: old.job_id })
+}
+
 /// How busy a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -193,7 +221,7 @@ pub struct Slot {
     /// The job.
     pub id: JobId,
     /// Its group, if it is in one.
-    pub group: Option<GroupName>,
+    pub group: Option<Name>,
 }
 
 /// A request and the way to answer it.

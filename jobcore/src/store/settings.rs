@@ -1,10 +1,10 @@
 //! What concerns everybody who uses a store: kept in it, and read by whoever decides at the moment of decision.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
 
 /// The settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct StoreSettings {
     pub when_full: WhenFull,
     /// Groups that have a limit of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<GroupName, GroupSettings>,
+    pub groups: BTreeMap<Name, GroupSettings>,
 }
 
 impl Default for StoreSettings {
@@ -45,51 +45,6 @@ pub enum WhenFull {
 pub struct GroupSettings {
     /// How many jobs of the group run at a time; 0 means no limit but the store's.
     pub limit: u32,
-}
-
-/// The name of a group: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct GroupName(String);
-
-impl GroupName {
-    /// Returns the name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for GroupName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        if begins && text.len() <= 64 && text.bytes().all(is_inner) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(format!("`{text}` is no name: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first"))
-    }
-}
-
-impl TryFrom<String> for GroupName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<GroupName> for String {
-    fn from(name: GroupName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for GroupName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
 }
 
 /// The names by which people get and set what is set.
@@ -140,7 +95,7 @@ impl StoreSettings {
     }
 
     /// Sets the limit of a group; 0 takes it away.
-    pub fn set_group(&mut self, name: GroupName, limit: u32) {
+    pub fn set_group(&mut self, name: Name, limit: u32) {
         match limit {
             0 => drop(self.groups.remove(&name)),
             limit => self.groups.entry(name).or_default().limit = limit,
@@ -148,11 +103,7 @@ impl StoreSettings {
     }
 
     /// Returns whether one more job, of this group, may run beside those that have a slot, which are given by group.
-    pub fn has_room<'a>(
-        &self,
-        group: Option<&GroupName>,
-        taken: impl IntoIterator<Item = Option<&'a GroupName>>,
-    ) -> bool {
+    pub fn has_room<'a>(&self, group: Option<&Name>, taken: impl IntoIterator<Item = Option<&'a Name>>) -> bool {
         let (mut all, mut of_group) = (0, 0);
         for other in taken {
             all += 1;
@@ -167,7 +118,7 @@ impl StoreSettings {
 mod tests {
     use super::*;
 
-    fn group(name: &str) -> GroupName {
+    fn group(name: &str) -> Name {
         name.parse().unwrap()
     }
 
@@ -193,9 +144,6 @@ mod tests {
             assert!(settings.set(key, value).is_err(), "{key} {value}");
         }
         assert!(settings.set("groups.../etc.limit", "1").is_err());
-        for name in ["", ".", "-a", "a/b", "a b", "é", &"x".repeat(65)] {
-            assert!(name.parse::<GroupName>().is_err(), "{name}");
-        }
         assert_eq!(settings, StoreSettings::default());
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::id::JobId;
+use crate::name::Name;
 
 /// The paths of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,25 @@ impl Layout {
     /// The lock under which it is decided who starts next; it holds the last number of the queue.
     pub(crate) fn admission(&self) -> PathBuf {
         self.root.join("admission")
+    }
+
+    /// The newest job of a name: a file that holds its id.
+    pub(crate) fn name(&self, name: &Name) -> PathBuf {
+        self.names().join(name.as_str())
+    }
+
+    pub(crate) fn names(&self) -> PathBuf {
+        self.root.join("names")
+    }
+
+    /// The job that has a key: a file that holds its id. A key may have any bytes, so that its file has their digits.
+    pub(crate) fn key(&self, key: &str) -> PathBuf {
+        let digits: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.keys().join(digits)
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
     }
 
     /// What concerns everybody who uses the store.

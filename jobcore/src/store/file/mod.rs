@@ -22,11 +22,12 @@ pub(crate) use claim::Records;
 use layout::{JobDir, Layout};
 use watch::{Backoff, Watch};
 
-use super::{JobClaim, JobStore, Load, StoreSettings};
+use super::{Created, JobClaim, JobStore, Load, StoreSettings};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
+use crate::name::Name;
 use crate::output::JobLog;
 use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Seen, Submission};
 use crate::spec::Stragglers;
@@ -90,7 +91,8 @@ impl FileStore {
             let reason = "it is neither empty nor a store; name another directory".to_owned();
             return Err(Error::StoreRefused { path: layout.root.clone(), reason });
         }
-        for directory in [layout.days(), layout.staging(), layout.trash(), layout.queue(), layout.slots()] {
+        let hints = [layout.queue(), layout.slots(), layout.names(), layout.keys()];
+        for directory in [layout.days(), layout.staging(), layout.trash()].into_iter().chain(hints) {
             make_dir(&directory)?;
         }
         atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
@@ -148,6 +150,34 @@ impl FileStore {
             atomic::reserve(&record)?;
         }
         Ok(())
+    }
+
+    /// Returns at most `limit` ids, the newest first, those before `before` if that is given.
+    fn list_ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+        let newest_day = before.map(JobId::day);
+        let mut days = names(&self.layout.days())?;
+        days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
+        days.retain(|day| newest_day.as_ref().is_none_or(|newest| day <= newest));
+        days.sort_unstable_by(|a, b| b.cmp(a));
+        let mut ids = Vec::new();
+        for day in days {
+            let mut of_day: Vec<JobId> = names(&self.layout.days().join(&day))?
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .filter(|id: &JobId| before.is_none_or(|before| *id < before) && id.day() == day)
+                .collect();
+            of_day.sort_unstable_by(|a, b| b.cmp(a));
+            ids.extend(of_day);
+            if ids.len() >= limit {
+                break;
+            }
+        }
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    fn all_ids(&self) -> Result<Vec<JobId>> {
+        self.list_ids(None, usize::MAX)
     }
 
     /// Renames a staged job into its place.
@@ -310,13 +340,17 @@ fn check_format(root: &Path, text: &str) -> Result<()> {
 
 #[async_trait]
 impl JobStore for FileStore {
-    async fn create(&self, submission: Submission) -> Result<()> {
+    async fn create(&self, submission: Submission) -> Result<Created> {
         self.stage(&submission)?;
-        let queued = self.enqueue(&submission);
-        if queued.is_err() {
+        let created = self.enqueue(&submission);
+        if !matches!(created, Ok(Created::New)) {
             let _ = fs::remove_dir_all(self.layout.staged(submission.job_id).path);
         }
-        queued
+        created
+    }
+
+    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
+        self.find_named(name)
     }
 
     async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
@@ -352,26 +386,7 @@ impl JobStore for FileStore {
     }
 
     async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
-        let newest_day = before.map(JobId::day);
-        let mut days = names(&self.layout.days())?;
-        days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
-        days.retain(|day| newest_day.as_ref().is_none_or(|newest| day <= newest));
-        days.sort_unstable_by(|a, b| b.cmp(a));
-        let mut ids = Vec::new();
-        for day in days {
-            let mut of_day: Vec<JobId> = names(&self.layout.days().join(&day))?
-                .iter()
-                .filter_map(|name| name.parse().ok())
-                .filter(|id: &JobId| before.is_none_or(|before| *id < before) && id.day() == day)
-                .collect();
-            of_day.sort_unstable_by(|a, b| b.cmp(a));
-            ids.extend(of_day);
-            if ids.len() >= limit {
-                break;
-            }
-        }
-        ids.truncate(limit);
-        Ok(ids)
+        self.list_ids(before, limit)
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {
@@ -383,6 +398,7 @@ impl JobStore for FileStore {
             Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,
             Err(error) => return Err(error),
         };
+        self.forget_key(id);
         let (from, trash) = (self.layout.job(id).path, self.layout.trash().join(id.to_string()));
         match fs::rename(&from, &trash) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Self::not_found(id)),

@@ -16,11 +16,12 @@ use super::{FileStore, Records, atomic, names};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::name::Name;
 use crate::record::{Ended, World};
 use crate::record::{RECORD_VERSION, Submission, Verdict};
 use crate::state::State;
-use crate::store::settings::{GroupName, StoreSettings};
-use crate::store::{Load, Slot};
+use crate::store::settings::StoreSettings;
+use crate::store::{Created, Load, Slot};
 use crate::sys::{lock, world};
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
@@ -33,7 +34,7 @@ pub(crate) struct Queued {
     /// The order in which jobs are started.
     pub(crate) sequence: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) group: Option<GroupName>,
+    pub(crate) group: Option<Name>,
 }
 
 impl Queued {
@@ -137,12 +138,72 @@ impl FileStore {
         Ok(settings)
     }
 
+    /// Returns the job that a file in `names` or `keys` points to, if it is on record.
+    fn pointed_to(&self, pointer: &std::path::Path) -> Result<Option<JobId>> {
+        match fs::read_to_string(pointer) {
+            Ok(text) => Ok(text.trim().parse().ok().filter(|id| self.layout.job(*id).path.exists())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", pointer)(error)),
+        }
+    }
+
+    /// Returns the newest job of a name.
+    pub(super) fn find_named(&self, name: &Name) -> Result<Option<JobId>> {
+        let pointer = self.layout.name(name);
+        if let Some(id) = self.pointed_to(&pointer)? {
+            return Ok(Some(id));
+        }
+        if !pointer.exists() {
+            return Ok(None);
+        }
+        // The newest has been removed. There may be earlier ones, which only their records tell.
+        let has_name = |id: &JobId| {
+            let submission: Option<Submission> = atomic::read(&self.layout.job(*id).submission()).ok().flatten();
+            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
+        };
+        Ok(self.all_ids()?.into_iter().find(has_name))
+    }
+
+    /// Lets go of the key of a job that is about to be removed.
+    pub(super) fn forget_key(&self, id: JobId) {
+        let submission: Option<Submission> = atomic::read(&self.layout.job(id).submission()).ok().flatten();
+        let Some(key) = submission.and_then(|submission| submission.spec.key) else { return };
+        // Under the lock, since another job may get the key at this moment.
+        let Ok(_admission) = Admission::take(&self.layout) else { return };
+        let pointer = self.layout.key(&key);
+        if self.pointed_to(&pointer).ok().flatten() == Some(id) {
+            let _ = fs::remove_file(pointer);
+        }
+    }
+
+    /// Refuses a name that is taken, and finds the job that has the key already.
+    fn check_name_and_key(&self, submission: &Submission) -> Result<Created> {
+        if let Some(key) = &submission.spec.key
+            && let Some(id) = self.pointed_to(&self.layout.key(key))?
+        {
+            let path = self.layout.job(id).submission();
+            let missing = || Error::Damaged { path: path.clone(), reason: "it is not there".to_owned() };
+            let old = atomic::read(&path)?.ok_or_else(missing)?;
+            return crate::store::same_key(submission, &old).map(Created::Existing);
+        }
+        if let Some(name) = &submission.spec.name
+            && let Some(id) = self.pointed_to(&self.layout.name(name))?
+            && !self.collect(id)?.judge(Timestamp::now())?.0.status().is_final()
+        {
+            return Err(Error::NameTaken { name: name.clone(), id });
+        }
+        Ok(Created::New)
+    }
+
     /// Puts a staged job into its place, and into the queue.
-    pub(super) fn enqueue(&self, submission: &Submission) -> Result<()> {
+    pub(super) fn enqueue(&self, submission: &Submission) -> Result<Created> {
         let id = submission.job_id;
         let group = submission.spec.group.clone();
         let admission = Admission::take(&self.layout)?;
         let settings = self.read_settings()?;
+        if let Created::Existing(id) = self.check_name_and_key(submission)? {
+            return Ok(Created::Existing(id));
+        }
         if settings.when_full == crate::store::WhenFull::Refuse {
             let mut taken = entries(&self.layout.slots())?;
             if !has_room(&settings, group.as_ref(), &taken) {
@@ -158,13 +219,19 @@ impl FileStore {
         let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, group };
         let staged = self.layout.staged(id).queued();
         atomic::write_private(&staged, &atomic::to_json(&queued, &staged)?)?;
+        // One that points to no job is as good as none, so these come first, too.
+        let name = submission.spec.name.as_ref().map(|name| self.layout.name(name));
+        let key = submission.spec.key.as_ref().map(|key| self.layout.key(key));
+        for pointer in [name, key].into_iter().flatten() {
+            atomic::publish(&pointer, id.to_string().as_bytes())?;
+        }
         // The hint first: one without a job is passed over, a job without one would not be found.
         let entry = self.layout.queue().join(queued.entry_name(id));
         let made = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
         if made.is_err() {
             let _ = fs::remove_file(&entry);
         }
-        made
+        made.map(|()| Created::New)
     }
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
@@ -277,7 +344,7 @@ impl FileStore {
     }
 }
 
-fn has_room(settings: &StoreSettings, group: Option<&GroupName>, taken: &[Entry]) -> bool {
+fn has_room(settings: &StoreSettings, group: Option<&Name>, taken: &[Entry]) -> bool {
     settings.has_room(group, taken.iter().map(|entry| entry.slot.group.as_ref()))
 }
 
