@@ -83,7 +83,9 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             (codes::REFUSED, Some(format!("run `jobcli kill {0}` first, or `jobcli rm --kill {0}`", id.short())))
         }
         Error::Unsupervised { pid, .. } => {
-            let text = format!("jobcli cannot see all that belongs to it any more; `kill {pid}` ends the main process");
+            let text = format!(
+                "no other can be put in charge from here, in a sandbox say; `kill {pid}` ends the main process"
+            );
             (codes::REFUSED, Some(text))
         }
         Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal; `ps` shows it in state T then")),

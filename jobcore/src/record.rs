@@ -62,6 +62,19 @@ pub struct World {
     /// The mount namespace, by its inode number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount_namespace: Option<u64>,
+    /// Whether the process was in a sandbox: one that may gain no privileges (`NoNewPrivs` in proc_pid_status(5)), or
+    /// that has a filter of system calls (`Seccomp`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandboxed: bool,
+}
+
+impl World {
+    /// Returns whether a process of this world may start or adopt a job that was submitted in `theirs`: it sees the same
+    /// processes and files, and is in no sandbox that the submitter was not in.
+    pub(crate) fn may_act_for(&self, theirs: &Self) -> bool {
+        let namespaces = |world: &Self| (world.pid_namespace, world.mount_namespace);
+        namespaces(self) == namespaces(theirs) && (!self.sandboxed || theirs.sandboxed)
+    }
 }
 
 /// Who a process is, so that a later process with its number is not taken for it.
@@ -183,6 +196,13 @@ impl Evidence {
         Self { submission, start: None, running: None, ended: None, held: false, seen: Seen::Gone, output }
     }
 
+    /// Returns whether the supervisor that put itself on record lives, whatever the lock says: its lock file may have been
+    /// replaced, and two supervisors of one job would be one too many.
+    pub(crate) fn has_living_supervisor(&self) -> bool {
+        let dedicated = self.start.as_ref().filter(|start| start.dedicated);
+        dedicated.is_some_and(|start| !matches!(crate::sys::process::look(&start.holder), Seen::Gone | Seen::Rebooted))
+    }
+
     /// Returns the job that this evidence describes, and whether its end is on record or only found out now: in that
     /// case whoever may write should put it on record.
     ///
@@ -241,10 +261,9 @@ impl Evidence {
             }
             (false, Seen::Gone) => lost(Cause::SupervisorLost, &mut events),
             (false, Seen::Rebooted) => lost(Cause::Rebooted, &mut events),
-            // The lock is the only thing that can be judged from here, and it says that nobody watches. It is not for
-            // this process to put that on record.
+            // From here only the lock can be judged, and that it is free is no end: whoever sees the processes will tell.
             (false, Seen::Unknown) => {
-                lost(Cause::SupervisorLost, &mut events);
+                events.push(Event::SupervisorLost);
                 Verdict::OnRecord
             }
         };

@@ -4,6 +4,7 @@ mod background;
 mod needs;
 mod support;
 
+mod adopt;
 mod bad_input;
 mod crash;
 mod daily;

@@ -177,39 +177,6 @@ fn a_command_that_died_unseen_is_no_living_one_while_nobody_reaped_it() {
     assert_eq!(waited(&env, &id), Some(125));
 }
 
-#[test]
-fn a_command_without_its_supervisor_runs_and_a_kill_says_what_it_cannot_do() {
-    let env = TestEnv::new();
-    let id = env.submit("exec sleep 1000");
-    let (supervisor, main) = (env.supervisor(&id), env.main_process(&id));
-    assert!(env.job(&id).get("supervised").is_none());
-    send(supervisor, Signal::SIGKILL);
-    wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
-
-    let job = env.job(&id);
-    assert_eq!((&job["status"], &job["supervised"], &job["pid"]), (&"running".into(), &false.into(), &main.into()));
-    for arguments in [vec!["kill", &id], vec!["kill", "--signal", "TERM", &id]] {
-        let ran = env.run(arguments);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{ran}");
-        assert!(ran.stderr.contains(&format!("process {main}")), "{ran}");
-        assert!(ran.stderr.contains("supervisor"), "{ran}");
-    }
-    assert!(is_alive(main));
-    assert_eq!(env.run(["rm", &id]).code, Some(4));
-
-    let mut waiter = Background::spawn({
-        let mut command = env.jobcli(["wait", &id]);
-        command.stderr(Stdio::null());
-        command
-    });
-    waiter.until_it_waits();
-    send(main, Signal::SIGTERM);
-    assert_eq!(waiter.end().code(), Some(125));
-    let job = env.job(&id);
-    assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()));
-    assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
-}
-
 /// The open descriptors of a process.
 fn descriptors(pid: i32) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();

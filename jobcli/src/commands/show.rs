@@ -50,7 +50,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "message", ui::one_line(message, None))?;
     }
     if shape.supervised == Some(false) {
-        line(out, "supervisor", "lost: nobody will see the exit code")?;
+        line(out, "supervisor", "lost, and none can be put in charge from here")?;
     }
     let kind = if matches!(job.spec.command, Command::Shell(_)) { "shell line" } else { "command" };
     line(out, kind, ui::one_line(&shape.command_line(), None))?;

@@ -16,7 +16,7 @@ use crate::id::{IdPrefix, JobId};
 use crate::job::{Job, JobShape, OutputShape};
 use crate::name::Name;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
-use crate::record::{Ended, Evidence, Submission, Verdict};
+use crate::record::{Ended, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{State, Status};
@@ -95,6 +95,18 @@ impl Query {
             && self.labels.iter().all(has)
             && (self.name.is_none() || self.name == job.spec.name)
             && (!self.live || !job.status().is_final() || job.held)
+    }
+}
+
+/// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
+/// container, or runs jobs only within itself.
+const UNSUPERVISED: Duration = Duration::from_millis(200);
+
+/// Returns whether the command of a job runs and nobody watches it.
+fn is_unsupervised(job: &Job) -> bool {
+    match &job.state {
+        State::Running(run) | State::Paused(run) => !run.supervised,
+        State::Queued | State::Ended(_) => false,
     }
 }
 
@@ -229,15 +241,36 @@ impl JobManager {
         let evidence = self.store.evidence(id).await?;
         let (job, verdict) = evidence.judge(self.clock.now())?;
         match verdict {
+            Verdict::OnRecord if is_unsupervised(&job) => self.adopt(job).await,
             Verdict::OnRecord => Ok(job),
             Verdict::FoundOut => self.record_end(id).await.map(|recorded| recorded.unwrap_or(job)),
         }
     }
 
+    /// Puts a new supervisor in charge of a command whose supervisor was killed. Returns the job as it is then: where that
+    /// cannot be done from here, or somebody else is doing it, as it was.
+    async fn adopt(&self, job: Job) -> Result<Job> {
+        let id = job.id;
+        let Ok(Some(claim)) = self.store.claim(id).await else { return Ok(job) };
+        let evidence = claim.evidence().await?;
+        if evidence.has_living_supervisor() {
+            return Ok(job);
+        }
+        let (job, _) = evidence.judge(self.clock.now())?;
+        if !is_unsupervised(&job) || !world::capture().may_act_for(&claim.submission().world) {
+            return Ok(job);
+        }
+        if let Err(error) = self.runner.adopt(&self.store, claim).await {
+            tracing::debug!(%id, %error, "a job without a supervisor could not be adopted");
+            return Ok(job);
+        }
+        Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
+    }
+
     /// Puts on record what was found out: that the job is over, and that nobody saw its end.
     async fn record_end(&self, id: JobId) -> Result<Option<Job>> {
         let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
-        let (job, verdict) = self.judge_claimed(id).await?;
+        let (job, verdict) = claim.evidence().await?.judge(self.clock.now())?;
         if let (Verdict::FoundOut, State::Ended(end)) = (verdict, &job.state) {
             // Should there be no room for it, it will be found out again.
             if let Err(error) = claim.finish(&Ended::new(end.started_at, end.outcome.clone())).await {
@@ -245,12 +278,6 @@ impl JobManager {
             }
         }
         Ok(Some(job))
-    }
-
-    /// Looks at a job whose lock this program holds itself.
-    async fn judge_claimed(&self, id: JobId) -> Result<(Job, Verdict)> {
-        let evidence = self.store.evidence(id).await?;
-        Evidence { held: false, ..evidence }.judge(self.clock.now())
     }
 
     /// Returns the job that a person or a program means: by its full id; by its name, where one that has not ended comes
@@ -352,6 +379,9 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read.
     pub async fn more_output(&self, id: JobId, cursor: Cursor) -> Result<()> {
+        if is_unsupervised(&self.job(id).await?) {
+            tokio::time::sleep(UNSUPERVISED).await;
+        }
         self.store.written(id, cursor.0).await
     }
 

@@ -119,7 +119,7 @@ impl JobManager {
     /// Ends a job that nobody has started; nothing if somebody does so at this moment.
     async fn end_unstarted(&self, id: JobId) -> Result<Option<Job>> {
         let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
-        let (job, _) = self.judge_claimed(id).await?;
+        let (job, _) = claim.evidence().await?.judge(self.clock.now())?;
         if job.state != State::Queued {
             return Ok(None);
         }
@@ -132,7 +132,12 @@ impl JobManager {
 
     async fn stop_running(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
         let id = job.id;
-        match self.store.request(id, Request::stop(options.grace, &self.name)).await {
+        let mut answer = self.store.request(id, Request::stop(options.grace, &self.name)).await;
+        if matches!(answer, Err(Error::NoAnswer { .. })) && !self.job(id).await?.status().is_final() {
+            // Its supervisor may have been killed meanwhile: the look has put another in charge.
+            answer = self.store.request(id, Request::stop(options.grace, &self.name)).await;
+        }
+        match answer {
             Ok(Answer::Refused { reason }) => return Err(Error::Refused { id, reason }),
             Ok(_) => {}
             Err(Error::NoAnswer { .. }) => return self.stop_unanswered(id, options).await,
@@ -187,9 +192,9 @@ impl JobManager {
             State::Running(_) | State::Paused(_) => {}
         }
         let Some(main) = job.pid else { return Err(Error::NoAnswer { id }) };
-        let marker = format!("{}={id}", crate::supervisor::JOB_ID);
+        let marker = crate::supervisor::marker(id);
         let signal_all = |signals: &[rustix::process::Signal]| {
-            let members = process::visible_tree(Some(main), &marker);
+            let members = process::visible_tree(Some(main), &marker, crate::supervisor::is_other);
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);

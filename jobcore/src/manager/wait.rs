@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::JobManager;
+use super::{JobManager, UNSUPERVISED, is_unsupervised};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::job::Job;
@@ -43,6 +43,10 @@ impl JobManager {
             let job = self.job(id).await?;
             if job.status().is_final() {
                 return Ok(job);
+            }
+            if is_unsupervised(&job) {
+                // Nobody could be put in charge from here, and nobody tells a stranger of the end.
+                tokio::time::sleep(UNSUPERVISED).await;
             }
             self.store.settled(id).await?;
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::{Row, Stream};
+use super::{Row, Segment, Stream};
 use crate::job::OutputSize;
 
 /// No segment is larger, so that a log without a limit can still be looked at piece by piece.
@@ -61,6 +61,16 @@ impl<B: LogBackend> LogWriter<B> {
             limit => (limit / SEGMENTS).min(LARGEST_SEGMENT),
         };
         Self { backend, limit, segment_size, kept: VecDeque::new(), end: 0, dropped: 0, last_row: None, gap: false }
+    }
+
+    /// Goes on with a log of which these segments are there, each with how many rows it has. What comes begins a new one.
+    pub(crate) fn resume(backend: B, limit: u64, segments: &[(Segment, u64)]) -> Self {
+        let mut log = Self::new(backend, limit);
+        log.kept = segments.iter().map(|(s, rows)| Kept { start: s.start, bytes: s.len, rows: *rows }).collect();
+        log.end = segments.last().map_or(0, |(last, _)| last.end());
+        log.dropped = log.end - segments.iter().map(|(segment, _)| segment.len).sum::<u64>();
+        log.gap = true;
+        log
     }
 
     /// Gets ready for bytes of `stream`, and returns how many at most may be written at [`LogWriter::position`].

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Runner;
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Ended, ProcessId, Running, Start};
 use crate::signal::Signal;
@@ -71,6 +71,12 @@ impl Runner for InProcessRunner {
             }
         }
         Ok(())
+    }
+
+    async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
+        let reason =
+            "a job that ran within a program that was killed can only be adopted by a detached supervisor".to_owned();
+        Err(Error::Unsupported { reason })
     }
 }
 
@@ -315,8 +321,8 @@ impl Watcher {
     }
 
     fn members(&self) -> Vec<process::Stat> {
-        let marker = format!("{}={}", supervisor::JOB_ID, self.claim.submission().job_id);
-        process::visible_tree(Some(self.child.pid), &marker)
+        let marker = supervisor::marker(self.claim.submission().job_id);
+        process::visible_tree(Some(self.child.pid), &marker, supervisor::is_other)
     }
 
     fn send_all(&self, signal: RawSignal) {

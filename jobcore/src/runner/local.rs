@@ -72,6 +72,11 @@ impl Runner for LocalRunner {
         reap_when_over(pid);
         Ok(())
     }
+
+    async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
+        // A supervisor sees by the records that the job was started before.
+        self.start(store, claim).await
+    }
 }
 
 /// Reaps the supervisor when it ends, should this program still be there.

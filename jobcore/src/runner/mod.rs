@@ -33,4 +33,11 @@ pub trait Runner: Send + Sync + Debug {
     /// # Errors
     /// If nobody could be put in charge. Then the claim is dropped and nothing was started.
     async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
+
+    /// Puts somebody in charge of a job whose command runs on after whoever watched it was killed. The command is never
+    /// started again. Its output goes on, and its exit code is recorded where the kernel tells strangers.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for runners whose jobs end with whoever watches them.
+    async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
 }

@@ -127,6 +127,21 @@ impl Entry {
         records.ended.is_some() || (records.start.is_some() && records.holder.is_none())
     }
 
+    fn evidence(&self) -> Evidence {
+        let records = lock(&self.records);
+        let mut evidence = Evidence::new(self.submission.clone());
+        evidence.start = records.start.clone();
+        evidence.running = records.running.clone();
+        evidence.ended = records.ended.clone();
+        evidence.held = records.holder.is_some();
+        evidence.seen = match (&records.running, &records.ended) {
+            (Some(running), None) => crate::sys::process::look(&running.process),
+            _ => Seen::Gone,
+        };
+        evidence.output = lock(&self.log).size();
+        evidence
+    }
+
     async fn until(&self, condition: impl Fn() -> bool + Send) {
         loop {
             let changed = self.changed.notified();
@@ -240,20 +255,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {
-        let entry = self.entry(id)?;
-        let records = lock(&entry.records);
-        let mut evidence = Evidence::new(entry.submission.clone());
-        evidence.start = records.start.clone();
-        evidence.running = records.running.clone();
-        evidence.ended = records.ended.clone();
-        evidence.held = records.holder.is_some();
-        if let (Some(running), None) = (&records.running, &records.ended) {
-            evidence.seen = crate::sys::process::look(&running.process);
-        } else {
-            evidence.seen = Seen::Gone;
-        }
-        evidence.output = lock(&entry.log).size();
-        Ok(evidence)
+        Ok(self.entry(id)?.evidence())
     }
 
     async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
@@ -319,6 +321,10 @@ impl Drop for Claim {
 impl JobClaim for Claim {
     fn submission(&self) -> &Submission {
         &self.entry.submission
+    }
+
+    async fn evidence(&self) -> Result<Evidence> {
+        Ok(Evidence { held: false, ..self.entry.evidence() })
     }
 
     async fn environment(&self) -> Result<Environment> {

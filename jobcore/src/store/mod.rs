@@ -140,6 +140,12 @@ pub trait JobClaim: Send + Debug {
     /// Returns what was submitted.
     fn submission(&self) -> &Submission;
 
+    /// Returns what is known of the job, as if nobody were in charge of it: what its holder finds who takes it over.
+    ///
+    /// # Errors
+    /// As [`JobStore::evidence`].
+    async fn evidence(&self) -> Result<Evidence>;
+
     /// Returns the environment of the command, as submitted.
     ///
     /// # Errors

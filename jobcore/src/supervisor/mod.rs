@@ -6,6 +6,7 @@
 
 mod account;
 mod command;
+mod main_end;
 mod pipe;
 mod run;
 mod tree;
@@ -25,6 +26,7 @@ use crate::store::file::layout::Layout;
 use crate::sys::spawn;
 
 pub(crate) use command::{arguments as command_arguments, variables as command_variables};
+pub(crate) use tree::is_other_supervisor as is_other;
 
 /// The variable by which a command knows its job.
 pub const JOB_ID: &str = "JOBCORE_JOB_ID";
@@ -37,6 +39,11 @@ pub(crate) const NAME: &str = "jobcore-supervisor";
 pub(crate) const MARKER: &str = "__jobcore-supervisor";
 /// The version of the arguments and the descriptor that are handed over.
 pub(crate) const HANDOVER_VERSION: &str = "1";
+
+/// What every process of a job has in the environment that it was started with, unless it was cleared.
+pub(crate) fn marker(id: JobId) -> String {
+    format!("{JOB_ID}={id}")
+}
 
 static IS_PREPARED: AtomicBool = AtomicBool::new(false);
 

@@ -28,7 +28,7 @@ pub(super) struct OutputPipe {
 }
 
 impl OutputPipe {
-    /// Makes the named pipe and opens it.
+    /// Makes the named pipe, or takes over that of a supervisor before, and opens it.
     pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
         let file = control::make_and_open_pipe(path, SMALL)?;
         Ok(Self { file, stream, size: SMALL, used: Instant::now() })

@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal as NixSignal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::account::{self, Exit};
+use super::command;
+use super::main_end::MainEnd;
 use super::pipe::OutputPipe;
-use super::{command, tree};
+use super::tree::Family;
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
@@ -21,9 +21,9 @@ use crate::record::{Ended, RECORD_VERSION, Running, Start, Submission};
 use crate::signal::Signal;
 use crate::spec::Stragglers;
 use crate::state::{Cause, Outcome, Survivor};
-use crate::store::file::control;
-use crate::store::file::log::FileLogWriter;
+use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::store::file::{FileStore, Records};
+use crate::store::file::{atomic, control};
 use crate::sys::process;
 
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
@@ -46,11 +46,24 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
     let control_path = records.attempt.control();
     let control = control::listen(&control_path).context("make the pipe", &control_path);
-    records.start(&Start::new(holder, true, Timestamp::now()))?;
-    match control.and_then(|control| Supervisor::start(records, submission, control)) {
-        Ok(Ok(mut supervisor)) => supervisor.run(),
-        Ok(Err(reason)) => record_failure(records, &reason),
-        Err(error) => record_failure(records, &error_chain(&error)),
+    match atomic::read::<Start>(&records.attempt.start())? {
+        // It may have run, and is never started again: what there is of it is taken care of.
+        Some(before) => {
+            // Only a hint for those who wait: without it they look again and again.
+            let _ = records.start_again(&Start { holder, dedicated: true, ..before });
+            match Supervisor::adopt(records, submission, control?)? {
+                Some(mut supervisor) => supervisor.run(),
+                None => record_loss(records),
+            }
+        }
+        None => {
+            records.start(&Start::new(holder, true, Timestamp::now()))?;
+            match control.and_then(|control| Supervisor::start(records, submission, control)) {
+                Ok(Ok(mut supervisor)) => supervisor.run(),
+                Ok(Err(reason)) => record_failure(records, &reason),
+                Err(error) => record_failure(records, &error_chain(&error)),
+            }
+        }
     }
     records.remove_pipes();
     Ok(())
@@ -79,12 +92,49 @@ fn record_failure(records: &Records, reason: &str) {
     start_due(records);
 }
 
+/// Puts on record that nobody saw the end.
+fn record_loss(records: &Records) {
+    let mut outcome = Outcome::new(Cause::SupervisorLost, Timestamp::now());
+    if let Ok(size) = FileLog::new(records.attempt.clone()).size() {
+        (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
+    }
+    let running: Option<Running> = atomic::read(&records.attempt.running()).ok().flatten();
+    record(records, &Ended::new(running.map(|running| running.at), outcome));
+    start_due(records);
+}
+
 /// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
 fn record(records: &Records, ended: &Ended) {
     let deadline = Instant::now() + RECORDING;
     while records.finish(ended).is_err() && Instant::now() < deadline {
         std::thread::sleep(RECORDING_AGAIN);
     }
+}
+
+/// What there is to say of a stop that could not be proven.
+const ADOPTED_STOP: &str =
+    "its first supervisor had been killed; what was stopped is what could be seen to belong to it";
+/// How often the rest of an adopted job is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What there is to do.
+struct Ready {
+    /// Which of the output pipes can be read.
+    pipes: Vec<bool>,
+    is_asked: bool,
+    has_ended: bool,
+}
+
+/// What differs between a command that was started and one that was adopted.
+struct Parts {
+    log: FileLogWriter,
+    pipes: Vec<OutputPipe>,
+    control: File,
+    family: Family,
+    main_end: MainEnd,
+    main: i32,
+    started_at: Timestamp,
+    times_out_at: Option<Instant>,
 }
 
 /// A stop that is under way: everything was asked to end.
@@ -99,7 +149,8 @@ struct Supervisor<'a> {
     log: FileLogWriter,
     pipes: Vec<OutputPipe>,
     control: File,
-    child_signals: SignalFd,
+    family: Family,
+    main_end: MainEnd,
     main: i32,
     started_at: Timestamp,
     times_out_at: Option<Instant>,
@@ -128,9 +179,7 @@ impl<'a> Supervisor<'a> {
         for (path, stream) in streams.iter().take(wanted) {
             pipes.push(OutputPipe::make(path, *stream).context("make the pipe", path)?);
         }
-        let mask = SigSet::from_iter([NixSignal::SIGCHLD]);
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let child_signals = SignalFd::with_flags(&mask, flags).context("make", "a signal descriptor".as_ref())?;
+        let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
         let environment = records.environment()?;
         let main = match command::start(&submission, environment, attempt) {
             Ok(main) => main,
@@ -142,16 +191,61 @@ impl<'a> Supervisor<'a> {
             // Without this record the job goes on all the same; should this process die, nobody will find the command.
             let _ = records.running(&Running::new(process, started_at));
         }
-        Ok(Ok(Self {
-            log: FileLogWriter::new(attempt, submission.spec.output_limit),
-            times_out_at: submission.spec.timeout().map(|timeout| Instant::now() + timeout),
+        let log = FileLogWriter::new(attempt, submission.spec.output_limit);
+        let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout);
+        let family = Family::Own;
+        Ok(Ok(Self::new(
             records,
             submission,
+            Parts { log, pipes, control, family, main_end, main, started_at, times_out_at },
+        )))
+    }
+
+    /// Takes charge of a command whose supervisor was killed; nothing if it is not there any more.
+    fn adopt(records: &'a Records, submission: Submission, control: File) -> Result<Option<Self>> {
+        let attempt = &records.attempt;
+        let marker = super::marker(records.id);
+        let running = match atomic::read::<Running>(&attempt.running())? {
+            Some(running) => Some(running),
+            // It was killed after the start of the command and before that was on record.
+            None => process::visible_tree(None, &marker, super::is_other).first().and_then(|first| {
+                let running = Running::new(process::identify(first.pid).ok()?, Timestamp::now());
+                let _ = records.running(&running);
+                Some(running)
+            }),
+        };
+        let Some(running) = running else { return Ok(None) };
+        let Some(main_end) = MainEnd::of_stranger(&running.process) else { return Ok(None) };
+        let mut pipes = Vec::new();
+        for (path, stream) in [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)] {
+            // A job that ran within another program wrote to that, and has no pipes that could be taken over.
+            if path.exists() {
+                pipes.push(OutputPipe::make(&path, stream).context("open the pipe", &path)?);
+            }
+        }
+        let log = FileLogWriter::resume(attempt, submission.spec.output_limit)?;
+        // How long the machine was asleep while nobody watched is not known.
+        let age = Duration::try_from(Timestamp::now().duration_since(running.at)).unwrap_or_default();
+        let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout.saturating_sub(age));
+        let (main, started_at) = (running.process.pid, running.at);
+        let family = Family::Adopted { main, marker };
+        let parts = Parts { log, pipes, control, family, main_end, main, started_at, times_out_at };
+        Ok(Some(Self::new(records, submission, parts)))
+    }
+
+    fn new(records: &'a Records, submission: Submission, parts: Parts) -> Self {
+        let Parts { log, pipes, control, family, main_end, main, started_at, times_out_at } = parts;
+        Self {
+            records,
+            submission,
+            log,
             pipes,
             control,
-            child_signals,
+            family,
+            main_end,
             main,
             started_at,
+            times_out_at,
             exit: None,
             last_words_until: None,
             stragglers: 0,
@@ -159,7 +253,7 @@ impl<'a> Supervisor<'a> {
             cause: None,
             sent: Vec::new(),
             survivors: Vec::new(),
-        }))
+        }
     }
 
     fn run(&mut self) {
@@ -173,25 +267,34 @@ impl<'a> Supervisor<'a> {
         self.keep_company();
     }
 
-    /// Waits until there is something to do, and returns which descriptors it is at: the pipes in order, then the
-    /// control pipe, then the children.
-    fn wait(&self) -> Vec<bool> {
+    /// Waits until there is something to do, and returns what.
+    fn wait(&self) -> Ready {
         let deadlines = [
             self.stop.as_ref().map(|stop| stop.kill_at),
             self.last_words_until.filter(|_| self.stop.is_none()),
             self.times_out_at.filter(|_| self.stop.is_none() && self.exit.is_none()),
+            self.looks_again().then(|| Instant::now() + LOOK_AGAIN),
         ];
         let shrinking = self.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let next = deadlines.into_iter().flatten().chain(shrinking).min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let main_end = (self.exit.is_none() || !self.main_end.is_told_once()).then(|| self.main_end.as_fd());
         let outputs = self.pipes.iter().map(|pipe| pipe.file.as_fd());
-        poll(outputs.chain([self.control.as_fd(), self.child_signals.as_fd()]), timeout)
+        let mut ready = poll(outputs.chain([self.control.as_fd()]).chain(main_end), timeout);
+        let has_ended = main_end.is_some() && ready.pop() == Some(true);
+        let is_asked = ready.pop() == Some(true);
+        Ready { pipes: ready, is_asked, has_ended }
+    }
+
+    /// Returns whether what is left of the job are strangers, of whose end nobody tells.
+    fn looks_again(&self) -> bool {
+        self.exit.is_some() && matches!(self.family, Family::Adopted { .. })
     }
 
     /// Does all that is to be done now.
-    fn turn(&mut self, ready: &[bool]) {
+    fn turn(&mut self, ready: &Ready) {
         let now = Instant::now();
-        for (pipe, is_ready) in self.pipes.iter_mut().zip(ready) {
+        for (pipe, is_ready) in self.pipes.iter_mut().zip(&ready.pipes) {
             if *is_ready {
                 // What cannot be read now is tried again at the next turn.
                 let _ = pipe.pump(&mut self.log);
@@ -199,20 +302,18 @@ impl<'a> Supervisor<'a> {
                 pipe.shrink_if_quiet(now);
             }
         }
-        if let [.., is_asked, has_children] = ready {
-            if *has_children {
-                self.reap();
-            }
-            if *is_asked {
-                self.answer_requests();
-            }
+        if ready.has_ended {
+            self.reap();
+        }
+        if ready.is_asked {
+            self.answer_requests();
         }
         if self.stop.is_none() && self.exit.is_none() && self.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
             self.begin_stop(self.submission.spec.grace());
         }
         if self.stop.is_none() && self.last_words_until.is_some_and(|until| until <= now) {
-            self.stragglers = count(&tree::members());
+            self.stragglers = count(&self.family.members());
             self.begin_stop(self.submission.spec.grace());
         }
         if self.stop.as_ref().is_some_and(|stop| stop.kill_at <= now) {
@@ -221,8 +322,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn reap(&mut self) {
-        while let Ok(Some(_)) = self.child_signals.read_signal() {}
-        if let Some(exit) = account::reap(self.main) {
+        if let Some(exit) = self.main_end.collect(self.main) {
             self.exit = Some(exit);
             self.last_words_until = Some(Instant::now() + LAST_WORDS);
         }
@@ -235,7 +335,7 @@ impl<'a> Supervisor<'a> {
         if !self.survivors.is_empty() || self.leaves_stragglers() {
             return true;
         }
-        tree::children().is_empty()
+        self.family.remaining().is_empty()
     }
 
     /// Returns whether what is left when the main process has ended by itself is to be left alone.
@@ -244,17 +344,17 @@ impl<'a> Supervisor<'a> {
     }
 
     fn begin_stop(&mut self, grace: Duration) {
-        tree::terminate(self.exit.is_none().then_some(self.main));
+        self.family.terminate(self.exit.is_none().then_some(self.main));
         self.stop = Some(Stop { kill_at: Instant::now() + grace });
     }
 
     /// Kills until nothing is left, or until it is clear what cannot be killed.
     fn kill(&mut self) {
-        tree::kill_all();
+        self.family.kill_all();
         let deadline = Instant::now() + DYING;
         loop {
             self.reap();
-            if tree::kill_children() == 0 {
+            if self.family.kill_remaining() == 0 {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -263,10 +363,10 @@ impl<'a> Supervisor<'a> {
             }
             // A process that was killed while the list was read has children that come to us without a signal of
             // their own; so the wait is short.
-            poll([self.child_signals.as_fd()], Some(left.min(Duration::from_millis(20))));
+            poll([self.main_end.as_fd()], Some(left.min(Duration::from_millis(20))));
         }
         if self.exit.is_some() {
-            self.survivors = tree::survivors();
+            self.survivors = self.family.survivors();
         }
         // The main process itself is still there: the job is not over, and is tried again.
         self.stop = Some(Stop { kill_at: Instant::now() + DYING });
@@ -293,7 +393,7 @@ impl<'a> Supervisor<'a> {
 
     fn serve(&mut self, request: Request) -> Answer {
         match request {
-            Request::Count => Answer::Processes { count: count(&tree::members()) },
+            Request::Count => Answer::Processes { count: count(&self.family.members()) },
             Request::Stop { grace_ms, requester } => {
                 let grace = grace_ms.map_or(self.submission.spec.grace(), Duration::from_millis);
                 // What ended by itself before anybody asked did so, even while its stragglers are still being stopped.
@@ -334,12 +434,15 @@ impl<'a> Supervisor<'a> {
 
     fn ended(&mut self) -> Ended {
         if self.leaves_stragglers() {
-            self.stragglers = count(&tree::members());
+            self.stragglers = count(&self.family.members());
         }
         let exit = self.exit.unwrap_or(Exit { code: None, signal: None, core_dumped: false, at: Timestamp::now() });
         let asked_for = |signal| self.sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
+        let is_adopted = matches!(self.family, Family::Adopted { .. });
+        let was_asked_to_end = self.cause.is_some();
         let (cause, stopped_by) = match (self.cause.take(), exit.signal) {
             (Some(cause), _) => cause,
+            (None, None) if exit.code.is_none() => (Cause::SupervisorLost, None),
             (None, None) => (Cause::Exited, None),
             (None, signal) => match asked_for(signal) {
                 Some(who) => (Cause::Stopped, Some(who)),
@@ -347,7 +450,12 @@ impl<'a> Supervisor<'a> {
             },
         };
         let mut outcome = Outcome::new(cause, exit.at);
-        (outcome.cpu_ms, outcome.peak_rss_bytes) = account::usage();
+        if is_adopted {
+            // What it used was told to the supervisor that was killed, or to nobody.
+            outcome.message = was_asked_to_end.then(|| ADOPTED_STOP.to_owned());
+        } else {
+            (outcome.cpu_ms, outcome.peak_rss_bytes) = account::usage();
+        }
         outcome.exit_code = exit.code;
         outcome.signal = exit.signal;
         outcome.core_dumped = exit.core_dumped;
@@ -363,7 +471,7 @@ impl<'a> Supervisor<'a> {
     fn keep_company(&mut self) {
         self.stop = None;
         self.last_words_until = None;
-        while !tree::children().is_empty() {
+        while !self.family.remaining().is_empty() {
             let ready = self.wait();
             self.turn(&ready);
             // A reap begins the last words of the main process only once.

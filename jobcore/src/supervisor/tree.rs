@@ -20,9 +20,85 @@ use crate::sys::process::{self, Stat};
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
 const NAMED: usize = 8;
 
-/// Returns this job's living processes, parents before their children.
-pub(super) fn members() -> Vec<Stat> {
-    let mut found: Vec<Stat> = children();
+/// Where the processes of a job are looked for.
+#[derive(Debug, Clone)]
+pub(super) enum Family {
+    /// Among the descendants of this process: none of them can get away.
+    Own,
+    /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
+    Adopted {
+        /// The main process.
+        main: i32,
+        /// The variable by which the job's processes know it.
+        marker: String,
+    },
+}
+
+impl Family {
+    /// Returns the job's living processes, of its own parents before their children.
+    pub(super) fn members(&self) -> Vec<Stat> {
+        match self {
+            Self::Own => own_descendants(),
+            Self::Adopted { main, marker } => process::visible_tree(Some(*main), marker, is_other_supervisor),
+        }
+    }
+
+    /// Returns what must be gone for the job to be empty: its own children, zombies among them, of whom all others
+    /// descend; or all members.
+    pub(super) fn remaining(&self) -> Vec<Stat> {
+        match self {
+            Self::Own => own_children(),
+            Self::Adopted { .. } => self.members(),
+        }
+    }
+
+    /// Asks all of them to end, and lets those go on that are stopped, since they could not obey otherwise.
+    ///
+    /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
+    pub(super) fn terminate(&self, main: Option<i32>) {
+        let group = main.and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, Signal::TERM);
+            let _ = rustix::process::kill_process_group(group, Signal::CONT);
+        }
+        for stat in self.members() {
+            if group.is_none() || Some(stat.group) != main {
+                let _ = process::signal(&stat, Signal::TERM);
+                let _ = process::signal(&stat, Signal::CONT);
+            }
+        }
+    }
+
+    /// Kills all of them, from the leaves up: a parent that respawns its children has none left to miss it.
+    pub(super) fn kill_all(&self) {
+        for stat in self.members().iter().rev() {
+            let _ = process::signal(stat, Signal::KILL);
+        }
+    }
+
+    /// Kills what remains now, and returns how many there are.
+    pub(super) fn kill_remaining(&self) -> usize {
+        let remaining = self.remaining();
+        for stat in remaining.iter().filter(|stat| !stat.is_dead()) {
+            let _ = process::signal(stat, Signal::KILL);
+        }
+        remaining.len()
+    }
+
+    /// Names what is still there, with the reason as far as it can be seen.
+    pub(super) fn survivors(&self) -> Vec<Survivor> {
+        let reason = |stat: &Stat| match (stat.state, process::signal(stat, Signal::KILL)) {
+            (b'D', _) => "in an uninterruptible wait of the kernel".to_owned(),
+            (_, Err(error)) => format!("cannot be signalled: {error}"),
+            (_, Ok(())) => "was killed and has not ended yet".to_owned(),
+        };
+        let name = |stat: &Stat| Survivor::new(stat.pid, stat.name.clone(), reason(stat));
+        self.members().iter().take(NAMED).map(name).collect()
+    }
+}
+
+fn own_descendants() -> Vec<Stat> {
+    let mut found = own_children();
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
@@ -34,8 +110,7 @@ pub(super) fn members() -> Vec<Stat> {
     found
 }
 
-/// Returns this job's processes that are children of the supervisor itself. When there are none, there are no others.
-pub(super) fn children() -> Vec<Stat> {
+fn own_children() -> Vec<Stat> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = process::children(own).into_iter().filter_map(Stat::read);
     children.filter(|stat| !is_other_supervisor(stat)).collect()
@@ -45,7 +120,7 @@ pub(super) fn children() -> Vec<Stat> {
 ///
 /// Its arguments say so, which anybody could forge; so the job that they name must have its lock held, and by just that
 /// process where its record says by whom.
-fn is_other_supervisor(stat: &Stat) -> bool {
+pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
     let arguments = process::arguments(stat.pid);
     let Some((root, id)) = super::parse_arguments(&arguments) else { return false };
     let job = Layout::new(Path::new(std::ffi::OsStr::from_bytes(root))).job(id);
@@ -56,48 +131,4 @@ fn is_other_supervisor(stat: &Stat) -> bool {
         Ok(Some(start)) => start.holder.pid == stat.pid && start.holder.start_time == stat.start_time,
         Ok(None) | Err(_) => true,
     }
-}
-
-/// Asks all of them to end, and lets those go on that are stopped, since they could not obey otherwise.
-///
-/// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
-pub(super) fn terminate(main: Option<i32>) {
-    let group = main.and_then(rustix::process::Pid::from_raw);
-    if let Some(group) = group {
-        let _ = rustix::process::kill_process_group(group, Signal::TERM);
-        let _ = rustix::process::kill_process_group(group, Signal::CONT);
-    }
-    for stat in members() {
-        if group.is_none() || Some(stat.group) != main {
-            let _ = process::signal(&stat, Signal::TERM);
-            let _ = process::signal(&stat, Signal::CONT);
-        }
-    }
-}
-
-/// Kills all of them, from the leaves up: a parent that respawns its children has none left to miss it.
-pub(super) fn kill_all() {
-    for stat in members().iter().rev() {
-        let _ = process::signal(stat, Signal::KILL);
-    }
-}
-
-/// Kills what is a child of the supervisor now, and returns how many there are.
-pub(super) fn kill_children() -> usize {
-    let children = children();
-    for stat in children.iter().filter(|stat| !stat.is_dead()) {
-        let _ = process::signal(stat, Signal::KILL);
-    }
-    children.len()
-}
-
-/// Names what is still there, with the reason as far as it can be seen.
-pub(super) fn survivors() -> Vec<Survivor> {
-    let reason = |stat: &Stat| match (stat.state, process::signal(stat, Signal::KILL)) {
-        (b'D', _) => "in an uninterruptible wait of the kernel".to_owned(),
-        (_, Err(error)) => format!("cannot be signalled: {error}"),
-        (_, Ok(())) => "was killed and has not ended yet".to_owned(),
-    };
-    let name = |stat: &Stat| Survivor::new(stat.pid, stat.name.clone(), reason(stat));
-    members().iter().take(NAMED).map(name).collect()
 }

@@ -1,6 +1,6 @@
 //! Processes as `/proc` shows them: who they are, whether they live, and who descends from whom.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,6 +20,8 @@ pub(crate) struct Stat {
     pub(crate) group: i32,
     pub(crate) session: i32,
     pub(crate) start_time: u64,
+    /// How it ended, of a zombie, as wait(2) tells it.
+    exit_status: Option<i32>,
 }
 
 impl Stat {
@@ -45,6 +47,7 @@ impl Stat {
             group: number(5)?.try_into().ok()?,
             session: number(6)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
+            exit_status: number(52).and_then(|status| status.try_into().ok()),
         })
     }
 
@@ -113,6 +116,33 @@ pub(crate) fn open(process: &ProcessId) -> Option<OwnedFd> {
     matches!(look(process), Seen::Alive(_) | Seen::Paused(_)).then_some(fd)
 }
 
+/// Returns how a process ended that is no child of this one, as wait(2) would tell it: by its pidfd, or while nobody has
+/// reaped it. Nothing where the kernel does not say.
+#[cfg(target_os = "linux")]
+pub(crate) fn exit_status(process: &ProcessId, fd: &OwnedFd) -> Option<i32> {
+    use std::os::fd::AsRawFd;
+
+    use nix::libc;
+    // SAFETY: a struct of plain numbers, for which all zeroes are a value.
+    let mut info: libc::pidfd_info = unsafe { std::mem::zeroed() };
+    info.mask = u64::from(libc::PIDFD_INFO_EXIT);
+    // SAFETY: the kernel writes at most the size that the request number tells it, which is that of this struct; kernels
+    // before 6.15, and 6.13 for the call itself, refuse or leave the mask unset. The descriptor is open.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) };
+    if result == 0 && info.mask & u64::from(libc::PIDFD_INFO_EXIT) != 0 {
+        return Some(info.exit_code);
+    }
+    // The zombie has it, field 52 of its stat.
+    let stat = Stat::read(process.pid).filter(|stat| stat.start_time == process.start_time && stat.is_dead());
+    stat.and_then(|stat| stat.exit_status)
+}
+
+/// Returns nothing: this system does not tell strangers how a process ended.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn exit_status(_: &ProcessId, _: &OwnedFd) -> Option<i32> {
+    None
+}
+
 /// Returns the children of a process: those of all its threads.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -140,8 +170,9 @@ pub(crate) fn all() -> Vec<Stat> {
 /// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
 /// its main process, their descendants, and whoever has the job's id in the environment it was started with.
 ///
-/// What left the session, cleared its environment and lost its parents is not found.
-pub(crate) fn visible_tree(main: Option<i32>, marker: &str) -> Vec<Stat> {
+/// What left the session, cleared its environment and lost its parents is not found. What `is_foreign` says of is left
+/// out, with everything below it.
+pub(crate) fn visible_tree(main: Option<i32>, marker: &str, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let everybody = all();
     let parents: HashMap<i32, i32> = everybody.iter().map(|stat| (stat.pid, stat.parent)).collect();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -149,12 +180,16 @@ pub(crate) fn visible_tree(main: Option<i32>, marker: &str) -> Vec<Stat> {
         let by_kinship = main.is_some_and(|main| stat.pid == main || stat.session == main || stat.group == main);
         by_kinship || has_variable(stat.pid, marker)
     };
-    let members: std::collections::HashSet<i32> =
-        everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
+    let members: HashSet<i32> = everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
+    let candidates: Vec<&Stat> = everybody.iter().filter(|stat| stat.pid != own && !stat.is_dead()).collect();
+    let foreign: HashSet<i32> = candidates.iter().filter(|stat| is_foreign(stat)).map(|stat| stat.pid).collect();
     let descends = |stat: &Stat| {
         let mut pid = stat.pid;
         // No chain of parents is longer than there are processes; a table read while it changes might hold a ring.
         for _ in 0..parents.len() {
+            if foreign.contains(&pid) {
+                return false;
+            }
             if members.contains(&pid) {
                 return true;
             }
@@ -165,7 +200,7 @@ pub(crate) fn visible_tree(main: Option<i32>, marker: &str) -> Vec<Stat> {
         }
         false
     };
-    everybody.iter().filter(|stat| stat.pid != own && !stat.is_dead() && descends(stat)).cloned().collect()
+    candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
 }
 
 fn has_variable(pid: i32, variable: &str) -> bool {

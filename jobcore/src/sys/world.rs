@@ -26,21 +26,18 @@ pub(crate) fn capture() -> World {
         .into_iter()
         .filter_map(|(name, resource)| Some((name.to_owned(), rustix::process::getrlimit(resource).current?)))
         .collect();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let namespace = |kind| Some(super::process::namespace(kind)).filter(|inode| *inode != 0);
     World {
-        umask: umask(),
+        // Read so that it is not changed for a moment, as umask(2) would for every thread.
+        umask: field("Umask:").and_then(|mask| u32::from_str_radix(mask, 8).ok()),
         nice: rustix::process::getpriority_process(None).ok(),
         soft_limits,
         pid_namespace: namespace("pid"),
         mount_namespace: namespace("mnt"),
+        sandboxed: [field("NoNewPrivs:"), field("Seccomp:")].into_iter().flatten().any(|value| value != "0"),
     }
-}
-
-/// Returns the umask without changing it for a moment, as umask(2) would for every thread.
-fn umask() -> Option<u32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u32::from_str_radix(line.trim(), 8).ok()
 }
 
 /// Gives this process the soft limits of `world`, as far as its hard limits allow.

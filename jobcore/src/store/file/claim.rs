@@ -19,7 +19,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::output::Stream;
-use crate::record::{Ended, Running, Start, Submission};
+use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
 use crate::store::{Incoming, JobClaim};
 use crate::sys::lock;
@@ -95,6 +95,12 @@ impl Records {
             let _ = fs::remove_file(self.layout.queue().join(queued.entry_name(self.id)));
         }
         Ok(())
+    }
+
+    /// Puts on record who is in charge now, in the place of one that was killed.
+    pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
+        let path = self.attempt.start();
+        atomic::publish(&path, &atomic::to_json(start, &path)?)
     }
 
     pub(crate) fn running(&self, running: &Running) -> Result<()> {
@@ -183,6 +189,10 @@ impl FileClaim {
 impl JobClaim for FileClaim {
     fn submission(&self) -> &Submission {
         &self.submission
+    }
+
+    async fn evidence(&self) -> Result<Evidence> {
+        FileStore { layout: self.records.layout.clone() }.collect_held(self.records.id)
     }
 
     async fn environment(&self) -> Result<Environment> {

@@ -74,6 +74,24 @@ impl FileLogWriter {
         Self { log: LogWriter::new(backend, limit), splices: cfg!(target_os = "linux"), buffer: Vec::new() }
     }
 
+    /// Goes on where a writer before was killed.
+    pub(crate) fn resume(attempt: &AttemptDir, limit: u64) -> Result<Self> {
+        let log = FileLog::new(attempt.clone());
+        let mut segments = Vec::new();
+        for segment in log.segments()? {
+            if segment.len == 0 {
+                // Begun and not written to. The next one will have its name.
+                let _ = fs::remove_file(attempt.segment(segment.start));
+                let _ = fs::remove_file(attempt.rows(segment.start));
+            } else {
+                segments.push((segment, log.row_count(segment.start)?));
+            }
+        }
+        let backend = SegmentFiles { attempt: attempt.clone(), current: None };
+        let log = LogWriter::resume(backend, limit, &segments);
+        Ok(Self { log, splices: cfg!(target_os = "linux"), buffer: Vec::new() })
+    }
+
     /// Returns how much came, and how much of it was kept.
     pub(crate) fn size(&self) -> OutputSize {
         self.log.size()

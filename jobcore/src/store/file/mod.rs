@@ -220,6 +220,15 @@ impl FileStore {
     }
 
     fn collect(&self, id: JobId) -> Result<Evidence> {
+        self.collect_with(id, || self.is_held(id))
+    }
+
+    /// Collects what is known of a job of which this process holds the lock itself.
+    fn collect_held(&self, id: JobId) -> Result<Evidence> {
+        self.collect_with(id, || Ok(false))
+    }
+
+    fn collect_with(&self, id: JobId, is_held: impl FnOnce() -> Result<bool>) -> Result<Evidence> {
         let job = self.layout.job(id);
         let attempt = job.attempt();
         let submission: Submission = match atomic::read(&job.submission())? {
@@ -236,7 +245,7 @@ impl FileStore {
         }
         let mut evidence = Evidence::new(submission);
         evidence.ended = Self::end_on_record(&job)?;
-        evidence.held = self.is_held(id)?;
+        evidence.held = is_held()?;
         if evidence.ended.is_none() && !evidence.held {
             // It may have ended between the two looks; the record is there before the lock falls.
             evidence.ended = Self::end_on_record(&job)?;
@@ -263,7 +272,7 @@ impl FileStore {
                 Seen::Rebooted => Seen::Rebooted,
                 Seen::Unknown => Seen::Unknown,
                 Seen::Alive(_) | Seen::Paused(_) | Seen::Gone => {
-                    let tree = process::visible_tree(None, &format!("{}={id}", crate::supervisor::JOB_ID));
+                    let tree = process::visible_tree(None, &crate::supervisor::marker(id), crate::supervisor::is_other);
                     tree.first().map_or(Seen::Gone, |first| Seen::Alive(first.pid))
                 }
             },
@@ -280,9 +289,9 @@ impl FileStore {
         };
         let mut watch = Watch::default();
         let attempt = self.layout.job(id).attempt();
-        match (&evidence.ended, evidence.held, &evidence.running) {
-            (Some(_), _, _) => return Ok(None),
-            (None, true, _) => {
+        match (&evidence.ended, evidence.held) {
+            (Some(_), _) => return Ok(None),
+            (None, true) => {
                 let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
                 let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
                 if output || leaves || outlives {
@@ -292,11 +301,7 @@ impl FileStore {
                     watch.process(&start.holder)?;
                 }
             }
-            (None, false, Some(running)) => {
-                watch.process(&running.process)?;
-                return Ok(matches!(evidence.seen, Seen::Alive(_) | Seen::Paused(_)).then_some(watch));
-            }
-            (None, false, None) => return Ok(None),
+            (None, false) => return Ok(None),
         }
         // What happened while the watch was put up woke nobody.
         let is_settled = Self::end_on_record(&self.layout.job(id))?.is_some() || !self.is_held(id)?;

@@ -285,9 +285,7 @@ impl FileStore {
         let Ok(submission) = records.submission() else { return Ok(None) };
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
-        let theirs = &submission.world;
-        let is_same_world = (own.pid_namespace, own.mount_namespace) == (theirs.pid_namespace, theirs.mount_namespace);
-        if !is_same_world || submission.v > RECORD_VERSION {
+        if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             return Ok(None);
         }
         let slot = self.layout.slots().join(&entry.name[17..]);
@@ -319,8 +317,12 @@ impl FileStore {
 
     /// Puts the end of a job on record that was found out just now, and returns whether it is.
     fn record_found_end(&self, job: &crate::job::Job) -> bool {
-        let State::Ended(end) = &job.state else { return false };
         let Ok(Some(records)) = Records::claim(&self.layout, job.id) else { return false };
+        // Somebody may have taken charge of it since.
+        let Ok((job, _)) = self.collect_held(job.id).and_then(|evidence| evidence.judge(Timestamp::now())) else {
+            return false;
+        };
+        let State::Ended(end) = &job.state else { return false };
         records.finish(&Ended::new(end.started_at, end.outcome.clone())).is_ok()
     }
 

@@ -1,0 +1,175 @@
+//! Commands that outlive their supervisors get new ones.
+
+use nix::sys::signal::Signal;
+
+use crate::background::Background;
+use crate::support::{Ran, TestEnv, is_alive, send, wait_for};
+
+/// Kills the supervisor of a job and waits until it is gone; nobody looks at the job meanwhile.
+fn kill_supervisor(env: &TestEnv, id: &str) -> i32 {
+    let supervisor = env.supervisor(id);
+    send(supervisor, Signal::SIGKILL);
+    wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
+    supervisor
+}
+
+fn touch(env: &TestEnv, name: &str) {
+    std::fs::write(env.dir().join(name), "").unwrap();
+}
+
+#[test]
+fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
+    let env = TestEnv::new();
+    let line = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; echo bad >&2; exit 42";
+    let id = env.submit(line);
+    wait_for("the first line", || (env.ok(["output", &id]) == "one").then_some(()));
+    let (main, before) = (env.main_process(&id), kill_supervisor(&env, &id));
+    // Whoever looks first puts a new one in charge.
+    assert_eq!(env.status(&id), "running");
+    wait_for("another supervisor", || (env.supervisor(&id) != before).then_some(()));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["pid"]), (&"running".into(), &main.into()), "{job}");
+    assert!(job.get("supervised").is_none(), "{job}");
+    touch(&env, "go");
+    let waited = env.run(["wait", &id]);
+    let job = env.job(&id);
+    if waited.code == Some(125) {
+        // Kernels before 6.15 do not tell strangers.
+        assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()), "{job}");
+        assert!(job.get("exit_code").is_none(), "{job}");
+    } else {
+        assert_eq!(waited.code, Some(42), "{waited}");
+        assert_eq!((&job["status"], &job["cause"]), (&"failed".into(), &"exited".into()), "{job}");
+    }
+    assert_eq!(env.ok(["output", "--stdout", &id]), "one\ntwo");
+    assert_eq!(env.ok(["output", "--stderr", &id]), "bad");
+}
+
+/// The command writes all the time while supervisors are killed, one after the other: nothing is lost or doubled, and no
+/// write of it fails for want of a reader.
+#[test]
+fn output_has_no_gap_over_many_adoptions() {
+    let env = TestEnv::new();
+    let program = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo line $i || exit 9; done; echo $i > count";
+    let id = env.ok(["run", "--output-limit", "0", program]);
+    for _ in 0..10 {
+        let written = env.job(&id)["output_bytes"].as_u64().unwrap();
+        wait_for("more output", || (env.job(&id)["output_bytes"].as_u64().unwrap() > written + 1000).then_some(()));
+        let before = kill_supervisor(&env, &id);
+        env.ok(["status", &id]);
+        wait_for("another supervisor", || (env.supervisor(&id) != before).then_some(()));
+    }
+    touch(&env, "stop");
+    let waited = env.run(["wait", &id]);
+    assert!(matches!(waited.code, Some(0 | 125)), "{waited}");
+    let count: u64 = std::fs::read_to_string(env.dir().join("count")).unwrap().trim().parse().unwrap();
+    let output = env.ok(["output", &id]);
+    let expected: Vec<_> = (1..=count).map(|number| format!("line {number}")).collect();
+    assert!(output == expected.join("\n"), "{} lines of {count}", output.lines().count());
+}
+
+#[test]
+fn a_kill_of_an_adopted_job_reaches_all_that_can_be_seen() {
+    let env = TestEnv::new();
+    let line = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; echo $$ > escaped.new; mv escaped.new escaped; exec sleep 1000' &); \
+                sleep 1000 & wait; sleep 1000";
+    let id = env.submit(line);
+    wait_for("the escaped child", || env.dir().join("escaped").exists().then_some(()));
+    let escaped: i32 = std::fs::read_to_string(env.dir().join("escaped")).unwrap().trim().parse().unwrap();
+    let main = env.main_process(&id);
+    kill_supervisor(&env, &id);
+    let ran = env.run(["kill", "--grace", "100ms", &id]);
+    assert!(ran.stdout.ends_with(": killed\n"), "{ran}");
+    assert!(!is_alive(main) && !is_alive(escaped));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"stopped".into()), "{job}");
+    assert!(job["message"].as_str().unwrap().contains("what could be seen"), "{job}");
+    env.wait_until_empty();
+}
+
+#[test]
+fn a_wait_goes_on_over_an_adoption() {
+    let env = TestEnv::new();
+    let id = env.submit("while [ ! -e go ]; do sleep 0.02; done");
+    let mut waiter = Background::spawn(env.jobcli(["wait", &id]));
+    waiter.until_it_waits();
+    let before = kill_supervisor(&env, &id);
+    // The waiter is woken, and sees to the job itself.
+    wait_for("another supervisor", || (env.supervisor(&id) != before).then_some(()));
+    touch(&env, "go");
+    let code = waiter.end().code();
+    assert!(matches!(code, Some(0 | 125)), "{code:?}");
+}
+
+#[test]
+fn of_many_who_adopt_at_once_one_wins() {
+    let env = TestEnv::new();
+    let id = env.submit("echo x >> ran; while [ ! -e go ]; do sleep 0.02; done; exit 3");
+    wait_for("the command", || env.dir().join("ran").exists().then_some(()));
+    env.main_process(&id);
+    kill_supervisor(&env, &id);
+    let looks: Vec<_> = (0..10)
+        .map(|_| {
+            let command = env.jobcli(["status", &id]);
+            std::thread::spawn(move || Ran::of(command))
+        })
+        .collect();
+    for look in looks {
+        let ran = look.join().unwrap();
+        assert_eq!(ran.stdout, "running\n", "{ran}");
+    }
+    let named = |line: &String| line.contains("jobcore-supervisor") && line.contains(&id);
+    wait_for("one supervisor", || (env.processes().iter().filter(|line| named(line)).count() == 1).then_some(()));
+    touch(&env, "go");
+    assert!(matches!(env.run(["wait", &id]).code, Some(3 | 125)));
+    assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
+}
+
+/// The slot of an adopted job is free when it has ended, and who waits gets it.
+#[test]
+fn a_queue_moves_on_after_an_adoption() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let first = env.submit("while [ ! -e go ]; do sleep 0.02; done");
+    let second = env.submit("echo second");
+    env.main_process(&first);
+    let before = kill_supervisor(&env, &first);
+    env.ok(["list"]);
+    wait_for("another supervisor", || (env.supervisor(&first) != before).then_some(()));
+    assert_eq!(env.status(&second), "queued");
+    touch(&env, "go");
+    assert_eq!(env.run(["wait", &second]).code, Some(0));
+    assert_eq!(env.ok(["output", &second]), "second");
+}
+
+/// What a sandbox would do to a supervisor that is started in it is nobody's wish.
+#[test]
+fn a_front_end_in_a_sandbox_neither_starts_nor_adopts() {
+    let Some(setpriv) = crate::needs::program("setpriv") else { return };
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let first = env.submit("while [ ! -e go ]; do sleep 0.02; done");
+    let second = env.submit("echo second");
+    let main = env.main_process(&first);
+    kill_supervisor(&env, &first);
+    let sandboxed = |arguments: &[&str]| {
+        let mut command = env.command(&setpriv);
+        command.args(["--no-new-privs", crate::support::JOBCLI]).args(arguments);
+        Ran::of(command)
+    };
+    let shown = sandboxed(&["show", "--json", &first]);
+    let job: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((&job["status"], &job["supervised"], &job["pid"]), (&"running".into(), &false.into(), &main.into()));
+    let killed = sandboxed(&["kill", &first]);
+    assert_eq!((killed.code, killed.stdout.as_str()), (Some(4), ""), "{killed}");
+    assert!(killed.stderr.contains(&format!("process {main}")), "{killed}");
+    touch(&env, "go");
+    wait_for("the command to end", || (!is_alive(main)).then_some(()));
+    assert_eq!(sandboxed(&["status", &first]).stdout, "orphaned\n");
+    assert_eq!(sandboxed(&["status", &second]).stdout, "queued\n");
+    // A job of its own, which was submitted in the sandbox, it may start.
+    env.ok(["config", "set", "max_running", "0"]);
+    env.ok(["wait", &second]);
+    let third = sandboxed(&["run", "--wait", "exit 5"]);
+    assert_eq!(third.code, Some(5), "{third}");
+}
