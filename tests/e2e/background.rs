@@ -68,13 +68,15 @@ impl Background {
         wait_for("the end of a program", || self.child.try_wait().unwrap())
     }
 
-    /// Waits until it waits for a job: until it has a descriptor of another process.
+    /// Waits until it waits for a job: until it has a descriptor of another process, or of changed files.
     pub(crate) fn until_it_waits(&self) {
         let directory = format!("/proc/{}/fd", self.pid());
         wait_for("jobcli to wait", || {
             let entries = std::fs::read_dir(&directory).unwrap().flatten();
             let mut links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-            links.any(|link| link.to_string_lossy().contains("pidfd")).then_some(())
+            links
+                .any(|link| ["pidfd", "inotify"].iter().any(|kind| link.to_string_lossy().contains(kind)))
+                .then_some(())
         });
     }
 }

@@ -15,5 +15,6 @@ mod names;
 mod output;
 mod queue;
 mod runner;
+mod storm;
 mod survive;
 mod trees;

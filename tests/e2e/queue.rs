@@ -227,3 +227,24 @@ fn many_submitters_at_once_exceed_no_limit_and_lose_nothing() {
     let most = read("counts").lines().map(|line| line.trim().parse::<u32>().unwrap()).max();
     assert!(most <= Some(3), "{most:?}");
 }
+
+/// Whoever waits for a queued job, or follows it, really waits, and its own deadline holds.
+#[test]
+fn waiting_for_a_queued_job_costs_nothing_and_ends_in_time() {
+    let env = limited(1);
+    let first = env.submit(&until("a"));
+    let second = env.submit("echo second; exit 4");
+    let waited = env.run(["wait", "--timeout", "300ms", &second]);
+    assert_eq!(waited.code, Some(124), "{waited}");
+    let mut followers: Vec<_> = [vec!["wait", &second], vec!["output", "--follow", &second]]
+        .into_iter()
+        .map(|arguments| crate::background::Background::spawn(env.jobcli(arguments)))
+        .collect();
+    for follower in &mut followers {
+        follower.until_it_waits();
+    }
+    release(&env, "a");
+    let codes: Vec<_> = followers.iter_mut().map(|follower| follower.end().code()).collect();
+    assert_eq!(codes, [Some(4), Some(0)]);
+    env.ok(["wait", &first]);
+}

@@ -379,9 +379,11 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read.
     pub async fn more_output(&self, id: JobId, cursor: Cursor) -> Result<()> {
-        if is_unsupervised(&self.job(id).await?) {
-            tokio::time::sleep(UNSUPERVISED).await;
+        let job = self.job(id).await?;
+        if job.status() == Status::Queued {
+            self.tend().await;
         }
+        self.until_attended(&job).await?;
         self.store.written(id, cursor.0).await
     }
 

@@ -9,6 +9,10 @@ use super::{JobManager, UNSUPERVISED, is_unsupervised};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::job::Job;
+use crate::state::Status;
+
+/// How often somebody who waits for a queued job looks whether it is for him to start it.
+const QUEUED: Duration = Duration::from_secs(1);
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +48,23 @@ impl JobManager {
             if job.status().is_final() {
                 return Ok(job);
             }
-            if is_unsupervised(&job) {
-                // Nobody could be put in charge from here, and nobody tells a stranger of the end.
-                tokio::time::sleep(UNSUPERVISED).await;
-            }
+            self.until_attended(&job).await?;
             self.store.settled(id).await?;
         }
+    }
+
+    /// Waits while there is nobody whose end could be waited for: a job that is queued, or one that runs without a
+    /// supervisor. Returns after a while at the latest, so that what has become due is seen to.
+    pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
+        if job.status() == Status::Queued {
+            // Whoever should start it may have been killed: then it is for those who wait to do so.
+            return tokio::time::timeout(QUEUED, self.store.left_queue(job.id)).await.unwrap_or(Ok(()));
+        }
+        if is_unsupervised(job) {
+            // Nobody could be put in charge from here, and nobody tells a stranger of the end.
+            tokio::time::sleep(UNSUPERVISED).await;
+        }
+        Ok(())
     }
 
     /// Waits for one or all of several jobs to end, for `timeout` at most.

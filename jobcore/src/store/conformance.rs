@@ -91,6 +91,7 @@ macro_rules! store_conformance {
             the_output_limit_keeps_the_head_and_the_newest
             whoever_waits_is_woken_by_the_end
             whoever_waits_is_woken_when_nobody_is_in_charge_any_more
+            whoever_waits_for_a_queued_job_is_woken_by_its_start
             whoever_follows_is_woken_by_output
             a_request_is_answered_by_the_holder
             a_request_without_a_holder_is_not_answered
@@ -597,6 +598,31 @@ pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &
     tokio::task::yield_now().await;
     drop(claim);
     soon("the lock to fall", waiting).await.expect("no panic");
+}
+
+/// Who waits for his turn need not ask again and again.
+pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").start.is_none() {
+            waiter.left_queue(id).await.expect("it returns");
+        }
+    });
+    // It waits, instead of returning at once again and again: one turn of it leaves time for others.
+    let mut turns = 0;
+    let some = tokio::time::timeout(Duration::from_millis(50), async {
+        loop {
+            store.left_queue(id).await.expect("it returns");
+            turns += 1;
+        }
+    });
+    assert!(some.await.is_err());
+    assert!(turns < 10, "{turns}");
+    claim.start(&start()).await.expect("it is written");
+    soon("the start", waiting).await.expect("no panic");
+    soon("what has been started", store.left_queue(id)).await.expect("it returns");
 }
 
 /// A follower need not ask again and again.

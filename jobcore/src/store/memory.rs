@@ -280,6 +280,17 @@ impl JobStore for MemoryStore {
         Ok(())
     }
 
+    async fn left_queue(&self, id: JobId) -> Result<()> {
+        if let Ok(entry) = self.entry(id) {
+            let has_left = || {
+                let records = lock(&entry.records);
+                records.removed || records.start.is_some() || records.ended.is_some()
+            };
+            entry.until(has_left).await;
+        }
+        Ok(())
+    }
+
     async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
         if let Ok(entry) = self.entry(id) {
             entry.until(|| entry.is_settled() || lock(&entry.log).size().bytes > beyond).await;
@@ -335,6 +346,7 @@ impl JobClaim for Claim {
 
     async fn start(&mut self, start: &Start) -> Result<()> {
         lock(&self.entry.records).start = Some(start.clone());
+        self.entry.changed.notify_waiters();
         Ok(())
     }
 

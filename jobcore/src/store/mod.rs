@@ -110,6 +110,13 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn settled(&self, id: JobId) -> Result<()>;
 
+    /// Returns when the job may not be queued any more: it has been started, or has ended, or is gone. It may also return
+    /// for no reason, but not again and again without waiting in between.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn left_queue(&self, id: JobId) -> Result<()>;
+
     /// Returns when the job may have written more than `beyond` bytes, or as [`JobStore::settled`] does.
     ///
     /// # Errors

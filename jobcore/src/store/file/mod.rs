@@ -421,6 +421,17 @@ impl JobStore for FileStore {
         Ok(())
     }
 
+    async fn left_queue(&self, id: JobId) -> Result<()> {
+        let attempt = self.layout.job(id).attempt();
+        let mut watch = Watch::default();
+        watch.files(&attempt, false, true)?;
+        // What happened before the watch was put up woke nobody.
+        if attempt.path.exists() && !attempt.start().exists() && !attempt.ended().exists() {
+            watch.changed(&mut Backoff::new()).await;
+        }
+        Ok(())
+    }
+
     async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
         let log = log::FileLog::new(self.layout.job(id).attempt());
         let mut backoff = Backoff::new();

@@ -77,7 +77,7 @@ impl Watch {
         let again = async {
             match (&self.process, self.looks_again, &self.files) {
                 (Some(_), false, _) => std::future::pending().await,
-                (Some(_), true, Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                (_, true, Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
                 (None, _, _) | (Some(_), true, None) => poll.sleep().await,
             }
         };

@@ -1,0 +1,144 @@
+//! Many processes do everything at once, and some of them are killed.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{Ran, TestEnv, send, wait_for};
+
+const PROCESSES: u64 = 20;
+const OPERATIONS: u64 = 50;
+
+/// What all of them know: ids that were printed, and ids that were removed.
+#[derive(Default)]
+struct Known {
+    printed: Mutex<Vec<String>>,
+    removed: Mutex<BTreeSet<String>>,
+}
+
+/// Numbers that are the same each time, so that a failure can be looked at again (as far as the order of things allows).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        // xorshift64: any mixing will do.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Runs jobcli to its end, or kills it on its way there.
+fn run(env: &TestEnv, arguments: &[&str], dice: &mut Dice) -> Option<Ran> {
+    let mut command: Command = env.jobcli(arguments);
+    if dice.roll(8) != 0 {
+        return Some(Ran::of(command));
+    }
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Some turns of the scheduler later: anywhere between its first instruction and its end.
+    for _ in 0..dice.roll(200) {
+        std::thread::yield_now();
+    }
+    send(child.id().try_into().unwrap(), Signal::SIGKILL);
+    child.wait().unwrap();
+    None
+}
+
+fn pick(known: &Known, dice: &mut Dice) -> Option<String> {
+    let printed = known.printed.lock().unwrap();
+    let count = printed.len() as u64;
+    (count > 0).then(|| printed[usize::try_from(dice.roll(count)).unwrap()].clone())
+}
+
+/// One of many who use the store.
+fn play(env: &TestEnv, known: &Known, seed: u64) {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed + 1));
+    // A job says once that it ran, in a file of its own.
+    let lines = [
+        "echo x >> ran.$JOBCORE_JOB_ID; echo out; exit 3",
+        "echo x >> ran.$JOBCORE_JOB_ID; sleep 0.05; seq 100",
+        "echo x >> ran.$JOBCORE_JOB_ID; (setsid sleep 0.2 &) ; exit 0",
+        "echo x >> ran.$JOBCORE_JOB_ID; exec sleep 1000",
+    ];
+    for _ in 0..OPERATIONS {
+        let id = pick(known, &mut dice);
+        match (dice.roll(8), id) {
+            (0..=2, _) | (_, None) => {
+                let line = lines[usize::try_from(dice.roll(4)).unwrap()];
+                if let Some(ran) = run(env, &["run", line], &mut dice) {
+                    assert_eq!(ran.code, Some(0), "{ran}");
+                    known.printed.lock().unwrap().push(ran.stdout.trim_end().to_owned());
+                }
+            }
+            (3, _) => check(run(env, &["list", "--json"], &mut dice), &[0]),
+            (4, Some(id)) => check(run(env, &["output", &id], &mut dice), &[0, 3]),
+            (5, Some(id)) => {
+                check(run(env, &["wait", "--timeout", "100ms", &id], &mut dice), &[0, 3, 124, 125, 137, 143]);
+            }
+            (6, Some(id)) => check(run(env, &["kill", "--grace", "100ms", &id], &mut dice), &[0, 3]),
+            (_, Some(id)) => {
+                // Before it is tried: a remover that is killed may have removed it.
+                known.removed.lock().unwrap().insert(id.clone());
+                check(run(env, &["rm", &id], &mut dice), &[0, 3, 4]);
+            }
+        }
+    }
+}
+
+fn check(ran: Option<Ran>, codes: &[i32]) {
+    if let Some(ran) = ran {
+        assert!(ran.code.is_some_and(|code| codes.contains(&code)), "{ran}");
+    }
+}
+
+#[test]
+fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
+    let env = TestEnv::new();
+    let known = Known::default();
+    std::thread::scope(|scope| {
+        for seed in 0..PROCESSES {
+            let (env, known) = (&env, &known);
+            scope.spawn(move || play(env, known, seed));
+        }
+    });
+    env.run(["kill", "--all", "--grace", "100ms"]);
+    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+        let jobs: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
+        let is_over = |job: &Value| !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap());
+        if !jobs.iter().all(is_over) {
+            env.run(["kill", "--all", "--grace", "100ms"]);
+            return None;
+        }
+        Some(jobs)
+    });
+    let ids: Vec<String> = jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect();
+    let unique: BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len(), "no job is listed twice");
+    let (printed, removed) = (known.printed.into_inner().unwrap(), known.removed.into_inner().unwrap());
+    assert!(printed.len() > 100, "only {} jobs", printed.len());
+    for id in &printed {
+        assert!(unique.contains(id) || removed.contains(id), "{id} was printed, and is gone");
+    }
+    for job in &jobs {
+        assert!(job["cause"].is_string() && job["ended_at"].is_string(), "an end without an outcome: {job}");
+    }
+    for entry in std::fs::read_dir(env.dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("ran.") {
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "x\n", "{} ran twice", path.display());
+        }
+    }
+    let ran = |id: &String| env.dir().join(format!("ran.{id}")).exists();
+    for job in jobs.iter().filter(|job| job["status"] == "completed") {
+        assert!(ran(&job["job_id"].as_str().unwrap().to_owned()), "completed and never run: {job}");
+    }
+    env.wait_until_empty();
+    for name in ["queue", "slots"] {
+        let left: Vec<_> = std::fs::read_dir(env.store().join(name)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{name}: {left:?}");
+    }
+}
