@@ -33,7 +33,7 @@
 //! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself.
 
 #[cfg(not(unix))]
-compile_error!("jobcore needs a Unix: Linux first, macOS as far as it goes. On Windows use it inside WSL.");
+compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
 pub mod clock;
 pub mod control;
