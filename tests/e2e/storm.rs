@@ -79,7 +79,8 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
             (5, Some(id)) => {
                 check(run(env, &["wait", "--timeout", "100ms", &id], &mut dice), &[0, 3, 124, 125, 137, 143]);
             }
-            (6, Some(id)) => check(run(env, &["kill", "--grace", "100ms", &id], &mut dice), &[0, 3]),
+            // 1 says that it is still stopping: on a slow machine that is an answer, too.
+            (6, Some(id)) => check(run(env, &["kill", "--grace", "100ms", &id], &mut dice), &[0, 1, 3]),
             (_, Some(id)) => {
                 // Before it is tried: a remover that is killed may have removed it.
                 known.removed.lock().unwrap().insert(id.clone());
