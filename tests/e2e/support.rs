@@ -209,10 +209,13 @@ pub(crate) fn send(pid: i32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
 
-/// Writes an executable script.
+/// Writes an executable script. By another process: a file that this one has open for writing may for a moment be open in
+/// what another test is just starting, and cannot be executed then (`ETXTBSY`).
 pub(crate) fn script(path: &Path, text: &str) -> OsString {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(path).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut writer = writer.spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
     path.into()
 }

@@ -222,10 +222,9 @@ pub async fn arguments_arrive_as_they_are(bench: &Bench) {
 
 /// What submit cannot know is found out by the start, and told.
 pub async fn what_cannot_be_executed_is_an_ended_job(bench: &Bench) {
-    use std::os::unix::fs::PermissionsExt;
+    // Written by a job: what this process writes may be open in what another test starts, and is busy then.
+    bench.finish(bench.shell("echo '#!/nosuch/interpreter' > no-program; chmod 755 no-program")).await;
     let path = bench.directory.join("no-program");
-    std::fs::write(&path, "#!/nosuch/interpreter\n").expect("it is written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is changed");
     let (job, outcome) = bench.finish(JobSpec::command([path.to_str().expect("it is text")])).await;
     assert_eq!((job.status(), outcome.cause), (Status::Failed, Cause::SpawnFailed));
     assert_eq!((outcome.exit_code, outcome.signal, job.state.started_at()), (None, None, None));
@@ -235,10 +234,7 @@ pub async fn what_cannot_be_executed_is_an_ended_job(bench: &Bench) {
 
 /// As execvp(3) and every shell do.
 pub async fn a_script_that_names_no_interpreter_is_run_by_sh(bench: &Bench) {
-    use std::os::unix::fs::PermissionsExt;
-    let path = bench.directory.join("script");
-    std::fs::write(&path, "echo \"$0 $1\"\n").expect("it is written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is changed");
+    bench.finish(bench.shell("echo 'echo \"$0 $1\"' > script; chmod 755 script")).await;
     let (job, _) = bench.finish(JobSpec::command(["./script", "a b"]).cwd(&bench.directory)).await;
     let output = bench.output(&job, None).await;
     assert!(output.ends_with("/script a b\n"), "{output}");
