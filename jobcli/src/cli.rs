@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
 use jobcore::{Name, Signal, Status};
 
@@ -62,6 +64,10 @@ pub enum Verb {
     Kill(Kill),
     /// Remove jobs that are over, with their output
     Rm(Rm),
+    /// Remove many jobs that are over: old ones, or those beyond a number or a size
+    Prune(Prune),
+    /// Print what happened to jobs: submitted, started, ended
+    Events(Events),
     /// Get and set what concerns everybody who uses the store
     Config(Config),
     /// List groups, and set how many jobs of one may run
@@ -83,6 +89,8 @@ impl Verb {
             | Self::Tail(_)
             | Self::Kill(_)
             | Self::Rm(_)
+            | Self::Prune(_)
+            | Self::Events(_)
             | Self::Config(_)
             | Self::Group(_)
             | Self::Completions(_) => false,
@@ -158,7 +166,12 @@ pub struct Run {
 
 /// List jobs.
 #[derive(Debug, Args)]
-#[command(after_help = "  jobcli list --status running\n  jobcli list --label branch=main --json --all")]
+#[command(after_help = "\
+Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`.
+
+  jobcli list --status running
+  jobcli list --label branch=main --since 2d --json --all
+  jobcli list --count")]
 pub struct List {
     /// Only jobs with this status; may be given several times
     #[arg(long, short, value_name = "STATUS")]
@@ -169,6 +182,18 @@ pub struct List {
     /// Only jobs with this label
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
     pub label: Vec<(String, String)>,
+    /// Only jobs of this group
+    #[arg(long, short, value_name = "NAME")]
+    pub group: Option<Name>,
+    /// Only jobs that were submitted at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
+    /// Only jobs that were submitted before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub until: Option<Timestamp>,
+    /// Print how many jobs there are of each status, of all that are on record
+    #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "since", "until", "limit", "all"])]
+    pub count: bool,
     /// At most so many
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
@@ -336,11 +361,65 @@ pub struct Rm {
     pub kill: bool,
 }
 
+/// Remove many jobs that are over.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without an option, what the settings of the store say is applied: `keep_days`, `keep_jobs` and `keep_bytes`, which are \
+applied by themselves, too, a few jobs at a time. With options, only these count. Jobs that are not over stay.
+
+  jobcli prune --dry-run
+  jobcli prune --older-than 7d
+  jobcli prune --keep 100 --max-size 1G --status completed")]
+pub struct Prune {
+    /// Remove jobs that ended so long ago
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Keep so many, the newest
+    #[arg(long, value_name = "NUMBER")]
+    pub keep: Option<u64>,
+    /// Keep so many bytes in all, of the newest
+    #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
+    pub max_size: Option<u64>,
+    /// Look only at jobs with this status; may be given several times
+    #[arg(long, alias = "state", short, value_name = "STATUS")]
+    pub status: Vec<Status>,
+    /// Remove nothing, and print what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print what happened to jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
+supervisor had been killed, and another is in charge), `ended` with the status and the exit code, or `removed`. Events are \
+numbered without a gap; each change is told at least once, so that one may come twice after a crash. Old events are dropped; \
+how many are missing is told on standard error.
+
+  jobcli events
+  jobcli events --since 120 --json
+  jobcli events --follow")]
+pub struct Events {
+    /// Only events from this number on [default: all, or with `--follow` those to come]
+    #[arg(long, value_name = "NUMBER")]
+    pub since: Option<u64>,
+    /// Go on printing what happens, until interrupted
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print each as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Get and set what concerns everybody who uses the store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
-so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time.
+so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
+and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit.
 
   jobcli config get
   jobcli config set max_running 4")]
@@ -425,6 +504,16 @@ fn parse_range(text: &str) -> Result<ByteRange, String> {
         Some(to) if to < from => Err(format!("`{text}` ends before it begins")),
         _ => Ok(ByteRange { from, to }),
     }
+}
+
+/// Parses a moment, or how long ago it was.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    }
+    let refuse = |_| format!("`{text}` is no time; write for example `2026-11-21T12:00:00Z` or `90m` for how long ago");
+    text.parse().map_err(refuse)
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

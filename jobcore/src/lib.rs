@@ -57,7 +57,7 @@ pub mod units;
 pub use error::{Error, Result};
 pub use id::{IdPrefix, JobId};
 pub use job::{Job, JobShape, OutputShape, OutputSize};
-pub use manager::{Backlog, JobManager, Listing, Query, StopOptions, StopReport, WaitFor, Waited};
+pub use manager::{Backlog, JobManager, Listing, StopOptions, StopReport, WaitFor, Waited};
 pub use name::Name;
 pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
@@ -67,4 +67,7 @@ pub use spec::{Command, Environment, JobSpec, JobSpecBuilder, Stdin, Stragglers}
 pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
-pub use store::{Created, JobStore, Load, Slot, StoreSettings, WhenFull};
+pub use store::{
+    Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot, StoreSettings, Tally,
+    WhenFull,
+};

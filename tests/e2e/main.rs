@@ -10,6 +10,7 @@ mod crash;
 mod daily;
 mod docs;
 mod full;
+mod keep;
 mod many;
 mod names;
 mod output;

@@ -172,7 +172,10 @@ fn status_active_is_an_exit_code() {
 #[test]
 fn settings_are_shown_set_and_checked() {
     let env = TestEnv::new();
-    assert_eq!(env.ok(["config", "get"]), "max_running = 10\nwhen_full = queue");
+    assert_eq!(
+        env.ok(["config", "get"]),
+        "max_running = 10\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240"
+    );
     env.ok(["config", "set", "max_running", "4"]);
     env.ok(["config", "set", "groups.web.limit", "2"]);
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");

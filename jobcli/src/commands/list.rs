@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
@@ -8,11 +9,16 @@ use crate::cli::List;
 use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
+    if arguments.count {
+        return count(jobs, arguments.json).await;
+    }
     let limit = (!arguments.all).then_some(arguments.limit);
     let query = Query::default()
         .with_statuses(arguments.status)
         .with_name(arguments.name)
         .with_labels(arguments.label)
+        .with_group(arguments.group)
+        .with_times(arguments.since, arguments.until)
         .with_limit(limit);
     let listing = jobs.list(&query).await?;
     let shapes: Vec<JobShape> = listing.jobs.iter().map(|job| jobs.shape(job)).collect();
@@ -26,6 +32,19 @@ pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
     }
     for (id, error) in &listing.damaged {
         tell(&format!("job {id} cannot be read: {error}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn count(jobs: &JobManager, json: bool) -> Result {
+    let counts = jobs.count().await?;
+    if json {
+        print_json(&counts)?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for (status, count) in counts {
+            writeln!(out, "{status:<9}  {count:>7}")?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,10 +2,12 @@
 
 mod completions;
 mod config;
+mod events;
 mod group;
 mod kill;
 mod list;
 mod output;
+mod prune;
 mod rm;
 mod run;
 mod show;
@@ -43,6 +45,8 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Wait(arguments) => wait::run(&jobs, arguments).await,
         Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
         Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
+        Verb::Prune(arguments) => prune::run(&jobs, arguments).await,
+        Verb::Events(arguments) => events::run(&jobs, &arguments).await,
         Verb::Config(arguments) => config::run(&jobs, arguments).await,
         Verb::Group(arguments) => group::run(&jobs, arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),

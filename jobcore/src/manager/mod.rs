@@ -4,6 +4,7 @@ mod program;
 mod stop;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::record::{Ended, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{State, Status};
-use crate::store::{Created, JobStore, Load, StoreSettings};
+use crate::store::{Created, Disposable, Events, JobStore, Load, Query, Retention, StoreSettings, Tally};
 use crate::sys::world;
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -38,64 +39,6 @@ pub struct JobManager {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     name: String,
-}
-
-/// Which jobs to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Query {
-    /// Only those with one of these statuses; all, if empty.
-    pub statuses: Vec<Status>,
-    /// Only those of this name.
-    pub name: Option<Name>,
-    /// Only those that have all these labels; an empty value stands for any.
-    pub labels: Vec<(String, String)>,
-    /// At most so many, the newest; all, if absent.
-    pub limit: Option<usize>,
-    /// Only those of which something runs or may run: jobs that are not over, and those whose stragglers were left.
-    pub live: bool,
-}
-
-impl Query {
-    /// Lists at most `limit` jobs.
-    #[must_use]
-    pub fn with_limit(self, limit: Option<usize>) -> Self {
-        Self { limit, ..self }
-    }
-
-    /// Lists only jobs of which something runs or may run.
-    #[must_use]
-    pub fn live(self) -> Self {
-        Self { live: true, ..self }
-    }
-
-    /// Lists only jobs with one of these statuses.
-    #[must_use]
-    pub fn with_statuses(self, statuses: Vec<Status>) -> Self {
-        Self { statuses, ..self }
-    }
-
-    /// Lists only jobs of this name.
-    #[must_use]
-    pub fn with_name(self, name: Option<Name>) -> Self {
-        Self { name, ..self }
-    }
-
-    /// Lists only jobs with all these labels.
-    #[must_use]
-    pub fn with_labels(self, labels: Vec<(String, String)>) -> Self {
-        Self { labels, ..self }
-    }
-
-    fn matches(&self, job: &Job) -> bool {
-        let has = |(name, value): &(String, String)| {
-            job.spec.labels.get(name).is_some_and(|there| value.is_empty() || there == value)
-        };
-        (self.statuses.is_empty() || self.statuses.contains(&job.status()))
-            && self.labels.iter().all(has)
-            && (self.name.is_none() || self.name == job.spec.name)
-            && (!self.live || !job.status().is_final() || job.held)
-    }
 }
 
 /// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
@@ -297,8 +240,7 @@ impl JobManager {
             return Ok(id);
         }
         let prefix: IdPrefix = reference.parse().map_err(|_| not_found())?;
-        let mut ids = self.store.ids(None, usize::MAX).await?;
-        ids.retain(|id| prefix.matches(*id));
+        let ids = self.store.ids(&Query::default().with_prefix(prefix), None, usize::MAX).await?;
         match ids.as_slice() {
             [] => Err(not_found()),
             [id] => Ok(*id),
@@ -318,7 +260,7 @@ impl JobManager {
         let mut listing = Listing { jobs: Vec::new(), damaged: Vec::new(), more: false };
         let mut before = None;
         loop {
-            let ids = self.store.ids(before, PAGE).await?;
+            let ids = self.store.ids(query, before, PAGE).await?;
             let Some(last) = ids.last().copied() else { return Ok(listing) };
             for id in ids {
                 let found = self.job(id).await;
@@ -344,6 +286,62 @@ impl JobManager {
         }
     }
 
+    /// Counts the jobs by their status.
+    ///
+    /// # Errors
+    /// If the store cannot be read. A job whose records cannot be read is not counted.
+    pub async fn count(&self) -> Result<BTreeMap<Status, u64>> {
+        self.tend().await;
+        let Tally { ended: mut counts, others, .. } = self.store.tally().await?;
+        for id in others {
+            if let Ok(job) = self.job(id).await {
+                *counts.entry(job.status()).or_default() += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Returns what happened to jobs, as [`JobStore::events`].
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn events(&self, since: u64, limit: usize) -> Result<Events> {
+        self.tend().await;
+        self.store.events(since, limit).await
+    }
+
+    /// Returns when there may be an event of this number or a later one. What nobody did, such as a queued job that nobody
+    /// starts, is no event; to see to that, look at the store now and then.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn happened(&self, number: u64) -> Result<()> {
+        self.store.happened(number).await
+    }
+
+    /// Removes jobs that are over and that are not to be kept, the oldest first, and returns those that it removed. What
+    /// somebody is in charge of stays: the stragglers of a job may run on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
+        self.tend().await;
+        let mut excess = retention.excess(self.store.disposable().await?, self.clock.now());
+        if dry_run {
+            return Ok(excess);
+        }
+        let mut removed = Vec::new();
+        for job in excess.drain(..) {
+            match self.store.remove(job.id).await {
+                Ok(()) => removed.push(job),
+                // Somebody else removed it, or is in charge of what is left of it.
+                Err(Error::NotFound { .. } | Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
     /// Reads output of a job.
     ///
     /// # Errors
@@ -351,7 +349,10 @@ impl JobManager {
     pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
         let evidence = self.store.evidence(id).await?;
         let log = self.store.log(id).await?;
-        output::read(log.as_ref(), evidence.output.bytes, query)
+        let chunk = output::read(log.as_ref(), evidence.output.bytes, query);
+        // It may have been removed while it was read: then what was read may have holes.
+        self.store.log(id).await?;
+        chunk
     }
 
     /// Reads output of a job as text, with the status that it had before.

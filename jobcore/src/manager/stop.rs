@@ -149,7 +149,7 @@ impl JobManager {
                 return ended.map(StopReport::Stopped);
             }
         }
-        let processes = self.count(id).await;
+        let processes = self.count_processes(id).await;
         let job = self.job(id).await?;
         Ok(match job.status().is_final() {
             true => StopReport::Stopped(job),
@@ -168,11 +168,11 @@ impl JobManager {
         if options.wait && self.is_let_go(id, limit).await? {
             return Ok(StopReport::AlreadyEnded(job));
         }
-        let processes = self.count(id).await;
+        let processes = self.count_processes(id).await;
         Ok(StopReport::Stopping { job, processes })
     }
 
-    async fn count(&self, id: JobId) -> Option<u32> {
+    async fn count_processes(&self, id: JobId) -> Option<u32> {
         match self.store.request(id, Request::Count).await {
             Ok(Answer::Processes { count }) => Some(count),
             Ok(_) | Err(_) => None,

@@ -62,6 +62,9 @@ impl Runner for InProcessRunner {
                 tokio::spawn(async move {
                     Watcher::new(claim, child).watch().await;
                     start_due(&store).await;
+                    if let Err(error) = store.sweep().await {
+                        tracing::debug!(%error, "old jobs could not be removed");
+                    }
                 });
             }
             Err(reason) => {

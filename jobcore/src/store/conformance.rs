@@ -25,8 +25,8 @@ use crate::id::JobId;
 use crate::output::{Cursor, OutputQuery, Position, Stream, read};
 use crate::record::{Ended, Running, Start, Submission};
 use crate::spec::{JobSpec, JobSpecBuilder};
-use crate::state::{Cause, Outcome};
-use crate::store::{Created, JobClaim, JobStore, WhenFull};
+use crate::state::{Cause, Outcome, Status};
+use crate::store::{Created, EventKind, JobClaim, JobStore, Query, WhenFull};
 use crate::sys::process;
 
 /// How long a wait may take that should end.
@@ -77,6 +77,11 @@ macro_rules! store_conformance {
             an_end_is_never_replaced
             the_environment_is_kept_until_the_end_and_no_longer
             ids_come_newest_first_and_in_pages
+            no_job_that_is_wanted_is_left_out
+            jobs_are_counted_by_their_end
+            what_happens_is_told_in_order
+            whoever_waits_for_events_is_woken
+            what_the_settings_do_not_keep_is_swept_away
             jobs_are_due_in_order_and_each_once
             what_nobody_started_is_due_again
             no_more_run_than_the_limit_says
@@ -278,10 +283,10 @@ pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
             expected.insert(0, id);
         }
     }
-    assert_eq!(store.ids(None, usize::MAX).await.expect("it is read"), expected);
+    assert_eq!(store.ids(&Query::default(), None, usize::MAX).await.expect("it is read"), expected);
     let mut paged: Vec<JobId> = Vec::new();
     loop {
-        let page = store.ids(paged.last().copied(), 2).await.expect("it is read");
+        let page = store.ids(&Query::default(), paged.last().copied(), 2).await.expect("it is read");
         assert!(page.len() <= 2);
         if page.is_empty() {
             break;
@@ -289,6 +294,123 @@ pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
         paged.extend(page);
     }
     assert_eq!(paged, expected);
+}
+
+fn text<T: std::str::FromStr<Err: fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("it is well formed")
+}
+
+/// A store may leave out what is not wanted, and nothing else.
+pub async fn no_job_that_is_wanted_is_left_out(backend: &Backend) {
+    let store = backend.open();
+    let mut jobs = Vec::new();
+    for (number, (name, group, branch)) in
+        [("one", "a", "main"), ("two", "a", "next"), ("three", "b", "main"), ("four", "b", "")].into_iter().enumerate()
+    {
+        let spec = JobSpec::shell("true").cwd("/").name(text(name)).group(text(group)).label("branch", branch);
+        let (id, mut claim) = create_from(store.as_ref(), submission(spec)).await;
+        if number < 3 {
+            claim.start(&start()).await.expect("it is written");
+            claim.finish(&ended(i32::from(number != 0))).await.expect("it is written");
+        }
+        jobs.push((id, claim));
+    }
+    let id = |number: usize| jobs[number].0;
+    let all = Query::default();
+    let with_label = |value: &str| all.clone().with_labels(vec![("branch".to_owned(), value.to_owned())]);
+    let cases = [
+        (all.clone(), vec![3, 2, 1, 0]),
+        (all.clone().with_name(Some(text("two"))), vec![1]),
+        (all.clone().with_group(Some(text("b"))), vec![3, 2]),
+        (with_label("main"), vec![2, 0]),
+        (with_label(""), vec![3, 2, 1, 0]),
+        (all.clone().with_statuses(vec![Status::Failed]), vec![2, 1]),
+        (all.clone().with_statuses(vec![Status::Failed]).with_group(Some(text("a"))), vec![1]),
+        (all.clone().with_statuses(vec![Status::Queued, Status::Completed]), vec![3, 0]),
+        (all.clone().with_prefix(text(&id(2).tail())), vec![2]),
+        (all.clone().with_times(Some(id(1).minted_at()), None), vec![3, 2, 1]),
+        (all.clone().with_times(None, Some(id(0).minted_at())), vec![]),
+    ];
+    for (query, expected) in cases {
+        let found = backend.open().ids(&query, None, usize::MAX).await.expect("it is read");
+        for number in expected {
+            assert!(found.contains(&id(number)), "{query:?} misses number {number}: {found:?}");
+        }
+        assert!(found.is_sorted_by(|a, b| a > b), "{found:?}");
+    }
+}
+
+/// Jobs that are over are counted by their status, all others are named.
+pub async fn jobs_are_counted_by_their_end(backend: &Backend) {
+    let store = backend.open();
+    for code in [0, 1, 1] {
+        let (_, mut claim) = create(store.as_ref()).await;
+        claim.start(&start()).await.expect("it is written");
+        claim.finish(&ended(code)).await.expect("it is written");
+    }
+    let (queued, _) = create(store.as_ref()).await;
+    let (running, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let mut tally = backend.open().tally().await.expect("it is read");
+    tally.others.sort_unstable();
+    assert_eq!(tally.ended, [(Status::Completed, 1), (Status::Failed, 2)].into());
+    assert_eq!(tally.others, [queued, running]);
+}
+
+/// Every change has its event, and numbers have no gaps.
+pub async fn what_happens_is_told_in_order(backend: &Backend) {
+    let store = backend.open();
+    assert_eq!(store.events(0, 10).await.expect("it is read").next, 0);
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let own = i32::try_from(std::process::id()).expect("a process id");
+    let process = process::identify(own).expect("this process is there");
+    claim.running(&Running::new(process, SystemClock.now())).await.expect("it is written");
+    claim.finish(&ended(3)).await.expect("it is written");
+    drop(claim);
+    store.remove(id).await.expect("it is removed");
+    let read = backend.open().events(0, 10).await.expect("it is read");
+    let told: Vec<_> = read.events.iter().map(|event| (event.number, event.event)).collect();
+    let expected = [EventKind::Submitted, EventKind::Started, EventKind::Ended, EventKind::Removed];
+    assert_eq!(told, (0..).zip(expected).collect::<Vec<_>>());
+    assert_eq!((read.next, read.gone), (4, 0));
+    assert!(read.events.iter().all(|event| event.job_id == id));
+    assert_eq!((read.events[2].status, read.events[2].exit_code), (Some(Status::Failed), Some(3)));
+    let rest = store.events(2, 1).await.expect("it is read");
+    assert_eq!((rest.events.as_slice(), rest.next), (&read.events[2..3], 3));
+    let none = store.events(4, 10).await.expect("it is read");
+    assert_eq!((none.events.len(), none.next), (0, 4));
+}
+
+/// Waiting for an event ends when there is one.
+pub async fn whoever_waits_for_events_is_woken(backend: &Backend) {
+    let (store, other) = (backend.open(), backend.open());
+    let (_, _claim) = create(store.as_ref()).await;
+    soon("an event that is there", other.happened(0)).await.expect("it is read");
+    let waiting = tokio::spawn(async move { other.happened(1).await });
+    let (_, _second) = create(store.as_ref()).await;
+    soon("an event to come", waiting).await.expect("nothing panics").expect("it is read");
+}
+
+/// What is over goes, the oldest first; what is not stays.
+pub async fn what_the_settings_do_not_keep_is_swept_away(backend: &Backend) {
+    let store = backend.open();
+    let (live, _claim) = create(store.as_ref()).await;
+    let mut over = Vec::new();
+    for code in 0..3 {
+        let (id, mut claim) = create(store.as_ref()).await;
+        claim.start(&start()).await.expect("it is written");
+        claim.finish(&ended(code)).await.expect("it is written");
+        over.push(id);
+    }
+    let disposable = store.disposable().await.expect("it is read");
+    assert_eq!(disposable.iter().map(|job| job.id).collect::<Vec<_>>(), over);
+    assert!(disposable.iter().all(|job| job.bytes > 0 && job.status.is_final()));
+    let settings = store.change_settings(&mut |settings| settings.keep_jobs = 1).await.expect("it is written");
+    assert_eq!(settings.retention().max_jobs, Some(1));
+    backend.open().sweep().await.expect("it is swept");
+    assert_eq!(store.ids(&Query::default(), None, 10).await.expect("it is read"), [over[2], live]);
+    assert!(matches!(store.evidence(over[0]).await, Err(Error::NotFound { .. })));
 }
 
 async fn due(store: &dyn JobStore) -> Option<(JobId, Box<dyn JobClaim>)> {
@@ -439,7 +561,11 @@ pub async fn a_full_store_may_refuse(backend: &Backend) {
     let (id, mut claim) = due(store.as_ref()).await.expect("there is room");
     claim.start(&start()).await.expect("it is written");
     assert!(matches!(store.create(simple()).await, Err(Error::Full { running: 1, limit: 1 })));
-    assert_eq!(store.ids(None, 10).await.expect("it is read"), [id], "nothing is left of what was refused");
+    assert_eq!(
+        store.ids(&Query::default(), None, 10).await.expect("it is read"),
+        [id],
+        "nothing is left of what was refused"
+    );
     claim.finish(&ended(0)).await.expect("it is written");
     store.create(simple()).await.expect("there is room again");
 }
@@ -453,7 +579,7 @@ pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
     let (first, mut claim) = create_from(store.as_ref(), submit()).await;
     let taken = other.create(submit()).await;
     assert!(matches!(&taken, Err(Error::NameTaken { id, .. }) if *id == first), "{taken:?}");
-    assert_eq!(other.ids(None, 10).await.expect("it is read"), [first]);
+    assert_eq!(other.ids(&Query::default(), None, 10).await.expect("it is read"), [first]);
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     let (second, mut claim) = create_from(other.as_ref(), submit()).await;
@@ -476,7 +602,7 @@ pub async fn a_key_makes_one_job(backend: &Backend) {
     assert_eq!(backend.open().create(submit("true")).await.expect("it is known"), Created::Existing(id));
     let other = store.create(submit("false")).await;
     assert!(matches!(&other, Err(Error::KeyTaken { id: taken, .. }) if *taken == id), "{other:?}");
-    assert_eq!(store.ids(None, 10).await.expect("it is read"), [id]);
+    assert_eq!(store.ids(&Query::default(), None, 10).await.expect("it is read"), [id]);
     store.remove(id).await.expect("it is removed");
     assert_eq!(store.create(submit("false")).await.expect("it is new again"), Created::New);
 }
@@ -500,7 +626,7 @@ pub async fn of_many_with_one_key_one_makes_a_job(backend: &Backend) {
     for submitter in submitters {
         ids.insert(submitter.await.expect("no panic"));
     }
-    let listed = backend.open().ids(None, 100).await.expect("it is read");
+    let listed = backend.open().ids(&Query::default(), None, 100).await.expect("it is read");
     assert_eq!((ids.len(), listed), (1, ids.into_iter().collect()));
 }
 
@@ -695,7 +821,7 @@ pub async fn what_is_removed_is_gone_for_every_handle(backend: &Backend) {
     for store in [one, other] {
         assert!(matches!(store.evidence(id).await, Err(Error::NotFound { .. })));
         assert!(matches!(store.claim(id).await, Err(Error::NotFound { .. })));
-        assert_eq!(store.ids(None, 10).await.expect("it is read"), []);
+        assert_eq!(store.ids(&Query::default(), None, 10).await.expect("it is read"), []);
         assert_eq!(store.load().await.expect("it is read").waiting, []);
     }
 }
@@ -739,7 +865,7 @@ pub async fn concurrent_writers_lose_nothing(backend: &Backend) {
         expected.extend(writer.await.expect("no panic"));
     }
     let store = backend.open();
-    let listed = store.ids(None, usize::MAX).await.expect("it is read");
+    let listed = store.ids(&Query::default(), None, usize::MAX).await.expect("it is read");
     let unique: BTreeSet<_> = listed.iter().copied().collect();
     assert_eq!((listed.len(), unique), (200, expected.iter().map(|(id, _)| *id).collect()));
     for (id, code) in expected {

@@ -1,13 +1,16 @@
 //! Jobs kept in the memory of one process, with the same limits as on disk. They end with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{Created, Incoming, JobClaim, JobStore, Load, Slot, StoreSettings, WhenFull};
+use super::{
+    Created, Disposable, EventKind, Events, Incoming, JobClaim, JobEvent, JobStore, Load, Query, Slot, StoreSettings,
+    Tally, WhenFull,
+};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
@@ -18,6 +21,8 @@ use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
 use crate::spec::Environment;
 
+/// How many events are kept.
+const EVENTS: usize = 10_000;
 /// How long an answer may take.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -27,6 +32,15 @@ pub struct MemoryStore {
     jobs: Arc<Mutex<BTreeMap<JobId, Arc<Entry>>>>,
     /// Taken before any other lock: who starts next is decided under it.
     admission: Arc<Mutex<Admission>>,
+    events: Arc<Mutex<Feed>>,
+    told: Arc<Notify>,
+}
+
+/// What happened, as far as it is kept.
+#[derive(Debug, Default)]
+struct Feed {
+    events: VecDeque<JobEvent>,
+    next: u64,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +123,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    fn tell(&self, event: JobEvent) {
+        let mut feed = lock(&self.events);
+        let number = feed.next;
+        feed.next += 1;
+        feed.events.push_back(JobEvent { number, ..event });
+        if feed.events.len() > EVENTS {
+            feed.events.pop_front();
+        }
+        drop(feed);
+        self.told.notify_waiters();
+    }
+
     fn entry(&self, id: JobId) -> Result<Arc<Entry>> {
         lock(&self.jobs).get(&id).cloned().ok_or_else(|| Error::NotFound { reference: id.to_string() })
     }
@@ -155,7 +181,7 @@ impl Entry {
         }
     }
 
-    fn claim(self: &Arc<Self>) -> Option<Claim> {
+    fn claim(self: &Arc<Self>, store: &MemoryStore) -> Option<Claim> {
         let mut records = lock(&self.records);
         if records.holder.is_some() || records.removed {
             return None;
@@ -163,7 +189,7 @@ impl Entry {
         let (sender, requests) = mpsc::unbounded_channel();
         records.holder = Some(sender);
         drop(records);
-        Some(Claim { entry: Arc::clone(self), requests })
+        Some(Claim { store: store.clone(), entry: Arc::clone(self), requests })
     }
 }
 
@@ -205,6 +231,7 @@ impl JobStore for MemoryStore {
             }
         };
         admission.waiting.push(entry);
+        self.tell(JobEvent::now(id, EventKind::Submitted));
         Ok(Created::New)
     }
 
@@ -215,7 +242,7 @@ impl JobStore for MemoryStore {
             if !admission.has_room(entry.submission.spec.group.as_ref(), &admission.slots) {
                 continue;
             }
-            if let Some(claim) = entry.claim() {
+            if let Some(claim) = entry.claim(self) {
                 admission.slots.push(entry);
                 return Ok(Some(Box::new(claim)));
             }
@@ -251,23 +278,77 @@ impl JobStore for MemoryStore {
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
-        Ok(self.entry(id)?.claim().map(|claim| Box::new(claim) as _))
+        Ok(self.entry(id)?.claim(self).map(|claim| Box::new(claim) as _))
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {
         Ok(self.entry(id)?.evidence())
     }
 
-    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+    async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
         let jobs = lock(&self.jobs);
         let newest_first = jobs.keys().rev().filter(|id| before.is_none_or(|before| **id < before));
-        Ok(newest_first.take(limit).copied().collect())
+        Ok(newest_first.filter(|id| query.may_be(**id)).take(limit).copied().collect())
+    }
+
+    async fn tally(&self) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for (id, entry) in lock(&self.jobs).iter() {
+            match &lock(&entry.records).ended {
+                Some(ended) => *tally.ended.entry(ended.outcome.status()).or_default() += 1,
+                None => tally.others.push(*id),
+            }
+        }
+        Ok(tally)
+    }
+
+    async fn events(&self, since: u64, limit: usize) -> Result<Events> {
+        let events = lock(&self.events);
+        let there = events.events.iter().skip_while(|event| event.number < since).take(limit);
+        let told: Vec<_> = there.cloned().collect();
+        let first = events.events.front().map_or(events.next, |event| event.number);
+        let next = told.last().map_or(since.max(first), |event| event.number + 1);
+        Ok(Events::new(told, next, first.saturating_sub(since)))
+    }
+
+    async fn happened(&self, number: u64) -> Result<()> {
+        loop {
+            let told = self.told.notified();
+            tokio::pin!(told);
+            // Listen before looking, so that no event falls between the two.
+            told.as_mut().enable();
+            if lock(&self.events).next > number {
+                return Ok(());
+            }
+            told.await;
+        }
+    }
+
+    async fn disposable(&self) -> Result<Vec<Disposable>> {
+        let over = |(id, entry): (&JobId, &Arc<Entry>)| {
+            let records = lock(&entry.records);
+            let outcome = &records.ended.as_ref()?.outcome;
+            Some(Disposable::new(*id, outcome.status(), outcome.ended_at, lock(&entry.log).size().bytes))
+        };
+        let mut jobs: Vec<_> = lock(&self.jobs).iter().filter_map(over).collect();
+        jobs.sort_unstable_by_key(|job| (job.ended_at, job.id));
+        Ok(jobs)
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        let retention = lock(&self.admission).settings.retention();
+        for job in retention.excess(self.disposable().await?, Timestamp::now()) {
+            // One that somebody is in charge of goes later.
+            let _ = self.remove(job.id).await;
+        }
+        Ok(())
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {
         let entry = self.entry(id)?;
-        let _claim = entry.claim().ok_or_else(|| super::held(id))?;
+        let _claim = entry.claim(self).ok_or_else(|| super::held(id))?;
         lock(&self.jobs).remove(&id);
+        self.tell(JobEvent::now(id, EventKind::Removed));
         lock(&entry.records).removed = true;
         entry.changed.notify_waiters();
         Ok(())
@@ -317,6 +398,7 @@ impl JobStore for MemoryStore {
 
 #[derive(Debug)]
 struct Claim {
+    store: MemoryStore,
     entry: Arc<Entry>,
     requests: mpsc::UnboundedReceiver<Incoming>,
 }
@@ -352,6 +434,7 @@ impl JobClaim for Claim {
 
     async fn running(&mut self, running: &Running) -> Result<()> {
         lock(&self.entry.records).running = Some(running.clone());
+        self.store.tell(JobEvent::now(self.entry.submission.job_id, EventKind::Started));
         Ok(())
     }
 
@@ -377,7 +460,10 @@ impl JobClaim for Claim {
 
     async fn finish(&mut self, ended: &Ended) -> Result<()> {
         let mut records = lock(&self.entry.records);
-        records.ended.get_or_insert_with(|| ended.clone());
+        if records.ended.is_none() {
+            records.ended = Some(ended.clone());
+            self.store.tell(JobEvent::end(self.entry.submission.job_id, &ended.outcome));
+        }
         records.environment = None;
         drop(records);
         self.entry.changed.notify_waiters();

@@ -2,10 +2,14 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod events;
 pub mod file;
 pub mod memory;
+mod query;
+mod retention;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -19,7 +23,11 @@ use crate::name::Name;
 use crate::output::{JobLog, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
+use crate::state::Status;
 
+pub use events::{EventKind, Events, JobEvent};
+pub use query::Query;
+pub use retention::{Disposable, Retention};
 pub use settings::{GroupSettings, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
@@ -90,11 +98,47 @@ pub trait JobStore: Send + Sync + Debug {
     /// cannot be read.
     async fn evidence(&self, id: JobId) -> Result<Evidence>;
 
-    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given.
+    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given. A store may leave
+    /// out jobs of which it knows without opening them that `query` does not want them; those that it cannot tell, and
+    /// those whose records cannot be read, are in. The limit of the query is not looked at.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
+    async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
+
+    /// Counts the jobs that are known to be over by their status, and names all others.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn tally(&self) -> Result<Tally>;
+
+    /// Returns what happened to jobs, at most `limit` events from number `since` on. Events are numbered from 0 without a
+    /// gap, whatever job they concern. Each change is told at least once; old events are dropped in the end, and how many
+    /// are missing is told.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn events(&self, since: u64, limit: usize) -> Result<Events>;
+
+    /// Returns when there may be an event of this number or a later one.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn happened(&self, number: u64) -> Result<()>;
+
+    /// Returns the jobs that are over, the oldest first, with what retention goes by. Somebody may still be in charge of
+    /// one: of its stragglers.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn disposable(&self) -> Result<Vec<Disposable>>;
+
+    /// Removes jobs that are over and that the settings of the store do not keep: a few at a time, and not every time.
+    /// Whoever ends a job calls this.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn sweep(&self) -> Result<()>;
 
     /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
     /// then on find no such job.
@@ -213,6 +257,16 @@ fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
         return Ok(old.job_id);
     }
     Err(Error::KeyTaken { key: new.spec.key.clone().unwrap_or_default(), id: old.job_id })
+}
+
+/// How many jobs there are, as far as that is known without looking at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// How many are over, by status.
+    pub ended: BTreeMap<Status, u64>,
+    /// All others: jobs that may not be over, or whose records cannot be read.
+    pub others: Vec<JobId>,
 }
 
 /// How busy a store is.

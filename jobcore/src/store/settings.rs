@@ -1,10 +1,13 @@
 //! What concerns everybody who uses a store: kept in it, and read by whoever decides at the moment of decision.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Retention;
 use crate::name::Name;
+use crate::units::parse_size;
 
 /// The settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,12 @@ pub struct StoreSettings {
     pub max_running: u32,
     /// What becomes of a job that is submitted when so many run.
     pub when_full: WhenFull,
+    /// For how many days a job is kept after its end; 0 means no limit.
+    pub keep_days: u32,
+    /// How many jobs are kept that are over; 0 means no limit.
+    pub keep_jobs: u64,
+    /// How many bytes are kept of jobs that are over; 0 means no limit.
+    pub keep_bytes: u64,
     /// Groups that have a limit of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
@@ -22,7 +31,14 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { max_running: 10, when_full: WhenFull::default(), groups: BTreeMap::new() }
+        Self {
+            max_running: 10,
+            when_full: WhenFull::default(),
+            keep_days: 30,
+            keep_jobs: 10_000,
+            keep_bytes: 10 << 30,
+            groups: BTreeMap::new(),
+        }
     }
 }
 
@@ -48,7 +64,7 @@ pub struct GroupSettings {
 }
 
 /// The names by which people get and set what is set.
-const KEYS: [&str; 2] = ["max_running", "when_full"];
+const KEYS: [&str; 5] = ["max_running", "when_full", "keep_days", "keep_jobs", "keep_bytes"];
 
 impl StoreSettings {
     /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
@@ -60,6 +76,9 @@ impl StoreSettings {
         let mut entries = vec![
             ("max_running".to_owned(), self.max_running.to_string()),
             ("when_full".to_owned(), when_full.to_owned()),
+            ("keep_days".to_owned(), self.keep_days.to_string()),
+            ("keep_jobs".to_owned(), self.keep_jobs.to_string()),
+            ("keep_bytes".to_owned(), self.keep_bytes.to_string()),
         ];
         entries
             .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
@@ -74,6 +93,9 @@ impl StoreSettings {
         let number = || value.parse::<u32>().map_err(|_| format!("`{value}` is no limit; use a number, 0 for none"));
         match key {
             "max_running" => self.max_running = number()?,
+            "keep_days" => self.keep_days = number()?,
+            "keep_jobs" => self.keep_jobs = number()?.into(),
+            "keep_bytes" => self.keep_bytes = parse_size(value)?,
             "when_full" => {
                 self.when_full = match value {
                     "queue" => WhenFull::Queue,
@@ -92,6 +114,15 @@ impl StoreSettings {
             },
         }
         Ok(())
+    }
+
+    /// Returns what is kept of jobs that are over.
+    pub fn retention(&self) -> Retention {
+        let days = (self.keep_days > 0).then(|| Duration::from_secs(u64::from(self.keep_days) * 24 * 60 * 60));
+        Retention::default()
+            .with_max_age(days)
+            .with_max_jobs(Some(self.keep_jobs).filter(|jobs| *jobs > 0))
+            .with_max_bytes(Some(self.keep_bytes).filter(|bytes| *bytes > 0))
     }
 
     /// Sets the limit of a group; 0 takes it away.
@@ -127,6 +158,9 @@ mod tests {
         let mut settings = StoreSettings::default();
         settings.set("max_running", "3").unwrap();
         settings.set("when_full", "refuse").unwrap();
+        settings.set("keep_days", "7").unwrap();
+        settings.set("keep_jobs", "0").unwrap();
+        settings.set("keep_bytes", "3G").unwrap();
         settings.set("groups.web.limit", "2").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {

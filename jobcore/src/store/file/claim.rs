@@ -8,11 +8,10 @@ use async_trait::async_trait;
 use tokio::net::unix::pipe;
 
 use super::FileStore;
-use super::atomic;
-use super::control;
 use super::layout::{AttemptDir, JobDir, Layout};
 use super::log::FileLogWriter;
 use super::queue::Queued;
+use super::{atomic, control, feed, index};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::error::{Error, IoContext, Result};
@@ -21,7 +20,7 @@ use crate::job::OutputSize;
 use crate::output::Stream;
 use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
-use crate::store::{Incoming, JobClaim};
+use crate::store::{EventKind, Incoming, JobClaim, JobEvent};
 use crate::sys::lock;
 
 /// The records of a job, for whoever holds its lock: the one place that writes them. Used by the supervisor, which is
@@ -100,11 +99,15 @@ impl Records {
     /// Puts on record who is in charge now, in the place of one that was killed.
     pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
         let path = self.attempt.start();
-        atomic::publish(&path, &atomic::to_json(start, &path)?)
+        atomic::publish(&path, &atomic::to_json(start, &path)?)?;
+        feed::add(&self.layout, &JobEvent::now(self.id, EventKind::Adopted));
+        Ok(())
     }
 
     pub(crate) fn running(&self, running: &Running) -> Result<()> {
-        atomic::publish_reserved(&self.attempt.running(), running)
+        atomic::publish_reserved(&self.attempt.running(), running)?;
+        feed::add(&self.layout, &JobEvent::now(self.id, EventKind::Started));
+        Ok(())
     }
 
     /// Publishes the end: of the attempt first, then, as the same file, of the job. Whoever died in between is helped
@@ -126,11 +129,32 @@ impl Records {
             }
             Ok(()) | Err(_) => {}
         }
-        // No further attempt can follow, so that nobody needs the environment any more.
-        let _ = fs::remove_file(self.job.environment());
-        FileStore::forget_queued(&self.layout, &self.job, self.id);
+        self.complete_end()?;
         // For those who wait on the bell while the lock is kept.
         let _ = lock::ring(&self.lock);
+        Ok(())
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.job.ended().exists() || self.attempt.ended().exists()
+    }
+
+    /// Does what follows from an end that is on record, as far as whoever published it has not done it: it is told once at
+    /// least.
+    pub(super) fn complete_end(&self) -> Result<()> {
+        let Some(ended) = FileStore::end_on_record(&self.job)? else { return Ok(()) };
+        // No further attempt can follow, so that nobody needs the environment any more.
+        let _ = fs::remove_file(self.job.environment());
+        let queued = Queued::read(&self.job);
+        let row = queued.as_ref().and_then(|queued| queued.row);
+        if !index::is_noted(&self.layout, self.id, row) {
+            feed::add(&self.layout, &JobEvent::end(self.id, &ended.outcome));
+            index::note_end(&self.layout, self.id, row, &ended);
+        }
+        // Last, since it is by these that somebody finds out that not all was done.
+        if let Some(queued) = queued {
+            queued.forget(&self.layout, self.id);
+        }
         Ok(())
     }
 

@@ -75,6 +75,34 @@ impl Layout {
         self.root.join("settings.toml")
     }
 
+    /// What is known of all jobs without opening them: a cache.
+    pub(crate) fn indexes(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    pub(crate) fn index(&self, day: &str) -> PathBuf {
+        self.indexes().join(day)
+    }
+
+    pub(crate) fn index_of(&self, id: JobId) -> PathBuf {
+        self.index(&id.day())
+    }
+
+    /// What happened.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.root.join("events")
+    }
+
+    /// The events from this number on.
+    pub(crate) fn event_segment(&self, first: u64) -> PathBuf {
+        self.events().join(format!("{first:012}"))
+    }
+
+    /// When retention was last looked at: its time of change.
+    pub(crate) fn swept(&self) -> PathBuf {
+        self.root.join("swept")
+    }
+
     pub(crate) fn day(&self, id: JobId) -> PathBuf {
         self.days().join(id.day())
     }

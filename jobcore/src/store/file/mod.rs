@@ -4,9 +4,12 @@
 pub(crate) mod atomic;
 mod claim;
 pub(crate) mod control;
+mod feed;
+mod index;
 pub(crate) mod layout;
 pub(crate) mod log;
 mod queue;
+mod sweep;
 mod watch;
 
 use std::fs::{self, DirBuilder, File};
@@ -22,7 +25,7 @@ pub(crate) use claim::Records;
 use layout::{JobDir, Layout};
 use watch::{Backoff, Watch};
 
-use super::{Created, JobClaim, JobStore, Load, StoreSettings};
+use super::{Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Tally};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -150,34 +153,6 @@ impl FileStore {
             atomic::reserve(&record)?;
         }
         Ok(())
-    }
-
-    /// Returns at most `limit` ids, the newest first, those before `before` if that is given.
-    fn list_ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
-        let newest_day = before.map(JobId::day);
-        let mut days = names(&self.layout.days())?;
-        days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
-        days.retain(|day| newest_day.as_ref().is_none_or(|newest| day <= newest));
-        days.sort_unstable_by(|a, b| b.cmp(a));
-        let mut ids = Vec::new();
-        for day in days {
-            let mut of_day: Vec<JobId> = names(&self.layout.days().join(&day))?
-                .iter()
-                .filter_map(|name| name.parse().ok())
-                .filter(|id: &JobId| before.is_none_or(|before| *id < before) && id.day() == day)
-                .collect();
-            of_day.sort_unstable_by(|a, b| b.cmp(a));
-            ids.extend(of_day);
-            if ids.len() >= limit {
-                break;
-            }
-        }
-        ids.truncate(limit);
-        Ok(ids)
-    }
-
-    fn all_ids(&self) -> Result<Vec<JobId>> {
-        self.list_ids(None, usize::MAX)
     }
 
     /// Renames a staged job into its place.
@@ -390,8 +365,43 @@ impl JobStore for FileStore {
         self.collect(id)
     }
 
-    async fn ids(&self, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
-        self.list_ids(before, limit)
+    async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+        self.query_ids(query, before, limit)
+    }
+
+    async fn tally(&self) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for row in self.all_rows()? {
+            match row.state() {
+                index::RowState::Over(status) => *tally.ended.entry(status).or_default() += 1,
+                _ => tally.others.extend(row.id()),
+            }
+        }
+        Ok(tally)
+    }
+
+    async fn events(&self, since: u64, limit: usize) -> Result<Events> {
+        self.tell_ends()?;
+        self.read_events(since, limit)
+    }
+
+    async fn happened(&self, number: u64) -> Result<()> {
+        let mut watch = Watch::default();
+        make_dir(&self.layout.events())?;
+        watch.directory(&self.layout.events())?;
+        // What happened before the watch was put up woke nobody.
+        if self.read_events(number, 1)?.next <= number {
+            watch.changed(&mut Backoff::new()).await;
+        }
+        Ok(())
+    }
+
+    async fn disposable(&self) -> Result<Vec<Disposable>> {
+        self.read_disposable()
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        self.sweep_if_due()
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {
@@ -403,13 +413,7 @@ impl JobStore for FileStore {
             Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,
             Err(error) => return Err(error),
         };
-        self.forget_key(id);
-        let (from, trash) = (self.layout.job(id).path, self.layout.trash().join(id.to_string()));
-        match fs::rename(&from, &trash) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Self::not_found(id)),
-            renamed => renamed.context("remove", &from)?,
-        }
-        Self::forget_queued(&self.layout, &JobDir { path: trash.clone() }, id);
+        let trash = self.unlink(id)?;
         fs::remove_dir_all(&trash).context("remove", &trash)
     }
 

@@ -7,12 +7,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::index::{self, RowState};
 use super::layout::{JobDir, Layout};
-use super::{FileStore, Records, atomic, names};
+use super::{FileStore, Records, atomic, feed, names};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -21,7 +23,7 @@ use crate::record::{Ended, World};
 use crate::record::{RECORD_VERSION, Submission, Verdict};
 use crate::state::State;
 use crate::store::settings::StoreSettings;
-use crate::store::{Created, Load, Slot};
+use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot};
 use crate::sys::{lock, world};
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
@@ -33,6 +35,9 @@ pub(crate) struct Queued {
     pub(crate) v: u32,
     /// The order in which jobs are started.
     pub(crate) sequence: u64,
+    /// Where its row was put in the index of the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<Name>,
 }
@@ -41,6 +46,12 @@ impl Queued {
     /// Reads where a job stands; nothing if that is not on record.
     pub(crate) fn read(job: &JobDir) -> Option<Self> {
         atomic::read(&job.queued()).ok().flatten()
+    }
+
+    /// Removes what the queue and the slots say of a job.
+    pub(super) fn forget(&self, layout: &Layout, id: JobId) {
+        let _ = fs::remove_file(layout.queue().join(self.entry_name(id)));
+        let _ = fs::remove_file(layout.slots().join(self.slot_name(id)));
     }
 
     pub(crate) fn entry_name(&self, id: JobId) -> String {
@@ -57,13 +68,13 @@ impl Queued {
 
 /// The admission lock; free when it is dropped.
 #[derive(Debug)]
-struct Admission {
+pub(super) struct Admission {
     file: File,
     path: std::path::PathBuf,
 }
 
 impl Admission {
-    fn take(layout: &Layout) -> Result<Self> {
+    pub(super) fn take(layout: &Layout) -> Result<Self> {
         let path = layout.admission();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.context("open", &path)?;
@@ -149,31 +160,45 @@ impl FileStore {
 
     /// Returns the newest job of a name.
     pub(super) fn find_named(&self, name: &Name) -> Result<Option<JobId>> {
-        let pointer = self.layout.name(name);
-        if let Some(id) = self.pointed_to(&pointer)? {
+        if let Some(id) = self.pointed_to(&self.layout.name(name))? {
             return Ok(Some(id));
         }
-        if !pointer.exists() {
-            return Ok(None);
-        }
-        // The newest has been removed. There may be earlier ones, which only their records tell.
-        let has_name = |id: &JobId| {
-            let submission: Option<Submission> = atomic::read(&self.layout.job(*id).submission()).ok().flatten();
-            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
-        };
-        Ok(self.all_ids()?.into_iter().find(has_name))
+        // The newest has been removed. There may be earlier ones.
+        Ok(self.query_ids(&Query::default().with_name(Some(name.clone())), None, 1)?.first().copied())
     }
 
-    /// Lets go of the key of a job that is about to be removed.
-    pub(super) fn forget_key(&self, id: JobId) {
-        let submission: Option<Submission> = atomic::read(&self.layout.job(id).submission()).ok().flatten();
-        let Some(key) = submission.and_then(|submission| submission.spec.key) else { return };
-        // Under the lock, since another job may get the key at this moment.
-        let Ok(_admission) = Admission::take(&self.layout) else { return };
-        let pointer = self.layout.key(&key);
-        if self.pointed_to(&pointer).ok().flatten() == Some(id) {
-            let _ = fs::remove_file(pointer);
+    /// Takes a job out of its place, into the trash, with all that points to it. Nobody may be in charge of it.
+    pub(super) fn unlink(&self, id: JobId) -> Result<PathBuf> {
+        let job = self.layout.job(id);
+        let queued = Queued::read(&job);
+        let submission: Option<Submission> = atomic::read(&job.submission()).ok().flatten();
+        let spec = submission.map(|submission| submission.spec);
+        let name = spec.as_ref().and_then(|spec| spec.name.as_ref()).map(|name| self.layout.name(name));
+        let key = spec.as_ref().and_then(|spec| spec.key.as_ref()).map(|key| self.layout.key(key));
+        // Under the lock, since another job may get the name or the key at this moment.
+        let _admission = Admission::take(&self.layout)?;
+        for pointer in [name, key].into_iter().flatten() {
+            if self.pointed_to(&pointer)? == Some(id) {
+                let _ = fs::remove_file(pointer);
+            }
         }
+        let row = queued.as_ref().and_then(|queued| queued.row);
+        // Whoever dies between these leaves a row that has to be looked at, and nothing that is wrong.
+        index::mark(&self.layout, id, row, RowState::Open);
+        let trash = self.layout.trash().join(id.to_string());
+        match fs::rename(&job.path, &trash) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                index::mark(&self.layout, id, row, RowState::Removed);
+                return Err(Self::not_found(id));
+            }
+            renamed => renamed.context("remove", &job.path)?,
+        }
+        feed::add(&self.layout, &JobEvent::now(id, EventKind::Removed));
+        index::mark(&self.layout, id, row, RowState::Removed);
+        if let Some(queued) = queued {
+            queued.forget(&self.layout, id);
+        }
+        Ok(trash)
     }
 
     /// Refuses a name that is taken, and finds the job that has the key already.
@@ -216,7 +241,9 @@ impl FileStore {
                 return Err(Error::Full { running: taken.len(), limit: settings.max_running });
             }
         }
-        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, group };
+        // The row first: one without a job is passed over, a job without one would not be listed.
+        let row = index::add(&self.layout, submission)?;
+        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, row, group };
         let staged = self.layout.staged(id).queued();
         atomic::write_private(&staged, &atomic::to_json(&queued, &staged)?)?;
         // One that points to no job is as good as none, so these come first, too.
@@ -228,8 +255,12 @@ impl FileStore {
         // The hint first: one without a job is passed over, a job without one would not be found.
         let entry = self.layout.queue().join(queued.entry_name(id));
         let made = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
-        if made.is_err() {
-            let _ = fs::remove_file(&entry);
+        match &made {
+            Ok(()) => feed::add(&self.layout, &JobEvent::now(id, EventKind::Submitted)),
+            Err(_) => {
+                let _ = fs::remove_file(&entry);
+                index::mark(&self.layout, id, row, RowState::Removed);
+            }
         }
         made.map(|()| Created::New)
     }
@@ -278,7 +309,8 @@ impl FileStore {
             // Without a lock it can never be started. It stays, to be seen and removed.
             Err(_) => return Ok(None),
         };
-        if records.attempt.start().exists() || records.job.ended().exists() || records.attempt.ended().exists() {
+        if records.attempt.start().exists() || records.has_ended() {
+            records.complete_end()?;
             forget();
             return Ok(None);
         }
@@ -300,17 +332,24 @@ impl FileStore {
         taken.retain(|entry| {
             let is_over = match self.collect(entry.slot.id) {
                 Ok(evidence) => match evidence.judge(Timestamp::now()) {
-                    Ok((job, Verdict::OnRecord)) => job.status().is_final(),
+                    Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
+                        // Whoever published it may have died before all was told; else he takes the slot away himself.
+                        if let Ok(Some(records)) = Records::claim(&self.layout, job.id) {
+                            let _ = records.complete_end();
+                        }
+                        true
+                    }
+                    Ok((_, Verdict::OnRecord)) => false,
                     Ok((job, Verdict::FoundOut)) => self.record_found_end(&job),
                     Err(_) => false,
                 },
-                Err(Error::NotFound { .. }) => true,
+                Err(Error::NotFound { .. }) => {
+                    let _ = fs::remove_file(self.layout.slots().join(&entry.name));
+                    true
+                }
                 // What cannot be read may run.
                 Err(_) => false,
             };
-            if is_over {
-                let _ = fs::remove_file(self.layout.slots().join(&entry.name));
-            }
             !is_over
         });
     }
@@ -326,6 +365,10 @@ impl FileStore {
         records.finish(&Ended::new(end.started_at, end.outcome.clone())).is_ok()
     }
 
+    pub(super) fn slot_ids(&self) -> Result<Vec<JobId>> {
+        Ok(entries(&self.layout.slots())?.into_iter().map(|entry| entry.slot.id).collect())
+    }
+
     /// Returns who has a slot and who waits for one.
     pub(super) fn read_load(&self) -> Result<Load> {
         let settings = self.read_settings()?;
@@ -335,14 +378,6 @@ impl FileStore {
         let (running, mut waiting) = (slots(&self.layout.slots())?, slots(&self.layout.queue())?);
         waiting.retain(|slot| !running.contains(slot));
         Ok(Load { settings, running, waiting })
-    }
-
-    /// Removes what the queue and the slots say of a job.
-    pub(super) fn forget_queued(layout: &Layout, job: &JobDir, id: JobId) {
-        if let Some(queued) = Queued::read(job) {
-            let _ = fs::remove_file(layout.queue().join(queued.entry_name(id)));
-            let _ = fs::remove_file(layout.slots().join(queued.slot_name(id)));
-        }
     }
 }
 
@@ -357,7 +392,7 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
-        let queued = Queued { v: 1, sequence: 42, group: Some("a-b.c".parse().unwrap()) };
+        let queued = Queued { v: 1, sequence: 42, row: None, group: Some("a-b.c".parse().unwrap()) };
         let entry = Entry::parse(queued.entry_name(id)).unwrap();
         assert_eq!(entry.slot, Slot { id, group: queued.group.clone() });
         assert_eq!(entry.name[17..], queued.slot_name(id));

@@ -6,6 +6,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::inotify;
@@ -30,6 +31,8 @@ pub(super) struct Watch {
     process: Option<AsyncFd<OwnedFd>>,
     files: Option<AsyncFd<OwnedFd>>,
     looks_again: bool,
+    /// The files tell of everything, so that nothing else has to be looked at.
+    files_suffice: bool,
 }
 
 impl Watch {
@@ -60,6 +63,17 @@ impl Watch {
         Ok(())
     }
 
+    /// Watches for files that change in a directory. The caller looks again after this.
+    pub(super) fn directory(&mut self, path: &Path) -> Result<()> {
+        use inotify::{CreateFlags, WatchFlags};
+        let Ok(fd) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Ok(()) };
+        if inotify::add_watch(&fd, path, WatchFlags::MODIFY | WatchFlags::CREATE).is_ok() {
+            self.files_suffice = true;
+            self.files = Some(registered(fd)?);
+        }
+        Ok(())
+    }
+
     /// Waits for any of it.
     pub(super) async fn changed(self, poll: &mut Backoff) {
         let process = async {
@@ -76,6 +90,7 @@ impl Watch {
         };
         let again = async {
             match (&self.process, self.looks_again, &self.files) {
+                (None, false, Some(_)) if self.files_suffice => std::future::pending().await,
                 (Some(_), false, _) => std::future::pending().await,
                 (_, true, Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
                 (None, _, _) | (Some(_), true, None) => poll.sleep().await,

@@ -1,0 +1,57 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::{JobEvent, JobManager};
+
+use super::{Result, print_json, tell};
+use crate::cli::Events;
+
+/// How many events are read at a time.
+const PAGE: usize = 1000;
+
+pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
+    let mut next = match (arguments.since, arguments.follow) {
+        (Some(since), _) => since,
+        (None, true) => last(jobs).await?,
+        (None, false) => 0,
+    };
+    loop {
+        let read = jobs.events(next, PAGE).await?;
+        if read.gone > 0 {
+            tell(&format!("{} events are not kept any more", read.gone));
+        }
+        for event in &read.events {
+            print(event, arguments.json)?;
+        }
+        let is_all = read.next == next;
+        next = read.next;
+        match (is_all, arguments.follow) {
+            (false, _) => {}
+            (true, false) => return Ok(ExitCode::SUCCESS),
+            (true, true) => jobs.happened(next).await?,
+        }
+    }
+}
+
+/// Returns the number of the event that is to come next.
+async fn last(jobs: &JobManager) -> Result<u64> {
+    let mut next = 0;
+    loop {
+        let read = jobs.events(next, PAGE).await?;
+        if read.next == next {
+            return Ok(next);
+        }
+        next = read.next;
+    }
+}
+
+fn print(event: &JobEvent, json: bool) -> Result<()> {
+    if json {
+        return print_json(event);
+    }
+    let status = event.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let code = event.exit_code.map(|code| format!(" {code}")).unwrap_or_default();
+    let (number, at, job, what) = (event.number, event.at, event.job_id.short(), event.event);
+    writeln!(std::io::stdout(), "{number} {at:.3} {job} {what}{status}{code}")?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use jobcore::units::format_size;
+use jobcore::{JobManager, Retention};
+use serde_json::json;
+
+use super::{Result, print_json, tell};
+use crate::cli::Prune;
+
+pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
+    let asked = Retention::default()
+        .with_max_age(arguments.older_than)
+        .with_max_jobs(arguments.keep)
+        .with_max_bytes(arguments.max_size);
+    let retention = match asked == Retention::default() {
+        true => jobs.backlog().await?.load.settings.retention(),
+        false => asked,
+    };
+    let gone = jobs.prune(&retention.with_statuses(arguments.status), arguments.dry_run).await?;
+    if arguments.json {
+        let shape = |job: &jobcore::Disposable| {
+            json!({ "job_id": job.id, "short_id": job.id.short(), "status": job.status,
+                "ended_at": job.ended_at, "bytes": job.bytes })
+        };
+        print_json(&gone.iter().map(shape).collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let done = if arguments.dry_run { "would be removed" } else { "removed" };
+    let mut out = std::io::stdout().lock();
+    for job in &gone {
+        writeln!(out, "{}: {done}", job.id.short())?;
+    }
+    let bytes = gone.iter().map(|job| job.bytes).sum();
+    tell(&format!("{} jobs, about {}, {done}", gone.len(), format_size(bytes)));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,96 @@
+//! What happened to the jobs of a store, in the order in which it was put on record.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::JobId;
+use crate::state::Status;
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobEvent {
+    /// Its number. Numbers have no gaps.
+    pub number: u64,
+    /// When it was put on record.
+    pub at: Timestamp,
+    /// The job.
+    pub job_id: JobId,
+    /// What happened.
+    pub event: EventKind,
+    /// How it ended, for an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Its exit code, for an end with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+}
+
+impl JobEvent {
+    /// Something that happens now; the store gives it its number.
+    pub(crate) fn now(job_id: JobId, event: EventKind) -> Self {
+        Self { number: 0, at: Timestamp::now(), job_id, event, status: None, exit_code: None }
+    }
+
+    /// The end of a job.
+    pub(crate) fn end(job_id: JobId, outcome: &crate::state::Outcome) -> Self {
+        let status = Some(outcome.status());
+        Self { status, exit_code: outcome.exit_code, ..Self::now(job_id, EventKind::Ended) }
+    }
+}
+
+/// What happens to jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// It was put on record, queued.
+    Submitted,
+    /// Its command was started.
+    Started,
+    /// Its supervisor had been killed, and another is in charge.
+    Adopted,
+    /// It is over.
+    Ended,
+    /// Its record and its output were removed.
+    Removed,
+}
+
+impl EventKind {
+    /// Returns the word, as serialized.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Started => "started",
+            Self::Adopted => "adopted",
+            Self::Ended => "ended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A part of what happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Events {
+    /// What happened, in order.
+    pub events: Vec<JobEvent>,
+    /// The number to ask for next.
+    pub next: u64,
+    /// How many events before the first of these, from the one that was asked for, are not kept any more.
+    pub gone: u64,
+}
+
+impl Events {
+    pub(crate) fn new(events: Vec<JobEvent>, next: u64, gone: u64) -> Self {
+        Self { events, next, gone }
+    }
+}

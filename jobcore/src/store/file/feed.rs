@@ -1,0 +1,191 @@
+//! What happened, on disk: rows of one size in segments that are named by the number of their first event.
+//!
+//! Nobody needs a lock to add a row: the kernel puts it behind the last, and its place is its number. A segment has room
+//! for a fixed number of rows; one that lands behind that counts for nothing, and is added to the next segment again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+use super::layout::Layout;
+use super::{FileStore, names};
+use crate::clock::Timestamp;
+use crate::error::{IoContext, Result};
+use crate::id::JobId;
+use crate::state::Status;
+use crate::store::{EventKind, Events, JobEvent};
+
+/// The size of a row.
+const ROW: usize = 64;
+const ROW_BYTES: u64 = ROW as u64;
+/// How many rows a segment has.
+const SEGMENT: u64 = 16_384;
+/// How many segments are kept.
+const KEPT: usize = 8;
+/// What follows this is the checksum of the rest.
+const BODY: std::ops::Range<usize> = 4..48;
+const KINDS: [EventKind; 5] =
+    [EventKind::Submitted, EventKind::Started, EventKind::Adopted, EventKind::Ended, EventKind::Removed];
+
+fn encode(event: &JobEvent) -> [u8; ROW] {
+    let place = |place: Option<usize>| place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0);
+    let mut row = [0; ROW];
+    row[4] = place(KINDS.iter().position(|kind| *kind == event.event));
+    row[5] = event.status.map_or(0, |status| place(Status::ALL.iter().position(|other| *other == status)));
+    row[6] = u8::from(event.exit_code.is_some());
+    row[8..24].copy_from_slice(uuid::Uuid::from(event.job_id).as_bytes());
+    row[24..32].copy_from_slice(&event.at.as_microsecond().to_le_bytes());
+    row[32..36].copy_from_slice(&event.exit_code.unwrap_or(0).to_le_bytes());
+    let checksum = crc32fast::hash(&row[BODY]);
+    row[..BODY.start].copy_from_slice(&checksum.to_le_bytes());
+    row
+}
+
+/// Returns the event of a row; nothing for one that is damaged, or of a kind that a later version knows.
+fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
+    if row[..BODY.start] != crc32fast::hash(&row[BODY]).to_le_bytes() {
+        return None;
+    }
+    let micros = i64::from_le_bytes(row[24..32].try_into().ok()?);
+    let code = i32::from_le_bytes(row[32..36].try_into().ok()?);
+    Some(JobEvent {
+        number,
+        at: Timestamp::from_microsecond(micros).ok()?,
+        job_id: JobId::try_from(uuid::Uuid::from_slice(&row[8..24]).ok()?).ok()?,
+        event: *KINDS.get(usize::from(row[4]).checked_sub(1)?)?,
+        status: usize::from(row[5]).checked_sub(1).and_then(|place| Status::ALL.get(place).copied()),
+        exit_code: (row[6] != 0).then_some(code),
+    })
+}
+
+fn segments(layout: &Layout) -> Result<Vec<u64>> {
+    let mut segments: Vec<u64> = names(&layout.events())?.iter().filter_map(|name| name.parse().ok()).collect();
+    segments.retain(|first| first % SEGMENT == 0);
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Adds an event. An event that cannot be written, on a full disk say, is lost: what happened stands in the records.
+pub(super) fn add(layout: &Layout, event: &JobEvent) {
+    if let Err(error) = try_add(layout, event) {
+        tracing::debug!(job = %event.job_id, %error, "an event could not be written");
+    }
+}
+
+fn try_add(layout: &Layout, event: &JobEvent) -> Result<()> {
+    let row = encode(event);
+    let mut first = match segments(layout)?.last() {
+        Some(last) => *last,
+        None => {
+            super::make_dir(&layout.events())?;
+            0
+        }
+    };
+    loop {
+        let path = layout.event_segment(first);
+        let mut options = OpenOptions::new();
+        let mut file = options.append(true).create(true).mode(0o600).open(&path).context("open", &path)?;
+        let end = file.metadata().context("look at", &path)?.len();
+        if end < SEGMENT * ROW_BYTES {
+            file.write_all(&row).context("write", &path)?;
+            let end = rustix::fs::tell(&file).map_err(io::Error::from).context("look at", &path)?;
+            if end <= SEGMENT * ROW_BYTES {
+                return Ok(());
+            }
+        }
+        first += SEGMENT;
+        forget_old(layout)?;
+    }
+}
+
+fn forget_old(layout: &Layout) -> Result<()> {
+    let segments = segments(layout)?;
+    for first in segments.iter().take((segments.len() + 1).saturating_sub(KEPT)) {
+        let _ = fs::remove_file(layout.event_segment(*first));
+    }
+    Ok(())
+}
+
+impl FileStore {
+    pub(super) fn read_events(&self, since: u64, limit: usize) -> Result<Events> {
+        let segments = segments(&self.layout)?;
+        let start = since.max(segments.first().copied().unwrap_or(since));
+        let mut next = start;
+        let mut events = Vec::new();
+        for first in segments.into_iter().filter(|first| first + SEGMENT > start) {
+            let path = self.layout.event_segment(first);
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                // Dropped since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(crate::Error::io("open", &path)(error)),
+            };
+            let rows = (file.metadata().context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT);
+            let from = next.max(first);
+            let count = (first + rows).saturating_sub(from).min((limit - events.len()) as u64);
+            let mut bytes = vec![0; usize::try_from(count).unwrap_or(0) * ROW];
+            file.read_exact_at(&mut bytes, (from - first) * ROW_BYTES).context("read", &path)?;
+            let (rows, _) = bytes.as_chunks::<ROW>();
+            events.extend((from..).zip(rows).filter_map(|(number, row)| decode(row, number)));
+            next = next.max(from + count);
+            if events.len() >= limit {
+                break;
+            }
+        }
+        Ok(Events::new(events, next, start - since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemRandom;
+
+    #[test]
+    fn rows_are_read_back_and_damage_is_seen() {
+        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        for (event, status, exit_code) in [
+            (EventKind::Submitted, None, None),
+            (EventKind::Ended, Some(Status::Failed), Some(-1)),
+            (EventKind::Ended, Some(Status::Orphaned), None),
+        ] {
+            let mut event = JobEvent { status, exit_code, ..JobEvent::now(id, event) };
+            event.at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();
+            let mut row = encode(&event);
+            assert_eq!(decode(&row, 0), Some(event));
+            row[9] ^= 1;
+            assert_eq!(decode(&row, 0), None);
+        }
+    }
+
+    #[test]
+    fn many_writers_fill_segments_without_a_gap_and_old_ones_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let ids: Vec<_> = (0..4).map(|_| JobId::mint(Timestamp::now(), &SystemRandom)).collect();
+        // Nearly full: the writers get to the border together.
+        let path = store.layout.event_segment(0);
+        let filler = encode(&JobEvent::now(ids[0], EventKind::Submitted)).repeat(SEGMENT as usize - 100);
+        fs::create_dir_all(store.layout.events()).unwrap();
+        fs::write(&path, filler).unwrap();
+        std::thread::scope(|scope| {
+            for id in &ids {
+                let layout = &store.layout;
+                scope.spawn(move || (0..100).for_each(|_| add(layout, &JobEvent::now(*id, EventKind::Started))));
+            }
+        });
+        let read = store.read_events(SEGMENT - 100, usize::MAX / 2).unwrap();
+        assert_eq!((read.events.len(), read.next, read.gone), (400, SEGMENT + 300, 0));
+        assert!(read.events.iter().map(|event| event.number).eq(SEGMENT - 100..SEGMENT + 300));
+        let part = store.read_events(SEGMENT - 1, 2).unwrap();
+        assert_eq!((part.events.len(), part.next), (2, SEGMENT + 1));
+
+        for segment in 2..12 {
+            let file = File::create(store.layout.event_segment(segment * SEGMENT)).unwrap();
+            file.set_len(SEGMENT * ROW_BYTES).unwrap();
+        }
+        add(&store.layout, &JobEvent::now(ids[0], EventKind::Removed));
+        let read = store.read_events(0, 10).unwrap();
+        assert_eq!(read.gone, (12 + 1 - KEPT as u64) * SEGMENT);
+    }
+}
