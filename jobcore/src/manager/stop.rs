@@ -191,10 +191,11 @@ impl JobManager {
             }
             State::Running(_) | State::Paused(_) => {}
         }
-        let Some(main) = job.pid else { return Err(Error::NoAnswer { id }) };
+        let running = self.store.evidence(id).await?.running;
+        let (Some(_), Some(running)) = (job.pid, running) else { return Err(Error::NoAnswer { id }) };
         let marker = crate::supervisor::marker(id);
         let signal_all = |signals: &[rustix::process::Signal]| {
-            let members = process::visible_tree(Some(main), &marker, crate::supervisor::is_other);
+            let members = process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other);
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::record::Start;
+use crate::record::{ProcessId, Seen, Start};
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
@@ -28,7 +28,7 @@ pub(super) enum Family {
     /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
     Adopted {
         /// The main process.
-        main: i32,
+        main: ProcessId,
         /// The variable by which the job's processes know it.
         marker: String,
     },
@@ -39,7 +39,7 @@ impl Family {
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
             Self::Own => own_descendants(),
-            Self::Adopted { main, marker } => process::visible_tree(Some(*main), marker, is_other_supervisor),
+            Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_other_supervisor),
         }
     }
 
@@ -119,7 +119,7 @@ fn own_children() -> Vec<Stat> {
 /// Returns whether a process is the supervisor of another job, which no stop of this one may touch, nor what is below.
 ///
 /// Its arguments say so, which anybody could forge; so the job that they name must have its lock held, and by just that
-/// process where its record says by whom.
+/// process where its record says by whom. Whoever is about to replace one that was killed has not said so yet.
 pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
     let arguments = process::arguments(stat.pid);
     let Some((root, id)) = super::parse_arguments(&arguments) else { return false };
@@ -128,7 +128,10 @@ pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
         return false;
     }
     match atomic::read::<Start>(&job.attempt().start()) {
-        Ok(Some(start)) => start.holder.pid == stat.pid && start.holder.start_time == stat.start_time,
+        Ok(Some(start)) => {
+            let is_holder = start.holder.pid == stat.pid && start.holder.start_time == stat.start_time;
+            is_holder || process::look(&start.holder) == Seen::Gone
+        }
         Ok(None) | Err(_) => true,
     }
 }
