@@ -13,6 +13,7 @@ mod full;
 mod many;
 mod names;
 mod namespaces;
+mod nested;
 mod output;
 mod queue;
 mod reboot;

@@ -38,6 +38,7 @@ pub struct JobManager {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     name: String,
+    own_job: Option<JobId>,
 }
 
 /// Which jobs to list.
@@ -132,7 +133,7 @@ impl JobManager {
     pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
         runner.check(store.as_ref())?;
         let name = format!("a program with process id {}", std::process::id());
-        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name })
+        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name, own_job: None })
     }
 
     /// Takes the time of submissions from this clock.
@@ -151,6 +152,12 @@ impl JobManager {
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// Says which job this program runs in: [`JobManager::stop_all`] stops that one last, since this program ends with it.
+    #[must_use]
+    pub fn with_own_job(self, own_job: Option<JobId>) -> Self {
+        Self { own_job, ..self }
     }
 
     /// Returns the store.

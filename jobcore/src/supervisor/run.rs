@@ -200,7 +200,7 @@ impl<'a> Supervisor<'a> {
         }
         let log = FileLogWriter::new(attempt, submission.spec.output_limit);
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout);
-        let family = Family::Own;
+        let family = Family::Own { layout: records.layout.clone(), id: records.id };
         Ok(Ok(Self::new(
             records,
             submission,

@@ -1,8 +1,9 @@
-//! The processes of a job: everything that descends from its supervisor, but for the supervisors of other jobs.
+//! The processes of a job: everything that descends from its supervisor, but for other jobs: their supervisors, and
+//! commands whose supervisor was killed.
 //!
 //! A supervisor is a child subreaper, prctl(2): whoever loses his parent becomes its child, double forks and new
-//! sessions included. So a job is empty when no child is left but other jobs' supervisors, and killing the children
-//! again and again until then misses nobody.
+//! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
+//! and again until then misses nobody.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +11,8 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::record::{ProcessId, Seen, Start};
+use crate::id::JobId;
+use crate::record::{ProcessId, Running, Seen, Start};
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
@@ -24,7 +26,12 @@ const NAMED: usize = 8;
 #[derive(Debug, Clone)]
 pub(super) enum Family {
     /// Among the descendants of this process: none of them can get away.
-    Own,
+    Own {
+        /// The store, which knows the commands of other jobs.
+        layout: Layout,
+        /// The job.
+        id: JobId,
+    },
     /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
     Adopted {
         /// The main process.
@@ -38,7 +45,7 @@ impl Family {
     /// Returns the job's living processes, of its own parents before their children.
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
-            Self::Own => own_descendants(),
+            Self::Own { layout, id } => own_descendants(layout, *id),
             Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_other_supervisor),
         }
     }
@@ -47,7 +54,7 @@ impl Family {
     /// descend; or all members.
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
-            Self::Own => own_children(),
+            Self::Own { layout, id } => own_children(layout, *id),
             Self::Adopted { .. } => self.members(),
         }
     }
@@ -97,8 +104,8 @@ impl Family {
     }
 }
 
-fn own_descendants() -> Vec<Stat> {
-    let mut found = own_children();
+fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
+    let mut found = own_children(layout, id);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
@@ -110,10 +117,28 @@ fn own_descendants() -> Vec<Stat> {
     found
 }
 
-fn own_children() -> Vec<Stat> {
+fn own_children(layout: &Layout, id: JobId) -> Vec<Stat> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = process::children(own).into_iter().filter_map(Stat::read);
-    children.filter(|stat| !is_other_supervisor(stat)).collect()
+    children.filter(|stat| !is_other_supervisor(stat) && !is_other_command(stat, layout, id)).collect()
+}
+
+/// Returns whether a child is the command of another job of the store. When the supervisor of a job is killed that was
+/// started within this one, its children become ours, and are no more of this job than before.
+///
+/// Whoever says so in his environment must be the living main process that the records of that job name, or of its
+/// session, into which nobody can get who was not born in it.
+fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
+    let Some(id) = process::variable(stat.pid, super::JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
+        return false;
+    };
+    let job = layout.job(id);
+    if id == own || job.ended().exists() || job.attempt().ended().exists() {
+        return false;
+    }
+    let Ok(Some(Running { process: main, .. })) = atomic::read(&job.attempt().running()) else { return false };
+    (stat.pid == main.pid || stat.session == main.pid)
+        && matches!(process::look(&main), Seen::Alive(_) | Seen::Paused(_))
 }
 
 /// Returns whether a process is the supervisor of another job, which no stop of this one may touch, nor what is below.
