@@ -250,10 +250,13 @@ impl JobManager {
     }
 
     /// Puts a new supervisor in charge of a command whose supervisor was killed. Returns the job as it is then: where that
-    /// cannot be done from here, or somebody else is doing it, as it was.
+    /// cannot be done from here, as it was.
     async fn adopt(&self, job: Job) -> Result<Job> {
         let id = job.id;
-        let Ok(Some(claim)) = self.store.claim(id).await else { return Ok(job) };
+        let Ok(Some(claim)) = self.store.claim(id).await else {
+            // Somebody else is doing it: to him a stop can be sent.
+            return Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0);
+        };
         let evidence = claim.evidence().await?;
         if !evidence.is_to_be_adopted_by(&world::capture())? {
             return Ok(evidence.judge(self.clock.now())?.0);

@@ -328,15 +328,32 @@ impl FileStore {
             slots.rotate_left(begin);
             slots.truncate(LOOKED_AT);
         }
-        let is_unattended = |id: &JobId| {
-            let (job, attempt) = (self.layout.job(*id), self.layout.job(*id).attempt());
+        slots.retain(|entry| {
+            let id = entry.slot.id;
             // The lock first: of nearly all of them it is held. What cannot be read is for whoever looks at that job.
-            !self.is_held(*id).unwrap_or(true)
-                && attempt.start().exists()
-                && !attempt.ended().exists()
-                && !job.ended().exists()
-        };
-        Ok(slots.into_iter().map(|entry| entry.slot.id).filter(is_unattended).collect())
+            match self.is_held(id) {
+                Ok(false) => {}
+                Ok(true) | Err(_) => return false,
+            }
+            let (job, attempt) = (self.layout.job(id), self.layout.job(id).attempt());
+            if job.ended().exists() || attempt.ended().exists() {
+                self.finish_again(id);
+                return false;
+            }
+            attempt.start().exists()
+        });
+        Ok(slots.into_iter().map(|entry| entry.slot.id).collect())
+    }
+
+    /// Does what is left to do of a job's end, whose supervisor was killed in the middle of that: its environment is to be
+    /// forgotten, and its slot is free.
+    fn finish_again(&self, id: JobId) {
+        if let Ok(Some(records)) = Records::claim(&self.layout, id)
+            && let Ok(Some(ended)) = Self::end_on_record(&records.job)
+            && records.finish(&ended).is_ok()
+        {
+            records.remove_pipes();
+        }
     }
 
     /// Takes charge of a job whose supervisor was killed, if its command is there and it is for this process to do so.
