@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
+use jobcore::JobId;
 use jobcore::environment::EnvironmentPolicy;
 use jobcore::units::parse_size;
 use serde::Deserialize;
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Option<Duration>,
     pub(crate) output_limit: Option<u64>,
     pub(crate) environment: EnvironmentPolicy,
+    /// The job that this call runs in.
+    pub(crate) own_job: Option<JobId>,
 }
 
 /// The settings file. `docs/cli.md` describes it.
@@ -96,6 +99,8 @@ impl Settings {
         )?;
         Ok(Self {
             store,
+            // Set by jobcore, not by people: what is no id says nothing.
+            own_job: text(jobcore::supervisor::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             shell: variable("JOBCORE_SHELL").map(PathBuf::from).or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
             grace: duration("JOBCORE_GRACE", "grace", file.grace)?,

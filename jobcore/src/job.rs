@@ -59,6 +59,14 @@ impl Job {
         }
     }
 
+    /// Returns whether the command runs and nobody watches it.
+    pub(crate) fn is_unsupervised(&self) -> bool {
+        match &self.state {
+            State::Running(run) | State::Paused(run) => !run.supervised,
+            State::Queued | State::Ended(_) => false,
+        }
+    }
+
     /// Returns the one word for what the job is doing.
     pub fn status(&self) -> Status {
         self.state.status()

@@ -203,6 +203,19 @@ impl Evidence {
         dedicated.is_some_and(|start| !matches!(crate::sys::process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
+    /// Returns whether the command runs without a supervisor, and a process of this world is to put one in charge of it.
+    ///
+    /// # Errors
+    /// As [`Evidence::judge`].
+    pub(crate) fn is_to_be_adopted_by(&self, own: &World) -> Result<bool> {
+        let is_understood = self.submission.v <= RECORD_VERSION;
+        let (job, _) = self.judge(Timestamp::now())?;
+        Ok(is_understood
+            && job.is_unsupervised()
+            && own.may_act_for(&self.submission.world)
+            && !self.has_living_supervisor())
+    }
+
     /// Returns the job that this evidence describes, and whether its end is on record or only found out now: in that
     /// case whoever may write should put it on record.
     ///

@@ -13,6 +13,18 @@ fn kill_supervisor(env: &TestEnv, id: &str) -> i32 {
     supervisor
 }
 
+/// The processes that supervise a job, as nothing but `/proc` shows them.
+fn supervisors(env: &TestEnv, id: &str) -> usize {
+    let named = |line: &&String| line.contains("jobcore-supervisor") && line.contains(id);
+    env.processes().iter().filter(named).count()
+}
+
+/// Waits until another supervisor has put itself on record, without a look that would see to that itself.
+fn until_replaced(env: &TestEnv, id: &str, before: i32) {
+    wait_for("another supervisor", || (env.supervisor(id) != before).then_some(()));
+    assert_eq!(supervisors(env, id), 1);
+}
+
 fn touch(env: &TestEnv, name: &str) {
     std::fs::write(env.dir().join(name), "").unwrap();
 }
@@ -140,6 +152,48 @@ fn a_queue_moves_on_after_an_adoption() {
     touch(&env, "go");
     assert_eq!(env.run(["wait", &second]).code, Some(0));
     assert_eq!(env.ok(["output", &second]), "second");
+}
+
+/// Nobody asks for the job that lost its supervisor: another one is submitted, or waited for.
+#[test]
+fn whoever_uses_the_store_sees_to_jobs_that_lost_their_supervisors() {
+    let env = TestEnv::new();
+    let first = env.submit("while [ ! -e go ]; do sleep 0.02; done; echo done");
+    env.main_process(&first);
+    let before = kill_supervisor(&env, &first);
+    let other = env.submit("true");
+    until_replaced(&env, &first, before);
+    env.ok(["wait", &other]);
+    let before = kill_supervisor(&env, &first);
+    env.ok(["wait", &other]);
+    until_replaced(&env, &first, before);
+    touch(&env, "go");
+    assert!(matches!(env.run(["wait", &first]).code, Some(0 | 125)));
+    assert_eq!(env.ok(["output", &first]), "done");
+}
+
+/// Nobody uses the store at all: a supervisor that ends sees to the others.
+#[test]
+fn a_supervisor_that_ends_sees_to_jobs_that_lost_theirs() {
+    let env = TestEnv::new();
+    let first = env.submit("while [ ! -e go ]; do sleep 0.02; done; echo done");
+    let gone = env.submit("exec sleep 1000");
+    let second = env.submit("while [ ! -e end ]; do sleep 0.02; done");
+    let (main, main_of_gone) = (env.main_process(&first), env.main_process(&gone));
+    env.main_process(&second);
+    let before = kill_supervisor(&env, &first);
+    kill_supervisor(&env, &gone);
+    send(main_of_gone, Signal::SIGKILL);
+    wait_for("the command to be dead", || (!is_alive(main_of_gone)).then_some(()));
+    touch(&env, "end");
+    until_replaced(&env, &first, before);
+    assert!(is_alive(main));
+    // Of the one whose command is gone too, the end is on record.
+    wait_for("the end record", || env.job_dir(&gone).join("end.json").exists().then_some(()));
+    assert_eq!(env.status(&gone), "orphaned");
+    touch(&env, "go");
+    assert!(matches!(env.run(["wait", &first]).code, Some(0 | 125)));
+    assert_eq!(env.ok(["output", &first]), "done");
 }
 
 /// What a sandbox would do to a supervisor that is started in it is nobody's wish.

@@ -63,6 +63,11 @@ impl Background {
         self.lines.try_recv().ok()
     }
 
+    /// Lets go of its standard input, which must have been piped.
+    pub(crate) fn close_input(&mut self) {
+        drop(self.child.stdin.take().unwrap());
+    }
+
     /// The end of the program.
     pub(crate) fn end(&mut self) -> ExitStatus {
         wait_for("the end of a program", || self.child.try_wait().unwrap())

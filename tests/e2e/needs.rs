@@ -12,6 +12,23 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Returns the words that run a program in a pid and a mount namespace of its own; nothing if that is not permitted.
+pub(crate) fn namespaces() -> Option<&'static [&'static str]> {
+    // The program that is run is waited for, and is killed with `unshare`.
+    const ROOT: &[&str] = &["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    const USER: &[&str] = &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    program("unshare")?;
+    let works = |words: &&&[&str]| {
+        let tried = std::process::Command::new(words[0]).args(&words[1..]).arg("true").output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let found = [ROOT, USER].iter().find(works).copied();
+    if found.is_none() {
+        skip("namespaces cannot be made");
+    }
+    found
+}
+
 /// Returns whether this is root, which some tests must be.
 pub(crate) fn root() -> bool {
     let is_root = rustix::process::geteuid().is_root();

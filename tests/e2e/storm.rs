@@ -1,8 +1,9 @@
-//! Many processes do everything at once, and some of them are killed.
+//! Many processes do everything at once, and some of them are killed, supervisors among them.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -12,11 +13,13 @@ use crate::support::{Ran, TestEnv, send, wait_for};
 const PROCESSES: u64 = 20;
 const OPERATIONS: u64 = 50;
 
-/// What all of them know: ids that were printed, and ids that were removed.
+/// What all of them know: ids that were printed, and ids that were removed, among others.
 #[derive(Default)]
 struct Known {
     printed: Mutex<Vec<String>>,
     removed: Mutex<BTreeSet<String>>,
+    /// How many supervisors were killed.
+    killed: AtomicU64,
 }
 
 /// Numbers that are the same each time, so that a failure can be looked at again (as far as the order of things allows).
@@ -48,6 +51,22 @@ fn run(env: &TestEnv, arguments: &[&str], dice: &mut Dice) -> Option<Ran> {
     None
 }
 
+/// Kills the supervisor that a job has now, if it is one: by its pidfd, so that nobody else is hit.
+fn kill_supervisor(env: &TestEnv, id: &str) -> bool {
+    let supervisor = || {
+        let record = std::fs::read(env.job_dir(id).join("attempts/1/start.json")).ok()?;
+        let start: Value = serde_json::from_slice(&record).ok()?;
+        let pid = start["holder"]["pid"].as_i64()?;
+        let pid = rustix::process::Pid::from_raw(pid.try_into().ok()?)?;
+        let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line);
+        (line.contains("jobcore-supervisor") && line.contains(id)).then_some(fd)
+    };
+    let kill = |fd| rustix::process::pidfd_send_signal(fd, rustix::process::Signal::KILL);
+    supervisor().is_some_and(|fd| kill(fd).is_ok())
+}
+
 fn pick(known: &Known, dice: &mut Dice) -> Option<String> {
     let printed = known.printed.lock().unwrap();
     let count = printed.len() as u64;
@@ -66,7 +85,7 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
     ];
     for _ in 0..OPERATIONS {
         let id = pick(known, &mut dice);
-        match (dice.roll(8), id) {
+        match (dice.roll(9), id) {
             (0..=2, _) | (_, None) => {
                 let line = lines[usize::try_from(dice.roll(4)).unwrap()];
                 if let Some(ran) = run(env, &["run", line], &mut dice) {
@@ -81,6 +100,9 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
             }
             // 1 says that it is still stopping: on a slow machine that is an answer, too.
             (6, Some(id)) => check(run(env, &["kill", "--grace", "100ms", &id], &mut dice), &[0, 1, 3]),
+            (7, Some(id)) => {
+                known.killed.fetch_add(kill_supervisor(env, &id).into(), Ordering::Relaxed);
+            }
             (_, Some(id)) => {
                 // Before it is tried: a remover that is killed may have removed it.
                 known.removed.lock().unwrap().insert(id.clone());
@@ -121,11 +143,18 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     assert_eq!(unique.len(), ids.len(), "no job is listed twice");
     let (printed, removed) = (known.printed.into_inner().unwrap(), known.removed.into_inner().unwrap());
     assert!(printed.len() > 100, "only {} jobs", printed.len());
+    let killed = known.killed.into_inner();
+    assert!(killed > 5, "only {killed} supervisors were killed");
     for id in &printed {
         assert!(unique.contains(id) || removed.contains(id), "{id} was printed, and is gone");
     }
     for job in &jobs {
         assert!(job["cause"].is_string() && job["ended_at"].is_string(), "an end without an outcome: {job}");
+        let id = job["job_id"].as_str().unwrap();
+        assert!(!env.job_dir(id).join("env").exists(), "an environment that nobody needs any more: {job}");
+        if job["status"] == "orphaned" {
+            assert!(job["cause"] == "supervisor_lost" && job.get("exit_code").is_none(), "{job}");
+        }
     }
     for entry in std::fs::read_dir(env.dir()).unwrap() {
         let path = entry.unwrap().path();

@@ -39,19 +39,12 @@ pub struct JobManager {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     name: String,
+    own_job: Option<JobId>,
 }
 
 /// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
 /// container, or runs jobs only within itself.
 const UNSUPERVISED: Duration = Duration::from_millis(200);
-
-/// Returns whether the command of a job runs and nobody watches it.
-fn is_unsupervised(job: &Job) -> bool {
-    match &job.state {
-        State::Running(run) | State::Paused(run) => !run.supervised,
-        State::Queued | State::Ended(_) => false,
-    }
-}
 
 /// How busy a store is, and with what.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +76,7 @@ impl JobManager {
     pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
         runner.check(store.as_ref())?;
         let name = format!("a program with process id {}", std::process::id());
-        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name })
+        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name, own_job: None })
     }
 
     /// Takes the time of submissions from this clock.
@@ -102,6 +95,12 @@ impl JobManager {
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// Says which job this program runs in: [`JobManager::stop_all`] stops that one last, since this program ends with it.
+    #[must_use]
+    pub fn with_own_job(self, own_job: Option<JobId>) -> Self {
+        Self { own_job, ..self }
     }
 
     /// Returns the store.
@@ -184,24 +183,26 @@ impl JobManager {
         let evidence = self.store.evidence(id).await?;
         let (job, verdict) = evidence.judge(self.clock.now())?;
         match verdict {
-            Verdict::OnRecord if is_unsupervised(&job) => self.adopt(job).await,
+            // Asked before the lock is taken, which whoever may adopt it would find taken.
+            Verdict::OnRecord if job.is_unsupervised() && evidence.is_to_be_adopted_by(&world::capture())? => {
+                self.adopt(job).await
+            }
             Verdict::OnRecord => Ok(job),
             Verdict::FoundOut => self.record_end(id).await.map(|recorded| recorded.unwrap_or(job)),
         }
     }
 
     /// Puts a new supervisor in charge of a command whose supervisor was killed. Returns the job as it is then: where that
-    /// cannot be done from here, or somebody else is doing it, as it was.
+    /// cannot be done from here, as it was.
     async fn adopt(&self, job: Job) -> Result<Job> {
         let id = job.id;
-        let Ok(Some(claim)) = self.store.claim(id).await else { return Ok(job) };
+        let Ok(Some(claim)) = self.store.claim(id).await else {
+            // Somebody else is doing it: to him a stop can be sent.
+            return Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0);
+        };
         let evidence = claim.evidence().await?;
-        if evidence.has_living_supervisor() {
-            return Ok(job);
-        }
-        let (job, _) = evidence.judge(self.clock.now())?;
-        if !is_unsupervised(&job) || !world::capture().may_act_for(&claim.submission().world) {
-            return Ok(job);
+        if !evidence.is_to_be_adopted_by(&world::capture())? {
+            return Ok(evidence.judge(self.clock.now())?.0);
         }
         if let Err(error) = self.runner.adopt(&self.store, claim).await {
             tracing::debug!(%id, %error, "a job without a supervisor could not be adopted");
@@ -421,8 +422,15 @@ impl JobManager {
         job.shape(self.clock.now())
     }
 
-    /// Starts what is due: jobs whose turn came when whoever should have started them was killed.
+    /// Does what those left undone who were killed: puts supervisors in charge of commands that lost theirs, puts ends on
+    /// record that nobody saw, and starts what is due.
     async fn tend(&self) {
+        // Those first, since a slot may be free then.
+        for id in self.store.unattended().await.unwrap_or_default() {
+            if let Err(error) = self.job(id).await {
+                tracing::debug!(%id, %error, "a job that nobody is in charge of could not be looked at");
+            }
+        }
         while let Ok(Some(claim)) = self.store.next_due().await {
             let due = claim.submission().job_id;
             if let Err(error) = self.runner.start(&self.store, claim).await {

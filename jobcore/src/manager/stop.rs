@@ -100,11 +100,13 @@ impl JobManager {
         }
     }
 
-    /// Stops several jobs at the same time, and returns the reports in the order of the ids.
+    /// Stops several jobs at the same time, and returns the reports in the order of the ids. The job that this program
+    /// runs in comes when the others are over: [`JobManager::with_own_job`].
     pub async fn stop_all(&self, ids: &[JobId], options: &StopOptions) -> Vec<(JobId, Result<StopReport>)> {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut stopping = JoinSet::new();
-        for (index, id) in ids.iter().copied().enumerate() {
+        let is_own = |id: &JobId| Some(*id) == self.own_job;
+        for (index, id) in ids.iter().copied().enumerate().filter(|(_, id)| !is_own(id)) {
             let (jobs, options, room) = (self.clone(), *options, Arc::clone(&room));
             stopping.spawn(async move {
                 let _permit = room.acquire().await;
@@ -112,6 +114,9 @@ impl JobManager {
             });
         }
         let mut reports = stopping.join_all().await;
+        for (index, id) in ids.iter().copied().enumerate().filter(|(_, id)| is_own(id)) {
+            reports.push((index, id, self.stop(id, options).await));
+        }
         reports.sort_unstable_by_key(|(index, ..)| *index);
         reports.into_iter().map(|(_, id, report)| (id, report)).collect()
     }
@@ -191,10 +196,11 @@ impl JobManager {
             }
             State::Running(_) | State::Paused(_) => {}
         }
-        let Some(main) = job.pid else { return Err(Error::NoAnswer { id }) };
+        let running = self.store.evidence(id).await?.running;
+        let (Some(_), Some(running)) = (job.pid, running) else { return Err(Error::NoAnswer { id }) };
         let marker = crate::supervisor::marker(id);
         let signal_all = |signals: &[rustix::process::Signal]| {
-            let members = process::visible_tree(Some(main), &marker, crate::supervisor::is_other);
+            let members = process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other);
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{JobManager, UNSUPERVISED, is_unsupervised};
+use super::{JobManager, UNSUPERVISED};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::job::Job;
@@ -60,7 +60,7 @@ impl JobManager {
             // Whoever should start it may have been killed: then it is for those who wait to do so.
             return tokio::time::timeout(QUEUED, self.store.left_queue(job.id)).await.unwrap_or(Ok(()));
         }
-        if is_unsupervised(job) {
+        if job.is_unsupervised() {
             // Nobody could be put in charge from here, and nobody tells a stranger of the end.
             tokio::time::sleep(UNSUPERVISED).await;
         }

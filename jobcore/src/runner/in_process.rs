@@ -325,7 +325,7 @@ impl Watcher {
 
     fn members(&self) -> Vec<process::Stat> {
         let marker = supervisor::marker(self.claim.submission().job_id);
-        process::visible_tree(Some(self.child.pid), &marker, supervisor::is_other)
+        process::visible_tree(self.child.identity.as_ref(), &marker, supervisor::is_other)
     }
 
     fn send_all(&self, signal: RawSignal) {

@@ -84,6 +84,7 @@ macro_rules! store_conformance {
             what_the_settings_do_not_keep_is_swept_away
             jobs_are_due_in_order_and_each_once
             what_nobody_started_is_due_again
+            what_lost_its_holder_is_unattended_until_its_end
             no_more_run_than_the_limit_says
             many_who_look_at_once_exceed_no_limit
             a_group_has_a_queue_of_its_own
@@ -463,6 +464,28 @@ pub async fn what_nobody_started_is_due_again(backend: &Backend) {
         assert_eq!(due, id);
         drop(claim);
     }
+}
+
+/// Whoever uses the store learns which jobs need somebody: not those that wait, are watched, or are over.
+pub async fn what_lost_its_holder_is_unattended_until_its_end(backend: &Backend) {
+    let (store, other) = (backend.open(), backend.open());
+    let unattended = async || other.unattended().await.expect("the store is read");
+    let submission = simple();
+    let id = submission.job_id;
+    store.create(submission).await.expect("the job is created");
+    store.create(simple()).await.expect("the job is created");
+    assert_eq!(unattended().await, [], "both wait");
+    let (due, mut claim) = due(store.as_ref()).await.expect("it is due");
+    assert_eq!((due, unattended().await), (id, vec![]), "it is about to be started");
+    claim.start(&start()).await.expect("it is written");
+    assert_eq!(unattended().await, []);
+    drop(claim);
+    assert_eq!(unattended().await, [id]);
+    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    assert_eq!(unattended().await, []);
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    assert_eq!(unattended().await, []);
 }
 
 /// An end is what frees a slot, and nothing else does.

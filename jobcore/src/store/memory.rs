@@ -268,6 +268,16 @@ impl JobStore for MemoryStore {
         Ok(Load { settings: admission.settings.clone(), running, waiting })
     }
 
+    async fn unattended(&self) -> Result<Vec<JobId>> {
+        let mut admission = lock(&self.admission);
+        admission.tidy();
+        let is_unattended = |entry: &&Arc<Entry>| {
+            let records = lock(&entry.records);
+            records.start.is_some() && records.holder.is_none()
+        };
+        Ok(admission.slots.iter().filter(is_unattended).map(|entry| entry.submission.job_id).collect())
+    }
+
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),

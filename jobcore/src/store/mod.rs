@@ -76,6 +76,13 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn load(&self) -> Result<Load>;
 
+    /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
+    /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn unattended(&self) -> Result<Vec<JobId>>;
+
     /// Changes the settings of the store, and returns what is set then. What others changed meanwhile is kept.
     ///
     /// # Errors

@@ -71,12 +71,19 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     Ok(())
 }
 
-/// Starts what is due now that a slot is free. What cannot be started from here is left to whoever uses the store next.
-fn start_due(records: &Records) {
+/// Puts supervisors in charge of jobs that lost theirs, and starts what is due now that a slot is free. What cannot be
+/// done from here is left to whoever uses the store next.
+fn tend(records: &Records) {
     let Ok(store) = FileStore::open(&records.layout.root) else { return };
+    let start =
+        |next: &Records| super::start(Path::new("/proc/self/exe"), store.root(), next.id, next.lock.as_fd()).is_ok();
+    for id in store.find_unattended().unwrap_or_default() {
+        if let Ok(Some(next)) = store.claim_unattended(id) {
+            start(&next);
+        }
+    }
     while let Ok(Some(next)) = store.due() {
-        let program = Path::new("/proc/self/exe");
-        if super::start(program, store.root(), next.id, next.lock.as_fd()).is_err() {
+        if !start(&next) {
             return;
         }
     }
@@ -91,7 +98,7 @@ fn record_failure(records: &Records, reason: &str) {
     let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
     outcome.message = Some(reason.chars().take(512).collect());
     record(records, &Ended::new(None, outcome));
-    start_due(records);
+    tend(records);
 }
 
 /// Puts on record that nobody saw the end.
@@ -102,7 +109,7 @@ fn record_loss(records: &Records) {
     }
     let running: Option<Running> = atomic::read(&records.attempt.running()).ok().flatten();
     record(records, &Ended::new(running.map(|running| running.at), outcome));
-    start_due(records);
+    tend(records);
 }
 
 /// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
@@ -195,7 +202,7 @@ impl<'a> Supervisor<'a> {
         }
         let log = FileLogWriter::new(attempt, submission.spec.output_limit);
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout);
-        let family = Family::Own;
+        let family = Family::Own { layout: records.layout.clone(), id: records.id };
         Ok(Ok(Self::new(
             records,
             submission,
@@ -230,7 +237,7 @@ impl<'a> Supervisor<'a> {
         let age = Duration::try_from(Timestamp::now().duration_since(running.at)).unwrap_or_default();
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout.saturating_sub(age));
         let (main, started_at) = (running.process.pid, running.at);
-        let family = Family::Adopted { main, marker };
+        let family = Family::Adopted { main: running.process, marker };
         let parts = Parts { log, pipes, control, family, main_end, main, started_at, times_out_at };
         Ok(Some(Self::new(records, submission, parts)))
     }
@@ -265,7 +272,7 @@ impl<'a> Supervisor<'a> {
         }
         self.drain();
         record(self.records, &self.ended());
-        start_due(self.records);
+        tend(self.records);
         self.keep_company();
     }
 

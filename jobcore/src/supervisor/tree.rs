@@ -1,8 +1,9 @@
-//! The processes of a job: everything that descends from its supervisor, but for the supervisors of other jobs.
+//! The processes of a job: everything that descends from its supervisor, but for other jobs: their supervisors, and
+//! commands whose supervisor was killed.
 //!
 //! A supervisor is a child subreaper, prctl(2): whoever loses his parent becomes its child, double forks and new
-//! sessions included. So a job is empty when no child is left but other jobs' supervisors, and killing the children
-//! again and again until then misses nobody.
+//! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
+//! and again until then misses nobody.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +11,8 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::record::Start;
+use crate::id::JobId;
+use crate::record::{ProcessId, Running, Seen, Start};
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
@@ -24,11 +26,16 @@ const NAMED: usize = 8;
 #[derive(Debug, Clone)]
 pub(super) enum Family {
     /// Among the descendants of this process: none of them can get away.
-    Own,
+    Own {
+        /// The store, which knows the commands of other jobs.
+        layout: Layout,
+        /// The job.
+        id: JobId,
+    },
     /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
     Adopted {
         /// The main process.
-        main: i32,
+        main: ProcessId,
         /// The variable by which the job's processes know it.
         marker: String,
     },
@@ -38,8 +45,8 @@ impl Family {
     /// Returns the job's living processes, of its own parents before their children.
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
-            Self::Own => own_descendants(),
-            Self::Adopted { main, marker } => process::visible_tree(Some(*main), marker, is_other_supervisor),
+            Self::Own { layout, id } => own_descendants(layout, *id),
+            Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_other_supervisor),
         }
     }
 
@@ -47,7 +54,7 @@ impl Family {
     /// descend; or all members.
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
-            Self::Own => own_children(),
+            Self::Own { layout, id } => own_children(layout, *id),
             Self::Adopted { .. } => self.members(),
         }
     }
@@ -97,8 +104,8 @@ impl Family {
     }
 }
 
-fn own_descendants() -> Vec<Stat> {
-    let mut found = own_children();
+fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
+    let mut found = own_children(layout, id);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
@@ -110,16 +117,34 @@ fn own_descendants() -> Vec<Stat> {
     found
 }
 
-fn own_children() -> Vec<Stat> {
+fn own_children(layout: &Layout, id: JobId) -> Vec<Stat> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = process::children(own).into_iter().filter_map(Stat::read);
-    children.filter(|stat| !is_other_supervisor(stat)).collect()
+    children.filter(|stat| !is_other_supervisor(stat) && !is_other_command(stat, layout, id)).collect()
+}
+
+/// Returns whether a child is the command of another job of the store. When the supervisor of a job is killed that was
+/// started within this one, its children become ours, and are no more of this job than before.
+///
+/// Whoever says so in his environment must be the living main process that the records of that job name, or of its
+/// session, into which nobody can get who was not born in it.
+fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
+    let Some(id) = process::variable(stat.pid, super::JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
+        return false;
+    };
+    let job = layout.job(id);
+    if id == own || job.ended().exists() || job.attempt().ended().exists() {
+        return false;
+    }
+    let Ok(Some(Running { process: main, .. })) = atomic::read(&job.attempt().running()) else { return false };
+    (stat.pid == main.pid || stat.session == main.pid)
+        && matches!(process::look(&main), Seen::Alive(_) | Seen::Paused(_))
 }
 
 /// Returns whether a process is the supervisor of another job, which no stop of this one may touch, nor what is below.
 ///
 /// Its arguments say so, which anybody could forge; so the job that they name must have its lock held, and by just that
-/// process where its record says by whom.
+/// process where its record says by whom. Whoever is about to replace one that was killed has not said so yet.
 pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
     let arguments = process::arguments(stat.pid);
     let Some((root, id)) = super::parse_arguments(&arguments) else { return false };
@@ -128,7 +153,10 @@ pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
         return false;
     }
     match atomic::read::<Start>(&job.attempt().start()) {
-        Ok(Some(start)) => start.holder.pid == stat.pid && start.holder.start_time == stat.start_time,
+        Ok(Some(start)) => {
+            let is_holder = start.holder.pid == stat.pid && start.holder.start_time == stat.start_time;
+            is_holder || process::look(&start.holder) == Seen::Gone
+        }
         Ok(None) | Err(_) => true,
     }
 }

@@ -170,10 +170,15 @@ pub(crate) fn all() -> Vec<Stat> {
 /// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
 /// its main process, their descendants, and whoever has the job's id in the environment it was started with.
 ///
-/// What left the session, cleared its environment and lost its parents is not found. What `is_foreign` says of is left
+/// Who has the number of the main process by now is not taken for it. What left the session, cleared its environment and lost its parents is not found. What `is_foreign` says of is left
 /// out, with everything below it.
-pub(crate) fn visible_tree(main: Option<i32>, marker: &str, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
+pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let everybody = all();
+    // A number is given to a new process only when nobody has it as session or group any more: when somebody else has
+    // it, none of these kin are left, and whoever looks like them is a stranger.
+    let is_taken =
+        |main: &ProcessId| everybody.iter().any(|stat| stat.pid == main.pid && stat.start_time != main.start_time);
+    let main = main.filter(|main| is_comparable(main) && !is_taken(main)).map(|main| main.pid);
     let parents: HashMap<i32, i32> = everybody.iter().map(|stat| (stat.pid, stat.parent)).collect();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let belongs = |stat: &Stat| {
@@ -208,6 +213,13 @@ fn has_variable(pid: i32, variable: &str) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
 }
 
+/// Returns the value of a variable in the environment that a process was started with.
+pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut entries = environment.split(|byte| *byte == 0);
+    entries.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
 /// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
 pub(crate) fn arguments(pid: i32) -> Vec<Vec<u8>> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -240,6 +252,24 @@ mod tests {
         assert_eq!((stat.pid, stat.name.as_str(), stat.state), (42, "a) b (c)", b'S'));
         assert_eq!((stat.parent, stat.group, stat.session, stat.start_time), (1, 2, 3, 987));
         assert_eq!(Stat::parse(b"42 (torn"), None);
+    }
+
+    /// A stop by what can be seen would signal a stranger otherwise.
+    #[test]
+    fn whoever_has_the_number_now_is_not_in_the_tree() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let main = identify(child.id().try_into().unwrap()).unwrap();
+        let tree = |main: &ProcessId| visible_tree(Some(main), "JOBCORE_JOB_ID=none", |_| false);
+        let pids: Vec<_> = tree(&main).iter().map(|stat| stat.pid).collect();
+        let strangers = [
+            ProcessId { start_time: main.start_time - 1, ..main.clone() },
+            ProcessId { boot_id: "other".into(), ..main.clone() },
+            ProcessId { pid_namespace: 1, ..main.clone() },
+        ];
+        let of_strangers: usize = strangers.iter().map(|main| tree(main).len()).sum();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((pids, of_strangers), (vec![main.pid], 0));
     }
 
     #[test]

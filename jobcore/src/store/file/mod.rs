@@ -343,6 +343,10 @@ impl JobStore for FileStore {
         self.read_load()
     }
 
+    async fn unattended(&self) -> Result<Vec<JobId>> {
+        self.find_unattended()
+    }
+
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),

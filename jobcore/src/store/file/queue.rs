@@ -29,6 +29,9 @@ use crate::sys::{lock, world};
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many jobs are looked at, of those that run, for one whose supervisor was killed.
+const LOOKED_AT: usize = 64;
+
 /// Where a job stands in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Queued {
@@ -352,6 +355,61 @@ impl FileStore {
             };
             !is_over
         });
+    }
+
+    /// Returns jobs that have a slot, have been started and have no end, and whose lock nobody holds.
+    pub(crate) fn find_unattended(&self) -> Result<Vec<JobId>> {
+        let mut slots = entries(&self.layout.slots())?;
+        if slots.len() > LOOKED_AT {
+            // A thousand that end at the same time must not look at each other a million times. The next who looks
+            // begins somewhere else.
+            let begin = usize::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or(0) % slots.len();
+            slots.rotate_left(begin);
+            slots.truncate(LOOKED_AT);
+        }
+        slots.retain(|entry| {
+            let id = entry.slot.id;
+            // The lock first: of nearly all of them it is held. What cannot be read is for whoever looks at that job.
+            match self.is_held(id) {
+                Ok(false) => {}
+                Ok(true) | Err(_) => return false,
+            }
+            let (job, attempt) = (self.layout.job(id), self.layout.job(id).attempt());
+            if job.ended().exists() || attempt.ended().exists() {
+                self.finish_again(id);
+                return false;
+            }
+            attempt.start().exists()
+        });
+        Ok(slots.into_iter().map(|entry| entry.slot.id).collect())
+    }
+
+    /// Does what is left to do of a job's end, whose supervisor was killed in the middle of that: its environment is to be
+    /// forgotten, and its slot is free.
+    fn finish_again(&self, id: JobId) {
+        if let Ok(Some(records)) = Records::claim(&self.layout, id)
+            && let Ok(Some(ended)) = Self::end_on_record(&records.job)
+            && records.finish(&ended).is_ok()
+        {
+            records.remove_pipes();
+        }
+    }
+
+    /// Takes charge of a job whose supervisor was killed, if its command is there and it is for this process to do so.
+    /// One that is found to be over is put on record as such.
+    pub(crate) fn claim_unattended(&self, id: JobId) -> Result<Option<Records>> {
+        let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
+        let evidence = self.collect_held(id)?;
+        if evidence.is_to_be_adopted_by(&world::capture())? {
+            return Ok(Some(records));
+        }
+        let (job, verdict) = evidence.judge(Timestamp::now())?;
+        if let (Verdict::FoundOut, State::Ended(end)) = (verdict, job.state)
+            && evidence.submission.v <= RECORD_VERSION
+        {
+            records.finish(&Ended::new(end.started_at, end.outcome))?;
+        }
+        Ok(None)
     }
 
     /// Puts the end of a job on record that was found out just now, and returns whether it is.

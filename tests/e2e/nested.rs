@@ -1,0 +1,147 @@
+//! Jobs that start and stop jobs: a stop reaches the job that was named, and neither who asked for it nor who is above.
+
+use nix::sys::signal::Signal;
+
+use crate::background::{Background, touch, until};
+use crate::support::{TestEnv, is_alive, send, wait_for};
+
+/// A shell line that submits a job, and says in a file which.
+fn submits(inner: &str, file: &str) -> String {
+    format!("\"$JOBCLI\" run '{inner}' > {file}.new && mv {file}.new {file}")
+}
+
+/// A shell line that kills a job when the test says so, and then says with which code.
+fn kills(what: &str) -> String {
+    format!(
+        "{}; \"$JOBCLI\" kill --grace 100ms {what} > /dev/null 2>&1; echo $? > code.new; mv code.new code",
+        until("kill")
+    )
+}
+
+fn read(env: &TestEnv, file: &str) -> String {
+    let path = env.dir().join(file);
+    wait_for(file, || path.exists().then_some(()));
+    std::fs::read_to_string(path).unwrap().trim_end().to_owned()
+}
+
+/// What becomes of a supervisor before its job is killed.
+#[derive(Debug, Clone, Copy)]
+enum Supervisor {
+    Answers,
+    StandsStill,
+    IsKilled,
+}
+
+/// The job that is killed was started from within the one that kills it: by whoever answers, or by what can be seen.
+#[test]
+fn who_kills_a_job_from_within_another_lives_on() {
+    for supervisor in [Supervisor::Answers, Supervisor::StandsStill, Supervisor::IsKilled] {
+        let env = TestEnv::new();
+        let line =
+            format!("{}; {}; {}; exit 3", submits("exec sleep 1000", "inner"), kills("$(cat inner)"), until("go"));
+        let outer = env.submit(&line);
+        let inner = read(&env, "inner");
+        let (outer_main, inner_main) = (env.main_process(&outer), env.main_process(&inner));
+        let of_inner = env.supervisor(&inner);
+        match supervisor {
+            Supervisor::Answers => {}
+            Supervisor::StandsStill => send(of_inner, Signal::SIGSTOP),
+            Supervisor::IsKilled => {
+                send(of_inner, Signal::SIGKILL);
+                wait_for("it to be dead", || (!is_alive(of_inner)).then_some(()));
+            }
+        }
+        touch(&env, "kill");
+        let code = read(&env, "code");
+        // Nobody reaps the dead of a supervisor that stands still, so that there may be no proof.
+        assert!(code == "0" || matches!(supervisor, Supervisor::StandsStill), "{supervisor:?}: {code}");
+        assert!(!is_alive(inner_main), "{supervisor:?}");
+        assert!(is_alive(outer_main), "{supervisor:?}");
+        if matches!(supervisor, Supervisor::StandsStill) {
+            send(of_inner, Signal::SIGCONT);
+        }
+        touch(&env, "go");
+        assert_eq!(env.run(["wait", &outer]).code, Some(3), "{supervisor:?}");
+        assert!(env.job(&outer).get("stragglers").is_none(), "{supervisor:?}");
+    }
+}
+
+/// The other way round: the inner job kills the outer one, of which it is no part.
+#[test]
+fn who_kills_the_job_that_started_it_lives_on() {
+    for stands_still in [false, true] {
+        let env = TestEnv::new();
+        let inner = format!("{}; {}; exit 3", kills("$JOBCORE_PARENT_JOB_ID"), until("go"));
+        let outer = env.submit(&format!("{}; exec sleep 1000", submits(&inner, "inner")));
+        let inner = read(&env, "inner");
+        let (outer_main, inner_main) = (env.main_process(&outer), env.main_process(&inner));
+        let of_outer = env.supervisor(&outer);
+        if stands_still {
+            send(of_outer, Signal::SIGSTOP);
+        }
+        touch(&env, "kill");
+        read(&env, "code");
+        assert!(!is_alive(outer_main) && is_alive(inner_main), "{stands_still}");
+        if stands_still {
+            send(of_outer, Signal::SIGCONT);
+        }
+        assert_eq!(env.run(["wait", &outer]).code.map(|code| code > 128), Some(true));
+        touch(&env, "go");
+        assert_eq!(env.run(["wait", &inner]).code, Some(3), "{stands_still}");
+    }
+}
+
+/// The command of the inner job became a child of the outer job's supervisor when its own was killed.
+#[test]
+fn a_nested_job_that_lost_its_supervisor_is_not_stopped_with_the_outer_one() {
+    for is_killed in [false, true] {
+        let env = TestEnv::new();
+        let inner = format!("{} & wait; exit 3", until("go"));
+        let outer = env.submit(&format!("{}; {}", submits(&inner, "inner"), until("end")));
+        let inner = read(&env, "inner");
+        let (inner_main, before) = (env.main_process(&inner), env.supervisor(&inner));
+        send(before, Signal::SIGKILL);
+        wait_for("it to be dead", || (!is_alive(before)).then_some(()));
+        match is_killed {
+            true => drop(env.ok(["kill", &outer])),
+            false => touch(&env, "end"),
+        }
+        env.run(["wait", &outer]);
+        assert!(is_alive(inner_main), "{is_killed}");
+        let outer = env.job(&outer);
+        assert!(outer.get("stragglers").is_none() && outer.get("survivors").is_none(), "{outer}");
+        wait_for("another supervisor", || (env.supervisor(&inner) != before).then_some(()));
+        touch(&env, "go");
+        assert!(matches!(env.run(["wait", &inner]).code, Some(3 | 125)), "{is_killed}");
+    }
+}
+
+/// All jobs are stopped, the caller's own at the end; the terminal that submitted it is no part of any.
+#[test]
+fn kill_all_from_within_a_job_stops_all_jobs_and_nothing_above() {
+    let env = TestEnv::new();
+    let stubborn = env.submit("trap \"\" TERM; echo ready; while :; do sleep 0.05; done");
+    wait_for("the trap", || (env.ok(["output", &stubborn]) == "ready").then_some(()));
+    let line =
+        format!("{}; {}; \"$JOBCLI\" kill --all --grace 300ms", submits("exec sleep 1000", "inner"), until("kill"));
+    let mut terminal = env.command("sh");
+    terminal.args(["-c", "\"$JOBCLI\" run --wait \"$LINE\" > waited 2>&1; echo $?; read x; exit 7"]).env("LINE", line);
+    terminal.stdin(std::process::Stdio::piped());
+    let mut terminal = Background::spawn(terminal);
+    let inner = read(&env, "inner");
+    env.main_process(&inner);
+    touch(&env, "kill");
+    assert_eq!(terminal.line().as_deref(), Some("143"));
+    let jobs: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
+    assert_eq!(jobs.len(), 3);
+    for job in &jobs {
+        assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"stopped".into()), "{job}");
+    }
+    let ended =
+        |id: &str| jobs.iter().find(|job| job["job_id"] == id).unwrap()["ended_at"].as_str().unwrap().to_owned();
+    let last = jobs.iter().map(|job| job["ended_at"].as_str().unwrap()).max().unwrap();
+    assert!(ended(&stubborn).as_str() < last && ended(&inner).as_str() < last, "{jobs:?}");
+    // It is there to say so.
+    terminal.close_input();
+    assert_eq!(terminal.end().code(), Some(7));
+}

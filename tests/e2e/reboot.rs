@@ -1,0 +1,113 @@
+//! What is on record from before a restart of the machine, and numbers that other processes have by now.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::background::Background;
+use crate::support::{TestEnv, is_alive, send, wait_for};
+
+/// Changes a record of a job's attempt in place.
+fn change(env: &TestEnv, id: &str, record: &str, change: impl FnOnce(&mut Value)) {
+    let path = env.job_dir(id).join("attempts/1").join(record);
+    let mut value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(&path, value.to_string()).unwrap();
+}
+
+/// Makes it look as if all that is known of a job's processes were from another boot.
+fn date_back(env: &TestEnv, id: &str, records: &[(&str, &str)]) {
+    for (record, process) in records {
+        change(env, id, record, |value| value[process]["boot_id"] = "5a5e1d3c-0000-4000-8000-0123456789ab".into());
+    }
+}
+
+/// Kills the command of a job and its supervisor, and nobody notices.
+fn kill_all_of(env: &TestEnv, id: &str) {
+    let (main, supervisor) = (env.main_process(id), env.supervisor(id));
+    for pid in [supervisor, main] {
+        send(pid, Signal::SIGKILL);
+    }
+    wait_for("both to be dead", || (!is_alive(main) && !is_alive(supervisor)).then_some(()));
+}
+
+fn slots(env: &TestEnv) -> usize {
+    std::fs::read_dir(env.store().join("slots")).unwrap().count()
+}
+
+fn assert_rebooted(env: &TestEnv, id: &str) {
+    let job = env.job(id);
+    assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"rebooted".into()), "{job}");
+    assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
+    assert!(env.job_dir(id).join("end.json").exists(), "it is found out only once");
+}
+
+#[test]
+fn after_a_restart_what_was_unfinished_is_orphaned_and_the_queue_goes_on() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let first = env.submit("echo before; exec sleep 1000");
+    let second = env.submit("echo second >> order");
+    let third = env.submit("echo third >> order");
+    wait_for("output", || (env.ok(["output", &first]) == "before").then_some(()));
+    kill_all_of(&env, &first);
+    date_back(&env, &first, &[("start.json", "holder"), ("run.json", "process")]);
+    // Nobody looks at the first: whoever waits for the others frees its slot.
+    assert_eq!(env.run(["wait", &second, &third]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(env.dir().join("order")).unwrap(), "second\nthird\n");
+    assert_rebooted(&env, &first);
+    assert_eq!(env.ok(["output", &first]), "before");
+    assert_eq!(env.run(["wait", &first]).code, Some(125));
+    assert_eq!(slots(&env), 0);
+}
+
+/// The machine went down after the supervisor put itself on record and before the command was there.
+#[test]
+fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let first = env.submit("echo x >> ran; exec sleep 1000");
+    let second = env.submit("echo second");
+    wait_for("the command", || env.dir().join("ran").exists().then_some(()));
+    kill_all_of(&env, &first);
+    std::fs::remove_file(env.job_dir(&first).join("attempts/1/run.json")).unwrap();
+    date_back(&env, &first, &[("start.json", "holder")]);
+    assert_eq!(env.status(&first), "orphaned");
+    assert_rebooted(&env, &first);
+    assert_eq!(env.run(["wait", &second]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
+    assert_eq!(slots(&env), 0);
+}
+
+/// A living process has the numbers that are on record, of the command as well as of the supervisor: it is neither taken
+/// for them nor signalled.
+#[test]
+fn whoever_has_a_number_by_now_is_no_part_of_the_job() {
+    let env = TestEnv::new();
+    let mut sleep = env.command("sleep");
+    sleep.arg("1000");
+    let stranger = Background::spawn(sleep);
+    // Nobody gets the number of another within the hundredth of a second in which that was started.
+    let path = format!("/proc/{}/stat", stranger.pid());
+    let started = std::fs::read_to_string(path).unwrap().split(' ').nth(21).unwrap().parse::<f64>().unwrap();
+    let now = || std::fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse::<f64>().unwrap();
+    wait_for("the clock to go on", || (now() * 100.0 > started + 1.0).then_some(()));
+    let number = |value: &mut Value| value["pid"] = stranger.pid().into();
+    let lost = env.submit("exec sleep 1000");
+    kill_all_of(&env, &lost);
+    change(&env, &lost, "start.json", |start| number(&mut start["holder"]));
+    change(&env, &lost, "run.json", |running| number(&mut running["process"]));
+    let killed = env.run(["kill", &lost]);
+    assert!(killed.stdout.ends_with(": already orphaned\n"), "{killed}");
+    assert_eq!(env.job(&lost)["cause"], "supervisor_lost");
+
+    // The number of the supervisor alone: the command is there, and gets another one.
+    let adopted = env.submit("exec sleep 1000");
+    let (main, supervisor) = (env.main_process(&adopted), env.supervisor(&adopted));
+    send(supervisor, Signal::SIGKILL);
+    wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
+    change(&env, &adopted, "start.json", |start| number(&mut start["holder"]));
+    let killed = env.run(["kill", &adopted]);
+    assert!(killed.stdout.ends_with(": killed\n"), "{killed}");
+    assert!(!is_alive(main));
+    assert!(is_alive(stranger.pid()));
+}
