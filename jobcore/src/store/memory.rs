@@ -123,11 +123,11 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn tell(&self, event: JobEvent) {
+    fn tell(&self, mut event: JobEvent) {
         let mut feed = lock(&self.events);
-        let number = feed.next;
+        event.number = feed.next;
         feed.next += 1;
-        feed.events.push_back(JobEvent { number, ..event });
+        feed.events.push_back(event);
         if feed.events.len() > EVENTS {
             feed.events.pop_front();
         }

@@ -551,19 +551,16 @@ mod tests {
         let (_directory, store, ids) = store();
         let before = rows(&store);
         assert_eq!(before.len(), 3);
-        let damage: [(&str, fn(&Path)); 5] = [
-            ("missing", |path| fs::remove_file(path).unwrap()),
-            ("empty", |path| fs::write(path, "").unwrap()),
-            ("cut off", |path| File::options().write(true).open(path).unwrap().set_len(2 * ROW_BYTES).unwrap()),
-            ("a changed byte", |path| {
-                File::options().write(true).open(path).unwrap().write_all_at(b"?", ROW_BYTES + 30).unwrap();
-            }),
-            ("another boot", |path| {
-                File::options().write(true).open(path).unwrap().write_all_at(b"?", BOOT.start as u64).unwrap();
-            }),
-        ];
-        for (what, damage) in damage {
-            damage(&path(&store));
+        for what in ["missing", "empty", "cut off", "a changed byte", "another boot"] {
+            let path = path(&store);
+            let open = || File::options().write(true).open(&path).unwrap();
+            match what {
+                "missing" => fs::remove_file(&path).unwrap(),
+                "empty" => open().set_len(0).unwrap(),
+                "cut off" => open().set_len(2 * ROW_BYTES).unwrap(),
+                "a changed byte" => open().write_all_at(b"?", ROW_BYTES + 30).unwrap(),
+                _ => open().write_all_at(b"?", BOOT.start as u64).unwrap(),
+            }
             assert_eq!(listed(&store), newest_first(&ids), "{what}");
             assert_eq!(rows(&store), before, "{what}");
         }

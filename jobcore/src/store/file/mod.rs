@@ -385,7 +385,8 @@ impl JobStore for FileStore {
     }
 
     async fn events(&self, since: u64, limit: usize) -> Result<Events> {
-        self.tell_ends()?;
+        // Ends of which nobody told, since whoever put them on record was killed, are told by this.
+        self.find_unattended()?;
         self.read_events(since, limit)
     }
 

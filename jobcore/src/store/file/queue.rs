@@ -337,9 +337,7 @@ impl FileStore {
                 Ok(evidence) => match evidence.judge(Timestamp::now()) {
                     Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
                         // Whoever published it may have died before all was told; else he takes the slot away himself.
-                        if let Ok(Some(records)) = Records::claim(&self.layout, job.id) {
-                            let _ = records.complete_end();
-                        }
+                        self.finish_again(job.id);
                         true
                     }
                     Ok((_, Verdict::OnRecord)) => false,
@@ -421,10 +419,6 @@ impl FileStore {
         };
         let State::Ended(end) = &job.state else { return false };
         records.finish(&Ended::new(end.started_at, end.outcome.clone())).is_ok()
-    }
-
-    pub(super) fn slot_ids(&self) -> Result<Vec<JobId>> {
-        Ok(entries(&self.layout.slots())?.into_iter().map(|entry| entry.slot.id).collect())
     }
 
     /// Returns who has a slot and who waits for one.

@@ -83,19 +83,6 @@ impl FileStore {
         }
         Ok(())
     }
-
-    /// Tells of ends that are on record while whoever published them died before he told.
-    pub(super) fn tell_ends(&self) -> Result<()> {
-        for id in self.slot_ids()? {
-            let job = self.layout.job(id);
-            if job.ended().exists()
-                && let Ok(Some(records)) = Records::claim(&self.layout, id)
-            {
-                records.complete_end()?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn touch(file: &File, time: SystemTime) {
