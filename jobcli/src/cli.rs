@@ -340,10 +340,13 @@ pub struct Rm {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
-so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time.
+so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `policy.allow` and \
+`policy.deny` are patterns, with commas, \
+of the commands that may be submitted and of those that may not; an empty text takes them away.
 
   jobcli config get
-  jobcli config set max_running 4")]
+  jobcli config set max_running 4
+  jobcli config set policy.allow 'npm, git status, cargo *'")]
 pub struct Config {
     /// What to do.
     #[command(subcommand)]

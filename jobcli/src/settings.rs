@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
+use jobcore::Policy;
 use jobcore::environment::EnvironmentPolicy;
+use jobcore::policy::{Pattern, parse_list};
 use jobcore::units::parse_size;
 use serde::Deserialize;
 
@@ -14,7 +16,7 @@ use crate::cli::Cli;
 use crate::error::{Failure, codes};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 9] = [
+pub const VARIABLES: [(&str, &str); 11] = [
     ("JOBCORE_STORE", "where jobs are kept; the default is `jobcore` in the user's state directory"),
     ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
     ("JOBCORE_SHELL", "`shell`: the shell for shell lines; the default is `bash` if there is one, else `sh`"),
@@ -23,6 +25,11 @@ pub const VARIABLES: [(&str, &str); 9] = [
     ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
     ("JOBCORE_SCRUB", "`scrub`: names of variables that jobs do not get, with commas; `*` at the end is any rest"),
     ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although they would be scrubbed"),
+    (
+        "JOBCORE_ALLOW",
+        "`allow`: patterns of the only commands that may be submitted from here, with commas; see policy.md",
+    ),
+    ("JOBCORE_DENY", "`deny`: patterns of commands that may not be submitted from here, with commas"),
     (
         "JOBCORE_UNATTENDED",
         "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
@@ -39,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) grace: Option<Duration>,
     pub(crate) output_limit: Option<u64>,
     pub(crate) environment: EnvironmentPolicy,
+    pub(crate) policy: Policy,
 }
 
 /// The settings file. `docs/cli.md` describes it.
@@ -52,6 +60,8 @@ struct File {
     output_limit: Option<toml::Value>,
     scrub: Option<Vec<String>>,
     keep: Option<Vec<String>>,
+    allow: Option<Vec<Pattern>>,
+    deny: Option<Vec<Pattern>>,
     unattended: Option<bool>,
     #[serde(default)]
     env: std::collections::BTreeMap<String, String>,
@@ -86,6 +96,13 @@ impl Settings {
                 |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
             Ok(text(name)?.map_or_else(|| value.unwrap_or_default(), split))
         };
+        let patterns = |name: &str, value: Option<Vec<Pattern>>| match text(name)? {
+            Some(text) => {
+                parse_list(&text).map_err(|reason| Failure::new(codes::USAGE, format!("variable `{name}`: {reason}")))
+            }
+            None => Ok(value.unwrap_or_default()),
+        };
+        let policy = Policy::new(patterns("JOBCORE_ALLOW", file.allow)?, patterns("JOBCORE_DENY", file.deny)?);
         let unattended = chosen(
             "JOBCORE_UNATTENDED",
             text("JOBCORE_UNATTENDED")?,
@@ -96,6 +113,7 @@ impl Settings {
         )?;
         Ok(Self {
             store,
+            policy,
             shell: variable("JOBCORE_SHELL").map(PathBuf::from).or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
             grace: duration("JOBCORE_GRACE", "grace", file.grace)?,

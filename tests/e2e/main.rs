@@ -13,6 +13,7 @@ mod full;
 mod many;
 mod names;
 mod output;
+mod policy;
 mod queue;
 mod runner;
 mod storm;

@@ -172,11 +172,14 @@ fn status_active_is_an_exit_code() {
 #[test]
 fn settings_are_shown_set_and_checked() {
     let env = TestEnv::new();
-    assert_eq!(env.ok(["config", "get"]), "max_running = 10\nwhen_full = queue");
+    assert_eq!(env.ok(["config", "get"]), "max_running = 10\nwhen_full = queue\npolicy.allow = \npolicy.deny = ");
     env.ok(["config", "set", "max_running", "4"]);
     env.ok(["config", "set", "groups.web.limit", "2"]);
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");
-    assert_eq!(env.ok(["config", "get"]), "max_running = 4\nwhen_full = queue\ngroups.web.limit = 2");
+    assert_eq!(
+        env.ok(["config", "get"]),
+        "max_running = 4\nwhen_full = queue\npolicy.allow = \npolicy.deny = \ngroups.web.limit = 2"
+    );
     for wrong in
         [["max_running", "-1"], ["max_running", "x"], ["when_full", "never"], ["nosuch", "1"], ["groups./.limit", "1"]]
     {

@@ -241,6 +241,10 @@ impl JobStore for MemoryStore {
         Ok(Load { settings: admission.settings.clone(), running, waiting })
     }
 
+    async fn settings(&self) -> Result<StoreSettings> {
+        Ok(lock(&self.admission).settings.clone())
+    }
+
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),

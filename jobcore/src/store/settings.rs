@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
+use crate::policy::{self, Policy};
 
 /// The settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct StoreSettings {
     pub max_running: u32,
     /// What becomes of a job that is submitted when so many run.
     pub when_full: WhenFull,
+    /// Which commands may be submitted.
+    #[serde(skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
     /// Groups that have a limit of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
@@ -22,7 +26,7 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { max_running: 10, when_full: WhenFull::default(), groups: BTreeMap::new() }
+        Self { max_running: 10, when_full: WhenFull::default(), policy: Policy::default(), groups: BTreeMap::new() }
     }
 }
 
@@ -48,7 +52,7 @@ pub struct GroupSettings {
 }
 
 /// The names by which people get and set what is set.
-const KEYS: [&str; 2] = ["max_running", "when_full"];
+const KEYS: [&str; 4] = ["max_running", "when_full", "policy.allow", "policy.deny"];
 
 impl StoreSettings {
     /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
@@ -60,6 +64,8 @@ impl StoreSettings {
         let mut entries = vec![
             ("max_running".to_owned(), self.max_running.to_string()),
             ("when_full".to_owned(), when_full.to_owned()),
+            ("policy.allow".to_owned(), policy::list_text(&self.policy.allow)),
+            ("policy.deny".to_owned(), policy::list_text(&self.policy.deny)),
         ];
         entries
             .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
@@ -81,6 +87,8 @@ impl StoreSettings {
                     _ => return Err(format!("`{value}` is neither `queue` nor `refuse`")),
                 };
             }
+            "policy.allow" => self.policy.allow = policy::parse_list(value)?,
+            "policy.deny" => self.policy.deny = policy::parse_list(value)?,
             _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
                 Some(name) => self.set_group(name.parse()?, number()?),
                 None => {
@@ -128,6 +136,8 @@ mod tests {
         settings.set("max_running", "3").unwrap();
         settings.set("when_full", "refuse").unwrap();
         settings.set("groups.web.limit", "2").unwrap();
+        settings.set("policy.allow", "npm, git status,cargo *").unwrap();
+        settings.set("policy.deny", "rm -rf").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
@@ -140,7 +150,13 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let mut settings = StoreSettings::default();
-        for (key, value) in [("nosuch", "1"), ("max_running", "-1"), ("max_running", "many"), ("when_full", "wait")] {
+        for (key, value) in [
+            ("nosuch", "1"),
+            ("max_running", "-1"),
+            ("max_running", "many"),
+            ("when_full", "wait"),
+            ("policy.allow", "a; b"),
+        ] {
             assert!(settings.set(key, value).is_err(), "{key} {value}");
         }
         assert!(settings.set("groups.../etc.limit", "1").is_err());
