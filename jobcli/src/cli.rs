@@ -419,10 +419,14 @@ pub struct Events {
 #[command(after_help = "\
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
 so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
-and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit.
+and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
+`policy.allow` and \
+`policy.deny` are patterns, with commas, \
+of the commands that may be submitted and of those that may not; an empty text takes them away.
 
   jobcli config get
-  jobcli config set max_running 4")]
+  jobcli config set max_running 4
+  jobcli config set policy.allow 'npm, git status, cargo *'")]
 pub struct Config {
     /// What to do.
     #[command(subcommand)]

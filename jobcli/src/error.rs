@@ -99,6 +99,10 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             codes::REFUSED,
             hint("see them with `jobcli list --status running`; `jobcli config set when_full queue` lets jobs wait"),
         ),
+        Error::Forbidden { .. } => (
+            codes::REFUSED,
+            hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
+        ),
         Error::NameTaken { id, .. } => {
             (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
         }

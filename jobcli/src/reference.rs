@@ -50,6 +50,8 @@ grace = \"5s\"                 # how long it may take to end when it is stopped
 output_limit = \"10M\"         # how much of its output is kept, 0 for all
 scrub = [\"SECRET_*\"]         # variables that jobs do not get
 keep = [\"CLAUDE_CODE_X\"]     # variables that jobs get although they would be scrubbed
+allow = [\"npm run *\"]        # the only commands that may be submitted
+deny = [\"rm\", \"git push\"]    # commands that may not be submitted
 unattended = true            # whether jobs are told that nobody is there
 
 [env]                        # variables that all jobs get

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use jobcore::JobId;
 use jobcore::environment::EnvironmentPolicy;
+use jobcore::policy::{Pattern, parse_list};
 use jobcore::units::parse_size;
+use jobcore::{JobId, Policy};
 use serde::Deserialize;
 
 use crate::cli::Cli;
 use crate::error::{Failure, codes};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 9] = [
+pub const VARIABLES: [(&str, &str); 11] = [
     ("JOBCORE_STORE", "where jobs are kept; the default is `jobcore` in the user's state directory"),
     ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
     ("JOBCORE_SHELL", "`shell`: the shell for shell lines; the default is `bash` if there is one, else `sh`"),
@@ -24,6 +25,11 @@ pub const VARIABLES: [(&str, &str); 9] = [
     ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
     ("JOBCORE_SCRUB", "`scrub`: names of variables that jobs do not get, with commas; `*` at the end is any rest"),
     ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although they would be scrubbed"),
+    (
+        "JOBCORE_ALLOW",
+        "`allow`: patterns of the only commands that may be submitted from here, with commas; see policy.md",
+    ),
+    ("JOBCORE_DENY", "`deny`: patterns of commands that may not be submitted from here, with commas"),
     (
         "JOBCORE_UNATTENDED",
         "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
@@ -42,6 +48,7 @@ pub(crate) struct Settings {
     pub(crate) environment: EnvironmentPolicy,
     /// The job that this call runs in.
     pub(crate) own_job: Option<JobId>,
+    pub(crate) policy: Policy,
 }
 
 /// The settings file. `docs/cli.md` describes it.
@@ -55,6 +62,8 @@ struct File {
     output_limit: Option<toml::Value>,
     scrub: Option<Vec<String>>,
     keep: Option<Vec<String>>,
+    allow: Option<Vec<Pattern>>,
+    deny: Option<Vec<Pattern>>,
     unattended: Option<bool>,
     #[serde(default)]
     env: std::collections::BTreeMap<String, String>,
@@ -89,6 +98,13 @@ impl Settings {
                 |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
             Ok(text(name)?.map_or_else(|| value.unwrap_or_default(), split))
         };
+        let patterns = |name: &str, value: Option<Vec<Pattern>>| match text(name)? {
+            Some(text) => {
+                parse_list(&text).map_err(|reason| Failure::new(codes::USAGE, format!("variable `{name}`: {reason}")))
+            }
+            None => Ok(value.unwrap_or_default()),
+        };
+        let policy = Policy::new(patterns("JOBCORE_ALLOW", file.allow)?, patterns("JOBCORE_DENY", file.deny)?);
         let unattended = chosen(
             "JOBCORE_UNATTENDED",
             text("JOBCORE_UNATTENDED")?,
@@ -101,6 +117,7 @@ impl Settings {
             store,
             // Set by jobcore, not by people: what is no id says nothing.
             own_job: text(jobcore::supervisor::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
+            policy,
             shell: variable("JOBCORE_SHELL").map(PathBuf::from).or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
             grace: duration("JOBCORE_GRACE", "grace", file.grace)?,

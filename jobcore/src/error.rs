@@ -144,6 +144,14 @@ pub enum Error {
         /// How many may run; 0 where the limit is that of a group.
         limit: u32,
     },
+    /// A policy does not permit this command. Nothing was started and nothing is left behind.
+    #[error("`{command}` is not permitted: {reason}")]
+    Forbidden {
+        /// The simple command that was refused, or the whole line if it cannot be judged.
+        command: String,
+        /// Which rule refuses it, and what would be permitted.
+        reason: String,
+    },
     /// These parts do not work together.
     #[error("{reason}")]
     Unsupported {

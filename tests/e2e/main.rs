@@ -16,6 +16,7 @@ mod names;
 mod namespaces;
 mod nested;
 mod output;
+mod policy;
 mod queue;
 mod reboot;
 mod runner;

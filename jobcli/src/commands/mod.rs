@@ -34,7 +34,10 @@ pub(crate) async fn run(cli: Cli) -> Result {
     let settings = Settings::read(&cli)?;
     let store = Arc::new(FileStore::open(&settings.store)?);
     let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
-    let jobs = jobs.with_name(format!("jobcli, process {}", std::process::id())).with_own_job(settings.own_job);
+    let jobs = jobs
+        .with_name(format!("jobcli, process {}", std::process::id()))
+        .with_own_job(settings.own_job)
+        .with_policy(settings.policy.clone());
     match cli.verb {
         Verb::Run(arguments) => run::run(&jobs, settings, arguments).await,
         Verb::List(arguments) => list::run(&jobs, arguments).await,

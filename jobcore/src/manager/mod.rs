@@ -17,6 +17,7 @@ use crate::id::{IdPrefix, JobId};
 use crate::job::{Job, JobShape, OutputShape};
 use crate::name::Name;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
+use crate::policy::Policy;
 use crate::record::{Ended, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
@@ -40,6 +41,7 @@ pub struct JobManager {
     random: Arc<dyn Random>,
     name: String,
     own_job: Option<JobId>,
+    policy: Policy,
 }
 
 /// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
@@ -76,7 +78,15 @@ impl JobManager {
     pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
         runner.check(store.as_ref())?;
         let name = format!("a program with process id {}", std::process::id());
-        Ok(Self { store, runner, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), name, own_job: None })
+        Ok(Self {
+            store,
+            runner,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            name,
+            own_job: None,
+            policy: Policy::default(),
+        })
     }
 
     /// Takes the time of submissions from this clock.
@@ -103,6 +113,18 @@ impl JobManager {
         Self { own_job, ..self }
     }
 
+    /// Permits only what this policy permits too. That of the store's settings holds whatever is set here.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Refuses what the policy of the store, or that of this manager, does not permit.
+    async fn check_policy(&self, spec: &JobSpec) -> Result<()> {
+        self.store.settings().await?.policy.check(spec)?;
+        self.policy.check(spec)
+    }
+
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn JobStore> {
         &self.store
@@ -114,11 +136,12 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`]. So does a store without room.
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::Forbidden`]. So does a store without room.
     pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;
         let program = program::check(&mut spec)?;
+        self.check_policy(&spec).await?;
         let now = self.clock.now();
         let id = JobId::mint(now, self.random.as_ref());
         let submission = Submission::new(id, now, spec, program, world::capture());

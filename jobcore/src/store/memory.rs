@@ -278,6 +278,10 @@ impl JobStore for MemoryStore {
         Ok(admission.slots.iter().filter(is_unattended).map(|entry| entry.submission.job_id).collect())
     }
 
+    async fn settings(&self) -> Result<StoreSettings> {
+        Ok(lock(&self.admission).settings.clone())
+    }
+
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),

@@ -83,6 +83,12 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn unattended(&self) -> Result<Vec<JobId>>;
 
+    /// Returns the settings of the store.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn settings(&self) -> Result<StoreSettings>;
+
     /// Changes the settings of the store, and returns what is set then. What others changed meanwhile is kept.
     ///
     /// # Errors

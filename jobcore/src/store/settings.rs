@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Retention;
 use crate::name::Name;
+use crate::policy::{self, Policy};
 use crate::units::parse_size;
 
 /// The settings of a store.
@@ -24,6 +25,9 @@ pub struct StoreSettings {
     pub keep_jobs: u64,
     /// How many bytes are kept of jobs that are over; 0 means no limit.
     pub keep_bytes: u64,
+    /// Which commands may be submitted.
+    #[serde(skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
     /// Groups that have a limit of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
@@ -37,6 +41,7 @@ impl Default for StoreSettings {
             keep_days: 30,
             keep_jobs: 10_000,
             keep_bytes: 10 << 30,
+            policy: Policy::default(),
             groups: BTreeMap::new(),
         }
     }
@@ -64,7 +69,8 @@ pub struct GroupSettings {
 }
 
 /// The names by which people get and set what is set.
-const KEYS: [&str; 5] = ["max_running", "when_full", "keep_days", "keep_jobs", "keep_bytes"];
+const KEYS: [&str; 7] =
+    ["max_running", "when_full", "keep_days", "keep_jobs", "keep_bytes", "policy.allow", "policy.deny"];
 
 impl StoreSettings {
     /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
@@ -79,6 +85,8 @@ impl StoreSettings {
             ("keep_days".to_owned(), self.keep_days.to_string()),
             ("keep_jobs".to_owned(), self.keep_jobs.to_string()),
             ("keep_bytes".to_owned(), self.keep_bytes.to_string()),
+            ("policy.allow".to_owned(), policy::list_text(&self.policy.allow)),
+            ("policy.deny".to_owned(), policy::list_text(&self.policy.deny)),
         ];
         entries
             .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
@@ -103,6 +111,8 @@ impl StoreSettings {
                     _ => return Err(format!("`{value}` is neither `queue` nor `refuse`")),
                 };
             }
+            "policy.allow" => self.policy.allow = policy::parse_list(value)?,
+            "policy.deny" => self.policy.deny = policy::parse_list(value)?,
             _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
                 Some(name) => self.set_group(name.parse()?, number()?),
                 None => {
@@ -162,6 +172,8 @@ mod tests {
         settings.set("keep_jobs", "0").unwrap();
         settings.set("keep_bytes", "3G").unwrap();
         settings.set("groups.web.limit", "2").unwrap();
+        settings.set("policy.allow", "npm, git status,cargo *").unwrap();
+        settings.set("policy.deny", "rm -rf").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
@@ -174,7 +186,13 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let mut settings = StoreSettings::default();
-        for (key, value) in [("nosuch", "1"), ("max_running", "-1"), ("max_running", "many"), ("when_full", "wait")] {
+        for (key, value) in [
+            ("nosuch", "1"),
+            ("max_running", "-1"),
+            ("max_running", "many"),
+            ("when_full", "wait"),
+            ("policy.allow", "a; b"),
+        ] {
             assert!(settings.set(key, value).is_err(), "{key} {value}");
         }
         assert!(settings.set("groups.../etc.limit", "1").is_err());

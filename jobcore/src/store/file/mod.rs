@@ -347,6 +347,10 @@ impl JobStore for FileStore {
         self.find_unattended()
     }
 
+    async fn settings(&self) -> Result<StoreSettings> {
+        self.read_settings()
+    }
+
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
