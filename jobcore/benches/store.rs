@@ -132,11 +132,7 @@ async fn run(mut claim: Box<dyn JobClaim>, code: i32) {
 
 /// How many jobs there are of each status.
 async fn count(jobs: &JobManager) -> BTreeMap<Status, u64> {
-    let mut counts = BTreeMap::new();
-    for job in jobs.list(&Query::default()).await.unwrap().jobs {
-        *counts.entry(job.status()).or_default() += 1;
-    }
-    counts
+    jobs.count().await.unwrap()
 }
 
 /// What depends on how many jobs are on record.

@@ -201,7 +201,8 @@ fn output_is_kept_again_when_there_is_room_and_the_gap_is_in_the_middle() {
     assert!(output.stdout.starts_with("begin") && output.stdout.ends_with("endmore"), "{output}");
     assert_eq!(number(&job, "output_bytes"), 300_000 + 12, "{job}");
     assert_eq!(number(&job, "dropped_bytes") + output.stdout.len() as u64, 300_000 + 12, "{job}");
-    assert!(number(&job, "dropped_bytes") > 100_000, "{job}");
+    // How much of it was still in the pipe when there was room is a matter of time.
+    assert!(number(&job, "dropped_bytes") > 0, "{job}");
     assert!(output.stderr.contains("were not kept]"), "{output}");
 }
 

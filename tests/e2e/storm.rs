@@ -16,10 +16,18 @@ const OPERATIONS: u64 = 50;
 /// What all of them know: ids that were printed, and ids that were removed, among others.
 #[derive(Default)]
 struct Known {
-    printed: Mutex<Vec<String>>,
+    printed: Mutex<Vec<(String, Line)>>,
     removed: Mutex<BTreeSet<String>>,
     /// How many supervisors were killed.
     killed: AtomicU64,
+}
+
+/// What a job does, by its place among the lines.
+type Line = usize;
+
+/// Whether a job of this line completes, so that it may be pruned.
+fn may_complete(line: Line) -> bool {
+    (1..=2).contains(&line)
 }
 
 /// Numbers that are the same each time, so that a failure can be looked at again (as far as the order of things allows).
@@ -70,7 +78,7 @@ fn kill_supervisor(env: &TestEnv, id: &str) -> bool {
 fn pick(known: &Known, dice: &mut Dice) -> Option<String> {
     let printed = known.printed.lock().unwrap();
     let count = printed.len() as u64;
-    (count > 0).then(|| printed[usize::try_from(dice.roll(count)).unwrap()].clone())
+    (count > 0).then(|| printed[usize::try_from(dice.roll(count)).unwrap()].0.clone())
 }
 
 /// One of many who use the store.
@@ -85,12 +93,12 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
     ];
     for _ in 0..OPERATIONS {
         let id = pick(known, &mut dice);
-        match (dice.roll(9), id) {
+        match (dice.roll(10), id) {
             (0..=2, _) | (_, None) => {
-                let line = lines[usize::try_from(dice.roll(4)).unwrap()];
-                if let Some(ran) = run(env, &["run", line], &mut dice) {
+                let line = usize::try_from(dice.roll(4)).unwrap();
+                if let Some(ran) = run(env, &["run", lines[line]], &mut dice) {
                     assert_eq!(ran.code, Some(0), "{ran}");
-                    known.printed.lock().unwrap().push(ran.stdout.trim_end().to_owned());
+                    known.printed.lock().unwrap().push((ran.stdout.trim_end().to_owned(), line));
                 }
             }
             (3, _) => check(run(env, &["list", "--json"], &mut dice), &[0]),
@@ -103,6 +111,7 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
             (7, Some(id)) => {
                 known.killed.fetch_add(kill_supervisor(env, &id).into(), Ordering::Relaxed);
             }
+            (8, _) => check(run(env, &["prune", "--status", "completed", "--keep", "10"], &mut dice), &[0]),
             (_, Some(id)) => {
                 // Before it is tried: a remover that is killed may have removed it.
                 known.removed.lock().unwrap().insert(id.clone());
@@ -145,8 +154,9 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     assert!(printed.len() > 100, "only {} jobs", printed.len());
     let killed = known.killed.into_inner();
     assert!(killed > 5, "only {killed} supervisors were killed");
-    for id in &printed {
-        assert!(unique.contains(id) || removed.contains(id), "{id} was printed, and is gone");
+    for (id, line) in &printed {
+        let may_be_gone = removed.contains(id) || (may_complete(*line) && env.dir().join(format!("ran.{id}")).exists());
+        assert!(unique.contains(id) || may_be_gone, "{id} was printed, and is gone");
     }
     for job in &jobs {
         assert!(job["cause"].is_string() && job["ended_at"].is_string(), "an end without an outcome: {job}");
@@ -167,8 +177,36 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
         assert!(ran(&job["job_id"].as_str().unwrap().to_owned()), "completed and never run: {job}");
     }
     env.wait_until_empty();
+    check_index(&env, &ids);
     for name in ["queue", "slots"] {
         let left: Vec<_> = std::fs::read_dir(env.store().join(name)).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.is_empty(), "{name}: {left:?}");
+    }
+}
+
+/// A rebuilt index equals the one that was there.
+fn check_index(env: &TestEnv, listed: &[String]) {
+    const ROW: usize = 128;
+    const STATE: usize = 104;
+    let directory = env.store().join("index");
+    let rows = || -> Vec<Vec<u8>> {
+        let mut days: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        days.sort();
+        let bytes: Vec<u8> = days.iter().flat_map(|day| std::fs::read(day).unwrap().split_off(ROW)).collect();
+        let is_there = |row: &&[u8]| {
+            let id = uuid::Uuid::from_slice(&row[8..24]).unwrap().to_string();
+            row[STATE] != 255 && env.job_dir(&id).exists()
+        };
+        bytes.chunks(ROW).filter(is_there).map(<[u8]>::to_vec).collect()
+    };
+    let before = rows();
+    assert_eq!(before.len(), listed.len(), "each job has one row");
+    std::fs::remove_dir_all(&directory).unwrap();
+    let again: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
+    assert!(again.iter().map(|job| job["job_id"].as_str().unwrap()).eq(listed.iter().map(String::as_str)));
+    for (before, after) in before.iter().zip(rows()) {
+        // 0 says that the job has to be looked at: whoever was about to note its end, or to remove it, was killed.
+        let same = if before[STATE] == 0 { STATE } else { ROW };
+        assert_eq!((&before[STATE..], &before[..same]), (&after[STATE..], &after[..same]), "the end, and all of it");
     }
 }

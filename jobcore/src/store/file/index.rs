@@ -212,10 +212,11 @@ fn bits(mark: &str) -> [usize; 2] {
     [usize::from(hash[0] & 127), usize::from(hash[2] & 127)]
 }
 
-/// Returns how much the output of a job takes.
+/// Returns how many bytes of the output of a job are kept. The rows beside them are left out: whoever adopts a job adds some.
 fn output_bytes(job: &JobDir) -> u64 {
     let files = fs::read_dir(job.attempt().log()).into_iter().flatten().flatten();
-    files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+    let segments = files.filter(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "log"));
+    segments.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn header(count: u64) -> [u8; ROW] {
