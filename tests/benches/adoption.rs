@@ -21,8 +21,10 @@ async fn supervisor(jobs: &JobManager, id: JobId, before: Option<i32>) -> i32 {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let is_supervised = matches!(jobs.job(id).await.unwrap().state, State::Running(run) if run.supervised);
-        let start = jobs.store().evidence(id).await.unwrap().start.map(|start| start.holder.pid);
-        if let Some(pid) = start.filter(|pid| is_supervised && Some(*pid) != before) {
+        let evidence = jobs.store().evidence(id).await.unwrap();
+        // Without the main process on record there is nothing to adopt.
+        let start = evidence.start.filter(|_| is_supervised && evidence.running.is_some());
+        if let Some(pid) = start.map(|start| start.holder.pid).filter(|pid| Some(*pid) != before) {
             return pid;
         }
         // Killed supervisors are children of this process, and a task of the runtime reaps them.
