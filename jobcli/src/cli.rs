@@ -46,6 +46,7 @@ the exit code; 130 when Ctrl-C ended the waiting (the job goes on).
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start a job and print its id
+    #[command(alias = "execute")]
     Run(Run),
     /// List jobs, the newest first
     #[command(alias = "ls")]
@@ -106,7 +107,12 @@ One argument is a line for a shell, several are a program and its arguments; wha
   jobcli run 'make -j4 && make test'
   jobcli run --timeout 1h cargo build --release
   jobcli run --name web --key deploy-42 ./serve
-  jobcli run --follow -- ./configure --prefix=/opt")]
+  jobcli run --follow -- ./configure --prefix=/opt
+  echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
+
+In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
+`env` (an object), `env_clear`, `timeout` and `grace` (as here, or a number of seconds), `stdin`, `merge`, `labels` (an \
+object), `output_limit`, `name`, `key`, `group` and `leave_stragglers`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -159,8 +165,11 @@ pub struct Run {
     /// Print the job as JSON
     #[arg(long, conflicts_with = "follow")]
     pub json: bool,
+    /// Read the job from this file, as JSON; `-` is standard input, which is read when there is no command, too
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    pub spec: Option<PathBuf>,
     /// The command
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 

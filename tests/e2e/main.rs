@@ -20,6 +20,7 @@ mod policy;
 mod queue;
 mod reboot;
 mod runner;
+mod spec;
 mod storm;
 mod survive;
 mod trees;

@@ -11,6 +11,7 @@ mod prune;
 mod rm;
 mod run;
 mod show;
+mod spec;
 mod status;
 mod wait;
 

@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,9 +14,16 @@ use crate::error::{Failure, codes};
 use crate::settings::Settings;
 use crate::ui;
 
-pub(super) async fn run(jobs: &JobManager, settings: Settings, arguments: Run) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Run) -> Result {
+    // What is said by no words is said in JSON.
+    let is_silent = arguments.command.is_empty() && !std::io::stdin().is_terminal();
+    let spec_file = arguments.spec.take().or_else(|| is_silent.then(|| PathBuf::from("-")));
+    let is_argv = match spec_file {
+        Some(path) => super::spec::add(&mut arguments, &path)?,
+        None => is_argv(&arguments)?,
+    };
     let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
-    let job = jobs.submit(spec(settings, arguments)?).await?;
+    let job = jobs.submit(spec(settings, arguments, is_argv)?).await?;
     match (json, follows, wait) {
         (true, _, false) => print_json(&jobs.shape(&job))?,
         (true, _, true) => {}
@@ -64,7 +71,7 @@ fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
     Ok(ExitCode::from(code_of(job)))
 }
 
-fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
+fn spec(settings: Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     let current =
         || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
     let absolute = |path: PathBuf| Ok::<_, Failure>(current()?.join(path));
@@ -72,7 +79,7 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
         Some(cwd) => absolute(cwd)?,
         None => current()?,
     };
-    let mut builder = command(&arguments)?.cwd(&cwd).environment(environment(&settings, &arguments, cwd));
+    let mut builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(&settings, &arguments, cwd));
     if let Some(shell) = arguments.shell.or(settings.shell) {
         builder = builder.with_shell(shell);
     }
@@ -107,19 +114,27 @@ fn spec(settings: Settings, arguments: Run) -> Result<JobSpec> {
     Ok(builder.merge(arguments.merge).build()?)
 }
 
-/// One word is a line for a shell; several, or any behind `--`, are a program and its arguments.
-fn command(arguments: &Run) -> Result<JobSpecBuilder> {
-    let words: Vec<String> =
-        arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
-    if let Some(first) = words.first().filter(|first| first.starts_with('-'))
-        && !follows_dashes(words.len())
-    {
+/// Returns whether the words are a program and its arguments: several, or any behind `--`. One word is a line for a shell.
+fn is_argv(arguments: &Run) -> Result<bool> {
+    let words = &arguments.command;
+    let Some(first) = words.first() else {
+        return Err(Failure::new(codes::USAGE, "there is no command").with_hint("see `jobcli run --help`"));
+    };
+    let is_argv = words.len() > 1 || follows_dashes(words.len());
+    if first.as_encoded_bytes().starts_with(b"-") && !follows_dashes(words.len()) {
         // A slip of the keyboard, not the name of a program.
+        let first = first.display();
         let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
         Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit();
     }
+    Ok(is_argv)
+}
+
+fn command(arguments: &Run, is_argv: bool) -> Result<JobSpecBuilder> {
+    let words: Vec<String> =
+        arguments.command.iter().enumerate().map(|(index, word)| text(index, word)).collect::<Result<_>>()?;
     match words.as_slice() {
-        [line] if !follows_dashes(arguments.command.len()) => Ok(JobSpec::shell(line)),
+        [line] if !is_argv => Ok(JobSpec::shell(line)),
         _ => Ok(JobSpec::command(words)),
     }
 }

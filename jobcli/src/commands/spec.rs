@@ -1,0 +1,130 @@
+//! A job described in JSON: the flags of `run` under their names, for programs that have no shell words to quote.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jobcore::Name;
+use jobcore::units::parse_size;
+use serde::Deserialize;
+
+use super::Result;
+use crate::cli::Run;
+use crate::error::{Failure, codes};
+
+/// What a spec may say. `docs/cli.md` has the list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    command: Command,
+    cwd: Option<PathBuf>,
+    shell: Option<PathBuf>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    env_clear: bool,
+    timeout: Option<Time>,
+    grace: Option<Time>,
+    stdin: Option<PathBuf>,
+    #[serde(default)]
+    merge: bool,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    output_limit: Option<Size>,
+    name: Option<Name>,
+    key: Option<String>,
+    group: Option<Name>,
+    #[serde(default)]
+    leave_stragglers: bool,
+}
+
+/// A line for a shell, or a program and its arguments.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Command {
+    Line(String),
+    Words(Vec<String>),
+}
+
+/// A time as text, such as `90s`, or a number of seconds.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Time {
+    Text(String),
+    Seconds(f64),
+}
+
+impl Time {
+    fn parse(self) -> std::result::Result<Duration, String> {
+        match self {
+            Self::Text(text) => humantime::parse_duration(&text).map_err(|error| format!("`{text}`: {error}")),
+            Self::Seconds(seconds) => {
+                Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{seconds}`: {error}"))
+            }
+        }
+    }
+}
+
+/// A size as text, such as `10M`, or a number of bytes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Text(String),
+    Bytes(u64),
+}
+
+/// Reads the spec that `run` was given, from a file or, as `-`, from standard input, and adds it to the flags, which come
+/// first. Returns whether the command is a program and its arguments.
+pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
+    let text = read(path)?;
+    let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let wrong = |reason: String| Failure::new(codes::USAGE, format!("spec in {place}: {reason}"));
+    if text.trim().is_empty() {
+        return Err(Failure::new(codes::USAGE, format!("there is no COMMAND, and {place} is empty"))
+            .with_hint("give a command, or JSON such as {\"command\": \"npm run dev\"} on standard input"));
+    }
+    let spec: Spec = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let time = |field: &str, time: Option<Time>| {
+        time.map(Time::parse).transpose().map_err(|reason| wrong(format!("{field}: {reason}")))
+    };
+    let (timeout, grace) = (time("timeout", spec.timeout)?, time("grace", spec.grace)?);
+    let limit = match spec.output_limit {
+        Some(Size::Text(text)) => Some(parse_size(&text).map_err(|reason| wrong(format!("output_limit: {reason}")))?),
+        Some(Size::Bytes(bytes)) => Some(bytes),
+        None => None,
+    };
+    let (words, is_argv) = match spec.command {
+        Command::Line(line) => (vec![line], false),
+        Command::Words(words) => (words, true),
+    };
+    arguments.command = words.into_iter().map(OsString::from).collect();
+    arguments.cwd = arguments.cwd.take().or(spec.cwd);
+    arguments.shell = arguments.shell.take().or(spec.shell);
+    arguments.stdin = arguments.stdin.take().or(spec.stdin);
+    arguments.name = arguments.name.take().or(spec.name);
+    arguments.key = arguments.key.take().or(spec.key);
+    arguments.group = arguments.group.take().or(spec.group);
+    arguments.timeout = arguments.timeout.or(timeout);
+    arguments.grace = arguments.grace.or(grace);
+    arguments.output_limit = arguments.output_limit.or(limit);
+    arguments.merge |= spec.merge;
+    arguments.env_clear |= spec.env_clear;
+    arguments.leave_stragglers |= spec.leave_stragglers;
+    // Of the same name, the last counts.
+    let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));
+    arguments.env.splice(..0, variables);
+    arguments.label.splice(..0, spec.labels);
+    Ok(is_argv)
+}
+
+fn read(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(codes::USAGE, format!("spec `{}`: {error}", path.display())))
+}
