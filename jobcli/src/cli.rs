@@ -56,6 +56,7 @@ pub enum Verb {
     /// Print the status of a job: one word
     Status(StatusOf),
     /// Print the output of a job
+    #[command(alias = "logs")]
     Output(Output),
     /// Print the last lines of a job's output
     Tail(Tail),
@@ -230,9 +231,9 @@ pub struct Show {
 #[derive(Debug, Args)]
 #[command(after_help = "  while [ \"$(jobcli status \"$id\")\" = running ]; do sleep 1; done")]
 pub struct StatusOf {
-    /// The job
-    #[arg(value_name = "ID")]
-    pub id: String,
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
     /// Print nothing, and exit with 0 while it is queued, running or paused, and with 1 after
     #[arg(long, conflicts_with = "json")]
     pub active: bool,
@@ -253,9 +254,9 @@ were written, unless the job was started with `--merge`.
   jobcli output --bytes 1000..2000 3f9a2c1b
   jobcli output --json --cursor 4096 3f9a2c1b")]
 pub struct Output {
-    /// The job
-    #[arg(value_name = "ID")]
-    pub id: String,
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
     /// Only the first lines
     #[arg(long, value_name = "LINES", group = "part", conflicts_with = "follow")]
     pub head: Option<u64>,
@@ -278,15 +279,34 @@ pub struct Output {
 #[derive(Debug, Args)]
 #[command(after_help = "  jobcli tail 3f9a2c1b\n  jobcli tail -n 50 --follow 3f9a2c1b")]
 pub struct Tail {
-    /// The job
-    #[arg(value_name = "ID")]
-    pub id: String,
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
     /// So many lines
     #[arg(long, short = 'n', value_name = "LINES", default_value_t = 10)]
     pub lines: u64,
     /// What to print of it.
     #[command(flatten)]
     pub show: ShowOutput,
+}
+
+/// The one job that a verb is about.
+#[derive(Debug, Args)]
+pub struct OneJob {
+    /// The job
+    #[arg(value_name = "ID", required_unless_present = "job_id")]
+    pub id: Option<String>,
+    /// The job, as tools that came before this one want it written
+    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true)]
+    pub job_id: Option<String>,
+}
+
+impl OneJob {
+    /// Returns what the job was called.
+    pub fn reference(&self) -> &str {
+        // The parser has seen to it that there is one of them.
+        self.id.as_deref().or(self.job_id.as_deref()).unwrap_or_default()
+    }
 }
 
 /// What to print of an output.
@@ -339,8 +359,11 @@ when nothing of it is left. `--signal` sends one signal to the process group of 
   jobcli kill --signal HUP 3f9a2c1b")]
 pub struct Kill {
     /// The jobs
-    #[arg(required_unless_present = "all", value_name = "ID")]
+    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID")]
     pub ids: Vec<String>,
+    /// The job, as tools that came before this one want it written
+    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true)]
+    pub job_id: Option<String>,
     /// Send this signal once, and do not see to it that the job ends
     #[arg(long, short, value_name = "SIGNAL")]
     pub signal: Option<Signal>,

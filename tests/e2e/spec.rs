@@ -1,4 +1,4 @@
-//! Jobs described in JSON.
+//! Jobs described in JSON, and lines that were written for the tools that this one replaces.
 
 use std::fs::{self, File};
 
@@ -59,4 +59,31 @@ fn a_spec_that_is_wrong_is_refused_and_leaves_nothing() {
     assert_eq!(env.run(["run", "--spec", "/nonexistent"]).code, Some(2));
     assert_eq!(env.run(["run", "--spec", "x.json", "true"]).code, Some(2));
     assert_eq!(env.ok(["list", "--json"]), "[]");
+}
+
+/// As people typed them for other tools, with the name of the program changed.
+#[test]
+fn lines_that_were_written_for_other_tools_work() {
+    let env = TestEnv::new();
+    let line = r#"
+        set -e
+        job_id=$(echo '{"command": "seq 20; exec sleep 1000"}' | "$JOBCLI" execute)
+        until "$JOBCLI" tail --job_id "$job_id" --lines 10 | grep -qx 20; do sleep 0.05; done
+        "$JOBCLI" tail --job_id "$job_id" --lines 2
+        "$JOBCLI" status --job_id "$job_id"
+        "$JOBCLI" output --job_id "$job_id" | wc -l
+        "$JOBCLI" logs --job_id "$job_id" | tail -n 1
+        "$JOBCLI" ls | wc -l
+        "$JOBCLI" kill --job_id "$job_id" | cut -d: -f2
+        while [ "$("$JOBCLI" status "$job_id")" = running ]; do sleep 0.05; done
+        "$JOBCLI" status "$job_id"
+    "#;
+    let mut command = env.command("sh");
+    command.args(["-c", line]).env("JOBCLI", crate::support::JOBCLI);
+    let ran = Ran::of(command);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    assert_eq!(ran.stdout, "19\n20\nrunning\n20\n20\n2\n killed\nkilled\n");
+    for wrong in [&["status"][..], &["status", "--job_id", "x", "x"], &["kill"], &["kill", "--all", "--job_id", "x"]] {
+        assert_eq!(env.run(wrong).code, Some(2), "{wrong:?}");
+    }
 }

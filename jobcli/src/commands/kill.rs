@@ -12,7 +12,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
         true => live(jobs).await?,
         false => {
             let mut ids = Vec::with_capacity(arguments.ids.len());
-            for reference in &arguments.ids {
+            for reference in arguments.ids.iter().chain(&arguments.job_id) {
                 ids.push(jobs.find(reference).await?);
             }
             ids

@@ -32,11 +32,12 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
     if let Some(cursor) = arguments.cursor {
         query.from = Position::Cursor(cursor);
     }
-    print(jobs, &arguments.id, query, &arguments.show).await
+    print(jobs, arguments.job.reference(), query, &arguments.show).await
 }
 
 pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
-    print(jobs, &arguments.id, OutputQuery::from(Position::TailLines(arguments.lines)), &arguments.show).await
+    print(jobs, arguments.job.reference(), OutputQuery::from(Position::TailLines(arguments.lines)), &arguments.show)
+        .await
 }
 
 async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &ShowOutput) -> Result {

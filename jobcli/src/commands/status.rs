@@ -7,7 +7,7 @@ use super::{Result, print_json};
 use crate::cli::StatusOf;
 
 pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
-    let job = jobs.job(jobs.find(&arguments.id).await?).await?;
+    let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
     if arguments.active {
         return Ok(ExitCode::from(u8::from(job.status().is_final())));
     }
