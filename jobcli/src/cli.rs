@@ -229,6 +229,7 @@ pub struct Show {
 
 /// Print the status of a job.
 #[derive(Debug, Args)]
+#[command(override_usage = "jobcli status [OPTIONS] <ID>")]
 #[command(after_help = "  while [ \"$(jobcli status \"$id\")\" = running ]; do sleep 1; done")]
 pub struct StatusOf {
     /// Which job.
@@ -244,6 +245,7 @@ pub struct StatusOf {
 
 /// Print the output of a job.
 #[derive(Debug, Args)]
+#[command(override_usage = "jobcli output [OPTIONS] <ID>")]
 #[command(after_help = "\
 Both streams are printed on standard output as the job wrote them; what was not kept is told on standard error. The \
 order between the two streams is the order in which they were seen: bursts may be interleaved differently from how they \
@@ -277,6 +279,7 @@ pub struct Output {
 
 /// Print the last lines of a job's output.
 #[derive(Debug, Args)]
+#[command(override_usage = "jobcli tail [OPTIONS] <ID>")]
 #[command(after_help = "  jobcli tail 3f9a2c1b\n  jobcli tail -n 50 --follow 3f9a2c1b")]
 pub struct Tail {
     /// Which job.
