@@ -276,6 +276,24 @@ impl DayIndex {
         Ok(rows.iter().map(|bytes| Row(*bytes)).collect())
     }
 
+    /// Shows the rows from the newest on, until `visit` has seen enough. Returns whether those that it saw are in order.
+    fn visit(&self, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> io::Result<bool> {
+        let mut end = self.rows;
+        while end > 0 {
+            let first = end.saturating_sub(CHUNK);
+            for row in self.read(first, end - first)?.iter().rev() {
+                if !row.is_sound() {
+                    return Ok(false);
+                }
+                if !visit(Some(row)) {
+                    return Ok(true);
+                }
+            }
+            end = first;
+        }
+        Ok(true)
+    }
+
     /// Finds the row of a job: at its number, or wherever it has got to since.
     fn find(&self, id: JobId, hint: Option<u64>) -> io::Result<Option<(u64, Row)>> {
         if let Some(number) = hint.filter(|number| *number < self.rows) {
@@ -360,36 +378,17 @@ impl FileStore {
     }
 
     /// Shows the rows of a day from the newest on, until `visit` has seen enough. An index that is not in order is made
-    /// anew first, and should that happen in the middle, the rows are shown once more from the start.
-    fn visit_day(&self, day: &str, visit: &mut dyn FnMut(&Row) -> bool) -> Result<bool> {
+    /// anew first; should that happen in the middle, nothing is shown once, and then the rows from the start.
+    fn visit_day(&self, day: &str, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> Result<()> {
         let path = self.layout.index(day);
-        if let Some(index) = DayIndex::open(&path, false)? {
-            let mut end = index.rows;
-            let mut is_sound = true;
-            while end > 0 && is_sound {
-                let first = end.saturating_sub(CHUNK);
-                let rows = index.read(first, end - first).context("read", &path)?;
-                for row in rows.iter().rev() {
-                    if !row.is_sound() {
-                        is_sound = false;
-                        break;
-                    }
-                    if !visit(row) {
-                        return Ok(false);
-                    }
-                }
-                end = first;
-            }
-            if is_sound {
-                return Ok(true);
-            }
+        if let Some(index) = DayIndex::open(&path, false)?
+            && index.visit(visit).context("read", &path)?
+        {
+            return Ok(());
         }
-        for row in self.rebuild(day)?.iter().rev() {
-            if !visit(row) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        visit(None);
+        let _all = self.rebuild(day)?.iter().rev().all(|row| visit(Some(row)));
+        Ok(())
     }
 
     /// Makes the index of a day anew. Others go on adding to it meanwhile, but for the last moment.
@@ -433,51 +432,51 @@ impl FileStore {
                 continue;
             }
             // Behind the row of `before`, or, if that is gone, what was submitted before it.
-            let mut of_day = Vec::new();
-            let mut is_behind = before.is_none_or(|before| before.day() != day);
-            let mut is_seen = is_behind;
+            let is_behind_all = before.is_none_or(|before| before.day() != day);
+            let mut is_behind = is_behind_all;
             let room = limit - found.len();
+            let mut of_day = Vec::new();
             self.visit_day(&day, &mut |row| {
+                let Some(row) = row else {
+                    of_day.clear();
+                    is_behind = is_behind_all;
+                    return true;
+                };
                 if !is_behind {
                     is_behind = row.id() == before;
-                    is_seen = is_behind;
-                    return true;
-                }
-                if row.may_match(query) {
+                } else if row.may_match(query) {
                     of_day.extend(row.id());
                 }
                 of_day.len() < room
             })?;
-            if !is_seen {
+            if !is_behind {
                 self.visit_day(&day, &mut |row| {
-                    if row.id() < before && row.may_match(query) {
-                        of_day.extend(row.id());
+                    match row {
+                        None => of_day.clear(),
+                        Some(row) if row.id() < before && row.may_match(query) => of_day.extend(row.id()),
+                        Some(_) => {}
                     }
                     of_day.len() < room
                 })?;
             }
-            // Where the rows were shown again.
-            let mut shown = HashSet::with_capacity(of_day.len());
-            of_day.retain(|id| shown.insert(*id));
             found.extend(of_day);
         }
         Ok(found)
     }
 
-    /// Shows all rows that mean a job, once each, in no order.
-    pub(super) fn all_rows(&self) -> Result<Vec<Row>> {
+    /// Returns all rows that `wanted` makes something of, the newest first, but for those of jobs that are gone.
+    pub(super) fn all_rows<T>(&self, wanted: impl Fn(&Row) -> Option<T>) -> Result<Vec<T>> {
         let mut all = Vec::new();
         for day in self.days()? {
             let start = all.len();
             self.visit_day(&day, &mut |row| {
-                if row.state() != RowState::Removed {
-                    all.push(*row);
+                match row {
+                    None => all.truncate(start),
+                    Some(row) if row.state() != RowState::Removed => all.extend(wanted(row)),
+                    Some(_) => {}
                 }
                 true
             })?;
-            let mut shown = HashSet::with_capacity(all.len() - start);
-            let of_day = all.split_off(start);
-            all.extend(of_day.into_iter().filter(|row| shown.insert(row.id())));
         }
         Ok(all)
     }

@@ -379,10 +379,10 @@ impl JobStore for FileStore {
 
     async fn tally(&self) -> Result<Tally> {
         let mut tally = Tally::default();
-        for row in self.all_rows()? {
-            match row.state() {
+        for (state, id) in self.all_rows(|row| Some((row.state(), row.id()?)))? {
+            match state {
                 index::RowState::Over(status) => *tally.ended.entry(status).or_default() += 1,
-                _ => tally.others.extend(row.id()),
+                _ => tally.others.push(id),
             }
         }
         Ok(tally)

@@ -24,7 +24,7 @@ impl FileStore {
             RowState::Over(status) => Some(Disposable::new(row.id()?, status, row.ended_at(), row.output_bytes())),
             RowState::Open | RowState::Unreadable | RowState::Removed => None,
         };
-        let mut jobs: Vec<_> = self.all_rows()?.iter().filter_map(over).collect();
+        let mut jobs = self.all_rows(over)?;
         jobs.sort_unstable_by_key(|job| (job.ended_at, job.id));
         Ok(jobs)
     }
