@@ -1,5 +1,7 @@
 //! The records of a job. They are the truth; everything else is derived from them and from who holds the lock.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -130,6 +132,31 @@ impl Running {
     /// Puts on record that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
         Self { v: RECORD_VERSION, process, at }
+    }
+}
+
+/// A stop that is under way. Written before the first signal, so that whoever takes over from a supervisor that is killed
+/// meanwhile goes on with it, and knows who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stopping {
+    /// The format of this record.
+    pub(crate) v: u32,
+    /// Why: it was asked for, or the time was up.
+    pub(crate) cause: Cause,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) requester: Option<String>,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// How long after that what is left is killed.
+    pub(crate) grace_ms: u64,
+}
+
+impl Stopping {
+    /// Returns what is left of the grace.
+    pub(crate) fn rest(&self, now: Timestamp) -> Duration {
+        let age = Duration::try_from(now.duration_since(self.at)).unwrap_or_default();
+        Duration::from_millis(self.grace_ms).saturating_sub(age)
     }
 }
 

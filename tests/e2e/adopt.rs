@@ -99,6 +99,24 @@ fn a_kill_of_an_adopted_job_reaches_all_that_can_be_seen() {
     env.wait_until_empty();
 }
 
+/// Who asked, and that there is not much time left, outlive the supervisor that was asked.
+#[test]
+fn a_stop_goes_on_over_an_adoption() {
+    let env = TestEnv::new();
+    let id = env.submit("trap 'touch asked' TERM; echo ready; while :; do sleep 0.02; done");
+    wait_for("the trap", || (env.ok(["output", &id]) == "ready").then_some(()));
+    env.ok(["kill", "--no-wait", "--grace", "2s", &id]);
+    wait_for("the request to be carried out", || env.dir().join("asked").exists().then_some(()));
+    kill_supervisor(&env, &id);
+    // Whoever submits something else looks after what has lost its supervisor.
+    env.ok(["run", "true"]);
+    wait_for("the end", || env.job_dir(&id).join("end.json").exists().then_some(()));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"stopped".into()), "{job}");
+    assert!(job["stopped_by"].as_str().is_some_and(|who| who.contains("jobcli")), "{job}");
+    env.wait_until_empty();
+}
+
 #[test]
 fn a_wait_goes_on_over_an_adoption() {
     let env = TestEnv::new();

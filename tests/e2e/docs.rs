@@ -57,7 +57,7 @@ fn the_files_are_those_that_the_format_names() {
     wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
     assert!(!is_alive(main));
     assert_eq!(names(&directory), ["attempts", "end.json", "lock", "queued.json", "spec.json"]);
-    assert_eq!(names(&attempt), ["end.json", "log", "run.json", "start.json"]);
+    assert_eq!(names(&attempt), ["end.json", "log", "run.json", "start.json", "stop.json"]);
     assert_eq!(names(&attempt.join("log")), ["000000000000.idx", "000000000000.log"]);
     let format = document("docs/on-disk-format.md");
     for name in [
@@ -73,6 +73,7 @@ fn the_files_are_those_that_the_format_names() {
         "end.json",
         "start.json",
         "run.json",
+        "stop.json",
         "control",
         "000000000000.log",
     ] {

@@ -201,8 +201,7 @@ fn output_is_kept_again_when_there_is_room_and_the_gap_is_in_the_middle() {
     assert!(output.stdout.starts_with("begin") && output.stdout.ends_with("endmore"), "{output}");
     assert_eq!(number(&job, "output_bytes"), 300_000 + 12, "{job}");
     assert_eq!(number(&job, "dropped_bytes") + output.stdout.len() as u64, 300_000 + 12, "{job}");
-    // How much of it was still in the pipe when there was room is a matter of time.
-    assert!(number(&job, "dropped_bytes") > 0, "{job}");
+    assert!(number(&job, "dropped_bytes") > 100_000, "{job}");
     assert!(output.stderr.contains("were not kept]"), "{output}");
 }
 
@@ -214,7 +213,7 @@ fn is_asleep(pid: i32) -> bool {
         (line("State"), line("voluntary_ctxt_switches"))
     };
     let first = look();
-    first.0.contains('S') && first == look()
+    first.0.contains("S (sleeping)") && first == look()
 }
 
 /// Each piece that is lost must not cost a file: a disk that has no room for bytes has little for names.

@@ -156,7 +156,7 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     let (printed, removed) = (known.printed.into_inner().unwrap(), known.removed.into_inner().unwrap());
     assert!(printed.len() > 100, "only {} jobs", printed.len());
     let killed = known.killed.into_inner();
-    assert!(killed > 0, "no supervisor was killed");
+    assert!(killed > 5, "only {killed} supervisors were killed");
     for (id, line) in &printed {
         let may_be_gone = removed.contains(id) || (may_complete(*line) && env.dir().join(format!("ran.{id}")).exists());
         assert!(unique.contains(id) || may_be_gone, "{id} was printed, and is gone");
@@ -169,10 +169,13 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
             assert!(job["cause"] == "supervisor_lost" && job.get("exit_code").is_none(), "{job}");
         }
     }
+    // A shell that is stopped between opening the file and writing to it leaves it empty.
+    let ended_by_itself = |id: &str| jobs.iter().any(|job| job["job_id"] == id && job["cause"] == "exited");
     for entry in std::fs::read_dir(env.dir()).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("ran.") {
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), "x\n", "{} ran twice", path.display());
+        if let Some(id) = path.file_name().unwrap().to_string_lossy().strip_prefix("ran.") {
+            let written = std::fs::read_to_string(&path).unwrap();
+            assert!(written == "x\n" || (written.is_empty() && !ended_by_itself(id)), "{id}: {written:?}");
         }
     }
     let ran = |id: &String| env.dir().join(format!("ran.{id}")).exists();

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
-use crate::record::{Ended, RECORD_VERSION, Running, Start, Submission};
+use crate::record::{Ended, RECORD_VERSION, Running, Start, Stopping, Submission};
 use crate::signal::Signal;
 use crate::spec::Stragglers;
 use crate::state::{Cause, Outcome, Survivor};
@@ -52,7 +52,12 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
             // Only a hint for those who wait: without it they look again and again.
             let _ = records.start_again(&Start { holder, dedicated: true, ..before });
             match Supervisor::adopt(records, submission, control?)? {
-                Some(mut supervisor) => supervisor.run(),
+                Some(mut supervisor) => {
+                    if let Some(stopping) = atomic::read(&records.attempt.stopping()).ok().flatten() {
+                        supervisor.resume_stop(stopping);
+                    }
+                    supervisor.run();
+                }
                 None => record_loss(records),
             }
         }
@@ -134,8 +139,8 @@ struct Ready {
     has_ended: bool,
 }
 
-/// What differs between a command that was started and one that was adopted.
-struct Parts {
+/// A command, and what it takes to watch it.
+struct Charge {
     log: FileLogWriter,
     pipes: Vec<OutputPipe>,
     control: File,
@@ -155,14 +160,7 @@ struct Stop {
 struct Supervisor<'a> {
     records: &'a Records,
     submission: Submission,
-    log: FileLogWriter,
-    pipes: Vec<OutputPipe>,
-    control: File,
-    family: Family,
-    main_end: MainEnd,
-    main: i32,
-    started_at: Timestamp,
-    times_out_at: Option<Instant>,
+    charge: Charge,
     exit: Option<Exit>,
     /// When what is left of the job counts as stragglers.
     last_words_until: Option<Instant>,
@@ -206,7 +204,7 @@ impl<'a> Supervisor<'a> {
         Ok(Ok(Self::new(
             records,
             submission,
-            Parts { log, pipes, control, family, main_end, main, started_at, times_out_at },
+            Charge { log, pipes, control, family, main_end, main, started_at, times_out_at },
         )))
     }
 
@@ -238,23 +236,15 @@ impl<'a> Supervisor<'a> {
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout.saturating_sub(age));
         let (main, started_at) = (running.process.pid, running.at);
         let family = Family::Adopted { main: running.process, marker };
-        let parts = Parts { log, pipes, control, family, main_end, main, started_at, times_out_at };
-        Ok(Some(Self::new(records, submission, parts)))
+        let charge = Charge { log, pipes, control, family, main_end, main, started_at, times_out_at };
+        Ok(Some(Self::new(records, submission, charge)))
     }
 
-    fn new(records: &'a Records, submission: Submission, parts: Parts) -> Self {
-        let Parts { log, pipes, control, family, main_end, main, started_at, times_out_at } = parts;
+    fn new(records: &'a Records, submission: Submission, charge: Charge) -> Self {
         Self {
             records,
             submission,
-            log,
-            pipes,
-            control,
-            family,
-            main_end,
-            main,
-            started_at,
-            times_out_at,
+            charge,
             exit: None,
             last_words_until: None,
             stragglers: 0,
@@ -281,15 +271,16 @@ impl<'a> Supervisor<'a> {
         let deadlines = [
             self.stop.as_ref().map(|stop| stop.kill_at),
             self.last_words_until.filter(|_| self.stop.is_none()),
-            self.times_out_at.filter(|_| self.stop.is_none() && self.exit.is_none()),
+            self.charge.times_out_at.filter(|_| self.stop.is_none() && self.exit.is_none()),
             self.looks_again().then(|| Instant::now() + LOOK_AGAIN),
         ];
-        let shrinking = self.pipes.iter().filter_map(OutputPipe::shrinks_at);
+        let shrinking = self.charge.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let next = deadlines.into_iter().flatten().chain(shrinking).min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
-        let main_end = (self.exit.is_none() || !self.main_end.is_told_once()).then(|| self.main_end.as_fd());
-        let outputs = self.pipes.iter().map(|pipe| pipe.file.as_fd());
-        let mut ready = poll(outputs.chain([self.control.as_fd()]).chain(main_end), timeout);
+        let main_end =
+            (self.exit.is_none() || !self.charge.main_end.is_told_once()).then(|| self.charge.main_end.as_fd());
+        let outputs = self.charge.pipes.iter().map(|pipe| pipe.file.as_fd());
+        let mut ready = poll(outputs.chain([self.charge.control.as_fd()]).chain(main_end), timeout);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
         let is_asked = ready.pop() == Some(true);
         Ready { pipes: ready, is_asked, has_ended }
@@ -297,16 +288,16 @@ impl<'a> Supervisor<'a> {
 
     /// Returns whether what is left of the job are strangers, of whose end nobody tells.
     fn looks_again(&self) -> bool {
-        self.exit.is_some() && matches!(self.family, Family::Adopted { .. })
+        self.exit.is_some() && matches!(self.charge.family, Family::Adopted { .. })
     }
 
     /// Does all that is to be done now.
     fn turn(&mut self, ready: &Ready) {
         let now = Instant::now();
-        for (pipe, is_ready) in self.pipes.iter_mut().zip(&ready.pipes) {
+        for (pipe, is_ready) in self.charge.pipes.iter_mut().zip(&ready.pipes) {
             if *is_ready {
                 // What cannot be read now is tried again at the next turn.
-                let _ = pipe.pump(&mut self.log);
+                let _ = pipe.pump(&mut self.charge.log);
             } else {
                 pipe.shrink_if_quiet(now);
             }
@@ -317,12 +308,12 @@ impl<'a> Supervisor<'a> {
         if ready.is_asked {
             self.answer_requests();
         }
-        if self.stop.is_none() && self.exit.is_none() && self.times_out_at.is_some_and(|at| at <= now) {
+        if self.stop.is_none() && self.exit.is_none() && self.charge.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
             self.begin_stop(self.submission.spec.grace());
         }
         if self.stop.is_none() && self.last_words_until.is_some_and(|until| until <= now) {
-            self.stragglers = count(&self.family.members());
+            self.stragglers = count(&self.charge.family.members());
             self.begin_stop(self.submission.spec.grace());
         }
         if self.stop.as_ref().is_some_and(|stop| stop.kill_at <= now) {
@@ -331,7 +322,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn reap(&mut self) {
-        if let Some(exit) = self.main_end.collect(self.main) {
+        if let Some(exit) = self.charge.main_end.collect(self.charge.main) {
             self.exit = Some(exit);
             self.last_words_until = Some(Instant::now() + LAST_WORDS);
         }
@@ -344,7 +335,7 @@ impl<'a> Supervisor<'a> {
         if !self.survivors.is_empty() || self.leaves_stragglers() {
             return true;
         }
-        self.family.remaining().is_empty()
+        self.charge.family.remaining().is_empty()
     }
 
     /// Returns whether what is left when the main process has ended by itself is to be left alone.
@@ -352,18 +343,35 @@ impl<'a> Supervisor<'a> {
         self.submission.spec.stragglers == Stragglers::Leave && self.cause.is_none()
     }
 
+    /// Goes on with a stop that the supervisor before had begun.
+    fn resume_stop(&mut self, stopping: Stopping) {
+        let rest = stopping.rest(Timestamp::now());
+        self.cause = Some((stopping.cause, stopping.requester));
+        self.begin_stop(rest);
+    }
+
     fn begin_stop(&mut self, grace: Duration) {
-        self.family.terminate(self.exit.is_none().then_some(self.main));
+        self.note_stop(grace);
+        self.charge.family.terminate(self.exit.is_none().then_some(self.charge.main));
         self.stop = Some(Stop { kill_at: Instant::now() + grace });
+    }
+
+    /// Puts the stop on record, before anything of it can be seen. That of stragglers is not: the end of the job was its own.
+    fn note_stop(&self, grace: Duration) {
+        if let Some((cause, requester)) = self.cause.clone() {
+            let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+            let at = Timestamp::now();
+            self.records.stopping(&Stopping { v: RECORD_VERSION, cause, requester, at, grace_ms });
+        }
     }
 
     /// Kills until nothing is left, or until it is clear what cannot be killed.
     fn kill(&mut self) {
-        self.family.kill_all();
+        self.charge.family.kill_all();
         let deadline = Instant::now() + DYING;
         loop {
             self.reap();
-            if self.family.kill_remaining() == 0 {
+            if self.charge.family.kill_remaining() == 0 {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -372,10 +380,10 @@ impl<'a> Supervisor<'a> {
             }
             // A process that was killed while the list was read has children that come to us without a signal of
             // their own; so the wait is short.
-            poll([self.main_end.as_fd()], Some(left.min(Duration::from_millis(20))));
+            poll([self.charge.main_end.as_fd()], Some(left.min(Duration::from_millis(20))));
         }
         if self.exit.is_some() {
-            self.survivors = self.family.survivors();
+            self.survivors = self.charge.family.survivors();
         }
         // The main process itself is still there: the job is not over, and is tried again.
         self.stop = Some(Stop { kill_at: Instant::now() + DYING });
@@ -383,7 +391,7 @@ impl<'a> Supervisor<'a> {
 
     fn answer_requests(&mut self) {
         loop {
-            match control::read_request(&self.control) {
+            match control::read_request(&self.charge.control) {
                 Ok(None) => return,
                 Ok(Some((request_id, request))) => {
                     let answer = self.serve(request);
@@ -402,21 +410,26 @@ impl<'a> Supervisor<'a> {
 
     fn serve(&mut self, request: Request) -> Answer {
         match request {
-            Request::Count => Answer::Processes { count: count(&self.family.members()) },
+            Request::Count => Answer::Processes { count: count(&self.charge.family.members()) },
             Request::Stop { grace_ms, requester } => {
                 let grace = grace_ms.map_or(self.submission.spec.grace(), Duration::from_millis);
                 // What ended by itself before anybody asked did so, even while its stragglers are still being stopped.
                 if self.exit.is_none() && self.cause.is_none() {
                     self.cause = Some((Cause::Stopped, Some(requester)));
                 }
+                let kill_at = Instant::now() + grace;
                 match &mut self.stop {
-                    Some(stop) => stop.kill_at = stop.kill_at.min(Instant::now() + grace),
+                    Some(stop) if stop.kill_at <= kill_at => {}
+                    Some(stop) => {
+                        stop.kill_at = kill_at;
+                        self.note_stop(grace);
+                    }
                     None => self.begin_stop(grace),
                 }
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                let group = rustix::process::Pid::from_raw(self.main).filter(|_| self.exit.is_none());
+                let group = rustix::process::Pid::from_raw(self.charge.main).filter(|_| self.exit.is_none());
                 let (Some(group), Some(raw)) = (group, signal.to_rustix()) else {
                     return Answer::Refused { reason: "its main process has ended".to_owned() };
                 };
@@ -436,18 +449,18 @@ impl<'a> Supervisor<'a> {
     /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
     /// write; or somebody was left, and goes on writing for ever.
     fn drain(&mut self) {
-        for pipe in &mut self.pipes {
-            let _ = pipe.pump(&mut self.log);
+        for pipe in &mut self.charge.pipes {
+            let _ = pipe.pump(&mut self.charge.log);
         }
     }
 
     fn ended(&mut self) -> Ended {
         if self.leaves_stragglers() {
-            self.stragglers = count(&self.family.members());
+            self.stragglers = count(&self.charge.family.members());
         }
         let exit = self.exit.unwrap_or(Exit { code: None, signal: None, core_dumped: false, at: Timestamp::now() });
         let asked_for = |signal| self.sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
-        let is_adopted = matches!(self.family, Family::Adopted { .. });
+        let is_adopted = matches!(self.charge.family, Family::Adopted { .. });
         let was_asked_to_end = self.cause.is_some();
         let (cause, stopped_by) = match (self.cause.take(), exit.signal) {
             (Some(cause), _) => cause,
@@ -471,16 +484,16 @@ impl<'a> Supervisor<'a> {
         outcome.stopped_by = stopped_by;
         outcome.stragglers = self.stragglers;
         outcome.survivors = std::mem::take(&mut self.survivors);
-        outcome.output_bytes = self.log.size().bytes;
-        outcome.dropped_bytes = self.log.size().dropped;
-        Ended::new(Some(self.started_at), outcome)
+        outcome.output_bytes = self.charge.log.size().bytes;
+        outcome.dropped_bytes = self.charge.log.size().dropped;
+        Ended::new(Some(self.charge.started_at), outcome)
     }
 
     /// Stays with what was left, or could not be stopped: keeps its output, and stops it when asked to.
     fn keep_company(&mut self) {
         self.stop = None;
         self.last_words_until = None;
-        while !self.family.remaining().is_empty() {
+        while !self.charge.family.remaining().is_empty() {
             let ready = self.wait();
             self.turn(&ready);
             // A reap begins the last words of the main process only once.

@@ -18,7 +18,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::output::Stream;
-use crate::record::{Ended, Evidence, Running, Start, Submission};
+use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
 use crate::spec::Environment;
 use crate::store::{EventKind, Incoming, JobClaim, JobEvent};
 use crate::sys::lock;
@@ -108,6 +108,12 @@ impl Records {
         atomic::publish_reserved(&self.attempt.running(), running)?;
         feed::add(&self.layout, &JobEvent::now(self.id, EventKind::Started));
         Ok(())
+    }
+
+    /// Puts a stop on record that is about to begin. Without that record, on a full disk, it is carried out all the same.
+    pub(crate) fn stopping(&self, stopping: &Stopping) {
+        let path = self.attempt.stopping();
+        let _ = atomic::to_json(stopping, &path).and_then(|json| atomic::publish(&path, &json));
     }
 
     /// Publishes the end: of the attempt first, then, as the same file, of the job. Whoever died in between is helped

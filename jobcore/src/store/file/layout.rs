@@ -170,6 +170,11 @@ impl AttemptDir {
         self.path.join("run.json")
     }
 
+    /// A stop that is under way, so that another supervisor goes on with it.
+    pub(crate) fn stopping(&self) -> PathBuf {
+        self.path.join("stop.json")
+    }
+
     /// The end of this attempt.
     pub(crate) fn ended(&self) -> PathBuf {
         self.path.join("end.json")
