@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
-use jobcore::{Name, Signal, Status};
+use jobcore::{Key, Name, Signal, Status, TerminalSize};
 
 /// Background jobs that survive the shell that started them.
 ///
@@ -46,8 +46,10 @@ the exit code; 130 when Ctrl-C ended the waiting (the job goes on).
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start a job and print its id
-    #[command(alias = "execute")]
     Run(Run),
+    /// Start a job that something can be sent to, and print its id
+    #[command(hide = true)]
+    Execute(Run),
     /// List jobs, the newest first
     #[command(alias = "ls")]
     List(List),
@@ -62,6 +64,13 @@ pub enum Verb {
     Tail(Tail),
     /// Wait for jobs to end, and pass on their exit code
     Wait(Wait),
+    /// Send text, keys or the end of its input to a job
+    Send(Send),
+    /// Send text to a job and print what it answers
+    #[command(hide = true)]
+    Interact(Send),
+    /// Connect this terminal to that of a job
+    Attach(Attach),
     /// Stop jobs: all of their processes
     Kill(Kill),
     /// Remove jobs that are over, with their output
@@ -82,13 +91,15 @@ impl Verb {
     /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
     pub fn passes_code(&self) -> bool {
         match self {
-            Self::Run(run) => run.wait || run.follow,
-            Self::Wait(_) => true,
+            Self::Run(run) | Self::Execute(run) => run.wait || run.follow,
+            Self::Wait(_) | Self::Attach(_) => true,
             Self::List(_)
             | Self::Show(_)
             | Self::Status(_)
             | Self::Output(_)
             | Self::Tail(_)
+            | Self::Send(_)
+            | Self::Interact(_)
             | Self::Kill(_)
             | Self::Rm(_)
             | Self::Prune(_)
@@ -109,10 +120,12 @@ One argument is a line for a shell, several are a program and its arguments; wha
   jobcli run --timeout 1h cargo build --release
   jobcli run --name web --key deploy-42 ./serve
   jobcli run --follow -- ./configure --prefix=/opt
+  jobcli run --stdin open --name calc bc
+  jobcli run --tty --name editor vi notes.txt
   echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
 
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
-`env` (an object), `env_clear`, `timeout` and `grace` (as here, or a number of seconds), `stdin`, `merge`, `labels` (an \
+`env` (an object), `env_clear`, `timeout` and `grace` (as here, or a number of seconds), `stdin`, `tty` (`true` or a size), `merge`, `labels` (an \
 object), `output_limit`, `name`, `key`, `group` and `leave_stragglers`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
@@ -127,9 +140,13 @@ pub struct Run {
     /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Let it read this file [default: it reads nothing]
-    #[arg(long, value_name = "FILE")]
-    pub stdin: Option<PathBuf>,
+    /// Let it read this file, or with `open` what is sent to it [default: it reads nothing]
+    #[arg(long, value_name = "open|FILE", value_parser = parse_stdin)]
+    pub stdin: Option<StdinFrom>,
+    /// Run it on a terminal, of this size [default: that of this terminal, or else 80x24]
+    #[arg(long, short, value_name = "COLUMNSxROWS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", value_parser = parse_terminal, conflicts_with = "stdin")]
+    pub tty: Option<Terminal>,
     /// Keep standard output and error in one stream, in exact order
     #[arg(long)]
     pub merge: bool,
@@ -351,6 +368,67 @@ pub struct Wait {
     pub json: bool,
 }
 
+/// Send something to a job.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobcli send [OPTIONS] <ID> [TEXT]")]
+#[command(after_help = "\
+It needs a job that was started with `--stdin open` or `--tty`. Text is sent as a line: a line feed is added unless it ends \
+with one, or Enter on a terminal. Nothing waits for a job that does not read: what it has not taken is told, and the exit \
+code is 1 then.
+
+Keys are those of a terminal: a character, `C-c` for Ctrl-C, `M-x` for Alt-x, and Enter, Tab, S-Tab, Escape, Space, \
+Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12.
+
+  jobcli send calc '1 + 1'
+  jobcli send --wait calc '2 ^ 100'
+  jobcli send --eof calc
+  jobcli send calc - < sums.txt
+  jobcli send editor --key Escape ':wq'
+  jobcli send editor --key C-c")]
+pub struct Send {
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// The text; `-` is all of standard input
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
+    /// The text, in which `\n`, `\t`, `\x1b` and so on stand for what they mean
+    #[arg(long, value_name = "TEXT", conflicts_with = "text", hide = true)]
+    pub input: Option<String>,
+    /// Press this key, after the text; may be given several times
+    #[arg(long, short, value_name = "KEY")]
+    pub key: Vec<Key>,
+    /// Send the text as it is, without an end of line
+    #[arg(long, short)]
+    pub raw: bool,
+    /// End its input then; on a terminal, press Ctrl-D
+    #[arg(long)]
+    pub eof: bool,
+    /// Print what it answers, until it is quiet again, within this time [default: 2s]
+    #[arg(long, short, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
+        value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+    /// Give up when it has taken nothing for so long
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+    /// Print what was taken as JSON, with the answer if there is one
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Connect this terminal to that of a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Whatever is typed goes to the job, Ctrl-C too; Ctrl-] lets go of it, and it runs on. Several may be connected at the same \
+time: the size of the terminal is that of whoever came or changed his last. If the job ends, the exit code is the job's.
+
+  jobcli attach editor")]
+pub struct Attach {
+    /// The job
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
 /// Stop jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -523,6 +601,33 @@ pub enum GroupVerb {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// What a job is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StdinFrom {
+    /// What is sent to it.
+    Open,
+    /// A file.
+    File(PathBuf),
+}
+
+pub(crate) fn parse_stdin(text: &str) -> Result<StdinFrom, String> {
+    Ok(if text == "open" { StdinFrom::Open } else { StdinFrom::File(text.into()) })
+}
+
+/// A terminal for a job, and its size if that is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal(pub Option<TerminalSize>);
+
+pub(crate) fn parse_terminal(text: &str) -> Result<Terminal, String> {
+    if text.is_empty() {
+        return Ok(Terminal(None));
+    }
+    let size = text
+        .split_once('x')
+        .and_then(|(columns, rows)| Some(TerminalSize { columns: columns.parse().ok()?, rows: rows.parse().ok()? }));
+    size.map(|size| Terminal(Some(size))).ok_or_else(|| format!("`{text}` is no size; write for example `120x40`"))
 }
 
 /// A part of an output, in bytes.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use jobcore::Error;
+use jobcore::{Error, NoInput};
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub(crate) mod codes {
@@ -109,7 +109,18 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         Error::KeyTaken { id, .. } => {
             (codes::REFUSED, Some(format!("use another key; `jobcli show {}` shows what it runs", id.short())))
         }
-        Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => (codes::REFUSED, None),
+        Error::NoInput { reason: NoInput::NeverHad, .. } => {
+            (codes::REFUSED, hint("start it with `--stdin open` or `--tty` to send something to it"))
+        }
+        Error::NoTerminal { .. } => (
+            codes::REFUSED,
+            hint(
+                "start it with `--tty`; `jobcli send` sends text, and `jobcli kill --signal INT` interrupts, without one",
+            ),
+        ),
+        Error::NoInput { .. } | Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => {
+            (codes::REFUSED, None)
+        }
         error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
         _ => (codes::FAILED, None),
     }

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jobcore::clock::Timestamp;
-use jobcore::{JobShape, Status};
+use jobcore::{JobShape, Status, TerminalSize};
 use unicode_width::UnicodeWidthChar;
 
 /// The width of a table where no terminal says another.
 const WIDTH: usize = 100;
 /// What is left for a command at least.
 const COMMAND_WIDTH: usize = 20;
+
+/// Returns the size of the terminal that this program runs on.
+pub(crate) fn terminal_size() -> Option<TerminalSize> {
+    let (columns, rows) = terminal_size::terminal_size()?;
+    Some(TerminalSize { columns: columns.0, rows: rows.0 })
+}
 
 /// Returns the colour of a status.
 pub(crate) fn style(status: Status) -> Style {
@@ -37,7 +43,7 @@ pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> 
     };
     let names = name_column("NAME");
     let fixed = format!("{:<8}  {names}{:<9}  {:>7}  {:>8}  {:>8}  ", "ID", "STATUS", "EXIT", "STARTED", "TIME");
-    let room = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let room = terminal_size().map(|size| usize::from(size.columns));
     let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
     let room = is_terminal.then(|| room.unwrap_or(WIDTH).saturating_sub(fixed.len()).max(COMMAND_WIDTH));
     writeln!(out, "{fixed}COMMAND")?;

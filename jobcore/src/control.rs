@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
+use crate::spec::TerminalSize;
 
 /// The version of the protocol. Whoever runs a job may be older or newer than whoever asks: unknown verbs are refused
 /// by an answer, unknown fields are ignored.
@@ -36,6 +37,13 @@ pub enum Request {
     },
     /// Count the processes of the job.
     Count,
+    /// Let the job read the end of its input; on a terminal, as Ctrl-D does.
+    EndInput,
+    /// Give its terminal another size; the job is told even if that is the one it has.
+    Resize {
+        /// The size.
+        size: TerminalSize,
+    },
 }
 
 impl Request {

@@ -82,6 +82,20 @@ pub enum Error {
         /// How it ended.
         status: Status,
     },
+    /// Nothing can be sent to the job.
+    #[error("job {} takes no input: {reason}", id.short())]
+    NoInput {
+        /// The job.
+        id: JobId,
+        /// Why not.
+        reason: NoInput,
+    },
+    /// The job has no terminal, and what was asked needs one.
+    #[error("job {} has no terminal", id.short())]
+    NoTerminal {
+        /// The job.
+        id: JobId,
+    },
     /// The job's command runs, but the process that watched it was killed, so that nobody can do what was asked.
     #[error("job {} has lost its supervisor; its command still runs as process {pid}", id.short())]
     Unsupervised {
@@ -168,6 +182,21 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+/// Why nothing can be sent to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoInput {
+    /// It was submitted with nothing, or with a file, to read.
+    #[error("it was started without one")]
+    NeverHad,
+    /// Somebody ended it.
+    #[error("that was ended")]
+    Ended,
+    /// No process of the job reads it any more.
+    #[error("it has closed that")]
+    Closed,
 }
 
 impl Error {

@@ -92,6 +92,7 @@ impl Job {
             cwd: self.spec.cwd.display().to_string(),
             group: self.spec.group.clone(),
             labels: self.spec.labels.clone(),
+            input: Input::of(&self.spec),
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -146,6 +147,9 @@ pub struct JobShape {
     /// What it can be found by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// How something can be sent to it while it runs; absent if nothing can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -197,6 +201,26 @@ pub struct JobShape {
     pub output_bytes: u64,
     /// How many of them were not kept.
     pub dropped_bytes: u64,
+}
+
+/// How something can be sent to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Input {
+    /// Through a pipe, which is its standard input.
+    Open,
+    /// By typing on its terminal.
+    Terminal,
+}
+
+impl Input {
+    fn of(spec: &JobSpec) -> Option<Self> {
+        match spec.terminal {
+            Some(_) => Some(Self::Terminal),
+            None => spec.takes_input().then_some(Self::Open),
+        }
+    }
 }
 
 impl JobShape {

@@ -48,6 +48,25 @@ pub enum Stdin {
     Closed,
     /// This file, from its beginning.
     File(PathBuf),
+    /// What is sent to it while it runs, until its input is ended.
+    Open,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a terminal has these two dimensions")]
+pub struct TerminalSize {
+    /// How wide it is.
+    pub columns: u16,
+    /// How high it is.
+    pub rows: u16,
+}
+
+impl Default for TerminalSize {
+    /// What programs take for granted.
+    fn default() -> Self {
+        Self { columns: 80, rows: 24 }
+    }
 }
 
 /// What to do with processes that are left when the main process has ended.
@@ -143,6 +162,9 @@ pub struct JobSpec {
     /// What the command reads.
     #[serde(default)]
     pub stdin: Stdin,
+    /// Runs it on a terminal of this size, from which it reads and to which it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalSize>,
     /// Whether standard output and error share one pipe: their exact order is kept, and they cannot be told apart.
     #[serde(default)]
     pub merge: bool,
@@ -195,6 +217,11 @@ impl JobSpec {
         Duration::from_millis(self.grace_ms)
     }
 
+    /// Returns whether something can be sent to the job while it runs.
+    pub fn takes_input(&self) -> bool {
+        self.terminal.is_some() || self.stdin == Stdin::Open
+    }
+
     /// Checks everything that can be known without looking at the machine.
     ///
     /// # Errors
@@ -220,6 +247,12 @@ impl JobSpec {
         check_path("cwd", &self.cwd)?;
         if let Stdin::File(path) = &self.stdin {
             check_path("stdin", path)?;
+            if self.terminal.is_some() {
+                return Err(invalid("stdin", "a job on a terminal reads from that; let its command read the file"));
+            }
+        }
+        if self.terminal.is_some_and(|size| size.columns == 0 || size.rows == 0) {
+            return Err(invalid("terminal", "it has no room; give it at least one column and one row"));
         }
         for (name, value) in self.environment.iter() {
             check_variable(name, value)?;
@@ -322,6 +355,7 @@ impl JobSpecBuilder {
             cwd: PathBuf::from("/"),
             environment: Environment::default(),
             stdin: Stdin::default(),
+            terminal: None,
             merge: false,
             labels: BTreeMap::new(),
             timeout_ms: None,
@@ -367,6 +401,12 @@ impl JobSpecBuilder {
     /// Sets what the command reads.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.spec.stdin = stdin;
+        self
+    }
+
+    /// Runs it on a terminal of this size. What kind it is, `TERM`, is up to the environment.
+    pub fn terminal(mut self, size: TerminalSize) -> Self {
+        self.spec.terminal = Some(size);
         self
     }
 

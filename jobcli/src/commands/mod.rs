@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod attach;
 mod completions;
 mod config;
 mod events;
@@ -10,6 +11,7 @@ mod output;
 mod prune;
 mod rm;
 mod run;
+mod send;
 mod show;
 mod spec;
 mod status;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use jobcore::{FileStore, Job, JobManager, LocalRunner};
 
-use crate::cli::{Cli, Verb};
+use crate::cli::{Cli, StdinFrom, Verb};
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
 
@@ -40,13 +42,18 @@ pub(crate) async fn run(cli: Cli) -> Result {
         .with_own_job(settings.own_job)
         .with_policy(settings.policy.clone());
     match cli.verb {
-        Verb::Run(arguments) => run::run(&jobs, settings, arguments).await,
+        Verb::Run(arguments) => run::run(&jobs, settings, arguments, None).await,
+        // As it was with the tools that had this word: something could be sent to every job.
+        Verb::Execute(arguments) => run::run(&jobs, settings, arguments, Some(StdinFrom::Open)).await,
         Verb::List(arguments) => list::run(&jobs, arguments).await,
         Verb::Show(arguments) => show::run(&jobs, arguments).await,
         Verb::Status(arguments) => status::run(&jobs, arguments).await,
         Verb::Output(arguments) => output::run(&jobs, arguments).await,
         Verb::Tail(arguments) => output::tail(&jobs, arguments).await,
         Verb::Wait(arguments) => wait::run(&jobs, arguments).await,
+        Verb::Send(arguments) => send::run(&jobs, arguments).await,
+        Verb::Interact(arguments) => send::interact(&jobs, arguments).await,
+        Verb::Attach(arguments) => attach::run(&jobs, &arguments).await,
         Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
         Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
         Verb::Prune(arguments) => prune::run(&jobs, arguments).await,

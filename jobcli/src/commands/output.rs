@@ -67,7 +67,7 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     }
     if show.follow {
         let Position::Cursor(cursor) = query.from else { return Ok(ExitCode::SUCCESS) };
-        let followed = follow(jobs, id, cursor.0, stream, Sink::Together);
+        let followed = follow(jobs, id, cursor, stream, |chunk| write(chunk, Sink::Together));
         if let Err(code) = unless_interrupted(&id.short(), followed).await? {
             return Ok(code);
         }
@@ -75,20 +75,20 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what comes from `cursor` on, until the job has ended and all is printed.
+/// Hands over what comes from `cursor` on, until the job has ended and all is told.
 pub(super) async fn follow(
     jobs: &JobManager,
     id: JobId,
-    cursor: u64,
+    cursor: Cursor,
     stream: Option<Stream>,
-    sink: Sink,
+    mut print: impl FnMut(&OutputChunk) -> Result<()>,
 ) -> Result<()> {
-    let mut query = OutputQuery::from(Position::Cursor(Cursor(cursor))).with_stream(stream).with_max_bytes(CHUNK);
+    let mut query = OutputQuery::from(Position::Cursor(cursor)).with_stream(stream).with_max_bytes(CHUNK);
     loop {
         // Looked at before reading: what was written before an end is read after it is known.
         let is_over = jobs.job(id).await?.status().is_final();
         let chunk = jobs.output(id, &query).await?;
-        write(&chunk, sink)?;
+        print(&chunk)?;
         query.from = Position::Cursor(chunk.cursor);
         if chunk.more {
             continue;
@@ -101,7 +101,7 @@ pub(super) async fn follow(
 }
 
 /// Prints the bytes as they are. What is gone is told where nobody takes it for output.
-fn write(chunk: &OutputChunk, sink: Sink) -> Result<()> {
+pub(super) fn write(chunk: &OutputChunk, sink: Sink) -> Result<()> {
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     for piece in &chunk.pieces {
         match piece {

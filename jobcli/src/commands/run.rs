@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use jobcore::output::Cursor;
 use jobcore::{Backlog, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Status, Stdin, Stragglers};
 
-use super::output::{Sink, follow};
+use super::output::{Sink, follow, write};
 use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
-use crate::cli::{Cli, Run};
+use crate::cli::{Cli, Run, StdinFrom, Terminal};
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
 use crate::ui;
 
-pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Run) -> Result {
+/// Starts a job, which reads from `stdin` unless something else is said.
+pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Run, stdin: Option<StdinFrom>) -> Result {
     // What is said by no words is said in JSON.
     let is_silent = arguments.command.is_empty() && !std::io::stdin().is_terminal();
     let spec_file = arguments.spec.take().or_else(|| is_silent.then(|| PathBuf::from("-")));
@@ -22,6 +24,7 @@ pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Ru
         Some(path) => super::spec::add(&mut arguments, &path)?,
         None => is_argv(&arguments)?,
     };
+    arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
     let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
     let job = jobs.submit(spec(settings, arguments, is_argv)?).await?;
     match (json, follows, wait) {
@@ -39,7 +42,7 @@ pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Ru
     }
     let ended = async {
         if follows {
-            follow(jobs, job.id, 0, None, Sink::Apart).await?;
+            follow(jobs, job.id, Cursor(0), None, |chunk| write(chunk, Sink::Apart)).await?;
         }
         Ok(jobs.wait_for(job.id).await?)
     };
@@ -92,9 +95,14 @@ fn spec(settings: Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if let Some(limit) = arguments.output_limit.or(settings.output_limit) {
         builder = builder.output_limit(limit);
     }
-    if let Some(stdin) = arguments.stdin {
+    match arguments.stdin {
+        Some(StdinFrom::Open) => builder = builder.stdin(Stdin::Open),
         // Relative to where this is typed, as a shell's `<` would be.
-        builder = builder.stdin(Stdin::File(absolute(stdin)?));
+        Some(StdinFrom::File(path)) => builder = builder.stdin(Stdin::File(absolute(path)?)),
+        None => {}
+    }
+    if let Some(Terminal(size)) = arguments.tty {
+        builder = builder.terminal(size.or_else(ui::terminal_size).unwrap_or_default());
     }
     for (name, value) in arguments.label {
         builder = builder.label(name, value);
@@ -161,6 +169,10 @@ fn environment(settings: &Settings, arguments: &Run, cwd: PathBuf) -> Environmen
     if environment.get("PWD").is_some() {
         // What a shell that had changed into it would say.
         environment.set("PWD", cwd);
+    }
+    if arguments.tty.is_some() && !std::io::stdout().is_terminal() {
+        // Whatever is said of the terminal here is not true of the job's, which has what everybody's has by now.
+        environment.set("TERM", "xterm-256color");
     }
     for variable in &arguments.env {
         let bytes = variable.as_encoded_bytes();

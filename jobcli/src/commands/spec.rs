@@ -11,7 +11,7 @@ use jobcore::units::parse_size;
 use serde::Deserialize;
 
 use super::Result;
-use crate::cli::Run;
+use crate::cli::{Run, Terminal, parse_stdin, parse_terminal};
 use crate::error::{Failure, codes};
 
 /// What a spec may say. `docs/cli.md` has the list.
@@ -27,7 +27,8 @@ struct Spec {
     env_clear: bool,
     timeout: Option<Time>,
     grace: Option<Time>,
-    stdin: Option<PathBuf>,
+    stdin: Option<String>,
+    tty: Option<Tty>,
     #[serde(default)]
     merge: bool,
     #[serde(default)]
@@ -46,6 +47,14 @@ struct Spec {
 enum Command {
     Line(String),
     Words(Vec<String>),
+}
+
+/// Whether there is to be a terminal, or its size as text, such as `120x40`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Tty {
+    Wanted(bool),
+    Size(String),
 }
 
 /// A time as text, such as `90s`, or a number of seconds.
@@ -102,7 +111,14 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.command = words.into_iter().map(OsString::from).collect();
     arguments.cwd = arguments.cwd.take().or(spec.cwd);
     arguments.shell = arguments.shell.take().or(spec.shell);
-    arguments.stdin = arguments.stdin.take().or(spec.stdin);
+    let stdin = spec.stdin.map(|stdin| parse_stdin(&stdin)).transpose().map_err(&wrong)?;
+    let tty = match spec.tty {
+        Some(Tty::Size(size)) => Some(parse_terminal(&size).map_err(|reason| wrong(format!("tty: {reason}")))?),
+        Some(Tty::Wanted(true)) => Some(Terminal(None)),
+        Some(Tty::Wanted(false)) | None => None,
+    };
+    arguments.stdin = arguments.stdin.take().or(stdin);
+    arguments.tty = arguments.tty.or(tty);
     arguments.name = arguments.name.take().or(spec.name);
     arguments.key = arguments.key.take().or(spec.key);
     arguments.group = arguments.group.take().or(spec.group);

@@ -1,5 +1,6 @@
 //! The facade that every front end uses: whatever needs an `if` about jobs is here.
 
+mod input;
 mod program;
 mod stop;
 mod wait;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use input::{Message, Sent};
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, Waited};
 

@@ -231,9 +231,6 @@ impl JobManager {
             }
             State::Running(_) | State::Paused(_) => {}
         }
-        match self.store.request(id, Request::signal(signal, &self.name)).await? {
-            Answer::Refused { reason } => Err(Error::Refused { id, reason }),
-            Answer::Accepted | Answer::Processes { .. } => Ok(()),
-        }
+        self.ask(id, Request::signal(signal, &self.name)).await
     }
 }

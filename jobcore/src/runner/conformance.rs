@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::{Error, NoInput};
 use crate::job::Job;
-use crate::manager::{JobManager, StopOptions, StopReport, WaitFor};
+use crate::manager::{JobManager, Message, StopOptions, StopReport, WaitFor};
 use crate::output::{OutputQuery, Position, Stream};
 use crate::runner::Runner;
 use crate::signal::Signal;
-use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers};
+use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
 use crate::state::{Cause, Outcome, Status};
 use crate::store::conformance::Backend;
 
@@ -29,6 +30,9 @@ macro_rules! runner_conformance {
             merged_streams_keep_their_order
             nothing_is_read_unless_a_file_is_named
             a_file_is_read_from_its_beginning
+            what_is_sent_is_read_and_so_is_the_end
+            nobody_waits_for_a_job_that_does_not_read
+            what_takes_no_input_says_so
             the_environment_and_the_directory_are_those_of_the_spec
             arguments_arrive_as_they_are
             what_cannot_be_executed_is_an_ended_job
@@ -192,6 +196,65 @@ pub async fn a_file_is_read_from_its_beginning(bench: &Bench) {
     std::fs::write(bench.directory.join("input"), "first\nsecond\n").expect("it is written");
     let (job, _) = bench.finish(bench.shell("cat").stdin(Stdin::File("input".into()))).await;
     assert_eq!(bench.output(&job, None).await, "first\nsecond\n");
+}
+
+/// Input goes on between two who send, and ends when it is ended.
+pub async fn what_is_sent_is_read_and_so_is_the_end(bench: &Bench) {
+    let job = bench.submit(bench.shell("cat; echo end").stdin(Stdin::Open)).await;
+    for (jobs, text) in [(&bench.jobs, "one"), (&bench.other, "two\n")] {
+        let sent = jobs.send(job.id, &Message::line(text), PATIENCE).await.expect("it is sent");
+        assert_eq!((sent.bytes, sent.refused), (4, 0));
+        jobs.answered(job.id, sent.cursor, Duration::ZERO, PATIENCE).await.expect("it is answered");
+    }
+    assert_eq!(bench.output(&job, None).await, "one\ntwo\n");
+    bench.jobs.end_input(job.id).await.expect("it is ended");
+    let (job, outcome) = bench.ended(&job).await;
+    assert_eq!((outcome.exit_code, bench.output(&job, None).await.as_str()), (Some(0), "one\ntwo\nend\n"));
+    let late = bench.jobs.send(job.id, &Message::line("x"), PATIENCE).await;
+    assert!(matches!(late, Err(Error::NotRunning { .. })), "{late:?}");
+}
+
+/// What is taken is told; what is not can be sent later.
+pub async fn nobody_waits_for_a_job_that_does_not_read(bench: &Bench) {
+    let line = "echo ready; while [ ! -e go ]; do sleep 0.02; done; wc -c";
+    let job = bench.submit(bench.shell(line).stdin(Stdin::Open)).await;
+    let bytes = vec![b'x'; 1024 * 1024];
+    let patience = Duration::from_millis(50);
+    let first = bench.jobs.send(job.id, &Message::bytes(&bytes[..]), patience).await.expect("it is sent");
+    assert_eq!(first.bytes + first.refused, bytes.len());
+    assert!(first.bytes > 0 && first.refused > 0, "{first:?}");
+    let second = bench.other.send(job.id, &Message::bytes(&b"y"[..]), patience).await.expect("there is no room");
+    assert_eq!((second.bytes, second.refused), (0, 1));
+    std::fs::write(bench.directory.join("go"), "").expect("it is written");
+    let rest = bench.jobs.send(job.id, &Message::bytes(&bytes[first.bytes..]), PATIENCE).await.expect("it is sent");
+    assert_eq!(rest.refused, 0);
+    bench.jobs.end_input(job.id).await.expect("it is ended");
+    bench.ended(&job).await;
+    let output = bench.output(&job, None).await;
+    assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["ready", "1048576"]);
+}
+
+/// The reason is told: there never was an input, it was ended, or the job has closed it.
+pub async fn what_takes_no_input_says_so(bench: &Bench) {
+    let send = async |job: &Job| bench.jobs.send(job.id, &Message::line("x"), PATIENCE).await;
+    let never = bench.submit(bench.shell("sleep 1000")).await;
+    let closed = bench.submit(bench.shell("exec 0<&-; echo > closed; sleep 1000").stdin(Stdin::Open)).await;
+    let ended = bench.submit(bench.shell("sleep 1000").stdin(Stdin::Open)).await;
+    bench.file("closed").await;
+    bench.jobs.end_input(ended.id).await.expect("it is ended");
+    bench.jobs.end_input(ended.id).await.expect("it is ended already");
+    for (job, expected) in [(&never, NoInput::NeverHad), (&closed, NoInput::Closed), (&ended, NoInput::Ended)] {
+        let refused = send(job).await;
+        assert!(matches!(refused, Err(Error::NoInput { reason, .. }) if reason == expected), "{expected}: {refused:?}");
+    }
+    let keys = Message::bytes("").with_keys(vec!["C-c".parse().expect("a key")]);
+    let refused = bench.jobs.send(ended.id, &keys, PATIENCE).await;
+    assert!(matches!(refused, Err(Error::NoTerminal { .. })), "{refused:?}");
+    let refused = bench.jobs.resize(ended.id, TerminalSize::default()).await;
+    assert!(matches!(refused, Err(Error::NoTerminal { .. })), "{refused:?}");
+    for job in [&never, &closed, &ended] {
+        stopped(bench, job, &quickly()).await;
+    }
 }
 
 /// Nothing of the host program's leaks in.

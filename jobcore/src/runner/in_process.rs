@@ -1,5 +1,6 @@
 //! Jobs as children of the host program: for any store, and gone with the program.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
@@ -56,7 +57,11 @@ impl Runner for InProcessRunner {
         let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
         claim.start(&Start::new(holder, false, Timestamp::now())).await?;
         let environment = claim.environment().await?;
-        match spawn(claim.as_ref(), environment) {
+        let stdin = match claim.submission().spec.stdin {
+            Stdin::Open => Some(claim.open_input().await?),
+            Stdin::Closed | Stdin::File(_) => None,
+        };
+        match spawn(claim.as_ref(), environment, stdin) {
             Ok(child) => {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
@@ -107,9 +112,12 @@ struct Child {
 
 type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
 
-fn spawn(claim: &dyn JobClaim, environment: Environment) -> Result<Child, String> {
+fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>) -> Result<Child, String> {
     let submission = claim.submission();
     let spec = &submission.spec;
+    if spec.terminal.is_some() {
+        return Err("only a detached supervisor can give a job a terminal".to_owned());
+    }
     let mut arguments = supervisor::command_arguments(submission).into_iter();
     let mut command = std::process::Command::new(&submission.program);
     command.arg0(os(arguments.next().unwrap_or_default())).args(arguments.map(os));
@@ -119,9 +127,10 @@ fn spawn(claim: &dyn JobClaim, environment: Environment) -> Result<Child, String
         let (name, value) = variable.split_at(border);
         command.env(os(name.to_vec()), os(value.get(1..).unwrap_or_default().to_vec()));
     }
-    command.stdin(match &spec.stdin {
-        Stdin::Closed => Stdio::null(),
-        Stdin::File(path) => {
+    command.stdin(match (&spec.stdin, stdin) {
+        (_, Some(pipe)) => pipe.into(),
+        (Stdin::Closed | Stdin::Open, None) => Stdio::null(),
+        (Stdin::File(path), None) => {
             std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into()
         }
     });
@@ -149,7 +158,7 @@ fn spawn(claim: &dyn JobClaim, environment: Environment) -> Result<Child, String
     let identity = process::identify(pid).ok();
     let outputs = match merged {
         Some(reader) => {
-            let reader = std::os::fd::OwnedFd::from(reader);
+            let reader = OwnedFd::from(reader);
             let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader).map_err(|error| error.to_string())?;
             [Some((Stream::Stdout, Box::new(reader) as Box<dyn AsyncRead + Send + Sync + Unpin>)), None]
         }
@@ -214,7 +223,7 @@ impl Watcher {
         while self.exit.is_none() {
             match self.wake(&mut buffer, times_out_at).await {
                 Wake::Output(index, read) => self.keep(index, read, &buffer).await,
-                Wake::Request(incoming) => self.serve(incoming),
+                Wake::Request(incoming) => self.serve(incoming).await,
                 Wake::Exit(Ok(status)) => self.exit = Some((status, Timestamp::now())),
                 // Somebody else in this program reaped the child: nobody will ever know.
                 Wake::Exit(Err(_)) => break,
@@ -288,9 +297,14 @@ impl Watcher {
         }
     }
 
-    fn serve(&mut self, incoming: Incoming) {
+    async fn serve(&mut self, incoming: Incoming) {
         let answer = match &incoming.request {
             Request::Count => Answer::Processes { count: self.members().len().try_into().unwrap_or(u32::MAX) },
+            Request::EndInput => {
+                self.claim.end_input().await;
+                Answer::Accepted
+            }
+            Request::Resize { .. } => Answer::Refused { reason: "it has no terminal".to_owned() },
             Request::Stop { grace_ms, requester } => {
                 let spec = &self.claim.submission().spec;
                 let grace = grace_ms.map_or(spec.grace(), Duration::from_millis);

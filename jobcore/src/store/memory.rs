@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::net::unix::pipe::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
@@ -13,18 +16,19 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::error::{Error, Result};
+use crate::error::{Error, NoInput, Result};
 use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::name::Name;
 use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
 use crate::spec::Environment;
+use crate::sys::pipe;
 
 /// How many events are kept.
 const EVENTS: usize = 10_000;
 /// How long an answer may take.
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Jobs in memory. Clones are handles of the same store.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +89,8 @@ struct Records {
     start: Option<Start>,
     running: Option<Running>,
     ended: Option<Ended>,
+    /// Through which something is sent to the job.
+    input: Option<io::PipeWriter>,
     /// There while somebody holds the lock.
     holder: Option<mpsc::UnboundedSender<Incoming>>,
     removed: bool,
@@ -397,6 +403,24 @@ impl JobStore for MemoryStore {
         Ok(Box::new(Log(self.entry(id)?)))
     }
 
+    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
+        let entry = self.entry(id)?;
+        let no_input = |reason| Error::NoInput { id, reason };
+        let is_decided = || {
+            let records = lock(&entry.records);
+            records.input.is_some() || records.running.is_some() || records.ended.is_some() || records.removed
+        };
+        tokio::time::timeout(patience, entry.until(is_decided)).await.map_err(|_| Error::NoAnswer { id })?;
+        let writer = lock(&entry.records).input.as_ref().map(io::PipeWriter::try_clone);
+        let Some(Ok(writer)) = writer else { return Err(no_input(NoInput::Ended)) };
+        let cannot = |error| Error::io("write to", "a pipe".as_ref())(error);
+        let sender = Sender::from_owned_fd(writer.into()).map_err(cannot)?;
+        match pipe::push(&sender, bytes, patience).await {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(no_input(NoInput::Closed)),
+            pushed => pushed.map_err(cannot),
+        }
+    }
+
     async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
         let entry = self.entry(id)?;
         let (sender, answer) = oneshot::channel();
@@ -452,6 +476,17 @@ impl JobClaim for Claim {
         Ok(())
     }
 
+    async fn open_input(&mut self) -> Result<OwnedFd> {
+        let (reader, writer) = io::pipe().map_err(Error::io("make", "a pipe".as_ref()))?;
+        lock(&self.entry.records).input = Some(writer);
+        self.entry.changed.notify_waiters();
+        Ok(reader.into())
+    }
+
+    async fn end_input(&mut self) {
+        lock(&self.entry.records).input = None;
+    }
+
     async fn append(&mut self, stream: Stream, at: Timestamp, mut bytes: &[u8]) {
         let micros = u64::try_from(at.as_microsecond()).unwrap_or(0);
         let mut log = lock(&self.entry.log);
@@ -478,7 +513,7 @@ impl JobClaim for Claim {
             records.ended = Some(ended.clone());
             self.store.tell(JobEvent::end(self.entry.submission.job_id, &ended.outcome));
         }
-        records.environment = None;
+        (records.environment, records.input) = (None, None);
         drop(records);
         self.entry.changed.notify_waiters();
         Ok(())

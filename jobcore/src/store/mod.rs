@@ -11,6 +11,8 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -186,6 +188,13 @@ pub trait JobStore: Send + Sync + Debug {
     /// [`Error::NotFound`] if there is no such job.
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
 
+    /// Sends to the input that the job's holder opened, and returns how many bytes were taken. While none is taken, it is
+    /// waited for as long as `patience`; what was sent by others at the same time may stand in between.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] if the input was ended or nobody reads it any more; [`Error::NoAnswer`] if nobody opens one.
+    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize>;
+
     /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
     ///
     /// # Errors
@@ -227,6 +236,16 @@ pub trait JobClaim: Send + Debug {
     /// # Errors
     /// If it cannot be written.
     async fn running(&mut self, running: &Running) -> Result<()>;
+
+    /// Opens the input of the job, to which others send, and returns the end that the command is to read from. To be done
+    /// before the command is started.
+    ///
+    /// # Errors
+    /// If no pipe can be made.
+    async fn open_input(&mut self) -> Result<OwnedFd>;
+
+    /// Ends the input: the command reads the end of it when all is read that was sent before.
+    async fn end_input(&mut self);
 
     /// Adds output. What cannot be kept is counted and no error.
     async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]);

@@ -4,31 +4,67 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
+use super::terminal::Terminal;
 use super::{JOB_ID, PARENT_JOB_ID};
 use crate::record::Submission;
 use crate::spec::{Command, Environment, Stdin};
+use crate::store::file::input;
 use crate::store::file::layout::AttemptDir;
-use crate::sys::{spawn, world};
+use crate::sys::spawn::{self, Streams};
+use crate::sys::world;
 
-/// Starts the command as the leader of a session of its own, and returns its process id.
+/// By what something can be sent to a job.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Nothing can.
+    None,
+    /// A pipe, which is the command's standard input.
+    Pipe(input::Open),
+    /// A terminal.
+    Terminal(Terminal),
+}
+
+/// Starts the command as the leader of a session of its own, and returns its process id and how something can be sent to
+/// it.
 ///
 /// # Errors
 /// Why it could not be started, in words for people.
-pub(super) fn start(submission: &Submission, environment: Environment, attempt: &AttemptDir) -> Result<i32, String> {
+pub(super) fn start(
+    submission: &Submission,
+    environment: Environment,
+    attempt: &AttemptDir,
+) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
-    let stdin = match &spec.stdin {
-        Stdin::Closed => File::open("/dev/null").map_err(|error| format!("cannot open `/dev/null`: {error}"))?,
-        Stdin::File(path) => File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?,
+    if let Some(size) = spec.terminal {
+        let terminal =
+            Terminal::make(attempt, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
+        let main = spawn(submission, environment, Streams::Terminal(terminal.device()))?;
+        return Ok((main, Input::Terminal(terminal)));
+    }
+    let open = |path: &Path| File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
+    let (stdin, input) = match &spec.stdin {
+        Stdin::Closed => (open("/dev/null".as_ref())?, Input::None),
+        Stdin::File(path) => (open(path)?, Input::None),
+        Stdin::Open => {
+            let made = input::Open::make(attempt);
+            let (pipe, reader) = made.map_err(|error| format!("cannot make a pipe for its input: {error}"))?;
+            (reader, Input::Pipe(pipe))
+        }
     };
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
-    let open = |path: &std::path::Path| OpenOptions::new().read(true).write(true).open(path);
+    let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
     let pipes = open(&attempt.stdout()).and_then(|stdout| {
         let stderr = if spec.merge { stdout.try_clone()? } else { open(&attempt.stderr())? };
         Ok((stdout, stderr))
     });
     let (stdout, stderr) = pipes.map_err(|error| format!("cannot open the pipes for its output: {error}"))?;
-    let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    let streams = Streams::Descriptors([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+    Ok((spawn(submission, environment, streams)?, input))
+}
+
+fn spawn(submission: &Submission, environment: Environment, streams: Streams<'_>) -> Result<i32, String> {
     let (mut arguments, variables) = (arguments(submission), variables(submission, environment));
     in_world(submission, || match spawn::session_leader(&submission.program, &arguments, &variables, streams) {
         // A script that names no interpreter: execvp(3) and the shells give it to `sh`.

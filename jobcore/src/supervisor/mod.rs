@@ -9,6 +9,7 @@ mod command;
 mod main_end;
 mod pipe;
 mod run;
+mod terminal;
 mod tree;
 
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ use crate::error::{IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
-use crate::sys::spawn;
+use crate::sys::spawn::{self, Streams};
 
 pub(crate) use command::{arguments as command_arguments, variables as command_variables};
 pub(crate) use tree::is_other_supervisor as is_other;
@@ -78,8 +79,8 @@ pub(crate) fn start(program: &Path, root: &Path, id: JobId, lock: BorrowedFd<'_>
     let (lock, null) = (away(lock)?, away(null.as_fd())?);
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root.as_os_str().as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
-    spawn::session_leader(program, &arguments, &[], [lock.as_fd(), null.as_fd(), null.as_fd()])
-        .context("start a supervisor from", program)
+    let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
+    spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
 }
 
 /// The job that a supervisor was started for, as its arguments say.

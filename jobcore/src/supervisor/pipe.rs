@@ -1,4 +1,5 @@
-//! The supervisor's end of an output pipe: small while it is quiet, larger for a job that writes much.
+//! The supervisor's end of what a job writes to: a pipe, small while it is quiet, larger for a job that writes much; or
+//! a terminal.
 
 use std::fs::File;
 use std::io;
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::output::Stream;
-use crate::store::file::control;
 use crate::store::file::log::FileLogWriter;
+use crate::sys::pipe;
 
 /// A quiet pipe takes little of what one user may have in pipes, `pipe-user-pages-soft` in pipe(7): of a thousand jobs
 /// with the 64 KiB that a pipe has by default, the last would get one page each.
@@ -30,8 +31,17 @@ pub(super) struct OutputPipe {
 impl OutputPipe {
     /// Makes the named pipe, or takes over that of a supervisor before, and opens it.
     pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
-        let file = control::make_and_open_pipe(path, SMALL)?;
+        let file = pipe::make_and_open(path, SMALL)?;
         Ok(Self { file, stream, size: SMALL, used: Instant::now() })
+    }
+
+    /// Reads from a terminal, which has one size and one stream.
+    pub(super) fn of_terminal(file: File) -> Self {
+        Self { file, stream: Stream::Stdout, size: 0, used: Instant::now() }
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.size == 0
     }
 
     /// Moves what is there into the log, but not much more than a pipe can hold.
@@ -39,13 +49,16 @@ impl OutputPipe {
         let mut moved = 0;
         while moved < TURN {
             let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
-            let count = log.pump(&self.file, self.stream, micros)?;
+            let count = match self.is_terminal() {
+                true => log.copy(&self.file, self.stream, micros)?,
+                false => log.pump(&self.file, self.stream, micros)?,
+            };
             if count == 0 {
                 return Ok(());
             }
             moved += count;
             self.used = Instant::now();
-            if count >= self.size as u64 && self.size < LARGE {
+            if !self.is_terminal() && count >= self.size as u64 && self.size < LARGE {
                 self.resize(self.size * 4);
             }
         }
@@ -66,6 +79,6 @@ impl OutputPipe {
 
     fn resize(&mut self, size: usize) {
         // Where it cannot grow it does not, and is not asked to at every turn.
-        self.size = control::resize(&self.file, size).unwrap_or(size);
+        self.size = pipe::resize(&self.file, size).unwrap_or(size);
     }
 }

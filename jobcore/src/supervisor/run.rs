@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::account::{self, Exit};
-use super::command;
+use super::command::{self, Input};
 use super::main_end::MainEnd;
 use super::pipe::OutputPipe;
 use super::tree::Family;
@@ -23,7 +23,7 @@ use crate::spec::Stragglers;
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::store::file::{FileStore, Records};
-use crate::store::file::{atomic, control};
+use crate::store::file::{atomic, control, input};
 use crate::sys::process;
 
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
@@ -137,12 +137,15 @@ struct Ready {
     pipes: Vec<bool>,
     is_asked: bool,
     has_ended: bool,
+    /// Whether something came to be typed, or there is room for it.
+    is_typed_to: bool,
 }
 
 /// A command, and what it takes to watch it.
 struct Charge {
     log: FileLogWriter,
     pipes: Vec<OutputPipe>,
+    input: Input,
     control: File,
     family: Family,
     main_end: MainEnd,
@@ -181,17 +184,25 @@ impl<'a> Supervisor<'a> {
     fn start(records: &'a Records, submission: Submission, control: File) -> Result<Result<Self, String>> {
         let attempt = &records.attempt;
         let streams = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
-        let wanted = if submission.spec.merge { 1 } else { 2 };
+        let wanted = match (&submission.spec.terminal, submission.spec.merge) {
+            (Some(_), _) => 0,
+            (None, true) => 1,
+            (None, false) => 2,
+        };
         let mut pipes = Vec::new();
         for (path, stream) in streams.iter().take(wanted) {
             pipes.push(OutputPipe::make(path, *stream).context("make the pipe", path)?);
         }
         let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
         let environment = records.environment()?;
-        let main = match command::start(&submission, environment, attempt) {
-            Ok(main) => main,
+        let (main, input) = match command::start(&submission, environment, attempt) {
+            Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };
+        if let Input::Terminal(terminal) = &input {
+            let output = terminal.output().context("read from", terminal.device())?;
+            pipes.push(OutputPipe::of_terminal(output));
+        }
         let started_at = Timestamp::now();
         // A process that is over already is still there to be looked at, since only this one may reap it.
         if let Ok(process) = process::identify(main) {
@@ -204,7 +215,7 @@ impl<'a> Supervisor<'a> {
         Ok(Ok(Self::new(
             records,
             submission,
-            Charge { log, pipes, control, family, main_end, main, started_at, times_out_at },
+            Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at },
         )))
     }
 
@@ -236,7 +247,12 @@ impl<'a> Supervisor<'a> {
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout.saturating_sub(age));
         let (main, started_at) = (running.process.pid, running.at);
         let family = Family::Adopted { main: running.process, marker };
-        let charge = Charge { log, pipes, control, family, main_end, main, started_at, times_out_at };
+        // A terminal is gone with the supervisor that held it.
+        let input = match &submission.spec {
+            spec if spec.terminal.is_none() => input::Open::resume(attempt).map_or(Input::None, Input::Pipe),
+            _ => Input::None,
+        };
+        let charge = Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at };
         Ok(Some(Self::new(records, submission, charge)))
     }
 
@@ -277,13 +293,19 @@ impl<'a> Supervisor<'a> {
         let shrinking = self.charge.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let next = deadlines.into_iter().flatten().chain(shrinking).min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
-        let main_end =
-            (self.exit.is_none() || !self.charge.main_end.is_told_once()).then(|| self.charge.main_end.as_fd());
-        let outputs = self.charge.pipes.iter().map(|pipe| pipe.file.as_fd());
-        let mut ready = poll(outputs.chain([self.charge.control.as_fd()]).chain(main_end), timeout);
+        let charge = &self.charge;
+        let main_end = (self.exit.is_none() || !charge.main_end.is_told_once()).then(|| charge.main_end.as_fd());
+        let typing = match &charge.input {
+            Input::Terminal(terminal) => Some(terminal.waits_for()),
+            Input::None | Input::Pipe(_) => None,
+        };
+        let outputs = charge.pipes.iter().map(|pipe| pipe.file.as_fd());
+        let readable = outputs.chain([charge.control.as_fd()]).chain(main_end).map(|fd| (fd, PollFlags::IN));
+        let mut ready = poll(readable.chain(typing), timeout);
+        let is_typed_to = typing.is_some() && ready.pop() == Some(true);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
         let is_asked = ready.pop() == Some(true);
-        Ready { pipes: ready, is_asked, has_ended }
+        Ready { pipes: ready, is_asked, has_ended, is_typed_to }
     }
 
     /// Returns whether what is left of the job are strangers, of whose end nobody tells.
@@ -304,6 +326,12 @@ impl<'a> Supervisor<'a> {
         }
         if ready.has_ended {
             self.reap();
+        }
+        if ready.is_typed_to
+            && let Input::Terminal(terminal) = &mut self.charge.input
+        {
+            // What cannot be typed now is tried again at the next turn.
+            let _ = terminal.pump();
         }
         if ready.is_asked {
             self.answer_requests();
@@ -380,7 +408,7 @@ impl<'a> Supervisor<'a> {
             }
             // A process that was killed while the list was read has children that come to us without a signal of
             // their own; so the wait is short.
-            poll([self.charge.main_end.as_fd()], Some(left.min(Duration::from_millis(20))));
+            poll([(self.charge.main_end.as_fd(), PollFlags::IN)], Some(left.min(Duration::from_millis(20))));
         }
         if self.exit.is_some() {
             self.survivors = self.charge.family.survivors();
@@ -411,6 +439,14 @@ impl<'a> Supervisor<'a> {
     fn serve(&mut self, request: Request) -> Answer {
         match request {
             Request::Count => Answer::Processes { count: count(&self.charge.family.members()) },
+            Request::EndInput => self.end_input(),
+            Request::Resize { size } => match &self.charge.input {
+                Input::Terminal(terminal) => match terminal.resize(size) {
+                    Ok(()) => Answer::Accepted,
+                    Err(error) => Answer::Refused { reason: format!("its terminal cannot get this size: {error}") },
+                },
+                Input::None | Input::Pipe(_) => Answer::Refused { reason: "it has no terminal".to_owned() },
+            },
             Request::Stop { grace_ms, requester } => {
                 let grace = grace_ms.map_or(self.submission.spec.grace(), Duration::from_millis);
                 // What ended by itself before anybody asked did so, even while its stragglers are still being stopped.
@@ -444,6 +480,19 @@ impl<'a> Supervisor<'a> {
                 }
             }
         }
+    }
+
+    fn end_input(&mut self) -> Answer {
+        match std::mem::replace(&mut self.charge.input, Input::None) {
+            Input::Pipe(pipe) => pipe.end(),
+            Input::Terminal(mut terminal) => {
+                terminal.end();
+                self.charge.input = Input::Terminal(terminal);
+            }
+            // It was ended before, or there never was any: nothing more can be read.
+            Input::None => {}
+        }
+        Answer::Accepted
     }
 
     /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
@@ -507,10 +556,13 @@ fn count(members: &[process::Stat]) -> u32 {
     members.len().try_into().unwrap_or(u32::MAX)
 }
 
-/// Waits until one of the descriptors can be read, or the time is up; for ever without one. Returns which can be read.
-fn poll<'f>(descriptors: impl IntoIterator<Item = BorrowedFd<'f>>, timeout: Option<Duration>) -> Vec<bool> {
+/// Waits until one of the descriptors is ready, or the time is up; for ever without one. Returns which are ready.
+fn poll<'f>(
+    descriptors: impl IntoIterator<Item = (BorrowedFd<'f>, PollFlags)>,
+    timeout: Option<Duration>,
+) -> Vec<bool> {
     let mut descriptors: Vec<_> =
-        descriptors.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        descriptors.into_iter().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
     let timeout = timeout.map(|timeout| Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

@@ -1,7 +1,9 @@
 //! What talks to the kernel, so that nothing else has to. Safe calls of rustix and nix, and the few that neither has.
 
 pub(crate) mod lock;
+pub(crate) mod pipe;
 pub(crate) mod process;
+pub(crate) mod pty;
 pub(crate) mod spawn;
 pub(crate) mod world;
 

@@ -10,10 +10,19 @@ use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::signal::SigSet;
 
+/// What becomes standard input, output and error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Streams<'a> {
+    /// These.
+    Descriptors([BorrowedFd<'a>; 3]),
+    /// This terminal, which becomes that of the session.
+    Terminal(&'a Path),
+}
+
 /// Starts `program` as the leader of a new session, with default signals and an empty mask, posix_spawn(3).
 ///
 /// It is out of the caller's session and group at its first instruction, so that no terminal that closes takes it
-/// along. `streams` become its standard input, output and error; the caller's other descriptors must be close-on-exec.
+/// along. The caller's descriptors, but for those that become its streams, must be close-on-exec.
 ///
 /// # Errors
 /// Also those of the exec itself: the caller learns at once that a program cannot be executed.
@@ -21,16 +30,26 @@ pub(crate) fn session_leader(
     program: &Path,
     arguments: &[Vec<u8>],
     environment: &[Vec<u8>],
-    streams: [BorrowedFd<'_>; 3],
+    streams: Streams<'_>,
 ) -> io::Result<i32> {
     let program = CString::new(program.as_os_str().as_bytes())?;
     let arguments = c_strings(arguments)?;
     let environment = c_strings(environment)?;
     let mut actions = PosixSpawnFileActions::init()?;
-    for (target, source) in (0..).zip(streams) {
-        // A dup2 of a descriptor onto itself would leave it close-on-exec in older C libraries.
-        debug_assert!(source.as_raw_fd() > 2, "the caller keeps its descriptors away from 0, 1 and 2");
-        actions.add_dup2(source.as_raw_fd(), target as RawFd)?;
+    match streams {
+        Streams::Descriptors(streams) => {
+            for (target, source) in (0..).zip(streams) {
+                // A dup2 of a descriptor onto itself would leave it close-on-exec in older C libraries.
+                debug_assert!(source.as_raw_fd() > 2, "the caller keeps its descriptors away from 0, 1 and 2");
+                actions.add_dup2(source.as_raw_fd(), target as RawFd)?;
+            }
+        }
+        Streams::Terminal(device) => {
+            // The first terminal that the leader of a session opens becomes its own, tty(4); the session comes first.
+            actions.add_open(0, device, nix::fcntl::OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
+            actions.add_dup2(0, 1)?;
+            actions.add_dup2(0, 2)?;
+        }
     }
     let mut attributes = PosixSpawnAttr::init()?;
     let session = PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID));

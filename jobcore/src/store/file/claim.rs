@@ -11,7 +11,7 @@ use super::FileStore;
 use super::layout::{AttemptDir, JobDir, Layout};
 use super::log::FileLogWriter;
 use super::queue::Queued;
-use super::{atomic, control, feed, index};
+use super::{atomic, control, feed, index, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::error::{Error, IoContext, Result};
@@ -194,12 +194,13 @@ pub struct FileClaim {
     submission: Submission,
     log: FileLogWriter,
     control: Option<pipe::Receiver>,
+    input: Option<input::Open>,
 }
 
 impl FileClaim {
     pub(super) fn new(records: Records, submission: Submission) -> Self {
         let log = FileLogWriter::new(&records.attempt, submission.spec.output_limit);
-        Self { records, submission, log, control: None }
+        Self { records, submission, log, control: None, input: None }
     }
 
     /// Returns the descriptor that holds the lock, to be handed to another process. The job belongs to whoever has a
@@ -238,6 +239,19 @@ impl JobClaim for FileClaim {
         self.records.running(running)
     }
 
+    async fn open_input(&mut self) -> Result<OwnedFd> {
+        let path = self.records.attempt.stdin();
+        let (pipe, reader) = input::Open::make(&self.records.attempt).context("make the pipe", &path)?;
+        self.input = Some(pipe);
+        Ok(reader.into())
+    }
+
+    async fn end_input(&mut self) {
+        if let Some(pipe) = self.input.take() {
+            pipe.end();
+        }
+    }
+
     async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]) {
         self.log.append(stream, u64::try_from(at.as_microsecond()).unwrap_or(0), bytes);
     }
@@ -248,7 +262,7 @@ impl JobClaim for FileClaim {
 
     async fn finish(&mut self, ended: &Ended) -> Result<()> {
         self.records.finish(ended)?;
-        self.control = None;
+        (self.control, self.input) = (None, None);
         self.records.remove_pipes();
         Ok(())
     }

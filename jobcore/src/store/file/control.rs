@@ -12,53 +12,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::libc;
-use tokio::net::unix::pipe;
+use tokio::net::unix::pipe::Receiver;
 
 use super::layout::AttemptDir;
 use crate::control::{Answer, FRAME, Frame, PROTOCOL_VERSION, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::sys::pipe;
 
 /// How long an answer may take before whoever runs the job is taken to be stuck.
 const ANSWER: Duration = Duration::from_secs(1);
 /// How long to wait for a supervisor that is just coming up to make its pipes.
 const STARTING: Duration = Duration::from_millis(2);
 
-/// Makes a named pipe that only the owner may open. There must be none of this name.
-fn make_pipe(path: &Path) -> io::Result<()> {
-    Ok(nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600))?)
-}
-
-/// Makes a named pipe, or takes over the one that a supervisor left that died before it put itself on record, and
-/// opens it.
-pub(crate) fn make_and_open_pipe(path: &Path, size: usize) -> io::Result<File> {
-    match make_pipe(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let pipe = open_pipe(path)?;
-    resize(&pipe, size);
-    Ok(pipe)
-}
-
 /// Makes and opens the pipe through which requests come.
 pub(crate) fn listen(path: &Path) -> io::Result<File> {
     // A few requests fit, and of what one user may have in pipes it takes one page.
-    make_and_open_pipe(path, 4096)
-}
-
-/// Gives a pipe another size, and returns the one that it got; nothing if it stays as it is, since the user has too
-/// much in pipes already (`pipe-user-pages-soft`, pipe(7)), or since there is more in it than would fit.
-pub(crate) fn resize(pipe: &File, size: usize) -> Option<usize> {
-    #[cfg(target_os = "linux")]
-    return rustix::pipe::fcntl_setpipe_size(pipe, size).ok();
-    #[cfg(not(target_os = "linux"))]
-    return None;
-}
-
-/// Opens a pipe for reading and writing: this never waits, and the pipe stays open whoever else closes it.
-fn open_pipe(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)
+    pipe::make_and_open(path, 4096)
 }
 
 /// Reads one request; nothing if there is none.
@@ -113,7 +83,7 @@ pub(crate) async fn ask(id: JobId, attempt: &AttemptDir, request: Request) -> Re
     let no_answer = || Error::NoAnswer { id };
     let asked = async {
         let inbox = Inbox::make(attempt)?;
-        let receiver = pipe::Receiver::from_file(open_pipe(&inbox.path).context("open", &inbox.path)?);
+        let receiver = Receiver::from_file(pipe::open(&inbox.path).context("open", &inbox.path)?);
         let receiver = receiver.context("open", &inbox.path)?;
         let frame = Frame { v: PROTOCOL_VERSION, request_id: inbox.request_id, body: request };
         send(&attempt.control(), &frame.to_bytes(), no_answer).await?;
@@ -164,7 +134,7 @@ impl Inbox {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let request_id = (u64::from(std::process::id()) << 32) | u64::from(number);
             let path = attempt.answer(request_id);
-            match make_pipe(&path) {
+            match pipe::make(&path) {
                 Ok(()) => return Ok(Self { path, request_id }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io("make the pipe", &path)(error)),

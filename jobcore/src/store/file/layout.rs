@@ -188,6 +188,11 @@ impl AttemptDir {
         self.path.join("err")
     }
 
+    /// The pipe of a job that something can be sent to.
+    pub(crate) fn stdin(&self) -> PathBuf {
+        self.path.join("in")
+    }
+
     pub(crate) fn control(&self) -> PathBuf {
         self.path.join("control")
     }
@@ -212,7 +217,7 @@ impl AttemptDir {
     }
 
     /// All pipes: what a job has no use for once it is over.
-    pub(crate) fn pipes(&self) -> [PathBuf; 3] {
-        [self.stdout(), self.stderr(), self.control()]
+    pub(crate) fn pipes(&self) -> [PathBuf; 4] {
+        [self.stdin(), self.stdout(), self.stderr(), self.control()]
     }
 }

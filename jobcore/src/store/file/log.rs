@@ -135,8 +135,8 @@ impl FileLogWriter {
         Err(io::ErrorKind::InvalidInput.into())
     }
 
-    /// Reads and writes, where splicing does not work: a death in between loses at most one buffer.
-    fn copy(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
+    /// Reads and writes, where splicing does not work, from a terminal say: a death in between loses at most one buffer.
+    pub(crate) fn copy(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = read_some(pipe, &mut buffer);
         if let Ok(count) = read {

@@ -6,6 +6,7 @@ mod claim;
 pub(crate) mod control;
 mod feed;
 mod index;
+pub(crate) mod input;
 pub(crate) mod layout;
 pub(crate) mod log;
 mod queue;
@@ -463,6 +464,10 @@ impl JobStore for FileStore {
             return Err(Self::not_found(id));
         }
         Ok(Box::new(log::FileLog::new(job.attempt())))
+    }
+
+    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
+        input::send(id, &self.layout.job(id).attempt(), bytes, patience).await
     }
 
     async fn request(&self, id: JobId, request: Request) -> Result<Answer> {

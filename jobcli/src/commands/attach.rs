@@ -1,0 +1,152 @@
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use jobcore::output::{OutputChunk, OutputQuery, Position};
+use jobcore::{Error, JobId, JobManager, Message};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::output::{Sink, follow, write};
+use super::{Result, code_of, tell, tell_unknown_code};
+use crate::cli::Attach;
+use crate::error::{Failure, codes};
+use crate::ui;
+
+/// How much of what was shown before is shown again.
+const BEFORE: u64 = 16 * 1024;
+/// Ctrl-], which lets go.
+const LET_GO: u8 = 0x1d;
+/// What a program does to a screen that is to be all its own, and takes back when it ends; xterm's control sequences.
+const OWN_SCREEN: &[u8] = b"\x1b[?1049h";
+const SHARED_SCREEN: &[u8] = b"\x1b[?1049l";
+/// Makes a terminal what shells expect: keys and text as usual, a cursor, no reports of the mouse, no marks around what is
+/// pasted.
+const AS_USUAL: &[u8] = b"\x1b[0m\x1b[?1l\x1b>\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
+
+pub(super) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
+    let id = jobs.find(&arguments.id).await?;
+    if jobs.job(id).await?.spec.terminal.is_none() {
+        return Err(Failure::from(Error::NoTerminal { id }));
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failure::new(codes::USAGE, "there is no terminal here that could be connected")
+            .with_hint("use `jobcli send` and `jobcli tail --follow`"));
+    }
+    // Before anything is changed here: it may be over.
+    resize(jobs, id).await?;
+    tell(&format!("connected to job {}; Ctrl-] lets go of it", id.short()));
+    let mut raw = Raw::enter()?;
+    let ended = tokio::select! {
+        shown = show(jobs, id, &mut raw.has_own_screen) => shown.map(|()| true),
+        typed = forward(jobs, id) => typed.map(|()| false),
+        error = follow_size(jobs, id) => Err(error),
+    };
+    raw.leave();
+    if !ended? {
+        tell(&format!("let go of job {0}, which runs on; come back with `jobcli attach {0}`", id.short()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let job = jobs.wait_for(id).await?;
+    tell(&format!("job {} is over: {}", id.short(), job.status()));
+    tell_unknown_code(&job);
+    Ok(ExitCode::from(code_of(&job)))
+}
+
+async fn resize(jobs: &JobManager, id: JobId) -> Result<()> {
+    if let Some(size) = ui::terminal_size() {
+        jobs.resize(id, size).await?;
+    }
+    Ok(())
+}
+
+/// Shows what the job shows, until it ends.
+async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result<()> {
+    let before = jobs.output(id, &OutputQuery::from(Position::TailBytes(BEFORE))).await?;
+    let mut print = |chunk: &OutputChunk| {
+        let bytes = chunk.bytes(None);
+        let last = |sequence: &[u8]| bytes.windows(sequence.len()).rposition(|window| window == sequence);
+        match (last(OWN_SCREEN), last(SHARED_SCREEN)) {
+            (None, None) => {}
+            (own, shared) => *has_own_screen = own > shared,
+        }
+        write(chunk, Sink::Together)
+    };
+    print(&before)?;
+    follow(jobs, id, before.cursor, None, print).await
+}
+
+/// Types what is typed here, until Ctrl-], or until nothing more can be typed here.
+async fn forward(jobs: &JobManager, id: JobId) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stdin = tokio::io::stdin();
+    let mut typed = [0; 4096];
+    loop {
+        let count = tokio::select! {
+            read = stdin.read(&mut typed) => read?,
+            _ = hangup.recv() => 0,
+            _ = terminate.recv() => 0,
+        };
+        let until = typed[..count].iter().position(|byte| *byte == LET_GO);
+        let bytes = &typed[..until.unwrap_or(count)];
+        if !bytes.is_empty() {
+            match jobs.send(id, &Message::bytes(bytes), JobManager::PATIENCE).await {
+                // Its end is told by what it shows.
+                Err(Error::NotRunning { .. }) => std::future::pending().await,
+                sent => drop(sent?),
+            }
+        }
+        if until.is_some() || count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives the job's terminal the size of this one whenever that changes. Returns only if that cannot be done.
+async fn follow_size(jobs: &JobManager, id: JobId) -> Failure {
+    let mut changes = match signal(SignalKind::window_change()) {
+        Ok(changes) => changes,
+        Err(error) => return error.into(),
+    };
+    while changes.recv().await.is_some() {
+        // A job that has ended meanwhile needs no size; what it showed last is still to be shown.
+        let _ = resize(jobs, id).await;
+    }
+    std::future::pending().await
+}
+
+/// A terminal that passes on everything that is typed, until this is dropped.
+struct Raw {
+    before: Option<Termios>,
+    has_own_screen: bool,
+}
+
+impl Raw {
+    fn enter() -> Result<Self> {
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).map_err(std::io::Error::from)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(&stdin, OptionalActions::Now, &raw).map_err(std::io::Error::from)?;
+        Ok(Self { before: Some(before), has_own_screen: false })
+    }
+
+    /// Makes the terminal what it was.
+    fn leave(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        let mut stdout = std::io::stdout().lock();
+        // A terminal that is gone needs nothing.
+        if self.has_own_screen {
+            let _ = stdout.write_all(SHARED_SCREEN);
+        }
+        let _ = stdout.write_all(AS_USUAL).and_then(|()| stdout.write_all(b"\r\n")).and_then(|()| stdout.flush());
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,163 @@
+//! Talking to jobs.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::JobManager;
+use crate::control::{Answer, Request};
+use crate::error::{Error, NoInput, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::key::Key;
+use crate::output::Cursor;
+use crate::spec::TerminalSize;
+use crate::state::State;
+
+/// What came of sending something to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// How many bytes the job, or the pipe to it, took.
+    pub bytes: usize,
+    /// How many it did not take, since it does not read now, or does not any more.
+    pub refused: usize,
+    /// Where its output ended before: what it answers is behind this.
+    pub cursor: Cursor,
+}
+
+/// What is sent to a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Message {
+    bytes: Vec<u8>,
+    is_line: bool,
+    keys: Vec<Key>,
+}
+
+impl Message {
+    /// These bytes, as they are.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), ..Self::default() }
+    }
+
+    /// This text as a line: ended by a line feed, or by Enter on a terminal, unless it ends with one already.
+    pub fn line(text: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: text.into(), is_line: true, ..Self::default() }
+    }
+
+    /// Presses these keys then.
+    pub fn with_keys(self, keys: Vec<Key>) -> Self {
+        Self { keys, ..self }
+    }
+
+    fn to_bytes(&self, job: &Job) -> Result<Vec<u8>> {
+        let has_terminal = job.spec.terminal.is_some();
+        if !self.keys.is_empty() && !has_terminal {
+            return Err(Error::NoTerminal { id: job.id });
+        }
+        let mut bytes = self.bytes.clone();
+        if self.is_line && !bytes.ends_with(b"\n") && !bytes.ends_with(&[Key::ENTER]) {
+            bytes.push(if has_terminal { Key::ENTER } else { b'\n' });
+        }
+        self.keys.iter().for_each(|key| bytes.extend(key.bytes()));
+        Ok(bytes)
+    }
+}
+
+impl JobManager {
+    /// How long [`JobManager::send`] waits by default for a job that does not read.
+    pub const PATIENCE: Duration = Duration::from_millis(500);
+
+    /// Sends something to the input of a job, or types it on its terminal. Never waits for longer than `patience` while the
+    /// job takes nothing. Up to 4 KiB arrive as a whole, whoever else sends at the same time (`PIPE_BUF`, pipe(7)).
+    ///
+    /// On a terminal that is read line by line, as it is at first, the kernel keeps 4,095 bytes of a line and drops what is
+    /// behind them, termios(3).
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] for a job that was not submitted with an input or a terminal, whose input was ended, or that has
+    /// closed it; [`Error::NoTerminal`] for keys to a job without one; [`Error::NotRunning`].
+    pub async fn send(&self, id: JobId, message: &Message, patience: Duration) -> Result<Sent> {
+        let job = self.listener(id).await?;
+        let cursor = Cursor(job.output.bytes);
+        let bytes = message.to_bytes(&job)?;
+        match self.store.send(id, &bytes, patience).await {
+            Ok(taken) => Ok(Sent { bytes: taken, refused: bytes.len() - taken, cursor }),
+            Err(error) => Err(self.why_not(id, error).await),
+        }
+    }
+
+    /// Lets a job read the end of its input; on a terminal, presses Ctrl-D. What was sent before is read before.
+    ///
+    /// # Errors
+    /// As [`JobManager::send`]. An input that was ended before is no error.
+    pub async fn end_input(&self, id: JobId) -> Result<()> {
+        self.listener(id).await?;
+        self.ask(id, Request::EndInput).await
+    }
+
+    /// Gives the terminal of a job another size. Whatever is drawn there is drawn again, even if it has that size already.
+    ///
+    /// # Errors
+    /// [`Error::NoTerminal`]; [`Error::NotRunning`].
+    pub async fn resize(&self, id: JobId, size: TerminalSize) -> Result<()> {
+        let job = self.listener(id).await?;
+        if job.spec.terminal.is_none() {
+            return Err(Error::NoTerminal { id });
+        }
+        self.ask(id, Request::Resize { size }).await
+    }
+
+    /// Waits for the answer to what was sent: for output behind `cursor` that is followed by `quiet` without any, or for
+    /// the end of the job; for `limit` at most.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn answered(&self, id: JobId, cursor: Cursor, quiet: Duration, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        let Ok(first) = timeout_at(deadline, self.more_output(id, cursor)).await else { return Ok(()) };
+        first?;
+        loop {
+            let job = self.job(id).await?;
+            if job.status().is_final() {
+                return Ok(());
+            }
+            let more = timeout(quiet, self.more_output(id, Cursor(job.output.bytes)));
+            match timeout_at(deadline, more).await {
+                Ok(Ok(more)) => more?,
+                // It is quiet, or the time is up.
+                Ok(Err(_)) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Returns a job that something can be sent to.
+    async fn listener(&self, id: JobId) -> Result<Job> {
+        let job = self.job(id).await?;
+        match &job.state {
+            State::Queued | State::Ended(_) => Err(Error::NotRunning { id, status: job.status() }),
+            State::Running(_) | State::Paused(_) if !job.spec.takes_input() => {
+                Err(Error::NoInput { id, reason: NoInput::NeverHad })
+            }
+            State::Running(_) | State::Paused(_) => Ok(job),
+        }
+    }
+
+    /// Asks whoever runs a job to do something.
+    pub(super) async fn ask(&self, id: JobId, request: Request) -> Result<()> {
+        match self.store.request(id, request).await {
+            Ok(Answer::Refused { reason }) => Err(Error::Refused { id, reason }),
+            Ok(Answer::Accepted | Answer::Processes { .. }) => Ok(()),
+            Err(error) => Err(self.why_not(id, error).await),
+        }
+    }
+
+    /// Returns the error that says more: that the job ended meanwhile, if it did.
+    async fn why_not(&self, id: JobId, error: Error) -> Error {
+        match self.job(id).await {
+            Ok(job) if job.status().is_final() => Error::NotRunning { id, status: job.status() },
+            _ => error,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The terminal of a job: what is sent to the job is typed here, and what it shows is its output.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::event::PollFlags;
+
+use crate::spec::TerminalSize;
+use crate::store::file::input;
+use crate::store::file::layout::AttemptDir;
+use crate::sys::pipe;
+use crate::sys::pty::Pty;
+
+/// How much is typed before anything else gets its turn.
+const TURN: usize = 64 * 1024;
+/// Ctrl-D, which ends what is read from a terminal; termios(3), VEOF.
+const END: u8 = 4;
+
+#[derive(Debug)]
+pub(super) struct Terminal {
+    pty: Pty,
+    /// The pipe through which comes what is to be typed.
+    input: File,
+    /// What has come and has not been typed yet, since the job does not read.
+    pending: Vec<u8>,
+}
+
+impl Terminal {
+    pub(super) fn make(attempt: &AttemptDir, size: TerminalSize) -> io::Result<Self> {
+        let pty = Pty::open(size)?;
+        let input = pipe::make_and_open(&attempt.stdin(), input::SIZE)?;
+        Ok(Self { pty, input, pending: Vec::new() })
+    }
+
+    /// Returns the device that the command is to open.
+    pub(super) fn device(&self) -> &Path {
+        &self.pty.path
+    }
+
+    /// Returns what the job's output comes from.
+    pub(super) fn output(&self) -> io::Result<File> {
+        self.pty.master.try_clone()
+    }
+
+    /// Returns what to wait for: that something comes, or that the job has read some of what came.
+    pub(super) fn waits_for(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match self.pending.is_empty() {
+            true => (self.input.as_fd(), PollFlags::IN),
+            false => (self.pty.master.as_fd(), PollFlags::OUT),
+        }
+    }
+
+    /// Types what has come, as far as the job takes it.
+    pub(super) fn pump(&mut self) -> io::Result<()> {
+        let mut typed = 0;
+        while typed < TURN {
+            if self.pending.is_empty() {
+                self.pending.resize(4096, 0);
+                let read = self.input.read(&mut self.pending);
+                self.pending.truncate(*read.as_ref().unwrap_or(&0));
+                if read? == 0 {
+                    return Ok(());
+                }
+            }
+            let count = self.pty.master.write(&self.pending)?;
+            self.pending.drain(..count);
+            typed += count;
+        }
+        Ok(())
+    }
+
+    /// Types Ctrl-D behind what has come before.
+    pub(super) fn end(&mut self) {
+        // What does not fit now waits for its turn.
+        let _ = self.pump();
+        self.pending.push(END);
+        let _ = self.pump();
+    }
+
+    pub(super) fn resize(&self, size: TerminalSize) -> io::Result<()> {
+        self.pty.resize(size)
+    }
+}

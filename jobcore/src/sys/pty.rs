@@ -1,0 +1,68 @@
+//! Pseudo-terminals, pty(7).
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::pty::OpenptFlags;
+use rustix::termios::{InputModes, OptionalActions, Winsize};
+
+use crate::spec::TerminalSize;
+
+/// A pseudo-terminal: the end of whoever plays the person in front of it, and the other end, held so that the terminal
+/// stays what it is while no process of the job has it open.
+#[derive(Debug)]
+pub(crate) struct Pty {
+    pub(crate) master: File,
+    slave: OwnedFd,
+    /// The device that a command is to open.
+    pub(crate) path: PathBuf,
+}
+
+impl Pty {
+    /// Makes one of this size.
+    pub(crate) fn open(size: TerminalSize) -> io::Result<Self> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
+        let master = rustix::pty::openpt(flags)?;
+        rustix::pty::grantpt(&master)?;
+        rustix::pty::unlockpt(&master)?;
+        let name = rustix::pty::ptsname(&master, Vec::new())?;
+        let path = PathBuf::from(OsStr::from_bytes(name.to_bytes()));
+        rustix::io::ioctl_fionbio(&master, true)?;
+        let slave = rustix::fs::open(
+            name.as_c_str(),
+            rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        let mut modes = rustix::termios::tcgetattr(&slave)?;
+        // So that erasing a character erases all of its bytes.
+        modes.input_modes |= InputModes::IUTF8;
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &modes)?;
+        let pty = Self { master: master.into(), slave, path };
+        pty.set_size(size)?;
+        Ok(pty)
+    }
+
+    /// Gives it another size. Whoever is in the foreground is told.
+    pub(crate) fn resize(&self, size: TerminalSize) -> io::Result<()> {
+        let before = rustix::termios::tcgetwinsize(&self.slave)?;
+        self.set_size(size)?;
+        if (before.ws_col, before.ws_row) == (size.columns, size.rows)
+            && let Ok(foreground) = rustix::termios::tcgetpgrp(&self.master)
+        {
+            // The kernel tells only of a change; but whoever has just come wants the screen drawn again.
+            let _ = rustix::process::kill_process_group(foreground, rustix::process::Signal::WINCH);
+        }
+        Ok(())
+    }
+
+    fn set_size(&self, size: TerminalSize) -> io::Result<()> {
+        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(rustix::termios::tcsetwinsize(self.slave.as_fd(), size)?)
+    }
+}

@@ -1,0 +1,160 @@
+//! Talking to jobs through a pipe.
+
+use std::fs::{self, File};
+use std::time::Instant;
+
+use crate::background::{touch, until};
+use crate::needs;
+use crate::support::{Ran, TestEnv, send, wait_for};
+
+/// Lines, without an end of line where it is told not to add one, and the end.
+#[test]
+fn what_is_sent_arrives_as_it_is() {
+    let env = TestEnv::new();
+    env.ok(["run", "--stdin", "open", "--name", "reader", "cat; echo end"]);
+    for (arguments, sent) in [
+        (&["reader", "one"][..], "sent 4 bytes"),
+        (&["reader", "two\n"], "sent 4 bytes"),
+        (&["--raw", "reader", "thr"], "sent 3 bytes"),
+        (&["reader", "ee"], "sent 3 bytes"),
+        (&["reader", ""], "sent 1 bytes"),
+        (&["reader", "--", "-x"], "sent 3 bytes"),
+    ] {
+        let arguments = [&["send"], arguments].concat();
+        assert_eq!(env.ok(&arguments), sent, "{arguments:?}");
+    }
+    let path = env.dir().join("file");
+    fs::write(&path, "from\na file").unwrap();
+    for arguments in [&["send", "reader", "-"][..], &["send", "--raw", "reader", "-"]] {
+        let mut command = env.jobcli(arguments);
+        command.stdin(File::open(&path).unwrap());
+        assert_eq!(Ran::of(command).code, Some(0));
+    }
+    let report: serde_json::Value =
+        serde_json::from_str(&env.ok(["send", "--json", "--eof", "reader", "last"])).unwrap();
+    assert_eq!((&report["sent_bytes"], &report["complete"]), (&5.into(), &true.into()), "{report}");
+    env.ok(["wait", "reader"]);
+    let expected = "one\ntwo\nthree\n\n-x\nfrom\na file\nfrom\na filelast\nend";
+    assert_eq!(env.ok(["output", "reader"]), expected);
+    assert_eq!(env.job("reader")["input"], "open");
+}
+
+#[test]
+fn nobody_is_blocked_by_a_job_that_does_not_read() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--stdin", "open", &format!("{}; wc -c", until("go"))]);
+    let path = env.dir().join("big");
+    fs::write(&path, vec![b'x'; 1024 * 1024]).unwrap();
+    let feed = |timeout: &str| {
+        let mut command = env.jobcli(["send", "--timeout", timeout, "--raw", "--json", &id, "-"]);
+        command.stdin(File::open(&path).unwrap());
+        Ran::of(command)
+    };
+    let ran = feed("20ms");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("does not read now"), "{ran}");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let taken = report["sent_bytes"].as_u64().unwrap();
+    assert!(taken > 0 && taken < 1024 * 1024 && report["complete"] == false, "{report}");
+    touch(&env, "go");
+    assert_eq!(feed("1m").code, Some(0));
+    env.ok(["send", "--eof", &id]);
+    env.ok(["wait", &id]);
+    assert_eq!(env.ok(["output", &id]), (taken + 1024 * 1024).to_string());
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused() {
+    let env = TestEnv::new();
+    let deaf = env.submit("sleep 1000");
+    let listener = env.ok(["run", "--stdin", "open", "sleep 1000"]);
+    let over = env.submit("true");
+    env.ok(["wait", &over]);
+    for (arguments, code, expected) in [
+        (&["send", &deaf, "x"][..], 4, "--stdin open"),
+        (&["send", "--eof", &deaf], 4, "--stdin open"),
+        (&["send", &over, "x"], 4, "not running"),
+        (&["send", "--key", "C-c", &listener], 4, "no terminal"),
+        (&["send", "--key", "Upp", &listener], 2, "no key"),
+        (&["send", &listener], 2, "nothing to send"),
+        (&["send", "--timeout", "soon", &listener, "x"], 2, "soon"),
+        (&["send", "nosuch", "x"], 3, "nosuch"),
+        (&["interact", &listener, "--input", r"\q"], 2, r"\q"),
+        (&["attach", &listener], 125, "no terminal"),
+        (&["run", "--tty", "--stdin", "open", "true"], 2, "--tty"),
+        (&["run", "--tty=0x5", "true"], 2, "terminal"),
+        (&["run", "--tty=wide", "true"], 2, "120x40"),
+    ] {
+        let ran = env.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{arguments:?}: {ran}");
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {ran}");
+    }
+    let limited = env.ok(["run", "--stdin", "open", "exec 0<&-; echo closed; sleep 1000"]);
+    wait_for("its input to be closed", || (env.ok(["output", &limited]) == "closed").then_some(()));
+    let ran = env.run(["send", &limited, "x"]);
+    assert!(ran.code == Some(4) && ran.stderr.contains("closed that"), "{ran}");
+}
+
+/// As it was typed for the tools that are replaced: every job takes input, and an answer is printed.
+#[test]
+fn lines_of_other_tools_talk_to_a_repl() {
+    let Some(_) = needs::program("python3") else { return };
+    let env = TestEnv::new();
+    let line = r#"
+        set -e
+        job_id=$(echo '{"command": "python3 -iq"}' | "$JOBCLI" execute)
+        "$JOBCLI" interact --job_id "$job_id" --input "print('Hi')\n" 2>/dev/null
+        "$JOBCLI" interact --job_id "$job_id" --input "6 * 7" 2>/dev/null
+        "$JOBCLI" interact --job_id "$job_id" --input "exit()\n" 2>/dev/null
+        "$JOBCLI" wait "$job_id" >/dev/null
+        "$JOBCLI" status --job_id "$job_id"
+        "$JOBCLI" interact --job_id "$job_id" --input "print(1)\n" || echo refused
+    "#;
+    let mut command = env.command("sh");
+    command.args(["-c", line]);
+    let ran = Ran::of(command);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hi\n42\ncompleted\nrefused\n"), "{ran}");
+}
+
+/// The answer of a job that goes on talking is cut off when the time is up.
+#[test]
+fn an_answer_is_waited_for_and_no_longer_than_told() {
+    let env = TestEnv::new();
+    let slow = env.ok(["run", "--stdin", "open", "while read -r line; do sleep 0.5; echo \"got $line\"; done"]);
+    assert_eq!(env.ok(["send", "--wait=1m", &slow, "it"]), "got it");
+    let busy = env.ok(["run", "--stdin", "open", "while :; do echo busy; sleep 0.01; done"]);
+    let answer = env.ok(["send", "--wait=300ms", "--json", &busy, "hush"]);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(answer["answer"]["stdout"].as_str().unwrap().starts_with("busy\n"), "{answer}");
+}
+
+#[test]
+fn what_nobody_answers_is_not_waited_for_in_vain() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--stdin", "open", "read -r line; exit 3"]);
+    let before = Instant::now();
+    assert_eq!(env.ok(["send", "--wait=1h", &id, "x"]), "");
+    assert!(before.elapsed().as_secs() < 600, "the end of the job was not seen");
+    assert_eq!(env.run(["wait", &id]).code, Some(3));
+}
+
+/// Whoever takes over from a killed supervisor takes over the pipe too. What reads at that moment reads an end.
+#[test]
+fn input_goes_on_when_the_supervisor_is_replaced() {
+    let env = TestEnv::new();
+    let line = format!("echo ready; {}; cat", until("go"));
+    let id = env.ok(["run", "--stdin", "open", &line]);
+    wait_for("the command", || (env.ok(["output", &id]) == "ready").then_some(()));
+    let supervisor = env.supervisor(&id);
+    send(supervisor, nix::sys::signal::Signal::SIGKILL);
+    wait_for("another supervisor", || {
+        env.status(&id);
+        (env.supervisor(&id) != supervisor).then_some(())
+    });
+    assert_eq!(env.ok(["send", &id, "hello"]), "sent 6 bytes");
+    touch(&env, "go");
+    wait_for("the text", || (env.ok(["output", &id]) == "ready\nhello").then_some(()));
+    env.ok(["send", "--eof", &id]);
+    let code = env.run(["wait", &id]).code;
+    assert!(matches!(code, Some(0 | 125)), "{code:?}");
+}

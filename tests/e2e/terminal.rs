@@ -1,0 +1,190 @@
+//! Jobs on terminals.
+
+use std::process::Command;
+
+use crate::needs;
+use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
+
+/// A terminal that people would sit at, played by tmux.
+struct Screen<'e> {
+    env: &'e TestEnv,
+    socket: std::path::PathBuf,
+}
+
+impl<'e> Screen<'e> {
+    /// Opens one in which a shell line runs; nothing if there is no tmux.
+    fn open(env: &'e TestEnv, name: &str, line: &str) -> Option<Self> {
+        needs::program("tmux")?;
+        let screen = Self { env, socket: env.dir().join(name) };
+        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "90", "-y", "30", line]);
+        Some(screen)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.env.command("tmux");
+        command.arg("-S").arg(&self.socket).args(arguments);
+        command
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let ran = Ran::of(self.command(arguments));
+        assert_eq!(ran.code, Some(0), "tmux {arguments:?}: {ran}");
+        ran.stdout
+    }
+
+    fn press(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    fn text(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    fn until_shown(&self, text: &str) {
+        wait_for(&format!("`{text}` on the screen"), || self.text().contains(text).then_some(()));
+    }
+}
+
+impl Drop for Screen<'_> {
+    fn drop(&mut self) {
+        let _ = self.command(&["kill-server"]).output();
+    }
+}
+
+fn until_written(env: &TestEnv, id: &str, text: &str) {
+    wait_for(&format!("`{text}` in the output"), || env.ok(["output", id]).contains(text).then_some(()));
+}
+
+#[test]
+fn a_job_on_a_terminal_sees_one() {
+    let env = TestEnv::new();
+    let line = "test -t 0 && test -t 1 && test -t 2 && stty size && echo $TERM && test \"$(tty)\" = \"$(readlink /proc/self/fd/0)\" && echo err >&2";
+    let id = env.ok(["run", "--tty=97x31", line]);
+    assert_eq!(env.run(["wait", &id]).code, Some(0), "{}", env.ok(["output", &id]));
+    // As it was written: a terminal ends lines with two characters, and has one stream.
+    assert_eq!(env.ok(["output", "--stdout", &id]), "31 97\r\nxterm-256color\r\nerr\r");
+    assert_eq!(env.job(&id)["input"], "terminal");
+    let id = env.ok(["run", "--tty", "--env", "TERM=vt100", "stty size; echo $TERM"]);
+    env.ok(["wait", &id]);
+    assert_eq!(env.ok(["output", &id]), "24 80\r\nvt100\r");
+}
+
+/// It is a terminal of its own session: the job's, and no other's.
+#[test]
+fn ctrl_c_interrupts_the_job_and_nothing_else() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--tty", "trap 'echo interrupted; exit 7' INT; echo ready; while :; do sleep 0.02; done"]);
+    let other = env.ok(["run", "--tty", "echo ready; sleep 1000"]);
+    until_written(&env, &id, "ready");
+    until_written(&env, &other, "ready");
+    env.ok(["send", "--key", "C-c", &id]);
+    assert_eq!(env.run(["wait", &id]).code, Some(7));
+    assert!(env.ok(["output", &id]).contains("interrupted"));
+    assert_eq!(env.status(&other), "running");
+    env.ok(["kill", &other]);
+}
+
+#[test]
+fn a_password_is_read_and_not_shown() {
+    let env = TestEnv::new();
+    let id =
+        env.ok(["run", "--tty", "bash", "-c", "read -rs -p 'Password: ' word; echo; echo \"${#word} characters\""]);
+    until_written(&env, &id, "Password: ");
+    env.ok(["send", &id, "secret"]);
+    env.ok(["wait", &id]);
+    assert_eq!(env.ok(["output", &id]), "Password: \r\n6 characters\r");
+}
+
+#[test]
+fn a_prompt_is_shown_and_its_end_is_typed() {
+    let Some(_) = needs::program("python3") else { return };
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--tty", "--env", "PYTHON_BASIC_REPL=1", "--", "python3", "-iq"]);
+    until_written(&env, &id, ">>> ");
+    env.ok(["send", "--wait", &id, "6 * 7"]);
+    until_written(&env, &id, "42\r\n>>> ");
+    env.ok(["send", "--eof", &id]);
+    assert_eq!(env.run(["wait", &id]).code, Some(0));
+}
+
+#[test]
+fn much_is_typed_by_a_slow_reader_without_loss() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--tty", "stty raw -echo; echo ready; head -c 200000 | cksum"]);
+    until_written(&env, &id, "ready");
+    let path = env.dir().join("big");
+    let bytes: Vec<u8> = (0..200_000_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    std::fs::write(&path, &bytes).unwrap();
+    let mut command = env.jobcli(["send", "--raw", "--timeout", "1m", &id, "-"]);
+    command.stdin(std::fs::File::open(&path).unwrap());
+    assert_eq!(Ran::of(command).code, Some(0));
+    env.ok(["wait", &id]);
+    let mut expected = env.command("sh");
+    expected.args(["-c", "cksum < big"]);
+    let expected = Ran::of(expected).stdout;
+    assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
+}
+
+/// Its terminal goes with its supervisor: what is on it is hung up on, and that is what the record says.
+#[test]
+fn a_stop_ends_a_job_on_a_terminal() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--tty", "trap '' TERM HUP; echo ready; while :; do sleep 0.02; done"]);
+    until_written(&env, &id, "ready");
+    env.ok(["kill", "--grace", "50ms", &id]);
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["signal"]), (&"killed".into(), &"SIGKILL".into()), "{job}");
+}
+
+/// Two at once, one of whom lets go; sizes are followed; the job's code is passed on.
+#[test]
+fn several_attach_and_let_go() {
+    let env = TestEnv::new();
+    let line = "trap 'stty size' WINCH; echo hello; while read -r line; do echo \"got $line\"; [ \"$line\" = bye ] && exit 5; done";
+    let id = env.ok(["run", "--tty", "--name", "shell", "bash", "-c", line]);
+    until_written(&env, &id, "hello");
+    let attach = format!("'{JOBCLI}' attach shell; echo \"code $?\"; sleep 1000");
+    let Some(one) = Screen::open(&env, "one", &attach) else { return };
+    one.until_shown("hello");
+    let two = Screen::open(&env, "two", &attach).unwrap();
+    two.until_shown("hello");
+    one.press(&["first", "Enter"]);
+    two.until_shown("got first");
+    two.press(&["second", "Enter"]);
+    one.until_shown("got second");
+    two.tmux(&["resize-window", "-x", "70", "-y", "20"]);
+    one.press(&["Enter"]);
+    one.until_shown("20 70");
+    two.press(&["C-]"]);
+    two.until_shown("code 0");
+    assert!(two.text().contains("runs on"), "{}", two.text());
+    assert_eq!(env.status("shell"), "running");
+    one.press(&["bye", "Enter"]);
+    one.until_shown("code 5");
+    assert_eq!(env.run(["wait", "shell"]).code, Some(5));
+}
+
+/// Typed into from outside, seen by who is attached, drawn again for who comes later.
+#[test]
+fn a_full_screen_program_is_driven() {
+    let Some(_) = needs::program("vim") else { return };
+    let env = TestEnv::new();
+    std::fs::write(env.dir().join("notes"), "first line\n").unwrap();
+    let id = env.ok(["run", "--tty=90x30", "--name", "editor", "--", "vim", "-u", "NONE", "-n", "notes"]);
+    let attach = format!("'{JOBCLI}' attach editor; echo \"code $?\"; sleep 1000");
+    let Some(screen) = Screen::open(&env, "one", &attach) else { return };
+    screen.until_shown("first line");
+    screen.press(&["o", "second line", "Escape"]);
+    screen.until_shown("second line");
+    env.ok(["send", "--raw", "editor", "othird line"]);
+    env.ok(["send", "--key", "Escape", "editor"]);
+    screen.until_shown("third line");
+    screen.press(&["C-]"]);
+    screen.until_shown("code 0");
+    let late = Screen::open(&env, "late", &attach).unwrap();
+    late.until_shown("third line");
+    env.ok(["send", "editor", ":wq"]);
+    late.until_shown("code 0");
+    assert_eq!(env.run(["wait", &id]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(env.dir().join("notes")).unwrap(), "first line\nsecond line\nthird line\n");
+}
