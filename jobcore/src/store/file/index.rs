@@ -610,6 +610,50 @@ mod tests {
         assert_eq!(listed(&store).last(), Some(&ids[0]));
     }
 
+    /// Gives all jobs the same short id.
+    #[derive(Debug)]
+    struct Same;
+
+    impl crate::clock::Random for Same {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0xab);
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
+        let (_directory, store, _) = store();
+        let jobs = crate::JobManager::new(
+            std::sync::Arc::new(store.clone()),
+            std::sync::Arc::new(crate::InProcessRunner::new()),
+        );
+        let jobs = jobs.unwrap();
+        let find = |reference: &str| block_on(jobs.find(reference));
+        let same = || Submission { job_id: JobId::mint(Timestamp::now(), &Same), ..submission("same") };
+        let (job, later) = (same(), same());
+        let id = job.job_id;
+        block_on(store.create(job)).unwrap();
+        add(&store.layout, &later).unwrap();
+        assert_eq!(find("abab").unwrap(), id);
+        // The pointer to the newest is gone with it.
+        fs::remove_file(store.layout.name(&"same".parse().unwrap())).unwrap();
+        assert_eq!(find("same").unwrap(), id);
+        fs::remove_dir_all(store.layout.job(id).path).unwrap();
+        for reference in ["abab", "same"] {
+            assert!(matches!(find(reference), Err(crate::Error::NotFound { .. })), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
+        let (_directory, store, ids) = store();
+        fs::write(store.layout.job(ids[2]).submission(), "{").unwrap();
+        fs::remove_file(path(&store)).unwrap();
+        assert_eq!(store.find_named(&"nobody".parse().unwrap()).unwrap(), None);
+        fs::remove_file(store.layout.name(&"c".parse().unwrap())).unwrap();
+        assert_eq!(store.find_named(&"c".parse().unwrap()).unwrap(), Some(ids[1]));
+    }
+
     #[test]
     fn pages_go_on_where_a_job_has_been_removed() {
         let (_directory, store, ids) = store();

@@ -166,8 +166,13 @@ impl FileStore {
         if let Some(id) = self.pointed_to(&self.layout.name(name))? {
             return Ok(Some(id));
         }
-        // The newest has been removed. There may be earlier ones.
-        Ok(self.query_ids(&Query::default().with_name(Some(name.clone())), None, 1)?.first().copied())
+        // The newest has been removed. There may be earlier ones: what has a row may be gone, or not be readable.
+        let is_named = |id: &JobId| {
+            let submission = atomic::read::<Submission>(&self.layout.job(*id).submission()).ok().flatten();
+            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
+        };
+        let ids = self.query_ids(&Query::default().with_name(Some(name.clone())), None, usize::MAX)?;
+        Ok(ids.into_iter().find(is_named))
     }
 
     /// Takes a job out of its place, into the trash, with all that points to it. Nobody may be in charge of it.
