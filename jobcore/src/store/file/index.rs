@@ -345,27 +345,31 @@ pub(super) fn add(layout: &Layout, submission: &Submission) -> Result<Option<u64
 
 /// Marks the row of a job. What fails is found out by whoever looks at the row.
 pub(super) fn mark(layout: &Layout, id: JobId, hint: Option<u64>, state: RowState) {
-    change(layout, id, hint, |row| row.0[STATE] = state.to_byte());
-}
-
-/// Notes the end of a job in its row.
-pub(super) fn note_end(layout: &Layout, id: JobId, hint: Option<u64>, ended: &Ended) {
-    let output = output_bytes(&layout.job(id));
-    change(layout, id, hint, |row| row.end(ended, output));
-}
-
-/// Returns whether the end of a job is in its row already.
-pub(super) fn is_noted(layout: &Layout, id: JobId, hint: Option<u64>) -> bool {
-    let row = DayIndex::open(&layout.index_of(id), true).ok().flatten().and_then(|index| index.find(id, hint).ok()?);
-    row.is_some_and(|(_, row)| matches!(row.state(), RowState::Over(_) | RowState::Removed))
-}
-
-fn change(layout: &Layout, id: JobId, hint: Option<u64>, change: impl FnOnce(&mut Row)) {
-    let Ok(Some(index)) = DayIndex::open(&layout.index_of(id), true) else { return };
-    if let Ok(Some((number, mut row))) = index.find(id, hint) {
-        change(&mut row);
+    if let Some((index, number, mut row)) = look_up(layout, id, hint) {
+        row.0[STATE] = state.to_byte();
         let _ = index.set(number, &row);
     }
+}
+
+/// Notes the end of a job in its row, unless it is noted there already; calls `tell` before that, so that whoever dies in
+/// between is followed by one who tells again.
+pub(super) fn note_end(layout: &Layout, id: JobId, hint: Option<u64>, ended: &Ended, tell: impl FnOnce()) {
+    match look_up(layout, id, hint) {
+        Some((_, _, row)) if matches!(row.state(), RowState::Over(_) | RowState::Removed) => {}
+        Some((index, number, mut row)) => {
+            tell();
+            row.end(ended, output_bytes(&layout.job(id)));
+            let _ = index.set(number, &row);
+        }
+        None => tell(),
+    }
+}
+
+/// Returns the row of a job, where it is there, and how to write it.
+fn look_up(layout: &Layout, id: JobId, hint: Option<u64>) -> Option<(DayIndex, u64, Row)> {
+    let index = DayIndex::open(&layout.index_of(id), true).ok()??;
+    let (number, row) = index.find(id, hint).ok()??;
+    Some((index, number, row))
 }
 
 impl FileStore {
@@ -691,6 +695,23 @@ mod tests {
         atomic::publish(&job.ended(), &atomic::to_json(&ended, &job.ended()).unwrap()).unwrap();
         assert_eq!((ends(), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
         assert_eq!((ends(), before.state(), slot.exists()), (1, RowState::Open, false));
+    }
+
+    #[test]
+    fn an_end_is_told_before_it_is_noted_and_not_again() {
+        let (_directory, store, ids) = store();
+        let state = || rows(&store)[2].state();
+        let ended = Ended::new(None, Outcome::new(Cause::Exited, Timestamp::now()));
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            note_end(&store.layout, ids[2], None, &ended, || told.push(state()));
+        }
+        assert_eq!((told, state()), (vec![RowState::Open], RowState::Over(Status::Failed)));
+        // Without a row nobody can know.
+        fs::remove_file(path(&store)).unwrap();
+        let mut is_told = false;
+        note_end(&store.layout, ids[2], None, &ended, || is_told = true);
+        assert!(is_told);
     }
 
     #[test]
