@@ -405,6 +405,8 @@ impl FileStore {
             let order = Queued::read(&self.layout.job(id)).map_or(0, |queued| queued.sequence);
             (order, id, Row::of(&self.layout, id))
         };
+        // Whose row says that it is over is taken to have been told of.
+        let _ = self.find_unattended();
         let mut rows: Vec<_> = ids_there()?.into_iter().map(make).collect();
         let _admission = Admission::take(&self.layout)?;
         let now: HashSet<JobId> = ids_there()?.into_iter().collect();
@@ -679,22 +681,48 @@ mod tests {
         assert_eq!(store.query_ids(&query, None, 5).unwrap(), [ids[0]]);
     }
 
-    #[test]
-    fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
-        let (_directory, store, ids) = store();
-        let events = || block_on(store.events(0, 100)).unwrap().events;
-        let ends = || events().iter().filter(|event| event.job_id == ids[2] && event.status.is_some()).count();
-        // As if its supervisor had been killed when the record was out and nothing else.
-        let slot = store.layout.slots().join(ids[2].to_string());
+    /// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
+    fn publish_end(store: &FileStore, id: JobId) -> std::path::PathBuf {
+        let slot = store.layout.slots().join(id.to_string());
         atomic::create_file(&slot).unwrap();
-        let before = rows(&store)[2];
-        let job = store.layout.job(ids[2]);
+        let job = store.layout.job(id);
         let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
         outcome.exit_code = Some(4);
         let ended = Ended::new(None, outcome);
         atomic::publish(&job.ended(), &atomic::to_json(&ended, &job.ended()).unwrap()).unwrap();
-        assert_eq!((ends(), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
-        assert_eq!((ends(), before.state(), slot.exists()), (1, RowState::Open, false));
+        slot
+    }
+
+    /// How often the end of a job was told.
+    fn ends(store: &FileStore, id: JobId) -> usize {
+        let events = store.read_events(0, 100).unwrap().events;
+        events.iter().filter(|event| event.job_id == id && event.status.is_some()).count()
+    }
+
+    #[test]
+    fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
+        let (_directory, store, ids) = store();
+        let slot = publish_end(&store, ids[2]);
+        assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
+        for _ in 0..2 {
+            assert_eq!(block_on(store.unattended()).unwrap(), []);
+            assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
+            assert!(!slot.exists());
+        }
+    }
+
+    #[test]
+    fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
+        let (_directory, store, ids) = store();
+        publish_end(&store, ids[2]);
+        block_on(store.remove(ids[2])).unwrap();
+        assert_eq!(ends(&store, ids[2]), 1);
+        let id = add_job(&store, "e");
+        publish_end(&store, id);
+        fs::remove_file(path(&store)).unwrap();
+        assert_eq!(listed(&store).first(), Some(&id));
+        block_on(store.unattended()).unwrap();
+        assert_eq!(ends(&store, id), 1);
     }
 
     #[test]

@@ -389,8 +389,6 @@ impl JobStore for FileStore {
     }
 
     async fn events(&self, since: u64, limit: usize) -> Result<Events> {
-        // Ends of which nobody told, since whoever put them on record was killed, are told by this.
-        self.find_unattended()?;
         self.read_events(since, limit)
     }
 
@@ -416,7 +414,12 @@ impl JobStore for FileStore {
     async fn remove(&self, id: JobId) -> Result<()> {
         // Kept until all is gone, so that nobody takes charge of it meanwhile.
         let _records = match Records::claim(&self.layout, id) {
-            Ok(records) => Some(records.ok_or_else(|| super::held(id))?),
+            Ok(records) => {
+                let records = records.ok_or_else(|| super::held(id))?;
+                // Nobody can tell of its end after that. What cannot be read has none to tell of.
+                let _ = records.complete_end();
+                Some(records)
+            }
             // Without a lock that can be taken nobody will ever be in charge of it; whether somebody is, only the main
             // process tells.
             Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,
