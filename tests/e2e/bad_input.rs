@@ -500,6 +500,23 @@ fn a_record_of_a_newer_version_is_read_and_not_rewritten() {
     env.ok(["rm", bad]);
 }
 
+/// Also a supervisor reads them, which may be older than whoever set them.
+#[test]
+fn settings_of_a_newer_version_are_read_and_kept() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "3"]);
+    let path = env.store().join("settings.toml");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + "of_the_future = 7\n").unwrap();
+    assert_eq!(env.run(["run", "--wait", "true"]).code, Some(0));
+    env.ok(["config", "set", "max_running", "4"]);
+    assert_eq!(env.ok(["config", "get", "max_running"]), "4");
+    let before = fs::read_to_string(&path).unwrap();
+    assert!(before.contains("of_the_future = 7"), "{before}");
+    let ran = env.run(["config", "set", "of_the_future", "8"]);
+    check_refusal(&ran, 2, "there is no setting `of_the_future`", "a key of the future");
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
 /// Calls every verb on a store that must be refused, and checks that nothing in it was changed.
 fn check_store_refused(env: &TestEnv, code: i32, message: &str, what: &str) {
     let before = env.store().exists().then(|| contents(env.store()));

@@ -9,6 +9,7 @@ mod index;
 pub(crate) mod layout;
 pub(crate) mod log;
 mod queue;
+mod settings;
 mod sweep;
 mod watch;
 

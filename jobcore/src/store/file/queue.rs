@@ -127,31 +127,6 @@ fn entries(directory: &std::path::Path) -> Result<Vec<Entry>> {
 }
 
 impl FileStore {
-    /// Returns the settings of the store.
-    pub(super) fn read_settings(&self) -> Result<StoreSettings> {
-        let path = self.layout.settings();
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Error::Damaged { path, reason: error.to_string() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(StoreSettings::default()),
-            Err(error) => Err(Error::io("read", &path)(error)),
-        }
-    }
-
-    /// Changes the settings: what others set meanwhile is kept.
-    pub(super) fn write_settings(
-        &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings> {
-        let _admission = Admission::take(&self.layout)?;
-        let mut settings = self.read_settings()?;
-        change(&mut settings);
-        let path = self.layout.settings();
-        let damaged = |error: toml::ser::Error| Error::Damaged { path: path.clone(), reason: error.to_string() };
-        let text = toml::to_string(&settings).map_err(damaged)?;
-        atomic::publish(&path, text.as_bytes())?;
-        Ok(settings)
-    }
-
     /// Returns the job that a file in `names` or `keys` points to, if it is on record.
     fn pointed_to(&self, pointer: &std::path::Path) -> Result<Option<JobId>> {
         match fs::read_to_string(pointer) {
