@@ -17,7 +17,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -43,8 +43,6 @@ const FORMAT: u32 = 1;
 const FORMAT_TEXT: &str = "jobcore store, format ";
 /// How long an answer may take that was given by a process that is gone.
 const LAST_BREATH: Duration = Duration::from_millis(10);
-/// What a dead submitter or remover left is cleared away when it is this old.
-const LEFT_OVER: Duration = Duration::from_secs(60);
 
 /// A store on a local file system.
 ///
@@ -100,30 +98,6 @@ impl FileStore {
             make_dir(&directory)?;
         }
         atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
-    }
-
-    /// Removes what processes that were killed left half made or half removed.
-    fn clear_left_overs(&self) {
-        let is_old = |path: &Path| {
-            let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
-            let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-            age.is_some_and(|age| age >= LEFT_OVER)
-        };
-        for directory in [self.layout.staging(), self.layout.trash()] {
-            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-                let path = entry.path();
-                let is_held = File::open(path.join("lock")).is_ok_and(|file| lock::is_held(&file).unwrap_or(true));
-                if is_old(&path) && !is_held {
-                    let _ = fs::remove_dir_all(&path);
-                }
-            }
-        }
-        // Whoever published one of these died before it was renamed.
-        for entry in fs::read_dir(&self.layout.root).into_iter().flatten().flatten() {
-            if atomic::is_staged(&entry.file_name()) && is_old(&entry.path()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
     }
 
     fn not_found(id: JobId) -> Error {
