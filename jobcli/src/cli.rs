@@ -509,8 +509,8 @@ pub struct Prune {
 #[command(after_help = "\
 Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
 supervisor had been killed, and another is in charge), `ended` with the status and the exit code, or `removed`. Events are \
-numbered without a gap; each change is told at least once, so that one may come twice after a crash. Old events are dropped; \
-how many are missing is told on standard error.
+numbered without a gap. An end is told at least once, and may come twice after a crash; anything else goes untold if whoever \
+did it was killed in that very moment. Old events are dropped; how many are missing is told on standard error.
 
   jobcli events
   jobcli events --since 120 --json

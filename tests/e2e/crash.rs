@@ -274,7 +274,7 @@ fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
         make(format!("staging/{id}"), true),
         make(format!("trash/{id}"), true),
         make(format!("queue/{id}"), false),
-        make("format.staged.4194303".to_owned(), false),
+        make(".format.staged.4194303".to_owned(), false),
     ];
     env.ok(["list"]);
     let still_there: Vec<&PathBuf> = left.iter().filter(|path| path.exists()).collect();

@@ -6,8 +6,10 @@ mod support;
 
 mod adopt;
 mod bad_input;
+mod bad_store;
 mod crash;
 mod daily;
+mod damaged;
 mod docs;
 mod full;
 mod input;

@@ -15,7 +15,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Config) -> Result {
 }
 
 async fn get(jobs: &JobManager, key: Option<&str>) -> Result {
-    let entries = jobs.backlog().await?.load.settings.entries();
+    let entries = jobs.store().settings().await?.entries();
     let mut out = std::io::stdout().lock();
     match key {
         None => {
@@ -38,7 +38,7 @@ async fn set(jobs: &JobManager, key: &str, value: &str) -> Result {
     let (key, value) = (key.to_owned(), value.to_owned());
     let refuse = |reason| Failure::new(codes::USAGE, reason);
     // Tried first, so that what is wrong changes nothing.
-    jobs.backlog().await?.load.settings.set(&key, &value).map_err(refuse)?;
+    jobs.store().settings().await?.set(&key, &value).map_err(refuse)?;
     jobs.change_settings(&mut |settings| {
         let _ = settings.set(&key, &value);
     })

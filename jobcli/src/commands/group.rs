@@ -28,7 +28,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Group) -> Result {
 }
 
 async fn list(jobs: &JobManager, json: bool) -> Result {
-    let load = jobs.backlog().await?.load;
+    let load = jobs.store().load().await?;
     let mut rows: BTreeMap<Name, Row> = BTreeMap::new();
     for (name, group) in &load.settings.groups {
         rows.entry(name.clone()).or_default().limit = group.limit;

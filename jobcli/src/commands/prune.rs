@@ -14,7 +14,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
         .with_max_jobs(arguments.keep)
         .with_max_bytes(arguments.max_size);
     let retention = match asked == Retention::default() {
-        true => jobs.backlog().await?.load.settings.retention(),
+        true => jobs.store().settings().await?.retention(),
         false => asked,
     };
     let gone = jobs.prune(&retention.with_statuses(arguments.status), arguments.dry_run).await?;

@@ -266,11 +266,19 @@ impl JobManager {
             return Ok(id);
         }
         let prefix: IdPrefix = reference.parse().map_err(|_| not_found())?;
-        let ids = self.store.ids(&Query::default().with_prefix(prefix), None, usize::MAX).await?;
-        match ids.as_slice() {
+        let mut candidates = self.store.ids(&Query::default().with_prefix(prefix.clone()), None, usize::MAX).await?;
+        candidates.retain(|id| prefix.matches(*id));
+        let mut found = Vec::new();
+        for id in candidates {
+            // A store may know of ids whose jobs were never published, or have been removed.
+            if !matches!(self.store.evidence(id).await, Err(Error::NotFound { .. })) {
+                found.push(id);
+            }
+        }
+        match found.as_slice() {
             [] => Err(not_found()),
             [id] => Ok(*id),
-            _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: ids }),
+            _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: found }),
         }
     }
 

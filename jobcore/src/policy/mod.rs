@@ -46,7 +46,7 @@ const POWERFUL_VARIABLES: [&str; 16] = [
 
 /// Which commands may be submitted. The default permits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Policy {
     /// If there are any, every simple command must match one.

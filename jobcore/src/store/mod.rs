@@ -79,7 +79,8 @@ pub trait JobStore: Send + Sync + Debug {
     async fn load(&self) -> Result<Load>;
 
     /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
-    /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time.
+    /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time. What is left
+    /// to do of an end, whose holder was killed when it was on record, is done by this.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -128,8 +129,9 @@ pub trait JobStore: Send + Sync + Debug {
     async fn tally(&self) -> Result<Tally>;
 
     /// Returns what happened to jobs, at most `limit` events from number `since` on. Events are numbered from 0 without a
-    /// gap, whatever job they concern. Each change is told at least once; old events are dropped in the end, and how many
-    /// are missing is told.
+    /// gap, whatever job they concern. An end is told at least once: if its holder was killed before he could tell, by who
+    /// asks for [`JobStore::unattended`] jobs next, or for what is due. Any other change goes untold if whoever made it
+    /// was killed in that moment. Old events are dropped in the end, and how many are missing is told.
     ///
     /// # Errors
     /// If the store cannot be read.

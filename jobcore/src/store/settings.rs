@@ -10,9 +10,9 @@ use crate::name::Name;
 use crate::policy::{self, Policy};
 use crate::units::parse_size;
 
-/// The settings of a store.
+/// The settings of a store. Keys that are not known, since a later version wrote them, are ignored when they are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct StoreSettings {
     /// How many jobs run at a time; 0 means no limit.
@@ -61,7 +61,7 @@ pub enum WhenFull {
 
 /// The settings of a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct GroupSettings {
     /// How many jobs of the group run at a time; 0 means no limit but the store's.

@@ -12,8 +12,9 @@ use crate::error::{Error, IoContext, Result};
 
 /// The size of a reserved record: one block of most file systems.
 const BLOCK: usize = 4096;
-/// What a file that is to be published has for an extension until then, followed by the number of the process.
-const STAGED: &str = "staged.";
+/// What stands around the name of a file that is to be published, and before the number of the process. No name of a job
+/// begins with a dot, so that none is taken for such a file.
+const STAGED: (&str, &str) = (".", ".staged.");
 
 /// Creates a directory that only the owner may enter.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
@@ -32,7 +33,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Publishes a new file under `path`, whole: it is written beside it first.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
-    let staged = path.with_extension(format!("{STAGED}{}", std::process::id()));
+    let staged = staged(path);
     // A process of the same number may have died here.
     let _ = std::fs::remove_file(&staged);
     let written = write_private(&staged, bytes).and_then(|()| std::fs::rename(&staged, path).context("publish", path));
@@ -42,9 +43,15 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
     written
 }
 
-/// Returns whether a file of this name was written to be published and was not.
-pub(crate) fn is_staged(name: &std::ffi::OsStr) -> bool {
-    Path::new(name).extension().is_some() && name.to_string_lossy().contains(&format!(".{STAGED}"))
+fn staged(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{}{name}{}{}", STAGED.0, STAGED.1, std::process::id()))
+}
+
+/// Returns whether a file was written to be published and was not.
+pub(crate) fn is_staged(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(STAGED.0) && name.contains(STAGED.1)
 }
 
 /// Sets aside the room for a record that is to be published later under `path`, so that a full disk cannot lose it.
@@ -96,4 +103,19 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 fn damaged(path: &Path, error: &serde_json::Error) -> Error {
     Error::Damaged { path: path.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_staged_is_told_from_all_that_is_published() {
+        for name in ["settings.toml", "2026-11-21", "a.b", "web.staged.1"] {
+            let path = Path::new("/store").join(name);
+            assert!(is_staged(&staged(&path)) && !is_staged(&path), "{name}");
+            assert_eq!(staged(&path).parent(), path.parent());
+        }
+        assert_ne!(staged(Path::new("a.b")), staged(Path::new("a.c")));
+    }
 }

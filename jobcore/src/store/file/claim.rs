@@ -153,10 +153,9 @@ impl Records {
         let _ = fs::remove_file(self.job.environment());
         let queued = Queued::read(&self.job);
         let row = queued.as_ref().and_then(|queued| queued.row);
-        if !index::is_noted(&self.layout, self.id, row) {
+        index::note_end(&self.layout, self.id, row, &ended, || {
             feed::add(&self.layout, &JobEvent::end(self.id, &ended.outcome));
-            index::note_end(&self.layout, self.id, row, &ended);
-        }
+        });
         // Last, since it is by these that somebody finds out that not all was done.
         if let Some(queued) = queued {
             queued.forget(&self.layout, self.id);

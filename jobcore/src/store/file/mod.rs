@@ -10,6 +10,7 @@ pub(crate) mod input;
 pub(crate) mod layout;
 pub(crate) mod log;
 mod queue;
+mod settings;
 mod sweep;
 mod watch;
 
@@ -17,7 +18,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -43,8 +44,6 @@ const FORMAT: u32 = 1;
 const FORMAT_TEXT: &str = "jobcore store, format ";
 /// How long an answer may take that was given by a process that is gone.
 const LAST_BREATH: Duration = Duration::from_millis(10);
-/// What a dead submitter or remover left is cleared away when it is this old.
-const LEFT_OVER: Duration = Duration::from_secs(60);
 
 /// A store on a local file system.
 ///
@@ -100,30 +99,6 @@ impl FileStore {
             make_dir(&directory)?;
         }
         atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
-    }
-
-    /// Removes what processes that were killed left half made or half removed.
-    fn clear_left_overs(&self) {
-        let is_old = |path: &Path| {
-            let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
-            let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-            age.is_some_and(|age| age >= LEFT_OVER)
-        };
-        for directory in [self.layout.staging(), self.layout.trash()] {
-            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-                let path = entry.path();
-                let is_held = File::open(path.join("lock")).is_ok_and(|file| lock::is_held(&file).unwrap_or(true));
-                if is_old(&path) && !is_held {
-                    let _ = fs::remove_dir_all(&path);
-                }
-            }
-        }
-        // Whoever published one of these died before it was renamed.
-        for entry in fs::read_dir(&self.layout.root).into_iter().flatten().flatten() {
-            if atomic::is_staged(&entry.file_name()) && is_old(&entry.path()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
     }
 
     fn not_found(id: JobId) -> Error {
@@ -390,8 +365,6 @@ impl JobStore for FileStore {
     }
 
     async fn events(&self, since: u64, limit: usize) -> Result<Events> {
-        // Ends of which nobody told, since whoever put them on record was killed, are told by this.
-        self.find_unattended()?;
         self.read_events(since, limit)
     }
 
@@ -417,7 +390,12 @@ impl JobStore for FileStore {
     async fn remove(&self, id: JobId) -> Result<()> {
         // Kept until all is gone, so that nobody takes charge of it meanwhile.
         let _records = match Records::claim(&self.layout, id) {
-            Ok(records) => Some(records.ok_or_else(|| super::held(id))?),
+            Ok(records) => {
+                let records = records.ok_or_else(|| super::held(id))?;
+                // Nobody can tell of its end after that. What cannot be read has none to tell of.
+                let _ = records.complete_end();
+                Some(records)
+            }
             // Without a lock that can be taken nobody will ever be in charge of it; whether somebody is, only the main
             // process tells.
             Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,

@@ -127,31 +127,6 @@ fn entries(directory: &std::path::Path) -> Result<Vec<Entry>> {
 }
 
 impl FileStore {
-    /// Returns the settings of the store.
-    pub(super) fn read_settings(&self) -> Result<StoreSettings> {
-        let path = self.layout.settings();
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Error::Damaged { path, reason: error.to_string() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(StoreSettings::default()),
-            Err(error) => Err(Error::io("read", &path)(error)),
-        }
-    }
-
-    /// Changes the settings: what others set meanwhile is kept.
-    pub(super) fn write_settings(
-        &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings> {
-        let _admission = Admission::take(&self.layout)?;
-        let mut settings = self.read_settings()?;
-        change(&mut settings);
-        let path = self.layout.settings();
-        let damaged = |error: toml::ser::Error| Error::Damaged { path: path.clone(), reason: error.to_string() };
-        let text = toml::to_string(&settings).map_err(damaged)?;
-        atomic::publish(&path, text.as_bytes())?;
-        Ok(settings)
-    }
-
     /// Returns the job that a file in `names` or `keys` points to, if it is on record.
     fn pointed_to(&self, pointer: &std::path::Path) -> Result<Option<JobId>> {
         match fs::read_to_string(pointer) {
@@ -166,8 +141,13 @@ impl FileStore {
         if let Some(id) = self.pointed_to(&self.layout.name(name))? {
             return Ok(Some(id));
         }
-        // The newest has been removed. There may be earlier ones.
-        Ok(self.query_ids(&Query::default().with_name(Some(name.clone())), None, 1)?.first().copied())
+        // The newest has been removed. There may be earlier ones: what has a row may be gone, or not be readable.
+        let is_named = |id: &JobId| {
+            let submission = atomic::read::<Submission>(&self.layout.job(*id).submission()).ok().flatten();
+            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
+        };
+        let ids = self.query_ids(&Query::default().with_name(Some(name.clone())), None, usize::MAX)?;
+        Ok(ids.into_iter().find(is_named))
     }
 
     /// Takes a job out of its place, into the trash, with all that points to it. Nobody may be in charge of it.

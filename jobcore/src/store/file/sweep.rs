@@ -1,23 +1,41 @@
-//! Retention on disk: lazily, in small steps, by whoever ends a job.
+//! What is cleared away, lazily and in small steps: jobs that are not kept, by whoever ends one, and what processes left
+//! that were killed in the middle of something.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::index::RowState;
 use super::queue::Admission;
-use super::{FileStore, Records, names};
+use super::{FileStore, Records, atomic, names};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::Disposable;
+use crate::sys::lock;
 
 /// How often retention is looked at, while nothing has to go.
 const EVERY: Duration = Duration::from_secs(60);
 /// How many jobs are removed at a time: a few milliseconds of work.
 const STEP: usize = 20;
+/// What a process left that was killed is cleared away when it is this old: nobody writes for so long.
+const LEFT_OVER: Duration = Duration::from_secs(60);
 
 impl FileStore {
+    /// Removes what processes that were killed left half made or half removed, as far as it is quickly found.
+    pub(super) fn clear_left_overs(&self) {
+        for directory in [self.layout.staging(), self.layout.trash()] {
+            for path in paths(&directory).filter(|path| is_left_over(path)) {
+                let is_held = File::open(path.join("lock")).is_ok_and(|file| lock::is_held(&file).unwrap_or(true));
+                if !is_held {
+                    let _ = fs::remove_dir_all(&path);
+                }
+            }
+        }
+        clear_staged(&self.layout.root);
+    }
+
     /// Returns the jobs that are over, the oldest first.
     pub(super) fn read_disposable(&self) -> Result<Vec<Disposable>> {
         let over = |row: &super::index::Row| match row.state() {
@@ -41,6 +59,10 @@ impl FileStore {
         let file = file.context("open", &path)?;
         // First, so that not everybody who ends now does the same.
         touch(&file, SystemTime::now());
+        // In these may be many files, so that not everybody who opens the store looks at them.
+        for directory in [self.layout.indexes(), self.layout.names(), self.layout.keys()] {
+            clear_staged(&directory);
+        }
         let excess = self.read_settings()?.retention().excess(self.read_disposable()?, Timestamp::now());
         for job in excess.iter().take(STEP) {
             self.dispose(job.id);
@@ -85,6 +107,52 @@ impl FileStore {
     }
 }
 
+/// Removes files whose writers were killed before they could publish them.
+fn clear_staged(directory: &Path) {
+    for path in paths(directory).filter(|path| atomic::is_staged(path) && is_left_over(path)) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn paths(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// Returns whether something was left as it is for so long that nobody can be busy with it.
+fn is_left_over(path: &Path) -> bool {
+    let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    age.is_some_and(|age| age >= LEFT_OVER)
+}
+
 fn touch(file: &File, time: SystemTime) {
     let _ = file.set_times(FileTimes::new().set_modified(time));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_published_is_cleared_away_when_nobody_can_be_writing_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let shared = [store.layout.indexes(), store.layout.names(), store.layout.keys()];
+        let make = |directory: &Path, name: &str, age: Duration| {
+            let path = directory.join(name);
+            touch(&atomic::create_file(&path).unwrap(), SystemTime::now() - age);
+            path
+        };
+        let (mut old, mut others) = (Vec::new(), Vec::new());
+        for directory in &shared {
+            super::super::make_dir(directory).unwrap();
+            old.push(make(directory, ".web.staged.1", LEFT_OVER));
+            others.push(make(directory, ".web.staged.2", LEFT_OVER / 2));
+            // What is there of a job of such a name.
+            others.push(make(directory, "web.staged.1", LEFT_OVER));
+        }
+        store.sweep_if_due().unwrap();
+        assert!(old.iter().all(|path| !path.exists()), "{old:?}");
+        assert!(others.iter().all(|path| path.exists()), "{others:?}");
+    }
 }

@@ -1,0 +1,68 @@
+//! Names and keys.
+
+use std::collections::BTreeSet;
+
+use super::{Backend, create_from, ended, submission};
+use crate::error::Error;
+use crate::spec::JobSpec;
+use crate::store::{Created, Query};
+
+/// Two jobs that have not ended are never called the same; who asks by name gets the newest.
+pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
+    let (store, other) = (backend.open(), backend.open());
+    let name: crate::Name = "web".parse().expect("a name");
+    assert_eq!(store.named(&name).await.expect("it is read"), None);
+    let submit = || submission(JobSpec::command(["true"]).name("web".parse().expect("a name")));
+    let (first, mut claim) = create_from(store.as_ref(), submit()).await;
+    let taken = other.create(submit()).await;
+    assert!(matches!(&taken, Err(Error::NameTaken { id, .. }) if *id == first), "{taken:?}");
+    assert_eq!(other.ids(&Query::default(), None, 10).await.expect("it is read"), [first]);
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    let (second, mut claim) = create_from(other.as_ref(), submit()).await;
+    assert_eq!(store.named(&name).await.expect("it is read"), Some(second));
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    store.remove(second).await.expect("it is removed");
+    assert_eq!(other.named(&name).await.expect("it is read"), Some(first), "an earlier one is still there");
+    store.remove(first).await.expect("it is removed");
+    assert_eq!(other.named(&name).await.expect("it is read"), None);
+}
+
+/// Submitting twice with one key is submitting once.
+pub async fn a_key_makes_one_job(backend: &Backend) {
+    let store = backend.open();
+    let submit = |program: &str| submission(JobSpec::command([program]).key("a/b: ä"));
+    let first = submit("true");
+    let id = first.job_id;
+    assert_eq!(store.create(first).await.expect("it is new"), Created::New);
+    assert_eq!(backend.open().create(submit("true")).await.expect("it is known"), Created::Existing(id));
+    let other = store.create(submit("false")).await;
+    assert!(matches!(&other, Err(Error::KeyTaken { id: taken, .. }) if *taken == id), "{other:?}");
+    assert_eq!(store.ids(&Query::default(), None, 10).await.expect("it is read"), [id]);
+    store.remove(id).await.expect("it is removed");
+    assert_eq!(store.create(submit("false")).await.expect("it is new again"), Created::New);
+}
+
+/// Also when all submit at the same time.
+pub async fn of_many_with_one_key_one_makes_a_job(backend: &Backend) {
+    let submitters: Vec<_> = (0..20)
+        .map(|_| {
+            let store = backend.open();
+            tokio::spawn(async move {
+                let submission = submission(JobSpec::command(["true"]).key("k"));
+                let id = submission.job_id;
+                match store.create(submission).await.expect("it is created or known") {
+                    Created::New => id,
+                    Created::Existing(id) => id,
+                }
+            })
+        })
+        .collect();
+    let mut ids = BTreeSet::new();
+    for submitter in submitters {
+        ids.insert(submitter.await.expect("no panic"));
+    }
+    let listed = backend.open().ids(&Query::default(), None, 100).await.expect("it is read");
+    assert_eq!((ids.len(), listed), (1, ids.into_iter().collect()));
+}

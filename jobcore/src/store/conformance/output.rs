@@ -1,0 +1,55 @@
+//! What jobs write.
+
+use super::{Backend, create, create_from, start, submission};
+use crate::clock::{Clock, SystemClock};
+use crate::output::{Cursor, OutputQuery, Position, Stream, read};
+use crate::spec::JobSpec;
+
+/// Offsets count both streams, in the order in which they came.
+pub async fn output_comes_back_by_stream_and_by_cursor(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let now = SystemClock.now();
+    for (stream, text) in [(Stream::Stdout, "one\n"), (Stream::Stderr, "bad\n"), (Stream::Stdout, "two\n")] {
+        claim.append(stream, now, text.as_bytes()).await;
+    }
+    assert_eq!((claim.output().bytes, claim.output().dropped), (12, 0));
+    let log = backend.open().log(id).await.expect("the job is there");
+    let read = |query| read(log.as_ref(), 0, &query).expect("it is read");
+    let all = read(OutputQuery::from(Position::Start));
+    assert_eq!(all.bytes(None), b"one\nbad\ntwo\n");
+    assert_eq!(all.bytes(Some(Stream::Stderr)), b"bad\n");
+    assert_eq!(all.cursor, Cursor(12));
+    let later = read(OutputQuery::from(Position::Cursor(Cursor(6))).with_stream(Some(Stream::Stdout)));
+    assert_eq!(later.bytes(None), b"two\n");
+    claim.append(Stream::Stdout, now, b"three\n").await;
+    let more = crate::output::read(log.as_ref(), 0, &OutputQuery::from(Position::Cursor(all.cursor)));
+    assert_eq!(more.expect("it is read").bytes(None), b"three\n");
+}
+
+/// What is kept is bounded, and what is gone is told in bytes.
+pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
+    let store = backend.open();
+    let submission = submission(JobSpec::command(["true"]).output_limit(64 * 1024));
+    let (id, mut claim) = create_from(store.as_ref(), submission).await;
+    claim.start(&start()).await.expect("it is written");
+    let line = |number: u32| format!("line {number:08}\n");
+    for number in 0..50_000 {
+        claim.append(Stream::Stdout, SystemClock.now(), line(number).as_bytes()).await;
+    }
+    let written = 50_000 * 14;
+    let size = store.evidence(id).await.expect("the job is there").output;
+    assert_eq!(size.bytes, written);
+    assert_eq!(claim.output(), size);
+    let log = store.log(id).await.expect("the job is there");
+    let query = OutputQuery::from(Position::Start).with_max_bytes(u64::MAX);
+    let chunk = read(log.as_ref(), size.bytes, &query).expect("it is read");
+    let kept = chunk.bytes(None);
+    assert!(kept.len() <= 64 * 1024, "{}", kept.len());
+    assert!(kept.len() > 48 * 1024, "{}", kept.len());
+    assert!(kept.starts_with(line(0).as_bytes()));
+    assert!(kept.ends_with(line(49_999).as_bytes()));
+    assert_eq!(chunk.omitted(), size.dropped);
+    assert_eq!(kept.len() as u64 + size.dropped, written);
+}

@@ -1,0 +1,79 @@
+//! Who waits for something is woken by it.
+
+use std::time::Duration;
+
+use super::{Backend, create, ended, soon, start};
+use crate::clock::{Clock, SystemClock};
+use crate::output::Stream;
+
+/// No wake-up is lost between a look and a wait.
+pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").ended.is_none() {
+            waiter.settled(id).await.expect("it returns");
+        }
+    });
+    tokio::task::yield_now().await;
+    claim.finish(&ended(0)).await.expect("it is written");
+    // The lock is still held: the end alone wakes.
+    soon("the end", waiting).await.expect("no panic");
+    drop(claim);
+}
+
+/// A holder that dies wakes those who wait, too.
+pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &Backend) {
+    let store = backend.open();
+    let (id, claim) = create(store.as_ref()).await;
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").held {
+            waiter.settled(id).await.expect("it returns");
+        }
+    });
+    tokio::task::yield_now().await;
+    drop(claim);
+    soon("the lock to fall", waiting).await.expect("no panic");
+}
+
+/// Who waits for his turn need not ask again and again.
+pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    let waiter = backend.open();
+    let waiting = tokio::spawn(async move {
+        while waiter.evidence(id).await.expect("the job is there").start.is_none() {
+            waiter.left_queue(id).await.expect("it returns");
+        }
+    });
+    // It waits, instead of returning at once again and again: one turn of it leaves time for others.
+    let mut turns = 0;
+    let some = tokio::time::timeout(Duration::from_millis(50), async {
+        loop {
+            store.left_queue(id).await.expect("it returns");
+            turns += 1;
+        }
+    });
+    assert!(some.await.is_err());
+    assert!(turns < 10, "{turns}");
+    claim.start(&start()).await.expect("it is written");
+    soon("the start", waiting).await.expect("no panic");
+    soon("what has been started", store.left_queue(id)).await.expect("it returns");
+}
+
+/// A follower need not ask again and again.
+pub async fn whoever_follows_is_woken_by_output(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    claim.start(&start()).await.expect("it is written");
+    for round in 0..10 {
+        let follower = backend.open();
+        let following = tokio::spawn(async move { follower.written(id, round).await.expect("it returns") });
+        tokio::task::yield_now().await;
+        claim.append(Stream::Stdout, SystemClock.now(), b"x").await;
+        soon("the output", following).await.expect("no panic");
+    }
+}

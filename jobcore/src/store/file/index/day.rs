@@ -1,0 +1,123 @@
+//! The file of one day: a header and rows.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::row::{ENDED_AT, ROW, Row, STATE};
+use crate::error::{IoContext, Result};
+use crate::id::JobId;
+use crate::sys::process;
+
+/// The size of a row, and of the header before the first.
+pub(super) const ROW_BYTES: u64 = ROW as u64;
+/// How many rows are read at a time.
+const CHUNK: u64 = 4096;
+/// What the header begins with: 16 bytes; the id of the boot follows, and then the number of rows.
+const MAGIC: &[u8; 16] = b"jobcore index 1\n";
+pub(super) const BOOT: std::ops::Range<usize> = 16..56;
+const COUNT: std::ops::Range<usize> = 56..64;
+
+pub(super) fn header(count: u64) -> [u8; ROW] {
+    let mut header = [0; ROW];
+    header[..MAGIC.len()].copy_from_slice(MAGIC);
+    let boot = process::boot_id().as_bytes();
+    let length = boot.len().min(BOOT.len());
+    header[BOOT][..length].copy_from_slice(&boot[..length]);
+    header[COUNT].copy_from_slice(&count.to_le_bytes());
+    header
+}
+
+/// The index of one day, open.
+#[derive(Debug)]
+pub(super) struct DayIndex {
+    file: File,
+    /// How many rows there are.
+    rows: u64,
+}
+
+impl DayIndex {
+    /// Opens an index; nothing if it is missing or not one. One of another boot is only good for adding rows.
+    pub(super) fn open(path: &Path, any_boot: bool) -> Result<Option<Self>> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // One on a file system that is read-only can still be read.
+            Err(_) => File::open(path).context("open", path)?,
+        };
+        let mut there = [0; ROW];
+        if file.read_exact_at(&mut there, 0).is_err() {
+            return Ok(None);
+        }
+        let count = u64::from_le_bytes(there[COUNT].try_into().unwrap_or_default());
+        let length = file.metadata().context("look at", path)?.len();
+        let rows = (length / ROW_BYTES).saturating_sub(1);
+        let expected = header(count);
+        let is_ours = there[..MAGIC.len()] == expected[..MAGIC.len()];
+        let is_whole = rows >= count && (any_boot || there[BOOT] == expected[BOOT]);
+        Ok((is_ours && is_whole).then_some(Self { file, rows }))
+    }
+
+    /// Adds a row and returns its number. Only under the admission lock.
+    pub(super) fn push(&mut self, row: &Row) -> io::Result<u64> {
+        let number = self.rows;
+        // A part of a row that somebody left is written over.
+        self.file.write_all_at(&row.0, (number + 1) * ROW_BYTES)?;
+        self.rows += 1;
+        self.file.write_all_at(&self.rows.to_le_bytes(), COUNT.start as u64)?;
+        Ok(number)
+    }
+
+    fn read(&self, first: u64, count: u64) -> io::Result<Vec<Row>> {
+        let mut bytes = vec![0; usize::try_from(count).unwrap_or(0) * ROW];
+        self.file.read_exact_at(&mut bytes, (first + 1) * ROW_BYTES)?;
+        let (rows, _) = bytes.as_chunks::<ROW>();
+        Ok(rows.iter().map(|bytes| Row(*bytes)).collect())
+    }
+
+    /// Shows the rows from the newest on, until `visit` has seen enough. Returns whether those that it saw are in order.
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> io::Result<bool> {
+        let mut end = self.rows;
+        while end > 0 {
+            let first = end.saturating_sub(CHUNK);
+            for row in self.read(first, end - first)?.iter().rev() {
+                if !row.is_sound() {
+                    return Ok(false);
+                }
+                if !visit(Some(row)) {
+                    return Ok(true);
+                }
+            }
+            end = first;
+        }
+        Ok(true)
+    }
+
+    /// Finds the row of a job: at its number, or wherever it has got to since.
+    pub(super) fn find(&self, id: JobId, hint: Option<u64>) -> io::Result<Option<(u64, Row)>> {
+        if let Some(number) = hint.filter(|number| *number < self.rows) {
+            let row = self.read(number, 1)?[0];
+            if row.id() == Some(id) {
+                return Ok(Some((number, row)));
+            }
+        }
+        let mut end = self.rows;
+        while end > 0 {
+            let first = end.saturating_sub(CHUNK);
+            let rows = self.read(first, end - first)?;
+            if let Some(place) = rows.iter().rposition(|row| row.id() == Some(id)) {
+                return Ok(Some((first + place as u64, rows[place])));
+            }
+            end = first;
+        }
+        Ok(None)
+    }
+
+    /// Sets what may change of a row; the state last, so that who sees it sees the rest.
+    pub(super) fn set(&self, number: u64, row: &Row) -> io::Result<()> {
+        let start = (number + 1) * ROW_BYTES;
+        self.file.write_all_at(&row.0[ENDED_AT.start..], start + ENDED_AT.start as u64)?;
+        self.file.write_all_at(&row.0[STATE..=STATE], start + STATE as u64)
+    }
+}

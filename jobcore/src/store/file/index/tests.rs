@@ -1,0 +1,270 @@
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use super::day::{BOOT, ROW_BYTES};
+use super::*;
+use crate::clock::{SystemRandom, Timestamp};
+use crate::record::World;
+use crate::spec::JobSpec;
+use crate::state::{Cause, Outcome, Status};
+use crate::store::JobStore;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn submission(name: &str) -> Submission {
+    let spec = JobSpec::shell("true").cwd("/").label("kind", "test").name(name.parse().unwrap());
+    let now = Timestamp::now();
+    let world: World = crate::sys::world::capture();
+    Submission::new(JobId::mint(now, &SystemRandom), now, spec.build().unwrap(), "/bin/sh".into(), world)
+}
+
+fn add_job(store: &FileStore, name: &str) -> JobId {
+    let submission = submission(name);
+    let id = submission.job_id;
+    block_on(store.create(submission)).unwrap();
+    id
+}
+
+fn end_job(store: &FileStore, id: JobId) {
+    let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
+    outcome.exit_code = Some(0);
+    let records = super::super::Records::claim(&store.layout, id).unwrap().unwrap();
+    records.finish(&Ended::new(Some(Timestamp::now()), outcome)).unwrap();
+}
+
+/// A store with jobs that are over, one that has been removed and one that is queued.
+fn store() -> (tempfile::TempDir, FileStore, Vec<JobId>) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(directory.path().join("store")).unwrap();
+    let mut ids: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| add_job(&store, name)).collect();
+    ids.iter().take(3).for_each(|id| end_job(&store, *id));
+    block_on(store.remove(ids.remove(1))).unwrap();
+    (directory, store, ids)
+}
+
+fn path(store: &FileStore) -> std::path::PathBuf {
+    let days = store.days().unwrap();
+    assert_eq!(days.len(), 1, "the test ran over midnight");
+    store.layout.index(&days[0])
+}
+
+/// The rows that mean something, as they are in the file.
+fn rows(store: &FileStore) -> Vec<Row> {
+    let bytes = fs::read(path(store)).unwrap();
+    let rows: Vec<_> = bytes.as_chunks::<ROW>().0.iter().skip(1).map(|bytes| Row(*bytes)).collect();
+    rows.into_iter().filter(|row| row.state() != RowState::Removed).collect()
+}
+
+fn newest_first(ids: &[JobId]) -> Vec<JobId> {
+    ids.iter().rev().copied().collect()
+}
+
+fn listed(store: &FileStore) -> Vec<JobId> {
+    store.query_ids(&Query::default(), None, 100).unwrap()
+}
+
+#[test]
+fn a_rebuilt_index_equals_the_one_that_was_there() {
+    let (_directory, store, ids) = store();
+    let before = rows(&store);
+    assert_eq!(before.len(), 3);
+    for what in ["missing", "empty", "cut off", "a changed byte", "another boot"] {
+        let path = path(&store);
+        let open = || File::options().write(true).open(&path).unwrap();
+        match what {
+            "missing" => fs::remove_file(&path).unwrap(),
+            "empty" => open().set_len(0).unwrap(),
+            "cut off" => open().set_len(2 * ROW_BYTES).unwrap(),
+            "a changed byte" => open().write_all_at(b"?", ROW_BYTES + 30).unwrap(),
+            _ => open().write_all_at(b"?", BOOT.start as u64).unwrap(),
+        }
+        assert_eq!(listed(&store), newest_first(&ids), "{what}");
+        assert_eq!(rows(&store), before, "{what}");
+    }
+}
+
+#[test]
+fn what_is_added_while_there_is_no_index_is_in_the_next() {
+    let (_directory, store, mut ids) = store();
+    fs::remove_file(path(&store)).unwrap();
+    ids.push(add_job(&store, "e"));
+    assert!(!path(&store).exists(), "one row would be a lie");
+    assert_eq!(listed(&store), newest_first(&ids));
+    // Its hint points to nothing, and its end is noted all the same.
+    end_job(&store, ids[3]);
+    assert_eq!(rows(&store).last().unwrap().state(), RowState::Over(Status::Completed));
+}
+
+#[test]
+fn a_hint_that_a_rebuild_made_wrong_is_no_harm() {
+    let (_directory, store, ids) = store();
+    fs::remove_file(path(&store)).unwrap();
+    assert_eq!(listed(&store), newest_first(&ids));
+    // One row has gone, so that the queued job's number is one too high.
+    end_job(&store, ids[2]);
+    let states: Vec<_> = rows(&store).iter().map(|row| (row.id().unwrap(), row.state())).collect();
+    assert_eq!(states, ids.iter().map(|id| (*id, RowState::Over(Status::Completed))).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_dead_submitter_or_remover_left_means_nothing() {
+    let (_directory, store, ids) = store();
+    let before = listed(&store);
+    // Killed between row and directory, and in the middle of a row.
+    let dead = submission("dead");
+    let row = add(&store.layout, &dead).unwrap();
+    let jobs = block_on(store.tally()).unwrap();
+    assert_eq!((jobs.ended.values().sum::<u64>(), jobs.others.len()), (2, 2), "only a look tells");
+    let index = File::options().append(true).open(path(&store)).unwrap();
+    std::io::Write::write_all(&mut &index, b"half a row").unwrap();
+    assert_eq!(listed(&store)[1..], before);
+    let next = add_job(&store, "next");
+    assert_eq!(listed(&store)[0], next);
+    mark(&store.layout, dead.job_id, row, RowState::Removed);
+
+    // Killed between the mark and the removal: the job is there, and is found.
+    mark(&store.layout, ids[0], None, RowState::Open);
+    assert_eq!(listed(&store).last(), Some(&ids[0]));
+}
+
+/// Gives all jobs the same short id.
+#[derive(Debug)]
+struct Same;
+
+impl crate::clock::Random for Same {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0xab);
+    }
+}
+
+#[test]
+fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
+    let (_directory, store, _) = store();
+    let jobs =
+        crate::JobManager::new(std::sync::Arc::new(store.clone()), std::sync::Arc::new(crate::InProcessRunner::new()));
+    let jobs = jobs.unwrap();
+    let find = |reference: &str| block_on(jobs.find(reference));
+    let same = || Submission { job_id: JobId::mint(Timestamp::now(), &Same), ..submission("same") };
+    let (job, later) = (same(), same());
+    let id = job.job_id;
+    block_on(store.create(job)).unwrap();
+    add(&store.layout, &later).unwrap();
+    assert_eq!(find("abab").unwrap(), id);
+    // The pointer to the newest is gone with it.
+    fs::remove_file(store.layout.name(&"same".parse().unwrap())).unwrap();
+    assert_eq!(find("same").unwrap(), id);
+    fs::remove_dir_all(store.layout.job(id).path).unwrap();
+    for reference in ["abab", "same"] {
+        assert!(matches!(find(reference), Err(crate::Error::NotFound { .. })), "{reference}");
+    }
+}
+
+#[test]
+fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
+    let (_directory, store, ids) = store();
+    fs::write(store.layout.job(ids[2]).submission(), "{").unwrap();
+    fs::remove_file(path(&store)).unwrap();
+    assert_eq!(store.find_named(&"nobody".parse().unwrap()).unwrap(), None);
+    fs::remove_file(store.layout.name(&"c".parse().unwrap())).unwrap();
+    assert_eq!(store.find_named(&"c".parse().unwrap()).unwrap(), Some(ids[1]));
+}
+
+#[test]
+fn pages_go_on_where_a_job_has_been_removed() {
+    let (_directory, store, ids) = store();
+    let first = store.query_ids(&Query::default(), None, 1).unwrap();
+    assert_eq!(first, [ids[2]]);
+    assert_eq!(store.query_ids(&Query::default(), Some(ids[2]), 1).unwrap(), [ids[1]]);
+    block_on(store.remove(ids[1])).unwrap();
+    assert_eq!(store.query_ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
+    fs::remove_file(path(&store)).unwrap();
+    assert_eq!(store.query_ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
+}
+
+#[test]
+fn a_job_whose_record_cannot_be_read_is_always_shown() {
+    let (_directory, store, ids) = store();
+    fs::write(store.layout.job(ids[0]).submission(), "{").unwrap();
+    fs::remove_file(path(&store)).unwrap();
+    let query = Query::default().with_name(Some("nobody".parse().unwrap()));
+    assert_eq!(store.query_ids(&query, None, 5).unwrap(), [ids[0]]);
+}
+
+/// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
+fn publish_end(store: &FileStore, id: JobId) -> std::path::PathBuf {
+    let slot = store.layout.slots().join(id.to_string());
+    atomic::create_file(&slot).unwrap();
+    let job = store.layout.job(id);
+    let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
+    outcome.exit_code = Some(4);
+    let ended = Ended::new(None, outcome);
+    atomic::publish(&job.ended(), &atomic::to_json(&ended, &job.ended()).unwrap()).unwrap();
+    slot
+}
+
+/// How often the end of a job was told.
+fn ends(store: &FileStore, id: JobId) -> usize {
+    let events = store.read_events(0, 100).unwrap().events;
+    events.iter().filter(|event| event.job_id == id && event.status.is_some()).count()
+}
+
+#[test]
+fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
+    let (_directory, store, ids) = store();
+    let slot = publish_end(&store, ids[2]);
+    assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
+    for _ in 0..2 {
+        assert_eq!(block_on(store.unattended()).unwrap(), []);
+        assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
+        assert!(!slot.exists());
+    }
+}
+
+#[test]
+fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
+    let (_directory, store, ids) = store();
+    publish_end(&store, ids[2]);
+    block_on(store.remove(ids[2])).unwrap();
+    assert_eq!(ends(&store, ids[2]), 1);
+    let id = add_job(&store, "e");
+    publish_end(&store, id);
+    fs::remove_file(path(&store)).unwrap();
+    assert_eq!(listed(&store).first(), Some(&id));
+    block_on(store.unattended()).unwrap();
+    assert_eq!(ends(&store, id), 1);
+}
+
+#[test]
+fn an_end_is_told_before_it_is_noted_and_not_again() {
+    let (_directory, store, ids) = store();
+    let state = || rows(&store)[2].state();
+    let ended = Ended::new(None, Outcome::new(Cause::Exited, Timestamp::now()));
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        note_end(&store.layout, ids[2], None, &ended, || told.push(state()));
+    }
+    assert_eq!((told, state()), (vec![RowState::Open], RowState::Over(Status::Failed)));
+    // Without a row nobody can know.
+    fs::remove_file(path(&store)).unwrap();
+    let mut is_told = false;
+    note_end(&store.layout, ids[2], None, &ended, || is_told = true);
+    assert!(is_told);
+}
+
+#[test]
+fn of_an_empty_day_nothing_stays() {
+    let (_directory, store, ids) = store();
+    end_job(&store, ids[2]);
+    block_on(store.change_settings(&mut |settings| settings.keep_jobs = 1)).unwrap();
+    store.sweep_if_due().unwrap();
+    assert_eq!(listed(&store), [ids[2]]);
+    block_on(store.remove(ids[2])).unwrap();
+    fs::remove_file(store.layout.swept()).unwrap();
+    let index = path(&store);
+    store.sweep_if_due().unwrap();
+    assert!(!index.exists() && store.days().unwrap().is_empty());
+    let id = add_job(&store, "again");
+    assert_eq!(listed(&store), [id]);
+}

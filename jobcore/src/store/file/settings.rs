@@ -1,0 +1,111 @@
+//! What concerns everybody, on disk: read by programs of several versions at the same time, since supervisors outlive
+//! upgrades. Keys of a later version mean nothing to an earlier one, and stay where they are when it changes others.
+
+use std::fs;
+use std::io;
+
+use toml::{Table, Value};
+
+use super::queue::Admission;
+use super::{FileStore, atomic};
+use crate::error::{Error, IoContext, Result};
+use crate::store::StoreSettings;
+
+impl FileStore {
+    /// Returns the settings of the store.
+    pub(super) fn read_settings(&self) -> Result<StoreSettings> {
+        self.parse_settings(&self.settings_text()?)
+    }
+
+    /// Changes the settings: what others set meanwhile is kept.
+    pub(super) fn write_settings(
+        &self,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        let _admission = Admission::take(&self.layout)?;
+        let text = self.settings_text()?;
+        let mut settings: StoreSettings = self.parse_settings(&text)?;
+        let understood = self.to_table(&settings)?;
+        change(&mut settings);
+        let mut table = self.to_table(&settings)?;
+        keep_unknown(&self.parse_settings(&text)?, &understood, &mut table);
+        atomic::publish(&self.layout.settings(), table.to_string().as_bytes())?;
+        Ok(settings)
+    }
+
+    fn settings_text(&self) -> Result<String> {
+        let path = self.layout.settings();
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read.context("read", &path),
+        }
+    }
+
+    fn parse_settings<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
+        toml::from_str(text).map_err(|error| self.damaged_settings(&error))
+    }
+
+    fn to_table(&self, settings: &StoreSettings) -> Result<Table> {
+        Table::try_from(settings).map_err(|error| self.damaged_settings(&error))
+    }
+
+    fn damaged_settings(&self, error: &dyn std::error::Error) -> Error {
+        Error::Damaged { path: self.layout.settings(), reason: error.to_string() }
+    }
+}
+
+/// Adds to `new` what is `there` and is not among what was `understood` of it.
+fn keep_unknown(there: &Table, understood: &Table, new: &mut Table) {
+    for (key, value) in there {
+        let known = understood.get(key);
+        match value {
+            Value::Table(there) => {
+                let kept = new.entry(key).or_insert_with(|| Table::new().into());
+                if let Value::Table(kept) = kept {
+                    keep_unknown(there, known.and_then(Value::as_table).unwrap_or(&Table::new()), kept);
+                    // Whoever changed the settings took all of it away.
+                    if kept.is_empty() && known.is_some() {
+                        new.remove(key);
+                    }
+                }
+            }
+            value if known.is_none() => drop(new.entry(key).or_insert_with(|| value.clone())),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_a_later_version_are_ignored_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let text = "max_running = 3\nlater = [1]\n[groups.db]\nlimit = 2\n[groups.web]\nlimit = 1\nlater = 7\n\
+                    [policy]\nlater = true\n[new]\na.b = 1\n";
+        fs::write(store.layout.settings(), text).unwrap();
+        assert_eq!(store.read_settings().unwrap().max_running, 3);
+        let changed = store.write_settings(&mut |settings| {
+            settings.max_running = 4;
+            settings.set("policy.deny", "rm").unwrap();
+            settings.set_group("web".parse().unwrap(), 5);
+            settings.set_group("db".parse().unwrap(), 0);
+        });
+        assert_eq!(store.read_settings().unwrap(), changed.unwrap());
+        let table = || fs::read_to_string(store.layout.settings()).unwrap().parse::<Table>().unwrap();
+        let expected = "later = [1]\nmax_running = 4\n[groups.web]\nlimit = 5\nlater = 7\n\
+                        [policy]\ndeny = ['rm']\nlater = true\n[new]\na.b = 1\n";
+        let mut written = table();
+        for key in ["when_full", "keep_days", "keep_jobs", "keep_bytes"] {
+            assert!(written.remove(key).is_some(), "{key}");
+        }
+        assert_eq!(written, expected.parse().unwrap());
+        // What is taken away does not come back by what is kept.
+        store.write_settings(&mut |settings| *settings = StoreSettings::default()).unwrap();
+        let settings = store.read_settings().unwrap();
+        assert!(settings.policy.is_empty() && settings.groups.values().all(|group| group.limit == 0), "{settings:?}");
+        assert_eq!(table()["policy"], "later = true".parse::<Table>().unwrap().into());
+    }
+}

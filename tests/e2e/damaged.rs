@@ -1,0 +1,233 @@
+//! Records that are damaged, or of another version: told clearly, nobody else's concern, and left as they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::bad_input::check_refusal;
+use crate::crash::NoneLeft;
+use crate::needs;
+use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
+
+/// A job that is over and a second one beside it, of which a record is to be damaged.
+struct Damaged {
+    env: TestEnv,
+    good: String,
+    bad: String,
+    directory: PathBuf,
+}
+
+impl Damaged {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        let [good, bad] = ["echo good", "echo bad; echo err >&2"].map(|line| env.submit(line));
+        env.ok(["wait", &good, &bad]);
+        env.wait_until_empty();
+        let directory = env.job_dir(&bad);
+        Self { env, good, bad, directory }
+    }
+
+    fn forget_end(&self) {
+        for path in ["end.json", "attempts/1/end.json"] {
+            fs::remove_file(self.directory.join(path)).unwrap();
+        }
+    }
+
+    fn listed(&self) -> (Vec<String>, String) {
+        let ran = self.env.run(["list", "--all", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let jobs: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+        (jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect(), ran.stderr)
+    }
+
+    /// Checks that the damage is told, concerns nobody else, is left as it is, and can be removed.
+    fn check(&self, what: &str) {
+        let Self { env, good, bad, directory } = self;
+        let before = contents(directory);
+        let (listed, told) = self.listed();
+        assert_eq!(listed, [good.as_str()], "{what}");
+        assert!(told.contains(bad.as_str()) && told.contains("cannot be read"), "{what}: {told}");
+        assert_eq!(env.status(good), "completed", "{what}");
+        assert_eq!(env.ok(["output", good]), "good", "{what}");
+        for (verb, code) in [("status", 1), ("show", 1), ("kill", 1), ("wait", 125)] {
+            check_refusal(&env.run([verb, bad]), code, "damaged record", &format!("{what}: {verb}"));
+        }
+        env.ok(["kill", "--all"]);
+        let another = env.run(["run", "--follow", "echo another"]);
+        assert_eq!((another.code, another.stdout.as_str()), (Some(0), "another\n"), "{what}: {another}");
+        assert_eq!(contents(directory), before, "{what}: the damaged job was written to");
+        let removed = env.run(["rm", bad]);
+        assert_eq!(removed.code, Some(0), "{what}: {removed}");
+        assert!(!directory.exists(), "{what}");
+        assert_eq!(self.listed().1, "", "{what}");
+    }
+}
+
+/// Everything in a directory: names, kinds and bytes.
+pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(path) = left.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let bytes = if metadata.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        found.insert(path, (metadata.mode(), bytes));
+    }
+    found
+}
+
+const BROKEN: [&[u8]; 6] = [b"", b"{", b"null", b"[1, 2]", b"{\"v\":1}", b"\xff\x00\xfe garbage"];
+
+#[test]
+fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
+    for record in ["spec.json", "end.json"] {
+        for bytes in BROKEN {
+            let damaged = Damaged::new();
+            let path = damaged.directory.join(record);
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            damaged.check(&format!("{record}: {}", bytes.escape_ascii()));
+        }
+        let damaged = Damaged::new();
+        let path = damaged.directory.join(record);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..50]).unwrap();
+        damaged.check(&format!("{record}: cut off"));
+    }
+    let damaged = Damaged::new();
+    fs::remove_file(damaged.directory.join("spec.json")).unwrap();
+    damaged.check("no spec");
+    let damaged = Damaged::new();
+    fs::copy(damaged.env.job_dir(&damaged.good).join("spec.json"), damaged.directory.join("spec.json")).unwrap();
+    damaged.check("the spec of another job");
+}
+
+/// They are what an end is derived from when nobody recorded one: a guess would be put on record for good.
+#[test]
+fn a_damaged_start_or_run_record_is_no_reason_to_invent_an_end() {
+    for record in ["attempts/1/start.json", "attempts/1/run.json"] {
+        for bytes in BROKEN {
+            let damaged = Damaged::new();
+            damaged.forget_end();
+            fs::write(damaged.directory.join(record), bytes).unwrap();
+            damaged.check(&format!("{record}: {}", bytes.escape_ascii()));
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_is_missing_spoils_one_job() {
+    let damaged = Damaged::new();
+    fs::remove_file(damaged.directory.join("lock")).unwrap();
+    damaged.forget_end();
+    damaged.check("no lock");
+}
+
+#[test]
+fn a_lock_that_is_a_directory_spoils_one_job() {
+    let damaged = Damaged::new();
+    fs::remove_file(damaged.directory.join("lock")).unwrap();
+    fs::create_dir(damaged.directory.join("lock")).unwrap();
+    let (listed, _) = damaged.listed();
+    assert!(listed.contains(&damaged.good), "{listed:?}");
+    damaged.env.ok(["rm", &damaged.bad]);
+    assert!(!damaged.directory.exists());
+}
+
+/// Nobody holds the new file, and yet the job must not be called over, nor be started again.
+#[test]
+fn a_job_whose_lock_was_replaced_is_not_over_while_it_runs() {
+    let env = TestEnv::new();
+    let _none_left = NoneLeft(&env);
+    let id = env.submit("echo x >> marker; exec sleep 1000");
+    let main = env.main_process(&id);
+    wait_for("the marker", || env.dir().join("marker").exists().then_some(()));
+    let lock = env.job_dir(&id).join("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::write(&lock, "").unwrap();
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["supervised"]), (&"running".into(), &false.into()), "{job}");
+    assert_eq!(env.run(["rm", &id]).code, Some(4));
+    assert_eq!(env.run(["kill", &id]).code, Some(4));
+    send(main, Signal::SIGKILL);
+    wait_for("the end", || (!["running", "paused"].contains(&env.status(&id).as_str())).then_some(()));
+    env.wait_until_empty();
+    assert_eq!(fs::read_to_string(env.dir().join("marker")).unwrap(), "x\n");
+    env.ok(["rm", &id]);
+}
+
+#[test]
+fn a_damaged_log_is_read_as_far_as_it_goes() {
+    let Some(timeout) = needs::program("timeout") else { return };
+    type Damage = (&'static str, fn(&Path));
+    let cases: [Damage; 10] = [
+        ("rows of ff", |log| fs::write(log.join("000000000000.idx"), [0xff; 4096]).unwrap()),
+        ("rows of 0", |log| fs::write(log.join("000000000000.idx"), [0; 4096]).unwrap()),
+        ("text for rows", |log| fs::write(log.join("000000000000.idx"), "garbage ".repeat(99)).unwrap()),
+        ("a torn row", |log| fs::write(log.join("000000000000.idx"), [0; 5]).unwrap()),
+        ("no rows", |log| fs::write(log.join("000000000000.idx"), "").unwrap()),
+        ("no file of rows", |log| fs::remove_file(log.join("000000000000.idx")).unwrap()),
+        ("no bytes", |log| fs::write(log.join("000000000000.log"), "").unwrap()),
+        ("no segment", |log| fs::remove_file(log.join("000000000000.log")).unwrap()),
+        ("names that are none", |log| {
+            for name in ["x.log", "-1.log", "99999999999999999999999.log", ".log", "000000000000.log.bak"] {
+                fs::write(log.join(name), "garbage").unwrap();
+            }
+        }),
+        ("segments that overlap", |log| fs::write(log.join("000000000002.log"), "garbage").unwrap()),
+    ];
+    for (what, damage) in cases {
+        let damaged = Damaged::new();
+        let Damaged { env, good, bad, directory } = &damaged;
+        damage(&directory.join("attempts/1/log"));
+        let before = contents(directory);
+        let options: [&[&str]; 6] =
+            [&[], &["--stdout"], &["--stderr"], &["--tail", "1"], &["--json"], &["--bytes", "1..3"]];
+        for options in options {
+            let mut command = env.command(&timeout);
+            command.args(["60", JOBCLI, "output"]).args(options).arg(bad);
+            let ran = Ran::of(command);
+            assert!(matches!(ran.code, Some(0 | 1)) && !ran.stderr.contains("panicked"), "{what}: {options:?}: {ran}");
+            if what.contains("rows") && options.is_empty() {
+                assert_eq!(ran.stdout.len(), 8, "{what}: the bytes themselves are there: {ran}");
+            }
+        }
+        assert_eq!(env.status(bad), "completed", "{what}");
+        assert_eq!(damaged.listed(), (vec![bad.clone(), good.clone()], String::new()), "{what}");
+        assert_eq!(contents(directory), before, "{what}");
+        env.ok(["rm", bad]);
+    }
+}
+
+#[test]
+fn a_record_of_a_newer_version_is_read_and_not_rewritten() {
+    let damaged = Damaged::new();
+    let Damaged { env, good, bad, directory } = &damaged;
+    for record in ["spec.json", "end.json", "attempts/1/start.json", "attempts/1/run.json"] {
+        let path = directory.join(record);
+        let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        value["v"] = 99.into();
+        value["of_the_future"] = serde_json::json!({ "a": [1, null] });
+        for key in ["spec", "outcome", "holder", "process"] {
+            if let Some(inner) = value.get_mut(key) {
+                inner["of_the_future"] = true.into();
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, serde_json::to_vec(&value).unwrap()).unwrap();
+    }
+    let before = contents(directory);
+    assert_eq!(damaged.listed(), (vec![bad.clone(), good.clone()], String::new()));
+    let job = env.job(bad);
+    assert_eq!((&job["status"], &job["exit_code"]), (&"completed".into(), &0.into()));
+    assert_eq!(env.run(["wait", bad]).code, Some(0));
+    env.ok(["output", bad]);
+    assert_eq!(contents(directory), before);
+    env.ok(["rm", bad]);
+}
