@@ -11,8 +11,8 @@ use tokio::net::unix::pipe::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    Created, Disposable, EventKind, Events, Incoming, JobClaim, JobEvent, JobStore, Load, Query, Slot, StoreSettings,
-    Tally, WhenFull,
+    Created, Disposable, EventKind, Events, Incoming, JobClaim, JobEvent, JobStore, Load, Query, STARTING, Slot,
+    StoreSettings, Tally, WhenFull,
 };
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
@@ -410,7 +410,7 @@ impl JobStore for MemoryStore {
             let records = lock(&entry.records);
             records.input.is_some() || records.running.is_some() || records.ended.is_some() || records.removed
         };
-        tokio::time::timeout(patience, entry.until(is_decided)).await.map_err(|_| Error::NoAnswer { id })?;
+        tokio::time::timeout(STARTING, entry.until(is_decided)).await.map_err(|_| Error::NoAnswer { id })?;
         let writer = lock(&entry.records).input.as_ref().map(io::PipeWriter::try_clone);
         let Some(Ok(writer)) = writer else { return Err(no_input(NoInput::Ended)) };
         let cannot = |error| Error::io("write to", "a pipe".as_ref())(error);

@@ -270,6 +270,9 @@ pub trait JobClaim: Send + Debug {
     }
 }
 
+/// How long whoever runs a job may take to open its input. That it comes up slowly says nothing of whether it reads.
+const STARTING: Duration = Duration::from_secs(10);
+
 /// The refusal to remove what somebody is in charge of.
 fn held(id: JobId) -> Error {
     Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() }

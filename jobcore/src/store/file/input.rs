@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use super::layout::AttemptDir;
 use crate::error::{Error, IoContext, NoInput, Result};
 use crate::id::JobId;
+use crate::store::STARTING;
 use crate::sys::pipe;
 
 /// How much a pipe holds of what nobody has read yet: no more than those for output, of which a user may not have many.
 pub(crate) const SIZE: usize = 16 * 1024;
-/// How long to wait for a supervisor that is just coming up to make its pipes.
-const STARTING: Duration = Duration::from_millis(2);
+/// How often to look for the pipe of a supervisor that is just coming up.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The writing end, held so that what is read does not end between two who send.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Open {
 pub(crate) async fn send(id: JobId, attempt: &AttemptDir, bytes: &[u8], patience: Duration) -> Result<usize> {
     let path = attempt.stdin();
     let no_input = |reason| Error::NoInput { id, reason };
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + STARTING;
     let writer = loop {
         match pipe::open_writer(&path) {
             Ok(writer) => break writer,
@@ -61,7 +62,7 @@ pub(crate) async fn send(id: JobId, attempt: &AttemptDir, bytes: &[u8], patience
                 if Instant::now() >= deadline {
                     return Err(Error::NoAnswer { id });
                 }
-                tokio::time::sleep(STARTING).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_input(NoInput::Ended)),
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(no_input(NoInput::Closed)),
