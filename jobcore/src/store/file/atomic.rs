@@ -13,7 +13,7 @@ use crate::error::{Error, IoContext, Result};
 /// The size of a reserved record: one block of most file systems.
 const BLOCK: usize = 4096;
 /// What a file that is to be published has for an extension until then, followed by the number of the process.
-const STAGED: &str = "staged.";
+pub(crate) const STAGED: &str = "staged.";
 
 /// Creates a directory that only the owner may enter.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
