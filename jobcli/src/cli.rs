@@ -83,6 +83,8 @@ pub enum Verb {
     Config(Config),
     /// List groups, and set how many jobs of one may run
     Group(Group),
+    /// Prove that jobs work on this machine, and say what is degraded
+    Doctor(Doctor),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -106,6 +108,7 @@ impl Verb {
             | Self::Events(_)
             | Self::Config(_)
             | Self::Group(_)
+            | Self::Doctor(_)
             | Self::Completions(_) => false,
         }
     }
@@ -593,6 +596,22 @@ pub enum GroupVerb {
         #[arg(long, value_name = "NUMBER")]
         limit: u32,
     },
+}
+
+/// Prove that jobs work on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Runs a few short jobs in the store and removes them: is one detached, does it survive its submitter and its supervisor, are \
+its output and exit code kept, is all of it stopped? Then looks at what would end or hinder jobs: the file system, room, \
+logouts, limits. Each step is `ok`, `degraded` (jobs work, but less is promised) or `failed`; the exit code is 1 if one \
+failed. docs/doctor.md says what each step proves.
+
+  jobcli doctor
+  jobcli doctor --json")]
+pub struct Doctor {
+    /// Print the steps as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print a completion script.

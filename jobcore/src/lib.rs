@@ -37,6 +37,7 @@ compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
 pub mod clock;
 pub mod control;
+pub mod doctor;
 pub mod environment;
 mod error;
 mod id;

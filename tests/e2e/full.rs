@@ -232,3 +232,26 @@ fn output_that_is_lost_takes_no_room() {
     go(&env, "b");
     env.ok(["wait", &id]);
 }
+
+#[test]
+fn the_doctor_says_that_there_is_no_room() {
+    use crate::doctor::{result, steps};
+    let Some(disk) = SmallDisk::mount() else { return };
+    let env = TestEnv::new().with_store(disk.store());
+    let ran = env.run(["doctor", "--json"]);
+    assert_eq!((ran.code, result(&steps(&ran), "stop")), (Some(0), Some("ok")), "{ran}");
+    assert_eq!(result(&steps(&ran), "room"), Some("degraded"), "a megabyte is not much: {ran}");
+    assert_eq!(result(&steps(&ran), "file_system"), Some("degraded"), "it is in memory: {ran}");
+    env.wait_until_empty();
+    let before = names(env.store());
+    disk.fill();
+    let ran = env.run(["doctor", "--json"]);
+    assert_eq!((ran.code, result(&steps(&ran), "room")), (Some(1), Some("failed")), "{ran}");
+    assert!(ran.stderr.starts_with("error: `room` failed: ") && ran.stderr.contains("\nhint: "), "{ran}");
+    assert_eq!(names(env.store()), before);
+    // A store that cannot even be made for want of room.
+    let mut command = env.jobcli(["doctor", "--json", "--store"]);
+    command.arg(disk.directory.path().join("another"));
+    let ran = Ran::of(command);
+    assert_eq!((ran.code, result(&steps(&ran), "room")), (Some(1), Some("failed")), "{ran}");
+}

@@ -11,6 +11,7 @@ mod crash;
 mod daily;
 mod damaged;
 mod docs;
+mod doctor;
 mod full;
 mod input;
 mod keep;

@@ -3,6 +3,7 @@
 mod attach;
 mod completions;
 mod config;
+mod doctor;
 mod events;
 mod group;
 mod kill;
@@ -35,12 +36,11 @@ pub(crate) async fn run(cli: Cli) -> Result {
         return completions::run(completions);
     }
     let settings = Settings::read(&cli)?;
-    let store = Arc::new(FileStore::open(&settings.store)?);
-    let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
-    let jobs = jobs
-        .with_name(format!("jobcli, process {}", std::process::id()))
-        .with_own_job(settings.own_job)
-        .with_policy(settings.policy.clone());
+    let jobs = open(&settings);
+    if let Verb::Doctor(arguments) = cli.verb {
+        return doctor::run(jobs, &settings, &arguments).await;
+    }
+    let jobs = jobs?;
     match cli.verb {
         Verb::Run(arguments) => run::run(&jobs, settings, arguments, None).await,
         // As it was with the tools that had this word: something could be sent to every job.
@@ -60,8 +60,19 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Events(arguments) => events::run(&jobs, &arguments).await,
         Verb::Config(arguments) => config::run(&jobs, arguments).await,
         Verb::Group(arguments) => group::run(&jobs, arguments).await,
+        Verb::Doctor(arguments) => doctor::run(Ok(jobs), &settings, &arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),
     }
+}
+
+/// Opens the store.
+fn open(settings: &Settings) -> jobcore::Result<JobManager> {
+    let store = Arc::new(FileStore::open(&settings.store)?);
+    let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
+    Ok(jobs
+        .with_name(format!("jobcli, process {}", std::process::id()))
+        .with_own_job(settings.own_job)
+        .with_policy(settings.policy.clone()))
 }
 
 /// Prints a job, or jobs, as one line of JSON.

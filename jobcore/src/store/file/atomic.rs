@@ -43,7 +43,8 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
     written
 }
 
-fn staged(path: &Path) -> PathBuf {
+/// Returns under which name a file is written that is to be published as `path`.
+pub(crate) fn staged(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{}{name}{}{}", STAGED.0, STAGED.1, std::process::id()))
 }

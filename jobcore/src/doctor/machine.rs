@@ -1,0 +1,356 @@
+//! The kernel, this program, and the limits that jobs run under.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{PidfdFlags, Resource};
+
+use super::{Doubt, Finding, Report};
+use crate::id::JobId;
+use crate::sys::{process, world};
+use crate::units::format_size;
+
+/// What is promised for: docs/guarantees.md.
+const OLDEST_KERNEL: (u32, u32) = (5, 10);
+/// The pid namespace that the machine itself starts with has this number, `PROC_PID_INIT_INO` of the kernel.
+const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
+/// A supervisor has about twenty descriptors open; a front end that waits for many jobs has two for each.
+const FEW_DESCRIPTORS: u64 = 256;
+/// The pipes of a job: two, of four pages each.
+const PIPE_PAGES: u64 = 8;
+/// The fewest processes of a job: its supervisor and its command.
+const JOB_PROCESSES: u64 = 2;
+/// How many jobs are reckoned with where their number is not limited.
+const MANY_JOBS: u32 = 100;
+
+/// The files in which a system tells of itself. A file that is not there tells nothing.
+pub(super) struct Machine {
+    root: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn own() -> Self {
+        Self::at(Path::new("/"))
+    }
+
+    pub(super) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    pub(super) fn read(&self, path: &str) -> Option<String> {
+        fs::read(self.path(path)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        self.read(path)?.trim().parse().ok()
+    }
+
+    /// Returns the names in a directory.
+    pub(super) fn names(&self, path: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Returns what this user is called, if that is known on this machine.
+    pub(super) fn user_name(&self) -> Option<String> {
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        let passwd = self.read("etc/passwd")?;
+        let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        users.find(|fields| fields.get(2) == Some(&uid.as_str()))?.first().map(|name| (*name).to_owned())
+    }
+}
+
+pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u32, report: &mut Report) {
+    let jobs = if max_running == 0 { MANY_JOBS } else { max_running };
+    let steps = [
+        ("kernel", machine.read("proc/sys/kernel/osrelease").map(|release| kernel(release.trim()))),
+        ("program", fs::read("/proc/self/exe").ok().and_then(|elf| program(&elf))),
+        ("descriptors", Some(descriptors())),
+        ("file_size", file_size()),
+        ("processes", processes(machine, jobs)),
+        ("pipes", pipes(machine, jobs)),
+        ("cgroup", cgroup(machine, jobs)),
+        ("proc", machine.read("proc/self/mounts").and_then(|mounts| hidepid(&mounts))),
+        ("container", container(process::namespace("pid"), machine.read("proc/1/comm").as_deref())),
+        ("sandbox", sandbox(world::capture().sandboxed)),
+        ("nested", own_job.map(nested)),
+    ];
+    for (name, finding) in steps {
+        if let Some(finding) = finding {
+            report.add(name, finding);
+        }
+    }
+}
+
+fn kernel(release: &str) -> Finding {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let version = numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok));
+    if version.is_some_and(|version| version < OLDEST_KERNEL) {
+        let (major, minor) = OLDEST_KERNEL;
+        let detail = format!("Linux {release}: nothing is promised below {major}.{minor}");
+        return Err(Doubt::degraded(detail).advise(format!("Linux {major}.{minor} or later")));
+    }
+    // A filter of system calls may refuse what the kernel has.
+    if let Err(error) = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
+        let detail = format!(
+            "Linux {release} without pidfd_open(2) ({error}): waits look again and again, and signals \
+                              are not sent"
+        );
+        return Err(Doubt::degraded(detail).advise("permit the call in the filter of this sandbox or container"));
+    }
+    Ok(format!("Linux {release}"))
+}
+
+/// Looks at an ELF file, elf(5): whether it is the static program without relocation that a supervisor should be.
+fn program(elf: &[u8]) -> Option<Finding> {
+    const EXEC: u16 = 2;
+    const INTERP: u32 = 3;
+    // Only the two 64-bit headers that there are on machines of today; of others nothing is said.
+    let little = match elf.get(..6)? {
+        [0x7f, b'E', b'L', b'F', 2, 1] => true,
+        [0x7f, b'E', b'L', b'F', 2, 2] => false,
+        _ => return None,
+    };
+    let number = |at: usize, length: usize| {
+        let mut bytes: Vec<u8> = elf.get(at..at.checked_add(length)?)?.to_vec();
+        if little {
+            bytes.reverse();
+        }
+        Some(bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte)))
+    };
+    let is_fixed = number(16, 2)? == u64::from(EXEC);
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let kind = |index: u64| number(usize::try_from(table.checked_add(index * size)?).ok()?, 4);
+    let is_dynamic = (0..count).any(|index| kind(index) == Some(u64::from(INTERP)));
+    if is_fixed && !is_dynamic {
+        return Some(Ok("static and not relocated, as it should be".to_owned()));
+    }
+    let how = if is_dynamic { "linked dynamically" } else { "relocated when it starts" };
+    let detail = format!("it is {how}: it starts in twice the time, and each running job takes 0.5 MB more");
+    let advice = "build with RUSTFLAGS=\"-Ctarget-feature=+crt-static -Crelocation-model=static\" and `--target`";
+    Some(Err(Doubt::degraded(detail).advise(advice)))
+}
+
+fn descriptors() -> Finding {
+    match rustix::process::getrlimit(Resource::Nofile).current {
+        Some(limit) if limit < FEW_DESCRIPTORS => {
+            let detail = format!("{limit} open files a process: who waits for many jobs takes two for each");
+            Err(Doubt::degraded(detail).advise(format!("`ulimit -n {}`", FEW_DESCRIPTORS * 4)))
+        }
+        Some(limit) => Ok(format!("{limit} open files a process")),
+        None => Ok("not limited".to_owned()),
+    }
+}
+
+/// The soft limit is for commands; a supervisor is held by the hard one.
+fn file_size() -> Option<Finding> {
+    let limit = rustix::process::getrlimit(Resource::Fsize).maximum?;
+    let detail = format!("no file may be larger than {} (hard limit): output beyond may be lost", format_size(limit));
+    Some(Err(Doubt::degraded(detail).advise("raise `fsize` in limits.conf(5)")))
+}
+
+fn processes(machine: &Machine, jobs: u32) -> Option<Finding> {
+    let limit = rustix::process::getrlimit(Resource::Nproc).current?;
+    let uid = rustix::process::geteuid();
+    // Root is not held to it.
+    if uid.is_root() {
+        return None;
+    }
+    let pids = machine.names("proc").into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let threads = |pid: String| owned_threads(&machine.read(&format!("proc/{pid}/status"))?, uid.as_raw());
+    let used = pids.filter_map(threads).sum();
+    Some(judge_processes("the user", used, limit, jobs))
+}
+
+/// Returns how many threads a process has, if it is this user's: each counts.
+fn owned_threads(status: &str, uid: u32) -> Option<u64> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let owner: u32 = field("Uid:")?.split_whitespace().next()?.parse().ok()?;
+    (owner == uid).then(|| field("Threads:")?.trim().parse().ok())?
+}
+
+fn judge_processes(whose: &str, used: u64, limit: u64, jobs: u32) -> Finding {
+    let free = limit.saturating_sub(used);
+    if free < u64::from(jobs) * JOB_PROCESSES {
+        let detail = format!("{whose} may start {free} more processes, of {limit}: too few for {jobs} jobs");
+        return Err(Doubt::degraded(detail).advise("raise the limit (`ulimit -u`, `pids.max`), or lower `max_running`"));
+    }
+    Ok(format!("{free} more may be started"))
+}
+
+fn pipes(machine: &Machine, jobs: u32) -> Option<Finding> {
+    let pages = machine.number("proc/sys/fs/pipe-user-pages-soft")?;
+    // Root is not held to it.
+    (!rustix::process::geteuid().is_root()).then(|| judge_pipes(pages, jobs))
+}
+
+fn judge_pipes(pages: u64, jobs: u32) -> Finding {
+    if pages != 0 && pages < u64::from(jobs) * PIPE_PAGES {
+        let detail = format!("{pages} pages for all pipes of the user: those of {jobs} jobs would be small and slow");
+        return Err(Doubt::degraded(detail).advise("raise `fs.pipe-user-pages-soft` with sysctl(8)"));
+    }
+    Ok("room for the pipes of all jobs".to_owned())
+}
+
+/// Looks at the limits of the cgroup that this program is in, and of all above it: jobs are in the same.
+fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
+    let own = machine.read("proc/self/cgroup")?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
+    let base = ["sys/fs/cgroup", "sys/fs/cgroup/unified"].into_iter();
+    let base = base.rev().find(|base| machine.path(base).join("cgroup.controllers").exists())?;
+    let mut memory = None;
+    for directory in Path::new(&path).ancestors() {
+        let file = |name: &str| format!("{base}/{}", directory.join(name).display());
+        if let Some(limit) = machine.number(&file("pids.max")) {
+            let used = machine.number(&file("pids.current")).unwrap_or(0);
+            let judged = judge_processes("this control group", used, limit, jobs);
+            if judged.is_err() {
+                return Some(judged);
+            }
+        }
+        if let Some(limit) = machine.number(&file("memory.max")) {
+            if machine.read(&file("memory.oom.group")).is_some_and(|group| group.trim() == "1") {
+                let detail = format!(
+                    "when {} are used up, all processes of this control group are killed: jobs and supervisors",
+                    format_size(limit)
+                );
+                return Some(Err(Doubt::degraded(detail).advise("set `memory.oom.group` to 0 (`OOMPolicy=continue`)")));
+            }
+            memory = Some(memory.map_or(limit, |least: u64| least.min(limit)));
+        }
+    }
+    memory.map(|limit| Ok(format!("jobs and their submitters have {} of memory together", format_size(limit))))
+}
+
+/// Looks for `/proc` with `hidepid` in `/proc/self/mounts`, proc(5).
+fn hidepid(mounts: &str) -> Option<Finding> {
+    let mut lines = mounts.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let proc = lines.rfind(|fields| fields.get(1) == Some(&"/proc"))?;
+    let value = proc.get(3)?.split(',').find_map(|option| option.strip_prefix("hidepid="))?;
+    if matches!(value, "0" | "off") {
+        return None;
+    }
+    let detail = format!(
+        "`/proc` shows only one's own processes (hidepid={value}): what a job left as another user \
+                          cannot be named"
+    );
+    Some(Err(Doubt::degraded(detail).advise("mount it with `hidepid=0`, or let jobs be one user's")))
+}
+
+fn container(namespace: u64, first: Option<&str>) -> Option<Finding> {
+    if namespace == 0 || namespace == FIRST_PID_NAMESPACE {
+        return None;
+    }
+    let first = first.map_or(String::new(), |name| format!(" (`{}`)", name.trim()));
+    let detail = format!("in a container or sandbox: when its process 1{first} ends, all of its jobs do");
+    Some(Err(Doubt::degraded(detail).advise("let process 1 be one that stays, and keep the store outside")))
+}
+
+fn sandbox(sandboxed: bool) -> Option<Finding> {
+    let detail = "in a sandbox (no_new_privs, or a filter of system calls): jobs that were submitted outside are neither \
+                  started nor adopted from here, and those from here stay in it";
+    sandboxed.then(|| Err(Doubt::degraded(detail).advise("submit from outside of the sandbox")))
+}
+
+fn nested(job: JobId) -> Finding {
+    Ok(format!("in job {}: jobs that are started here are no part of it, and outlive it", job.short()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_apart_by_their_numbers() {
+        assert_eq!(kernel("6.18.44-fc"), Ok("Linux 6.18.44-fc".to_owned()));
+        assert!(kernel("5.4.0-150-generic").unwrap_err().detail.contains("below 5.10"));
+        assert_eq!(kernel("strange"), Ok("Linux strange".to_owned()));
+    }
+
+    /// A header of 64 bytes and one row behind it.
+    fn elf(kind: u8, segment: u8) -> Vec<u8> {
+        let mut bytes = vec![0; 64 + 56];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (bytes[16], bytes[32], bytes[54], bytes[56], bytes[64]) = (kind, 64, 56, 1, segment);
+        bytes
+    }
+
+    #[test]
+    fn a_program_is_judged_by_its_header() {
+        let health = |elf: &[u8]| program(elf).map(|finding| finding.map_err(|doubt| doubt.detail));
+        assert!(health(&elf(2, 1)).unwrap().is_ok());
+        assert!(health(&elf(3, 3)).unwrap().unwrap_err().contains("dynamically"));
+        assert!(health(&elf(3, 1)).unwrap().unwrap_err().contains("relocated"));
+        for nothing in [&b""[..], b"#!/bin/sh", b"\x7fELF\x02\x01torn"] {
+            assert_eq!(health(nothing), None);
+        }
+        let mut endless = elf(2, 1);
+        endless[32..40].fill(0xff);
+        assert!(program(&endless).is_some());
+    }
+
+    #[test]
+    fn limits_are_held_against_the_jobs_that_may_run() {
+        assert!(judge_processes("x", 10, 100, 10).is_ok());
+        assert!(judge_processes("x", 95, 100, 10).unwrap_err().detail.contains("5 more processes, of 100"));
+        assert!(judge_processes("x", 200, 100, 1).is_err());
+        assert!(judge_pipes(16_384, 10).is_ok() && judge_pipes(0, 10).is_ok() && judge_pipes(64, 10).is_err());
+        let status = "Name:\tx\nUid:\t7\t7\t7\t7\nThreads:\t3\n";
+        assert_eq!((owned_threads(status, 7), owned_threads(status, 8), owned_threads("", 7)), (Some(3), None, None));
+    }
+
+    #[test]
+    fn what_is_hidden_in_proc_is_told() {
+        let of = |options: &str| hidepid(&format!("sys /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\n"));
+        assert!(of("rw,hidepid=invisible").unwrap().unwrap_err().detail.contains("hidepid=invisible"));
+        assert_eq!((of("rw,relatime"), of("rw,hidepid=0"), hidepid("")), (None, None, None));
+    }
+
+    #[test]
+    fn a_container_ends_with_its_first_process() {
+        assert_eq!(container(FIRST_PID_NAMESPACE, Some("systemd\n")), None);
+        assert_eq!(container(0, None), None);
+        assert!(container(7, Some("node\n")).unwrap().unwrap_err().detail.contains("process 1 (`node`)"));
+    }
+
+    #[test]
+    fn limits_of_control_groups_count_wherever_they_are_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let machine = Machine::at(directory.path());
+        let look = || cgroup(&machine, 10);
+        assert_eq!(look(), None);
+        write("proc/self/cgroup", "0::/a/b\n");
+        write("sys/fs/cgroup/cgroup.controllers", "memory pids\n");
+        assert_eq!(look(), None);
+        write("sys/fs/cgroup/a/b/memory.max", "max\n");
+        write("sys/fs/cgroup/a/memory.max", "1073741824\n");
+        assert!(look().unwrap().unwrap().contains("1.0 GiB"));
+        write("sys/fs/cgroup/a/memory.oom.group", "1\n");
+        assert!(look().unwrap().unwrap_err().advice.unwrap().contains("OOMPolicy"));
+        write("sys/fs/cgroup/a/b/pids.max", "20\n");
+        write("sys/fs/cgroup/a/b/pids.current", "5\n");
+        assert!(look().unwrap().unwrap_err().detail.contains("15 more processes, of 20"));
+    }
+
+    /// What is not there tells nothing, and breaks nothing.
+    #[test]
+    fn an_empty_machine_is_looked_at_without_a_word_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut report = Report::default();
+        examine(&Machine::at(directory.path()), None, 10, &mut report);
+        let names: Vec<_> = report.steps.iter().map(|step| step.name).collect();
+        for absent in ["kernel", "pipes", "cgroup", "proc", "nested"] {
+            assert!(!names.contains(&absent), "{names:?}");
+        }
+        assert_eq!(report.failed().count(), 0);
+    }
+}

@@ -1,0 +1,227 @@
+//! Proves that jobs work here, in this store and on this machine, and says what is degraded.
+//!
+//! What can be tried is tried, with real jobs: a promise that was kept a moment ago says more than a version number. What
+//! cannot be tried, since it would take a logout or a full disk, is read from where the system tells it.
+
+mod machine;
+mod proofs;
+mod store;
+mod systemd;
+
+use std::fmt;
+use std::process::Command;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::manager::JobManager;
+use crate::spec::{Environment, JobSpec};
+use machine::Machine;
+
+/// The label of the jobs by which things are proven.
+pub const LABEL: &str = "jobcore.doctor";
+
+/// How good what was looked at is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing beyond failed")]
+pub enum Health {
+    /// It works, or is as it should be.
+    Ok,
+    /// Jobs work, but less is promised; or it could not be proven.
+    Degraded,
+    /// It does not work.
+    Failed,
+}
+
+impl Health {
+    /// Returns the word, as serialized.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// What, in a word: `detach`, `room`. `docs/doctor.md` lists them.
+    pub name: &'static str,
+    /// How good it is.
+    pub result: Health,
+    /// What was found, and what it means for jobs.
+    pub detail: String,
+    /// What would work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// All that was looked at. Its shape may only be added to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The steps, in order. What does not concern this machine is not among them.
+    pub steps: Vec<Step>,
+}
+
+impl Report {
+    /// Returns the steps that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.result == Health::Failed)
+    }
+
+    fn add(&mut self, name: &'static str, finding: Finding) {
+        let step = match finding {
+            Ok(detail) => Step { name, result: Health::Ok, detail, advice: None },
+            Err(Doubt { health, detail, advice }) => Step { name, result: health, detail, advice },
+        };
+        self.steps.push(step);
+    }
+}
+
+/// What there is to say of a step: that it is all right and why, or what is wrong.
+type Finding = std::result::Result<String, Doubt>;
+
+/// What is not as it should be.
+#[derive(Debug, PartialEq)]
+struct Doubt {
+    health: Health,
+    detail: String,
+    advice: Option<String>,
+}
+
+impl Doubt {
+    fn failed(detail: impl Into<String>) -> Self {
+        Self { health: Health::Failed, detail: detail.into(), advice: None }
+    }
+
+    fn degraded(detail: impl Into<String>) -> Self {
+        Self { health: Health::Degraded, detail: detail.into(), advice: None }
+    }
+
+    fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+}
+
+impl From<Error> for Doubt {
+    fn from(error: Error) -> Self {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let detail = format!("{error}{source}");
+        match error {
+            Error::Full { .. } => Self::degraded(format!("nothing was proven: {detail}")).advise(proofs::WHEN_FREE),
+            Error::Forbidden { .. } => Self::degraded(format!("nothing was proven: {detail}"))
+                .advise("look at another store, or with a policy that permits such lines"),
+            error if error.is_full() => Self::failed(detail).advise(store::MAKE_ROOM),
+            _ => Self::failed(detail),
+        }
+    }
+}
+
+/// How a front end has a job submitted by another process: see [`Doctor::with_submitter`].
+type Submitter = Arc<dyn Fn(&JobSpec) -> Command + Send + Sync>;
+
+/// Looks at a store and at the machine.
+///
+/// ```no_run
+/// # async fn look(jobs: jobcore::JobManager) {
+/// use jobcore::doctor::{Doctor, Health};
+///
+/// let report = Doctor::default().examine(Ok(jobs)).await;
+/// for step in report.steps.iter().filter(|step| step.result != Health::Ok) {
+///     println!("{} is {}: {}", step.name, step.result, step.detail);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Doctor {
+    environment: Environment,
+    submitter: Option<Submitter>,
+    own_job: Option<JobId>,
+}
+
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doctor")
+            .field("environment", &self.environment)
+            .field("submitter", &self.submitter.is_some())
+            .field("own_job", &self.own_job)
+            .finish()
+    }
+}
+
+impl Doctor {
+    /// Gives the jobs by which things are proven this environment: `sh`, `sleep` and `setsid` are looked for in its
+    /// `PATH`.
+    #[must_use]
+    pub fn with_environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// Has a job submitted by a process of its own, which is then killed: that a job outlives its submitter cannot be
+    /// proven by one who lives on.
+    ///
+    /// `command` returns a program that submits such a job (the shell line, the shell, the labels and the timeout count)
+    /// to the same store, prints its full id as the first line of its standard output, and then stays.
+    #[must_use]
+    pub fn with_submitter(self, command: impl Fn(&JobSpec) -> Command + Send + Sync + 'static) -> Self {
+        Self { submitter: Some(Arc::new(command)), ..self }
+    }
+
+    /// Says which job this program runs in.
+    #[must_use]
+    pub fn with_own_job(self, own_job: Option<JobId>) -> Self {
+        Self { own_job, ..self }
+    }
+
+    /// Looks at everything. `jobs` is the store with its runner, or why it could not be opened: a step of its own.
+    ///
+    /// Takes less than a second where all is well, and is bounded where it is not: each step has some seconds. The jobs
+    /// that it runs have the label [`LABEL`]; they are stopped and removed, whatever becomes of the steps. The events of
+    /// the store tell of them. Other jobs are not touched.
+    pub async fn examine(&self, jobs: Result<JobManager>) -> Report {
+        let mut report = Report::default();
+        let mut max_running = 0;
+        match jobs {
+            // That a store cannot be made for want of room is a matter of room.
+            Err(error) if error.is_full() => report.add("room", Err(error.into())),
+            Err(error) => report.add("store", Err(Doubt::from(error).advise(store::MAKE_WRITABLE))),
+            Ok(jobs) => {
+                max_running = jobs.store().settings().await.map_or(0, |settings| settings.max_running);
+                self.examine_jobs(&jobs, &mut report).await;
+            }
+        }
+        let machine = Machine::own();
+        machine::examine(&machine, self.own_job, max_running, &mut report);
+        systemd::examine(&machine, &mut report);
+        report
+    }
+
+    async fn examine_jobs(&self, jobs: &JobManager, report: &mut Report) {
+        let Some(store) = jobs.store().as_file() else {
+            let detail = "it is in memory: jobs and their output end with this program";
+            report.add("store", Err(Doubt::degraded(detail).advise("use a store of files")));
+            return;
+        };
+        store::examine(store, report);
+        let failed = report.failed().next().map(|step| step.name);
+        if let Some(name) = failed {
+            let detail = format!("nothing was proven, since `{name}` failed");
+            report.add("jobs", Err(Doubt::degraded(detail)));
+            return;
+        }
+        proofs::examine(self, jobs, report).await;
+    }
+}

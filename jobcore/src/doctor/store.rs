@@ -1,0 +1,235 @@
+//! The directory of the store and the file system that it is on.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify;
+
+use super::{Doubt, Finding, Report};
+use crate::error::{Error, IoContext};
+use crate::store::file::FileStore;
+use crate::store::file::atomic;
+use crate::units::format_size;
+
+pub(super) const MAKE_ROOM: &str = "remove jobs that are over, or name a store on another file system";
+pub(super) const MAKE_WRITABLE: &str =
+    "use it as its owner, on a file system that can be written, or name another store";
+/// What the records of a job take, and some.
+const RECORDS: usize = 64 * 1024;
+/// With less than this, a few jobs that write much can fill the disk.
+const LITTLE_ROOM: u64 = 64 << 20;
+/// A job takes about twenty files and directories.
+const FEW_FILES: u64 = 2000;
+
+pub(super) fn examine(store: &FileStore, report: &mut Report) {
+    let probe = match Probe::make(store.root()) {
+        Ok(probe) => probe,
+        Err(error) if error.is_full() => return report.add("room", Err(error.into())),
+        Err(error) => {
+            return report.add("store", Err(Doubt::from(error).advise(MAKE_WRITABLE)));
+        }
+    };
+    report.add("store", directory(store.root()));
+    report.add("room", room(&probe, store.root()));
+    report.add("file_system", file_system(store.root()));
+    if let Some(doubt) = output_doubt(&probe, store.root()) {
+        report.add("following", Err(doubt));
+    }
+}
+
+/// A file in the store that is removed when it is dropped. Should this process be killed before, it is cleared away like
+/// everything that was written to be published.
+struct Probe {
+    path: PathBuf,
+    file: File,
+}
+
+impl Probe {
+    fn make(root: &Path) -> Result<Self, Error> {
+        let path = atomic::staged(&root.join("doctor"));
+        // A process of the same number may have died here.
+        let _ = fs::remove_file(&path);
+        let file = atomic::create_file(&path).context("write", &path)?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn directory(root: &Path) -> Finding {
+    let mode = fs::metadata(root).context("look at", root)?.mode() & 0o777;
+    let shown = root.display();
+    if mode & 0o077 != 0 {
+        let detail = format!("`{shown}` has mode {mode:o}: others see which jobs there are");
+        return Err(Doubt::degraded(detail).advise(format!("`chmod 700 {shown}`")));
+    }
+    Ok(format!("`{shown}` can be written, and only by its owner"))
+}
+
+fn room(probe: &Probe, root: &Path) -> Finding {
+    let there = rustix::fs::statvfs(root).context("look at", root)?;
+    let free = there.f_bavail.saturating_mul(there.f_frsize);
+    if let Err(error) = (&probe.file).write_all(&[b' '; RECORDS]) {
+        // By what the kernel says of a real write: a quota shows nowhere else.
+        let detail = format!("the records of a job cannot be written, with {} free: {error}", format_size(free));
+        return Err(Doubt::failed(detail).advise(MAKE_ROOM));
+    }
+    if free < LITTLE_ROOM {
+        let detail = format!("{} free: jobs go on when it is full, but their output is lost", format_size(free));
+        return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
+    }
+    // Some file systems have no fixed number of files, and say 0 of 0.
+    if there.f_files > 0 && there.f_favail < FEW_FILES {
+        let detail = format!("{} more files can be made, and a job takes about twenty", there.f_favail);
+        return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
+    }
+    Ok(format!("{} free", format_size(free)))
+}
+
+const NETWORK: &str = "processes of other machines cannot be seen, and its locks may not hold: not promised";
+const REMOTE_HOST: &str = "it is served by a program or another machine, and its locks may not hold: not promised";
+const VOLATILE: &str = "it is in memory: the jobs that are kept are gone after a restart";
+const LAYERED: &str = "it is the layer of a container: the jobs that are kept are gone with it";
+const FOREIGN: &str = "it has neither owners nor named pipes as jobs need them";
+
+/// File systems by the number that statfs(2) gives, and what that means where it means something.
+const FILE_SYSTEMS: [(u32, &str, Option<&str>); 22] = [
+    (0x6969, "nfs", Some(NETWORK)),
+    (0x517b, "smb", Some(NETWORK)),
+    (0xff53_4d42, "cifs", Some(NETWORK)),
+    (0xfe53_4d42, "smb2", Some(NETWORK)),
+    (0x5346_414f, "afs", Some(NETWORK)),
+    (0x00c3_6400, "ceph", Some(NETWORK)),
+    (0x0bd0_0bd0, "lustre", Some(NETWORK)),
+    (0x4750_4653, "gpfs", Some(NETWORK)),
+    (0x0102_1997, "9p", Some(REMOTE_HOST)),
+    (0x6573_5546, "fuse", Some(REMOTE_HOST)),
+    (0x794c_7630, "overlay", Some(LAYERED)),
+    (0x0102_1994, "tmpfs", Some(VOLATILE)),
+    (0x8584_58f6, "ramfs", Some(VOLATILE)),
+    (0x4d44, "fat", Some(FOREIGN)),
+    (0x2011_bab0, "exfat", Some(FOREIGN)),
+    (0x7366_746e, "ntfs", Some(FOREIGN)),
+    (0xef53, "ext4", None),
+    (0x5846_5342, "xfs", None),
+    (0x9123_683e, "btrfs", None),
+    (0x2fc1_2fc1, "zfs", None),
+    (0xf2f5_2010, "f2fs", None),
+    (0xca45_1a4e, "bcachefs", None),
+];
+
+#[cfg(target_os = "linux")]
+fn file_system(root: &Path) -> Finding {
+    let there = rustix::fs::statfs(root).context("look at", root)?;
+    // The word is as wide as the machine's; the number has 32 bits.
+    judge(there.f_type as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_system(_: &Path) -> Finding {
+    Ok("unknown".to_owned())
+}
+
+fn judge(number: u32) -> Finding {
+    match FILE_SYSTEMS.iter().find(|(of, ..)| *of == number) {
+        None => Ok(format!("unknown (number {number:x})")),
+        Some((_, name, None)) => Ok((*name).to_owned()),
+        Some((_, name, Some(meaning))) => {
+            let advice = "name a store on a local disk, such as ext4, xfs or btrfs";
+            Err(Doubt::degraded(format!("{name}: {meaning}")).advise(advice))
+        }
+    }
+}
+
+/// Returns why followers of output have to look for it again and again, or why bytes may be lost on their way into the
+/// log: tried with a pipe, a file and a watch as a supervisor and a follower have them.
+fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
+    let looks = "waits are woken, but who follows output looks for it twice a second";
+    let watch = || {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        let watch = inotify::init(flags).map_err(io::Error::from)?;
+        inotify::add_watch(&watch, root, inotify::WatchFlags::MODIFY).map_err(io::Error::from)?;
+        Ok::<_, io::Error>(watch)
+    };
+    let watch = match watch() {
+        Ok(watch) => watch,
+        Err(error) => {
+            let advice = "raise `fs.inotify.max_user_instances` and `fs.inotify.max_user_watches` with sysctl(8)";
+            return Some(Doubt::degraded(format!("no watch can be put on files ({error}): {looks}")).advise(advice));
+        }
+    };
+    if let Err(error) = splice(probe) {
+        let detail = format!(
+            "output cannot be spliced into files here ({error}): of a supervisor that is killed, one buffer may be lost"
+        );
+        return Some(Doubt::degraded(detail).advise("name a store on another file system"));
+    }
+    let mut buffer = [const { std::mem::MaybeUninit::uninit() }; 1024];
+    let is_told = inotify::Reader::new(watch, &mut buffer).next().is_ok();
+    (!is_told).then(|| {
+        Doubt::degraded(format!("the kernel does not tell of bytes that are spliced: {looks}"))
+            .advise("Linux 6.8 or later")
+    })
+}
+
+/// Moves a byte as a supervisor moves output.
+#[cfg(target_os = "linux")]
+fn splice(probe: &Probe) -> io::Result<()> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::write(&writer, b" ")?;
+    rustix::pipe::splice(&reader, None, &probe.file, Some(&mut 0), 1, rustix::pipe::SpliceFlags::NONBLOCK)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn splice(_: &Probe) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Health;
+
+    #[test]
+    fn a_file_system_that_nothing_is_promised_of_is_told() {
+        let health = |number| judge(number).err().map(|doubt| doubt.health);
+        assert_eq!(health(0x6969), Some(Health::Degraded));
+        assert_eq!(health(0xef53), None);
+        assert_eq!(judge(0x1234), Ok("unknown (number 1234)".to_owned()));
+    }
+
+    #[test]
+    fn a_probe_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(store.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        let mut report = Report::default();
+        examine(&store, &mut report);
+        assert_eq!(names(), before);
+        assert_eq!(report.failed().count(), 0, "{report:?}");
+        assert!(report.steps.iter().any(|step| step.name == "room"));
+    }
+
+    #[test]
+    fn a_store_that_others_may_look_into_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let doubt = super::directory(directory.path()).unwrap_err();
+        assert!(doubt.detail.contains("mode 755"), "{doubt:?}");
+        assert!(doubt.advice.unwrap().starts_with("`chmod 700"));
+    }
+}
