@@ -53,6 +53,8 @@ mod state;
 pub mod store;
 pub mod supervisor;
 mod sys;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use error::{Error, Result};
