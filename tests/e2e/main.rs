@@ -9,6 +9,7 @@ mod bad_input;
 mod crash;
 mod daily;
 mod docs;
+mod examples;
 mod full;
 mod keep;
 mod many;
