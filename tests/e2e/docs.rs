@@ -91,3 +91,19 @@ fn completions_are_printed_for_every_shell() {
     }
     assert!(!env.store().exists(), "no store is made for this");
 }
+
+/// Its blocks of Rust are documentation tests of jobcore.
+#[test]
+fn the_guide_to_embedding_names_what_there_is() {
+    let guide = document("docs/embedding.md");
+    let manifest = document("jobcore/Cargo.toml");
+    let features = manifest.split("[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let declared = features.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+    let table = guide.split("| feature |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
+    assert_eq!(named.collect::<Vec<_>>(), declared.collect::<Vec<_>>());
+    for link in guide.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(link);
+        assert!(path.exists(), "{link}");
+    }
+}
