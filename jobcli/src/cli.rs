@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
@@ -66,7 +66,7 @@ pub enum Verb {
     Kill(Kill),
     /// Remove jobs that are over, with their output
     Rm(Rm),
-    /// Remove many jobs that are over: old ones, or those beyond a number or a size
+    /// Remove many jobs that are over, by age, number or size
     Prune(Prune),
     /// Print what happened to jobs: submitted, started, ended
     Events(Events),
@@ -170,7 +170,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub spec: Option<PathBuf>,
     /// The command
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath)]
     pub command: Vec<OsString>,
 }
 
@@ -230,7 +230,7 @@ pub struct Show {
 /// Print the status of a job.
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli status [OPTIONS] <ID>")]
-#[command(after_help = "  while [ \"$(jobcli status \"$id\")\" = running ]; do sleep 1; done")]
+#[command(after_help = "  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
 pub struct StatusOf {
     /// Which job.
     #[command(flatten)]
@@ -472,12 +472,14 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Print all settings, or the value of one
+    #[command(after_help = "  jobcli config get\n  jobcli config get max_running")]
     Get {
         /// The setting
         #[arg(value_name = "KEY")]
         key: Option<String>,
     },
     /// Change a setting, for everybody and from now on
+    #[command(after_help = "  jobcli config set when_full refuse\n  jobcli config set keep_bytes 50G")]
     Set {
         /// The setting
         #[arg(value_name = "KEY")]
@@ -501,12 +503,14 @@ pub struct Group {
 #[derive(Debug, Subcommand)]
 pub enum GroupVerb {
     /// Print the groups that have a limit, or jobs that run or wait
+    #[command(after_help = "  jobcli group list --json")]
     List {
         /// Print them as a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Set how many jobs of a group run at a time
+    #[command(after_help = "  jobcli group set web --limit 2")]
     Set {
         /// The group
         #[arg(value_name = "NAME")]
