@@ -10,6 +10,8 @@ use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
 use jobcore::{Name, Signal, Status};
 
+use crate::complete;
+
 /// Background jobs that survive the shell that started them.
 ///
 /// Start a long command, close the terminal, come back: its state, its output and its exit code are there. A job is named
@@ -76,6 +78,8 @@ pub enum Verb {
     Group(Group),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Print the manual page, or write all of them
+    Man(Man),
 }
 
 impl Verb {
@@ -95,7 +99,8 @@ impl Verb {
             | Self::Events(_)
             | Self::Config(_)
             | Self::Group(_)
-            | Self::Completions(_) => false,
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }
@@ -134,7 +139,7 @@ pub struct Run {
     #[arg(long)]
     pub merge: bool,
     /// Add a label to find it by
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
     pub label: Vec<(String, String)>,
     /// Keep at most so much of its output: the beginning and the newest; 0 for all [default: 10M]
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
@@ -152,7 +157,7 @@ pub struct Run {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Put it into this group, which may have a limit of its own
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
@@ -184,16 +189,16 @@ Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`.
   jobcli list --count")]
 pub struct List {
     /// Only jobs with this status; may be given several times
-    #[arg(long, short, value_name = "STATUS")]
+    #[arg(long, short, value_name = "STATUS", add = complete::statuses())]
     pub status: Vec<Status>,
     /// Only jobs of this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::names())]
     pub name: Option<Name>,
     /// Only jobs with this label
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
     pub label: Vec<(String, String)>,
     /// Only jobs of this group
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
     /// Only jobs that were submitted at this time or later
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -220,7 +225,7 @@ pub struct List {
 #[command(after_help = "  jobcli show 3f9a2c1b\n  jobcli show --json 3f9a2c1b")]
 pub struct Show {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Print each as a line of JSON
     #[arg(long)]
@@ -297,10 +302,10 @@ pub struct Tail {
 #[derive(Debug, Args)]
 pub struct OneJob {
     /// The job
-    #[arg(value_name = "ID", required_unless_present = "job_id")]
+    #[arg(value_name = "ID", required_unless_present = "job_id", add = complete::jobs())]
     pub id: Option<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true)]
+    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true, add = complete::jobs())]
     pub job_id: Option<String>,
 }
 
@@ -338,7 +343,7 @@ Of several jobs, the exit code is the first that is not 0, in the order given; w
   jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2")]
 pub struct Wait {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Wait for one of them only
     #[arg(long)]
@@ -362,10 +367,11 @@ when nothing of it is left. `--signal` sends one signal to the process group of 
   jobcli kill --signal HUP 3f9a2c1b")]
 pub struct Kill {
     /// The jobs
-    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID")]
+    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true)]
+    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true,
+        add = complete::live_jobs())]
     pub job_id: Option<String>,
     /// Send this signal once, and do not see to it that the job ends
     #[arg(long, short, value_name = "SIGNAL")]
@@ -389,7 +395,7 @@ pub struct Kill {
 #[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2")]
 pub struct Rm {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Stop them first if they are not over
     #[arg(long)]
@@ -416,7 +422,7 @@ pub struct Prune {
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
     pub max_size: Option<u64>,
     /// Look only at jobs with this status; may be given several times
-    #[arg(long, alias = "state", short, value_name = "STATUS")]
+    #[arg(long, alias = "state", short, value_name = "STATUS", add = complete::statuses())]
     pub status: Vec<Status>,
     /// Remove nothing, and print what would go
     #[arg(long)]
@@ -475,14 +481,14 @@ pub enum ConfigVerb {
     #[command(after_help = "  jobcli config get\n  jobcli config get max_running")]
     Get {
         /// The setting
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = complete::settings())]
         key: Option<String>,
     },
     /// Change a setting, for everybody and from now on
     #[command(after_help = "  jobcli config set when_full refuse\n  jobcli config set keep_bytes 50G")]
     Set {
         /// The setting
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = complete::settings())]
         key: String,
         /// Its new value
         #[arg(value_name = "VALUE")]
@@ -513,7 +519,7 @@ pub enum GroupVerb {
     #[command(after_help = "  jobcli group set web --limit 2")]
     Set {
         /// The group
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::groups())]
         name: Name,
         /// So many; 0 for no limit but the store's
         #[arg(long, value_name = "NUMBER")]
@@ -523,10 +529,26 @@ pub enum GroupVerb {
 
 /// Print a completion script.
 #[derive(Debug, Args)]
-#[command(after_help = "  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli")]
+#[command(after_help = "\
+Verbs, flags, and what is in the store are completed: jobs by name and short id, the newest 100, labels, groups, settings. \
+The script asks the jobcli in the `PATH`; after an upgrade, write it again, or let the shell do so when it starts:
+
+  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli
+  jobcli completions zsh > ~/.zfunc/_jobcli
+  jobcli completions fish > ~/.config/fish/completions/jobcli.fish
+  echo 'source <(jobcli completions bash)' >> ~/.bashrc")]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// Print manual pages.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli man | man -l -\n  jobcli man --dir ~/.local/share/man/man1")]
+pub struct Man {
+    /// Write the page of jobcli and one of each verb into this directory, which is made if there is none
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
 }
 
 /// A part of an output, in bytes.

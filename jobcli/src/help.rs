@@ -12,7 +12,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
     ("Run", &["run"]),
     ("Look", &["list", "show", "status", "output", "tail", "wait", "events"]),
     ("Act", &["kill"]),
-    ("Keep", &["rm", "prune", "config", "group", "completions"]),
+    ("Keep", &["rm", "prune", "config", "group", "completions", "man"]),
 ];
 
 /// Returns the definitions of the command line, with a help that shows the verbs in their groups.

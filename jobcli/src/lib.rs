@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod commands;
+mod complete;
 mod error;
 mod help;
 pub mod reference;
@@ -16,6 +17,7 @@ use clap::FromArgMatches;
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
+    complete::answer_if_asked();
     let matches = help::command().get_matches();
     let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

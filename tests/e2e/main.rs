@@ -6,6 +6,7 @@ mod support;
 
 mod adopt;
 mod bad_input;
+mod complete;
 mod crash;
 mod daily;
 mod docs;

@@ -6,6 +6,7 @@ mod events;
 mod group;
 mod kill;
 mod list;
+mod man;
 mod output;
 mod prune;
 mod rm;
@@ -29,8 +30,10 @@ type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
-    if let Verb::Completions(completions) = &cli.verb {
-        return completions::run(completions);
+    match &cli.verb {
+        Verb::Completions(arguments) => return completions::run(arguments),
+        Verb::Man(arguments) => return man::run(arguments),
+        _ => {}
     }
     let settings = Settings::read(&cli)?;
     let store = Arc::new(FileStore::open(&settings.store)?);
@@ -54,6 +57,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Config(arguments) => config::run(&jobs, arguments).await,
         Verb::Group(arguments) => group::run(&jobs, arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     }
 }
 
