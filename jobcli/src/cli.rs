@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
 use jobcore::{Key, Name, Signal, Status, TerminalSize};
+
+use crate::complete;
 
 /// Background jobs that survive the shell that started them.
 ///
@@ -75,7 +77,7 @@ pub enum Verb {
     Kill(Kill),
     /// Remove jobs that are over, with their output
     Rm(Rm),
-    /// Remove many jobs that are over: old ones, or those beyond a number or a size
+    /// Remove many jobs that are over, by age, number or size
     Prune(Prune),
     /// Print what happened to jobs: submitted, started, ended
     Events(Events),
@@ -87,6 +89,8 @@ pub enum Verb {
     Doctor(Doctor),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Print the manual page, or write all of them
+    Man(Man),
 }
 
 impl Verb {
@@ -109,7 +113,8 @@ impl Verb {
             | Self::Config(_)
             | Self::Group(_)
             | Self::Doctor(_)
-            | Self::Completions(_) => false,
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }
@@ -154,7 +159,7 @@ pub struct Run {
     #[arg(long)]
     pub merge: bool,
     /// Add a label to find it by
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
     pub label: Vec<(String, String)>,
     /// Keep at most so much of its output: the beginning and the newest; 0 for all [default: 10M]
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
@@ -172,7 +177,7 @@ pub struct Run {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Put it into this group, which may have a limit of its own
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
@@ -190,7 +195,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub spec: Option<PathBuf>,
     /// The command
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath)]
     pub command: Vec<OsString>,
 }
 
@@ -204,16 +209,16 @@ Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`.
   jobcli list --count")]
 pub struct List {
     /// Only jobs with this status; may be given several times
-    #[arg(long, short, value_name = "STATUS")]
+    #[arg(long, short, value_name = "STATUS", add = complete::statuses())]
     pub status: Vec<Status>,
     /// Only jobs of this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::names())]
     pub name: Option<Name>,
     /// Only jobs with this label
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label)]
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
     pub label: Vec<(String, String)>,
     /// Only jobs of this group
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
     /// Only jobs that were submitted at this time or later
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -240,7 +245,7 @@ pub struct List {
 #[command(after_help = "  jobcli show 3f9a2c1b\n  jobcli show --json 3f9a2c1b")]
 pub struct Show {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Print each as a line of JSON
     #[arg(long)]
@@ -250,7 +255,7 @@ pub struct Show {
 /// Print the status of a job.
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli status [OPTIONS] <ID>")]
-#[command(after_help = "  while [ \"$(jobcli status \"$id\")\" = running ]; do sleep 1; done")]
+#[command(after_help = "  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
 pub struct StatusOf {
     /// Which job.
     #[command(flatten)]
@@ -317,10 +322,10 @@ pub struct Tail {
 #[derive(Debug, Args)]
 pub struct OneJob {
     /// The job
-    #[arg(value_name = "ID", required_unless_present = "job_id")]
+    #[arg(value_name = "ID", required_unless_present = "job_id", add = complete::jobs())]
     pub id: Option<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true)]
+    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true, add = complete::jobs())]
     pub job_id: Option<String>,
 }
 
@@ -358,7 +363,7 @@ Of several jobs, the exit code is the first that is not 0, in the order given; w
   jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2")]
 pub struct Wait {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Wait for one of them only
     #[arg(long)]
@@ -428,7 +433,7 @@ time: the size of the terminal is that of whoever came or changed his last. If t
   jobcli attach editor")]
 pub struct Attach {
     /// The job
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = complete::jobs())]
     pub id: String,
 }
 
@@ -443,10 +448,11 @@ when nothing of it is left. `--signal` sends one signal to the process group of 
   jobcli kill --signal HUP 3f9a2c1b")]
 pub struct Kill {
     /// The jobs
-    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID")]
+    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true)]
+    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true,
+        add = complete::live_jobs())]
     pub job_id: Option<String>,
     /// Send this signal once, and do not see to it that the job ends
     #[arg(long, short, value_name = "SIGNAL")]
@@ -470,7 +476,7 @@ pub struct Kill {
 #[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2")]
 pub struct Rm {
     /// The jobs
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
     /// Stop them first if they are not over
     #[arg(long)]
@@ -497,7 +503,7 @@ pub struct Prune {
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
     pub max_size: Option<u64>,
     /// Look only at jobs with this status; may be given several times
-    #[arg(long, alias = "state", short, value_name = "STATUS")]
+    #[arg(long, alias = "state", short, value_name = "STATUS", add = complete::statuses())]
     pub status: Vec<Status>,
     /// Remove nothing, and print what would go
     #[arg(long)]
@@ -553,15 +559,17 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Print all settings, or the value of one
+    #[command(after_help = "  jobcli config get\n  jobcli config get max_running")]
     Get {
         /// The setting
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = complete::settings())]
         key: Option<String>,
     },
     /// Change a setting, for everybody and from now on
+    #[command(after_help = "  jobcli config set when_full refuse\n  jobcli config set keep_bytes 50G")]
     Set {
         /// The setting
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = complete::settings())]
         key: String,
         /// Its new value
         #[arg(value_name = "VALUE")]
@@ -582,15 +590,17 @@ pub struct Group {
 #[derive(Debug, Subcommand)]
 pub enum GroupVerb {
     /// Print the groups that have a limit, or jobs that run or wait
+    #[command(after_help = "  jobcli group list --json")]
     List {
         /// Print them as a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Set how many jobs of a group run at a time
+    #[command(after_help = "  jobcli group set web --limit 2")]
     Set {
         /// The group
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::groups())]
         name: Name,
         /// So many; 0 for no limit but the store's
         #[arg(long, value_name = "NUMBER")]
@@ -616,10 +626,26 @@ pub struct Doctor {
 
 /// Print a completion script.
 #[derive(Debug, Args)]
-#[command(after_help = "  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli")]
+#[command(after_help = "\
+Verbs, flags, and what is in the store are completed: jobs by name and short id, the newest 100, labels, groups, settings. \
+The script asks the jobcli in the `PATH`; after an upgrade, write it again, or let the shell do so when it starts:
+
+  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli
+  jobcli completions zsh > ~/.zfunc/_jobcli
+  jobcli completions fish > ~/.config/fish/completions/jobcli.fish
+  echo 'source <(jobcli completions bash)' >> ~/.bashrc")]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// Print manual pages.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli man | man -l -\n  jobcli man --dir ~/.local/share/man/man1")]
+pub struct Man {
+    /// Write the page of jobcli and one of each verb into this directory, which is made if there is none
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
 }
 
 /// What a job is to read.

@@ -2,20 +2,24 @@
 
 pub mod cli;
 mod commands;
+mod complete;
 mod error;
+mod help;
 pub mod reference;
 pub mod settings;
 mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    let arguments = cli::Cli::parse();
+    complete::answer_if_asked();
+    let matches = help::command().get_matches();
+    let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return error::report(&error::Failure::new(1, format!("cannot start: {error}")), false),

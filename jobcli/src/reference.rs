@@ -2,23 +2,25 @@
 
 use std::fmt::Write;
 
-use clap::CommandFactory;
-
-use crate::cli::Cli;
+use crate::help;
 use crate::settings::VARIABLES;
 
 /// Returns the whole page.
 pub fn markdown() -> String {
-    let mut command = Cli::command().term_width(100);
+    let mut command = help::command().term_width(100);
     command.build();
     let mut page = String::from(
         "# jobcli\n\n\
          This page is made from the program's own definitions: `UPDATE_DOCS=1 cargo test -p jobcli` writes it, and a test \
          compares it.\n",
     );
-    section(&mut page, "jobcli", &mut command.clone());
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
-        section(&mut page, &format!("jobcli {}", verb.get_name()), &mut verb.clone());
+    section(&mut page, &mut command.clone());
+    let verbs = help::GROUPS.iter().flat_map(|(_, verbs)| *verbs);
+    for verb in verbs.filter_map(|verb| command.find_subcommand(verb)) {
+        section(&mut page, &mut verb.clone());
+        for what in verb.get_subcommands().filter(|what| what.get_name() != "help") {
+            section(&mut page, &mut what.clone());
+        }
     }
     page.push_str(SETTINGS);
     for (name, meaning) in VARIABLES {
@@ -28,7 +30,8 @@ pub fn markdown() -> String {
     page
 }
 
-fn section(page: &mut String, title: &str, command: &mut clap::Command) {
+fn section(page: &mut String, command: &mut clap::Command) {
+    let title = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
     let help = command.render_long_help().to_string();
     let help: Vec<_> = help.lines().map(str::trim_end).collect();
     let _ = write!(page, "\n## {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end());

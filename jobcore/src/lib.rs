@@ -27,7 +27,8 @@
 //! # What is guaranteed
 //! When [`JobManager::submit`] returns, the job is on record and somebody is in charge of it: it goes on when the
 //! caller ends, however it ends. Its state is never guessed: alive means that the kernel says that a lock is held, and
-//! nothing is final without an end record. See `docs/guarantees.md` for the whole list and its limits.
+//! nothing is final without an end record. See `docs/guarantees.md` for the whole list and its limits, and
+//! `docs/embedding.md` for a guide.
 //!
 //! # What the library does not do
 //! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself.
@@ -55,6 +56,8 @@ mod state;
 pub mod store;
 pub mod supervisor;
 mod sys;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use error::{Error, NoInput, Result};
@@ -76,3 +79,8 @@ pub use store::{
     Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot, StoreSettings, Tally,
     WhenFull,
 };
+
+/// The blocks of the guide are compiled and run as tests.
+#[cfg(all(doctest, feature = "conformance", feature = "testing"))]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;

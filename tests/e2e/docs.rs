@@ -1,20 +1,12 @@
 //! What the documents show works as it is written there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::support::{JOBCLI, Ran, TestEnv, is_alive, wait_for};
+use crate::support::{Ran, TestEnv, installed, is_alive, wait_for};
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// A directory with `jobcli` in it, to be put before the others in `PATH`.
-fn installed(env: &TestEnv) -> PathBuf {
-    let bin = env.dir().join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(JOBCLI, bin.join("jobcli")).unwrap();
-    bin
 }
 
 #[test]
@@ -22,11 +14,8 @@ fn the_tour_of_the_readme_works_line_by_line() {
     let env = TestEnv::new();
     let readme = document("README.md");
     let tour = readme.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
-    let path = std::env::join_paths(
-        [installed(&env)].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
-    let mut shell = env.command("bash");
-    shell.env("PATH", path.unwrap()).args(["-euo", "pipefail", "-c", tour]);
+    let mut shell = installed(&env, "bash");
+    shell.args(["-euo", "pipefail", "-c", tour]);
     let ran = Ran::of(shell);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     for expected in
@@ -83,11 +72,37 @@ fn the_files_are_those_that_the_format_names() {
 }
 
 #[test]
-fn completions_are_printed_for_every_shell() {
+fn manual_pages_are_printed_and_written() {
     let env = TestEnv::new();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = env.ok(["completions", shell]);
-        assert!(script.contains("jobcli") && script.contains("output-limit"), "{shell}");
+    let page = env.ok(["man"]);
+    assert!(page.contains(".TH jobcli 1") && page.contains("jobcli\\-run(1)"), "{page}");
+    env.ok(["man", "--dir", "share/man1"]);
+    let written = std::fs::read_dir(env.dir().join("share/man1")).unwrap();
+    let written: Vec<_> = written.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    for page in ["jobcli.1", "jobcli-run.1", "jobcli-config-set.1", "jobcli-man.1"] {
+        assert!(written.iter().any(|name| name == page), "{page} in {written:?}");
     }
+    let kill = std::fs::read_to_string(env.dir().join("share/man1/jobcli-kill.1")).unwrap();
+    assert!(kill.contains("jobcli kill \\-\\-signal HUP 3f9a2c1b"), "{kill}");
     assert!(!env.store().exists(), "no store is made for this");
+    std::fs::write(env.dir().join("file"), "").unwrap();
+    let ran = env.run(["man", "--dir", "file/x"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.starts_with("error: cannot write to `file/x`: "), "{ran}");
+}
+
+/// Its blocks of Rust are documentation tests of jobcore.
+#[test]
+fn the_guide_to_embedding_names_what_there_is() {
+    let guide = document("docs/embedding.md");
+    let manifest = document("jobcore/Cargo.toml");
+    let features = manifest.split("[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let declared = features.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+    let table = guide.split("| feature |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
+    assert_eq!(named.collect::<Vec<_>>(), declared.collect::<Vec<_>>());
+    for link in guide.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(link);
+        assert!(path.exists(), "{link}");
+    }
 }

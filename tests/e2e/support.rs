@@ -154,6 +154,20 @@ impl Drop for TestEnv {
     }
 }
 
+/// Any program, in a world where `jobcli` is in the `PATH` before all others.
+pub(crate) fn installed(env: &TestEnv, program: &str) -> Command {
+    let bin = env.dir().join("bin");
+    if !bin.exists() {
+        std::fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(JOBCLI, bin.join("jobcli")).unwrap();
+    }
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&others)));
+    let mut command = env.command(program);
+    command.env("PATH", path.unwrap());
+    command
+}
+
 /// What a program did.
 pub(crate) struct Ran {
     pub(crate) stdout: String,

@@ -1,11 +1,11 @@
-use clap::CommandFactory;
+use std::io::Write;
 
 use super::Result;
-use crate::cli::{Cli, Completions};
+use crate::cli::Completions;
+use crate::complete;
 
 pub(super) fn run(arguments: &Completions) -> Result {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "jobcli", &mut script);
-    std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+    let script = complete::script(arguments.shell)?;
+    std::io::stdout().write_all(&script)?;
     Ok(std::process::ExitCode::SUCCESS)
 }

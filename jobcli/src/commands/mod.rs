@@ -8,6 +8,7 @@ mod events;
 mod group;
 mod kill;
 mod list;
+mod man;
 mod output;
 mod prune;
 mod rm;
@@ -32,8 +33,10 @@ type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
-    if let Verb::Completions(completions) = &cli.verb {
-        return completions::run(completions);
+    match &cli.verb {
+        Verb::Completions(arguments) => return completions::run(arguments),
+        Verb::Man(arguments) => return man::run(arguments),
+        _ => {}
     }
     let settings = Settings::read(&cli)?;
     let jobs = open(&settings);
@@ -62,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Group(arguments) => group::run(&jobs, arguments).await,
         Verb::Doctor(arguments) => doctor::run(Ok(jobs), &settings, &arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use rustix::process::Signal as RawSignal;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Runner;
+use super::{Runner, cause_of, start_due, this_program};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::error::{Error, IoContext, Result};
+use crate::error::Result;
 use crate::output::Stream;
 use crate::record::{Ended, ProcessId, Running, Start};
 use crate::signal::Signal;
@@ -53,9 +52,7 @@ impl Runner for InProcessRunner {
     }
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
-        let own = i32::try_from(std::process::id()).unwrap_or(0);
-        let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
-        claim.start(&Start::new(holder, false, Timestamp::now())).await?;
+        claim.start(&Start::new(this_program()?, false, Timestamp::now())).await?;
         let environment = claim.environment().await?;
         let stdin = match claim.submission().spec.stdin {
             Stdin::Open => Some(claim.open_input().await?),
@@ -66,7 +63,7 @@ impl Runner for InProcessRunner {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
                     Watcher::new(claim, child).watch().await;
-                    start_due(&store).await;
+                    start_due(&InProcessRunner, &store).await;
                     if let Err(error) = store.sweep().await {
                         tracing::debug!(%error, "old jobs could not be removed");
                     }
@@ -82,24 +79,8 @@ impl Runner for InProcessRunner {
     }
 
     async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
-        let reason =
-            "a job that ran within a program that was killed can only be adopted by a detached supervisor".to_owned();
-        Err(Error::Unsupported { reason })
+        Err(super::cannot_adopt())
     }
-}
-
-/// Starts what is due now that a slot is free.
-///
-/// A boxed future, since a job that cannot be executed ends at once and makes way for the next.
-fn start_due(store: &Arc<dyn JobStore>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-    Box::pin(async move {
-        while let Ok(Some(claim)) = store.next_due().await {
-            if let Err(error) = InProcessRunner.start(store, claim).await {
-                tracing::warn!(%error, "a job that is due could not be started");
-                return;
-            }
-        }
-    })
 }
 
 /// The command, and the pipes that its output comes through.
@@ -381,13 +362,9 @@ impl Watcher {
     fn ended(&mut self) -> Ended {
         let status = self.exit.map(|(status, _)| status);
         let signal = status.and_then(|status| status.signal()).map(Signal::from_number);
-        let asked_for = self.sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
-        let (cause, stopped_by) = match (self.cause.take(), status, signal, asked_for) {
-            (Some(cause), ..) => cause,
-            (None, None, ..) => (Cause::SupervisorLost, None),
-            (None, Some(_), None, _) => (Cause::Exited, None),
-            (None, Some(_), Some(_), Some(who)) => (Cause::Stopped, Some(who)),
-            (None, Some(_), Some(_), None) => (Cause::Signalled, None),
+        let (cause, stopped_by) = match (self.cause.take(), status) {
+            (None, None) => (Cause::SupervisorLost, None),
+            (cause, _) => cause_of(cause, signal, &self.sent),
         };
         let mut outcome = Outcome::new(cause, self.exit.map_or_else(Timestamp::now, |(_, at)| at));
         outcome.exit_code = status.and_then(|status| status.code());

@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fake;
 pub mod in_process;
 pub mod local;
 
@@ -10,8 +12,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, IoContext, Result};
+use crate::record::ProcessId;
+use crate::signal::Signal;
+use crate::state::Cause;
 use crate::store::{JobClaim, JobStore};
+use crate::sys::process;
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
 ///
@@ -23,7 +29,7 @@ pub trait Runner: Send + Sync + Debug {
     /// Returns whether this runner can run jobs that are kept in `store`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported), with the reason, if it cannot.
+    /// [`Error::Unsupported`], with the reason, if it cannot.
     fn check(&self, store: &dyn JobStore) -> Result<()>;
 
     /// Starts the job. When this returns, somebody else than the caller holds the claim, and the job goes its way; that
@@ -38,6 +44,44 @@ pub trait Runner: Send + Sync + Debug {
     /// started again. Its output goes on, and its exit code is recorded where the kernel tells strangers.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) for runners whose jobs end with whoever watches them.
+    /// [`Error::Unsupported`] for runners whose jobs end with whoever watches them.
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
+}
+
+/// Returns who is in charge of a job that is watched by a task of this program.
+fn this_program() -> Result<ProcessId> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    process::identify(own).context("look at", "/proc/self".as_ref())
+}
+
+/// The refusal of a runner whose jobs end with this program.
+fn cannot_adopt() -> Error {
+    let reason = "a job that ran within a program that was killed can only be adopted by a detached supervisor";
+    Error::Unsupported { reason: reason.to_owned() }
+}
+
+/// Starts what is due now that a slot is free.
+async fn start_due(runner: &dyn Runner, store: &Arc<dyn JobStore>) {
+    while let Ok(Some(claim)) = store.next_due().await {
+        if let Err(error) = runner.start(store, claim).await {
+            tracing::warn!(%error, "a job that is due could not be started");
+            return;
+        }
+    }
+}
+
+/// Returns why a main process ended, and who asked for that: `cause`, if that is known already, or else by the signal
+/// that it died of and those that it was sent.
+fn cause_of(
+    cause: Option<(Cause, Option<String>)>,
+    signal: Option<Signal>,
+    sent: &[(Signal, String)],
+) -> (Cause, Option<String>) {
+    let asked_for = sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
+    match (cause, signal, asked_for) {
+        (Some(cause), ..) => cause,
+        (None, None, _) => (Cause::Exited, None),
+        (None, Some(_), Some(who)) => (Cause::Stopped, Some(who)),
+        (None, Some(_), None) => (Cause::Signalled, None),
+    }
 }

@@ -211,7 +211,7 @@ pub trait JobStore: Send + Sync + Debug {
 
 /// The lock of a job, and with it the right to write. Dropping it lets go.
 #[async_trait]
-pub trait JobClaim: Send + Debug {
+pub trait JobClaim: Send + Sync + Debug {
     /// Returns what was submitted.
     fn submission(&self) -> &Submission;
 

@@ -1,0 +1,199 @@
+//! What a shell is told when somebody presses Tab.
+//!
+//! The scripts that `jobcli completions` prints start this program again for each Tab, with a variable set. What is in the
+//! store is only looked at: no store is made, no job is started or put under a supervisor, and what goes wrong is not told,
+//! since it would be printed into the line that somebody types.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use clap::Parser;
+use clap::builder::StyledStr;
+use clap_complete::env::Shells;
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
+use jobcore::clock::Timestamp;
+use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, Query, Status, StoreSettings};
+
+use crate::cli::Cli;
+use crate::help;
+use crate::settings::Settings;
+use crate::ui::one_line;
+
+/// Set by the scripts, to the name of the shell.
+const VARIABLE: &str = "JOBCLI_COMPLETE";
+/// How many jobs are offered at most: the newest.
+const MOST: usize = 100;
+/// How much of a command is shown beside its job, in columns.
+const COMMAND_WIDTH: usize = 50;
+
+/// Answers a shell that asks, and does not return then.
+pub(crate) fn answer_if_asked() {
+    // Every call pays for this look at the environment, and none for more.
+    if std::env::var_os(VARIABLE).is_some() {
+        CompleteEnv::with_factory(help::command).var(VARIABLE).complete();
+    }
+}
+
+/// Returns what makes a shell ask.
+pub(crate) fn script(shell: Shell) -> io::Result<Vec<u8>> {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    let adapter = shells.completer(&shell.to_string()).ok_or(io::ErrorKind::Unsupported)?;
+    adapter.write_registration(VARIABLE, "jobcli", "jobcli", "jobcli", &mut script)?;
+    Ok(script)
+}
+
+/// Completes ids and names of jobs.
+pub(crate) fn jobs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| named_jobs(typed, |_| true))
+}
+
+/// Completes ids and names of jobs of which something runs or may run.
+pub(crate) fn live_jobs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| named_jobs(typed, |job| !job.status().is_final() || job.held))
+}
+
+/// Completes names of jobs.
+pub(crate) fn names() -> ArgValueCompleter {
+    words(async |store| {
+        let jobs = newest(&store).await?;
+        Ok(jobs.into_iter().filter_map(|job| job.spec.name).map(|name| name.to_string()).collect())
+    })
+}
+
+/// Completes labels that jobs have.
+pub(crate) fn labels() -> ArgValueCompleter {
+    words(async |store| {
+        let labels = newest(&store).await?.into_iter().flat_map(|job| job.spec.labels);
+        Ok(labels.map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") }).collect())
+    })
+}
+
+/// Completes groups: those with a limit, and those of jobs that run or wait.
+pub(crate) fn groups() -> ArgValueCompleter {
+    words(async |store| {
+        let load = store.load().await?;
+        let busy = load.running.into_iter().chain(load.waiting).filter_map(|slot| slot.group);
+        Ok(load.settings.groups.into_keys().chain(busy).map(|group| group.to_string()).collect())
+    })
+}
+
+/// Completes the names of settings of the store.
+pub(crate) fn settings() -> ArgValueCompleter {
+    words(async |store| {
+        let keys = |settings: StoreSettings| settings.entries().into_iter().map(|(key, _)| key);
+        Ok(keys(store.settings().await?).collect())
+    })
+}
+
+/// Completes statuses.
+pub(crate) fn statuses() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        Status::ALL.into_iter().map(|status| CompletionCandidate::new(status.as_str())).collect()
+    })
+}
+
+/// Completes words that are found in the store, each once.
+fn words(
+    find: impl AsyncFn(FileStore) -> jobcore::Result<BTreeSet<String>> + Send + Sync + 'static,
+) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let typed = typed.to_string_lossy();
+        // Some shells would take other words apart, or expand them.
+        let is_plain = |c: char| c.is_alphanumeric() || "._-=/:@+,".contains(c);
+        let found = look(&find).into_iter().filter(|word| word.starts_with(&*typed) && word.chars().all(is_plain));
+        found.map(CompletionCandidate::new).collect()
+    })
+}
+
+/// Finds jobs, the newest first, each by its name, if it is the newest of that name, and by its short id.
+fn named_jobs(typed: &OsStr, is_wanted: fn(&Job) -> bool) -> Vec<CompletionCandidate> {
+    let Some(typed) = typed.to_str() else { return Vec::new() };
+    let found = look(async |store| {
+        let mut jobs = newest(&store).await?;
+        if let Ok(prefix) = typed.parse::<IdPrefix>() {
+            // Those who type a part of an id may mean an old one.
+            let ids = store.ids(&Query::default().with_prefix(prefix), None, MOST).await?;
+            let older: Vec<_> = ids.into_iter().filter(|id| jobs.iter().all(|job| job.id != *id)).collect();
+            jobs.extend(read(&store, older).await);
+        }
+        Ok(jobs)
+    });
+    let mut names = BTreeSet::new();
+    let mut candidates = Vec::new();
+    for job in found {
+        let name = job.spec.name.as_ref().filter(|name| names.insert((*name).clone())).map(|name| name.to_string());
+        if !is_wanted(&job) {
+            continue;
+        }
+        // The short id is the beginning of the tail; who types on means a part of that.
+        let id = if typed.len() > job.id.short().len() { job.id.tail() } else { job.id.short() };
+        let help = format!("{} {}", job.status(), one_line(&command_line(&job), Some(COMMAND_WIDTH)));
+        for word in name.into_iter().chain([id]).filter(|word| word.starts_with(typed)) {
+            candidates.push(CompletionCandidate::new(word).help(Some(StyledStr::from(help.clone()))));
+        }
+    }
+    candidates
+}
+
+fn command_line(job: &Job) -> String {
+    job.shape(Timestamp::now()).command_line()
+}
+
+/// Reads the newest jobs, the newest first.
+async fn newest(store: &FileStore) -> jobcore::Result<Vec<Job>> {
+    let ids = store.ids(&Query::default(), None, MOST).await?;
+    Ok(read(store, ids).await)
+}
+
+/// Reads jobs; those that cannot be read, or are removed meanwhile, are left out.
+async fn read(store: &FileStore, ids: Vec<JobId>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for id in ids {
+        if let Ok((job, _)) = store.evidence(id).await.and_then(|evidence| evidence.judge(Timestamp::now())) {
+            jobs.push(job);
+        }
+    }
+    jobs
+}
+
+/// Looks into the store that the line names, if there is one.
+fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> T {
+    let found = || {
+        let cli = Cli::try_parse_from(everywhere(std::env::args_os())).ok()?;
+        let root = Settings::read(&cli).ok()?.store;
+        // To open it would make it.
+        let store = if root.join("format").exists() { FileStore::open(root).ok()? } else { return None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(find(store)).ok()
+    };
+    found().unwrap_or_default()
+}
+
+/// Returns a line that has those flags of another that say where the store is.
+fn everywhere(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept: Vec<OsString> = vec!["jobcli".into()];
+    let mut line = line.into_iter();
+    while let Some(word) = line.next() {
+        let is_flag = |flag: &str| word == flag || word.to_string_lossy().starts_with(&format!("{flag}="));
+        if is_flag("--store") || is_flag("--config") {
+            let has_value = word != "--store" && word != "--config";
+            kept.push(word);
+            kept.extend(line.next().filter(|_| !has_value));
+        }
+    }
+    kept.push("list".into());
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_of_the_line_is_looked_into() {
+        let line = ["jobcli", "--", "jobcli", "--store", "/a", "show", "--json", "--config=/b", "3f"];
+        assert_eq!(everywhere(line.map(OsString::from)), ["jobcli", "--store", "/a", "--config=/b", "list"]);
+    }
+}

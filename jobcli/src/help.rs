@@ -1,0 +1,96 @@
+//! The verbs in groups, which clap does not know of.
+
+use std::fmt::Write;
+
+use clap::builder::Styles;
+use clap::{Command, CommandFactory};
+
+use crate::cli::Cli;
+
+/// Every verb that is not hidden, once, in the order in which they are shown.
+pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
+    ("Run", &["run"]),
+    ("Look", &["list", "show", "status", "output", "tail", "wait", "events"]),
+    ("Act", &["send", "attach", "kill"]),
+    ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
+];
+
+/// Returns the definitions of the command line, with a help that shows the verbs in their groups.
+pub(crate) fn command() -> Command {
+    let command = Cli::command();
+    let template = template(&command);
+    command.help_template(template)
+}
+
+fn template(command: &Command) -> String {
+    let styles = Styles::styled();
+    let (header, literal) = (styles.get_header(), styles.get_literal());
+    let widest = GROUPS.iter().flat_map(|(_, verbs)| *verbs).map(|verb| verb.len()).max().unwrap_or(0);
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n\n".to_owned();
+    for (group, verbs) in GROUPS {
+        // Writing to a String does not fail.
+        let _ = writeln!(template, "{header}{group}:{header:#}");
+        for verb in verbs {
+            let about = command.find_subcommand(verb).and_then(Command::get_about).map(ToString::to_string);
+            let about = about.unwrap_or_default();
+            let _ = writeln!(template, "  {literal}{verb:<widest$}{literal:#}  {about}");
+        }
+        template.push('\n');
+    }
+    let _ = write!(template, "{header}Everywhere:{header:#}\n{{options}}{{after-help}}");
+    template
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// All verbs, and what they are followed by, such as `config get`.
+    fn verbs(command: &Command) -> Vec<Command> {
+        let with_own = |verb: &Command| [vec![verb.clone()], verbs(verb)].concat();
+        command.get_subcommands().filter(|verb| verb.get_name() != "help").flat_map(with_own).collect()
+    }
+
+    #[test]
+    fn every_verb_is_in_one_group() {
+        let command = command();
+        let visible: BTreeSet<_> =
+            command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(Command::get_name).collect();
+        let grouped: Vec<_> = GROUPS.iter().flat_map(|(_, verbs)| *verbs).copied().collect();
+        assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), visible);
+        assert_eq!(grouped.len(), visible.len(), "one is in two groups");
+    }
+
+    #[test]
+    fn the_help_fits_a_small_terminal() {
+        let help = command().term_width(80).render_help().to_string();
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(help.contains("\nLook:\n  list"), "{help}");
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        let verbs = verbs(&command());
+        assert!(verbs.len() > 15);
+        for verb in verbs {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.lines().any(|line| line.starts_with("  jobcli ")), "`{}` has no example", verb.get_name());
+        }
+    }
+
+    /// They are there for lines that were written for other tools.
+    #[test]
+    fn aliases_are_not_shown() {
+        for verb in verbs(&command()) {
+            assert_eq!(verb.get_visible_aliases().next(), None, "{}", verb.get_name());
+        }
+        let help = command().render_long_help().to_string();
+        for alias in ["execute", "interact", "logs", "ls"] {
+            assert!(!help.lines().any(|line| line.split_whitespace().next() == Some(alias)), "{alias}:\n{help}");
+        }
+    }
+}

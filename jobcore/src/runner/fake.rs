@@ -1,0 +1,651 @@
+//! Jobs that follow a script instead of running: for tests of programs that embed jobcore.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nix::libc;
+use tokio::sync::watch;
+
+use super::{Runner, cause_of, start_due, this_program};
+use crate::clock::{Clock, Timestamp};
+use crate::control::{Answer, Request};
+use crate::error::Result;
+use crate::output::Stream;
+use crate::record::{Ended, ProcessId, Running, Start};
+use crate::signal::Signal;
+use crate::spec::{Command, JobSpec};
+use crate::state::{Cause, Outcome};
+use crate::store::{Incoming, JobClaim, JobStore};
+use crate::testing::{ManualClock, later};
+
+/// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.
+const HARMLESS: [i32; 4] = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+const PAUSING: [i32; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
+/// Lets jobs follow scripts. Nothing is executed; output, waits, stops and signals are as with every other runner.
+///
+/// All time is that of a [`ManualClock`]: how long a job takes, its timeout, its grace. While the clock stands still, a
+/// job goes on until its script takes time or waits; when the clock is moved past several moments at once, each is
+/// recorded as of its own. A job that waits in the queue starts at the time that the clock shows then.
+///
+/// What is sent to a job that takes input is taken, as far as a pipe has room, and read by nobody; a terminal is only said
+/// to be there.
+///
+/// Works with any store, and its jobs end with the program, as those of the
+/// [`InProcessRunner`](crate::InProcessRunner). It removes no old jobs by itself, since a store goes by the real time.
+///
+/// See [`testing`](crate::testing) for an example.
+#[derive(Debug, Clone)]
+pub struct FakeRunner {
+    clock: ManualClock,
+    scripts: Vec<(String, Script)>,
+    otherwise: Choice,
+}
+
+impl FakeRunner {
+    /// Returns a runner that knows no command yet: what no script is about cannot be started.
+    pub fn new(clock: &ManualClock) -> Self {
+        let unknown = |spec: &JobSpec| Script::cannot_start(format!("there is no script for `{}`", line(spec)));
+        Self { clock: clock.clone(), scripts: Vec::new(), otherwise: Choice(Arc::new(unknown)) }
+    }
+
+    /// Lets a command follow a script: a shell line as it is, or a program and its arguments with blanks between them.
+    /// The last script for a command counts.
+    #[must_use]
+    pub fn script(mut self, command: impl Into<String>, script: Script) -> Self {
+        self.scripts.push((command.into(), script));
+        self
+    }
+
+    /// Lets all other commands follow the script that `choose` returns.
+    #[must_use]
+    pub fn otherwise(self, choose: impl Fn(&JobSpec) -> Script + Send + Sync + 'static) -> Self {
+        Self { otherwise: Choice(Arc::new(choose)), ..self }
+    }
+
+    fn script_for(&self, spec: &JobSpec) -> Script {
+        let line = line(spec);
+        let found = self.scripts.iter().rev().find(|(command, _)| *command == line);
+        found.map_or_else(|| (self.otherwise.0)(spec), |(_, script)| script.clone())
+    }
+}
+
+fn line(spec: &JobSpec) -> String {
+    match &spec.command {
+        Command::Shell(line) => line.clone(),
+        Command::Argv(argv) => argv.join(" "),
+    }
+}
+
+#[derive(Clone)]
+struct Choice(Arc<dyn Fn(&JobSpec) -> Script + Send + Sync>);
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Choice")
+    }
+}
+
+#[async_trait]
+impl Runner for FakeRunner {
+    fn check(&self, _: &dyn JobStore) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
+        let now = self.clock.now();
+        let holder = this_program()?;
+        // One that never was and never will be: no number is so high (`PID_MAX_LIMIT`, proc_sys_kernel(5)).
+        let process = ProcessId { pid: i32::MAX, start_time: 0, ..holder.clone() };
+        claim.start(&Start::new(holder, false, now)).await?;
+        let script = self.script_for(&claim.submission().spec);
+        if let End::CannotStart(reason) = script.end {
+            let mut outcome = Outcome::new(Cause::SpawnFailed, now);
+            outcome.message = Some(reason);
+            return claim.finish(&Ended::new(None, outcome)).await;
+        }
+        let input = match claim.submission().spec.takes_input() {
+            true => Some(claim.open_input().await?),
+            false => None,
+        };
+        let (runner, store) = (self.clone(), Arc::clone(store));
+        tokio::spawn(async move {
+            // As long as somebody could read it, something can be sent.
+            let _input = input;
+            Actor::new(claim, runner.clock.clone(), script, now).act(process).await;
+            start_due(&runner, &store).await;
+        });
+        Ok(())
+    }
+
+    async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
+        Err(super::cannot_adopt())
+    }
+}
+
+/// What a job does: one thing after another, and then its end. Without any, it exits with 0 at once.
+///
+/// It dies of signals as processes do, unless it [ignores](Script::ignores) or [answers](Script::answers) them.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Script {
+    steps: VecDeque<Step>,
+    end: End,
+    /// What becomes of a signal: nothing, or another script.
+    traps: Vec<(Signal, Option<Script>)>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(Stream, Vec<u8>),
+    Do(Action),
+    Take(Duration),
+    WaitFor(Gate),
+}
+
+#[derive(Clone)]
+struct Action(Arc<dyn Fn(&JobSpec) + Send + Sync>);
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Action")
+    }
+}
+
+#[derive(Debug, Clone)]
+enum End {
+    Exit(i32),
+    Die(Signal),
+    Stay,
+    CannotStart(String),
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self::Exit(0)
+    }
+}
+
+impl Script {
+    /// Returns the script of a job that exits with 0 at once.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`] with this reason.
+    pub fn cannot_start(reason: impl Into<String>) -> Self {
+        Self { end: End::CannotStart(reason.into()), ..Self::default() }
+    }
+
+    /// Writes to standard output.
+    pub fn stdout(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.step(Step::Write(Stream::Stdout, bytes.as_ref().to_vec()))
+    }
+
+    /// Writes to standard error.
+    pub fn stderr(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.step(Step::Write(Stream::Stderr, bytes.as_ref().to_vec()))
+    }
+
+    /// Does what the command would do to the world, such as writing a file. It should not block.
+    pub fn does(self, what: impl Fn(&JobSpec) + Send + Sync + 'static) -> Self {
+        self.step(Step::Do(Action(Arc::new(what))))
+    }
+
+    /// Lets so much time go by, by the clock.
+    pub fn takes(self, time: Duration) -> Self {
+        self.step(Step::Take(time))
+    }
+
+    /// Goes on when the gate is open.
+    pub fn waits_for(self, gate: &Gate) -> Self {
+        self.step(Step::WaitFor(gate.clone()))
+    }
+
+    /// Ends with this exit code.
+    pub fn exits(self, code: i32) -> Self {
+        Self { end: End::Exit(code), ..self }
+    }
+
+    /// Ends by this signal, which nobody sent.
+    pub fn dies_of(self, signal: Signal) -> Self {
+        Self { end: End::Die(signal), ..self }
+    }
+
+    /// Does not end by itself: it stays until it is stopped.
+    pub fn stays(self) -> Self {
+        Self { end: End::Stay, ..self }
+    }
+
+    /// Does not care about a signal. One that ignores `SIGTERM` is killed when the grace is over; `SIGKILL` cannot be
+    /// ignored.
+    pub fn ignores(mut self, signal: Signal) -> Self {
+        self.traps.push((signal, None));
+        self
+    }
+
+    /// Follows another script from when it gets this signal.
+    pub fn answers(mut self, signal: Signal, script: Script) -> Self {
+        self.traps.push((signal, Some(script)));
+        self
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.steps.push_back(step);
+        self
+    }
+}
+
+/// What jobs wait for until a test lets them go on. Clones are the same gate; once open, it stays open.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    clock: ManualClock,
+    opened_at: Arc<watch::Sender<Option<Timestamp>>>,
+}
+
+impl Gate {
+    /// Returns a gate that is closed.
+    pub fn new(clock: &ManualClock) -> Self {
+        Self { clock: clock.clone(), opened_at: Arc::new(watch::Sender::new(None)) }
+    }
+
+    /// Lets all jobs go on that wait, and those that come later.
+    pub fn open(&self) {
+        self.opened_at.send_modify(|at| *at = at.or(Some(self.clock.now())));
+    }
+
+    /// Returns when it is open, and since when it is.
+    async fn opened(&self) -> Timestamp {
+        let mut opened_at = self.opened_at.subscribe();
+        match opened_at.wait_for(Option::is_some).await.map(|at| *at) {
+            Ok(Some(at)) => at,
+            // The sender is this gate: it is not gone while it is asked.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Plays one job to its end.
+struct Actor {
+    claim: Box<dyn JobClaim>,
+    clock: ManualClock,
+    script: Script,
+    pause: Option<Pause>,
+    started_at: Timestamp,
+    /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
+    now: Timestamp,
+    kill_at: Option<Timestamp>,
+    cause: Option<(Cause, Option<String>)>,
+    sent: Vec<(Signal, String)>,
+}
+
+/// What keeps a script from going on.
+#[derive(Debug, Clone)]
+enum Pause {
+    Until(Timestamp),
+    Gate(Gate),
+    Forever,
+}
+
+impl Pause {
+    /// Returns when it is over, and since when it is; never if that is after `limit`.
+    async fn is_over(&self, clock: &ManualClock, limit: Option<Timestamp>) -> Timestamp {
+        let at = match self {
+            Self::Until(at) => reached(clock, Some(*at)).await,
+            Self::Gate(gate) => gate.opened().await,
+            Self::Forever => std::future::pending().await,
+        };
+        match limit {
+            Some(limit) if limit < at => std::future::pending().await,
+            _ => at,
+        }
+    }
+}
+
+async fn reached(clock: &ManualClock, at: Option<Timestamp>) -> Timestamp {
+    let Some(at) = at else { return std::future::pending().await };
+    clock.reached(at).await;
+    at
+}
+
+impl Actor {
+    fn new(claim: Box<dyn JobClaim>, clock: ManualClock, script: Script, now: Timestamp) -> Self {
+        let (started_at, pause, kill_at, cause, sent) = (now, None, None, None, Vec::new());
+        Self { claim, clock, script, pause, started_at, now, kill_at, cause, sent }
+    }
+
+    async fn act(mut self, process: ProcessId) {
+        if let Err(error) = self.claim.running(&Running::new(process, self.started_at)).await {
+            tracing::warn!(%error, "the main process is not on record");
+        }
+        let (exit_code, signal) = self.play().await;
+        let (cause, stopped_by) = cause_of(self.cause.take(), signal, &self.sent);
+        let mut outcome = Outcome::new(cause, self.now);
+        (outcome.exit_code, outcome.signal, outcome.stopped_by) = (exit_code, signal, stopped_by);
+        outcome.output_bytes = self.claim.output().bytes;
+        outcome.dropped_bytes = self.claim.output().dropped;
+        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
+            tracing::error!(%error, "the end of a job is not on record");
+        }
+    }
+
+    /// Returns what the job exits with, or the signal that it dies of.
+    async fn play(&mut self) -> (Option<i32>, Option<Signal>) {
+        let times_out_at = self.claim.submission().spec.timeout().map(|timeout| later(self.started_at, timeout));
+        loop {
+            let pause = match self.pause.clone() {
+                Some(pause) => pause,
+                None => match self.go_on().await {
+                    Ok(pause) => self.pause.insert(pause).clone(),
+                    Err(end) => return end,
+                },
+            };
+            let is_stopping = self.kill_at.is_some();
+            let limit = self.kill_at.or(times_out_at);
+            let clock = self.clock.clone();
+            // In this order, so that what was due before a request came is done before it.
+            tokio::select! {
+                biased;
+                at = pause.is_over(&clock, limit) => {
+                    self.now = self.now.max(at);
+                    self.pause = None;
+                }
+                at = reached(&clock, limit) => {
+                    self.now = self.now.max(at);
+                    if is_stopping {
+                        return (None, Some(Signal::KILL));
+                    }
+                    self.cause = Some((Cause::TimedOut, None));
+                    let grace = self.claim.submission().spec.grace();
+                    if self.begin_stop(grace) {
+                        return (None, Some(Signal::TERM));
+                    }
+                }
+                incoming = self.claim.next_request() => {
+                    self.now = clock.now();
+                    if let Some(signal) = self.serve(incoming).await {
+                        return (None, Some(signal));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes through the script to where it has to wait, or to its end.
+    async fn go_on(&mut self) -> std::result::Result<Pause, (Option<i32>, Option<Signal>)> {
+        while let Some(step) = self.script.steps.pop_front() {
+            match step {
+                Step::Write(stream, bytes) => {
+                    let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
+                    self.claim.append(stream, self.now, &bytes).await;
+                }
+                Step::Do(action) => (action.0)(&self.claim.submission().spec),
+                Step::Take(time) => return Ok(Pause::Until(later(self.now, time))),
+                Step::WaitFor(gate) => return Ok(Pause::Gate(gate)),
+            }
+        }
+        match self.script.end {
+            End::Exit(code) => Err((Some(code), None)),
+            End::Die(signal) => Err((None, Some(signal))),
+            // What answers a signal has started long ago.
+            End::Stay | End::CannotStart(_) => Ok(Pause::Forever),
+        }
+    }
+
+    /// Answers what is asked; returns the signal of which the job dies, if it does.
+    async fn serve(&mut self, incoming: Incoming) -> Option<Signal> {
+        let (answer, death) = match &incoming.request {
+            Request::Count => (Answer::Processes { count: 1 }, None),
+            Request::EndInput => {
+                self.claim.end_input().await;
+                (Answer::Accepted, None)
+            }
+            Request::Resize { .. } => (Answer::Accepted, None),
+            Request::Stop { grace_ms, requester } => {
+                let grace = grace_ms.map_or(self.claim.submission().spec.grace(), Duration::from_millis);
+                self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
+                (Answer::Accepted, self.begin_stop(grace).then_some(Signal::TERM))
+            }
+            Request::Signal { signal, .. } if PAUSING.contains(&signal.number()) => {
+                (Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }, None)
+            }
+            Request::Signal { signal, requester } => {
+                self.sent.push((*signal, requester.clone()));
+                (Answer::Accepted, self.receive(*signal).then_some(*signal))
+            }
+        };
+        incoming.answer(answer);
+        death
+    }
+
+    /// Asks the job to end, once; returns whether it does.
+    fn begin_stop(&mut self, grace: Duration) -> bool {
+        let kill_at = later(self.now, grace);
+        if let Some(earlier) = self.kill_at {
+            self.kill_at = Some(earlier.min(kill_at));
+            return false;
+        }
+        self.kill_at = Some(kill_at);
+        self.receive(Signal::TERM)
+    }
+
+    /// Returns whether the job dies of a signal.
+    fn receive(&mut self, signal: Signal) -> bool {
+        if signal == Signal::KILL {
+            return true;
+        }
+        match self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal).cloned() {
+            None => !HARMLESS.contains(&signal.number()),
+            Some((_, None)) => false,
+            Some((_, Some(script))) => {
+                (self.script, self.pause) = (script, None);
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod conformance {
+    //! What the contract says of jobs that need no real process, with scripts that do what the lines of the cases do.
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn runner() -> FakeRunner {
+        let clock = ManualClock::new();
+        let ticking = clock.clone();
+        let ready = || Script::new().does(|spec| std::fs::write(spec.cwd.join("ready"), "").unwrap());
+        let no_program = |spec: &JobSpec| {
+            let path = spec.cwd.join("no-program");
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let turns = |script: Script, n: u32| script.stdout(format!("o{n}\n")).stderr(format!("e{n}\n"));
+        FakeRunner::new(&clock)
+            .script("exit 0", Script::new())
+            .script("exit 1", Script::new().exits(1))
+            .script("exit 255", Script::new().exits(255))
+            .script("kill -KILL $$", Script::new().dies_of(Signal::KILL))
+            .script("exec sleep 1000", Script::new().does(move |_| ticking.advance(Duration::from_secs(1))).stays())
+            .script("touch ready; sleep 1000 & wait", ready().stays())
+            .otherwise(move |spec| match line(spec) {
+                line if line.starts_with("for i in 1 2 3; do echo o$i") => (1..4).fold(Script::new(), turns),
+                line if line.starts_with("i=0; while [ $i -lt 200 ]") => (0..200).fold(Script::new(), turns),
+                line if line.starts_with("for i in 1 2 3; do echo $i; sleep") => Script::new().stdout("1\n2\n3\n"),
+                line if line.starts_with("trap 'echo bye; exit 0' TERM") => {
+                    ready().stays().answers(Signal::TERM, Script::new().stdout("bye\n"))
+                }
+                line if line.ends_with("> no-program; chmod 755 no-program") => Script::new().does(no_program),
+                line if line.ends_with("/no-program") => Script::cannot_start(format!("cannot execute `{line}`")),
+                _ => Script::new(),
+            })
+    }
+
+    macro_rules! cases {
+        ($backend:expr) => {
+            crate::runner_conformance! { @cases $backend, super::runner() =>
+                an_exit_code_is_recorded
+                a_signal_is_recorded
+                both_streams_are_kept_apart
+                merged_streams_keep_their_order
+                what_cannot_be_executed_is_an_ended_job
+                a_stop_asks_first
+                a_timeout_ends_the_job
+                output_is_followed_to_the_end
+                what_was_asked_is_answered_for_every_handle
+                usage_is_recorded_or_absent
+            }
+        };
+    }
+
+    mod over_memory {
+        use std::sync::Arc;
+
+        use crate::MemoryStore;
+        use crate::store::conformance::Backend;
+
+        cases!(Backend::new({
+            let store = MemoryStore::new();
+            move || Arc::new(store.clone())
+        }));
+    }
+
+    mod over_files {
+        use std::sync::Arc;
+
+        use crate::FileStore;
+        use crate::store::conformance::Backend;
+
+        fn backend() -> Backend {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path().join("store");
+            Backend::new(move || Arc::new(FileStore::open(&root).unwrap())).keeping(directory)
+        }
+
+        cases!(backend());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Query;
+    use crate::testing::SeededRandom;
+    use crate::{Error, Job, JobManager, MemoryStore, Status, StopOptions, StopReport};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn manager(clock: &ManualClock, runner: FakeRunner) -> JobManager {
+        let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();
+        jobs.with_clock(Arc::new(clock.clone())).with_random(Arc::new(SeededRandom::new(0)))
+    }
+
+    async fn submit(jobs: &JobManager, line: &str) -> Job {
+        let spec = JobSpec::shell(line).timeout(SECOND * 60).grace(SECOND * 5);
+        jobs.submit(spec.build().unwrap()).await.unwrap()
+    }
+
+    /// How long a job ran, its status, and why it ended.
+    async fn end(jobs: &JobManager, job: &Job) -> (u64, Status, Cause) {
+        let job = jobs.wait_for(job.id).await.unwrap();
+        (jobs.shape(&job).duration_ms.unwrap(), job.status(), job.state.outcome().unwrap().cause)
+    }
+
+    #[tokio::test]
+    async fn what_no_script_is_about_does_not_start() {
+        let clock = ManualClock::new();
+        let jobs = manager(&clock, FakeRunner::new(&clock).script("true", Script::new()));
+        let job = submit(&jobs, "false").await;
+        let outcome = job.state.outcome().unwrap();
+        assert_eq!(outcome.cause, Cause::SpawnFailed);
+        assert_eq!(outcome.message.as_deref(), Some("there is no script for `false`"));
+        let known = jobs.submit(JobSpec::command(["true"]).build().unwrap()).await.unwrap();
+        assert_eq!(end(&jobs, &known).await, (0, Status::Completed, Cause::Exited));
+        let newest_first: Vec<_> = jobs.list(&Query::default()).await.unwrap().jobs.iter().map(|job| job.id).collect();
+        assert_eq!(newest_first, [known.id, job.id]);
+    }
+
+    /// Although the clock is moved far at once, and before any of them has begun.
+    #[tokio::test]
+    async fn each_moment_is_recorded_as_of_its_own() {
+        let clock = ManualClock::new();
+        let runner = FakeRunner::new(&clock)
+            .script("short", Script::new().takes(SECOND * 20).takes(SECOND * 10))
+            .script("just in time", Script::new().takes(SECOND * 60))
+            .script("too long", Script::new().takes(SECOND * 61))
+            .script("deaf", Script::new().takes(SECOND * 70).ignores(Signal::TERM));
+        let jobs = manager(&clock, runner);
+        let mut submitted = Vec::new();
+        for line in ["short", "just in time", "too long", "deaf"] {
+            submitted.push(submit(&jobs, line).await);
+        }
+        clock.advance(SECOND * 1000);
+        let mut ends = Vec::new();
+        for job in &submitted {
+            ends.push(end(&jobs, job).await);
+        }
+        assert_eq!(
+            ends,
+            [
+                (30_000, Status::Completed, Cause::Exited),
+                (60_000, Status::Completed, Cause::Exited),
+                (60_000, Status::TimedOut, Cause::TimedOut),
+                (65_000, Status::TimedOut, Cause::TimedOut),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn jobs_wait_until_they_are_told_to_go_on_and_in_the_queue() {
+        let clock = ManualClock::new();
+        let gate = Gate::new(&clock);
+        let runner = FakeRunner::new(&clock).script("gated", Script::new().waits_for(&gate).takes(SECOND));
+        let jobs = manager(&clock, runner);
+        jobs.change_settings(&mut |settings| settings.max_running = 1).await.unwrap();
+        let (first, second) = (submit(&jobs, "gated").await, submit(&jobs, "gated").await);
+        assert_eq!((first.status(), second.status()), (Status::Running, Status::Queued));
+        clock.advance(SECOND * 10);
+        gate.open();
+        clock.advance(SECOND * 10);
+        assert_eq!(end(&jobs, &first).await, (11_000, Status::Completed, Cause::Exited));
+        clock.advance(SECOND * 10);
+        assert_eq!(end(&jobs, &second).await.1, Status::Completed);
+    }
+
+    #[tokio::test]
+    async fn a_signal_kills_or_is_answered_or_is_refused() {
+        let clock = ManualClock::new();
+        let reload = Script::new().stdout("reloaded\n").stays();
+        let runner =
+            FakeRunner::new(&clock).script("serve", Script::new().stays().answers("HUP".parse().unwrap(), reload));
+        let jobs = manager(&clock, runner);
+        let job = submit(&jobs, "serve").await;
+        jobs.signal(job.id, Signal::CONT).await.unwrap();
+        let pause = jobs.signal(job.id, "STOP".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(pause, Error::Refused { .. }), "{pause:?}");
+        jobs.signal(job.id, "HUP".parse().unwrap()).await.unwrap();
+        jobs.store().written(job.id, 0).await.unwrap();
+        assert_eq!(jobs.job(job.id).await.unwrap().status(), Status::Running);
+        jobs.signal(job.id, Signal::INT).await.unwrap();
+        assert_eq!(end(&jobs, &job).await, (0, Status::Killed, Cause::Stopped));
+    }
+
+    #[tokio::test]
+    async fn what_ignores_a_stop_is_killed_when_the_grace_is_over() {
+        let clock = ManualClock::new();
+        let runner = FakeRunner::new(&clock).script("deaf", Script::new().stays().ignores(Signal::TERM));
+        let jobs = manager(&clock, runner);
+        let job = submit(&jobs, "deaf").await;
+        let report = jobs.stop(job.id, &StopOptions::default().with_wait(false)).await.unwrap();
+        assert!(matches!(report, StopReport::Stopping { processes: Some(1), .. }), "{report:?}");
+        clock.advance(SECOND * 5);
+        assert_eq!(end(&jobs, &job).await, (5_000, Status::Killed, Cause::Stopped));
+        let outcome = jobs.job(job.id).await.unwrap().state.outcome().unwrap().clone();
+        assert_eq!((outcome.exit_code, outcome.signal), (None, Some(Signal::KILL)));
+    }
+}
