@@ -2,6 +2,7 @@
 
 mod program;
 mod stop;
+mod view;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -395,6 +396,7 @@ impl JobManager {
             stderr: text(Stream::Stderr),
             cursor: chunk.cursor,
             omitted_bytes: chunk.omitted(),
+            left_out: None,
             more: chunk.more,
         })
     }
