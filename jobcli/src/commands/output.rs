@@ -219,7 +219,7 @@ fn tell_cut(is_cut: bool) {
 
 fn tell_fewer(is_cut: bool) {
     if is_cut {
-        tell("[there are earlier lines, but those asked for are longer than 16 MiB]");
+        tell("[there are earlier lines, but 16 MiB of memory have no room for them]");
     }
 }
 

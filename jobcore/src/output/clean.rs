@@ -290,6 +290,45 @@ mod tests {
     }
 
     #[test]
+    fn neither_does_it_in_any_nonsense() {
+        const PARTS: [&[u8]; 22] = [
+            b"a",
+            b"xyz",
+            b"\x1b",
+            b"[",
+            b"]",
+            b"?",
+            b";",
+            b"1",
+            b"25",
+            b"K",
+            b"G",
+            b"C",
+            b"P",
+            b"@",
+            b"m",
+            b"\r",
+            b"\x08",
+            b"\x07",
+            b"\x1b\\",
+            b"\xc3\xa9",
+            b"\xe6\x97\xa5",
+            b"\xf0\x9f\x98",
+        ];
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..3000 {
+            let bytes: Vec<u8> = (0..random(30)).flat_map(|_| PARTS[random(PARTS.len())].to_vec()).collect();
+            let mut cuts = [random(bytes.len() + 1), random(bytes.len() + 1), random(bytes.len() + 1)];
+            cuts.sort_unstable();
+            assert_eq!(drawn(&bytes, &cuts), drawn(&bytes, &[]), "{bytes:x?} at {cuts:?}");
+        }
+    }
+
+    #[test]
     fn a_line_is_never_longer_than_its_bound() {
         let mut cleaner = Cleaner::default();
         for bytes in [&[b'x'; 5000][..], &[0xff; 5000], b"\x1b[900Cx", b"\r\x1b[5000@"] {
