@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
-use jobcore::output::Cursor;
+use jobcore::output::{Cursor, Pattern};
 use jobcore::{Key, Name, Signal, Status, TerminalSize};
 
 use crate::complete;
@@ -279,7 +279,17 @@ were written, unless the job was started with `--merge`.
   jobcli output 3f9a2c1b > log
   jobcli output --stderr --head 20 3f9a2c1b
   jobcli output --bytes 1000..2000 3f9a2c1b
-  jobcli output --json --cursor 4096 3f9a2c1b")]
+  jobcli output --json --cursor 4096 3f9a2c1b
+
+With an option for reading, but for `--since` alone, whole lines are printed, each when it is at its end; `--head`, `--tail` and `-n` count the \
+lines that are printed, and the exit code is 0 also if none matches. The regular expression is looked for in the lines as \
+they are printed: with `--clean`, colours do not get in its way. It is that of the Rust crate regex; `(?i)` at its \
+beginning ignores case. A line of more than 64 KiB is looked at in parts.
+
+  jobcli output --clean --grep 'error|warning' -C 3 3f9a2c1b
+  jobcli output --since 10m --timestamps --fold 3f9a2c1b
+  jobcli output --clean --max-bytes 8K 3f9a2c1b
+  jobcli output --grep '(?i)panic' --tail 1 3f9a2c1b")]
 pub struct Output {
     /// Which job.
     #[command(flatten)]
@@ -305,7 +315,12 @@ pub struct Output {
 /// Print the last lines of a job's output.
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli tail [OPTIONS] <ID>")]
-#[command(after_help = "  jobcli tail 3f9a2c1b\n  jobcli tail -n 50 --follow 3f9a2c1b")]
+#[command(after_help = "\
+The options for reading are those of `jobcli output`.
+
+  jobcli tail 3f9a2c1b
+  jobcli tail -n 50 --follow 3f9a2c1b
+  jobcli tail --follow --clean --timestamps --grep 'GET|POST' 3f9a2c1b")]
 pub struct Tail {
     /// Which job.
     #[command(flatten)]
@@ -352,6 +367,33 @@ pub struct ShowOutput {
     /// Print the streams apart and a cursor, as JSON; at most 256 KiB at a time
     #[arg(long, conflicts_with = "follow")]
     pub json: bool,
+    /// Only what came at this time or later, to a hundredth of a second
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Reading")]
+    pub since: Option<Timestamp>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX", help_heading = "Reading")]
+    pub grep: Option<Pattern>,
+    /// And so many lines behind each
+    #[arg(long, short = 'A', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub after_context: Option<u64>,
+    /// And so many lines before each
+    #[arg(long, short = 'B', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub before_context: Option<u64>,
+    /// And so many lines before and behind each
+    #[arg(long, short = 'C', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub context: Option<u64>,
+    /// Print lines as a terminal shows them: no escape sequences, and of progress bars only the last state
+    #[arg(long, help_heading = "Reading")]
+    pub clean: bool,
+    /// Print a line that is repeated once, with how often
+    #[arg(long, help_heading = "Reading")]
+    pub fold: bool,
+    /// Print before each line when it came, in UTC
+    #[arg(long, short, help_heading = "Reading")]
+    pub timestamps: bool,
+    /// Print at most so much: the beginning and the end, and how much is left out in between
+    #[arg(long, value_name = "SIZE", value_parser = parse_budget, conflicts_with = "follow", help_heading = "Reading")]
+    pub max_bytes: Option<u64>,
 }
 
 /// Wait for jobs to end.
@@ -693,6 +735,12 @@ fn parse_range(text: &str) -> Result<ByteRange, String> {
         Some(to) if to < from => Err(format!("`{text}` ends before it begins")),
         _ => Ok(ByteRange { from, to }),
     }
+}
+
+/// Parses how much to print: a size with room for the line that says what is left out.
+fn parse_budget(text: &str) -> Result<u64, String> {
+    let bytes = jobcore::units::parse_size(text)?;
+    if bytes < 1024 { Err(format!("`{text}` is too small; use 1K or more")) } else { Ok(bytes) }
 }
 
 /// Parses a moment, or how long ago it was.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::name::Name;
-use crate::output::Cursor;
+use crate::output::{Cursor, LeftOut};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, State, Status, Survivor};
@@ -250,6 +250,9 @@ pub struct OutputShape {
     pub cursor: Cursor,
     /// How many bytes of the part that was read were not kept.
     pub omitted_bytes: u64,
+    /// What there was no room for between the beginning and the end; absent for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Whether there was more to read.
     pub more: bool,
 }

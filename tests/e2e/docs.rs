@@ -9,15 +9,36 @@ fn document(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[test]
-fn the_tour_of_the_readme_works_line_by_line() {
+/// Runs the tour that a document has, and returns what it printed.
+fn tour(document_name: &str) -> Ran {
     let env = TestEnv::new();
-    let readme = document("README.md");
-    let tour = readme.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
+    let document = document(document_name);
+    let tour = document.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
     let mut shell = installed(&env, "bash");
     shell.args(["-euo", "pipefail", "-c", tour]);
     let ran = Ran::of(shell);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    ran
+}
+
+#[test]
+fn the_tour_of_reading_works_line_by_line() {
+    let ran = tour("docs/reading.md");
+    for expected in [
+        "waiting for the lock\nerror: b.c:7: no such thing\n  see above\n",
+        "warning: unused\n100%\n",
+        "waiting for the lock\n[repeated 4 more times]\n",
+        "Z compiling b\n",
+        " left out; go on from cursor ",
+        "\n5000\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+}
+
+#[test]
+fn the_tour_of_the_readme_works_line_by_line() {
+    let ran = tour("README.md");
     for expected in
         ["building", "it exited with 3", "\"kind\":\"server\"", "killed", "removed", "\"status\":\"killed\""]
     {

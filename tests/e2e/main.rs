@@ -24,6 +24,7 @@ mod nested;
 mod output;
 mod policy;
 mod queue;
+mod reading;
 mod reboot;
 mod runner;
 mod spec;

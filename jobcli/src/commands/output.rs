@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, Stream};
+use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
 use jobcore::{JobId, JobManager};
 
@@ -47,32 +47,125 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
         (_, true) => Some(Stream::Stderr),
         _ => None,
     };
-    let query = query.with_stream(stream);
-    if show.json {
-        print_json(&jobs.output_text(id, &query).await?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut query = query.with_max_bytes(CHUNK);
-    loop {
-        let chunk = jobs.output(id, &query).await?;
-        if chunk.cut {
-            tell("[the beginning of a very long line is left out]");
-        }
-        write(&chunk, Sink::Together)?;
-        query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
-        query.from = Position::Cursor(chunk.cursor);
-        if !chunk.more || query.max_lines == Some(0) {
-            break;
-        }
-    }
-    if show.follow {
-        let Position::Cursor(cursor) = query.from else { return Ok(ExitCode::SUCCESS) };
-        let followed = follow(jobs, id, cursor, stream, |chunk| write(chunk, Sink::Together));
-        if let Err(code) = unless_interrupted(&id.short(), followed).await? {
-            return Ok(code);
+    let query = query.with_stream(stream).with_since(show.since);
+    let view = view(show);
+    match (show.json, view.is_plain()) {
+        (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
+        (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,
+        (false, false) if view.budget.is_some() => print_excerpt(jobs, id, &query, &view).await?,
+        (false, is_plain) => {
+            let printed = async {
+                match is_plain {
+                    true => print_bytes(jobs, id, query, show.follow).await,
+                    false => print_view(jobs, id, &query, &view, show.follow).await,
+                }
+            };
+            if !show.follow {
+                printed.await?;
+            } else if let Err(code) = unless_interrupted(&id.short(), printed).await? {
+                return Ok(code);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn view(show: &ShowOutput) -> View {
+    let (before, after) = (show.before_context.or(show.context), show.after_context.or(show.context));
+    let grep = show
+        .grep
+        .clone()
+        .map(|pattern| Grep::new(pattern).with_context(before.unwrap_or_default(), after.unwrap_or_default()));
+    View::default()
+        .with_clean(show.clean)
+        .with_grep(grep)
+        .with_fold(show.fold)
+        .with_timestamps(show.timestamps)
+        .with_budget(show.max_bytes)
+}
+
+/// Prints the output as it is.
+async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: bool) -> Result<()> {
+    let mut query = query.with_max_bytes(CHUNK);
+    loop {
+        let chunk = jobs.output(id, &query).await?;
+        tell_cut(chunk.cut);
+        write(&chunk, Sink::Together)?;
+        query = query.behind(&chunk);
+        query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
+        if chunk.more && query.max_lines != Some(0) {
+            continue;
+        }
+        return match follows {
+            true => follow(jobs, id, chunk.cursor, query.stream, |chunk| write(chunk, Sink::Together)).await,
+            false => Ok(()),
+        };
+    }
+}
+
+/// Prints a view, which goes on while the job does if it is followed.
+async fn print_view(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View, follows: bool) -> Result<()> {
+    // All of it, piece by piece: lines come in parts only where they are very long.
+    let (mut viewer, mut query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
+    let mut text = ViewText::new(view, None);
+    loop {
+        // Looked at before reading: what was written before an end is read after it is known.
+        let is_over = !follows || jobs.job(id).await?.status().is_final();
+        let chunk = jobs.output(id, &query).await?;
+        tell_cut(chunk.cut);
+        query = query.behind(&chunk);
+        let (cursor, more) = (chunk.cursor, chunk.more);
+        viewer.feed(chunk);
+        print_shown(&mut viewer, &mut text)?;
+        let is_done = viewer.is_full() || (!more && is_over);
+        match (viewer.is_full(), more) {
+            (true, _) => viewer.stop(),
+            (false, false) if is_over => viewer.finish(),
+            (false, false) => viewer.release(),
+            (false, true) => {}
+        }
+        print_shown(&mut viewer, &mut text)?;
+        if is_done {
+            tell_fewer(viewer.is_cut());
+            return Ok(());
+        }
+        if !more {
+            jobs.more_output(id, cursor).await?;
+        }
+    }
+}
+
+fn print_shown(viewer: &mut Viewer, text: &mut ViewText) -> Result<()> {
+    while let Some(shown) = viewer.next_shown() {
+        print_one(&shown, text)?;
+    }
+    print_text(text)
+}
+
+/// Prints the beginning and the end of a view.
+async fn print_excerpt(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View) -> Result<()> {
+    let viewed = jobs.view(id, query, view).await?;
+    tell_fewer(viewed.cut);
+    let mut text = ViewText::new(view, None);
+    for shown in &viewed.shown {
+        print_one(shown, &mut text)?;
+    }
+    print_text(&mut text)
+}
+
+fn print_one(shown: &Shown, text: &mut ViewText) -> Result<()> {
+    text.push(shown);
+    if let Shown::Gap { offset, bytes, .. } = shown {
+        print_text(text)?;
+        tell_gap(*offset, *bytes);
+    }
+    Ok(())
+}
+
+fn print_text(text: &mut ViewText) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&text.take())?;
+    Ok(stdout.flush()?)
 }
 
 /// Hands over what comes from `cursor` on, until the job has ended and all is told.
@@ -89,7 +182,7 @@ pub(super) async fn follow(
         let is_over = jobs.job(id).await?.status().is_final();
         let chunk = jobs.output(id, &query).await?;
         print(&chunk)?;
-        query.from = Position::Cursor(chunk.cursor);
+        query = query.behind(&chunk);
         if chunk.more {
             continue;
         }
@@ -116,6 +209,18 @@ pub(super) fn write(chunk: &OutputChunk, sink: Sink) -> Result<()> {
     }
     stdout.flush()?;
     Ok(())
+}
+
+fn tell_cut(is_cut: bool) {
+    if is_cut {
+        tell("[the beginning of a very long line is left out]");
+    }
+}
+
+fn tell_fewer(is_cut: bool) {
+    if is_cut {
+        tell("[there are earlier lines, but 16 MiB of memory have no room for them]");
+    }
 }
 
 fn tell_gap(offset: u64, bytes: u64) {

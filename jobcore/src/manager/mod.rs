@@ -3,6 +3,7 @@
 mod input;
 mod program;
 mod stop;
+mod view;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -405,6 +406,7 @@ impl JobManager {
             stderr: text(Stream::Stderr),
             cursor: chunk.cursor,
             omitted_bytes: chunk.omitted(),
+            left_out: None,
             more: chunk.more,
         })
     }

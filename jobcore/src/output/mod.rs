@@ -5,7 +5,13 @@
 //! and when they came. Over its limit a log loses its oldest segments but the first: the beginning and the newest stay,
 //! and the gap between them is reported in bytes.
 
+mod clean;
+mod excerpt;
+mod grep;
+mod lines;
 mod read;
+mod text;
+mod view;
 mod write;
 
 use std::fmt;
@@ -16,7 +22,13 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+pub(crate) use excerpt::Excerpt;
+pub use excerpt::Viewed;
+pub use grep::{Grep, LineMatcher, Pattern};
+pub use lines::Line;
 pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
+pub use text::ViewText;
+pub use view::{LeftOut, Shown, View, Viewer};
 pub(crate) use write::{LogBackend, LogWriter};
 
 /// Which of the two streams of a command.

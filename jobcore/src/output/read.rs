@@ -1,5 +1,6 @@
 //! Reading a log: from a cursor, from either end, one stream or both, always within a bound.
 
+use super::write::ROW_MICROS;
 use super::{Cursor, JobLog, Row, Segment, Stream};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -23,9 +24,9 @@ pub enum Position {
     Start,
     /// Where an earlier answer ended.
     Cursor(Cursor),
-    /// So many bytes before the end.
+    /// So many bytes before the end, or before where to stop.
     TailBytes(u64),
-    /// So many lines before the end. A last line without a line break counts. At most 16 MiB are searched.
+    /// So many lines before the end, or before where to stop. A last line without a line break counts. At most 16 MiB are searched.
     TailLines(u64),
 }
 
@@ -37,6 +38,9 @@ pub struct OutputQuery {
     pub from: Position,
     /// Where to stop at the latest.
     pub until: Option<Cursor>,
+    /// Nothing that came before this time, to about a hundredth of a second, as far as the clock of the machine was not
+    /// set back. What is read may begin within a line.
+    pub since: Option<Timestamp>,
     /// Only this stream; both, if absent.
     pub stream: Option<Stream>,
     /// How many bytes to return at most.
@@ -51,13 +55,19 @@ impl OutputQuery {
 
     /// Reads from there, both streams, at most [`OutputQuery::DEFAULT_BYTES`].
     pub fn from(from: Position) -> Self {
-        Self { from, until: None, stream: None, max_bytes: Self::DEFAULT_BYTES, max_lines: None }
+        Self { from, until: None, since: None, stream: None, max_bytes: Self::DEFAULT_BYTES, max_lines: None }
     }
 
     /// Stops before this cursor.
     #[must_use]
     pub fn with_until(self, until: Option<Cursor>) -> Self {
         Self { until, ..self }
+    }
+
+    /// Reads nothing that came before this time.
+    #[must_use]
+    pub fn with_since(self, since: Option<Timestamp>) -> Self {
+        Self { since, ..self }
     }
 
     /// Reads only one stream.
@@ -76,6 +86,12 @@ impl OutputQuery {
     #[must_use]
     pub fn with_max_lines(self, max_lines: Option<u64>) -> Self {
         Self { max_lines, ..self }
+    }
+
+    /// Goes on behind what was read.
+    #[must_use]
+    pub fn behind(self, chunk: &OutputChunk) -> Self {
+        Self { from: Position::Cursor(chunk.cursor), since: None, ..self }
     }
 }
 
@@ -106,7 +122,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         match self {
             Self::Data { offset, .. } | Self::Gap { offset, .. } => *offset,
         }
@@ -142,6 +158,11 @@ impl OutputChunk {
             }
         }
         all
+    }
+
+    /// Returns where what was read begins, if there is anything.
+    pub(crate) fn begins(&self) -> Option<Cursor> {
+        self.pieces.first().map(|piece| Cursor(piece.offset()))
     }
 
     /// Leaves out a character at the end of which the rest has not been read, so that a text is never torn: the cursor
@@ -208,7 +229,12 @@ impl OutputChunk {
 /// If the store cannot be read.
 pub fn read(log: &dyn JobLog, end: u64, query: &OutputQuery) -> Result<OutputChunk> {
     let mut reader = Reader::new(log, end)?;
-    let (from, cut) = reader.locate(query)?;
+    let (mut from, mut cut) = reader.locate(query)?;
+    if let Some(since) = query.since {
+        let earliest = reader.since(since)?;
+        cut &= earliest < from;
+        from = from.max(earliest);
+    }
     Ok(OutputChunk { cut, ..reader.collect(from, query)? })
 }
 
@@ -336,15 +362,32 @@ impl<'a> Reader<'a> {
         match query.from {
             Position::Start => Ok((0, false)),
             Position::Cursor(cursor) => Ok((cursor.0.min(self.end), false)),
-            Position::TailBytes(count) => Ok((self.backwards(query.stream, count, None)?.0, false)),
-            Position::TailLines(count) => self.backwards(query.stream, LINE_SEARCH, Some(count)),
+            Position::TailBytes(count) => Ok((self.backwards(query, count, None)?.0, false)),
+            Position::TailLines(count) => self.backwards(query, LINE_SEARCH, Some(count)),
         }
     }
 
-    /// Walks back from the end over at most `max_bytes` bytes of the stream that are there, or to the beginning of the
+    /// Returns the offset of the first byte that may have come at this time or later. Rows are in order of time, so that
+    /// a few of them tell.
+    fn since(&self, since: Timestamp) -> Result<u64> {
+        let micros = u64::try_from(since.as_microsecond()).unwrap_or(0);
+        // The bytes of a row came within this time from its own on.
+        let is_before = |row: Option<Row>| row.is_some_and(|row| row.micros + ROW_MICROS <= micros);
+        let row = |segment: Segment, index| Ok(self.log.rows(segment.start, index, 1)?.into_iter().next());
+        let later = halve(self.segments.len() as u64, |index| row(self.segments[index as usize], 0).map(is_before))?;
+        // It is in the segment before, or else that one's first byte.
+        let later = usize::try_from(later).unwrap_or(usize::MAX);
+        let next = self.segments.get(later).map_or(self.end, |segment| segment.start);
+        let Some(segment) = later.checked_sub(1).map(|index| self.segments[index]) else { return Ok(0) };
+        let first = halve(self.log.row_count(segment.start)?, |index| row(segment, index).map(is_before))?;
+        Ok(row(segment, first)?.map_or(next, |row| row.offset.min(next)))
+    }
+
+    /// Walks back from the end, or from where the query stops, over at most `max_bytes` bytes of the stream that are there, or to the beginning of the
     /// last `lines` lines. Returns where that is, and whether the walk was ended by its limit.
-    fn backwards(&mut self, stream: Option<Stream>, max_bytes: u64, lines: Option<u64>) -> Result<(u64, bool)> {
-        let (mut at, mut bytes_left) = (self.end, max_bytes);
+    fn backwards(&mut self, query: &OutputQuery, max_bytes: u64, lines: Option<u64>) -> Result<(u64, bool)> {
+        let end = query.until.map_or(self.end, |until| until.0.min(self.end));
+        let (mut at, mut bytes_left) = (end, max_bytes);
         // The line break that ends the last line is not the border of another one.
         let mut is_last_byte = true;
         let mut lines_left = lines;
@@ -364,7 +407,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let extent = self.extent(segment, at - 1)?;
-            if stream.is_some_and(|stream| stream != extent.row.stream) {
+            if query.stream.is_some_and(|stream| stream != extent.row.stream) {
                 at = extent.start;
                 continue;
             }
@@ -386,6 +429,20 @@ impl<'a> Reader<'a> {
         }
         Ok((at, bytes_left == 0))
     }
+}
+
+/// Returns the first of so many indices that is not before what is looked for, or how many there are.
+fn halve(count: u64, mut is_before: impl FnMut(u64) -> Result<bool>) -> Result<u64> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_before(middle)? {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }
 
 fn cut_after_lines(bytes: &mut Vec<u8>, lines: &mut u64) {
@@ -521,6 +578,77 @@ mod tests {
         let tail =
             read(&log, 0, &OutputQuery::from(Position::TailBytes(3000)).with_stream(Some(Stream::Stdout))).unwrap();
         assert_eq!(tail.bytes(None), vec![b'o'; 3000]);
+    }
+
+    /// A log that counts how often something is read of it.
+    struct Counting(Fixed, std::cell::Cell<u64>);
+
+    impl JobLog for Counting {
+        fn segments(&self) -> Result<Vec<Segment>> {
+            self.0.segments()
+        }
+
+        fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+            self.1.update(|reads| reads + 1);
+            self.0.read_at(segment, offset, buffer)
+        }
+
+        fn row_count(&self, segment: u64) -> Result<u64> {
+            self.0.row_count(segment)
+        }
+
+        fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
+            self.1.update(|reads| reads + 1);
+            self.0.rows(segment, first, count)
+        }
+    }
+
+    #[test]
+    fn a_time_is_found_by_halving() {
+        /// Each segment has a row for each byte, and a second passes between two rows.
+        const SIZE: u64 = 5000;
+        let segment = |number: u64| {
+            let rows = (number * SIZE..(number + 1) * SIZE).map(|offset| Row {
+                offset,
+                stream: Stream::Stdout,
+                micros: offset * 1_000_000,
+            });
+            (number * SIZE, rows.collect(), vec![b'x'; SIZE as usize])
+        };
+        let log = Counting(Fixed((0..100).map(segment).collect()), Default::default());
+        let first = |micros: i64| {
+            let since = Timestamp::from_microsecond(micros).unwrap();
+            let query = OutputQuery::from(Position::Start).with_since(Some(since)).with_max_bytes(1);
+            read(&log, 0, &query).unwrap().begins().map(|begins| begins.0)
+        };
+        // The bytes of a row came within ten milliseconds.
+        let end = 100 * SIZE;
+        for offset in [0, 1, 2, SIZE - 1, SIZE, SIZE + 1, 7 * SIZE + 77, end - SIZE, end - 1] {
+            let micros = offset as i64 * 1_000_000;
+            assert_eq!(first(micros), Some(offset));
+            assert_eq!(first(micros + 9_999), Some(offset));
+            assert_eq!(first(micros + 10_000), (offset + 1 < end).then_some(offset + 1), "{offset}");
+        }
+        assert_eq!(first(-1), Some(0));
+        log.1.set(0);
+        first(77_777 * 1_000_000);
+        assert!(log.1.get() < 40, "{}", log.1.get());
+        // The later of the two counts.
+        let since = Timestamp::from_second(100).unwrap();
+        let from = |position| {
+            let query = OutputQuery::from(position).with_since(Some(since)).with_max_bytes(1);
+            read(&log, 0, &query).unwrap().begins().map(|begins| begins.0)
+        };
+        assert_eq!(from(Position::Cursor(Cursor(50))), Some(100));
+        assert_eq!(from(Position::Cursor(Cursor(150))), Some(150));
+        assert_eq!(from(Position::TailBytes(10)), Some(end - 10));
+    }
+
+    #[test]
+    fn tails_end_where_the_query_stops() {
+        let until = |position| OutputQuery::from(position).with_until(Some(Cursor(25)));
+        assert_eq!(text(until(Position::TailBytes(7))), "1/[10+10]out2/ 25");
+        assert_eq!(text(until(Position::TailLines(1))), "[10+10]out2/ 25");
     }
 
     #[test]

@@ -11,7 +11,7 @@ const LARGEST_SEGMENT: u64 = 64 * 1024 * 1024;
 /// A log is a row of so many segments: what is kept is between 7/8 of the limit and all of it.
 const SEGMENTS: u64 = 8;
 /// Bytes of one stream that come within this time share a row.
-const ROW_MICROS: u64 = 10_000;
+pub(super) const ROW_MICROS: u64 = 10_000;
 
 /// Where segments are kept.
 pub(crate) trait LogBackend {

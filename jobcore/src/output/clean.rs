@@ -1,0 +1,351 @@
+//! What would be seen of a line on a terminal: without escape sequences, and of redraws only the last.
+
+use std::fmt;
+
+use vte::{Params, Parser, Perform};
+
+/// Cancels whatever sequence or character is incomplete.
+const CANCEL: u8 = 0x18;
+/// How far a sequence moves the cursor to the right at most, where there is no text: no terminal is wider.
+const WIDEST: usize = 1024;
+/// How many bytes of text a byte can become at most: the mark for what is no UTF-8 has three.
+const GROWTH: usize = 3;
+
+/// Draws bytes of one stream, line by line. How they are divided over calls makes no difference.
+///
+/// A carriage return and a backspace move the cursor, and what follows overwrites; sequences that move it within the
+/// line or erase a part of it are obeyed; those that move it to another line end this one, so that no text is lost. All
+/// others, and control characters but the tab, are dropped. A line break ends every sequence, complete or not, so that a
+/// broken one spoils one line. Every character is taken to be one column wide.
+#[derive(Default)]
+pub(super) struct Cleaner {
+    parser: Parser,
+    /// How many bytes of a character are still to come.
+    torn: usize,
+    drawn: Drawn,
+}
+
+impl Cleaner {
+    /// Draws some of the bytes, none of which is a line break, and returns how many. If those are not all, the line is
+    /// at its end: it has become as long as `longest`, in bytes, or the cursor was moved to another.
+    pub(super) fn draw(&mut self, bytes: &[u8], longest: usize) -> usize {
+        let mut done = 0;
+        while done < bytes.len() && !self.drawn.is_left {
+            let room = longest.saturating_sub(self.drawn.bytes) / GROWTH;
+            if room == 0 && self.drawn.bytes > 0 {
+                break;
+            }
+            // The parser loses what follows within the same bytes as the rest of a character.
+            let count = if self.torn > 0 { 1 } else { room.max(1) };
+            let some = &bytes[done..bytes.len().min(done + count)];
+            let taken = self.parser.advance_until_terminated(&mut self.drawn, some);
+            self.torn = still_to_come(self.torn, &some[..taken]);
+            done += taken;
+        }
+        done
+    }
+
+    /// Returns whether the cursor was moved to another line.
+    pub(super) fn is_left(&self) -> bool {
+        self.drawn.is_left
+    }
+
+    /// Ends what is incomplete: no more will come of it.
+    pub(super) fn cancel(&mut self) {
+        self.parser.advance(&mut self.drawn, &[CANCEL]);
+        self.torn = 0;
+    }
+
+    /// Returns the line as it is seen now.
+    pub(super) fn seen(&self) -> Vec<u8> {
+        self.drawn.cells.iter().collect::<String>().into_bytes()
+    }
+
+    /// Returns the line as it is seen now, and begins another.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let seen = self.seen();
+        self.drawn = Drawn::default();
+        seen
+    }
+}
+
+/// Returns how many bytes of the last character are missing, where `before` of one were missing before these.
+fn still_to_come(before: usize, bytes: &[u8]) -> usize {
+    let goes_on = |byte: u8| byte & 0xc0 == 0x80;
+    match bytes {
+        [byte] if before > 0 && goes_on(*byte) => before - 1,
+        _ => {
+            let last = bytes.iter().rev().take(3).position(|byte| !goes_on(*byte));
+            last.map_or(0, |behind| {
+                let all: usize = match bytes[bytes.len() - 1 - behind] {
+                    0xc2..=0xdf => 1,
+                    0xe0..=0xef => 2,
+                    0xf0..=0xf4 => 3,
+                    _ => 0,
+                };
+                all.saturating_sub(behind)
+            })
+        }
+    }
+}
+
+impl fmt::Debug for Cleaner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cleaner").field("drawn", &self.drawn).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Drawn {
+    cells: Vec<char>,
+    column: usize,
+    /// How long the text is in UTF-8.
+    bytes: usize,
+    is_left: bool,
+}
+
+impl Drawn {
+    fn go_to(&mut self, column: usize) {
+        self.column = column.min(self.cells.len().max(WIDEST));
+    }
+
+    /// Blanks these cells, or takes them away where nothing is behind them.
+    fn erase(&mut self, from: usize, to: usize) {
+        if to >= self.cells.len() {
+            self.cells.truncate(from);
+        } else {
+            self.cells[from.min(to)..to].fill(' ');
+        }
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        self.bytes = self.cells.iter().map(|c| c.len_utf8()).sum();
+    }
+}
+
+impl Perform for Drawn {
+    fn print(&mut self, c: char) {
+        // Of these, the parser passes on DEL, and those above ASCII whose two bytes came apart.
+        if c.is_control() && c != '\t' {
+            return;
+        }
+        if self.column > self.cells.len() {
+            self.bytes += self.column - self.cells.len();
+            self.cells.resize(self.column, ' ');
+        }
+        match self.cells.get_mut(self.column) {
+            Some(cell) => self.bytes -= std::mem::replace(cell, c).len_utf8(),
+            None => self.cells.push(c),
+        }
+        self.bytes += c.len_utf8();
+        self.column += 1;
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\t' => self.print('\t'),
+            b'\r' => self.column = 0,
+            b'\x08' => self.column = self.column.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, action: char) {
+        if !intermediates.is_empty() {
+            return;
+        }
+        let given = params.iter().next().map_or(0, |param| usize::from(param[0]));
+        let count = given.max(1);
+        match (action, given) {
+            ('K' | 'J', 0) => self.erase(self.column, usize::MAX),
+            ('K', 1) => self.erase(0, self.column + 1),
+            ('K', 2) => self.erase(0, usize::MAX),
+            ('X', _) => self.erase(self.column, self.column + count),
+            ('P', _) => {
+                let to = (self.column + count).min(self.cells.len());
+                self.cells.drain(self.column.min(to)..to);
+                self.measure();
+            }
+            ('@', _) if self.column < self.cells.len() => {
+                let blanks = std::iter::repeat_n(' ', count.min(WIDEST));
+                self.cells.splice(self.column..self.column, blanks);
+                self.measure();
+            }
+            ('C' | 'a', _) => self.go_to(self.column + count),
+            ('D', _) => self.column = self.column.saturating_sub(count),
+            ('G' | '`', _) => self.go_to(count - 1),
+            ('A' | 'B' | 'E' | 'F' | 'H' | 'f' | 'd' | 'J', _) => self.is_left = !self.cells.is_empty(),
+            _ => {}
+        }
+    }
+
+    fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, byte: u8) {
+        if intermediates.is_empty() && matches!(byte, b'D' | b'E' | b'M' | b'c') {
+            self.is_left = !self.cells.is_empty();
+        }
+    }
+
+    fn terminated(&self) -> bool {
+        self.is_left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws bytes given in pieces that end at these places, and shows line after line with `/` in between.
+    fn drawn(bytes: &[u8], cuts: &[usize]) -> String {
+        let mut cleaner = Cleaner::default();
+        let mut shown = Vec::new();
+        let borders = cuts.iter().copied().chain([bytes.len()]);
+        let mut from = 0;
+        for to in borders {
+            let mut piece = &bytes[from..to];
+            while !piece.is_empty() {
+                piece = &piece[cleaner.draw(piece, 1000)..];
+                if cleaner.is_left() {
+                    shown.extend_from_slice(&cleaner.take());
+                    shown.push(b'/');
+                }
+            }
+            from = to;
+        }
+        cleaner.cancel();
+        shown.extend_from_slice(&cleaner.take());
+        String::from_utf8(shown).unwrap()
+    }
+
+    /// What programs write, and what is seen.
+    const SEEN: &[(&[u8], &str)] = &[
+        (b"plain", "plain"),
+        (b"\x1b[1;31merror\x1b[0m: no", "error: no"),
+        (b"\x1b[38;2;1;2;3mrgb\x1b[38:5:9mcolon\x1b[m", "rgbcolon"),
+        (b"a\tb\x07c\x00d\x7fe\x0ef", "a\tbcdef"),
+        (b"dos line\r", "dos line"),
+        // Redraws: shorter text does not hide the longer text before it, unless that is erased.
+        (b"  0%\r 50%\r100%", "100%"),
+        (b"100%\rok", "ok0%"),
+        (b"100%\r\x1b[Kok", "ok"),
+        (b"100%\r\x1b[2Kok", "ok"),
+        (b"abcdef\x1b[3G\x1b[1K", "   def"),
+        (b"abc\x1b[2Kd", "   d"),
+        // curl, pip, npm, cargo.
+        (b"  0 100M   0    0\r 50 100M  50  50M\r100 100M 100 100M", "100 100M 100 100M"),
+        (
+            "\r\x1b[K   ━━━━━━╸━━━━ 0.6/1.0 MB\r\x1b[2K   ━━━━━━━━━━━━ 1.0/1.0 MB".as_bytes(),
+            "   ━━━━━━━━━━━━ 1.0/1.0 MB",
+        ),
+        ("\x1b[1G\x1b[0K⠙ idealTree\x1b[1G\x1b[0K⠹ reify\x1b[1G\x1b[0Kadded 3 packages".as_bytes(), "added 3 packages"),
+        (b"    Building [=>  ] 1/3: a\r    Building [==> ] 2/3: b\r\x1b[K    Finished", "    Finished"),
+        (b"wait\x1b[?25l|\x08/\x08-\x08\\\x08 \x08\x1b[?25h done", "wait done"),
+        // Bold as man pages have it.
+        (b"N\x08NA\x08AM\x08ME\x08E", "NAME"),
+        (b"ab\x08\x08\x08X", "Xb"),
+        // Titles, links, and other strings, ended by BEL or ST.
+        (b"\x1b]0;a title\x07text", "text"),
+        (b"\x1b]8;;http://example.org\x1b\\link\x1b]8;;\x1b\\!", "link!"),
+        (b"\x1bP1$r0m\x1b\\dcs\x1b_apc\x1b\\\x1b^pm\x1b\\\x1bXsos\x1b\\end", "dcsend"),
+        (b"\x1b(Bcharset\x1b=\x1b>\x1b7\x1b8", "charset"),
+        // Moves within the line, and edits.
+        (b"abc\x1b[2DX\x1b[CY", "aXcY"),
+        (b"a\x1b[5Gb\x1b[3Cc", "a   b   c"),
+        (b"abcdef\r\x1b[2P\x1b[C\x1b[2X!", "c! f"),
+        (b"ad\x08\x1b[2@bc", "abcd"),
+        // Moves to other lines lose no text.
+        (b"\x1b[2J\x1b[Hone\x1b[2;1Htwo\x1b[3;1Hthree", "one/two/three"),
+        (b"\x1b[1A\x1b[2Kagain", "again"),
+        (b"up\x1b[1Adown", "up/down"),
+        // Broken ones, and bytes that are no text.
+        (b"text\x1b", "text"),
+        (b"text\x1b[31", "text"),
+        (b"text\x1b]0;never ended", "text"),
+        (b"a\x1b[\x1b[31mb", "ab"),
+        (b"a\xffb\xe6\x97", "a\u{fffd}b\u{fffd}"),
+        ("日本\u{9b}語😀é".as_bytes(), "日本語😀é"),
+        ("éaéb日c😀dé".as_bytes(), "éaéb日c😀dé"),
+        (b"\xc3\xa9a\xc3b\xe6\x97c\xf0\x9f\x98d\xff", "éa\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}"),
+    ];
+
+    #[test]
+    fn what_is_seen_is_what_is_kept() {
+        for (bytes, seen) in SEEN {
+            assert_eq!(drawn(bytes, &[]), *seen, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn where_the_bytes_are_divided_makes_no_difference() {
+        for (bytes, _) in SEEN {
+            let whole = drawn(bytes, &[]);
+            let text = String::from_utf8_lossy(bytes);
+            for first in 0..=bytes.len() {
+                for second in first..=bytes.len() {
+                    assert_eq!(drawn(bytes, &[first, second]), whole, "{text:?} at {first} and {second}");
+                }
+            }
+            assert_eq!(drawn(bytes, &(0..bytes.len()).collect::<Vec<_>>()), whole, "{text:?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn neither_does_it_in_any_nonsense() {
+        const PARTS: [&[u8]; 22] = [
+            b"a",
+            b"xyz",
+            b"\x1b",
+            b"[",
+            b"]",
+            b"?",
+            b";",
+            b"1",
+            b"25",
+            b"K",
+            b"G",
+            b"C",
+            b"P",
+            b"@",
+            b"m",
+            b"\r",
+            b"\x08",
+            b"\x07",
+            b"\x1b\\",
+            b"\xc3\xa9",
+            b"\xe6\x97\xa5",
+            b"\xf0\x9f\x98",
+        ];
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..3000 {
+            let bytes: Vec<u8> = (0..random(30)).flat_map(|_| PARTS[random(PARTS.len())].to_vec()).collect();
+            let mut cuts = [random(bytes.len() + 1), random(bytes.len() + 1), random(bytes.len() + 1)];
+            cuts.sort_unstable();
+            assert_eq!(drawn(&bytes, &cuts), drawn(&bytes, &[]), "{bytes:x?} at {cuts:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_never_longer_than_its_bound() {
+        let mut cleaner = Cleaner::default();
+        for bytes in [&[b'x'; 5000][..], &[0xff; 5000], b"\x1b[900Cx", b"\r\x1b[5000@"] {
+            let drawn = cleaner.draw(bytes, 3000);
+            assert!(drawn <= bytes.len() && cleaner.drawn.bytes <= 4096, "{drawn}");
+            assert_eq!(cleaner.drawn.bytes, cleaner.drawn.cells.iter().map(|c| c.len_utf8()).sum::<usize>());
+        }
+        // However long a sequence is, and a redraw.
+        let mut cleaner = Cleaner::default();
+        cleaner.draw(b"\x1b]0;", 100);
+        for _ in 0..1000 {
+            assert_eq!(cleaner.draw(&[b'x'; 1000], 100), 1000);
+        }
+        cleaner.cancel();
+        for _ in 0..1000 {
+            assert_eq!(cleaner.draw(b"\r12345678", 100), 9);
+        }
+        assert_eq!(cleaner.take(), b"12345678");
+    }
+}

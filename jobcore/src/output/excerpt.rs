@@ -1,0 +1,169 @@
+//! What of a view is shown where there is no room for all: its beginning, or that and its end with an honest gap.
+
+use super::lines::whole_characters;
+use super::text::TORN;
+use super::view::{Held, LeftOut, Shown, View};
+use super::{Cursor, Line, OutputQuery, Position, Stream, ViewText};
+use crate::state::Status;
+
+/// How much room is kept for the line that tells what is left out.
+const NOTE: u64 = 128;
+/// How long a time stamp is, with the blank behind it.
+const STAMP: u64 = 25;
+
+/// A part of a view of a job's output, and where to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Viewed {
+    /// What the job was doing before its output was read: if that is over and `more` is false, this is the end of it.
+    pub status: Status,
+    /// What is shown, in order. What there was no room for stands in its place.
+    pub shown: Vec<Shown>,
+    /// Pass this to get what follows.
+    pub cursor: Cursor,
+    /// What was left out in the middle, if anything was.
+    pub left_out: Option<LeftOut>,
+    /// Whether there was more to read.
+    pub more: bool,
+    /// Whether fewer lines are shown than were asked for, since they were too long to be looked for.
+    pub cut: bool,
+}
+
+impl Viewed {
+    /// Returns what is shown as text, of one stream or of both.
+    pub fn text(&self, view: &View, only: Option<Stream>) -> Vec<u8> {
+        let mut text = ViewText::new(view, only);
+        self.shown.iter().for_each(|shown| text.push(shown));
+        text.take()
+    }
+
+    /// Returns whether any line of a stream is shown.
+    pub(crate) fn has_lines_of(&self, stream: Stream) -> bool {
+        self.shown.iter().any(|shown| matches!(shown, Shown::Line(line) if line.stream == stream))
+    }
+
+    /// Returns how many bytes within what is shown were not kept.
+    pub fn omitted(&self) -> u64 {
+        self.shown.iter().map(|shown| if let Shown::Gap { bytes, .. } = shown { *bytes } else { 0 }).sum()
+    }
+}
+
+/// Cuts off what is too long, and says so.
+fn shorten(text: &mut Vec<u8>, longest: usize) {
+    if text.len() > longest {
+        text.truncate(longest - TORN.len());
+        text.truncate(whole_characters(text));
+        text.extend_from_slice(TORN.as_bytes());
+    }
+}
+
+/// Chooses what is shown while a view is made.
+#[derive(Debug)]
+pub(crate) struct Excerpt {
+    head: Vec<Shown>,
+    head_room: u64,
+    /// Where the last line of the head ends.
+    head_end: u64,
+    /// The end of the view, where that is wanted.
+    tail: Option<Held>,
+    tail_room: u64,
+    /// What a line takes beside its text, and how much room another two may need.
+    overhead: u64,
+    reserve: u64,
+    longest: usize,
+    left_from: Option<u64>,
+    jumped: bool,
+}
+
+impl Excerpt {
+    pub(crate) fn new(view: &View, query: &OutputQuery) -> Self {
+        let is_last = matches!(query.from, Position::TailLines(_)) && !view.is_line_by_line();
+        let room = view.budget.unwrap_or(query.max_bytes);
+        let (head_room, tail_room) = match (view.budget, is_last) {
+            (Some(_), _) => (room.saturating_sub(NOTE) / 2, room.saturating_sub(NOTE).div_ceil(2)),
+            (None, true) => (0, room.saturating_sub(NOTE)),
+            (None, false) => (room, 0),
+        };
+        let overhead = 1 + if view.timestamps { STAMP } else { 0 };
+        Self {
+            head: Vec::new(),
+            head_room,
+            head_end: 0,
+            tail: (tail_room > 0).then(|| Held::bytes(tail_room, overhead)),
+            tail_room,
+            overhead,
+            reserve: 2 * (view.longest(room) as u64 + overhead),
+            longest: view.longest(room),
+            left_from: None,
+            jumped: false,
+        }
+    }
+
+    /// Returns whether there is no room for more. What comes when the view is finished still fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tail.is_none() && self.head_room < self.reserve && !self.head.is_empty()
+    }
+
+    /// Adds what comes next; nothing of what begins at `untold` or behind it was added before.
+    pub(crate) fn push(&mut self, mut shown: Shown, untold: u64) {
+        // With its line break.
+        let stands_for = shown.len() + u64::from(matches!(&shown, Shown::Line(line) if line.ends));
+        if let Shown::Line(line) = &mut shown {
+            shorten(&mut line.text, self.longest);
+        }
+        let size = shown.len() + self.overhead;
+        let begins = match &shown {
+            Shown::Line(Line { offset, .. }) | Shown::Gap { offset, .. } => *offset,
+            _ => self.head_end,
+        };
+        match &mut self.tail {
+            Some(tail) if self.left_from.is_some() || size > self.head_room => {
+                self.left_from.get_or_insert(begins.min(untold));
+                tail.push(shown, stands_for);
+            }
+            _ => {
+                if let Shown::Line(line) = &shown {
+                    self.head_end = line.end;
+                }
+                self.head_room = self.head_room.saturating_sub(size);
+                self.head.push(shown);
+            }
+        }
+    }
+
+    /// Returns how much of the output is enough for the rest, if what comes first of that is not to be shown.
+    pub(crate) fn wants_only(&self) -> Option<u64> {
+        (self.left_from.is_some() && !self.jumped).then_some(self.tail_room)
+    }
+
+    /// Says that what comes next is not what follows.
+    pub(crate) fn jump(&mut self) {
+        self.jumped = true;
+        self.tail = Some(Held::bytes(self.tail_room, self.overhead));
+    }
+
+    /// Returns what is to be shown, where `end` is the offset up to which output was read.
+    pub(crate) fn finish(self, end: u64) -> (Vec<Shown>, Option<LeftOut>) {
+        let mut shown = self.head;
+        let (Some(mut tail), Some(from)) = (self.tail, self.left_from) else { return (shown, None) };
+        // The rest of a line that began before: only where there is nothing better.
+        let is_rest = |shown: &Shown| matches!(shown, Shown::Line(line) if !line.begins && line.ends);
+        if self.jumped && tail.count() > 1 && tail.first().is_some_and(is_rest) {
+            tail.drop_first();
+        }
+        let next = tail.first().map(|first| match first {
+            Shown::Line(line) => line.offset,
+            Shown::Gap { offset, .. } => *offset,
+            _ => end,
+        });
+        let gone = tail.gone();
+        let (bytes, lines) = match self.jumped {
+            true => (next.unwrap_or(end).saturating_sub(from), None),
+            false => (gone.bytes, Some(gone.lines)),
+        };
+        let left_out = (bytes > 0).then(|| LeftOut::new(Cursor(from), bytes, lines));
+        shown.extend(left_out.map(Shown::LeftOut));
+        shown.extend(tail.take());
+        (shown, left_out)
+    }
+}

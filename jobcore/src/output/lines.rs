@@ -1,0 +1,350 @@
+//! Lines out of pieces of a log: each stream's own, and never more of one in memory than a bound.
+
+use std::collections::VecDeque;
+
+use super::clean::Cleaner;
+use super::{OutputChunk, Piece, Shown, Stream};
+use crate::clock::Timestamp;
+
+/// A line of one stream, or a part of a line that is longer than the bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Line {
+    /// Where it begins.
+    pub offset: u64,
+    /// The offset behind its last byte.
+    pub end: u64,
+    /// Which stream it is of.
+    pub stream: Stream,
+    /// When its first byte came, to a hundredth of a second.
+    pub at: Timestamp,
+    /// What it says, without the line break. Cleaned, it is UTF-8; else it is as the job wrote it.
+    pub text: Vec<u8>,
+    /// Whether it is the beginning of a line, as far as that is known.
+    pub begins: bool,
+    /// Whether it is the end of a line. If not, more of the line may follow, or may come.
+    pub ends: bool,
+}
+
+/// Puts lines together from chunks that are fed to it in order.
+///
+/// A line comes out when it ends, so that those of the two streams are in the order of their ends. One that is longer
+/// than the bound comes out in parts, none of which ends within a character.
+#[derive(Debug)]
+pub(super) struct Lines {
+    longest: usize,
+    /// Standard output and standard error.
+    open: [Open; 2],
+    pieces: VecDeque<Piece>,
+    /// How much of the first piece was taken already.
+    taken: usize,
+    /// Where the pieces end.
+    cursor: u64,
+    ready: VecDeque<Shown>,
+}
+
+/// The line of one stream that is not at its end.
+#[derive(Debug)]
+struct Open {
+    /// Where its first byte is, and when that came; nothing if there is none yet.
+    first: Option<(u64, Timestamp)>,
+    begins: bool,
+    text: Text,
+}
+
+#[derive(Debug)]
+enum Text {
+    Raw(Vec<u8>),
+    Clean(Box<Cleaner>),
+}
+
+impl Lines {
+    /// Makes lines of at most `longest` bytes each, cleaned or as they are.
+    pub(super) fn new(clean: bool, longest: usize) -> Self {
+        let text = || if clean { Text::Clean(Box::default()) } else { Text::Raw(Vec::new()) };
+        let open = || Open { first: None, begins: true, text: text() };
+        Self { longest, open: [open(), open()], pieces: VecDeque::new(), taken: 0, cursor: 0, ready: VecDeque::new() }
+    }
+
+    /// Adds what was read next.
+    pub(super) fn feed(&mut self, chunk: OutputChunk) {
+        self.pieces.extend(chunk.pieces);
+        self.cursor = chunk.cursor.0;
+    }
+
+    /// Returns the next line, or gap, that is whole.
+    pub(super) fn next(&mut self) -> Option<Shown> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            match self.pieces.front()? {
+                Piece::Gap { offset, bytes } => {
+                    let gap = Shown::Gap { offset: *offset, bytes: *bytes };
+                    let at = *offset;
+                    self.pieces.pop_front();
+                    self.break_off(at);
+                    self.ready.push_back(gap);
+                }
+                Piece::Data { offset, stream, at, bytes } => {
+                    let rest = &bytes[self.taken..];
+                    let offset = offset + self.taken as u64;
+                    let open = &mut self.open[*stream as usize];
+                    let (taken, line) = open.take(rest, offset, *at, *stream, self.longest);
+                    self.ready.extend(line.map(Shown::Line));
+                    self.taken += taken;
+                    if self.taken == bytes.len() {
+                        self.pieces.pop_front();
+                        self.taken = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the offset up to which bytes were made lines of, or are in one that is not at its end.
+    pub(super) fn cursor(&self) -> u64 {
+        self.pieces.front().map_or(self.cursor, |piece| piece.offset() + self.taken as u64)
+    }
+
+    /// Returns the offset from which on no byte has come out in a line.
+    pub(super) fn untold(&self) -> u64 {
+        let begun = self.open.iter().filter_map(|open| Some(open.first?.0)).min();
+        begun.map_or(self.cursor(), |begun| begun.min(self.cursor()))
+    }
+
+    /// Returns the lines that are not at their ends, as they are. What comes is no part of them.
+    pub(super) fn finish(&mut self) -> Vec<Line> {
+        let end = self.cursor();
+        let streams = [Stream::Stdout, Stream::Stderr].into_iter();
+        streams.filter_map(|stream| self.open[stream as usize].break_off(stream, end)).collect()
+    }
+
+    /// Returns lines that are not at their ends, as they are now, and goes on with them.
+    pub(super) fn open(&self) -> impl Iterator<Item = Line> {
+        let streams = [Stream::Stdout, Stream::Stderr].into_iter();
+        streams.filter_map(|stream| {
+            let open = &self.open[stream as usize];
+            let (offset, at) = open.first?;
+            let text = match &open.text {
+                Text::Raw(text) => text.clone(),
+                Text::Clean(cleaner) => cleaner.seen(),
+            };
+            Some(Line { offset, end: self.cursor(), stream, at, text, begins: open.begins, ends: false })
+        })
+    }
+
+    /// Forgets what was fed and not yet looked at.
+    pub(super) fn forget(&mut self) {
+        self.cursor = self.cursor();
+        self.pieces.clear();
+        self.ready.clear();
+        self.taken = 0;
+    }
+
+    /// Forgets everything: what is fed next is from elsewhere, and may begin within a line.
+    pub(super) fn jump(&mut self) {
+        self.forget();
+        self.finish();
+        self.open.iter_mut().for_each(|open| open.begins = false);
+    }
+
+    /// What comes behind a gap does not go on with what was before it.
+    fn break_off(&mut self, end: u64) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let open = &mut self.open[stream as usize];
+            self.ready.extend(open.break_off(stream, end).map(Shown::Line));
+            open.begins = false;
+        }
+    }
+}
+
+impl Open {
+    /// Takes bytes up to the end of the line, which is returned then, and returns how many.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        offset: u64,
+        at: Timestamp,
+        stream: Stream,
+        longest: usize,
+    ) -> (usize, Option<Line>) {
+        self.first.get_or_insert((offset, at));
+        // No more than can be taken, so that nothing is looked at again and again.
+        let bytes = &bytes[..bytes.len().min(longest + 1)];
+        let border = bytes.iter().position(|byte| *byte == b'\n');
+        let rest = &bytes[..border.unwrap_or(bytes.len())];
+        let taken = match &mut self.text {
+            Text::Raw(text) => {
+                let before = text.len();
+                text.extend_from_slice(&rest[..rest.len().min(longest.saturating_sub(before))]);
+                if text.len() - before < rest.len() {
+                    // A character for which there is no room is left for the next part.
+                    text.truncate(whole_characters(text).max(before));
+                }
+                text.len() - before
+            }
+            Text::Clean(cleaner) => cleaner.draw(rest, longest),
+        };
+        let end = offset + taken as u64;
+        if taken == rest.len() && border.is_some() {
+            return (taken + 1, Some(self.end(stream, end + 1)));
+        }
+        let line = match &self.text {
+            Text::Clean(cleaner) if cleaner.is_left() => Some(self.end(stream, end)),
+            _ if taken < rest.len() => self.part(stream, end),
+            _ => None,
+        };
+        (taken, line)
+    }
+
+    /// Returns the line, which is at its end.
+    fn end(&mut self, stream: Stream, end: u64) -> Line {
+        let (offset, at) = self.first.take().unwrap_or((end, Timestamp::UNIX_EPOCH));
+        let text = match &mut self.text {
+            Text::Raw(text) => std::mem::take(text),
+            Text::Clean(cleaner) => {
+                if !cleaner.is_left() {
+                    cleaner.cancel();
+                }
+                cleaner.take()
+            }
+        };
+        let begins = std::mem::replace(&mut self.begins, true);
+        Line { offset, end, stream, at, text, begins, ends: true }
+    }
+
+    /// Returns the beginning of a line that is too long for one.
+    fn part(&mut self, stream: Stream, end: u64) -> Option<Line> {
+        let (offset, at) = self.first.take()?;
+        let text = match &mut self.text {
+            Text::Raw(text) => std::mem::take(text),
+            Text::Clean(cleaner) => cleaner.take(),
+        };
+        let begins = std::mem::replace(&mut self.begins, false);
+        Some(Line { offset, end, stream, at, text, begins, ends: false })
+    }
+
+    /// Returns what there is of a line that will not be at its end, if that is anything.
+    fn break_off(&mut self, stream: Stream, end: u64) -> Option<Line> {
+        self.first?;
+        let begins = self.begins;
+        let line = Line { ends: false, ..self.end(stream, end) };
+        self.begins = line.text.is_empty() && begins;
+        (!line.text.is_empty()).then_some(line)
+    }
+}
+
+/// Returns how much of a text is there without an incomplete character at its end; all if there is nothing else.
+pub(super) fn whole_characters(text: &[u8]) -> usize {
+    let begins = text.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    match std::str::from_utf8(&text[begins..]) {
+        Err(error) if error.error_len().is_none() && begins > 0 => begins,
+        _ => text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Cursor;
+
+    fn chunk(pieces: Vec<Piece>) -> OutputChunk {
+        let end = pieces.last().map_or(0, |piece| match piece {
+            Piece::Data { offset, bytes, .. } => offset + bytes.len() as u64,
+            Piece::Gap { offset, bytes } => offset + bytes,
+        });
+        OutputChunk { pieces, cursor: Cursor(end), end: Cursor(end), more: false, cut: false }
+    }
+
+    fn data(offset: u64, stream: Stream, bytes: &[u8]) -> Piece {
+        let at = Timestamp::from_microsecond(i64::try_from(offset).unwrap()).unwrap();
+        Piece::Data { offset, stream, at, bytes: bytes.to_vec() }
+    }
+
+    /// A line as `offset-end text`, with `~` where it goes on.
+    fn show(shown: Shown) -> String {
+        match shown {
+            Shown::Line(line) => {
+                let text = String::from_utf8_lossy(&line.text).into_owned();
+                let (before, behind) = (if line.begins { "" } else { "~" }, if line.ends { "" } else { "~" });
+                format!("{}-{} {before}{text}{behind}", line.offset, line.end)
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn shown(lines: &mut Lines) -> Vec<String> {
+        std::iter::from_fn(|| lines.next()).map(show).collect()
+    }
+
+    fn open(lines: &mut Lines) -> Vec<String> {
+        lines.finish().into_iter().map(Shown::Line).map(show).collect()
+    }
+
+    #[test]
+    fn the_lines_of_two_streams_do_not_mix() {
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        let mut lines = Lines::new(false, 100);
+        lines.feed(chunk(vec![data(0, out, b"one\ntw"), data(6, err, b"e1\ne"), data(10, out, b"o\n\nthree")]));
+        assert_eq!(shown(&mut lines), ["0-4 one", "6-9 e1", "4-12 two", "12-13 "]);
+        assert_eq!((lines.cursor(), lines.untold()), (18, 9));
+        lines.feed(chunk(vec![data(18, err, b"2\n")]));
+        assert_eq!(shown(&mut lines), ["9-20 e2"]);
+        assert_eq!((lines.cursor(), lines.untold()), (20, 13));
+        assert_eq!(open(&mut lines), ["13-20 three~"]);
+        assert_eq!(lines.untold(), 20);
+    }
+
+    #[test]
+    fn a_stop_within_a_chunk_loses_nothing() {
+        let mut lines = Lines::new(false, 100);
+        lines.feed(chunk(vec![data(0, Stream::Stdout, b"on"), data(2, Stream::Stderr, b"e1\ne2\ne3\n")]));
+        assert!(lines.next().is_some());
+        assert_eq!(lines.cursor(), 5);
+        lines.forget();
+        assert_eq!(open(&mut lines), ["0-5 on~"]);
+        assert_eq!(lines.cursor(), 5);
+    }
+
+    #[test]
+    fn a_long_line_comes_in_parts_and_tears_no_character() {
+        let mut lines = Lines::new(false, 4);
+        lines.feed(chunk(vec![data(0, Stream::Stdout, "abc日本x\nabcd\nnext\n".as_bytes())]));
+        let expected = ["0-3 abc~", "3-6 ~日~", "6-11 ~本x", "11-16 abcd", "16-21 next"];
+        assert_eq!(shown(&mut lines), expected);
+        let mut lines = Lines::new(true, 12);
+        lines.feed(chunk(vec![data(0, Stream::Stdout, &[b'x'; 25])]));
+        let mut parts = shown(&mut lines);
+        parts.extend(open(&mut lines));
+        assert_eq!(parts.iter().map(|part| part.matches('x').count()).sum::<usize>(), 25);
+        assert!(parts.len() > 2 && parts.iter().all(|part| part.ends_with('~')), "{parts:?}");
+    }
+
+    #[test]
+    fn a_gap_breaks_lines_off() {
+        let gap = Piece::Gap { offset: 3, bytes: 10 };
+        let mut lines = Lines::new(true, 100);
+        lines.feed(chunk(vec![data(0, Stream::Stdout, b"\x1b[3"), gap, data(13, Stream::Stdout, b"mid\nnew\n")]));
+        assert_eq!(shown(&mut lines), ["Gap { offset: 3, bytes: 10 }", "13-17 ~mid", "17-21 new"]);
+        lines.feed(chunk(vec![data(21, Stream::Stdout, b"abc")]));
+        assert!(shown(&mut lines).is_empty());
+        lines.jump();
+        lines.feed(chunk(vec![data(100, Stream::Stdout, b"c\nd\n")]));
+        assert_eq!(shown(&mut lines), ["100-102 ~c", "102-104 d"]);
+    }
+
+    #[test]
+    fn cleaned_lines_are_what_is_seen_however_they_are_divided() {
+        let text = "\x1b[31mred\x1b[0m\r\n10%\r100%\n\x1b]0;never ended\nafter\n日本\nup\x1b[Adown\n".as_bytes();
+        let expected = ["red", "100%", "", "after", "日本", "up", "down"];
+        for cut in 0..=text.len() {
+            let mut lines = Lines::new(true, 100);
+            let (first, second) = text.split_at(cut);
+            lines.feed(chunk(vec![data(0, Stream::Stdout, first), data(cut as u64, Stream::Stdout, second)]));
+            let found: Vec<_> =
+                shown(&mut lines).iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+            assert_eq!(found, expected, "{cut}");
+        }
+    }
+}

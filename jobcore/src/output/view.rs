@@ -1,0 +1,460 @@
+//! Views: an output as lines to be read, of which some are picked out, cleaned, folded. What it takes in memory does not
+//! depend on how much there is.
+
+use std::collections::VecDeque;
+
+use super::grep::{Filter, Grep};
+use super::lines::{Line, Lines};
+use super::{Cursor, OutputChunk, OutputQuery, Position, Stream};
+use crate::clock::Timestamp;
+
+/// A longer line comes in parts.
+pub(super) const LONGEST: usize = 64 * 1024;
+/// How much is remembered at most of lines that may still be shown.
+const HELD: u64 = 16 * 1024 * 1024;
+
+/// How an output is to be shown.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct View {
+    /// Whether lines are shown as they would be seen on a terminal: without escape sequences, and of redraws only the last.
+    pub clean: bool,
+    /// Only lines that match, and their context.
+    pub grep: Option<Grep>,
+    /// Whether a line that is repeated is shown once, with how often.
+    pub fold: bool,
+    /// Whether lines begin with the time at which they came.
+    pub timestamps: bool,
+    /// How many bytes are shown at most: the first half of them and the last, and what is between is told. Without it,
+    /// the first as many as the query allows. Of lines that match or are folded, none is longer than an eighth of that: the
+    /// rest of it is cut off.
+    pub budget: Option<u64>,
+}
+
+impl View {
+    /// Shows lines as they would be seen on a terminal.
+    #[must_use]
+    pub fn with_clean(self, clean: bool) -> Self {
+        Self { clean, ..self }
+    }
+
+    /// Shows only lines that match, and their context.
+    #[must_use]
+    pub fn with_grep(self, grep: Option<Grep>) -> Self {
+        Self { grep, ..self }
+    }
+
+    /// Shows lines that are repeated once.
+    #[must_use]
+    pub fn with_fold(self, fold: bool) -> Self {
+        Self { fold, ..self }
+    }
+
+    /// Shows when lines came.
+    #[must_use]
+    pub fn with_timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
+    }
+
+    /// Shows at most so many bytes: the first half of them, and the last.
+    #[must_use]
+    pub fn with_budget(self, budget: Option<u64>) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Returns whether this shows output as it is, so that no view is needed.
+    pub fn is_plain(&self) -> bool {
+        !self.clean && !self.fold && !self.timestamps && self.grep.is_none() && self.budget.is_none()
+    }
+
+    /// Returns whether each line of the output is one of the view.
+    pub(crate) fn is_line_by_line(&self) -> bool {
+        self.grep.is_none() && !self.fold
+    }
+
+    /// How long a line may be where there is so much room: so that there is some for others, too.
+    pub(crate) fn longest(&self, room: u64) -> usize {
+        usize::try_from(room / 8).unwrap_or(usize::MAX).clamp(16, LONGEST)
+    }
+}
+
+/// What a view consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shown {
+    /// A line, or a part of a long one.
+    Line(Line),
+    /// Lines that do not match were left out here, between two groups of lines.
+    Separator,
+    /// The line before came again.
+    Repeated {
+        /// How many times more.
+        times: u64,
+        /// Of which stream it is.
+        stream: Stream,
+        /// When it came last.
+        at: Timestamp,
+    },
+    /// Bytes that were not kept. They may have been of either stream.
+    Gap {
+        /// Where they began.
+        offset: u64,
+        /// How many they were.
+        bytes: u64,
+    },
+    /// What there was no room for.
+    LeftOut(LeftOut),
+}
+
+impl Shown {
+    /// Returns how long its text is.
+    pub(crate) fn len(&self) -> u64 {
+        if let Self::Line(line) = self { line.text.len() as u64 } else { 0 }
+    }
+
+    fn begins(&self) -> bool {
+        matches!(self, Self::Line(line) if line.begins)
+    }
+
+    /// Returns whether it is a part of a line that is not its beginning.
+    fn goes_on(&self) -> bool {
+        matches!(self, Self::Line(line) if !line.begins)
+    }
+}
+
+/// A part of a view that was left out, since there was no room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Pass this to get it.
+    pub cursor: Cursor,
+    /// How many bytes it has: of the lines, or where those were not looked at, of the output of both streams.
+    pub bytes: u64,
+    /// How many lines it has; absent where they were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+}
+
+impl LeftOut {
+    pub(crate) fn new(cursor: Cursor, bytes: u64, lines: Option<u64>) -> Self {
+        Self { cursor, bytes, lines }
+    }
+}
+
+/// Makes a view of chunks of output that are fed to it in order.
+///
+/// ```
+/// # use jobcore::output::{OutputChunk, OutputQuery, Position, View, Viewer};
+/// # fn read(_: &OutputQuery) -> OutputChunk { unimplemented!() }
+/// # fn all() {
+/// let view = View::default().with_clean(true);
+/// let (mut viewer, mut query) = Viewer::new(&view, &OutputQuery::from(Position::Start));
+/// loop {
+///     let chunk = read(&query);
+///     query = query.behind(&chunk);
+///     let more = chunk.more;
+///     viewer.feed(chunk);
+///     if !more {
+///         viewer.finish();
+///     }
+///     while let Some(shown) = viewer.next_shown() {
+///         println!("{shown:?}");
+///     }
+///     if !more || viewer.is_full() {
+///         break;
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Viewer {
+    lines: Lines,
+    filter: Option<Filter>,
+    fold: Option<Fold>,
+    /// The last lines, where those are wanted and cannot be found from the end.
+    last: Option<Held>,
+    lines_left: Option<u64>,
+    picked: VecDeque<Shown>,
+    ready: VecDeque<Shown>,
+    cut: bool,
+    /// Where the last line ends that was picked out.
+    told: u64,
+    stopped_at: u64,
+}
+
+impl Viewer {
+    /// Gets ready to show this view of what the query asks for: its lines are those of the view. Returns the query to read
+    /// by, too, the number of bytes of which is that of a chunk.
+    pub fn new(view: &View, query: &OutputQuery) -> (Self, OutputQuery) {
+        let room = view.budget.unwrap_or(query.max_bytes);
+        let mut source = query.with_max_lines(None).with_max_bytes(OutputQuery::DEFAULT_BYTES);
+        let mut last = None;
+        if let (Position::TailLines(count), false) = (query.from, view.is_line_by_line()) {
+            source.from = Position::Start;
+            last = Some(Held::lines(count));
+        }
+        let viewer = Self {
+            // A part of a line may not match what the line would.
+            lines: Lines::new(view.clean, if view.is_line_by_line() { view.longest(room) } else { LONGEST }),
+            filter: view.grep.clone().map(Filter::new),
+            fold: view.fold.then(Fold::default),
+            last,
+            lines_left: query.max_lines,
+            picked: VecDeque::new(),
+            ready: VecDeque::new(),
+            cut: false,
+            told: 0,
+            stopped_at: u64::MAX,
+        };
+        (viewer, source)
+    }
+
+    /// Adds what was read next.
+    pub fn feed(&mut self, chunk: OutputChunk) {
+        self.lines.feed(chunk);
+    }
+
+    /// Returns what is to be shown next; nothing if more must be fed first, or the view is full.
+    pub fn next_shown(&mut self) -> Option<Shown> {
+        while !self.is_full() {
+            if let Some(shown) = self.ready.pop_front() {
+                if let (Shown::Line(line), Some(left)) = (&shown, &mut self.lines_left) {
+                    *left -= u64::from(line.ends);
+                }
+                return Some(shown);
+            }
+            let shown = self.lines.next()?;
+            self.pick(shown);
+            self.pass_on();
+        }
+        None
+    }
+
+    /// Returns whether as many lines were shown as are wanted.
+    pub fn is_full(&self) -> bool {
+        self.lines_left == Some(0)
+    }
+
+    /// Returns whether fewer lines are shown than are wanted, since they were too long to be remembered.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Shows the last lines, which are held back since more might come: what comes from now on is shown as it comes.
+    pub fn release(&mut self) {
+        if let Some(mut held) = self.last.take() {
+            self.cut = held.gone().is_cut;
+            self.ready.extend(held.take());
+        }
+    }
+
+    /// Shows all that is there, since nothing more will be fed: lines without their ends, and how often the last was
+    /// repeated.
+    pub fn finish(&mut self) {
+        self.end(u64::MAX, false);
+        self.release();
+    }
+
+    /// Shows all that is there, as [`Viewer::finish`] does, although more may come: lines without their ends that do not
+    /// match as they are may do so later, and are left for then, if nothing behind their beginnings was shown.
+    pub fn pause(&mut self) {
+        self.end(u64::MAX, true);
+        self.release();
+    }
+
+    /// Forgets what was not shown yet, since nothing more is wanted: it is behind the cursor then. Lines that are not at
+    /// their ends, and begin before that, are shown as they are.
+    pub fn stop(&mut self) {
+        let unshown = self.ready.iter().position(|shown| matches!(shown, Shown::Line(_)));
+        if let Some(index) = unshown {
+            if let Shown::Line(line) = &self.ready[index] {
+                self.stopped_at = line.offset.min(self.lines.cursor());
+            }
+            self.ready.truncate(index);
+        }
+        self.lines_left = None;
+        self.lines.forget();
+        self.end(self.cursor().0, false);
+    }
+
+    fn end(&mut self, before: u64, holds: bool) {
+        while let Some(shown) = self.lines.next() {
+            self.pick(shown);
+        }
+        let open = self.lines.finish();
+        let may_match = |line: &Line| self.filter.as_ref().is_some_and(|filter| !filter.matches(line));
+        if holds && open.iter().all(|line| line.offset >= self.told && may_match(line)) {
+            self.stopped_at = open.iter().map(|line| line.offset).min().unwrap_or(u64::MAX);
+        } else {
+            open.into_iter().filter(|line| line.offset < before).for_each(|line| self.pick(Shown::Line(line)));
+        }
+        if let Some(fold) = &mut self.fold {
+            fold.end(&mut self.picked);
+        }
+        self.pass_on();
+    }
+
+    /// Returns where to go on after [`Viewer::finish`], [`Viewer::pause`] or [`Viewer::stop`].
+    pub fn cursor(&self) -> Cursor {
+        Cursor(self.lines.cursor().min(self.stopped_at))
+    }
+
+    /// Returns the offset from which on nothing was shown.
+    pub(crate) fn untold(&self) -> u64 {
+        self.lines.untold()
+    }
+
+    /// Goes on elsewhere, which may be within a line.
+    pub(crate) fn jump(&mut self) {
+        self.lines.jump();
+    }
+
+    fn pick(&mut self, shown: Shown) {
+        let mut matching = VecDeque::new();
+        match (shown, &mut self.filter) {
+            (Shown::Line(line), Some(filter)) => filter.push(line, &mut matching),
+            (shown, filter) => {
+                filter.iter_mut().for_each(Filter::break_off);
+                matching.push_back(shown);
+            }
+        }
+        for shown in &matching {
+            if let Shown::Line(line) = shown {
+                self.told = self.told.max(line.end);
+            }
+        }
+        match &mut self.fold {
+            Some(fold) => matching.into_iter().for_each(|shown| fold.push(shown, &mut self.picked)),
+            None => self.picked.append(&mut matching),
+        }
+    }
+
+    fn pass_on(&mut self) {
+        match &mut self.last {
+            Some(held) => {
+                for shown in self.picked.drain(..) {
+                    let bytes = shown.len();
+                    held.push(shown, bytes);
+                }
+            }
+            None => self.ready.append(&mut self.picked),
+        }
+    }
+}
+
+/// Shows a line that is repeated once.
+#[derive(Debug, Default)]
+struct Fold {
+    last: Option<Line>,
+    repeated: Option<(u64, Timestamp)>,
+}
+
+impl Fold {
+    fn push(&mut self, shown: Shown, folded: &mut VecDeque<Shown>) {
+        let Shown::Line(line) = shown else {
+            self.end(folded);
+            folded.push_back(shown);
+            return;
+        };
+        let is_whole = line.begins && line.ends;
+        let is_same = |last: &Line| (last.stream, &last.text) == (line.stream, &line.text);
+        if is_whole && self.last.as_ref().is_some_and(is_same) {
+            let (times, _) = self.repeated.unwrap_or((0, line.at));
+            self.repeated = Some((times + 1, line.at));
+            return;
+        }
+        self.end(folded);
+        self.last = is_whole.then(|| line.clone());
+        folded.push_back(Shown::Line(line));
+    }
+
+    fn end(&mut self, folded: &mut VecDeque<Shown>) {
+        if let (Some(last), Some((times, at))) = (self.last.take(), self.repeated.take()) {
+            folded.push_back(Shown::Repeated { times, stream: last.stream, at });
+        }
+    }
+}
+
+/// The last of what was pushed, bounded in lines and in bytes.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Each with how many bytes it stands for.
+    shown: VecDeque<(Shown, u64)>,
+    lines: u64,
+    bytes: u64,
+    max_lines: u64,
+    max_bytes: u64,
+    /// What each takes beside its text.
+    overhead: u64,
+    gone: Gone,
+}
+
+/// What is not held any more.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    /// Whether there was no room for a line that was wanted.
+    pub(crate) is_cut: bool,
+}
+
+impl Held {
+    /// Remembers so many lines, as far as there is memory for them.
+    pub(crate) fn lines(max_lines: u64) -> Self {
+        let overhead = size_of::<Shown>() as u64;
+        Self { max_lines, max_bytes: HELD, overhead, ..Self::bytes(0, 0) }
+    }
+
+    /// Remembers lines that take so many bytes when each takes `overhead` beside its text.
+    pub(crate) fn bytes(max_bytes: u64, overhead: u64) -> Self {
+        Self {
+            shown: VecDeque::new(),
+            lines: 0,
+            bytes: 0,
+            max_lines: u64::MAX,
+            max_bytes,
+            overhead,
+            gone: Gone::default(),
+        }
+    }
+
+    /// Adds what stands for so many bytes, of which some may have been cut off.
+    pub(crate) fn push(&mut self, shown: Shown, stands_for: u64) {
+        self.lines += u64::from(shown.begins());
+        self.bytes += shown.len() + self.overhead;
+        self.shown.push_back((shown, stands_for));
+        while self.lines > self.max_lines || self.bytes > self.max_bytes {
+            self.gone.is_cut |= self.lines <= self.max_lines;
+            self.drop_first();
+        }
+        // What is left of a line whose beginning is gone.
+        while self.lines == self.max_lines && self.first().is_some_and(Shown::goes_on) {
+            self.drop_first();
+        }
+    }
+
+    pub(crate) fn drop_first(&mut self) {
+        let Some((gone, stands_for)) = self.shown.pop_front() else { return };
+        self.lines -= u64::from(gone.begins());
+        self.bytes -= gone.len() + self.overhead;
+        self.gone.lines += u64::from(gone.begins());
+        self.gone.bytes += stands_for;
+    }
+
+    pub(crate) fn gone(&self) -> &Gone {
+        &self.gone
+    }
+
+    pub(crate) fn first(&self) -> Option<&Shown> {
+        self.shown.front().map(|(first, _)| first)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.shown.len()
+    }
+
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Shown> + use<> {
+        (self.lines, self.bytes, self.gone) = (0, 0, Gone::default());
+        std::mem::take(&mut self.shown).into_iter().map(|(shown, _)| shown)
+    }
+}
