@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Pattern};
-use jobcore::{Key, Name, Signal, Status, TerminalSize};
+use jobcore::{Key, Name, Signal, Status, TerminalSize, Until};
 
 use crate::complete;
 
@@ -64,7 +64,7 @@ pub enum Verb {
     Output(Output),
     /// Print the last lines of a job's output
     Tail(Tail),
-    /// Wait for jobs to end, and pass on their exit code
+    /// Wait for jobs to end, or for output, a port, a file
     Wait(Wait),
     /// Send text, keys or the end of its input to a job
     Send(Send),
@@ -382,9 +382,13 @@ pub struct ShowOutput {
     /// And so many lines before and behind each
     #[arg(long, short = 'C', value_name = "LINES", requires = "grep", help_heading = "Reading")]
     pub context: Option<u64>,
-    /// Print lines as a terminal shows them: no escape sequences, and of progress bars only the last state
+    /// Print lines as a terminal shows them: no escape sequences, and of progress bars only the last state; so it is anyway
+    /// with jobs on a terminal
     #[arg(long, help_heading = "Reading")]
     pub clean: bool,
+    /// Print it as it was written, also what was written to a terminal
+    #[arg(long, conflicts_with = "clean", help_heading = "Reading")]
+    pub raw: bool,
     /// Print a line that is repeated once, with how often
     #[arg(long, help_heading = "Reading")]
     pub fold: bool,
@@ -396,13 +400,25 @@ pub struct ShowOutput {
     pub max_bytes: Option<u64>,
 }
 
-/// Wait for jobs to end.
+/// Wait for jobs to end, or to come to something.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Of several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended.
 
+With `--until`, something else is waited for:
+
+  output:RE    a line of its output that matches; a prompt without an end of line counts, too
+  quiet:TIME   that it has written nothing for so long
+  port:NUMBER  that one of its processes listens on this TCP port; if another process does, that is told
+  file:PATH    that there is this file; a relative path begins where the job runs
+  exit         its end, as without
+
+The exit code is 0 then when it is so, and 1 if it cannot be any more, since the job is over.
+
   jobcli wait 3f9a2c1b && echo fine
-  jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2")]
+  jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2
+  jobcli wait --until 'output:ready|listening' --timeout 30s web
+  jobcli wait --until port:3000 web")]
 pub struct Wait {
     /// The jobs
     #[arg(required = true, value_name = "ID", add = complete::jobs())]
@@ -410,10 +426,19 @@ pub struct Wait {
     /// Wait for one of them only
     #[arg(long)]
     pub any: bool,
+    /// Wait for all of them, as without this
+    #[arg(long, conflicts_with = "any")]
+    pub all: bool,
+    /// Wait for this [default: exit]
+    #[arg(long, short, value_name = "CONDITION")]
+    pub until: Option<Until>,
+    /// With `--until output:RE`: look only at what follows this cursor, which `--json` gave before
+    #[arg(long, value_name = "CURSOR", requires = "until")]
+    pub cursor: Option<Cursor>,
     /// Wait for so long at most, and exit with 124 then
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Print the jobs as a JSON array
+    /// Print the jobs as JSON, with the reason why the waiting is over and cursors
     #[arg(long)]
     pub json: bool,
 }

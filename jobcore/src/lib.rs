@@ -59,12 +59,16 @@ mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod units;
+mod until;
 
 pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
 pub use job::{Input, Job, JobShape, OutputShape, OutputSize};
 pub use key::Key;
-pub use manager::{Backlog, JobManager, Listing, Message, Sent, StopOptions, StopReport, WaitFor, Waited};
+pub use manager::{
+    Backlog, JobManager, Listing, Message, Reached, Sent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
+    WaitShape, Waited, WaitedJob,
+};
 pub use name::Name;
 pub use policy::Policy;
 pub use runner::Runner;
@@ -79,6 +83,7 @@ pub use store::{
     Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot, StoreSettings, Tally,
     WhenFull,
 };
+pub use until::Until;
 
 /// The blocks of the guide are compiled and run as tests.
 #[cfg(all(doctest, feature = "conformance", feature = "testing"))]

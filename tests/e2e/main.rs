@@ -32,3 +32,4 @@ mod storm;
 mod survive;
 mod terminal;
 mod trees;
+mod until;

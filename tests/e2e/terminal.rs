@@ -61,12 +61,13 @@ fn a_job_on_a_terminal_sees_one() {
     let line = "test -t 0 && test -t 1 && test -t 2 && stty size && echo $TERM && test \"$(tty)\" = \"$(readlink /proc/self/fd/0)\" && echo err >&2";
     let id = env.ok(["run", "--tty=97x31", line]);
     assert_eq!(env.run(["wait", &id]).code, Some(0), "{}", env.ok(["output", &id]));
-    // As it was written: a terminal ends lines with two characters, and has one stream.
-    assert_eq!(env.ok(["output", "--stdout", &id]), "31 97\r\nxterm-256color\r\nerr\r");
+    // As it was written: a terminal ends lines with two characters, and has one stream. It is read as it was meant.
+    assert_eq!(env.ok(["output", "--stdout", "--raw", &id]), "31 97\r\nxterm-256color\r\nerr\r");
+    assert_eq!(env.ok(["output", "--stdout", &id]), "31 97\nxterm-256color\nerr");
     assert_eq!(env.job(&id)["input"], "terminal");
     let id = env.ok(["run", "--tty", "--env", "TERM=vt100", "stty size; echo $TERM"]);
     env.ok(["wait", &id]);
-    assert_eq!(env.ok(["output", &id]), "24 80\r\nvt100\r");
+    assert_eq!(env.ok(["output", &id]), "24 80\nvt100");
 }
 
 /// It is a terminal of its own session: the job's, and no other's.
@@ -92,7 +93,7 @@ fn a_password_is_read_and_not_shown() {
     until_written(&env, &id, "Password: ");
     env.ok(["send", &id, "secret"]);
     env.ok(["wait", &id]);
-    assert_eq!(env.ok(["output", &id]), "Password: \r\n6 characters\r");
+    assert_eq!(env.ok(["output", &id]), "Password: \n6 characters");
 }
 
 #[test]
@@ -101,8 +102,8 @@ fn a_prompt_is_shown_and_its_end_is_typed() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--tty", "--env", "PYTHON_BASIC_REPL=1", "--", "python3", "-iq"]);
     until_written(&env, &id, ">>> ");
-    env.ok(["send", "--wait", &id, "6 * 7"]);
-    until_written(&env, &id, "42\r\n>>> ");
+    assert_eq!(env.ok(["send", "--wait=1m", &id, "6 * 7"]), "6 * 7\n42\n>>> ");
+    until_written(&env, &id, "42\n>>> ");
     env.ok(["send", "--eof", &id]);
     assert_eq!(env.run(["wait", &id]).code, Some(0));
 }
@@ -153,8 +154,11 @@ fn several_attach_and_let_go() {
     two.press(&["second", "Enter"]);
     one.until_shown("got second");
     two.tmux(&["resize-window", "-x", "70", "-y", "20"]);
-    one.press(&["Enter"]);
-    one.until_shown("20 70");
+    // The shell tells of it between two lines that it reads.
+    wait_for("the new size", || {
+        one.press(&["Enter"]);
+        one.text().contains("20 70").then_some(())
+    });
     two.press(&["C-]"]);
     two.until_shown("code 0");
     assert!(two.text().contains("runs on"), "{}", two.text());

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
-use jobcore::{JobId, JobManager};
+use jobcore::{Job, JobId, JobManager};
 
 use super::{Result, print_json, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
@@ -48,7 +48,7 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
         _ => None,
     };
     let query = query.with_stream(stream).with_since(show.since);
-    let view = view(show);
+    let view = view(show, &jobs.job(id).await?);
     match (show.json, view.is_plain()) {
         (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
         (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,
@@ -70,14 +70,14 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     Ok(ExitCode::SUCCESS)
 }
 
-fn view(show: &ShowOutput) -> View {
+fn view(show: &ShowOutput, job: &Job) -> View {
     let (before, after) = (show.before_context.or(show.context), show.after_context.or(show.context));
     let grep = show
         .grep
         .clone()
         .map(|pattern| Grep::new(pattern).with_context(before.unwrap_or_default(), after.unwrap_or_default()));
     View::default()
-        .with_clean(show.clean)
+        .with_clean(show.clean || (!show.raw && View::of(job).clean))
         .with_grep(grep)
         .with_fold(show.fold)
         .with_timestamps(show.timestamps)
@@ -104,7 +104,13 @@ async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: 
 }
 
 /// Prints a view, which goes on while the job does if it is followed.
-async fn print_view(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View, follows: bool) -> Result<()> {
+pub(super) async fn print_view(
+    jobs: &JobManager,
+    id: JobId,
+    query: &OutputQuery,
+    view: &View,
+    follows: bool,
+) -> Result<()> {
     // All of it, piece by piece: lines come in parts only where they are very long.
     let (mut viewer, mut query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
     let mut text = ViewText::new(view, None);

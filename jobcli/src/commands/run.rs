@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::output::Cursor;
+use jobcore::output::{Cursor, OutputQuery, Position, View};
 use jobcore::{Backlog, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Status, Stdin, Stragglers};
 
-use super::output::{Sink, follow, write};
+use super::output::{Sink, follow, print_view, write};
 use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
 use crate::error::{Failure, codes};
@@ -42,7 +42,11 @@ pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Ru
     }
     let ended = async {
         if follows {
-            follow(jobs, job.id, Cursor(0), None, |chunk| write(chunk, Sink::Apart)).await?;
+            let view = View::of(&job);
+            match view.is_plain() || std::io::stdout().is_terminal() {
+                true => follow(jobs, job.id, Cursor(0), None, |chunk| write(chunk, Sink::Apart)).await?,
+                false => print_view(jobs, job.id, &OutputQuery::from(Position::Start), &view, true).await?,
+            }
         }
         Ok(jobs.wait_for(job.id).await?)
     };

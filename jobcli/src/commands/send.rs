@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jobcore::output::{Cursor, OutputQuery, Position};
+use jobcore::output::{Cursor, OutputQuery, Position, View};
 use jobcore::{JobId, JobManager, Message, OutputShape};
 use serde::Serialize;
 
@@ -44,12 +44,14 @@ pub(super) async fn run(jobs: &JobManager, arguments: Send) -> Result {
     }
     let id = jobs.find(arguments.job.reference()).await?;
     let mut progress = Progress { bytes: 0, refused: false, cursor: None };
-    let keys = Message::bytes("").with_keys(arguments.key.clone());
     match (arguments.text.as_deref(), &arguments.input) {
         (Some("-"), _) => {
             let ends_line = !arguments.raw && arguments.key.is_empty();
             send_stdin(jobs, id, &arguments, ends_line, &mut progress).await?;
-            progress.send(jobs, id, &keys, arguments.timeout).await?;
+            if !arguments.key.is_empty() {
+                let keys = Message::bytes("").with_keys(arguments.key.clone());
+                progress.send(jobs, id, &keys, arguments.timeout).await?;
+            }
         }
         (text, input) => {
             let text = match input {
@@ -61,7 +63,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: Send) -> Result {
                 Some(text) if !arguments.raw && arguments.key.is_empty() => Message::line(text),
                 text => Message::bytes(text.unwrap_or_default()).with_keys(arguments.key.clone()),
             };
-            progress.send(jobs, id, &message, arguments.timeout).await?;
+            // An end alone needs nothing before it.
+            if message != Message::default() {
+                progress.send(jobs, id, &message, arguments.timeout).await?;
+            }
         }
     }
     if arguments.eof && !progress.refused {
@@ -122,12 +127,16 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
         jobs.answered(id, cursor, QUIET, limit).await?;
     }
     let query = OutputQuery::from(Position::Cursor(cursor));
+    let view = View::of(&jobs.job(id).await?);
     if arguments.json {
         let answer = match arguments.wait {
-            Some(_) => Some(jobs.output_text(id, &query).await?),
+            Some(_) if view.is_plain() => Some(jobs.output_text(id, &query).await?),
+            Some(_) => Some(jobs.view_text(id, &query, &view).await?),
             None => None,
         };
         print_json(&Report { job_id: id, sent_bytes: progress.bytes, complete: !progress.refused, answer })?;
+    } else if arguments.wait.is_some() && !view.is_plain() {
+        std::io::stdout().write_all(&jobs.view(id, &query, &view).await?.text(&view, None))?;
     } else if arguments.wait.is_some() {
         write(&jobs.output(id, &query).await?, Sink::Apart)?;
     } else {

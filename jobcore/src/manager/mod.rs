@@ -2,6 +2,7 @@
 
 mod input;
 mod program;
+mod reach;
 mod stop;
 mod view;
 mod wait;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use input::{Message, Sent};
+pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
-pub use wait::{WaitFor, Waited};
+pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::error::{Error, Result};

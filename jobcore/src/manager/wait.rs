@@ -1,27 +1,113 @@
-//! Waiting for jobs to end.
+//! Waiting for jobs to end, or to come to something else.
 
-use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::reach::Reached;
 use super::{JobManager, UNSUPERVISED};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::JobId;
-use crate::job::Job;
+use crate::job::{Job, JobShape};
+use crate::output::Cursor;
 use crate::state::Status;
+use crate::until::Until;
 
 /// How often somebody who waits for a queued job looks whether it is for him to start it.
 const QUEUED: Duration = Duration::from_secs(1);
 
-/// What to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Of how many jobs something is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing between one and all")]
 pub enum WaitFor {
-    /// All of them have ended.
+    /// All of them.
+    #[default]
     All,
-    /// One of them has ended.
+    /// One of them.
     Any,
+}
+
+/// How to wait.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct WaitOptions {
+    /// Of how many jobs.
+    pub what: WaitFor,
+    /// For what.
+    pub until: Until,
+    /// From where on output is looked at; from its first byte, if absent.
+    pub cursor: Option<Cursor>,
+    /// For how long at most.
+    pub timeout: Option<Duration>,
+    notice: Option<Notice>,
+}
+
+/// Who is told at once what stands in the way of a job.
+type Notice = Arc<dyn Fn(JobId, &str) + Send + Sync>;
+
+impl WaitOptions {
+    /// Waits for all of the jobs, or for one.
+    #[must_use]
+    pub fn with_what(self, what: WaitFor) -> Self {
+        Self { what, ..self }
+    }
+
+    /// Waits for this.
+    #[must_use]
+    pub fn with_until(self, until: Until) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Looks at output from there on.
+    #[must_use]
+    pub fn with_cursor(self, cursor: Option<Cursor>) -> Self {
+        Self { cursor, ..self }
+    }
+
+    /// Gives up after this time.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Calls this, while the waiting goes on, when something stands in the way of a job: once for each thing.
+    #[must_use]
+    pub fn with_notice(self, notice: impl Fn(JobId, &str) + Send + Sync + 'static) -> Self {
+        Self { notice: Some(Arc::new(notice)), ..self }
+    }
+
+    pub(super) fn tell(&self, id: JobId, note: &str) {
+        if let Some(notice) = &self.notice {
+            notice(id, note);
+        }
+    }
+}
+
+impl fmt::Debug for WaitOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, until, cursor, timeout, .. } = self;
+        let mut shown = f.debug_struct("WaitOptions");
+        shown.field("what", what).field("until", until).field("cursor", cursor).field("timeout", timeout);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// It is as it was waited for.
+    Met,
+    /// It never will be: jobs are over that would be needed for it.
+    Impossible,
+    /// The time was up before.
+    TimedOut,
 }
 
 /// What a wait came to.
@@ -30,10 +116,66 @@ pub enum WaitFor {
 pub struct Waited {
     /// The jobs as they are now, in the order in which they were given.
     pub jobs: Vec<Job>,
-    /// Which of them ended first, by its place in `jobs`, when one was enough.
+    /// How far each of them has come.
+    pub reached: Vec<Reached>,
+    /// Which of them came first, by its place in `jobs`, when one was enough.
     pub first: Option<usize>,
     /// Whether the time was up before.
     pub timed_out: bool,
+    what: WaitFor,
+}
+
+/// What a wait came to, as every interface prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WaitShape {
+    /// Why it is over.
+    pub reason: WaitReason,
+    /// The jobs, in the order in which they were given.
+    pub jobs: Vec<WaitedJob>,
+}
+
+/// A job that was waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WaitedJob {
+    /// The job as it is now.
+    #[serde(flatten)]
+    pub job: JobShape,
+    /// Whether it is what was waited for.
+    pub met: bool,
+    /// Where to go on reading, or waiting for output.
+    pub cursor: Cursor,
+    /// The line that was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// Why it is not what was waited for, although it looks like it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Waited {
+    /// Returns the shape in which it is printed.
+    pub fn shape(&self, now: Timestamp) -> WaitShape {
+        let jobs = self.jobs.iter().zip(&self.reached).map(|(job, reached)| {
+            let Reached { met, cursor, line, note } = reached.clone();
+            WaitedJob { job: job.shape(now), met, cursor, line, note }
+        });
+        WaitShape { reason: self.reason(), jobs: jobs.collect() }
+    }
+
+    /// Returns why the wait is over.
+    pub fn reason(&self) -> WaitReason {
+        let is_met = match self.what {
+            WaitFor::Any => self.first.is_some() || self.jobs.is_empty(),
+            WaitFor::All => self.reached.iter().all(|reached| reached.met),
+        };
+        match (is_met, self.timed_out) {
+            (true, _) => WaitReason::Met,
+            (false, true) => WaitReason::TimedOut,
+            (false, false) => WaitReason::Impossible,
+        }
+    }
 }
 
 impl JobManager {
@@ -58,7 +200,7 @@ impl JobManager {
     pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
         if job.status() == Status::Queued {
             // Whoever should start it may have been killed: then it is for those who wait to do so.
-            return tokio::time::timeout(QUEUED, self.store.left_queue(job.id)).await.unwrap_or(Ok(()));
+            return timeout(QUEUED, self.store.left_queue(job.id)).await.unwrap_or(Ok(()));
         }
         if job.is_unsupervised() {
             // Nobody could be put in charge from here, and nobody tells a stranger of the end.
@@ -70,48 +212,79 @@ impl JobManager {
     /// Waits for one or all of several jobs to end, for `timeout` at most.
     ///
     /// # Errors
-    /// As [`JobManager::job`], for the first job of which that is true.
+    /// As [`JobManager::wait_until`].
     pub async fn wait(&self, ids: &[JobId], what: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
-        // What has ended already is told by the order of the arguments.
+        self.wait_until(ids, &WaitOptions::default().with_what(what).with_timeout(timeout)).await
+    }
+
+    /// Waits for one or all of several jobs to come to something. Returns as soon as that is so, or cannot be so any more
+    /// since jobs are over that would be needed for it, or the time is up.
+    ///
+    /// # Errors
+    /// As [`JobManager::job`], for the first job of which that is true.
+    pub async fn wait_until(&self, ids: &[JobId], options: &WaitOptions) -> Result<Waited> {
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
             jobs.push(self.job(*id).await?);
         }
-        let first = jobs.iter().position(|job| job.status().is_final());
-        if ids.is_empty() || (what == WaitFor::Any && first.is_some()) {
-            return Ok(Waited { jobs, first, timed_out: false });
+        let mut first = None;
+        if matches!((options.what, &options.until), (WaitFor::Any, Until::Exit)) {
+            // What has ended already is told by the order of the arguments.
+            first = jobs.iter().position(|job| job.status().is_final());
         }
-        let mut waiting = JoinSet::new();
-        for id in ids.iter().copied() {
-            let jobs = self.clone();
-            waiting.spawn(async move { jobs.wait_for(id).await });
+        let mut reached: Vec<Option<Reached>> = vec![None; ids.len()];
+        let mut timed_out = false;
+        if first.is_none() {
+            let waiting = self.collect(ids, options, &mut jobs, &mut reached);
+            match options.timeout {
+                None => first = waiting.await?,
+                Some(time) => match timeout(time, waiting).await {
+                    Ok(decided) => first = decided?,
+                    Err(_) => timed_out = true,
+                },
+            }
         }
-        let collected = async {
-            let mut ended = HashMap::new();
-            while let Some(joined) = waiting.join_next().await {
-                let job = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-                ended.insert(job.id, job);
-                if what == WaitFor::Any {
-                    break;
+        let mut progress = Vec::with_capacity(ids.len());
+        for (job, reached) in jobs.iter_mut().zip(reached) {
+            progress.push(match reached {
+                Some(reached) => reached,
+                None => {
+                    *job = self.job(job.id).await?;
+                    let met = options.until.is_exit() && job.status().is_final();
+                    let note = self.obstacle(job, &options.until).await;
+                    Reached { note, ..Reached::now(job, met) }
                 }
-            }
-            Ok(ended)
-        };
-        let (ended, timed_out) = match timeout {
-            None => (collected.await?, false),
-            Some(timeout) => match tokio::time::timeout(timeout, collected).await {
-                Ok(ended) => (ended?, false),
-                Err(_) => (HashMap::new(), true),
-            },
-        };
-        let mut jobs = Vec::with_capacity(ids.len());
-        for id in ids {
-            match ended.get(id) {
-                Some(job) => jobs.push(job.clone()),
-                None => jobs.push(self.job(*id).await?),
+            });
+        }
+        Ok(Waited { jobs, reached: progress, what: options.what, first, timed_out })
+    }
+
+    /// Collects how far jobs come, until it is decided what becomes of the whole. Returns which came first, if one is
+    /// enough.
+    async fn collect(
+        &self,
+        ids: &[JobId],
+        options: &WaitOptions,
+        jobs: &mut [Job],
+        reached: &mut [Option<Reached>],
+    ) -> Result<Option<usize>> {
+        let mut waiting = JoinSet::new();
+        for (index, id) in ids.iter().copied().enumerate() {
+            let (jobs, options) = (self.clone(), options.clone());
+            waiting.spawn(async move { (index, jobs.reach(id, &options).await) });
+        }
+        while let Some(joined) = waiting.join_next().await {
+            let (index, came) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            let (job, came) = came?;
+            let met = came.met;
+            jobs[index] = job;
+            reached[index] = Some(came);
+            match options.what {
+                WaitFor::Any if met => return Ok(Some(index)),
+                WaitFor::All if !met => return Ok(None),
+                WaitFor::Any | WaitFor::All => {}
             }
         }
-        let first = (what == WaitFor::Any).then(|| ids.iter().position(|id| ended.contains_key(id))).flatten();
-        Ok(Waited { jobs, first, timed_out })
+        Ok(None)
     }
 }

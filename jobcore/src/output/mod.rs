@@ -122,6 +122,16 @@ impl Row {
     }
 }
 
+/// Returns when the last byte that is there came, to a hundredth of a second; nothing if there is none.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn last_written(log: &dyn JobLog) -> Result<Option<Timestamp>> {
+    let Some(last) = log.segments()?.last().copied() else { return Ok(None) };
+    let Some(row) = log.row_count(last.start)?.checked_sub(1) else { return Ok(None) };
+    Ok(log.rows(last.start, row, 1)?.first().map(|row| row.at()))
+}
+
 /// What a store has of a job's output. Each call is bounded: no more is read than was asked for.
 pub trait JobLog: Send {
     /// Returns the segments that are there now, in order of their offsets. They do not overlap.

@@ -1,15 +1,19 @@
 //! What talks to the kernel, so that nothing else has to. Safe calls of rustix and nix, and the few that neither has.
 
+pub(crate) mod appear;
 pub(crate) mod lock;
 pub(crate) mod pipe;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod spawn;
 pub(crate) mod world;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
+use rustix::fs::inotify;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -18,6 +22,17 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
     // always returns the same number, and nobody else can close it.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+}
+
+/// Waits for an event of an inotify(7) instance.
+pub(crate) async fn inotified(fd: &AsyncFd<OwnedFd>) {
+    while let Ok(mut guard) = fd.readable().await {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        match inotify::Reader::new(fd.get_ref(), &mut buffer).next() {
+            Err(error) if io::Error::from(error).kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Closes every descriptor from 3 on, close_range(2): what a caller forgot to mark close-on-exec must not be held open

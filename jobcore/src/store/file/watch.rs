@@ -3,8 +3,6 @@
 //! A holder that is a process of its own ends with the job, so its pidfd says it all, also when it is killed. Where the
 //! holder stays on (the job runs inside a larger program, or its stragglers are left), the end record is watched too.
 
-use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -84,7 +82,7 @@ impl Watch {
         };
         let files = async {
             match &self.files {
-                Some(fd) => wait_for_event(fd).await,
+                Some(fd) => crate::sys::inotified(fd).await,
                 None => std::future::pending().await,
             }
         };
@@ -121,14 +119,4 @@ impl Backoff {
 
 fn registered(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
     crate::sys::readable(fd).map_err(Error::io("wait for", "a descriptor".as_ref()))
-}
-
-async fn wait_for_event(fd: &AsyncFd<OwnedFd>) {
-    while let Ok(mut guard) = fd.readable().await {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        match inotify::Reader::new(fd.get_ref(), &mut buffer).next() {
-            Err(error) if io::Error::from(error).kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
-            Ok(_) | Err(_) => return,
-        }
-    }
 }

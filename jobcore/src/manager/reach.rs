@@ -1,0 +1,193 @@
+//! Waiting for one job to come to something.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::{JobManager, WaitOptions};
+use crate::error::Result;
+use crate::id::JobId;
+use crate::job::Job;
+use crate::output::{self, Cursor, Line, LineMatcher, OutputQuery, Pattern, Position};
+use crate::state::Status;
+use crate::sys::appear::Appearance;
+use crate::sys::port::{self, Listener};
+use crate::until::Until;
+
+/// A line without an end counts when nothing has followed for so long: it is a prompt.
+const PROMPT: Duration = Duration::from_millis(100);
+/// How often ports are looked at, of which the kernel tells nobody: soon at first, later at this distance.
+const PORTS_FIRST: Duration = Duration::from_millis(20);
+const PORTS_LAST: Duration = Duration::from_millis(250);
+
+/// How far a job has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reached {
+    /// Whether it is what was waited for. If not, and the job is over, it never will be.
+    pub met: bool,
+    /// Where to go on reading: behind the line that was waited for, or else behind all output so far.
+    pub cursor: Cursor,
+    /// The line that was waited for.
+    pub line: Option<String>,
+    /// Why a port does not count on which somebody listens.
+    pub note: Option<String>,
+}
+
+impl Reached {
+    /// Says of a job as it is now whether it has come to something.
+    pub(super) fn now(job: &Job, met: bool) -> Self {
+        Self { met, cursor: Cursor(job.output.bytes), line: None, note: None }
+    }
+}
+
+fn reached(job: Job, met: bool) -> (Job, Reached) {
+    let reached = Reached::now(&job, met);
+    (job, reached)
+}
+
+impl JobManager {
+    /// Returns when a job has come to something, or is over and never will.
+    pub(super) async fn reach(&self, id: JobId, options: &WaitOptions) -> Result<(Job, Reached)> {
+        match &options.until {
+            Until::Exit => Ok(reached(self.wait_for(id).await?, true)),
+            Until::Output(pattern) => self.reach_output(id, pattern, options.cursor.unwrap_or_default()).await,
+            Until::Quiet(time) => self.reach_quiet(id, *time).await,
+            Until::Port(port) => self.reach_port(id, *port, options).await,
+            Until::File(path) => self.reach_file(id, path).await,
+        }
+    }
+
+    async fn reach_output(&self, id: JobId, pattern: &Pattern, mut cursor: Cursor) -> Result<(Job, Reached)> {
+        let mut matcher = LineMatcher::new(pattern.clone());
+        let found = |line: Line| Reached {
+            met: true,
+            cursor: Cursor(line.end),
+            line: Some(String::from_utf8_lossy(&line.text).into_owned()),
+            note: None,
+        };
+        loop {
+            // Looked at before reading: what was written before an end is read after it is known.
+            let job = self.job(id).await?;
+            let is_over = job.status().is_final();
+            let chunk = self.output(id, &OutputQuery::from(Position::Cursor(cursor))).await?;
+            let more = chunk.more;
+            cursor = chunk.cursor;
+            matcher.feed(chunk);
+            if let Some(line) = matcher.next_match() {
+                return Ok((job, found(line)));
+            }
+            if more {
+                continue;
+            }
+            match matcher.open_match() {
+                Some(line) if is_over => return Ok((job, found(line))),
+                None if is_over => return Ok(reached(job, false)),
+                Some(line) => match timeout(PROMPT, self.more_output(id, cursor)).await {
+                    Ok(more) => more?,
+                    Err(_) => return Ok((job, found(line))),
+                },
+                None => self.more_output(id, cursor).await?,
+            }
+        }
+    }
+
+    async fn reach_quiet(&self, id: JobId, time: Duration) -> Result<(Job, Reached)> {
+        let mut seen_queued = self.clock.now();
+        loop {
+            let job = self.job(id).await?;
+            if job.status().is_final() {
+                return Ok(reached(job, false));
+            }
+            if job.status() == Status::Queued {
+                self.tend().await;
+                self.until_attended(&job).await?;
+                seen_queued = self.clock.now();
+                continue;
+            }
+            let end = Cursor(job.output.bytes);
+            let written = output::last_written(self.store.log(id).await?.as_ref())?;
+            // When it was started is not on record yet in the first moments.
+            let last = written.into_iter().chain(job.state.started_at()).max().unwrap_or(seen_queued);
+            // A clock that was set back does not make it wait for longer.
+            let quiet = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
+            let Some(left) = time.checked_sub(quiet).filter(|left| !left.is_zero()) else {
+                return Ok(reached(job, true));
+            };
+            if let Ok(more) = timeout(left, self.more_output(id, end)).await {
+                more?;
+            }
+        }
+    }
+
+    async fn reach_port(&self, id: JobId, port: u16, options: &WaitOptions) -> Result<(Job, Reached)> {
+        let (mut distance, mut told) = (PORTS_FIRST, None);
+        loop {
+            let job = self.job(id).await?;
+            if job.status().is_final() {
+                return Ok(reached(job, false));
+            }
+            let listener = self.port_listener(&job, port).await?;
+            if listener == Listener::Own {
+                return Ok(reached(job, true));
+            }
+            let note = note(port, &listener);
+            if let Some(note) = note.as_ref().filter(|note| Some(*note) != told.as_ref()) {
+                options.tell(id, note);
+            }
+            told = note;
+            tokio::select! {
+                ended = self.wait_for(id) => drop(ended?),
+                () = sleep(distance) => {}
+            }
+            distance = (distance * 2).min(PORTS_LAST);
+        }
+    }
+
+    async fn port_listener(&self, job: &Job, port: u16) -> Result<Listener> {
+        let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| job.pid.is_some()) else {
+            return Ok(Listener::Nobody);
+        };
+        let marker = crate::supervisor::marker(job.id);
+        Ok(port::listener(port, running.process.pid, || {
+            crate::sys::process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other)
+        }))
+    }
+
+    /// Returns what stands in the way of a job that has not come to something.
+    pub(super) async fn obstacle(&self, job: &Job, until: &Until) -> Option<String> {
+        let Until::Port(port) = until else { return None };
+        note(*port, &self.port_listener(job, *port).await.ok()?)
+    }
+
+    async fn reach_file(&self, id: JobId, path: &Path) -> Result<(Job, Reached)> {
+        loop {
+            let job = self.job(id).await?;
+            let path = job.spec.cwd.join(path);
+            let appearance = Appearance::of(&path);
+            // What was made before the end is found after it is known.
+            if path.exists() {
+                return Ok(reached(job, true));
+            }
+            if job.status().is_final() {
+                return Ok(reached(job, false));
+            }
+            tokio::select! {
+                ended = self.wait_for(id) => drop(ended?),
+                () = appearance.changed() => {}
+            }
+        }
+    }
+}
+
+/// Returns why somebody who listens on a port does not count.
+fn note(port: u16, listener: &Listener) -> Option<String> {
+    match listener {
+        Listener::Other(Some((pid, name))) => {
+            Some(format!("port {port} is held by process {pid} ({name}), which is not of this job"))
+        }
+        Listener::Other(None) => Some(format!("port {port} is held by a process that is not of this job")),
+        Listener::Nobody | Listener::Own => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! Who listens on a TCP port, proc_pid_net(5).
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+
+use super::process::{self, Stat};
+
+/// Who listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// Nobody.
+    Nobody,
+    /// One of those that were asked about, or somebody of whom it cannot be told that he is none of them.
+    Own,
+    /// Somebody else: his process id and name, where they can be seen.
+    Other(Option<(i32, String)>),
+}
+
+/// The state of a socket that listens, in `/proc/net/tcp`; `TCP_LISTEN` of the kernel.
+const LISTENS: &str = "0A";
+
+/// Returns who listens on a port, as the process `main` sees the network, and whether that is one of `members`.
+pub(crate) fn listener(port: u16, main: i32, members: impl FnOnce() -> Vec<Stat>) -> Listener {
+    let Some(sockets) = listening(port, main) else {
+        // Without a list there is nothing but to try.
+        let answers = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        return if answers { Listener::Own } else { Listener::Nobody };
+    };
+    if sockets.is_empty() {
+        return Listener::Nobody;
+    }
+    let mut all_seen = true;
+    for member in members() {
+        match holds(member.pid, &sockets) {
+            Some(true) => return Listener::Own,
+            Some(false) => {}
+            None => all_seen &= !process_is_there(&member),
+        }
+    }
+    let other = process::all().into_iter().find(|stat| holds(stat.pid, &sockets) == Some(true));
+    match other {
+        Some(other) => Listener::Other(Some((other.pid, other.name))),
+        None if all_seen => Listener::Other(None),
+        None => Listener::Own,
+    }
+}
+
+fn process_is_there(stat: &Stat) -> bool {
+    Stat::read(stat.pid).is_some_and(|now| now.start_time == stat.start_time && !now.is_dead())
+}
+
+/// Returns the inodes of the sockets that listen on a port; nothing where that cannot be seen.
+fn listening(port: u16, main: i32) -> Option<HashSet<u64>> {
+    let mut sockets = HashSet::new();
+    let mut seen = false;
+    for table in ["tcp", "tcp6"] {
+        let Ok(text) = fs::read_to_string(format!("/proc/{main}/net/{table}")) else { continue };
+        seen = true;
+        sockets.extend(text.lines().skip(1).filter_map(|line| inode(line, port)));
+    }
+    seen.then_some(sockets)
+}
+
+/// Returns the inode of a row of `/proc/net/tcp`, if it is of a socket that listens on this port.
+fn inode(row: &str, port: u16) -> Option<u64> {
+    let mut words = row.split_ascii_whitespace();
+    let (_, local) = words.nth(1)?.rsplit_once(':')?;
+    if u16::from_str_radix(local, 16) != Ok(port) || words.nth(1)? != LISTENS {
+        return None;
+    }
+    words.nth(5)?.parse().ok()
+}
+
+/// Returns whether a process has one of the sockets open; nothing if that cannot be seen.
+fn holds(pid: i32, sockets: &HashSet<u64>) -> Option<bool> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let is_one = |link: &std::path::Path| {
+        let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+        Some(sockets.contains(&inode.parse().ok()?))
+    };
+    let mut links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    Some(links.any(|link| is_one(&link) == Some(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_as_the_kernel_writes_them() {
+        let listens = "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0";
+        assert_eq!(inode(listens, 3000), Some(4711));
+        assert_eq!(inode(listens, 3001), None);
+        assert_eq!(inode(&listens.replace(" 0A ", " 01 "), 3000), None, "a connection");
+        let six = "   1: 00000000000000000000000000000000:0BB8 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 99 1";
+        assert_eq!(inode(six, 3000), Some(99));
+        for noise in ["", "x", "0: 1:2", "  0: 0100007F:0BB8 00000000:0000 0A"] {
+            assert_eq!(inode(noise, 3000), None, "{noise}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_its_holders() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(listener(port, own, || vec![Stat::read(own).unwrap()]), Listener::Own);
+        let name = Stat::read(own).unwrap().name;
+        assert_eq!(listener(port, own, Vec::new), Listener::Other(Some((own, name))));
+        drop(socket);
+        assert_eq!(listener(port, own, Vec::new), Listener::Nobody);
+    }
+}

@@ -1,0 +1,98 @@
+//! What can be waited for, in one grammar for every interface.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::output::Pattern;
+
+/// What is waited for: `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Until {
+    /// Its end.
+    #[default]
+    Exit,
+    /// A line of its output, cleaned of what is for terminals, that matches this. One that has no end yet counts when
+    /// nothing follows for a tenth of a second: a prompt.
+    Output(Pattern),
+    /// That it has written nothing for so long.
+    Quiet(Duration),
+    /// That one of its processes listens on this TCP port. One of another process does not count where `/proc` tells whose
+    /// it is.
+    Port(u16),
+    /// That there is such a file; a relative path begins at the job's working directory.
+    File(PathBuf),
+}
+
+impl Until {
+    /// Returns whether this is the end of a job.
+    pub fn is_exit(&self) -> bool {
+        matches!(self, Self::Exit)
+    }
+}
+
+impl FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let wrong = |reason: &str| format!("`{text}`: {reason}");
+        match kind {
+            "exit" if rest.is_empty() => Ok(Self::Exit),
+            "output" if rest.is_empty() => Err(wrong("write what is waited for, such as `output:listening on`")),
+            "output" => rest.parse().map(Self::Output).map_err(|reason: String| wrong(&reason)),
+            "quiet" => match humantime::parse_duration(rest) {
+                Ok(time) => Ok(Self::Quiet(time)),
+                Err(error) => Err(wrong(&format!("{error}; write for example `quiet:5s`"))),
+            },
+            "port" => match rest.parse() {
+                Ok(0) | Err(_) => Err(wrong("a port is a number from 1 to 65535")),
+                Ok(port) => Ok(Self::Port(port)),
+            },
+            "file" if !rest.is_empty() && !rest.contains('\0') => Ok(Self::File(rest.into())),
+            _ => Err(wrong("write `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`")),
+        }
+    }
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit => f.write_str("exit"),
+            Self::Output(pattern) => write!(f, "output:{pattern}"),
+            Self::Quiet(time) => write!(f, "quiet:{}", humantime::format_duration(*time)),
+            Self::Port(port) => write!(f, "port:{port}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written_alike() {
+        for text in ["exit", "output:a: b|c", "quiet:5s", "quiet:1m 30s", "port:3000", "file:out/done", "file:/a:b"] {
+            assert_eq!(text.parse::<Until>().map(|until| until.to_string()), Ok(text.to_owned()));
+        }
+        for wrong in [
+            "",
+            "end",
+            "exit:0",
+            "output:",
+            "output:a(b",
+            "quiet:",
+            "quiet:5",
+            "port:",
+            "port:0",
+            "port:70000",
+            "file:",
+        ] {
+            let refused = wrong.parse::<Until>().unwrap_err();
+            assert!(refused.starts_with(&format!("`{wrong}`: ")), "{refused}");
+        }
+    }
+}
