@@ -162,7 +162,7 @@ async fn read(store: &FileStore, ids: Vec<JobId>) -> Vec<Job> {
 fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> T {
     let found = || {
         let cli = Cli::try_parse_from(everywhere(std::env::args_os())).ok()?;
-        let root = Settings::read(&cli).ok()?.store;
+        let root = Settings::read(cli.store, cli.config).ok()?.store;
         // To open it would make it.
         let store = if root.join("format").exists() { FileStore::open(root).ok()? } else { return None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

@@ -7,22 +7,26 @@ use anstyle::{AnsiColor, Style};
 use jobcore::{Error, NoInput};
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
-pub(crate) mod codes {
-    pub(crate) const FAILED: u8 = 1;
-    pub(crate) const USAGE: u8 = 2;
-    pub(crate) const NO_SUCH_JOB: u8 = 3;
-    pub(crate) const REFUSED: u8 = 4;
+pub mod codes {
+    /// What was asked could not be done.
+    pub const FAILED: u8 = 1;
+    /// It was asked in a wrong way.
+    pub const USAGE: u8 = 2;
+    /// There is no such job.
+    pub const NO_SUCH_JOB: u8 = 3;
+    /// It was refused, as things are.
+    pub const REFUSED: u8 = 4;
     /// The time given to wait is up, as timeout(1) has it.
-    pub(crate) const WAITED_ENOUGH: u8 = 124;
+    pub const WAITED_ENOUGH: u8 = 124;
     /// jobcli itself failed where the code would have been the job's.
-    pub(crate) const OWN_FAILURE: u8 = 125;
+    pub const OWN_FAILURE: u8 = 125;
     /// Ctrl-C ended the waiting.
-    pub(crate) const DETACHED: u8 = 130;
+    pub const DETACHED: u8 = 130;
 }
 
 /// A failure to be told to a person.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     code: u8,
     message: String,
     hint: Option<String>,
@@ -30,17 +34,20 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+    /// Tells what failed, with an exit code.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None, is_closed_pipe: false }
     }
 
-    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+    /// Tells what would work.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
 
 /// Prints a failure and returns the exit code. A reader that has seen enough is no failure.
-pub(crate) fn report(failure: &Failure, passes_code: bool) -> ExitCode {
+pub fn report(failure: &Failure, passes_code: bool) -> ExitCode {
     if failure.is_closed_pipe {
         return ExitCode::SUCCESS;
     }

@@ -3,11 +3,11 @@
 pub mod cli;
 mod commands;
 mod complete;
-mod error;
+pub mod error;
 mod help;
 pub mod reference;
 pub mod settings;
-mod ui;
+pub mod ui;
 
 use std::process::ExitCode;
 

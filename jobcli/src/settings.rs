@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use jobcore::environment::EnvironmentPolicy;
 use jobcore::policy::{Pattern, parse_list};
 use jobcore::units::parse_size;
-use jobcore::{JobId, Policy};
+use jobcore::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, Policy};
 use serde::Deserialize;
 
-use crate::cli::Cli;
 use crate::error::{Failure, codes};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
@@ -39,16 +39,23 @@ pub const VARIABLES: [(&str, &str); 11] = [
 
 /// The settings of one call.
 #[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) store: PathBuf,
-    pub(crate) shell: Option<PathBuf>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) grace: Option<Duration>,
-    pub(crate) output_limit: Option<u64>,
-    pub(crate) environment: EnvironmentPolicy,
+pub struct Settings {
+    /// Where jobs are kept.
+    pub store: PathBuf,
+    /// The shell for shell lines.
+    pub shell: Option<PathBuf>,
+    /// How long a job may run.
+    pub timeout: Option<Duration>,
+    /// How long a job may take to end when it is stopped.
+    pub grace: Option<Duration>,
+    /// How much output of a job is kept.
+    pub output_limit: Option<u64>,
+    /// Which environment a job gets.
+    pub environment: EnvironmentPolicy,
     /// The job that this call runs in.
-    pub(crate) own_job: Option<JobId>,
-    pub(crate) policy: Policy,
+    pub own_job: Option<JobId>,
+    /// Which commands may be submitted from here.
+    pub policy: Policy,
 }
 
 /// The settings file. `docs/cli.md` describes it.
@@ -70,14 +77,15 @@ struct File {
 }
 
 impl Settings {
-    /// Reads the settings for a call with these flags.
-    pub(crate) fn read(cli: &Cli) -> Result<Self, Failure> {
+    /// Reads the settings for a call with these flags: the store and the settings file.
+    ///
+    /// # Errors
+    /// Where something that is set is wrong, naming the place.
+    pub fn read(store: Option<PathBuf>, config: Option<PathBuf>) -> Result<Self, Failure> {
         let directories = etcetera::choose_base_strategy().ok();
-        let (file, path) = read_file(cli, directories.as_ref())?;
+        let (file, path) = read_file(config, directories.as_ref())?;
         let place = |name: &str| format!("`{name}` in {}", path.display());
-        let store = cli
-            .store
-            .clone()
+        let store = store
             .or_else(|| variable("JOBCORE_STORE").map(PathBuf::from))
             .or(file.store)
             .or_else(|| {
@@ -137,10 +145,40 @@ impl Settings {
             },
         })
     }
+
+    /// Opens the store. Stops are signed with `name`.
+    ///
+    /// # Errors
+    /// If the store cannot be used.
+    pub fn open(&self, name: &str) -> jobcore::Result<JobManager> {
+        let store = Arc::new(FileStore::open(&self.store)?);
+        let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
+        Ok(jobs
+            .with_name(format!("{name}, process {}", std::process::id()))
+            .with_own_job(self.own_job)
+            .with_policy(self.policy.clone()))
+    }
+
+    /// Gives a job what is set here; what is said of the job itself comes after this.
+    pub fn apply(&self, mut spec: JobSpecBuilder) -> JobSpecBuilder {
+        if let Some(shell) = &self.shell {
+            spec = spec.with_shell(shell);
+        }
+        if let Some(timeout) = self.timeout {
+            spec = spec.timeout(timeout);
+        }
+        if let Some(grace) = self.grace {
+            spec = spec.grace(grace);
+        }
+        if let Some(limit) = self.output_limit {
+            spec = spec.output_limit(limit);
+        }
+        spec
+    }
 }
 
-fn read_file(cli: &Cli, directories: Option<&impl BaseStrategy>) -> Result<(File, PathBuf), Failure> {
-    let named = cli.config.clone().or_else(|| variable("JOBCORE_CONFIG").map(PathBuf::from));
+fn read_file(config: Option<PathBuf>, directories: Option<&impl BaseStrategy>) -> Result<(File, PathBuf), Failure> {
+    let named = config.or_else(|| variable("JOBCORE_CONFIG").map(PathBuf::from));
     let default = directories.map(|base| base.config_dir().join("jobcore").join("config.toml"));
     let Some(path) = named.clone().or(default) else { return Ok((File::default(), PathBuf::new())) };
     let text = match std::fs::read_to_string(&path) {

@@ -74,7 +74,7 @@ fn since(at: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// Returns a duration in one or two characters and a unit: `0.4s`, `12s`, `5m`, `3h`, `9d`.
-pub(crate) fn short_duration(duration: Duration) -> String {
+pub fn short_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.1}s", (duration.as_secs_f64() * 10.0).floor() / 10.0),

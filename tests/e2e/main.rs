@@ -1,6 +1,7 @@
 //! Tests of the real binaries, each in a store and a home of its own. A test fails if it leaves a process behind.
 
 mod background;
+mod mcp_client;
 mod needs;
 mod support;
 
@@ -18,6 +19,7 @@ mod full;
 mod input;
 mod keep;
 mod many;
+mod mcp;
 mod names;
 mod namespaces;
 mod nested;

@@ -12,7 +12,7 @@ const PAGE: usize = 1000;
 pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
     let mut next = match (arguments.since, arguments.follow) {
         (Some(since), _) => since,
-        (None, true) => last(jobs).await?,
+        (None, true) => jobs.events(0, 0).await?.end,
         (None, false) => 0,
     };
     loop {
@@ -30,18 +30,6 @@ pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
             (true, false) => return Ok(ExitCode::SUCCESS),
             (true, true) => jobs.happened(next).await?,
         }
-    }
-}
-
-/// Returns the number of the event that is to come next.
-async fn last(jobs: &JobManager) -> Result<u64> {
-    let mut next = 0;
-    loop {
-        let read = jobs.events(next, PAGE).await?;
-        if read.next == next {
-            return Ok(next);
-        }
-        next = read.next;
     }
 }
 

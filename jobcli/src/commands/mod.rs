@@ -21,9 +21,8 @@ mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use jobcore::{FileStore, Job, JobManager, LocalRunner};
+use jobcore::Job;
 
 use crate::cli::{Cli, StdinFrom, Verb};
 use crate::error::{Failure, codes};
@@ -38,16 +37,16 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Man(arguments) => return man::run(arguments),
         _ => {}
     }
-    let settings = Settings::read(&cli)?;
-    let jobs = open(&settings);
+    let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
+    let jobs = settings.open("jobcli");
     if let Verb::Doctor(arguments) = cli.verb {
         return doctor::run(jobs, &settings, &arguments).await;
     }
     let jobs = jobs?;
     match cli.verb {
-        Verb::Run(arguments) => run::run(&jobs, settings, arguments, None).await,
+        Verb::Run(arguments) => run::run(&jobs, &settings, arguments, None).await,
         // As it was with the tools that had this word: something could be sent to every job.
-        Verb::Execute(arguments) => run::run(&jobs, settings, arguments, Some(StdinFrom::Open)).await,
+        Verb::Execute(arguments) => run::run(&jobs, &settings, arguments, Some(StdinFrom::Open)).await,
         Verb::List(arguments) => list::run(&jobs, arguments).await,
         Verb::Show(arguments) => show::run(&jobs, arguments).await,
         Verb::Status(arguments) => status::run(&jobs, arguments).await,
@@ -67,16 +66,6 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Man(arguments) => man::run(&arguments),
     }
-}
-
-/// Opens the store.
-fn open(settings: &Settings) -> jobcore::Result<JobManager> {
-    let store = Arc::new(FileStore::open(&settings.store)?);
-    let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
-    Ok(jobs
-        .with_name(format!("jobcli, process {}", std::process::id()))
-        .with_own_job(settings.own_job)
-        .with_policy(settings.policy.clone()))
 }
 
 /// Prints a job, or jobs, as one line of JSON.

@@ -16,7 +16,12 @@ use crate::settings::Settings;
 use crate::ui;
 
 /// Starts a job, which reads from `stdin` unless something else is said.
-pub(super) async fn run(jobs: &JobManager, settings: Settings, mut arguments: Run, stdin: Option<StdinFrom>) -> Result {
+pub(super) async fn run(
+    jobs: &JobManager,
+    settings: &Settings,
+    mut arguments: Run,
+    stdin: Option<StdinFrom>,
+) -> Result {
     // What is said by no words is said in JSON.
     let is_silent = arguments.command.is_empty() && !std::io::stdin().is_terminal();
     let spec_file = arguments.spec.take().or_else(|| is_silent.then(|| PathBuf::from("-")));
@@ -78,7 +83,7 @@ fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
     Ok(ExitCode::from(code_of(job)))
 }
 
-fn spec(settings: Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
+fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     let current =
         || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
     let absolute = |path: PathBuf| Ok::<_, Failure>(current()?.join(path));
@@ -86,17 +91,18 @@ fn spec(settings: Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         Some(cwd) => absolute(cwd)?,
         None => current()?,
     };
-    let mut builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(&settings, &arguments, cwd));
-    if let Some(shell) = arguments.shell.or(settings.shell) {
+    let builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(settings, &arguments, cwd));
+    let mut builder = settings.apply(builder);
+    if let Some(shell) = arguments.shell {
         builder = builder.with_shell(shell);
     }
-    if let Some(timeout) = arguments.timeout.or(settings.timeout) {
+    if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout);
     }
-    if let Some(grace) = arguments.grace.or(settings.grace) {
+    if let Some(grace) = arguments.grace {
         builder = builder.grace(grace);
     }
-    if let Some(limit) = arguments.output_limit.or(settings.output_limit) {
+    if let Some(limit) = arguments.output_limit {
         builder = builder.output_limit(limit);
     }
     match arguments.stdin {

@@ -87,10 +87,12 @@ pub struct Events {
     pub next: u64,
     /// How many events before the first of these, from the one that was asked for, are not kept any more.
     pub gone: u64,
+    /// The number that the next event to happen will have.
+    pub end: u64,
 }
 
 impl Events {
-    pub(crate) fn new(events: Vec<JobEvent>, next: u64, gone: u64) -> Self {
-        Self { events, next, gone }
+    pub(crate) fn new(events: Vec<JobEvent>, next: u64, gone: u64, end: u64) -> Self {
+        Self { events, next, gone, end }
     }
 }

@@ -328,7 +328,7 @@ impl JobStore for MemoryStore {
         let told: Vec<_> = there.cloned().collect();
         let first = events.events.front().map_or(events.next, |event| event.number);
         let next = told.last().map_or(since.max(first), |event| event.number + 1);
-        Ok(Events::new(told, next, first.saturating_sub(since)))
+        Ok(Events::new(told, next, first.saturating_sub(since), events.next))
     }
 
     async fn happened(&self, number: u64) -> Result<()> {

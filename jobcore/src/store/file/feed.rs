@@ -110,6 +110,10 @@ impl FileStore {
     pub(super) fn read_events(&self, since: u64, limit: usize) -> Result<Events> {
         let segments = segments(&self.layout)?;
         let start = since.max(segments.first().copied().unwrap_or(since));
+        let end = match segments.last() {
+            Some(last) => last + rows(&self.layout, *last)?,
+            None => 0,
+        };
         let mut next = start;
         let mut events = Vec::new();
         for first in segments.into_iter().filter(|first| first + SEGMENT > start) {
@@ -132,7 +136,16 @@ impl FileStore {
                 break;
             }
         }
-        Ok(Events::new(events, next, start - since))
+        Ok(Events::new(events, next, start - since, end))
+    }
+}
+
+/// Returns how many events a segment has; none if it has been dropped since.
+fn rows(layout: &Layout, first: u64) -> Result<u64> {
+    let path = layout.event_segment(first);
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        metadata => Ok((metadata.context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT)),
     }
 }
 

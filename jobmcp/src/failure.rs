@@ -1,0 +1,69 @@
+//! What is told to a model when a call fails: what was wrong, and what to call next.
+
+use jobcore::{Error, JobManager, NoInput, Query};
+use rmcp::model::{CallToolResult, ContentBlock};
+
+use crate::text;
+
+/// No error is longer: clients cut it off otherwise.
+const LONGEST: usize = 2_000;
+
+/// A call that failed.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Names the jobs that may have been meant, where none of that name is there.
+    pub(crate) async fn of(error: Error, jobs: &JobManager) -> Self {
+        let advice = match &error {
+            Error::NotFound { .. } => known(jobs).await,
+            Error::Ambiguous { candidates, .. } => {
+                let ids: Vec<_> = candidates.iter().take(8).map(ToString::to_string).collect();
+                format!("It may be one of: {}.", ids.join(", "))
+            }
+            error => advice(error).to_owned(),
+        };
+        let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let advice = if advice.is_empty() { advice } else { format!(" {advice}") };
+        Self(format!("{error}{cause}.{advice}"))
+    }
+
+    /// Returns the result that a client shows to its model.
+    pub(crate) fn into_result(self) -> CallToolResult {
+        CallToolResult::error(vec![ContentBlock::text(text::cut(&self.0, LONGEST))])
+    }
+}
+
+async fn known(jobs: &JobManager) -> String {
+    let listed = jobs.list(&Query::default().with_limit(Some(8))).await;
+    let names: Vec<_> = listed.map(|listing| listing.jobs.iter().map(text::name).collect()).unwrap_or_default();
+    match names.is_empty() {
+        true => "There are no jobs: start one with execute.".to_owned(),
+        false => format!("The newest jobs are {}; call list for more.", names.join(", ")),
+    }
+}
+
+/// Returns what would work.
+fn advice(error: &Error) -> &'static str {
+    match error {
+        Error::NoInput { reason: NoInput::NeverHad, .. } => {
+            "Start it with execute {\"stdin\": \"open\"}, or {\"tty\": true} for a program that wants a terminal."
+        }
+        Error::NoInput { .. } | Error::NotRunning { .. } => "Call output to see what it wrote.",
+        Error::NoTerminal { .. } => {
+            "Keys need a job that was started with execute {\"tty\": true}; send text as input."
+        }
+        Error::NameTaken { .. } => "Call status to see that job, use another name, or kill it first.",
+        Error::KeyTaken { .. } => "Use another key, or leave it out.",
+        Error::Full { .. } => "Call list {\"status\": [\"running\"]} to see what runs, and kill what is not needed.",
+        Error::ProgramNotFound { .. } => "For a line with a shell's own words, pass it as `command`.",
+        Error::StillLive { .. } | Error::StragglersLeft { .. } => "Call kill {\"remove\": true} to stop and remove it.",
+        Error::Forbidden { .. } => "The rules are those of `jobcli config get policy.allow` and `policy.deny`.",
+        Error::NoAnswer { .. } => "It may be stopped by a signal; try again, or kill it.",
+        _ => "",
+    }
+}

@@ -1,0 +1,74 @@
+//! The server on standard input and output.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Server;
+
+/// How long answers that are ready may take to be written when the server ends.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Serves one client, until it goes away or a signal ends this.
+pub(crate) async fn serve(server: Server) {
+    let closing = server.closing().clone();
+    let reader = UntilClosed { reader: tokio::io::stdin(), closing: closing.clone() };
+    let serving = async {
+        match server.serve((reader, tokio::io::stdout())).await {
+            Ok(running) => drop(running.waiting().await),
+            // A client that went away before it said anything, or that speaks something else.
+            Err(error) => tracing::info!(%error, "no client"),
+        }
+    };
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return,
+        () = closing.cancelled() => {}
+        () = ended_by_signal() => closing.cancel(),
+    }
+    // Calls that wait answer now; whoever still writes after that is not waited for.
+    let _ = tokio::time::timeout(LAST_WORDS, serving).await;
+}
+
+async fn ended_by_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Tells when the client has closed its end, so that calls that wait do not keep the server alive for nobody.
+struct UntilClosed<R> {
+    reader: R,
+    closing: CancellationToken,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for UntilClosed<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.reader).poll_read(context, buffer);
+        let is_over = match &read {
+            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        if is_over {
+            self.closing.cancel();
+        }
+        read
+    }
+}

@@ -1,0 +1,162 @@
+//! `execute`: start a command, and answer with what there is within a moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::output::Cursor;
+use jobcore::{JobSpec, JobSpecBuilder, Name, Status, Stdin, TerminalSize};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, job, seconds, told, tool as describe,
+};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text::{self, BUDGET};
+
+/// How long a command may take to be answered with its end, unless the call says otherwise.
+const WAIT: Duration = Duration::from_secs(2);
+/// The longest timeout of a job: a year. Longer ones are slips.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Shell line
+    command: Option<String>,
+    /// Or program and arguments, no shell
+    argv: Option<Vec<String>>,
+    /// Default: the server's
+    cwd: Option<PathBuf>,
+    env: Option<BTreeMap<String, String>>,
+    /// Wait for its end, 0 to 50, default 2
+    wait_s: Option<f64>,
+    /// Stop it after this
+    timeout_s: Option<f64>,
+    /// To find it by; unique among live jobs
+    #[schemars(with = "Option<String>")]
+    name: Option<Name>,
+    /// Idempotency key: a job that has it is returned, nothing is started
+    key: Option<String>,
+    /// "open": takes input from interact; default "closed"
+    stdin: Option<StdinMode>,
+    /// On a terminal
+    tty: Option<bool>,
+    labels: Option<BTreeMap<String, String>>,
+    /// Queue with its own limit
+    #[schemars(with = "Option<String>")]
+    group: Option<Name>,
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum StdinMode {
+    Closed,
+    Open,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "execute",
+        "Run a command",
+        "Starts a shell command as a background job. If it ends within wait_s seconds, the result has its output and exit \
+         code; otherwise a job id, the output so far and the next call, and the job goes on, whatever becomes of this \
+         session. For builds, tests, servers, watchers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
+         \"wait_s\": 0}, then wait {\"job_ids\": [\"web\"], \"until\": \"port:3000\"}.",
+        &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
+    )
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
+    let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
+    let format = arguments.format.unwrap_or_default();
+    let spec = told(server, spec(server, arguments)?.build()).await?;
+    let submitted = told(server, server.jobs().submit(spec).await).await?;
+    let id = submitted.id;
+    if !wait.is_zero() {
+        let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
+        // However that ends, the job is there.
+        let _ = server.patiently(ended, context).await;
+    }
+    let job = job(server, id).await?;
+    if format == Format::Json {
+        return answer_in_fields(server, &job, Cursor(0), super::Which::Both, BUDGET).await;
+    }
+    let (output, viewed) = told(server, text::read(server.jobs(), id, Cursor(0), None, BUDGET).await).await?;
+    let now = Timestamp::now();
+    let shape = job.shape(now);
+    let (name, state) = (text::name(&job), text::state(&shape, now));
+    let short = job.id.short();
+    let cursor = viewed.cursor;
+    let answer = match job.status() {
+        status if status.is_final() && output.is_empty() => format!("Job {name} {state}. It wrote nothing."),
+        status if status.is_final() => format!("Job {name} {state}.\n\n{output}"),
+        Status::Queued => format!(
+            "Job {name} is {state}: as many jobs run as may. It starts when one ends. Next: wait {{\"job_ids\": \
+             [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see what runs."
+        ),
+        _ => {
+            let so_far = match output.is_empty() {
+                true => "It has written nothing so far.".to_owned(),
+                false => format!("Its output so far:\n\n{output}"),
+            };
+            format!(
+                "Job {name} is {state} and goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"], \"cursor\": \
+                 {cursor}}} for its end (or \"until\": \"output:REGEX\", \"port:3000\"), kill to stop it. {so_far}"
+            )
+        }
+    };
+    Ok(Answer::text(answer).about(&job, Some(cursor)))
+}
+
+fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
+    let spec = match (arguments.command, arguments.argv) {
+        (Some(line), None) => JobSpec::shell(line),
+        (None, Some(argv)) => JobSpec::command(argv),
+        _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
+    };
+    let current = std::env::current_dir().map_err(|error| {
+        Failure::new(format!("The server's own directory cannot be used ({error}); give `cwd` as an absolute path."))
+    })?;
+    let cwd = arguments.cwd.map_or(current.clone(), |cwd| current.join(cwd));
+    let mut environment = server.settings().environment.apply(std::env::vars_os());
+    if environment.get("PWD").is_some() {
+        environment.set("PWD", &cwd);
+    }
+    if arguments.tty == Some(true) {
+        // What is said of a terminal here is not true of the job's.
+        environment.set("TERM", "xterm-256color");
+    }
+    for (name, value) in arguments.env.into_iter().flatten() {
+        environment.set(name, value);
+    }
+    let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
+    if let Some(timeout) = arguments.timeout_s {
+        spec = spec.timeout(seconds("timeout_s", Some(timeout), Duration::ZERO, LONGEST_TIMEOUT)?);
+    }
+    if let Some(StdinMode::Open) = arguments.stdin {
+        spec = spec.stdin(Stdin::Open);
+    }
+    if arguments.tty == Some(true) {
+        spec = spec.terminal(TerminalSize::default());
+    }
+    if let Some(name) = arguments.name {
+        spec = spec.name(name);
+    }
+    if let Some(key) = arguments.key {
+        spec = spec.key(key);
+    }
+    if let Some(group) = arguments.group {
+        spec = spec.group(group);
+    }
+    for (name, value) in arguments.labels.into_iter().flatten() {
+        spec = spec.label(name, value);
+    }
+    Ok(spec)
+}

@@ -1,0 +1,160 @@
+//! `kill`: stop jobs, or send them a signal.
+
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::{Error, JobId, Signal, StopOptions, StopReport};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Nature, Result, job, seconds, told, tool as describe};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text;
+
+/// The longest grace that can be asked for, so that the call is answered before a client gives up.
+const LONGEST_GRACE: Duration = Duration::from_secs(45);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    job_id: Option<String>,
+    job_ids: Option<Vec<String>>,
+    /// Only send this, such as "INT"
+    signal: Option<String>,
+    /// Until it is killed, 0 to 45, default 5
+    grace_s: Option<f64>,
+    /// Delete its record and output too
+    remove: Option<bool>,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "kill",
+        "Stop jobs",
+        "Stops jobs with everything they started. Each is killed, stopping, signalled, already_terminated or not_found.",
+        &Nature { reads: false, destroys: true, repeats: true, open: false, core: false },
+    )
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
+    let references: Vec<String> = arguments.job_id.into_iter().chain(arguments.job_ids.into_iter().flatten()).collect();
+    if references.is_empty() {
+        return Err(Failure::new("kill: name the job as `job_id`, or several as `job_ids`; list shows them."));
+    }
+    let grace =
+        arguments.grace_s.map(|grace| seconds("grace_s", Some(grace), Duration::ZERO, LONGEST_GRACE)).transpose()?;
+    let signal = match &arguments.signal {
+        Some(signal) => Some(signal.parse::<Signal>().map_err(|reason| Failure::new(format!("signal: {reason}.")))?),
+        None => None,
+    };
+    let mut results = Vec::new();
+    let mut ids = Vec::new();
+    for reference in &references {
+        match server.jobs().find(reference).await {
+            Ok(id) if server.jobs().job(id).await.is_ok() => ids.push(id),
+            Ok(_) | Err(Error::NotFound { .. }) => results.push(Killed::not_found(reference)),
+            Err(error) => return Err(Failure::of(error, server.jobs()).await),
+        }
+    }
+    match signal {
+        Some(signal) => {
+            for id in ids {
+                results.push(send(server, id, signal).await?);
+            }
+        }
+        None => {
+            let options = StopOptions::default().with_grace(grace);
+            for (id, report) in server.jobs().stop_all(&ids, &options).await {
+                results.push(stopped(server, id, report).await?);
+            }
+        }
+    }
+    if arguments.remove == Some(true) {
+        for killed in &mut results {
+            killed.remove(server).await;
+        }
+    }
+    let text: Vec<_> = results.iter().map(|killed| killed.text.clone()).collect();
+    let structured = json!({ "results": results.iter().map(|killed| killed.fields.clone()).collect::<Vec<_>>() });
+    Ok(Answer::text(text.join("\n")).with_structured(structured))
+}
+
+/// What became of one job.
+struct Killed {
+    id: Option<JobId>,
+    text: String,
+    fields: Value,
+}
+
+impl Killed {
+    fn not_found(reference: &str) -> Self {
+        let text = format!("{reference}: not_found. Call list to see the jobs there are.");
+        Self { id: None, text, fields: json!({ "job_id": reference, "status": "not_found" }) }
+    }
+
+    async fn remove(&mut self, server: &Server) {
+        let Some(id) = self.id else { return };
+        match server.jobs().remove(id).await {
+            Ok(()) => {
+                self.text.push_str(" Its record and output are removed.");
+                self.fields["removed"] = Value::Bool(true);
+            }
+            Err(error) => {
+                self.text.push_str(&format!(" It was not removed: {error}."));
+                self.fields["removed"] = Value::Bool(false);
+            }
+        }
+    }
+}
+
+async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
+    let job = job(server, id).await?;
+    let name = text::name(&job);
+    match server.jobs().signal(id, signal).await {
+        Err(Error::NotRunning { .. }) => Ok(of(&job, "already_terminated", "")),
+        sent => {
+            told(server, sent).await?;
+            let fields = json!({ "job_id": job.id.short(), "status": "signalled", "signal": signal });
+            Ok(Killed { id: Some(id), text: format!("{name}: {signal} was sent."), fields })
+        }
+    }
+}
+
+async fn stopped(server: &Server, id: JobId, report: jobcore::Result<StopReport>) -> Result<Killed> {
+    Ok(match told(server, report).await? {
+        StopReport::Stopped(job) => of(&job, "killed", ""),
+        StopReport::AlreadyEnded(job) => of(&job, "already_terminated", ""),
+        StopReport::Stopping { job, processes } => {
+            let left = processes.map(|count| format!(" {count} processes are left.")).unwrap_or_default();
+            of(&job, "stopping", &left)
+        }
+        StopReport::Bypassed { job, processes } => {
+            let left = format!(" Its supervisor does not answer; {processes} processes were signalled.");
+            of(&job, "stopping", &left)
+        }
+        _ => of(&job(server, id).await?, "stopping", ""),
+    })
+}
+
+fn of(job: &jobcore::Job, status: &str, note: &str) -> Killed {
+    let now = Timestamp::now();
+    let shape = job.shape(now);
+    let state = match status {
+        "killed" => "with everything it started".to_owned(),
+        "stopping" => format!("it is {}", text::state(&shape, now)),
+        _ => format!("it {}", text::state(&shape, now)),
+    };
+    let text = format!("{}: {status}, {state}.{note}", text::name(job));
+    let mut fields = json!({ "job_id": job.id.short(), "status": status });
+    for (field, value) in
+        [("exit_code", json!(shape.exit_code)), ("signal", json!(shape.signal)), ("cause", json!(shape.cause))]
+    {
+        if !value.is_null() {
+            fields[field] = value;
+        }
+    }
+    Killed { id: Some(job.id), text, fields }
+}

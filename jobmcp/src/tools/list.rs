@@ -1,0 +1,188 @@
+//! `list`: which jobs there are, or what ended since somebody looked last.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jobcore::clock::Timestamp;
+use jobcore::{Error, EventKind, Job, Name, Query, Status};
+use rmcp::model::{JsonObject, Tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, READS, Result, told, tool as describe};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text;
+
+/// How many jobs are listed unless the call says otherwise, and at most.
+const LIMIT: usize = 20;
+const MOST: usize = 100;
+/// How many events are looked at in one call.
+const EVENTS: usize = 1_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Such as "running", "failed"
+    status: Option<Vec<String>>,
+    #[schemars(with = "Option<String>")]
+    name: Option<Name>,
+    /// "NAME" or "NAME=VALUE"
+    label: Option<String>,
+    /// In this directory
+    cwd: Option<PathBuf>,
+    /// Submitted at most so long ago: "2h"
+    since: Option<String>,
+    /// Only jobs that ended since this event of an earlier result
+    ended_since: Option<u64>,
+    /// 1 to 100, default 20
+    limit: Option<usize>,
+    offset: Option<usize>,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "list",
+        "List jobs",
+        "Lists jobs, the newest first: also of earlier sessions and of people. ended_since tells what ended while you were \
+         away.",
+        &super::Nature { core: true, ..READS },
+    )
+    .with_raw_output_schema(output_schema())
+}
+
+fn output_schema() -> Arc<JsonObject> {
+    let text = json!({ "type": "string" });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "jobs": { "type": "array", "items": { "type": "object", "properties": { "job_id": text, "state": text } } },
+            "more": { "type": "boolean" },
+            "event": { "type": "integer" },
+        },
+        "required": ["jobs", "more", "event"],
+    });
+    match schema {
+        Value::Object(schema) => Arc::new(schema),
+        _ => Arc::default(),
+    }
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
+    let limit = arguments.limit.unwrap_or(LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::new(format!("limit: {limit} is not between 1 and {MOST}.")));
+    }
+    let offset = arguments.offset.unwrap_or_default();
+    let query = query(&arguments)?;
+    let in_directory = |job: &Job| arguments.cwd.as_ref().is_none_or(|cwd| job.spec.cwd == *cwd);
+    let (jobs, damaged, event) = match arguments.ended_since {
+        Some(since) => {
+            let (jobs, event) = ended_since(server, since, &query).await?;
+            (jobs, 0, event)
+        }
+        None => {
+            // Of a directory, any number may have to be passed over.
+            let wanted = arguments.cwd.is_none().then_some(offset + limit + 1);
+            let listing = told(server, server.jobs().list(&query.with_limit(wanted)).await).await?;
+            let event = told(server, server.jobs().events(0, 0).await).await?.end;
+            (listing.jobs, listing.damaged.len(), event)
+        }
+    };
+    let mut jobs: Vec<Job> = jobs.into_iter().filter(in_directory).skip(offset).take(limit + 1).collect();
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    let now = Timestamp::now();
+    let listed: Vec<Value> = jobs.iter().map(|job| entry(job, now)).collect();
+    let mut lines: Vec<String> = jobs.iter().map(|job| line(job, now)).collect();
+    if jobs.is_empty() {
+        lines.push("No jobs match.".to_owned());
+    }
+    if more {
+        lines.push(format!("There are more: pass offset {}.", offset + limit));
+    }
+    if damaged > 0 {
+        lines.push(format!("The records of {damaged} jobs cannot be read."));
+    }
+    lines.push(format!("Event {event}: pass it as ended_since later to see what ended."));
+    let fields = json!({ "jobs": listed, "more": more, "event": event });
+    Ok(Answer::text(lines.join("\n")).with_structured(fields))
+}
+
+fn query(arguments: &Arguments) -> Result<Query> {
+    let mut statuses = Vec::new();
+    for status in arguments.status.iter().flatten() {
+        statuses.push(status.parse::<Status>().map_err(|reason| Failure::new(format!("status: {reason}.")))?);
+    }
+    let since = match &arguments.since {
+        Some(text) => Some(ago(text)?),
+        None => None,
+    };
+    let label = arguments.label.as_ref().map(|label| {
+        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        (name.to_owned(), value.to_owned())
+    });
+    Ok(Query::default()
+        .with_statuses(statuses)
+        .with_name(arguments.name.clone())
+        .with_labels(label.into_iter().collect())
+        .with_times(since, None))
+}
+
+fn ago(text: &str) -> Result<Timestamp> {
+    let wrong = || Failure::new(format!("since: `{text}` is no time; write how long ago, such as \"90m\" or \"2d\"."));
+    let ago: Duration = humantime::parse_duration(text).map_err(|_| wrong())?;
+    let ago = SignedDuration::try_from(ago).map_err(|_| wrong())?;
+    Timestamp::now().checked_sub(ago).map_err(|_| wrong())
+}
+
+/// Returns the jobs that ended since an event, the newest first, and the number of the next event.
+async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<Job>, u64)> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut next = since;
+    loop {
+        let events = told(server, server.jobs().events(next, EVENTS).await).await?;
+        for event in &events.events {
+            if !matches!(event.event, EventKind::Ended) || jobs.iter().any(|job| job.id == event.job_id) {
+                continue;
+            }
+            match server.jobs().job(event.job_id).await {
+                Ok(job) if query.matches(&job) => jobs.push(job),
+                // Removed since, or not one that is asked for.
+                Ok(_) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {}
+                Err(error) => return Err(Failure::of(error, server.jobs()).await),
+            }
+        }
+        let is_done = events.next <= next || events.events.is_empty();
+        next = events.next.max(next);
+        if is_done {
+            break;
+        }
+    }
+    jobs.reverse();
+    Ok((jobs, next))
+}
+
+fn entry(job: &Job, now: Timestamp) -> Value {
+    let shape = job.shape(now);
+    let mut entry = json!({
+        "job_id": job.id.short(),
+        "status": shape.status,
+        "state": text::state(&shape, now),
+        "command": text::command(&shape),
+    });
+    for (field, value) in [("name", json!(shape.name)), ("exit_code", json!(shape.exit_code))] {
+        if !value.is_null() {
+            entry[field] = value;
+        }
+    }
+    entry
+}
+
+fn line(job: &Job, now: Timestamp) -> String {
+    let shape = job.shape(now);
+    format!("{} {}: {}", text::name(job), text::state(&shape, now), text::command(&shape))
+}

@@ -1,0 +1,251 @@
+//! The tools: one file each.
+
+mod execute;
+mod interact;
+mod kill;
+mod list;
+mod output;
+mod schema;
+mod status;
+mod wait;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::output::{Cursor, Stream};
+use jobcore::{Job, JobId, OutputShape};
+use rmcp::RoleServer;
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text;
+
+/// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
+
+type Result<T = Answer> = std::result::Result<T, Failure>;
+type Context = RequestContext<RoleServer>;
+
+/// Returns all tools, in the order in which a model should look at them.
+pub(crate) fn all() -> &'static [Tool] {
+    static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+        vec![
+            execute::tool(),
+            wait::tool(),
+            output::tool(),
+            output::tail_tool(),
+            interact::tool(),
+            kill::tool(),
+            status::tool(),
+            list::tool(),
+        ]
+    });
+    &ALL
+}
+
+/// Calls a tool.
+pub(crate) async fn call(server: &Server, name: &str, arguments: JsonObject, context: &Context) -> Result {
+    match name {
+        "execute" => execute::run(server, parse(name, arguments)?, context).await,
+        "wait" => wait::run(server, parse(name, arguments)?, context).await,
+        "output" => output::run(server, parse(name, arguments)?).await,
+        "tail" => output::tail(server, parse(name, arguments)?).await,
+        "interact" => interact::run(server, parse(name, arguments)?, context).await,
+        "kill" => kill::run(server, parse(name, arguments)?).await,
+        "status" => status::run(server, parse(name, arguments)?).await,
+        "list" => list::run(server, parse(name, arguments)?).await,
+        _ => Err(Failure::new(format!("There is no tool `{name}`."))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(tool: &str, arguments: JsonObject) -> Result<T> {
+    serde_json::from_value(Value::Object(arguments)).map_err(|error| Failure::new(format!("{tool}: {error}.")))
+}
+
+/// What a tool is to clients: whether it changes anything, whether calling it again changes more.
+struct Nature {
+    reads: bool,
+    destroys: bool,
+    repeats: bool,
+    /// Whether what it does reaches beyond jobs: a command can do anything.
+    open: bool,
+    /// Whether a client that hides most tools is asked to show this one at once.
+    core: bool,
+}
+
+fn tool<T: JsonSchema + 'static>(name: &'static str, title: &str, description: &'static str, nature: &Nature) -> Tool {
+    let annotations = ToolAnnotations::with_title(title)
+        .read_only(nature.reads)
+        .destructive(nature.destroys)
+        .idempotent(nature.repeats)
+        .open_world(nature.open);
+    let tool = Tool::new_with_raw(name, Some(description.into()), schema::of::<T>())
+        .with_title(title)
+        .with_annotations(annotations);
+    if !nature.core {
+        return tool;
+    }
+    let mut meta = JsonObject::new();
+    meta.insert("anthropic/alwaysLoad".to_owned(), Value::Bool(true));
+    tool.with_meta(MetaObject(meta))
+}
+
+const READS: Nature = Nature { reads: true, destroys: false, repeats: true, open: false, core: false };
+
+/// What a call comes to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    text: String,
+    structured: Option<Value>,
+    job: Option<Value>,
+}
+
+impl Answer {
+    fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), structured: None, job: None }
+    }
+
+    /// Says the same in fields.
+    fn with_structured(self, structured: Value) -> Self {
+        Self { structured: Some(structured), ..self }
+    }
+
+    /// Names the job for programs, which read no text.
+    fn about(self, job: &Job, cursor: Option<Cursor>) -> Self {
+        let shape = job.shape(Timestamp::now());
+        let mut about = json!({ "job_id": shape.job_id, "status": shape.status });
+        let fields = [
+            ("name", json!(shape.name)),
+            ("exit_code", json!(shape.exit_code)),
+            ("signal", json!(shape.signal)),
+            ("cursor", json!(cursor)),
+        ];
+        for (field, value) in fields {
+            if !value.is_null() {
+                about[field] = value;
+            }
+        }
+        Self { job: Some(about), ..self }
+    }
+
+    pub(crate) fn into_result(self) -> CallToolResult {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(self.text)]);
+        result.structured_content = self.structured;
+        let meta = self.job.map(|job| MetaObject([("jobcore/job".to_owned(), job)].into_iter().collect()));
+        result.with_meta(meta)
+    }
+}
+
+/// Finds the job that a model means.
+async fn find(server: &Server, reference: &str) -> Result<JobId> {
+    let jobs = server.jobs();
+    match jobs.find(reference).await {
+        Ok(id) => Ok(id),
+        Err(error) => Err(Failure::of(error, jobs).await),
+    }
+}
+
+/// Returns the job, or says why not.
+async fn job(server: &Server, id: JobId) -> Result<Job> {
+    told(server, server.jobs().job(id).await).await
+}
+
+/// Turns the library's error into words for a model.
+async fn told<T>(server: &Server, result: jobcore::Result<T>) -> Result<T> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(Failure::of(error, server.jobs()).await),
+    }
+}
+
+/// A number of seconds, within bounds.
+fn seconds(field: &str, value: Option<f64>, default: Duration, longest: Duration) -> Result<Duration> {
+    let Some(value) = value else { return Ok(default) };
+    let longest_s = longest.as_secs();
+    match Duration::try_from_secs_f64(value) {
+        Ok(time) if time <= longest => Ok(time),
+        _ => Err(Failure::new(format!("{field}: {value} is not between 0 and {longest_s} seconds."))),
+    }
+}
+
+// No documentation: it would be in every tool that has this argument.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Which {
+    #[default]
+    Both,
+    Stdout,
+    Stderr,
+}
+
+impl Which {
+    fn stream(self) -> Option<Stream> {
+        match self {
+            Self::Both => None,
+            Self::Stdout => Some(Stream::Stdout),
+            Self::Stderr => Some(Stream::Stderr),
+        }
+    }
+}
+
+// As above.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Returns output in fields: for programs, and for whoever wants the streams apart.
+fn output_fields(shape: &OutputShape) -> Value {
+    json!({
+        "job_id": shape.job_id,
+        "status": shape.status,
+        "stdout": shape.stdout,
+        "stderr": shape.stderr,
+        "cursor": shape.cursor,
+        "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes),
+    })
+}
+
+/// Answers with output in fields.
+async fn answer_in_fields(server: &Server, job: &Job, from: Cursor, which: Which, budget: u64) -> Result {
+    let query = jobcore::output::OutputQuery::from(jobcore::output::Position::Cursor(from)).with_stream(which.stream());
+    let shape = told(server, server.jobs().view_text(job.id, &query, &text::view(budget)).await).await?;
+    let fields = output_fields(&shape);
+    Ok(Answer::text(fields.to_string()).with_structured(fields).about(job, Some(shape.cursor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tools_are_few_and_small() {
+        let tools = all();
+        let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+        assert_eq!(names, ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"]);
+        let json = serde_json::to_string(tools).unwrap();
+        assert!(json.len() < 8 * 1024, "{} bytes", json.len());
+        for tool in tools {
+            let json = serde_json::to_value(tool).unwrap();
+            assert!(json["description"].as_str().unwrap().len() < 2048 && json["title"].is_string(), "{json}");
+            assert!(json["annotations"]["readOnlyHint"].is_boolean(), "{json}");
+            assert_eq!(json["inputSchema"]["additionalProperties"], false, "{json}");
+            let schema = json["inputSchema"].to_string();
+            for noise in ["\"null\"", "$schema", "$ref", "\"format\":\"", "\"default\":null"] {
+                assert!(!schema.contains(noise), "{noise} in {schema}");
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `output` and `tail`: what a job wrote.
+
+use jobcore::clock::Timestamp;
+use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Answer, Format, READS, Result, Which, find, job, output_fields, told, tool as describe};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text::{self, BUDGET, LARGEST};
+
+/// How many lines `tail` shows unless the call says otherwise.
+const TAIL: u64 = 50;
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Id, short id or name
+    job_id: String,
+    /// Only what follows
+    cursor: Option<u64>,
+    /// Only the last lines
+    tail_lines: Option<u64>,
+    /// Only lines that match this regex
+    grep: Option<String>,
+    /// Lines around each match
+    context: Option<u64>,
+    /// 1000 to 36000, default 6000
+    max_bytes: Option<u64>,
+    fold: Option<bool>,
+    /// Keep colours and redraws
+    raw: Option<bool>,
+    stream: Option<Which>,
+    format: Option<Format>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TailArguments {
+    job_id: String,
+    /// 1 to 1000, default 50
+    lines: Option<u64>,
+    stream: Option<Which>,
+    format: Option<Format>,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "output",
+        "Read output",
+        "Returns what a job wrote: all of it if it is short, else the beginning and the end, with the size of the gap and the \
+         cursor to read on from. Narrow it with grep, tail_lines or cursor.",
+        &READS,
+    )
+}
+
+pub(super) fn tail_tool() -> Tool {
+    describe::<TailArguments>(
+        "tail",
+        "Read the last lines",
+        "Returns the last lines that a job wrote, and a cursor.",
+        &READS,
+    )
+}
+
+pub(super) async fn tail(server: &Server, arguments: TailArguments) -> Result {
+    let lines = arguments.lines.unwrap_or(TAIL);
+    if !(1..=1000).contains(&lines) {
+        return Err(Failure::new(format!("lines: {lines} is not between 1 and 1000.")));
+    }
+    let TailArguments { job_id, stream, format, .. } = arguments;
+    run(server, Arguments { job_id, stream, format, tail_lines: Some(lines), ..Arguments::default() }).await
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
+    let budget = arguments.max_bytes.unwrap_or(BUDGET);
+    if !(1000..=LARGEST).contains(&budget) {
+        return Err(Failure::new(format!("max_bytes: {budget} is not between 1000 and {LARGEST}.")));
+    }
+    if arguments.cursor.is_some() && arguments.tail_lines.is_some() {
+        return Err(Failure::new("Give either `cursor` or `tail_lines`."));
+    }
+    let id = find(server, &arguments.job_id).await?;
+    let grep = match &arguments.grep {
+        Some(pattern) => {
+            let pattern: Pattern = pattern.parse().map_err(|reason| Failure::new(format!("grep: {reason}.")))?;
+            let context = arguments.context.unwrap_or_default();
+            Some(Grep::new(pattern).with_context(context, context))
+        }
+        None => None,
+    };
+    let is_grep = grep.is_some();
+    let view = text::view(budget)
+        .with_clean(!arguments.raw.unwrap_or_default())
+        .with_fold(arguments.fold.unwrap_or_default())
+        .with_grep(grep);
+    let from = match (arguments.tail_lines, arguments.cursor) {
+        (Some(lines), _) => Position::TailLines(lines),
+        (None, Some(cursor)) => Position::Cursor(Cursor(cursor)),
+        (None, None) => Position::Start,
+    };
+    let stream = arguments.stream.unwrap_or_default().stream();
+    let query = OutputQuery::from(from).with_stream(stream);
+    let job = job(server, id).await?;
+    if arguments.format == Some(Format::Json) {
+        let shape = told(server, server.jobs().view_text(id, &query, &view).await).await?;
+        let fields = output_fields(&shape);
+        return Ok(Answer::text(fields.to_string()).with_structured(fields).about(&job, Some(shape.cursor)));
+    }
+    let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
+    let output = String::from_utf8_lossy(&viewed.text(&view, stream)).into_owned();
+    let now = Timestamp::now();
+    let verb = if job.status().is_final() { "" } else { "is " };
+    let mut head =
+        format!("Job {} {verb}{}; cursor {}.", text::name(&job), text::state(&job.shape(now), now), viewed.cursor);
+    if job.output.dropped > 0 {
+        head.push_str(&format!(" {} bytes of its output were not kept.", job.output.dropped));
+    }
+    let text = match (output.is_empty(), is_grep) {
+        (true, true) => format!("{head} No line matches."),
+        (true, false) => format!("{head} There is no output here."),
+        (false, _) => format!("{head}\n\n{output}"),
+    };
+    Ok(Answer::text(text.trim_end()).about(&job, Some(viewed.cursor)))
+}

@@ -1,0 +1,100 @@
+//! `status`: all there is to know of a job, in a few lines.
+
+use std::sync::Arc;
+
+use jobcore::clock::Timestamp;
+use jobcore::output::{OutputQuery, Position};
+use jobcore::units::format_size;
+use rmcp::model::{JsonObject, Tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, READS, Result, find, job, told, tool as describe};
+use crate::server::Server;
+use crate::text;
+
+/// How much of the last output is shown: enough to see what it is doing.
+const LAST_LINES: u64 = 5;
+const LAST_BYTES: u64 = 1_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    job_id: String,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "status",
+        "Look at a job",
+        "Returns what a job is doing or how it ended: exit code, times, CPU, memory, its last lines.",
+        &READS,
+    )
+    .with_raw_output_schema(output_schema())
+}
+
+fn output_schema() -> Arc<JsonObject> {
+    let text = json!({ "type": "string" });
+    let number = json!({ "type": "integer" });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "job_id": text, "status": text, "state": text, "command": text, "cwd": text,
+            "exit_code": number, "cursor": number, "last_lines": text,
+        },
+        "required": ["job_id", "status", "state", "command", "cwd"],
+    });
+    match schema {
+        Value::Object(schema) => Arc::new(schema),
+        _ => Arc::default(),
+    }
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
+    let id = find(server, &arguments.job_id).await?;
+    let job = job(server, id).await?;
+    let now = Timestamp::now();
+    let shape = job.shape(now);
+    let view = text::view(LAST_BYTES);
+    let query = OutputQuery::from(Position::TailLines(LAST_LINES));
+    let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
+    let last = String::from_utf8_lossy(&viewed.text(&view, None)).trim_end().to_owned();
+    // In this order for models; what is not known or does not apply is left out.
+    let fields = [
+        ("job_id", json!(job.id.short())),
+        ("name", json!(shape.name)),
+        ("status", json!(shape.status)),
+        ("state", json!(text::state(&shape, now))),
+        ("command", json!(text::command(&shape))),
+        ("cwd", json!(shape.cwd)),
+        ("pid", json!(shape.pid)),
+        ("exit_code", json!(shape.exit_code)),
+        ("signal", json!(shape.signal)),
+        ("cause", json!(shape.cause)),
+        ("input", json!(shape.input)),
+        ("group", json!(shape.group)),
+        ("submitted_at", json!(shape.submitted_at)),
+        ("ended_at", json!(shape.ended_at)),
+        ("cpu_ms", json!(shape.cpu_ms)),
+        ("peak_memory", json!(shape.peak_rss_bytes.map(format_size))),
+        ("labels", json!(Some(&shape.labels).filter(|labels| !labels.is_empty()))),
+        ("output_bytes", json!(shape.output_bytes)),
+        ("dropped_bytes", json!(Some(shape.dropped_bytes).filter(|bytes| *bytes > 0))),
+        ("stragglers", json!(shape.stragglers)),
+        ("cursor", json!(viewed.cursor)),
+        ("last_lines", json!(Some(&last).filter(|last| !last.is_empty()))),
+    ];
+    let known: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
+    let text: Vec<String> = known.iter().map(|(field, value)| line(field, value)).collect();
+    let fields: JsonObject = known.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+    Ok(Answer::text(text.join("\n")).with_structured(Value::Object(fields)).about(&job, Some(viewed.cursor)))
+}
+
+fn line(field: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains('\n') => format!("{field}:\n{text}"),
+        Value::String(text) => format!("{field}: {text}"),
+        other => format!("{field}: {other}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! `wait`: until jobs end, or come to something else.
+
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::output::Cursor;
+use jobcore::{Until, WaitFor, WaitOptions, WaitReason, Waited};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Answer, Context, Format, LONGEST_WAIT, READS, Result, Which, answer_in_fields, find, seconds, told,
+    tool as describe,
+};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::text::{self, BUDGET};
+
+/// How long a call waits unless it says otherwise.
+const WAIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Ids, short ids or names
+    job_ids: Vec<String>,
+    /// "all" of them (default), or "any"
+    mode: Option<Mode>,
+    /// "exit" (default), "output:REGEX", "quiet:5s", "port:3000" or "file:PATH"
+    until: Option<String>,
+    /// 0 to 50, default 30
+    timeout_s: Option<f64>,
+    /// Of one job: only what it wrote from here on
+    cursor: Option<u64>,
+    stream: Option<Which>,
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Mode {
+    #[default]
+    All,
+    Any,
+}
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        "wait",
+        "Wait for jobs",
+        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, the state of each and its \
+         new output, with a cursor for the next call. Blocks for at most 50 seconds: that jobs still run is a normal result; \
+         call it again. Use this instead of polling status.",
+        &super::Nature { core: true, ..READS },
+    )
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
+    let timeout = seconds("timeout_s", arguments.timeout_s, WAIT, LONGEST_WAIT)?;
+    let until = arguments.until.as_deref().unwrap_or("exit");
+    let until: Until = until.parse().map_err(|reason| Failure::new(format!("until: {reason}.")))?;
+    if arguments.job_ids.is_empty() {
+        return Err(Failure::new("job_ids: name at least one job; list shows them."));
+    }
+    if arguments.cursor.is_some() && arguments.job_ids.len() > 1 {
+        return Err(Failure::new("cursor: it is of one job; wait for that one alone, or leave it out."));
+    }
+    let mut ids = Vec::new();
+    for reference in &arguments.job_ids {
+        ids.push(find(server, reference).await?);
+    }
+    let options = WaitOptions::default()
+        .with_what(match arguments.mode.unwrap_or_default() {
+            Mode::All => WaitFor::All,
+            Mode::Any => WaitFor::Any,
+        })
+        .with_until(until.clone())
+        .with_cursor(arguments.cursor.map(Cursor))
+        .with_timeout(Some(timeout));
+    let waited = match server.patiently(server.jobs().wait_until(&ids, &options), context).await {
+        Some(waited) => waited,
+        // Nobody listens, or the server ends: what there is now is all that can be said.
+        None => server.jobs().wait_until(&ids, &options.with_timeout(Some(Duration::ZERO))).await,
+    };
+    let waited = told(server, waited).await?;
+    let from = Cursor(arguments.cursor.unwrap_or_default());
+    if let ([one], Format::Json) = (waited.jobs.as_slice(), arguments.format.unwrap_or_default()) {
+        return answer_in_fields(server, one, from, arguments.stream.unwrap_or_default(), BUDGET).await;
+    }
+    if arguments.format == Some(Format::Json) {
+        return Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out."));
+    }
+    tell(server, &waited, &until, from, arguments.stream.unwrap_or_default(), timeout).await
+}
+
+async fn tell(
+    server: &Server,
+    waited: &Waited,
+    until: &Until,
+    from: Cursor,
+    which: Which,
+    timeout: Duration,
+) -> Result {
+    let now = Timestamp::now();
+    let mut text = match waited.reason() {
+        WaitReason::TimedOut => {
+            format!("Not yet, after {} seconds; call wait again to go on.\n", timeout.as_secs_f32())
+        }
+        WaitReason::Impossible => format!("`{until}` can not come true any more.\n"),
+        _ => String::new(),
+    };
+    let budget = BUDGET / waited.jobs.len().max(1) as u64;
+    let mut last = None;
+    for (job, reached) in waited.jobs.iter().zip(&waited.reached) {
+        let name = text::name(job);
+        let verb = if job.status().is_final() { "" } else { "is " };
+        text.push_str(&format!("Job {name} {verb}{}.", text::state(&job.shape(now), now)));
+        match (&reached.line, until.is_exit(), reached.met) {
+            (Some(line), ..) => text.push_str(&format!(" It wrote: {}", text::cut(line, 300))),
+            (None, false, true) => text.push_str(&format!(" `{until}` is so.")),
+            _ => {}
+        }
+        if let Some(note) = &reached.note {
+            text.push_str(&format!(" But {note}."));
+        }
+        // Of many jobs, each has too little room to say anything.
+        let (output, cursor) = match budget < 500 {
+            true => (String::new(), reached.cursor),
+            false => {
+                let read = text::read(server.jobs(), job.id, from, which.stream(), budget).await;
+                let (output, viewed) = told(server, read).await?;
+                (output, viewed.cursor)
+            }
+        };
+        match output.is_empty() {
+            true => text.push('\n'),
+            false => text.push_str(&format!(" Output from cursor {from}:\n\n{output}")),
+        }
+        if !job.status().is_final() {
+            text.push_str(&format!("[cursor {cursor}]\n"));
+        }
+        last = Some((job, cursor));
+    }
+    let answer = Answer::text(text.trim_end());
+    Ok(match last {
+        Some((job, cursor)) if waited.jobs.len() == 1 => answer.about(job, Some(cursor)),
+        _ => answer,
+    })
+}

@@ -1,0 +1,184 @@
+//! A client of the MCP server that knows no more than the protocol: lines of JSON.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, TestEnv, wait_for};
+
+/// The server under test.
+pub(crate) const JOBMCP: &str = env!("CARGO_BIN_EXE_jobmcp-under-test");
+
+/// A server, and the client that started it. It is killed at the latest when this is dropped.
+pub(crate) struct Client {
+    server: Child,
+    stdin: Option<ChildStdin>,
+    messages: Receiver<Value>,
+    /// What was answered while something else was waited for.
+    answers: Vec<Value>,
+    notes: Vec<Value>,
+    next: u64,
+    /// What a request says of its client, where the protocol wants that of each.
+    meta: Option<Value>,
+}
+
+impl Client {
+    fn start(env: &TestEnv) -> Self {
+        let mut server = env.command(JOBMCP).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(server.stdout.take().unwrap());
+        let (sender, messages) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let message = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let stdin = server.stdin.take();
+        Self { server, stdin, messages, answers: Vec::new(), notes: Vec::new(), next: 0, meta: None }
+    }
+
+    /// Starts a server and greets it as clients have done for years.
+    pub(crate) fn legacy(env: &TestEnv) -> Self {
+        let mut client = Self::start(env);
+        let hello = json!({
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" },
+        });
+        let answer = client.ask("initialize", hello);
+        assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{answer}");
+        client.notify("notifications/initialized", json!({}));
+        client
+    }
+
+    /// Starts a server to which nobody says hello: each request speaks for itself.
+    pub(crate) fn modern(env: &TestEnv) -> Self {
+        let mut client = Self::start(env);
+        client.meta = Some(json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "0" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }));
+        client
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.server.id().try_into().unwrap()
+    }
+
+    fn write(&mut self, message: &Value) {
+        let stdin = self.stdin.as_mut().unwrap();
+        writeln!(stdin, "{message}").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    pub(crate) fn notify(&mut self, method: &str, params: Value) {
+        let mut message = json!({ "jsonrpc": "2.0", "method": method });
+        message["params"] = params;
+        self.write(&message);
+    }
+
+    /// Sends a request, and returns its number.
+    pub(crate) fn send(&mut self, method: &str, mut params: Value) -> u64 {
+        self.next += 1;
+        if let Some(meta) = &self.meta {
+            for (key, value) in meta.as_object().unwrap() {
+                params["_meta"][key] = value.clone();
+            }
+        }
+        self.write(&json!({ "jsonrpc": "2.0", "id": self.next, "method": method, "params": params }));
+        self.next
+    }
+
+    /// Sends a call of a tool, and returns its number.
+    pub(crate) fn send_call(&mut self, tool: &str, arguments: Value) -> u64 {
+        let mut params = json!({ "name": tool });
+        params["arguments"] = arguments;
+        self.send("tools/call", params)
+    }
+
+    /// Returns the answer to a request.
+    pub(crate) fn answer(&mut self, number: u64) -> Value {
+        loop {
+            if let Some(index) = self.answers.iter().position(|answer| answer["id"] == number) {
+                return self.answers.remove(index);
+            }
+            match self.messages.recv_timeout(PATIENCE) {
+                Ok(message) if message.get("id").is_some() => self.answers.push(message),
+                Ok(note) => self.notes.push(note),
+                Err(RecvTimeoutError::Disconnected) => panic!("the server ended before it answered"),
+                Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for an answer"),
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+        let number = self.send(method, params);
+        self.answer(number)
+    }
+
+    /// What the server told without having been asked.
+    pub(crate) fn notes(&self) -> &[Value] {
+        &self.notes
+    }
+
+    /// Calls a tool, and returns its result, whether it says that it failed or not.
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Called {
+        let number = self.send_call(tool, arguments);
+        Called::of(&self.answer(number))
+    }
+
+    /// Calls a tool, which must succeed.
+    pub(crate) fn ok(&mut self, tool: &str, arguments: Value) -> Called {
+        let called = self.call(tool, arguments);
+        assert!(!called.is_error, "{}", called.text);
+        called
+    }
+
+    /// Goes away, and returns how the server ended.
+    pub(crate) fn close(&mut self) -> ExitStatus {
+        drop(self.stdin.take());
+        self.end()
+    }
+
+    /// The end of the server.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        wait_for("the end of the server", || self.server.try_wait().unwrap())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// What a call came to.
+pub(crate) struct Called {
+    pub(crate) text: String,
+    pub(crate) is_error: bool,
+    pub(crate) structured: Value,
+    /// What programs get to know of the job.
+    pub(crate) job: Value,
+}
+
+impl Called {
+    pub(crate) fn of(answer: &Value) -> Self {
+        let result = &answer["result"];
+        assert!(result.is_object(), "{answer}");
+        Self {
+            text: result["content"][0]["text"].as_str().unwrap().to_owned(),
+            is_error: result["isError"] == true,
+            structured: result["structuredContent"].clone(),
+            job: result["_meta"]["jobcore/job"].clone(),
+        }
+    }
+
+    /// The full id of the job.
+    pub(crate) fn id(&self) -> String {
+        self.job["job_id"].as_str().unwrap().to_owned()
+    }
+}

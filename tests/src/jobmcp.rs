@@ -1,0 +1,5 @@
+//! The MCP server under test.
+
+fn main() -> std::process::ExitCode {
+    jobmcp::main()
+}
