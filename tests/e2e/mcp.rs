@@ -89,10 +89,11 @@ fn kill_tells_what_became_of_each() {
         .collect();
     assert_eq!(statuses, [1, 1, 1], "{}", killed.text);
     assert_eq!(client.ok("list", json!({})).structured["jobs"], json!([]), "they were removed");
-    let paused =
-        client.ok("execute", json!({ "command": "trap 'exit 7' USR1; while :; do sleep 0.02; done", "wait_s": 0 }));
-    client.ok("kill", json!({ "job_id": paused.id(), "signal": "USR1" }));
-    let ended = client.ok("wait", json!({ "job_ids": [paused.id()] }));
+    let line = "trap 'exit 7' USR1; echo up; while :; do sleep 0.02; done";
+    let signalled = client.ok("execute", json!({ "command": line, "wait_s": 0 }));
+    client.ok("wait", json!({ "job_ids": [signalled.id()], "until": "output:up" }));
+    client.ok("kill", json!({ "job_id": signalled.id(), "signal": "USR1" }));
+    let ended = client.ok("wait", json!({ "job_ids": [signalled.id()] }));
     assert!(ended.text.contains("exit code 7"), "{}", ended.text);
 }
 
