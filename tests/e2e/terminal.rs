@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::background::{touch, until};
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
@@ -124,6 +125,29 @@ fn much_is_typed_by_a_slow_reader_without_loss() {
     expected.args(["-c", "cksum < big"]);
     let expected = Ran::of(expected).stdout;
     assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
+}
+
+/// Also when nothing of it could be typed yet, since the job does not read.
+#[test]
+fn the_end_is_typed_behind_all_that_was_sent_before() {
+    let env = TestEnv::new();
+    let id = env.ok([
+        "run",
+        "--tty",
+        &format!("stty raw -echo; echo ready; {}; head -c $(cat count) | tail -c 1 | od -An -tu1", until("go")),
+    ]);
+    until_written(&env, &id, "ready");
+    std::fs::write(env.dir().join("big"), vec![b'x'; 1024 * 1024]).unwrap();
+    let mut command = env.jobcli(["send", "--raw", "--json", "--timeout", "100ms", &id, "-"]);
+    command.stdin(std::fs::File::open(env.dir().join("big")).unwrap());
+    let report: serde_json::Value = serde_json::from_str(&Ran::of(command).stdout).unwrap();
+    assert_eq!(report["complete"], false, "more was taken than a terminal has room for: {report}");
+    env.ok(["send", "--eof", &id]);
+    let count = report["sent_bytes"].as_u64().unwrap() + 1;
+    std::fs::write(env.dir().join("count"), count.to_string()).unwrap();
+    touch(&env, "go");
+    env.ok(["wait", &id]);
+    assert!(env.ok(["output", &id]).trim_end().ends_with(" 4"), "{}", env.ok(["output", &id]));
 }
 
 /// Its terminal goes with its supervisor: what is on it is hung up on, and that is what the record says.
