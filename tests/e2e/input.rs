@@ -1,6 +1,8 @@
 //! Talking to jobs through a pipe.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Instant;
 
 use crate::background::{touch, until};
@@ -61,6 +63,21 @@ fn nobody_is_blocked_by_a_job_that_does_not_read() {
     env.ok(["send", "--eof", &id]);
     env.ok(["wait", &id]);
     assert_eq!(env.ok(["output", &id]), (taken + 1024 * 1024).to_string());
+}
+
+/// Neither by a job that does not read, nor then by whoever writes what was to be sent.
+#[test]
+fn what_is_refused_is_told_before_more_is_read() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--stdin", "open", "sleep 1000"]);
+    let mut command = env.jobcli(["send", "--timeout", "20ms", "--raw", &id, "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut sender = command.spawn().unwrap();
+    let mut writer = sender.stdin.take().unwrap();
+    writer.write_all(&[b'x'; 64 * 1024]).unwrap();
+    let status = wait_for("what was refused to be told", || sender.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1));
+    drop(writer);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
+use crate::background::{touch, until};
 use crate::needs;
-use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
+use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
 
 /// A terminal that people would sit at, played by tmux.
 struct Screen<'e> {
@@ -126,6 +129,29 @@ fn much_is_typed_by_a_slow_reader_without_loss() {
     assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
 }
 
+/// Also when nothing of it could be typed yet, since the job does not read.
+#[test]
+fn the_end_is_typed_behind_all_that_was_sent_before() {
+    let env = TestEnv::new();
+    let id = env.ok([
+        "run",
+        "--tty",
+        &format!("stty raw -echo; echo ready; {}; head -c $(cat count) | tail -c 1 | od -An -tu1", until("go")),
+    ]);
+    until_written(&env, &id, "ready");
+    std::fs::write(env.dir().join("big"), vec![b'x'; 1024 * 1024]).unwrap();
+    let mut command = env.jobcli(["send", "--raw", "--json", "--timeout", "100ms", &id, "-"]);
+    command.stdin(std::fs::File::open(env.dir().join("big")).unwrap());
+    let report: serde_json::Value = serde_json::from_str(&Ran::of(command).stdout).unwrap();
+    assert_eq!(report["complete"], false, "more was taken than a terminal has room for: {report}");
+    env.ok(["send", "--eof", &id]);
+    let count = report["sent_bytes"].as_u64().unwrap() + 1;
+    std::fs::write(env.dir().join("count"), count.to_string()).unwrap();
+    touch(&env, "go");
+    env.ok(["wait", &id]);
+    assert!(env.ok(["output", &id]).trim_end().ends_with(" 4"), "{}", env.ok(["output", &id]));
+}
+
 /// Its terminal goes with its supervisor: what is on it is hung up on, and that is what the record says.
 #[test]
 fn a_stop_ends_a_job_on_a_terminal() {
@@ -166,6 +192,47 @@ fn several_attach_and_let_go() {
     one.press(&["bye", "Enter"]);
     one.until_shown("code 5");
     assert_eq!(env.run(["wait", "shell"]).code, Some(5));
+}
+
+#[test]
+fn a_signal_lets_go_and_leaves_the_terminal_as_it_was() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--tty", "--name", "shell", "echo ready; cat"]);
+    until_written(&env, &id, "ready");
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
+        let attach = format!(
+            "before=$(stty -g); sh -c 'echo $$ > pid; exec \"$0\" attach shell' '{JOBCLI}'; \
+             [ \"$(stty -g)\" = \"$before\" ] && echo as it was; sleep 1000"
+        );
+        let Some(screen) = Screen::open(&env, signal.as_str(), &attach) else { return };
+        screen.until_shown("ready");
+        send(std::fs::read_to_string(env.dir().join("pid")).unwrap().trim().parse().unwrap(), signal);
+        screen.until_shown("as it was");
+    }
+}
+
+/// A job that does not read for a while gets all of it later.
+#[test]
+fn nothing_that_is_pasted_is_lost() {
+    let env = TestEnv::new();
+    let count = 150_000;
+    let line = format!("stty raw -echo; echo ready; {}; head -c {count} | cksum", until("go"));
+    let id = env.ok(["run", "--tty", "--name", "shell", &line]);
+    let attach = format!("'{JOBCLI}' attach shell; sleep 1000");
+    let Some(screen) = Screen::open(&env, "one", &attach) else { return };
+    screen.until_shown("ready");
+    let pasted: String = ('a'..='z').cycle().take(count).collect();
+    std::fs::write(env.dir().join("big"), pasted).unwrap();
+    screen.tmux(&["load-buffer", &env.dir().join("big").to_string_lossy()]);
+    screen.tmux(&["paste-buffer"]);
+    // For longer than one who sends is patient.
+    std::thread::sleep(4 * jobcore::JobManager::PATIENCE);
+    touch(&env, "go");
+    env.ok(["wait", "--timeout", "1m", &id]);
+    let mut expected = env.command("sh");
+    expected.args(["-c", "cksum < big"]);
+    let expected = Ran::of(expected).stdout;
+    assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
 }
 
 /// Typed into from outside, seen by who is attached, drawn again for who comes later.

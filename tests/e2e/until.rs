@@ -113,6 +113,20 @@ fn a_file_is_seen_when_it_comes_wherever_its_directory_is() {
     assert!(env.ok(["wait", "--until", "file:go", &id]).ends_with("file:go"));
 }
 
+/// What is made is then in another directory than what is waited for.
+#[test]
+fn a_link_that_leads_nowhere_yet_is_no_file() {
+    let env = TestEnv::new();
+    std::fs::create_dir(env.dir().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/done", env.dir().join("link")).unwrap();
+    let id = env.submit(&until("end"));
+    let mut waiter = Background::spawn(env.jobcli(["wait", "--until", "file:link", "--timeout", "10s", &id]));
+    waiter.until_it_waits();
+    touch(&env, "elsewhere/done");
+    assert_eq!(waiter.end().code(), Some(0));
+    touch(&env, "end");
+}
+
 /// The port of another process is told of and does not count.
 #[test]
 fn a_port_counts_when_the_job_has_it() {

@@ -1,4 +1,5 @@
 use std::io::{IsTerminal, Write};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use jobcore::output::{OutputChunk, OutputQuery, Position};
@@ -6,6 +7,8 @@ use jobcore::{Error, JobId, JobManager, Message};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use super::output::{Sink, follow, write};
 use super::{Result, code_of, tell, tell_unknown_code};
@@ -36,10 +39,12 @@ pub(super) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
     // Before anything is changed here: it may be over.
     resize(jobs, id).await?;
     tell(&format!("connected to job {}; Ctrl-] lets go of it", id.short()));
+    let told_to_end = told_to_end()?;
     let mut raw = Raw::enter()?;
     let ended = tokio::select! {
         shown = show(jobs, id, &mut raw.has_own_screen) => shown.map(|()| true),
         typed = forward(jobs, id) => typed.map(|()| false),
+        () = told_to_end => Ok(false),
         error = follow_size(jobs, id) => Err(error),
     };
     raw.leave();
@@ -78,29 +83,59 @@ async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result
 
 /// Types what is typed here, until Ctrl-], or until nothing more can be typed here.
 async fn forward(jobs: &JobManager, id: JobId) -> Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let (sender, receiver) = unbounded_channel();
+    let mut typing = pin!(type_all(jobs, id, receiver));
+    tokio::select! {
+        typed = &mut typing => return typed,
+        read = read_keys(sender) => read?,
+    }
+    // What was typed before it let go is for the job, if that reads now.
+    timeout(JobManager::PATIENCE, typing).await.unwrap_or(Ok(()))
+}
+
+/// Reads what is typed here, until Ctrl-], or until nothing more can be typed here. Never waits for the job.
+async fn read_keys(typed: UnboundedSender<Vec<u8>>) -> Result<()> {
     let mut stdin = tokio::io::stdin();
-    let mut typed = [0; 4096];
+    let mut bytes = [0; 4096];
     loop {
-        let count = tokio::select! {
-            read = stdin.read(&mut typed) => read?,
-            _ = hangup.recv() => 0,
-            _ = terminate.recv() => 0,
-        };
-        let until = typed[..count].iter().position(|byte| *byte == LET_GO);
-        let bytes = &typed[..until.unwrap_or(count)];
-        if !bytes.is_empty() {
-            match jobs.send(id, &Message::bytes(bytes), JobManager::PATIENCE).await {
-                // Its end is told by what it shows.
-                Err(Error::NotRunning { .. }) => std::future::pending().await,
-                sent => drop(sent?),
-            }
-        }
+        let count = stdin.read(&mut bytes).await?;
+        let until = bytes[..count].iter().position(|byte| *byte == LET_GO);
+        let _ = typed.send(bytes[..until.unwrap_or(count)].to_vec());
         if until.is_some() || count == 0 {
             return Ok(());
         }
     }
+}
+
+/// Types on the job's terminal what comes, and loses nothing of it while the job does not read.
+async fn type_all(jobs: &JobManager, id: JobId, mut typed: UnboundedReceiver<Vec<u8>>) -> Result<()> {
+    while let Some(mut bytes) = typed.recv().await {
+        while !bytes.is_empty() {
+            match jobs.send(id, &Message::bytes(bytes.as_slice()), JobManager::PATIENCE).await {
+                // Its end is told by what it shows.
+                Err(Error::NotRunning { .. }) => std::future::pending().await,
+                sent => drop(bytes.drain(..sent?.bytes)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Catches the signals by which this program is asked to end, and waits for one then: before it ends, the terminal is to
+/// be what it was.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Gives the job's terminal the size of this one whenever that changes. Returns only if that cannot be done.

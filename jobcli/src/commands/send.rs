@@ -104,9 +104,10 @@ async fn send_stdin(
 ) -> Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut is_begun_line = false;
-    loop {
+    // Whoever writes here may be slow: nothing more is read that nobody would take.
+    while !progress.refused {
         let count = std::io::stdin().read(&mut chunk)?;
-        if count == 0 || progress.refused {
+        if count == 0 {
             break;
         }
         is_begun_line = chunk[count - 1] != b'\n';

@@ -1,6 +1,7 @@
 //! Waiting for one job to come to something.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -110,19 +111,26 @@ impl JobManager {
             let written = output::last_written(self.store.log(id).await?.as_ref())?;
             // When it was started is not on record yet in the first moments.
             let last = written.into_iter().chain(job.state.started_at()).max().unwrap_or(seen_queued);
-            // A clock that was set back does not make it wait for longer.
             let quiet = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
             let Some(left) = time.checked_sub(quiet).filter(|left| !left.is_zero()) else {
                 return Ok(reached(job, true));
             };
-            if let Ok(more) = timeout(left, self.more_output(id, end)).await {
-                more?;
+            match timeout(left, self.more_output(id, end)).await {
+                Ok(more) => more?,
+                // It was seen to be quiet, whatever a clock says that was set back.
+                Err(_) => {
+                    let job = self.job(id).await?;
+                    if job.output.bytes == end.0 && !job.status().is_final() {
+                        return Ok(reached(job, true));
+                    }
+                }
             }
         }
     }
 
     async fn reach_port(&self, id: JobId, port: u16, options: &WaitOptions) -> Result<(Job, Reached)> {
         let (mut distance, mut told) = (PORTS_FIRST, None);
+        let mut end = pin!(self.wait_for(id));
         loop {
             let job = self.job(id).await?;
             if job.status().is_final() {
@@ -138,7 +146,7 @@ impl JobManager {
             }
             told = note;
             tokio::select! {
-                ended = self.wait_for(id) => drop(ended?),
+                ended = &mut end => return Ok(reached(ended?, false)),
                 () = sleep(distance) => {}
             }
             distance = (distance * 2).min(PORTS_LAST);
@@ -162,19 +170,16 @@ impl JobManager {
     }
 
     async fn reach_file(&self, id: JobId, path: &Path) -> Result<(Job, Reached)> {
+        let path = self.job(id).await?.spec.cwd.join(path);
+        let mut end = pin!(self.wait_for(id));
         loop {
-            let job = self.job(id).await?;
-            let path = job.spec.cwd.join(path);
             let appearance = Appearance::of(&path);
-            // What was made before the end is found after it is known.
             if path.exists() {
-                return Ok(reached(job, true));
-            }
-            if job.status().is_final() {
-                return Ok(reached(job, false));
+                return Ok(reached(self.job(id).await?, true));
             }
             tokio::select! {
-                ended = self.wait_for(id) => drop(ended?),
+                // What was made before the end is found after it is known.
+                ended = &mut end => return Ok(reached(ended?, path.exists())),
                 () = appearance.changed() => {}
             }
         }
@@ -189,5 +194,42 @@ fn note(port: u16, listener: &Listener) -> Option<String> {
         }
         Listener::Other(None) => Some(format!("port {port} is held by a process that is not of this job")),
         Listener::Nobody | Listener::Own => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::manager::WaitReason;
+    use crate::manager::view::tests::{block_on, writes};
+    use crate::output::Stream;
+    use crate::record::Start;
+    use crate::sys::process;
+
+    /// A clock that was set back since.
+    #[derive(Debug)]
+    struct SetBack;
+
+    impl Clock for SetBack {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_second(-3600).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait_for_longer() {
+        block_on(async {
+            let (jobs, id, mut claim) = writes(&[(Stream::Stdout, b"x")]).await;
+            let holder = process::identify(std::process::id().try_into().unwrap()).unwrap();
+            claim.start(&Start::new(holder, false, Timestamp::UNIX_EPOCH)).await.unwrap();
+            let options = WaitOptions::default()
+                .with_until(Until::Quiet(Duration::from_millis(10)))
+                .with_timeout(Some(Duration::from_secs(20)));
+            let waited = jobs.with_clock(Arc::new(SetBack)).wait_until(&[id], &options).await.unwrap();
+            assert_eq!(waited.reason(), WaitReason::Met);
+        });
     }
 }

@@ -106,7 +106,7 @@ impl JobManager {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -119,7 +119,7 @@ mod tests {
     const OUT: Stream = Stream::Stdout;
     const ERR: Stream = Stream::Stderr;
 
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
+    pub(in crate::manager) fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// A job that has written these parts and is not over.
-    async fn writes(parts: &[(Stream, &[u8])]) -> (JobManager, JobId, Box<dyn JobClaim>) {
+    pub(in crate::manager) async fn writes(parts: &[(Stream, &[u8])]) -> (JobManager, JobId, Box<dyn JobClaim>) {
         let store = Arc::new(MemoryStore::new());
         let jobs = JobManager::new(store.clone(), Arc::new(InProcessRunner::new())).unwrap();
         let now = Timestamp::UNIX_EPOCH;

@@ -13,7 +13,7 @@ use crate::store::file::layout::AttemptDir;
 use crate::sys::pipe;
 use crate::sys::pty::Pty;
 
-/// How much is typed before anything else gets its turn.
+/// How much is typed before anything else gets its turn: no less than a pipe holds.
 const TURN: usize = 64 * 1024;
 /// Ctrl-D, which ends what is read from a terminal; termios(3), VEOF.
 const END: u8 = 4;
@@ -73,9 +73,12 @@ impl Terminal {
 
     /// Types Ctrl-D behind what has come before.
     pub(super) fn end(&mut self) {
-        // What does not fit now waits for its turn.
-        let _ = self.pump();
+        // One read takes all that a pipe holds, whatever size it got.
+        let mut before = vec![0; TURN];
+        let count = self.input.read(&mut before).unwrap_or(0);
+        self.pending.extend_from_slice(&before[..count]);
         self.pending.push(END);
+        // What does not fit now waits for its turn.
         let _ = self.pump();
     }
 

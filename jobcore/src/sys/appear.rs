@@ -21,10 +21,10 @@ impl Appearance {
             let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
             let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
             let watched = path.ancestors().skip(1).find(|above| inotify::add_watch(&fd, *above, flags).is_ok())?;
-            // What was made below it meanwhile is not told.
+            // What was made below it meanwhile is not told, nor what is made where a link leads to.
             let next = path.ancestors().take_while(|part| *part != watched).last();
             match next {
-                Some(next) if next != path && next.exists() => None,
+                Some(next) if next.is_symlink() || (next != path && next.exists()) => None,
                 _ => super::readable(fd).ok(),
             }
         };

@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use super::process::{self, Stat};
 
 /// Who listens.
@@ -23,9 +26,9 @@ const LISTENS: &str = "0A";
 /// Returns who listens on a port, as the process `main` sees the network, and whether that is one of `members`.
 pub(crate) fn listener(port: u16, main: i32, members: impl FnOnce() -> Vec<Stat>) -> Listener {
     let Some(sockets) = listening(port, main) else {
-        // Without a list there is nothing but to try.
-        let answers = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        return if answers { Listener::Own } else { Listener::Nobody };
+        // One who is gone listens no more. Without a list there is nothing but to try.
+        let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        return if !is_gone(main) && answers() { Listener::Own } else { Listener::Nobody };
     };
     if sockets.is_empty() {
         return Listener::Nobody;
@@ -43,6 +46,14 @@ pub(crate) fn listener(port: u16, main: i32, members: impl FnOnce() -> Vec<Stat>
         Some(other) => Listener::Other(Some((other.pid, other.name))),
         None if all_seen => Listener::Other(None),
         None => Listener::Own,
+    }
+}
+
+/// Returns whether a process is over, also where `/proc` hides those of other users.
+fn is_gone(pid: i32) -> bool {
+    match Stat::read(pid) {
+        Some(stat) => stat.is_dead(),
+        None => Pid::from_raw(pid).is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)),
     }
 }
 
@@ -108,6 +119,15 @@ mod tests {
         assert_eq!(listener(port, own, || vec![Stat::read(own).unwrap()]), Listener::Own);
         let name = Stat::read(own).unwrap().name;
         assert_eq!(listener(port, own, Vec::new), Listener::Other(Some((own, name))));
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(gone.id()).unwrap();
+        let is_zombie = || Stat::read(pid).is_some_and(|stat| stat.is_dead());
+        while !is_zombie() {
+            std::thread::yield_now();
+        }
+        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "one that has just ended");
+        gone.wait().unwrap();
+        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "one that is gone");
         drop(socket);
         assert_eq!(listener(port, own, Vec::new), Listener::Nobody);
     }

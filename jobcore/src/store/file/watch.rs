@@ -48,14 +48,16 @@ impl Watch {
     /// `looks_again` says that not every change will be told.
     pub(super) fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
         use inotify::{CreateFlags, WatchFlags};
-        self.looks_again = output || looks_again;
+        self.looks_again = looks_again || (output && !tells_of_splices());
         let Ok(fd) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Ok(()) };
         if inotify::add_watch(&fd, &attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE).is_err() {
             return Ok(());
         }
         if output {
             // Not there before the first byte; then its creation is what wakes.
-            let _ = inotify::add_watch(&fd, attempt.log(), WatchFlags::MODIFY | WatchFlags::CREATE);
+            let log = attempt.log();
+            let is_watched = inotify::add_watch(&fd, &log, WatchFlags::MODIFY | WatchFlags::CREATE).is_ok();
+            self.looks_again |= !is_watched && log.exists();
         }
         self.files = Some(registered(fd)?);
         Ok(())
@@ -117,6 +119,49 @@ impl Backoff {
     }
 }
 
+/// Returns whether this kernel tells of bytes that are spliced into a file.
+fn tells_of_splices() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(8))
+}
+
 fn registered(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
     crate::sys::readable(fd).map_err(Error::io("wait for", "a descriptor".as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_output_is_woken_by_output_alone() {
+        if !tells_of_splices() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let attempt = AttemptDir { path: directory.path().to_owned() };
+        std::fs::create_dir(attempt.log()).unwrap();
+        let mut log = File::create(attempt.log().join("log")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let watch = || {
+                let own = process::identify(std::process::id().try_into().unwrap()).unwrap();
+                let mut watch = Watch::default();
+                watch.files(&attempt, true, false).unwrap();
+                watch.process(&own).unwrap();
+                watch
+            };
+            let mut backoff = Backoff::new();
+            assert!(timeout(2 * LOOK_AGAIN, watch().changed(&mut backoff)).await.is_err(), "woken by nothing");
+            let told = watch();
+            log.write_all(b"x").unwrap();
+            timeout(Duration::from_secs(60), told.changed(&mut backoff)).await.unwrap();
+        });
+    }
 }
