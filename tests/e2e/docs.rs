@@ -112,6 +112,14 @@ fn manual_pages_are_printed_and_written() {
     assert!(ran.stderr.starts_with("error: cannot write to `file/x`: "), "{ran}");
 }
 
+/// The script itself is run in [`crate::scripts`].
+#[test]
+fn the_page_of_the_workday_shows_its_script() {
+    let page = document("docs/workday.md");
+    let blocks: Vec<_> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.join("\n"), document("examples/scripts/workday.sh"));
+}
+
 /// Its blocks of Rust are documentation tests of jobcore.
 #[test]
 fn the_guide_to_embedding_names_what_there_is() {

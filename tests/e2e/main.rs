@@ -29,6 +29,7 @@ mod queue;
 mod reading;
 mod reboot;
 mod runner;
+mod scripts;
 mod spec;
 mod storm;
 mod survive;

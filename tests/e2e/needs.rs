@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::support::{Ran, TestEnv};
+
 /// Returns the path of a program that is needed; nothing if the test is to be skipped.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -36,6 +38,20 @@ pub(crate) fn root() -> bool {
         skip("this is not root");
     }
     is_root
+}
+
+/// Returns whether there is npm, and packages can be had from its registry.
+pub(crate) fn npm_registry(env: &TestEnv) -> bool {
+    if program("npm").is_none() {
+        return false;
+    }
+    let mut ping = env.command("npm");
+    ping.args(["ping", "--fetch-retries=1", "--fetch-timeout=10000"]);
+    let ran = Ran::of(ping);
+    if ran.code != Some(0) {
+        skip(&format!("the registry of npm cannot be reached: {ran}"));
+    }
+    ran.code == Some(0)
 }
 
 #[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]

@@ -55,23 +55,52 @@ pub(crate) async fn send(id: JobId, attempt: &AttemptDir, bytes: &[u8], patience
     let no_input = |reason| Error::NoInput { id, reason };
     let deadline = Instant::now() + STARTING;
     let writer = loop {
-        match pipe::open_writer(&path) {
+        // Looked at first: once it runs, the pipe has been made and opened.
+        let runs = attempt.running().exists();
+        let error = match pipe::open_writer(&path) {
             Ok(writer) => break writer,
-            // Its supervisor has not come so far.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !attempt.running().exists() => {
-                if Instant::now() >= deadline {
-                    return Err(Error::NoAnswer { id });
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_input(NoInput::Ended)),
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(no_input(NoInput::Closed)),
-            Err(error) => return Err(Error::io("open", &path)(error)),
+            Err(error) => error,
+        };
+        let reason = match error {
+            error if error.kind() == io::ErrorKind::NotFound => NoInput::Ended,
+            error if error.raw_os_error() == Some(libc::ENXIO) => NoInput::Closed,
+            error => return Err(Error::io("open", &path)(error)),
+        };
+        if runs {
+            return Err(no_input(reason));
         }
+        // Its supervisor has not come so far.
+        if Instant::now() >= deadline {
+            return Err(Error::NoAnswer { id });
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     };
     let sender = Sender::from_file(writer).context("open", &path)?;
     match pipe::push(&sender, bytes, patience).await {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(no_input(NoInput::Closed)),
         pushed => pushed.context("write to", &path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{SystemRandom, Timestamp};
+
+    /// Somebody sent between the making of the pipe and its opening, and was told that the job had closed its input.
+    #[tokio::test]
+    async fn a_pipe_that_its_supervisor_has_yet_to_open_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let attempt = AttemptDir { path: directory.path().to_owned() };
+        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        pipe::make(&attempt.stdin()).unwrap();
+        // The first is polled first, and has tried once when the second opens the pipe.
+        let sending = send(id, &attempt, b"hello", Duration::from_secs(60));
+        let (sent, reader) = tokio::join!(sending, async { pipe::open(&attempt.stdin()).unwrap() });
+        assert_eq!(sent.unwrap(), 5);
+        drop(reader);
+        fs::write(attempt.running(), "").unwrap();
+        let sent = send(id, &attempt, b"hello", Duration::ZERO).await;
+        assert!(matches!(sent, Err(Error::NoInput { reason: NoInput::Closed, .. })), "{sent:?}");
     }
 }

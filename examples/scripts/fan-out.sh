@@ -1,0 +1,36 @@
+#!/bin/sh
+# Runs a shell line for each of many names at once, tells of each as soon as it is over, and sums up:
+#   fan-out.sh 'make -C "$1" test' api web worker
+set -eu
+
+line=$1
+shift
+count=$#
+
+# Three at a time; the others wait for their turn.
+jobcli group set fan-out --limit 3
+for name; do
+    jobcli run --group fan-out --name "$name" -- sh -c "$line" sh "$name" >/dev/null
+done
+
+failed=0
+while [ $# -gt 0 ]; do
+    # Its code is that of whichever ended, of which more is told below.
+    jobcli wait --any "$@" >/dev/null || :
+    # Several may be over by now. Those that are not are waited for again.
+    for name; do
+        shift
+        if jobcli status --active "$name"; then
+            set -- "$@" "$name"
+            continue
+        fi
+        status=$(jobcli status "$name")
+        echo "$name: $status"
+        if [ "$status" != completed ]; then
+            failed=$((failed + 1))
+            jobcli tail -n 5 "$name"
+        fi
+    done
+done
+echo "$failed of $count failed"
+[ "$failed" = 0 ]
