@@ -35,7 +35,7 @@ if [ "${1-}" != --offline ]; then
 {
   "private": true,
   "scripts": {"dev": "vite --host 127.0.0.1 --port $port --strictPort"},
-  "devDependencies": {"vite": "8.3.8"}
+  "devDependencies": {"vite": "6.4.6"}
 }
 END
     job_id=$(echo '{"command": "npm install --engine-strict", "timeout": "10m"}' | jobcli execute)
