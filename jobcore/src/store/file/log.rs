@@ -36,6 +36,8 @@ impl LogBackend for SegmentFiles {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Ok(()) | Err(_) => {}
         }
+        // A writer before may have been killed between the two: of a segment that has a byte, none begins here again.
+        let _ = fs::remove_file(self.attempt.rows(start));
         let rows = create_file(&self.attempt.rows(start))?;
         let bytes = create_file(&self.attempt.segment(start));
         if bytes.is_err() {
@@ -256,5 +258,21 @@ impl JobLog for FileLog {
             Ok(rows.map(|row| Row::from_bytes(row.try_into().expect("chunks are exact"))).collect())
         };
         unless_gone(read(), Vec::new(), "read", &path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_was_killed_between_two_files_costs_no_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let attempt = AttemptDir { path: directory.path().to_owned() };
+        create_dir(&attempt.log()).unwrap();
+        create_file(&attempt.rows(0)).unwrap();
+        let mut writer = FileLogWriter::resume(&attempt, 0).unwrap();
+        writer.append(Stream::Stdout, 0, b"kept");
+        assert_eq!(writer.size(), OutputSize::new(4, 0));
     }
 }
