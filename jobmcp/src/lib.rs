@@ -15,6 +15,7 @@ mod tools;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -75,7 +76,7 @@ fn serve_http(
     server: Server,
     address: SocketAddr,
     arguments: Serve,
-    store: &std::path::Path,
+    store: &Path,
 ) -> Result<(), Failure> {
     if !address.ip().to_canonical().is_loopback() && !arguments.allow_remote {
         let reason = format!("at {address}, other machines could start commands here");

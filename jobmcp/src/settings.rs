@@ -39,15 +39,15 @@ impl Background {
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let text = |name: &str| variable(name).filter(|value| !value.is_empty());
         Ok(Self {
-            max_jobs: parsed("MCP_BG_MAX_JOBS", &text, |text| number(text, 1..=100))?,
-            max_output_size: parsed("MCP_BG_MAX_OUTPUT_SIZE", &text, |text| match parse_size(text)? {
+            max_jobs: parsed("MCP_BG_MAX_JOBS", text, |text| number(text, 1..=100))?,
+            max_output_size: parsed("MCP_BG_MAX_OUTPUT_SIZE", text, |text| match parse_size(text)? {
                 size if size >= 1024 => Ok(size),
                 size => Err(format!("{size} bytes are too few; 1024 is the least")),
             })?,
-            job_timeout: parsed("MCP_BG_JOB_TIMEOUT", &text, |text| seconds(text, 1..=366 * 24 * 3600))?,
-            cleanup_interval: parsed("MCP_BG_CLEANUP_INTERVAL", &text, |text| seconds(text, 10..=3600))?,
-            working_dir: parsed("MCP_BG_WORKING_DIR", &text, directory)?,
-            allowed_commands: parsed("MCP_BG_ALLOWED_COMMANDS", &text, allowed)?.unwrap_or_default(),
+            job_timeout: parsed("MCP_BG_JOB_TIMEOUT", text, |text| seconds(text, 1..=366 * 24 * 3600))?,
+            cleanup_interval: parsed("MCP_BG_CLEANUP_INTERVAL", text, |text| seconds(text, 10..=3600))?,
+            working_dir: parsed("MCP_BG_WORKING_DIR", text, directory)?,
+            allowed_commands: parsed("MCP_BG_ALLOWED_COMMANDS", text, allowed)?.unwrap_or_default(),
         })
     }
 
@@ -103,6 +103,9 @@ fn translated(regex: &str) -> Result<Pattern, String> {
     let rest = regex.strip_prefix('^').ok_or_else(|| refuse("it does not begin with `^`"))?;
     // Anything may follow in any case.
     let rest = rest.strip_suffix(".*").filter(|rest| !rest.ends_with('\\')).unwrap_or(rest);
+    if rest.is_empty() {
+        return Err(refuse("it allows everything"));
+    }
     let mut words = String::new();
     let mut letters = rest.chars();
     while let Some(letter) = letters.next() {
@@ -193,7 +196,7 @@ mod tests {
         for regex in ["npm ", "^pwd$", "^(npm|yarn) ", "^np?m", "^[a-z]+", "^a|b", "^git .*status", "^\\w", "^", "^x\\"]
         {
             let error = read("MCP_BG_ALLOWED_COMMANDS", &format!("^ls,{regex}")).unwrap_err();
-            assert!(error.contains(&format!("`{regex}`")), "{error}");
+            assert!(error.contains(&format!("`{}`", regex.escape_debug())), "{error}");
         }
     }
 }
