@@ -179,7 +179,9 @@ fn several_servers_serve_one_store() {
     let (one, other) = (HttpServer::start(&env), HttpServer::start(&env));
     assert_eq!(one.token, other.token);
     let mut third = Client::legacy(&env);
-    let job = one.ok("execute", &json!({ "command": "cat; exit 3", "stdin": "open", "name": "cat", "wait_s": 0 }));
+    let job =
+        one.ok("execute", &json!({ "command": "echo up; cat; exit 3", "stdin": "open", "name": "cat", "wait_s": 0 }));
+    other.ok("wait", &json!({ "job_ids": ["cat"], "until": "output:up" }));
     other.ok("interact", &json!({ "job_id": "cat", "input": "hello", "wait_s": 0 }));
     third.ok("wait", json!({ "job_ids": ["cat"], "until": "output:hello" }));
     third.ok("interact", json!({ "job_id": "cat", "eof": true, "wait_s": 0 }));
