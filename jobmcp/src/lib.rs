@@ -1,30 +1,40 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
 pub mod cli;
+mod ending;
 mod failure;
+mod gate;
+mod http;
+mod log;
 mod server;
+mod settings;
 mod stdio;
 mod text;
+mod token;
 mod tools;
 
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jobcli::error;
+use jobcli::error::{self, Failure, codes};
 use jobcli::settings::Settings;
-use tracing_subscriber::EnvFilter;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
+use crate::cli::{Cli, Serve, Verb};
 use crate::server::Server;
+use crate::settings::Background;
+use crate::token::{Origin, Token};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    let arguments = cli::Cli::parse();
-    // Standard output belongs to the protocol.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let code = match serve(arguments) {
+    let cli = Cli::parse();
+    let code = match run(cli) {
         Ok(()) => 0,
         Err(failure) => return error::report(&failure, false),
     };
@@ -32,13 +42,59 @@ pub fn main() -> ExitCode {
     std::process::exit(code);
 }
 
-fn serve(arguments: cli::Cli) -> Result<(), error::Failure> {
-    let settings = Settings::read(arguments.store, arguments.config)?;
+fn run(cli: Cli) -> Result<(), Failure> {
+    log::start(cli.log_file)?;
+    let settings = Settings::read(cli.store, cli.config)?;
+    match cli.verb.unwrap_or_else(|| Verb::Serve(Serve::default())) {
+        Verb::Serve(arguments) => serve(arguments, settings),
+    }
+}
+
+fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
+    let background = Background::read(|name| std::env::var_os(name))?;
+    background.apply(&mut settings);
+    settings.environment.scrub.push(token::VARIABLE.to_owned());
     let jobs = settings.open("jobmcp")?;
-    let failed = |error: std::io::Error| error::Failure::new(error::codes::FAILED, format!("cannot start: {error}"));
+    let failed = |error| Failure::new(codes::FAILED, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    let server = Server::new(jobs, settings);
-    runtime.block_on(stdio::serve(server));
+    let store = settings.store.clone();
+    let server = Server::new(jobs, settings, background);
+    match arguments.http {
+        None => {
+            tracing::info!(store = %store.display(), "serving standard input and output");
+            runtime.block_on(stdio::serve(server));
+        }
+        Some(address) => serve_http(&runtime, server, address, arguments, &store)?,
+    }
+    tracing::info!("the end");
     runtime.shutdown_background();
+    Ok(())
+}
+
+fn serve_http(
+    runtime: &Runtime,
+    server: Server,
+    address: SocketAddr,
+    arguments: Serve,
+    store: &Path,
+) -> Result<(), Failure> {
+    if !address.ip().to_canonical().is_loopback() && !arguments.allow_remote {
+        let reason = format!("at {address}, other machines could start commands here");
+        let hint = "use 127.0.0.1, and a proxy with TLS in front for other machines; or say `--allow-remote`";
+        return Err(Failure::new(codes::REFUSED, reason).with_hint(hint));
+    }
+    let (token, origin) = Token::find(arguments.token_file, std::env::var_os(token::VARIABLE), store)?;
+    let failed = |error| Failure::new(codes::FAILED, format!("cannot serve at {address}: {error}"));
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!(store = %store.display(), %address, "serving HTTP");
+    let about = match origin {
+        Origin::Variable => format!("that of {}", token::VARIABLE),
+        Origin::File(path) => format!("that of {}", path.display()),
+        Origin::Made(path) => format!("{}, kept in {}; it is not shown again", token.reveal(), path.display()),
+    };
+    // Not through the log, which may be a file: nothing else writes the token anywhere. And nobody may be reading this.
+    let _ = writeln!(anstream::stderr(), "jobmcp serves http://{address}/mcp\nclients must send a token: {about}");
+    runtime.block_on(http::serve(server, listener, address, &arguments.allow_host, token));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobcli::settings::Settings;
-use jobcore::JobManager;
+use jobcore::{Job, JobManager, JobSpec};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, ListToolsResult,
     PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
@@ -15,6 +15,8 @@ use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::settings::Background;
 use crate::tools;
 
 /// How often somebody who waits is told that the waiting goes on.
@@ -46,12 +48,14 @@ pub(crate) struct Server {
 struct Shared {
     jobs: JobManager,
     settings: Settings,
+    gate: Gate,
     closing: CancellationToken,
 }
 
 impl Server {
-    pub(crate) fn new(jobs: JobManager, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { jobs, settings, closing: CancellationToken::new() }) }
+    pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background) -> Self {
+        let gate = Gate::new(background);
+        Self { shared: Arc::new(Shared { jobs, settings, gate, closing: CancellationToken::new() }) }
     }
 
     pub(crate) fn jobs(&self) -> &JobManager {
@@ -60,6 +64,15 @@ impl Server {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    pub(crate) fn background(&self) -> &Background {
+        self.shared.gate.background()
+    }
+
+    /// Submits a job: the only way in which this server does.
+    pub(crate) async fn submit(&self, spec: JobSpec) -> Result<Job, Failure> {
+        self.shared.gate.submit(self.jobs(), spec).await
     }
 
     /// Is cancelled when the server ends: whoever waits then answers with what there is.
@@ -126,6 +139,7 @@ impl ServerHandler for Server {
             let reason = format!("there is no tool `{}`; there are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(reason, None));
         }
+        tracing::info!(tool = %request.name, "called");
         let server = self.clone();
         // A task of its own, so that one that panics is answered too: the SDK forgets those that do.
         let call = tokio::spawn(async move {

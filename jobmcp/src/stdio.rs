@@ -3,17 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rmcp::ServiceExt;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::ending;
 use crate::server::Server;
-
-/// How long answers that are ready may take to be written when the server ends.
-const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Serves one client, until it goes away or a signal ends this.
 pub(crate) async fn serve(server: Server) {
@@ -30,21 +26,10 @@ pub(crate) async fn serve(server: Server) {
     tokio::select! {
         () = &mut serving => return,
         () = closing.cancelled() => {}
-        () = ended_by_signal() => closing.cancel(),
+        () = ending::by_signal() => closing.cancel(),
     }
     // Calls that wait answer now; whoever still writes after that is not waited for.
-    let _ = tokio::time::timeout(LAST_WORDS, serving).await;
-}
-
-async fn ended_by_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let _ = tokio::time::timeout(ending::LAST_WORDS, serving).await;
 }
 
 /// Tells when the client has closed its end, so that calls that wait do not keep the server alive for nobody.

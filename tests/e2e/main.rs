@@ -2,6 +2,7 @@
 
 mod background;
 mod mcp_client;
+mod mcp_http_client;
 mod needs;
 mod support;
 
@@ -20,6 +21,8 @@ mod input;
 mod keep;
 mod many;
 mod mcp;
+mod mcp_http;
+mod mcp_settings;
 mod names;
 mod namespaces;
 mod nested;

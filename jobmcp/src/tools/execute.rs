@@ -77,8 +77,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
     let format = arguments.format.unwrap_or_default();
     let spec = told(server, spec(server, arguments)?.build()).await?;
-    let submitted = told(server, server.jobs().submit(spec).await).await?;
-    let id = submitted.id;
+    let id = server.submit(spec).await?.id;
     if !wait.is_zero() {
         let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
         // However that ends, the job is there.
@@ -121,9 +120,14 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         (None, Some(argv)) => JobSpec::command(argv),
         _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
     };
-    let current = std::env::current_dir().map_err(|error| {
-        Failure::new(format!("The server's own directory cannot be used ({error}); give `cwd` as an absolute path."))
-    })?;
+    let current = match &server.background().working_dir {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().map_err(|error| {
+            Failure::new(format!(
+                "The server's own directory cannot be used ({error}); give `cwd` as an absolute path."
+            ))
+        })?,
+    };
     let cwd = arguments.cwd.map_or(current.clone(), |cwd| current.join(cwd));
     let mut environment = server.settings().environment.apply(std::env::vars_os());
     if environment.get("PWD").is_some() {
@@ -138,7 +142,8 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
     }
     let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
     if let Some(timeout) = arguments.timeout_s {
-        spec = spec.timeout(seconds("timeout_s", Some(timeout), Duration::ZERO, LONGEST_TIMEOUT)?);
+        let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
+        spec = spec.timeout(seconds("timeout_s", Some(timeout), Duration::ZERO, longest)?);
     }
     if let Some(StdinMode::Open) = arguments.stdin {
         spec = spec.stdin(Stdin::Open);

@@ -1,0 +1,89 @@
+//! What stands between a call and a new job, beside the rules of the store.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use jobcore::{Job, JobManager, JobSpec, Query, Status};
+use tokio::sync::MutexGuard;
+
+use crate::failure::Failure;
+use crate::settings::Background;
+
+/// The limits that this server sets to its own submissions.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    background: Background,
+    /// Held from the counting until the job is on record, so that two calls do not take the same place.
+    turn: tokio::sync::Mutex<()>,
+    cleaned: Mutex<Option<Instant>>,
+}
+
+impl Gate {
+    pub(crate) fn new(background: Background) -> Self {
+        Self { background, turn: tokio::sync::Mutex::default(), cleaned: Mutex::default() }
+    }
+
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Submits a job, if this server may.
+    pub(crate) async fn submit(&self, jobs: &JobManager, spec: JobSpec) -> Result<Job, Failure> {
+        self.clean(jobs).await;
+        let submitted = match self.background.allowed_commands.check(&spec) {
+            Ok(()) => {
+                let _turn = match self.background.max_jobs {
+                    Some(limit) => Some(self.turn(jobs, &spec, limit).await?),
+                    None => None,
+                };
+                jobs.submit(spec).await
+            }
+            Err(error) => Err(error),
+        };
+        match submitted {
+            Ok(job) => Ok(job),
+            Err(error) => Err(Failure::of(error, jobs).await),
+        }
+    }
+
+    /// Refuses a job over the limit. Servers that submit at the same moment may exceed it together.
+    async fn turn(&self, jobs: &JobManager, spec: &JobSpec, limit: usize) -> Result<MutexGuard<'_, ()>, Failure> {
+        let turn = self.turn.lock().await;
+        let statuses = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
+        let live = match jobs.list(&Query::default().live().with_statuses(statuses)).await {
+            Ok(listing) => listing.jobs,
+            Err(error) => return Err(Failure::of(error, jobs).await),
+        };
+        // With the key of one of these, nothing new is started.
+        let is_there = spec.key.is_some() && live.iter().any(|job| job.spec.key == spec.key);
+        if live.len() < limit || is_there {
+            return Ok(turn);
+        }
+        Err(Failure::new(format!(
+            "Job limit reached: {} jobs are not over, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \
+             with kill; list {{\"status\": [\"running\"]}} shows them.",
+            live.len()
+        )))
+    }
+
+    /// Removes what the settings of the store do not keep, if an interval is set and has passed.
+    async fn clean(&self, jobs: &JobManager) {
+        let Some(interval) = self.background.cleanup_interval else { return };
+        {
+            let mut cleaned = self.cleaned.lock().unwrap_or_else(PoisonError::into_inner);
+            if cleaned.is_some_and(|cleaned| cleaned.elapsed() < interval) {
+                return;
+            }
+            *cleaned = Some(Instant::now());
+        }
+        let pruned = match jobs.store().settings().await {
+            Ok(settings) => jobs.prune(&settings.retention(), false).await,
+            Err(error) => Err(error),
+        };
+        match pruned {
+            Ok(removed) => tracing::info!(removed = removed.len(), "cleaned up"),
+            // No reason not to start a job.
+            Err(error) => tracing::warn!(%error, "cannot clean up"),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The MCP server over HTTP: who may speak to it, in which revisions of the protocol, and how it ends.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::mcp_client::{Called, Client, JOBMCP};
+use crate::mcp_http_client::{HttpServer, Response};
+use crate::support::{Ran, TestEnv, send, wait_for};
+
+fn hello() -> Value {
+    let params = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" },
+    });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params })
+}
+
+#[test]
+fn nobody_gets_in_without_the_token() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    assert!(server.said.contains(&server.token) && server.token.len() == 64, "{}", server.said);
+    let file = env.store().join("mcp-token");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let body = hello().to_string();
+    let wrong = format!("Bearer {}", "0".repeat(64));
+    let short = format!("Bearer {}", &server.token[1..]);
+    for authorization in [None, Some("Bearer"), Some(&*wrong), Some(&*short), Some(&*server.token)] {
+        let headers: Vec<_> = authorization.map(|value| ("Authorization", value)).into_iter().collect();
+        let refused = server.request("POST", "/mcp", &headers, &body);
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")), "{authorization:?}");
+    }
+    assert_eq!(server.request("GET", &format!("/mcp?token={}", server.token), &[], "").status, 401);
+    assert_eq!(server.post(&[], &hello()).status, 200);
+    let healthy = server.request("GET", "/healthz", &[], "");
+    assert_eq!((healthy.status, &*healthy.body), (200, "ok\n"));
+    assert_eq!(server.request("GET", "/", &[], "").status, 404);
+    // It is shown once.
+    let again = HttpServer::start(&env);
+    assert!(again.said.contains(&*file.to_string_lossy()) && !again.said.contains(&server.token), "{}", again.said);
+    assert_eq!(again.post(&[], &hello()).status, 200);
+}
+
+/// A page in a browser, or a name that somebody made to point here, is refused although it has the token.
+#[test]
+fn only_known_names_and_pages_are_answered() {
+    let env = TestEnv::new();
+    let server = HttpServer::start_with(&env, &["--allow-host", "jobs.example"], &[]);
+    for (header, value, status) in [
+        ("Host", "evil.example", 403),
+        ("Host", "localhost:1", 200),
+        ("Host", "[::1]:1", 200),
+        ("Host", "jobs.example", 200),
+        ("Origin", "http://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Origin", "http://localhost.evil.example:80", 403),
+        ("Origin", "http://localhost:5173", 200),
+        ("Origin", "https://jobs.example", 200),
+    ] {
+        assert_eq!(server.post(&[(header, value)], &hello()).status, status, "{header}: {value}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let execute = |size: usize| json!({ "command": format!("true {}", "x".repeat(size)), "wait_s": 0 });
+    assert_eq!(Response::read(server.send_call("execute", &execute(5 << 20))).status, 413);
+    assert_eq!(env.ok(["list", "--json"]), "[]");
+    server.ok("execute", &execute(50_000));
+}
+
+#[test]
+fn clients_of_all_eras_are_served_by_one_server() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let answer = server.post(&[], &hello());
+    assert_eq!(answer.message()["result"]["protocolVersion"], "2025-06-18");
+    let session = answer.header("mcp-session-id").unwrap();
+    let headers = [("Mcp-Session-Id", session), ("MCP-Protocol-Version", "2025-06-18")];
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    assert_eq!(server.post(&headers, &note).status, 202);
+    let ask = |id: u64, method: &str, params: Value| {
+        let asked = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        server.post(&headers, &asked)
+    };
+    let tools = ask(2, "tools/list", json!({})).message();
+    assert_eq!(tools["result"]["tools"][0]["name"], "execute", "{tools}");
+    let arguments = json!({ "command": "echo from a session", "name": "web", "wait_s": 30 });
+    let called = ask(3, "tools/call", json!({ "name": "execute", "arguments": arguments }));
+    assert_eq!(called.header("content-type"), Some("text/event-stream"));
+    assert!(Called::of(&called.message()).text.contains("from a session\n"));
+    // Without a session, and without a word before.
+    let modern = server.ok("output", &json!({ "job_id": "web" }));
+    assert!(modern.text.ends_with("from a session"), "{}", modern.text);
+    let authorization = format!("Bearer {}", server.token);
+    let close = [headers[0], headers[1], ("Authorization", &*authorization)];
+    assert!(server.request("DELETE", "/mcp", &close, "").status < 300);
+    assert_eq!(ask(4, "tools/list", json!({})).status, 404);
+}
+
+#[test]
+fn other_machines_are_let_in_only_if_that_is_said() {
+    let env = TestEnv::new();
+    let ran = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = env.command(JOBMCP);
+        command.arg("serve").args(arguments).envs(variables.iter().copied());
+        Ran::of(command)
+    };
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8000"] {
+        let refused = ran(&["--http", address], &[]);
+        assert!(refused.code == Some(4) && refused.stderr.contains("--allow-remote"), "{refused}");
+    }
+    let file = env.dir().join("token");
+    std::fs::write(&file, "0123456789abcdef").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let path = file.to_str().unwrap();
+    let open = ran(&["--http", "127.0.0.1:0", "--token-file", path], &[]);
+    assert!(open.code == Some(1) && open.stderr.contains("chmod 600"), "{open}");
+    let short = ran(&["--http", "127.0.0.1:0"], &[("JOBMCP_TOKEN", "secret")]);
+    assert!(short.code == Some(2) && !short.stderr.contains("secret"), "{short}");
+    assert!(!env.store().join("mcp-token").exists());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut remote = HttpServer::start_with(&env, &["--allow-remote", "--token-file", path], &[]);
+    assert_eq!(remote.post(&[], &hello()).status, 401, "it is the token of the file");
+    remote.token = "0123456789abcdef".to_owned();
+    assert_eq!(remote.post(&[], &hello()).status, 200);
+}
+
+/// Jobs get to know neither the token nor who waits for what.
+#[test]
+fn the_token_of_the_environment_is_for_the_server_only() {
+    let env = TestEnv::new();
+    let mut server = HttpServer::start_with(&env, &[], &[("JOBMCP_TOKEN", "0123456789abcdef")]);
+    assert!(server.said.contains("JOBMCP_TOKEN") && server.token.is_empty(), "{}", server.said);
+    server.token = "0123456789abcdef".to_owned();
+    let job = server.ok("execute", &json!({ "command": "env", "wait_s": 30 }));
+    assert!(job.text.contains("JOBCORE_STORE=") && !job.text.contains("0123456789abcdef"), "{}", job.text);
+}
+
+/// Neither calls that wait, nor clients that listen, nor such as never finish what they say hold up its end.
+#[test]
+fn the_server_answers_those_who_wait_and_ends() {
+    let env = TestEnv::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut server = HttpServer::start(&env);
+        let job = server.ok("execute", &json!({ "command": "sleep 1000", "wait_s": 0 }));
+        let hello = server.post(&[], &hello());
+        let session = hello.header("mcp-session-id").unwrap();
+        let authorization = format!("Bearer {}", server.token);
+        let headers =
+            [("Authorization", &*authorization), ("Mcp-Session-Id", session), ("Accept", "text/event-stream")];
+        let _listening = server.send("GET", "/mcp", &headers, "");
+        let mut half = server.connect();
+        half.write_all(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-").unwrap();
+        let params = json!({ "name": "wait", "arguments": { "job_ids": [job.id()], "timeout_s": 50 } });
+        let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params });
+        let wait = server.send_post(&[("Mcp-Session-Id", session)], &call);
+        // An answer that has begun is one to a call that was understood.
+        wait.peek(&mut [0]).unwrap();
+        let begun = Instant::now();
+        send(server.pid(), signal);
+        let answer = Called::of(&Response::read(wait).message());
+        assert!(answer.text.starts_with("Not yet"), "{}", answer.text);
+        assert!(server.end().success(), "{signal:?}");
+        assert!(begun.elapsed().as_secs() < 40, "it waited for somebody");
+        assert_eq!(env.status(&job.id()), "running", "no job ends with a server");
+        env.ok(["kill", &job.id()]);
+    }
+}
+
+#[test]
+fn several_servers_serve_one_store() {
+    let env = TestEnv::new();
+    let (one, other) = (HttpServer::start(&env), HttpServer::start(&env));
+    assert_eq!(one.token, other.token);
+    let mut third = Client::legacy(&env);
+    let job =
+        one.ok("execute", &json!({ "command": "echo up; cat; exit 3", "stdin": "open", "name": "cat", "wait_s": 0 }));
+    other.ok("wait", &json!({ "job_ids": ["cat"], "until": "output:up" }));
+    other.ok("interact", &json!({ "job_id": "cat", "input": "hello", "wait_s": 0 }));
+    third.ok("wait", json!({ "job_ids": ["cat"], "until": "output:hello" }));
+    third.ok("interact", json!({ "job_id": "cat", "eof": true, "wait_s": 0 }));
+    let ended = one.ok("wait", &json!({ "job_ids": [job.id()] }));
+    assert!(ended.text.contains("exit code 3"), "{}", ended.text);
+    drop(one);
+    assert!(other.ok("status", &json!({ "job_id": "cat" })).text.contains("exit code 3"));
+}
+
+#[test]
+fn what_it_logs_is_private_and_holds_no_secrets() {
+    let env = TestEnv::new();
+    let log = env.dir().join("log");
+    let server = HttpServer::start_with(&env, &["--log-file", log.to_str().unwrap()], &[]);
+    server.ok("execute", &json!({ "command": "true hush", "wait_s": 0 }));
+    let text = wait_for("the call in the log", || {
+        std::fs::read_to_string(&log).ok().filter(|text| text.contains("called tool=execute"))
+    });
+    assert!(text.contains(&server.address) && !text.contains(&server.token) && !text.contains("hush"), "{text}");
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut command = env.command(JOBMCP);
+    command.args(["--log-file", "/nosuch/log"]);
+    let refused = Ran::of(command);
+    assert!(refused.code == Some(1) && refused.stderr.contains("/nosuch/log"), "{refused}");
+}
