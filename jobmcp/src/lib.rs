@@ -1,12 +1,15 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
 pub mod cli;
+mod doctor;
 mod failure;
+mod register;
 mod server;
 mod stdio;
 mod text;
 mod tools;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,16 +27,31 @@ pub fn main() -> ExitCode {
     // Standard output belongs to the protocol.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let code = match serve(arguments) {
-        Ok(()) => 0,
-        Err(failure) => return error::report(&failure, false),
+    let cli::Cli { store, config, selftest, verb } = arguments;
+    let verb = match (selftest, verb) {
+        (true, None) => Some(cli::Verb::Doctor(cli::Doctor::default())),
+        (true, Some(_)) => {
+            let failure =
+                error::Failure::new(error::codes::USAGE, "`--selftest` is what `doctor` does, and no verb has it");
+            return error::report(&failure, false);
+        }
+        (false, verb) => verb,
     };
-    // A read of standard input cannot be cancelled, and would hold up the end of the program until a client closes it.
-    std::process::exit(code);
+    let result = match verb {
+        Some(cli::Verb::Register(arguments)) => register::register(&arguments, store, config),
+        Some(cli::Verb::Unregister(arguments)) => register::unregister(&arguments),
+        Some(cli::Verb::Doctor(arguments)) => doctor::run(&arguments, store, config),
+        None => serve(store, config).map(|()| {
+            // A read of standard input cannot be cancelled, and would hold up the end of the program until a client
+            // closes it.
+            std::process::exit(0)
+        }),
+    };
+    result.unwrap_or_else(|failure| error::report(&failure, false))
 }
 
-fn serve(arguments: cli::Cli) -> Result<(), error::Failure> {
-    let settings = Settings::read(arguments.store, arguments.config)?;
+fn serve(store: Option<PathBuf>, config: Option<PathBuf>) -> Result<(), error::Failure> {
+    let settings = Settings::read(store, config)?;
     let jobs = settings.open("jobmcp")?;
     let failed = |error: std::io::Error| error::Failure::new(error::codes::FAILED, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
