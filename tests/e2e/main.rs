@@ -28,6 +28,7 @@ mod policy;
 mod queue;
 mod reading;
 mod reboot;
+mod register;
 mod runner;
 mod spec;
 mod storm;

@@ -114,9 +114,9 @@ fn check(slot: &Slot<'_>, configuration: &Configuration) -> Result {
     let there = slot.get(configuration.text()).map_err(|reason| configuration.refused(&reason))?;
     let Some(there) = there else { return Ok(()) };
     let command = there.get("command").and_then(Value::as_str).map(Path::new).and_then(Path::file_name);
-    let own = env::current_exe().ok();
+    let own = program()?;
     match command {
-        Some(command) if command == PROGRAM || own.as_deref().and_then(Path::file_name) == Some(command) => Ok(()),
+        Some(command) if command == PROGRAM || own.file_name() == Some(command) => Ok(()),
         _ => {
             let reason = format!("its `{}` is another server than this", slot.name);
             Err(configuration.refused(&reason).with_hint("use another name: `--name`"))
