@@ -258,7 +258,7 @@ impl Session {
         loop {
             let Ok(Some(line)) = self.lines.next_line().await else { return Err(self.end().await) };
             let message: Value = serde_json::from_str(&line).map_err(|error| format!("{error} in `{line}`"))?;
-            match (&message["id"] == &json!(id), message.get("result")) {
+            match (message["id"] == json!(id), message.get("result")) {
                 (true, Some(result)) => return Ok(result.clone()),
                 (true, None) => return Err(format!("`{method}` was refused: {}", message["error"]["message"])),
                 // A note.

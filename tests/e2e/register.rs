@@ -77,7 +77,10 @@ fn every_client_gets_its_entry_and_loses_it_again() {
         assert!(before.lines().all(|line| after.contains(line)), "{after}");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let saved = backups(&path);
-        assert_eq!(saved.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<Vec<_>>(), [before.clone()]);
+        assert_eq!(
+            saved.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<Vec<_>>(),
+            std::slice::from_ref(&before)
+        );
         assert_eq!(saved[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
         let again = ok(&env, &[["register"].as_slice(), &place, &["--store", "s"]].concat());
