@@ -6,6 +6,7 @@ mod complete;
 pub mod error;
 mod help;
 pub mod reference;
+pub mod report;
 pub mod settings;
 pub mod ui;
 

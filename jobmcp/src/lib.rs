@@ -1,11 +1,13 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
 pub mod cli;
+mod doctor;
 mod ending;
 mod failure;
 mod gate;
 mod http;
 mod log;
+mod register;
 mod server;
 mod settings;
 mod stdio;
@@ -24,7 +26,7 @@ use jobcli::settings::Settings;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::cli::{Cli, Serve, Verb};
+use crate::cli::{Cli, Doctor, Serve, Verb};
 use crate::server::Server;
 use crate::settings::Background;
 use crate::token::{Origin, Token};
@@ -34,19 +36,28 @@ pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
     let cli = Cli::parse();
-    let code = match run(cli) {
-        Ok(()) => 0,
-        Err(failure) => return error::report(&failure, false),
-    };
-    // A read of standard input cannot be cancelled, and would hold up the end of the program until a client closes it.
-    std::process::exit(code);
+    run(cli).unwrap_or_else(|failure| error::report(&failure, false))
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
     log::start(cli.log_file)?;
-    let settings = Settings::read(cli.store, cli.config)?;
-    match cli.verb.unwrap_or_else(|| Verb::Serve(Serve::default())) {
-        Verb::Serve(arguments) => serve(arguments, settings),
+    let verb = match (cli.selftest, cli.verb) {
+        (true, None) => Verb::Doctor(Doctor::default()),
+        (true, Some(_)) => {
+            return Err(Failure::new(codes::USAGE, "`--selftest` is what `doctor` does, and no verb has it"));
+        }
+        (false, verb) => verb.unwrap_or_else(|| Verb::Serve(Serve::default())),
+    };
+    match verb {
+        Verb::Register(arguments) => register::register(&arguments, cli.store, cli.config),
+        Verb::Unregister(arguments) => register::unregister(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments, cli.store, cli.config),
+        Verb::Serve(arguments) => {
+            serve(arguments, Settings::read(cli.store, cli.config)?)?;
+            // A read of standard input cannot be cancelled, and would hold up the end of the program until a client
+            // closes it.
+            std::process::exit(0)
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod policy;
 mod queue;
 mod reading;
 mod reboot;
+mod register;
 mod runner;
 mod scripts;
 mod spec;

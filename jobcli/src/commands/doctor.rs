@@ -1,14 +1,11 @@
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use anstyle::{AnsiColor, Style};
-use jobcore::doctor::{Health, Report, Step};
 use jobcore::{JobManager, JobSpec};
 
-use super::{Result, print_json};
+use super::Result;
 use crate::cli::Doctor;
-use crate::error::{Failure, codes};
+use crate::report;
 use crate::settings::Settings;
 
 /// Looks at the store, also where it could not be opened.
@@ -19,17 +16,7 @@ pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, 
         .with_submitter(move |spec| submitter(&store, spec))
         .with_own_job(settings.own_job);
     let report = doctor.examine(jobs).await;
-    match arguments.json {
-        true => print_json(&report)?,
-        false => print(&report)?,
-    }
-    let names: Vec<_> = report.failed().map(|step| format!("`{}`", step.name)).collect();
-    let Some(first) = report.failed().next() else { return Ok(ExitCode::SUCCESS) };
-    let failure = Failure::new(codes::FAILED, format!("{} failed: {}", names.join(", "), first.detail));
-    Err(match &first.advice {
-        Some(advice) => failure.with_hint(advice),
-        None => failure,
-    })
+    report::tell(&report, arguments.json)
 }
 
 /// Returns this program, with the words that submit a job and wait for it.
@@ -50,20 +37,4 @@ fn submitter(store: &Path, spec: &JobSpec) -> Command {
         command.arg(line);
     }
     command
-}
-
-fn print(report: &Report) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let widest = report.steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
-    for Step { name, result, detail, advice, .. } in &report.steps {
-        let colour = match result {
-            Health::Ok => AnsiColor::Green,
-            Health::Degraded => AnsiColor::Yellow,
-            Health::Failed => AnsiColor::Red,
-        };
-        let colour = Style::new().fg_color(Some(colour.into()));
-        let advice = advice.as_ref().map(|advice| format!("; try: {advice}")).unwrap_or_default();
-        writeln!(out, "{colour}{result:<8}{colour:#}  {name:<widest$}  {detail}{advice}")?;
-    }
-    Ok(())
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
 }
 
 /// Prints a job, or jobs, as one line of JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string(value).map_err(|error| Failure::new(codes::FAILED, error.to_string()))?;
     writeln!(std::io::stdout(), "{json}")?;
     Ok(())

@@ -68,6 +68,13 @@ pub struct Step {
     pub advice: Option<String>,
 }
 
+impl Step {
+    /// Returns a step of a program that embeds the library, to be shown with those of [`Doctor::examine`].
+    pub fn new(name: &'static str, result: Health, detail: impl Into<String>) -> Self {
+        Self { name, result, detail: detail.into(), advice: None }
+    }
+}
+
 /// All that was looked at. Its shape may only be added to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -84,8 +91,8 @@ impl Report {
 
     fn add(&mut self, name: &'static str, finding: Finding) {
         let step = match finding {
-            Ok(detail) => Step { name, result: Health::Ok, detail, advice: None },
-            Err(Doubt { health, detail, advice }) => Step { name, result: health, detail, advice },
+            Ok(detail) => Step::new(name, Health::Ok, detail),
+            Err(Doubt { health, detail, advice }) => Step { advice, ..Step::new(name, health, detail) },
         };
         self.steps.push(step);
     }

@@ -1,0 +1,182 @@
+//! Clients: where each keeps its servers, and what it wants to know of one.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use etcetera::BaseStrategy;
+use jobcli::error::{Failure, codes};
+use serde_json::{Value, json};
+
+use super::edit::{Entry, Field, Format, Slot};
+use crate::cli::{Client, Scope};
+
+/// How long Codex may wait for a call, in seconds: twice what one blocks at most.
+const CALL_S: u64 = 120;
+/// How long Codex may wait for the server to start, in seconds: a machine that starts everything at once is slow.
+const START_S: u64 = 30;
+
+/// The directories that clients look in.
+#[derive(Debug)]
+pub(super) struct Places {
+    home: PathBuf,
+    /// Where programs keep their configuration: `~/.config` unless `XDG_CONFIG_HOME` says otherwise.
+    config: PathBuf,
+    claude: Option<PathBuf>,
+    codex: Option<PathBuf>,
+    project: PathBuf,
+    is_mac: bool,
+}
+
+impl Places {
+    /// Returns those of this user and of the current directory.
+    pub(super) fn own() -> Result<Self, Failure> {
+        let failed = |reason: String| Failure::new(codes::FAILED, reason);
+        let base = etcetera::choose_base_strategy()
+            .map_err(|_| failed("there is no home directory; set `HOME`, or use `--print`".to_owned()))?;
+        let project = env::current_dir().map_err(|error| failed(format!("there is no current directory: {error}")))?;
+        let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(|value| project.join(value));
+        Ok(Self {
+            home: base.home_dir().to_owned(),
+            config: base.config_dir(),
+            claude: named("CLAUDE_CONFIG_DIR"),
+            codex: named("CODEX_HOME"),
+            is_mac: cfg!(target_os = "macos"),
+            project,
+        })
+    }
+
+    /// Where applications with windows keep their configuration.
+    fn applications(&self) -> PathBuf {
+        match self.is_mac {
+            true => self.home.join("Library/Application Support"),
+            false => self.config.clone(),
+        }
+    }
+}
+
+impl Client {
+    /// Returns the word for it on the command line.
+    pub(super) fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Returns the file in which it keeps its servers; nothing if it has none of that scope.
+    pub(super) fn file(self, scope: Scope, places: &Places) -> Option<PathBuf> {
+        let project = |path: &str| Some(places.project.join(path));
+        match (self, scope) {
+            (Self::ClaudeCode, Scope::User) => {
+                Some(places.claude.as_ref().unwrap_or(&places.home).join(".claude.json"))
+            }
+            (Self::ClaudeCode, Scope::Project) => project(".mcp.json"),
+            (Self::ClaudeDesktop, Scope::User) => Some(places.applications().join("Claude/claude_desktop_config.json")),
+            (Self::ClaudeDesktop, Scope::Project) => None,
+            (Self::Codex, Scope::User) => {
+                let home = places.codex.clone().unwrap_or_else(|| places.home.join(".codex"));
+                Some(home.join("config.toml"))
+            }
+            (Self::Codex, Scope::Project) => project(".codex/config.toml"),
+            (Self::Cursor, Scope::User) => Some(places.home.join(".cursor/mcp.json")),
+            (Self::Cursor, Scope::Project) => project(".cursor/mcp.json"),
+            (Self::Vscode, Scope::User) => Some(places.applications().join("Code/User/mcp.json")),
+            (Self::Vscode, Scope::Project) => project(".vscode/mcp.json"),
+        }
+    }
+
+    /// Returns whether it is seen that this client is used: its file is there, or the directory that only it has.
+    pub(super) fn is_here(self, scope: Scope, places: &Places) -> bool {
+        let Some(file) = self.file(scope, places) else { return false };
+        let directory = file.parent().filter(|parent| *parent != places.home && *parent != places.project);
+        let of_claude_code = (self, scope) == (Self::ClaudeCode, Scope::User) && places.home.join(".claude").is_dir();
+        file.exists() || directory.is_some_and(Path::is_dir) || of_claude_code
+    }
+
+    /// Returns the place in its file where a server of this name is.
+    pub(super) fn slot(self, name: &str) -> Slot<'_> {
+        let (format, key) = match self {
+            Self::ClaudeCode | Self::ClaudeDesktop => (Format::Json, "mcpServers"),
+            Self::Cursor => (Format::Jsonc, "mcpServers"),
+            Self::Vscode => (Format::Jsonc, "servers"),
+            Self::Codex => (Format::Toml, "mcp_servers"),
+        };
+        Slot { format, key, name }
+    }
+
+    /// Returns what it wants to know of a server.
+    ///
+    /// A call blocks for 50 seconds at most. Claude Code waits longer by itself, and the others have no setting for it.
+    pub(super) fn entry(self, command: &str, arguments: &[String]) -> Entry {
+        let mut entry = entry(command, arguments);
+        match self {
+            Self::ClaudeDesktop => {}
+            Self::ClaudeCode | Self::Cursor | Self::Vscode => entry.insert(0, Field::ours("type", json!("stdio"))),
+            Self::Codex => entry.extend([
+                Field::unless_there("startup_timeout_sec", json!(START_S)),
+                Field::unless_there("tool_timeout_sec", json!(CALL_S)),
+            ]),
+        }
+        entry
+    }
+
+    /// Returns what has to be done for it to notice.
+    pub(super) fn next_step(self, scope: Scope) -> &'static str {
+        match (self, scope) {
+            (Self::ClaudeCode, Scope::User) => "start a new session of Claude Code; `/mcp` shows the server",
+            (Self::ClaudeCode, Scope::Project) => {
+                "start a new session of Claude Code here, and agree when it asks for the servers of this project"
+            }
+            (Self::ClaudeDesktop, _) => "quit Claude Desktop (to close its window is not enough), and open it again",
+            (Self::Codex, Scope::User) => "start a new session of Codex; `/mcp` shows the server",
+            (Self::Codex, Scope::Project) => {
+                "start a new session of Codex here; it reads this file only in projects that it was told to trust"
+            }
+            (Self::Cursor, _) => "see in Cursor's settings, under MCP, that the server is switched on",
+            (Self::Vscode, _) => "run `MCP: List Servers` in VS Code, and start the server there",
+        }
+    }
+}
+
+/// Returns what most clients want to know of a server.
+pub(super) fn entry(command: &str, arguments: &[String]) -> Entry {
+    let arguments = arguments.iter().map(|argument| Value::from(argument.as_str())).collect();
+    vec![Field::ours("command", json!(command)), Field::ours("args", Value::Array(arguments))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(is_mac: bool) -> Places {
+        let (home, project) = (PathBuf::from("/h"), PathBuf::from("/p"));
+        Places { config: home.join(".config"), home, claude: None, codex: None, project, is_mac }
+    }
+
+    fn files(places: &Places, scope: Scope) -> Vec<String> {
+        let files = Client::value_variants().iter().filter_map(|client| client.file(scope, places));
+        files.map(|file| file.display().to_string()).collect()
+    }
+
+    #[test]
+    fn each_client_has_its_file() {
+        let linux = [
+            "/h/.claude.json",
+            "/h/.config/Claude/claude_desktop_config.json",
+            "/h/.codex/config.toml",
+            "/h/.cursor/mcp.json",
+            "/h/.config/Code/User/mcp.json",
+        ];
+        assert_eq!(files(&places(false), Scope::User), linux);
+        let mac = files(&places(true), Scope::User);
+        assert_eq!(mac[1], "/h/Library/Application Support/Claude/claude_desktop_config.json");
+        assert_eq!(mac[4], "/h/Library/Application Support/Code/User/mcp.json");
+        let project = ["/p/.mcp.json", "/p/.codex/config.toml", "/p/.cursor/mcp.json", "/p/.vscode/mcp.json"];
+        assert_eq!(files(&places(false), Scope::Project), project);
+    }
+
+    #[test]
+    fn a_client_that_was_told_to_look_elsewhere_is_followed() {
+        let places = Places { claude: Some("/c".into()), codex: Some("/x".into()), ..places(false) };
+        let files = files(&places, Scope::User);
+        assert_eq!((&*files[0], &*files[2]), ("/c/.claude.json", "/x/config.toml"));
+    }
+}
