@@ -4,6 +4,7 @@ pub mod cli;
 mod failure;
 mod server;
 mod stdio;
+mod tasks;
 mod text;
 mod tools;
 

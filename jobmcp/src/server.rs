@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use jobcli::settings::Settings;
 use jobcore::JobManager;
+use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorData, GetTaskParams, GetTaskResult, Implementation,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+    UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, ServerHandler};
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::tools;
+use crate::tasks;
+use crate::tools::{self, Context};
 
 /// How often somebody who waits is told that the waiting goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -51,7 +52,8 @@ struct Shared {
 
 impl Server {
     pub(crate) fn new(jobs: JobManager, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { jobs, settings, closing: CancellationToken::new() }) }
+        let shared = Shared { jobs, settings, closing: CancellationToken::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     pub(crate) fn jobs(&self) -> &JobManager {
@@ -69,11 +71,7 @@ impl Server {
 
     /// Waits for something, and tells the client now and then that it does. Returns nothing if nobody wants to know any
     /// more; no job ends because of that.
-    pub(crate) async fn patiently<T>(
-        &self,
-        what: impl Future<Output = T>,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<T> {
+    pub(crate) async fn patiently<T>(&self, what: impl Future<Output = T>, context: &Context) -> Option<T> {
         let token = context.meta.get_progress_token();
         let begun = Instant::now();
         let mut ticks = interval_at(begun + PROGRESS, PROGRESS);
@@ -98,17 +96,13 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tasks().build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("jobmcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
     }
 
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: Context) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
     }
 
@@ -116,11 +110,7 @@ impl ServerHandler for Server {
         tools::all().iter().find(|tool| tool.name == name).cloned()
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         if self.get_tool(&request.name).is_none() {
             let names: Vec<_> = tools::all().iter().map(|tool| tool.name.to_string()).collect();
             let reason = format!("there is no tool `{}`; there are {}", request.name, names.join(", "));
@@ -132,17 +122,29 @@ impl ServerHandler for Server {
             let arguments = request.arguments.unwrap_or_default();
             tools::call(&server, &request.name, arguments, &context).await
         });
-        let result: CallToolResult = match call.await {
-            Ok(Ok(answer)) => answer.into_result(),
-            Ok(Err(failure)) => failure.into_result(),
+        Ok(match call.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.into_result().into(),
             Err(panic) => {
                 tracing::error!(%panic, "a call failed");
                 Failure::new(
                     "This call failed by a fault of the server; jobs are not concerned. Call list to see them.",
                 )
                 .into_result()
+                .into()
             }
-        };
-        Ok(CallToolResponse::Complete(result))
+        })
+    }
+
+    async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {
+        tasks::get(self, &request.task_id).await
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, _: Context) -> Result<(), ErrorData> {
+        tasks::update(self, &request.task_id).await
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, _: Context) -> Result<(), ErrorData> {
+        tasks::cancel(self, &request.task_id).await
     }
 }

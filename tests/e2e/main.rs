@@ -20,6 +20,7 @@ mod input;
 mod keep;
 mod many;
 mod mcp;
+mod mcp_extras;
 mod names;
 mod namespaces;
 mod nested;
