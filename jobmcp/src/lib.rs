@@ -2,6 +2,8 @@
 
 pub mod cli;
 mod failure;
+mod prompts;
+mod resources;
 mod server;
 mod stdio;
 mod tasks;

@@ -7,16 +7,20 @@ use jobcli::settings::Settings;
 use jobcore::JobManager;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorData, GetTaskParams, GetTaskResult, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
-    UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
+use rmcp::service::SubscriptionContext;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::tasks;
+use crate::resources::Subscriptions;
 use crate::tools::{self, Context};
+use crate::{prompts, resources, tasks};
 
 /// How often somebody who waits is told that the waiting goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -37,10 +41,11 @@ call it again. Never poll status in a loop.
 A job is named by its id, a short id or the name you gave it. Output is cleaned of colours and progress bars. Nothing is \
 lost when a call is cut off: call list.";
 
-/// The MCP server. Clones are the same server.
+/// The MCP server, as one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     shared: Arc<Shared>,
+    subscriptions: Arc<Subscriptions>,
 }
 
 #[derive(Debug)]
@@ -53,7 +58,16 @@ struct Shared {
 impl Server {
     pub(crate) fn new(jobs: JobManager, settings: Settings) -> Self {
         let shared = Shared { jobs, settings, closing: CancellationToken::new() };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), subscriptions: Arc::default() }
+    }
+
+    /// Returns the same server for another client, of which the others learn nothing.
+    pub(crate) fn for_client(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default() }
+    }
+
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
     }
 
     pub(crate) fn jobs(&self) -> &JobManager {
@@ -96,7 +110,14 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tasks().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_tools()
+            .enable_tasks()
+            .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("jobmcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
@@ -146,5 +167,73 @@ impl ServerHandler for Server {
 
     async fn cancel_task(&self, request: CancelTaskParams, _: Context) -> Result<(), ErrorData> {
         tasks::cancel(self, &request.task_id).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list(self, request.and_then(|page| page.cursor)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: Context,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        Ok(resources::read(self, &request.uri).await?.into())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let wanted = requested.resource_subscriptions.iter().flatten();
+        let uris = wanted.filter(|uri| resources::is_one(uri)).cloned();
+        Some(SubscriptionFilter::builder().resource_subscriptions(uris.collect::<Vec<_>>()).build())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        resources::listen(self, &subscription).await;
+        Ok(())
+    }
+
+    async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+        resources::subscribe(self, request.uri, context.peer).await
+    }
+
+    async fn unsubscribe(&self, request: UnsubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
+        self.subscriptions().remove(&request.uri);
+        Ok(())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::all()))
+    }
+
+    async fn get_prompt(&self, request: GetPromptRequestParams, _: Context) -> Result<GetPromptResponse, ErrorData> {
+        Ok(prompts::get(&request.name, &request.arguments.unwrap_or_default())?.into())
+    }
+
+    async fn complete(&self, request: CompleteRequestParams, _: Context) -> Result<CompleteResult, ErrorData> {
+        let values = match &request.r#ref {
+            Reference::Prompt(prompt) => prompts::complete(self, &prompt.name, &request.argument).await?,
+            Reference::Resource(template) => resources::complete(self, &template.uri, &request.argument).await?,
+            _ => return Err(ErrorData::invalid_params("there is nothing of this kind to complete", None)),
+        };
+        let more = values.len() > CompletionInfo::MAX_VALUES;
+        let values = values.into_iter().take(CompletionInfo::MAX_VALUES).collect();
+        let completion = CompletionInfo::with_pagination(values, None, more);
+        Ok(CompleteResult::new(completion.map_err(|reason| ErrorData::internal_error(reason, None))?))
     }
 }

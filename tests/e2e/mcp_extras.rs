@@ -1,4 +1,4 @@
-//! What the MCP server has beside its tools: tasks, jobs that end with it.
+//! What the MCP server has beside its tools: tasks, resources, prompts, jobs that end with it.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -175,6 +175,110 @@ fn a_queued_session_job_is_never_started_after_the_end_of_its_server() {
     let job = env.job(&queued);
     assert_eq!((&job["cause"], &job["stopped_by"]), (&"never_started".into(), &"the end of its session".into()));
     assert!(!env.dir().join("started").exists());
+}
+
+#[test]
+fn jobs_are_resources() {
+    let env = TestEnv::new();
+    let mut client = Client::modern(&env);
+    let line = "echo out; printf '\\033[31mred\\033[0m\\n' >&2; exit 4";
+    let id = client.ok("execute", json!({ "command": line, "name": "web", "wait_s": 50 })).id();
+    for number in 0..20 {
+        env.ok(["run", "--label", "n=1", &format!("exit {number}")]);
+    }
+    let page = client.ask("resources/list", json!({}))["result"].clone();
+    assert_eq!(page["resources"].as_array().unwrap().len(), 20, "{page}");
+    let rest = client.ask("resources/list", json!({ "cursor": page["nextCursor"] }))["result"].clone();
+    assert_eq!(rest["resources"][0]["uri"], format!("job://{id}"), "{rest}");
+    assert_eq!((rest["resources"].as_array().unwrap().len(), &rest["nextCursor"]), (1, &Value::Null));
+    assert_eq!(client.ask("resources/list", json!({ "cursor": "x" }))["error"]["code"], -32602);
+    let templates = client.ask("resources/templates/list", json!({}))["result"]["resourceTemplates"].clone();
+    assert_eq!(templates[1]["uriTemplate"], "job://{id}/stdout", "{templates}");
+    let mut read = |uri: &str| client.ask("resources/read", json!({ "uri": uri }))["result"]["contents"][0].clone();
+    let job: Value = serde_json::from_str(read("job://web")["text"].as_str().unwrap()).unwrap();
+    assert_eq!((&job["job_id"], &job["exit_code"]), (&id.as_str().into(), &4.into()));
+    assert_eq!(read(&format!("job://{id}/stdout"))["text"], "out\n");
+    assert_eq!(read(&format!("job://{}/stderr", &id[24..32]))["text"], "red\n", "cleaned");
+    for (mut client, code) in [(Client::modern(&env), -32602), (Client::legacy(&env), -32002)] {
+        for uri in ["job://nosuch", "job://web/stdin", "file:///etc/passwd", ""] {
+            let refused = client.ask("resources/read", json!({ "uri": uri }));
+            assert_eq!(refused["error"]["code"], code, "{uri}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_large_stream_is_read_in_part() {
+    let env = TestEnv::new();
+    let mut client = Client::modern(&env);
+    client.ok("execute", json!({ "command": "seq 1 200000", "name": "big", "wait_s": 50 }));
+    let read = client.ask("resources/read", json!({ "uri": "job://big/stdout" }));
+    let text = read["result"]["contents"][0]["text"].as_str().unwrap();
+    assert!(text.len() < 40_000 && text.contains("left out") && text.ends_with("200000\n"), "{} bytes", text.len());
+}
+
+#[test]
+fn whoever_subscribes_is_told_of_changes() {
+    let env = TestEnv::new();
+    let updated = |client: &mut Client| {
+        wait_for("word of a change", || {
+            client.ok("list", json!({}));
+            let is_update = |note: &&Value| note["method"] == "notifications/resources/updated";
+            client.notes().iter().find(is_update).map(|note| note["params"]["uri"].clone())
+        })
+    };
+    let start = |client: &mut Client| client.ok("execute", json!({ "command": UNTIL_GO, "wait_s": 0 })).id();
+    let mut modern = Client::modern(&env);
+    let mut legacy = Client::legacy(&env);
+    let (first, second) = (start(&mut modern), start(&mut legacy));
+    let uri = format!("job://{first}/stdout");
+    let listen = modern.send("subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": [uri] } }));
+    let subscribed = legacy.ask("resources/subscribe", json!({ "uri": format!("job://{second}") }));
+    assert_eq!(subscribed["result"], json!({}), "{subscribed}");
+    wait_for("the acknowledgment", || {
+        modern.ok("list", json!({}));
+        let is_one = |note: &Value| note["method"] == "notifications/subscriptions/acknowledged";
+        modern.notes().iter().any(is_one).then_some(())
+    });
+    touch(&env, "go");
+    assert_eq!(updated(&mut modern), uri);
+    assert_eq!(updated(&mut legacy), format!("job://{second}"));
+    let unsubscribed = legacy.ask("resources/unsubscribe", json!({ "uri": format!("job://{second}") }));
+    assert_eq!(unsubscribed["result"], json!({}), "{unsubscribed}");
+    let unknown = legacy.ask("resources/subscribe", json!({ "uri": "job://nosuch" }));
+    assert_eq!(unknown["error"]["code"], -32002, "{unknown}");
+    // The end of the server is the end of the subscription, and does not wait for it.
+    send(modern.pid(), Signal::SIGTERM);
+    assert!(modern.end().success());
+    assert!(modern.answer(listen)["result"].is_object());
+}
+
+#[test]
+fn prompts_and_completions_are_offered() {
+    let env = TestEnv::new();
+    for mut client in [Client::legacy(&env), Client::modern(&env)] {
+        let job = client.ok("execute", json!({ "command": "echo hello", "name": "greeter", "wait_s": 50 }));
+        let prompts = client.ask("prompts/list", json!({}))["result"]["prompts"].clone();
+        let names: Vec<_> = prompts.as_array().unwrap().iter().map(|prompt| prompt["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["dev_server", "run_tests", "while_away"]);
+        let arguments = json!({ "command": "npm start", "port": "3000" });
+        let got = client.ask("prompts/get", json!({ "name": "dev_server", "arguments": arguments }))["result"].clone();
+        assert!(got["messages"][0]["content"]["text"].as_str().unwrap().contains("port:3000"), "{got}");
+        for wrong in [json!({ "name": "nosuch" }), json!({ "name": "dev_server" })] {
+            assert_eq!(client.ask("prompts/get", wrong)["error"]["code"], -32602);
+        }
+        let short = &job.id()[24..32];
+        for (reference, argument, typed, expected) in [
+            (json!({ "type": "ref/resource", "uri": "job://{id}" }), "id", "gre", "greeter"),
+            (json!({ "type": "ref/resource", "uri": "job://{id}/stdout" }), "id", &short[..4], short),
+            (json!({ "type": "ref/prompt", "name": "run_tests" }), "command", "echo", "echo hello"),
+            (json!({ "type": "ref/prompt", "name": "while_away" }), "since", "8", "8h"),
+        ] {
+            let asked = json!({ "ref": reference, "argument": { "name": argument, "value": typed } });
+            let completed = client.ask("completion/complete", asked)["result"]["completion"].clone();
+            assert!(completed["values"].as_array().unwrap().contains(&expected.into()), "{reference}: {completed}");
+        }
+    }
 }
 
 /// A cancelled call is not a cancelled job: only `tasks/cancel` and `kill` are that.
