@@ -21,6 +21,7 @@ mod keep;
 mod many;
 mod mcp;
 mod mcp_extras;
+mod mcp_texts;
 mod names;
 mod namespaces;
 mod nested;
