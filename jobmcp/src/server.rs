@@ -108,6 +108,16 @@ impl Server {
     }
 }
 
+/// Does what was asked for in a task of its own, so that one that panics is answered too: the SDK forgets those that do.
+async fn answered<T: Send + 'static>(
+    what: impl Future<Output = Result<T, ErrorData>> + Send + 'static,
+) -> Result<T, ErrorData> {
+    tokio::spawn(what).await.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "a request failed");
+        Err(ErrorData::internal_error("this request failed by a fault of the server; jobs are not concerned", None))
+    })
+}
+
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -158,7 +168,8 @@ impl ServerHandler for Server {
     }
 
     async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {
-        tasks::get(self, &request.task_id).await
+        let server = self.clone();
+        answered(async move { tasks::get(&server, &request.task_id).await }).await
     }
 
     async fn update_task(&self, request: UpdateTaskParams, _: Context) -> Result<(), ErrorData> {
@@ -190,7 +201,8 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _: Context,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        Ok(resources::read(self, &request.uri).await?.into())
+        let server = self.clone();
+        answered(async move { Ok(resources::read(&server, &request.uri).await?.into()) }).await
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
