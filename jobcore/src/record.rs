@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::{Job, OutputSize};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Event, Outcome, State};
+use crate::sys::process;
 
 /// The version that this library writes into its records. A record of a later one is read, not rewritten.
 pub const RECORD_VERSION: u32 = 1;
@@ -91,6 +92,17 @@ pub struct ProcessId {
     pub pid: i32,
     /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
     pub start_time: u64,
+}
+
+impl ProcessId {
+    /// Returns who this program is.
+    ///
+    /// # Errors
+    /// If `/proc` does not say.
+    pub fn of_this_program() -> Result<Self> {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        process::identify(own).context("look at", "/proc/self".as_ref())
+    }
 }
 
 /// Who took charge of an attempt. Written before the command is started: from here on it may have run.
@@ -227,7 +239,7 @@ impl Evidence {
     /// replaced, and two supervisors of one job would be one too many.
     pub(crate) fn has_living_supervisor(&self) -> bool {
         let dedicated = self.start.as_ref().filter(|start| start.dedicated);
-        dedicated.is_some_and(|start| !matches!(crate::sys::process::look(&start.holder), Seen::Gone | Seen::Rebooted))
+        dedicated.is_some_and(|start| !matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
     /// Returns whether the command runs without a supervisor, and a process of this world is to put one in charge of it.

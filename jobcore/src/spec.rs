@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::record::ProcessId;
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -190,6 +191,11 @@ pub struct JobSpec {
     /// The group in whose queue it waits, with a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
+    /// The process with which it ends: when that is gone, the job is stopped as if somebody had asked for it, and one that
+    /// has not been started never is. Whoever watches the job holds this process open, so that its number cannot come to
+    /// mean another. Absent: it outlives everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<ProcessId>,
 }
 
 impl JobSpec {
@@ -269,6 +275,11 @@ impl JobSpec {
             && !(1..=MAX_KEY).contains(&key.len())
         {
             return Err(invalid("key", format!("1 to {MAX_KEY} bytes")));
+        }
+        if let Some(process) = &self.ends_with
+            && (process.pid <= 0 || process.boot_id.is_empty())
+        {
+            return Err(invalid("ends_with", format!("{} of boot `{}` is no process", process.pid, process.boot_id)));
         }
         if self.timeout_ms == Some(0) {
             return Err(invalid("timeout", "0 would end the job at once; leave it out for no limit"));
@@ -365,6 +376,7 @@ impl JobSpecBuilder {
             name: None,
             key: None,
             group: None,
+            ends_with: None,
         };
         Self { spec }
     }
@@ -464,6 +476,12 @@ impl JobSpecBuilder {
         self
     }
 
+    /// Stops the job when this process ends, such as [`ProcessId::of_this_program`].
+    pub fn ends_with(mut self, process: ProcessId) -> Self {
+        self.spec.ends_with = Some(process);
+        self
+    }
+
     /// Returns the spec.
     ///
     /// # Errors
@@ -499,6 +517,8 @@ mod tests {
         assert!(refusal(JobSpec::shell("x").timeout(Duration::MAX)).starts_with("timeout: more than ten years"));
         assert!(refusal(JobSpec::shell("x").output_limit(1)).starts_with("output limit: at least 4096"));
         assert!(refusal(JobSpec::shell("x").label("", "y")).starts_with("labels"));
+        let nobody = ProcessId { pid: 0, ..ProcessId::of_this_program().unwrap() };
+        assert!(refusal(JobSpec::shell("x").ends_with(nobody)).starts_with("ends_with: 0 of boot"));
         assert!(refusal(JobSpec::shell("x").env("a=b", "y")).starts_with("environment: `a=b`"));
     }
 

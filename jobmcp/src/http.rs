@@ -41,7 +41,7 @@ pub(crate) async fn serve(server: Server, listener: TcpListener, address: Socket
         .with_allowed_hosts(hosts)
         .with_max_request_body_bytes(LARGEST)
         .with_cancellation_token(silence.clone());
-    let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config);
+    let service = StreamableHttpService::new(move || Ok(server.for_client()), Arc::new(sessions), config);
     let app = Router::new()
         .route_service("/mcp", service)
         .route_layer(from_fn_with_state(token, authorize))

@@ -5,19 +5,24 @@ use std::time::Duration;
 
 use jobcli::settings::Settings;
 use jobcore::{Job, JobManager, JobSpec};
+use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, ServerHandler};
+use rmcp::service::SubscriptionContext;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::resources::Subscriptions;
 use crate::settings::Background;
-use crate::tools;
+use crate::tools::{self, Context};
+use crate::{prompts, resources, tasks};
 
 /// How often somebody who waits is told that the waiting goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -38,10 +43,11 @@ call it again. Never poll status in a loop.
 A job is named by its id, a short id or the name you gave it. Output is cleaned of colours and progress bars. Nothing is \
 lost when a call is cut off: call list.";
 
-/// The MCP server. Clones are the same server.
+/// The MCP server, as one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     shared: Arc<Shared>,
+    subscriptions: Arc<Subscriptions>,
 }
 
 #[derive(Debug)]
@@ -55,7 +61,17 @@ struct Shared {
 impl Server {
     pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background) -> Self {
         let gate = Gate::new(background);
-        Self { shared: Arc::new(Shared { jobs, settings, gate, closing: CancellationToken::new() }) }
+        let shared = Shared { jobs, settings, gate, closing: CancellationToken::new() };
+        Self { shared: Arc::new(shared), subscriptions: Arc::default() }
+    }
+
+    /// Returns the same server for another client, of which the others learn nothing.
+    pub(crate) fn for_client(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default() }
+    }
+
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
     }
 
     pub(crate) fn jobs(&self) -> &JobManager {
@@ -82,11 +98,7 @@ impl Server {
 
     /// Waits for something, and tells the client now and then that it does. Returns nothing if nobody wants to know any
     /// more; no job ends because of that.
-    pub(crate) async fn patiently<T>(
-        &self,
-        what: impl Future<Output = T>,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<T> {
+    pub(crate) async fn patiently<T>(&self, what: impl Future<Output = T>, context: &Context) -> Option<T> {
         let token = context.meta.get_progress_token();
         let begun = Instant::now();
         let mut ticks = interval_at(begun + PROGRESS, PROGRESS);
@@ -109,19 +121,32 @@ impl Server {
     }
 }
 
+/// Does what was asked for in a task of its own, so that one that panics is answered too: the SDK forgets those that do.
+async fn answered<T: Send + 'static>(
+    what: impl Future<Output = Result<T, ErrorData>> + Send + 'static,
+) -> Result<T, ErrorData> {
+    tokio::spawn(what).await.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "a request failed");
+        Err(ErrorData::internal_error("this request failed by a fault of the server; jobs are not concerned", None))
+    })
+}
+
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_tools()
+            .enable_tasks()
+            .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("jobmcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
     }
 
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: Context) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
     }
 
@@ -129,11 +154,7 @@ impl ServerHandler for Server {
         tools::all().iter().find(|tool| tool.name == name).cloned()
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         if self.get_tool(&request.name).is_none() {
             let names: Vec<_> = tools::all().iter().map(|tool| tool.name.to_string()).collect();
             let reason = format!("there is no tool `{}`; there are {}", request.name, names.join(", "));
@@ -146,17 +167,99 @@ impl ServerHandler for Server {
             let arguments = request.arguments.unwrap_or_default();
             tools::call(&server, &request.name, arguments, &context).await
         });
-        let result: CallToolResult = match call.await {
-            Ok(Ok(answer)) => answer.into_result(),
-            Ok(Err(failure)) => failure.into_result(),
+        Ok(match call.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.into_result().into(),
             Err(panic) => {
                 tracing::error!(%panic, "a call failed");
                 Failure::new(
                     "This call failed by a fault of the server; jobs are not concerned. Call list to see them.",
                 )
                 .into_result()
+                .into()
             }
+        })
+    }
+
+    async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {
+        let server = self.clone();
+        answered(async move { tasks::get(&server, &request.task_id).await }).await
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, _: Context) -> Result<(), ErrorData> {
+        tasks::update(self, &request.task_id).await
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, _: Context) -> Result<(), ErrorData> {
+        tasks::cancel(self, &request.task_id).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list(self, request.and_then(|page| page.cursor)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: Context,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let server = self.clone();
+        answered(async move { Ok(resources::read(&server, &request.uri).await?.into()) }).await
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let wanted = requested.resource_subscriptions.iter().flatten();
+        let uris = wanted.filter(|uri| resources::is_one(uri)).cloned();
+        Some(SubscriptionFilter::builder().resource_subscriptions(uris.collect::<Vec<_>>()).build())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        resources::listen(self, &subscription).await;
+        Ok(())
+    }
+
+    async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+        resources::subscribe(self, request.uri, context.peer).await
+    }
+
+    async fn unsubscribe(&self, request: UnsubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
+        self.subscriptions().remove(&request.uri);
+        Ok(())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::all()))
+    }
+
+    async fn get_prompt(&self, request: GetPromptRequestParams, _: Context) -> Result<GetPromptResponse, ErrorData> {
+        Ok(prompts::get(&request.name, &request.arguments.unwrap_or_default())?.into())
+    }
+
+    async fn complete(&self, request: CompleteRequestParams, _: Context) -> Result<CompleteResult, ErrorData> {
+        let values = match &request.r#ref {
+            Reference::Prompt(prompt) => prompts::complete(self, &prompt.name, &request.argument).await?,
+            Reference::Resource(template) => resources::complete(self, &template.uri, &request.argument).await?,
+            _ => return Err(ErrorData::invalid_params("there is nothing of this kind to complete", None)),
         };
-        Ok(CallToolResponse::Complete(result))
+        let more = values.len() > CompletionInfo::MAX_VALUES;
+        let values = values.into_iter().take(CompletionInfo::MAX_VALUES).collect();
+        let completion = CompletionInfo::with_pagination(values, None, more);
+        Ok(CompleteResult::new(completion.map_err(|reason| ErrorData::internal_error(reason, None))?))
     }
 }

@@ -16,7 +16,7 @@ pub(crate) async fn serve(server: Server) {
     let closing = server.closing().clone();
     let reader = UntilClosed { reader: tokio::io::stdin(), closing: closing.clone() };
     let serving = async {
-        match server.serve((reader, tokio::io::stdout())).await {
+        match server.for_client().serve((reader, tokio::io::stdout())).await {
             Ok(running) => drop(running.waiting().await),
             // A client that went away before it said anything, or that speaks something else.
             Err(error) => tracing::info!(%error, "no client"),

@@ -43,9 +43,19 @@ impl Client {
 
     /// Starts a server and greets it as clients have done for years.
     pub(crate) fn legacy(env: &TestEnv) -> Self {
+        Self::greeting(env, &json!({}))
+    }
+
+    /// As [`Client::legacy`], with an extension that such clients cannot speak.
+    pub(crate) fn legacy_that_names_tasks(env: &TestEnv) -> Self {
+        Self::greeting(env, &json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } }))
+    }
+
+    fn greeting(env: &TestEnv, capabilities: &Value) -> Self {
         let mut client = Self::start(env);
         let hello = json!({
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" },
+            "protocolVersion": "2025-06-18", "capabilities": capabilities,
+            "clientInfo": { "name": "test", "version": "0" },
         });
         let answer = client.ask("initialize", hello);
         assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{answer}");
@@ -61,6 +71,14 @@ impl Client {
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "0" },
             "io.modelcontextprotocol/clientCapabilities": {},
         }));
+        client
+    }
+
+    /// As [`Client::modern`], and each request says that its client knows tasks.
+    pub(crate) fn with_tasks(env: &TestEnv) -> Self {
+        let mut client = Self::modern(env);
+        let capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+        client.meta.as_mut().unwrap()["io.modelcontextprotocol/clientCapabilities"] = capabilities;
         client
     }
 

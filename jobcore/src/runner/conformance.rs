@@ -42,6 +42,7 @@ macro_rules! runner_conformance {
             a_stop_reaches_children_that_left_the_session
             a_timeout_ends_the_job
             a_signal_is_sent_once
+            a_job_ends_with_the_process_that_its_spec_names
             stragglers_are_stopped_and_counted
             stragglers_are_left_if_the_spec_says_so
             output_is_followed_to_the_end
@@ -340,6 +341,26 @@ pub async fn a_timeout_ends_the_job(bench: &Bench) {
     let (job, outcome) = bench.finish(bench.shell("exec sleep 1000").timeout(Duration::from_millis(50))).await;
     assert_eq!((job.status(), outcome.cause), (Status::TimedOut, Cause::TimedOut));
     assert_eq!((outcome.signal, outcome.stopped_by), (Some(Signal::TERM), None));
+}
+
+/// Whoever is named may have ended before the job is started, while it runs, or later than the job.
+pub async fn a_job_ends_with_the_process_that_its_spec_names(bench: &Bench) {
+    let mut session = std::process::Command::new("sleep").arg("1000").spawn().expect("it is started");
+    let id = i32::try_from(session.id()).expect("a process id");
+    let process = crate::sys::process::identify(id).expect("it is there");
+    let bound = |line: &str| bench.shell(line).ends_with(process.clone());
+    let (short, _) = bench.finish(bound("exit 0")).await;
+    assert_eq!(short.status(), Status::Completed);
+    let job = bench.submit(bound("trap 'exit 7' TERM; touch ready; while :; do sleep 0.02; done")).await;
+    bench.file("ready").await;
+    session.kill().expect("it is killed");
+    let (job, outcome) = bench.ended(&job).await;
+    assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, Some(7)));
+    assert_eq!(outcome.stopped_by.as_deref(), Some("the end of its session"));
+    session.wait().expect("it is reaped");
+    let (late, outcome) = bench.finish(bound("touch late")).await;
+    assert_eq!((late.status(), outcome.cause), (Status::Killed, Cause::NeverStarted));
+    assert_eq!((late.state.started_at(), bench.directory.join("late").exists()), (None, false));
 }
 
 /// A signal is not a stop; dying of it is what was asked for.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nix::libc;
 use tokio::sync::watch;
 
-use super::{Runner, cause_of, start_due, this_program};
+use super::{Runner, cause_of, start_due};
 use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::error::Result;
@@ -97,7 +97,7 @@ impl Runner for FakeRunner {
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         let now = self.clock.now();
-        let holder = this_program()?;
+        let holder = ProcessId::of_this_program()?;
         // One that never was and never will be: no number is so high (`PID_MAX_LIMIT`, proc_sys_kernel(5)).
         let process = ProcessId { pid: i32::MAX, start_time: 0, ..holder.clone() };
         claim.start(&Start::new(holder, false, now)).await?;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::process::Signal as RawSignal;
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Runner, cause_of, start_due, this_program};
+use super::{Runner, cause_of, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::error::Result;
+use crate::error::{IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Ended, ProcessId, Running, Start};
 use crate::signal::Signal;
@@ -22,6 +23,7 @@ use crate::spec::{Environment, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
+use crate::sys::companion::{Companion, SESSION_END};
 use crate::sys::process;
 
 /// What ends by itself within this time of the main process is no straggler.
@@ -52,7 +54,12 @@ impl Runner for InProcessRunner {
     }
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
-        claim.start(&Start::new(this_program()?, false, Timestamp::now())).await?;
+        let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
+            Companion::None => None,
+            Companion::Alive(fd) => Some(crate::sys::readable(fd).context("watch", "/proc".as_ref())?),
+            Companion::Gone => return claim.finish(&Companion::unstarted()).await,
+        };
+        claim.start(&Start::new(ProcessId::of_this_program()?, false, Timestamp::now())).await?;
         let environment = claim.environment().await?;
         let stdin = match claim.submission().spec.stdin {
             Stdin::Open => Some(claim.open_input().await?),
@@ -62,7 +69,7 @@ impl Runner for InProcessRunner {
             Ok(child) => {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
-                    Watcher::new(claim, child).watch().await;
+                    Watcher::new(claim, child, companion).watch().await;
                     start_due(&InProcessRunner, &store).await;
                     if let Err(error) = store.sweep().await {
                         tracing::debug!(%error, "old jobs could not be removed");
@@ -164,6 +171,8 @@ struct Watcher {
     cause: Option<(Cause, Option<String>)>,
     sent: Vec<(Signal, String)>,
     kill_at: Option<Instant>,
+    /// The process that the job ends with.
+    companion: Option<AsyncFd<OwnedFd>>,
     stragglers: u32,
     survivors: Vec<Survivor>,
 }
@@ -174,11 +183,12 @@ enum Wake {
     Request(Incoming),
     Exit(std::io::Result<ExitStatus>),
     TimedOut,
+    Left,
     KillNow,
 }
 
 impl Watcher {
-    fn new(claim: Box<dyn JobClaim>, child: Child) -> Self {
+    fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
         Self {
             claim,
             child,
@@ -187,6 +197,7 @@ impl Watcher {
             cause: None,
             sent: Vec::new(),
             kill_at: None,
+            companion,
             stragglers: 0,
             survivors: Vec::new(),
         }
@@ -210,6 +221,11 @@ impl Watcher {
                 Wake::Exit(Err(_)) => break,
                 Wake::TimedOut => {
                     self.cause.get_or_insert((Cause::TimedOut, None));
+                    self.begin_stop(self.claim.submission().spec.grace());
+                }
+                Wake::Left => {
+                    self.companion = None;
+                    self.cause.get_or_insert((Cause::Stopped, Some(SESSION_END.to_owned())));
                     self.begin_stop(self.claim.submission().spec.grace());
                 }
                 Wake::KillNow => {
@@ -243,6 +259,7 @@ impl Watcher {
             read = read_from(second, high) => Wake::Output(1, read),
             incoming = self.claim.next_request() => Wake::Request(incoming),
             () = at(times_out_at) => Wake::TimedOut,
+            () = end_of(self.companion.as_ref()) => Wake::Left,
             () = at(self.kill_at) => Wake::KillNow,
             status = self.child.process.wait() => Wake::Exit(status),
         }
@@ -382,6 +399,13 @@ impl Watcher {
 async fn read_from(output: &mut Option<Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
     match output {
         Some((_, pipe)) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn end_of(process: Option<&AsyncFd<OwnedFd>>) {
+    match process {
+        Some(process) => drop(process.readable().await),
         None => std::future::pending().await,
     }
 }

@@ -12,12 +12,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, IoContext, Result};
-use crate::record::ProcessId;
+use crate::error::{Error, Result};
 use crate::signal::Signal;
 use crate::state::Cause;
 use crate::store::{JobClaim, JobStore};
-use crate::sys::process;
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
 ///
@@ -46,12 +44,6 @@ pub trait Runner: Send + Sync + Debug {
     /// # Errors
     /// [`Error::Unsupported`] for runners whose jobs end with whoever watches them.
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
-}
-
-/// Returns who is in charge of a job that is watched by a task of this program.
-fn this_program() -> Result<ProcessId> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    process::identify(own).context("look at", "/proc/self".as_ref())
 }
 
 /// The refusal of a runner whose jobs end with this program.

@@ -24,6 +24,7 @@ use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::store::file::{FileStore, Records};
 use crate::store::file::{atomic, control, input};
+use crate::sys::companion::{Companion, SESSION_END};
 use crate::sys::process;
 
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
@@ -60,6 +61,10 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
                 }
                 None => record_loss(records),
             }
+        }
+        None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
+            record(records, &Companion::unstarted());
+            tend(records);
         }
         None => {
             records.start(&Start::new(holder, true, Timestamp::now()))?;
@@ -137,6 +142,8 @@ struct Ready {
     pipes: Vec<bool>,
     is_asked: bool,
     has_ended: bool,
+    /// Whether the process that the job ends with is gone.
+    is_left: bool,
     /// Whether something came to be typed, or there is room for it.
     is_typed_to: bool,
 }
@@ -152,6 +159,7 @@ struct Charge {
     main: i32,
     started_at: Timestamp,
     times_out_at: Option<Instant>,
+    companion: Companion,
 }
 
 /// A stop that is under way: everything was asked to end.
@@ -212,10 +220,11 @@ impl<'a> Supervisor<'a> {
         let log = FileLogWriter::new(attempt, submission.spec.output_limit);
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout);
         let family = Family::Own { layout: records.layout.clone(), id: records.id };
+        let companion = Companion::of(submission.spec.ends_with.as_ref());
         Ok(Ok(Self::new(
             records,
             submission,
-            Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at },
+            Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at, companion },
         )))
     }
 
@@ -252,7 +261,8 @@ impl<'a> Supervisor<'a> {
             spec if spec.terminal.is_none() => input::Open::resume(attempt).map_or(Input::None, Input::Pipe),
             _ => Input::None,
         };
-        let charge = Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at };
+        let companion = Companion::of(submission.spec.ends_with.as_ref());
+        let charge = Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at, companion };
         Ok(Some(Self::new(records, submission, charge)))
     }
 
@@ -287,8 +297,9 @@ impl<'a> Supervisor<'a> {
         let deadlines = [
             self.stop.as_ref().map(|stop| stop.kill_at),
             self.last_words_until.filter(|_| self.stop.is_none()),
-            self.charge.times_out_at.filter(|_| self.stop.is_none() && self.exit.is_none()),
+            self.charge.times_out_at.filter(|_| self.is_wanted()),
             self.looks_again().then(|| Instant::now() + LOOK_AGAIN),
+            self.is_left().then(Instant::now),
         ];
         let shrinking = self.charge.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let next = deadlines.into_iter().flatten().chain(shrinking).min();
@@ -301,11 +312,26 @@ impl<'a> Supervisor<'a> {
         };
         let outputs = charge.pipes.iter().map(|pipe| pipe.file.as_fd());
         let readable = outputs.chain([charge.control.as_fd()]).chain(main_end).map(|fd| (fd, PollFlags::IN));
-        let mut ready = poll(readable.chain(typing), timeout);
+        let companion = match &charge.companion {
+            Companion::Alive(fd) if self.is_wanted() => Some((fd.as_fd(), PollFlags::IN)),
+            _ => None,
+        };
+        let mut ready = poll(readable.chain(typing).chain(companion), timeout);
+        let is_left = self.is_left() || companion.is_some() && ready.pop() == Some(true);
         let is_typed_to = typing.is_some() && ready.pop() == Some(true);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
         let is_asked = ready.pop() == Some(true);
-        Ready { pipes: ready, is_asked, has_ended, is_typed_to }
+        Ready { pipes: ready, is_asked, has_ended, is_left, is_typed_to }
+    }
+
+    /// Returns whether the command runs and nobody has asked for its end.
+    fn is_wanted(&self) -> bool {
+        self.stop.is_none() && self.exit.is_none()
+    }
+
+    /// Returns whether the job goes on although the process that it ends with is gone.
+    fn is_left(&self) -> bool {
+        self.is_wanted() && matches!(self.charge.companion, Companion::Gone)
     }
 
     /// Returns whether what is left of the job are strangers, of whose end nobody tells.
@@ -336,8 +362,12 @@ impl<'a> Supervisor<'a> {
         if ready.is_asked {
             self.answer_requests();
         }
-        if self.stop.is_none() && self.exit.is_none() && self.charge.times_out_at.is_some_and(|at| at <= now) {
+        if self.is_wanted() && self.charge.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
+            self.begin_stop(self.submission.spec.grace());
+        }
+        if self.is_wanted() && ready.is_left {
+            self.cause = Some((Cause::Stopped, Some(SESSION_END.to_owned())));
             self.begin_stop(self.submission.spec.grace());
         }
         if self.stop.is_none() && self.last_words_until.is_some_and(|until| until <= now) {

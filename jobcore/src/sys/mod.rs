@@ -1,6 +1,7 @@
 //! What talks to the kernel, so that nothing else has to. Safe calls of rustix and nix, and the few that neither has.
 
 pub(crate) mod appear;
+pub(crate) mod companion;
 pub(crate) mod lock;
 pub(crate) mod pipe;
 pub(crate) mod port;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
-use jobcore::{JobSpec, JobSpecBuilder, Name, Status, Stdin, TerminalSize};
-use rmcp::model::Tool;
+use jobcore::record::ProcessId;
+use jobcore::{Job, JobSpec, JobSpecBuilder, Name, Status, Stdin, TerminalSize};
+use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::failure::Failure;
 use crate::server::Server;
+use crate::tasks;
 use crate::text::{self, BUDGET};
 
 /// How long a command may take to be answered with its end, unless the call says otherwise.
@@ -33,20 +35,22 @@ pub(super) struct Arguments {
     /// Default: the server's
     cwd: Option<PathBuf>,
     env: Option<BTreeMap<String, String>>,
-    /// Wait for its end, 0 to 50, default 2
+    /// For its end, 0 to 50, default 2
     wait_s: Option<f64>,
     /// Stop it after this
     timeout_s: Option<f64>,
-    /// To find it by; unique among live jobs
+    /// Unique among live jobs
     #[schemars(with = "Option<String>")]
     name: Option<Name>,
-    /// Idempotency key: a job that has it is returned, nothing is started
+    /// If a job has this key, it is returned and nothing started
     key: Option<String>,
     /// "open": takes input from interact; default "closed"
     stdin: Option<StdinMode>,
     /// On a terminal
     tty: Option<bool>,
     labels: Option<BTreeMap<String, String>>,
+    /// "session": stop it when this server ends; default "detached"
+    lifetime: Option<Lifetime>,
     /// Queue with its own limit
     #[schemars(with = "Option<String>")]
     group: Option<Name>,
@@ -61,19 +65,26 @@ enum StdinMode {
     Open,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Lifetime {
+    Detached,
+    Session,
+}
+
 pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "execute",
         "Run a command",
         "Starts a shell command as a background job. If it ends within wait_s seconds, the result has its output and exit \
-         code; otherwise a job id, the output so far and the next call, and the job goes on, whatever becomes of this \
-         session. For builds, tests, servers, watchers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
+         code; else a job id, the output so far and the next call, and the job goes on, whatever becomes of this session. For builds, tests, servers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
          \"wait_s\": 0}, then wait {\"job_ids\": [\"web\"], \"until\": \"port:3000\"}.",
         &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
     )
 }
 
-pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
+pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
     let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
     let format = arguments.format.unwrap_or_default();
     let spec = told(server, spec(server, arguments)?.build()).await?;
@@ -85,12 +96,22 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     }
     let job = job(server, id).await?;
     if format == Format::Json {
-        return answer_in_fields(server, &job, Cursor(0), super::Which::Both, BUDGET).await;
+        // Never a task: a program that asks for fields reads on from the cursor, and a job does not know how it was asked for.
+        let answer = answer_in_fields(server, &job, Cursor(0), super::Which::Both, BUDGET).await?;
+        return Ok(answer.into_result().into());
     }
-    let (output, viewed) = told(server, text::read(server.jobs(), id, Cursor(0), None, BUDGET).await).await?;
+    if !job.status().is_final() && tasks::are_known_to(context) {
+        return Ok(tasks::created(&job).into());
+    }
+    Ok(answer(server, &job).await?.into_result().into())
+}
+
+/// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
+pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
+    let (output, viewed) = told(server, text::read(server.jobs(), job.id, Cursor(0), None, BUDGET).await).await?;
     let now = Timestamp::now();
     let shape = job.shape(now);
-    let (name, state) = (text::name(&job), text::state(&shape, now));
+    let (name, state) = (text::name(job), text::state(&shape, now));
     let short = job.id.short();
     let cursor = viewed.cursor;
     let answer = match job.status() {
@@ -111,7 +132,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
             )
         }
     };
-    Ok(Answer::text(answer).about(&job, Some(cursor)))
+    Ok(Answer::text(answer).about(job, Some(cursor)))
 }
 
 fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
@@ -159,6 +180,11 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
     }
     if let Some(group) = arguments.group {
         spec = spec.group(group);
+    }
+    if arguments.lifetime == Some(Lifetime::Session) {
+        let server = ProcessId::of_this_program()
+            .map_err(|error| Failure::new(format!("lifetime: nobody could tell when this server ends: {error}.")))?;
+        spec = spec.ends_with(server);
     }
     for (name, value) in arguments.labels.into_iter().flatten() {
         spec = spec.label(name, value);

@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     cwd: Option<PathBuf>,
     /// Submitted at most so long ago: "2h"
     since: Option<String>,
-    /// Only jobs that ended since this event of an earlier result
+    /// Only what ended since this event of an earlier result
     ended_since: Option<u64>,
     /// 1 to 100, default 20
     limit: Option<usize>,

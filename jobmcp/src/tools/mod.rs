@@ -1,6 +1,6 @@
 //! The tools: one file each.
 
-mod execute;
+pub(crate) mod execute;
 mod interact;
 mod kill;
 mod list;
@@ -16,7 +16,7 @@ use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Stream};
 use jobcore::{Job, JobId, OutputShape};
 use rmcp::RoleServer;
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,8 +30,8 @@ use crate::text;
 /// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
-type Result<T = Answer> = std::result::Result<T, Failure>;
-type Context = RequestContext<RoleServer>;
+pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
+pub(crate) type Context = RequestContext<RoleServer>;
 
 /// Returns all tools, in the order in which a model should look at them.
 pub(crate) fn all() -> &'static [Tool] {
@@ -51,9 +51,14 @@ pub(crate) fn all() -> &'static [Tool] {
 }
 
 /// Calls a tool.
-pub(crate) async fn call(server: &Server, name: &str, arguments: JsonObject, context: &Context) -> Result {
-    match name {
-        "execute" => execute::run(server, parse(name, arguments)?, context).await,
+pub(crate) async fn call(
+    server: &Server,
+    name: &str,
+    arguments: JsonObject,
+    context: &Context,
+) -> Result<CallToolResponse> {
+    let answer = match name {
+        "execute" => return execute::run(server, parse(name, arguments)?, context).await,
         "wait" => wait::run(server, parse(name, arguments)?, context).await,
         "output" => output::run(server, parse(name, arguments)?).await,
         "tail" => output::tail(server, parse(name, arguments)?).await,
@@ -62,7 +67,8 @@ pub(crate) async fn call(server: &Server, name: &str, arguments: JsonObject, con
         "status" => status::run(server, parse(name, arguments)?).await,
         "list" => list::run(server, parse(name, arguments)?).await,
         _ => Err(Failure::new(format!("There is no tool `{name}`."))),
-    }
+    };
+    Ok(answer?.into_result().into())
 }
 
 fn parse<T: DeserializeOwned>(tool: &str, arguments: JsonObject) -> Result<T> {

@@ -50,8 +50,8 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "output",
         "Read output",
-        "Returns what a job wrote: all of it if it is short, else the beginning and the end, with the size of the gap and the \
-         cursor to read on from. Narrow it with grep, tail_lines or cursor.",
+        "Returns what a job wrote: all of it if it is short, else its beginning and end, the size of the gap and the cursor \
+         to go on from. Narrow it with grep, tail_lines or cursor.",
         &READS,
     )
 }

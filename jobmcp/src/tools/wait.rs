@@ -50,8 +50,8 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "wait",
         "Wait for jobs",
-        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, the state of each and its \
-         new output, with a cursor for the next call. Blocks for at most 50 seconds: that jobs still run is a normal result; \
+        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, the state of each, its \
+         new output and a cursor for the next call. Blocks for at most 50 seconds: that jobs still run is a normal result; \
          call it again. Use this instead of polling status.",
         &super::Nature { core: true, ..READS },
     )

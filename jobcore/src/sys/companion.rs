@@ -1,0 +1,41 @@
+//! The process that a job ends with, if its spec names one.
+
+use std::os::fd::OwnedFd;
+
+use super::process;
+use crate::clock::Timestamp;
+use crate::record::{Ended, ProcessId, Seen};
+use crate::state::{Cause, Outcome};
+
+/// Who is said to have stopped a job whose companion is gone.
+pub(crate) const SESSION_END: &str = "the end of its session";
+
+/// What is known of the process that a job ends with.
+#[derive(Debug)]
+pub(crate) enum Companion {
+    /// There is none, or none that can be seen from here.
+    None,
+    /// It lives; its descriptor can be read when it ends.
+    Alive(OwnedFd),
+    /// It is gone.
+    Gone,
+}
+
+impl Companion {
+    /// Looks for the process that a spec names.
+    pub(crate) fn of(process: Option<&ProcessId>) -> Self {
+        let Some(process) = process else { return Self::None };
+        match (process::open(process), process::look(process)) {
+            (Some(fd), _) => Self::Alive(fd),
+            (None, Seen::Gone | Seen::Rebooted) => Self::Gone,
+            (None, Seen::Alive(_) | Seen::Paused(_) | Seen::Unknown) => Self::None,
+        }
+    }
+
+    /// Returns the end of a job whose companion was gone before it started.
+    pub(crate) fn unstarted() -> Ended {
+        let mut outcome = Outcome::new(Cause::NeverStarted, Timestamp::now());
+        outcome.stopped_by = Some(SESSION_END.to_owned());
+        Ended::new(None, outcome)
+    }
+}
