@@ -56,10 +56,16 @@ pub(super) fn tool() -> Tool {
 
 fn output_schema() -> Arc<JsonObject> {
     let text = json!({ "type": "string" });
+    let job = json!({
+        "type": "object",
+        // Some clients keep nothing but what is named, unless they are told that there is more.
+        "additionalProperties": true,
+        "properties": { "job_id": text, "state": text },
+    });
     let schema = json!({
         "type": "object",
         "properties": {
-            "jobs": { "type": "array", "items": { "type": "object", "properties": { "job_id": text, "state": text } } },
+            "jobs": { "type": "array", "items": job },
             "more": { "type": "boolean" },
             "event": { "type": "integer" },
         },
