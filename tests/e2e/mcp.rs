@@ -276,6 +276,7 @@ fn a_list_tells_what_ended_since() {
         (json!({ "name": "later" }), 1),
         (json!({ "limit": 1 }), 1),
         (json!({ "limit": 1, "offset": 2 }), 1),
+        (json!({ "limit": 100, "offset": u64::MAX }), 0),
         (json!({ "cwd": "/nosuch" }), 0),
         (json!({ "since": "1h" }), 3),
     ] {

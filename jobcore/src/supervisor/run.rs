@@ -50,16 +50,22 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     match atomic::read::<Start>(&records.attempt.start())? {
         // It may have run, and is never started again: what there is of it is taken care of.
         Some(before) => {
+            // First of all: with the last who has a pipe open goes what is in it.
+            let mut pipes = open_pipes(records)?;
+            let limit = submission.spec.output_limit;
             // Only a hint for those who wait: without it they look again and again.
             let _ = records.start_again(&Start { holder, dedicated: true, ..before });
-            match Supervisor::adopt(records, submission, control?)? {
+            match Supervisor::adopt(records, submission, control?, &mut pipes)? {
                 Some(mut supervisor) => {
                     if let Some(stopping) = atomic::read(&records.attempt.stopping()).ok().flatten() {
                         supervisor.resume_stop(stopping);
                     }
                     supervisor.run();
                 }
-                None => record_loss(records),
+                None => {
+                    rescue(records, limit, pipes);
+                    record_loss(records);
+                }
             }
         }
         None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
@@ -109,6 +115,22 @@ fn record_failure(records: &Records, reason: &str) {
     outcome.message = Some(reason.chars().take(512).collect());
     record(records, &Ended::new(None, outcome));
     tend(records);
+}
+
+/// Opens the pipes that the supervisor before had. A job that ran within another program wrote to that, and has none.
+fn open_pipes(records: &Records) -> Result<Vec<OutputPipe>> {
+    let attempt = &records.attempt;
+    let paths = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
+    let there = paths.into_iter().filter(|(path, _)| path.exists());
+    there.map(|(path, stream)| OutputPipe::make(&path, stream).context("open the pipe", &path)).collect()
+}
+
+/// Keeps what a command wrote that ended while nobody watched it.
+fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
+    let Ok(mut log) = FileLogWriter::resume(&records.attempt, limit) else { return };
+    for mut pipe in pipes {
+        let _ = pipe.pump(&mut log);
+    }
 }
 
 /// Puts on record that nobody saw the end.
@@ -228,8 +250,13 @@ impl<'a> Supervisor<'a> {
         )))
     }
 
-    /// Takes charge of a command whose supervisor was killed; nothing if it is not there any more.
-    fn adopt(records: &'a Records, submission: Submission, control: File) -> Result<Option<Self>> {
+    /// Takes charge of a command whose supervisor was killed, and of its pipes; nothing if it is not there any more.
+    fn adopt(
+        records: &'a Records,
+        submission: Submission,
+        control: File,
+        pipes: &mut Vec<OutputPipe>,
+    ) -> Result<Option<Self>> {
         let attempt = &records.attempt;
         let marker = super::marker(records.id);
         let running = match atomic::read::<Running>(&attempt.running())? {
@@ -243,13 +270,6 @@ impl<'a> Supervisor<'a> {
         };
         let Some(running) = running else { return Ok(None) };
         let Some(main_end) = MainEnd::of_stranger(&running.process) else { return Ok(None) };
-        let mut pipes = Vec::new();
-        for (path, stream) in [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)] {
-            // A job that ran within another program wrote to that, and has no pipes that could be taken over.
-            if path.exists() {
-                pipes.push(OutputPipe::make(&path, stream).context("open the pipe", &path)?);
-            }
-        }
         let log = FileLogWriter::resume(attempt, submission.spec.output_limit)?;
         // How long the machine was asleep while nobody watched is not known.
         let age = Duration::try_from(Timestamp::now().duration_since(running.at)).unwrap_or_default();
@@ -262,6 +282,7 @@ impl<'a> Supervisor<'a> {
             _ => Input::None,
         };
         let companion = Companion::of(submission.spec.ends_with.as_ref());
+        let pipes = std::mem::take(pipes);
         let charge = Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at, companion };
         Ok(Some(Self::new(records, submission, charge)))
     }
@@ -600,4 +621,41 @@ fn poll<'f>(
     // A wait that failed is a wait that is over, with nothing ready.
     let _ = rustix::event::poll(&mut descriptors, timeout.as_ref());
     descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::clock::SystemRandom;
+    use crate::id::JobId;
+    use crate::output::{OutputQuery, Position};
+    use crate::spec::JobSpec;
+    use crate::store::JobStore;
+    use crate::store::file::layout::Layout;
+    use crate::sys::{pipe, world};
+
+    /// It ended between the opening of its pipes and the look at it.
+    #[test]
+    fn what_a_command_wrote_that_ended_while_nobody_watched_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("store");
+        let store = FileStore::open(&root).unwrap();
+        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        let spec = JobSpec::command(["true"]).build().unwrap();
+        let submission = Submission::new(id, Timestamp::now(), spec, "/bin/true".into(), world::capture());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.create(submission)).unwrap();
+        let records = Records::claim(&Layout::new(&root), id).unwrap().unwrap();
+        pipe::make(&records.attempt.stdout()).unwrap();
+        let mut command = pipe::open(&records.attempt.stdout()).unwrap();
+        command.write_all(b"last words").unwrap();
+        let pipes = open_pipes(&records).unwrap();
+        drop(command);
+        rescue(&records, 0, pipes);
+        let log = FileLog::new(records.attempt);
+        let chunk = crate::output::read(&log, 0, &OutputQuery::from(Position::Start)).unwrap();
+        assert_eq!(chunk.bytes(None), b"last words");
+    }
 }

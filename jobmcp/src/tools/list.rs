@@ -56,10 +56,16 @@ pub(super) fn tool() -> Tool {
 
 fn output_schema() -> Arc<JsonObject> {
     let text = json!({ "type": "string" });
+    let job = json!({
+        "type": "object",
+        // Some clients keep nothing but what is named, unless they are told that there is more.
+        "additionalProperties": true,
+        "properties": { "job_id": text, "state": text },
+    });
     let schema = json!({
         "type": "object",
         "properties": {
-            "jobs": { "type": "array", "items": { "type": "object", "properties": { "job_id": text, "state": text } } },
+            "jobs": { "type": "array", "items": job },
             "more": { "type": "boolean" },
             "event": { "type": "integer" },
         },
@@ -86,7 +92,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         }
         None => {
             // Of a directory, any number may have to be passed over.
-            let wanted = arguments.cwd.is_none().then_some(offset + limit + 1);
+            let wanted = arguments.cwd.is_none().then_some(offset.saturating_add(limit + 1));
             let listing = told(server, server.jobs().list(&query.with_limit(wanted)).await).await?;
             let event = told(server, server.jobs().events(0, 0).await).await?.end;
             (listing.jobs, listing.damaged.len(), event)
@@ -102,7 +108,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         lines.push("No jobs match.".to_owned());
     }
     if more {
-        lines.push(format!("There are more: pass offset {}.", offset + limit));
+        lines.push(format!("There are more: pass offset {}.", offset.saturating_add(limit)));
     }
     if damaged > 0 {
         lines.push(format!("The records of {damaged} jobs cannot be read."));

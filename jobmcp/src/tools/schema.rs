@@ -28,6 +28,10 @@ fn tidy(schema: &mut Value) {
             if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
             }
+            // Whoever passes a negative number is told.
+            if object.get("minimum") == Some(&Value::from(0)) {
+                object.remove("minimum");
+            }
             without_null(object);
             object.values_mut().for_each(tidy);
         }

@@ -39,6 +39,8 @@ fn output_schema() -> Arc<JsonObject> {
     let number = json!({ "type": "integer" });
     let schema = json!({
         "type": "object",
+        // Some clients keep nothing but what is named, unless they are told that there is more.
+        "additionalProperties": true,
         "properties": {
             "job_id": text, "status": text, "state": text, "command": text, "cwd": text,
             "exit_code": number, "cursor": number, "last_lines": text,
