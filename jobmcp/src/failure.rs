@@ -27,6 +27,10 @@ impl Failure {
             }
             error => advice(error).to_owned(),
         };
+        if let Error::ProgramNotFound { program, .. } = &error {
+            // The whole `PATH` says little to a model, and is long.
+            return Self(format!("There is no program `{program}` in the PATH of the server. {advice}"));
+        }
         let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         let advice = if advice.is_empty() { advice } else { format!(" {advice}") };
         Self(format!("{error}{cause}.{advice}"))

@@ -163,7 +163,8 @@ async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<
             }
         }
         let is_done = events.next <= next || events.events.is_empty();
-        next = events.next.max(next);
+        // Of a number that nothing has yet, nothing follows: what comes is told from the next that will be.
+        next = events.next.max(next).min(events.end);
         if is_done {
             break;
         }

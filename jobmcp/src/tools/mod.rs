@@ -213,22 +213,30 @@ enum Format {
 }
 
 /// Returns output in fields: for programs, and for whoever wants the streams apart.
-fn output_fields(shape: &OutputShape) -> Value {
-    json!({
+fn output_fields(job: &Job, shape: &OutputShape) -> Value {
+    let mut fields = json!({
         "job_id": shape.job_id,
         "status": shape.status,
         "stdout": shape.stdout,
         "stderr": shape.stderr,
         "cursor": shape.cursor,
         "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes),
-    })
+    });
+    let outcome = job.state.outcome();
+    if let Some(code) = outcome.and_then(|outcome| outcome.exit_code) {
+        fields["exit_code"] = code.into();
+    }
+    if let Some(signal) = outcome.and_then(|outcome| outcome.signal) {
+        fields["signal"] = json!(signal);
+    }
+    fields
 }
 
 /// Answers with output in fields.
 async fn answer_in_fields(server: &Server, job: &Job, from: Cursor, which: Which, budget: u64) -> Result {
     let query = jobcore::output::OutputQuery::from(jobcore::output::Position::Cursor(from)).with_stream(which.stream());
     let shape = told(server, server.jobs().view_text(job.id, &query, &text::view(budget)).await).await?;
-    let fields = output_fields(&shape);
+    let fields = output_fields(job, &shape);
     Ok(Answer::text(fields.to_string()).with_structured(fields).about(job, Some(shape.cursor)))
 }
 

@@ -106,7 +106,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let job = job(server, id).await?;
     if arguments.format == Some(Format::Json) {
         let shape = told(server, server.jobs().view_text(id, &query, &view).await).await?;
-        let fields = output_fields(&shape);
+        let fields = output_fields(&job, &shape);
         return Ok(Answer::text(fields.to_string()).with_structured(fields).about(&job, Some(shape.cursor)));
     }
     let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;

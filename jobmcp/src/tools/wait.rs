@@ -118,7 +118,7 @@ async fn tell(
         let verb = if job.status().is_final() { "" } else { "is " };
         text.push_str(&format!("Job {name} {verb}{}.", text::state(&job.shape(now), now)));
         match (&reached.line, until.is_exit(), reached.met) {
-            (Some(line), ..) => text.push_str(&format!(" It wrote: {}", text::cut(line, 300))),
+            (Some(line), ..) => text.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
             (None, false, true) => text.push_str(&format!(" `{until}` is so.")),
             _ => {}
         }
