@@ -494,3 +494,15 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         assert_eq!(Ran::of(command).stdout, "0\n", "{arguments}");
     }
 }
+
+/// Whoever deletes a store leaves nothing that would wait for it to come back.
+#[test]
+fn a_supervisor_ends_with_its_job_where_the_store_is_gone() {
+    let env = TestEnv::new();
+    let id = env.submit("sleep 1000");
+    let (main, supervisor) = (env.main_process(&id), env.supervisor(&id));
+    std::fs::remove_dir_all(env.store()).unwrap();
+    send(main, Signal::SIGKILL);
+    wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
+    assert!(!env.store().exists(), "it was made again");
+}

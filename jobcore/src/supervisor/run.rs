@@ -83,14 +83,20 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     }
     records.remove_pipes();
     // Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
-    let _ = FileStore::open(&records.layout.root).and_then(|store| store.sweep_if_due());
+    let _ = open_store(records).map(|store| store.sweep_if_due());
     Ok(())
+}
+
+/// Opens the store. One that somebody deleted is not made again.
+fn open_store(records: &Records) -> Option<FileStore> {
+    let root = &records.layout.root;
+    root.exists().then(|| FileStore::open(root).ok())?
 }
 
 /// Puts supervisors in charge of jobs that lost theirs, and starts what is due now that a slot is free. What cannot be
 /// done from here is left to whoever uses the store next.
 fn tend(records: &Records) {
-    let Ok(store) = FileStore::open(&records.layout.root) else { return };
+    let Some(store) = open_store(records) else { return };
     let start =
         |next: &Records| super::start(Path::new("/proc/self/exe"), store.root(), next.id, next.lock.as_fd()).is_ok();
     for id in store.find_unattended().unwrap_or_default() {
@@ -147,7 +153,8 @@ fn record_loss(records: &Records) {
 /// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
 fn record(records: &Records, ended: &Ended) {
     let deadline = Instant::now() + RECORDING;
-    while records.finish(ended).is_err() && Instant::now() < deadline {
+    // Where somebody deleted the store, there will never be a place for it.
+    while records.finish(ended).is_err() && records.attempt.path.exists() && Instant::now() < deadline {
         std::thread::sleep(RECORDING_AGAIN);
     }
 }
