@@ -182,6 +182,10 @@ impl AuditedClaim {
 
 #[async_trait]
 impl JobClaim for AuditedClaim {
+    async fn given(&self) -> Result<OwnedFd> {
+        self.claim.given().await
+    }
+
     async fn start(&mut self, start: &Start) -> Result<()> {
         self.add(&format!("start by process {}", start.holder.pid))?;
         self.claim.start(start).await

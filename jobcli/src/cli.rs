@@ -148,8 +148,8 @@ pub struct Run {
     /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Let it read this file, or with `open` what is sent to it [default: it reads nothing]
-    #[arg(long, value_name = "open|FILE", value_parser = parse_stdin)]
+    /// Let it read this file, `-` for all of standard input, or with `open` what is sent to it [default: nothing]
+    #[arg(long, value_name = "open|-|FILE", value_parser = parse_stdin)]
     pub stdin: Option<StdinFrom>,
     /// Run it on a terminal, of this size [default: that of this terminal, or else 80x24]
     #[arg(long, short, value_name = "COLUMNSxROWS", num_args = 0..=1, require_equals = true,
@@ -167,6 +167,9 @@ pub struct Run {
     /// Give it so long to end when it is stopped, before it is killed [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub grace: Option<Duration>,
+    /// Send it this signal first when it is stopped, and SIGTERM after half the grace
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
     /// Run a line in this shell [default: bash if there is one, else sh]
     #[arg(long, value_name = "SHELL")]
     pub shell: Option<PathBuf>,
@@ -720,12 +723,18 @@ pub struct Man {
 pub enum StdinFrom {
     /// What is sent to it.
     Open,
+    /// All that there is on standard input now.
+    Given,
     /// A file.
     File(PathBuf),
 }
 
 pub(crate) fn parse_stdin(text: &str) -> Result<StdinFrom, String> {
-    Ok(if text == "open" { StdinFrom::Open } else { StdinFrom::File(text.into()) })
+    Ok(match text {
+        "open" => StdinFrom::Open,
+        "-" => StdinFrom::Given,
+        file => StdinFrom::File(file.into()),
+    })
 }
 
 /// A terminal for a job, and its size if that is said.

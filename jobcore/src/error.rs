@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::id::JobId;
 use crate::name::Name;
@@ -157,6 +158,14 @@ pub enum Error {
         running: usize,
         /// How many may run; 0 where the limit is that of a group.
         limit: u32,
+    },
+    /// As many agents were started within a minute as may be. Nothing is left behind.
+    #[error("{limit} agents were started within a minute; try again in {} s", retry_after.as_secs().max(1))]
+    TooFast {
+        /// How many may be.
+        limit: u32,
+        /// When there is room for one again.
+        retry_after: Duration,
     },
     /// A policy does not permit this command. Nothing was started and nothing is left behind.
     #[error("`{command}` is not permitted: {reason}")]

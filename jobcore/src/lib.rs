@@ -36,6 +36,7 @@
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
+pub mod agent;
 pub mod clock;
 pub mod control;
 pub mod doctor;
@@ -61,6 +62,7 @@ pub mod testing;
 pub mod units;
 mod until;
 
+pub use agent::{AgentRun, PermissionMode};
 pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
 pub use job::{Input, Job, JobShape, OutputShape, OutputSize};
@@ -75,13 +77,13 @@ pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
 pub use runner::local::LocalRunner;
 pub use signal::Signal;
-pub use spec::{Command, Environment, JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
+pub use spec::{Command, Environment, Given, JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
 pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
 pub use store::{
-    Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot, StoreSettings, Tally,
-    WhenFull,
+    AGENTS, AgentSettings, Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot,
+    StoreSettings, Tally, WhenFull,
 };
 pub use until::Until;
 

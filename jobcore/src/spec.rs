@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentRun;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::record::ProcessId;
+use crate::signal::Signal;
+use crate::store::AGENTS;
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -21,6 +24,9 @@ pub const MIN_OUTPUT_LIMIT: u64 = 4096;
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
 pub const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// The most bytes that can be given to a command to read.
+pub const MAX_GIVEN: usize = 64 * 1024 * 1024;
 
 /// The longest key: it becomes the name of a file, each byte as two digits.
 const MAX_KEY: usize = 100;
@@ -51,6 +57,8 @@ pub enum Stdin {
     File(PathBuf),
     /// What is sent to it while it runs, until its input is ended.
     Open,
+    /// Bytes that were given with the spec, [`JobSpecBuilder::given`]. The store keeps them for as long as the job.
+    Given,
 }
 
 /// The size of a terminal, in characters.
@@ -143,6 +151,16 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// Bytes for a command to read. Private: printed by nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Given(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({} bytes)", self.0.len())
+    }
+}
+
 /// What to run, and how. Made by [`JobSpec::shell`] or [`JobSpec::command`] and a [`JobSpecBuilder`].
 ///
 /// Serialized without its environment, which a store keeps apart.
@@ -163,6 +181,9 @@ pub struct JobSpec {
     /// What the command reads.
     #[serde(default)]
     pub stdin: Stdin,
+    /// What there is to read with [`Stdin::Given`]. Not part of what is read back.
+    #[serde(skip)]
+    pub given: Given,
     /// Runs it on a terminal of this size, from which it reads and to which it writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<TerminalSize>,
@@ -177,6 +198,11 @@ pub struct JobSpec {
     pub timeout_ms: Option<u64>,
     /// How long it may take to end when asked to, in milliseconds, before it is killed.
     pub grace_ms: u64,
+    /// What the group of its main process is sent first when it is to end, for programs that clean up at another signal
+    /// than SIGTERM. That follows after half the grace, and to what is left when the main process has ended. Absent:
+    /// SIGTERM, to all of the job at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Signal>,
     /// How many bytes of output are kept on disk; 0 means no limit.
     pub output_limit: u64,
     /// What happens to processes that are left when the main process has ended.
@@ -196,6 +222,9 @@ pub struct JobSpec {
     /// mean another. Absent: it outlives everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
+    /// What is known of it as the run of a coding agent, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRun>,
 }
 
 impl JobSpec {
@@ -253,9 +282,12 @@ impl JobSpec {
         check_path("cwd", &self.cwd)?;
         if let Stdin::File(path) = &self.stdin {
             check_path("stdin", path)?;
-            if self.terminal.is_some() {
-                return Err(invalid("stdin", "a job on a terminal reads from that; let its command read the file"));
-            }
+        }
+        if self.terminal.is_some() && matches!(self.stdin, Stdin::File(_) | Stdin::Given) {
+            return Err(invalid("stdin", "a job on a terminal reads from that; let its command read the file"));
+        }
+        if self.given.0.len() > MAX_GIVEN {
+            return Err(invalid("stdin", format!("more than {MAX_GIVEN} bytes; put them into a file and name that")));
         }
         if self.terminal.is_some_and(|size| size.columns == 0 || size.rows == 0) {
             return Err(invalid("terminal", "it has no room; give it at least one column and one row"));
@@ -366,17 +398,20 @@ impl JobSpecBuilder {
             cwd: PathBuf::from("/"),
             environment: Environment::default(),
             stdin: Stdin::default(),
+            given: Given::default(),
             terminal: None,
             merge: false,
             labels: BTreeMap::new(),
             timeout_ms: None,
             grace_ms: millis(DEFAULT_GRACE),
+            stop_signal: None,
             output_limit: DEFAULT_OUTPUT_LIMIT,
             stragglers: Stragglers::default(),
             name: None,
             key: None,
             group: None,
             ends_with: None,
+            agent: None,
         };
         Self { spec }
     }
@@ -416,6 +451,12 @@ impl JobSpecBuilder {
         self
     }
 
+    /// Lets the command read these bytes, and then the end of file.
+    pub fn given(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        (self.spec.stdin, self.spec.given) = (Stdin::Given, Given(bytes.into()));
+        self
+    }
+
     /// Runs it on a terminal of this size. What kind it is, `TERM`, is up to the environment.
     pub fn terminal(mut self, size: TerminalSize) -> Self {
         self.spec.terminal = Some(size);
@@ -443,6 +484,12 @@ impl JobSpecBuilder {
     /// Sets how long the job may take to end when asked to.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.spec.grace_ms = millis(grace);
+        self
+    }
+
+    /// Sends this signal first when the job is to end.
+    pub fn stop_signal(mut self, signal: Signal) -> Self {
+        self.spec.stop_signal = Some(signal);
         self
     }
 
@@ -479,6 +526,13 @@ impl JobSpecBuilder {
     /// Stops the job when this process ends, such as [`ProcessId::of_this_program`].
     pub fn ends_with(mut self, process: ProcessId) -> Self {
         self.spec.ends_with = Some(process);
+        self
+    }
+
+    /// Says that the job is the run of a coding agent, and puts it into the group of those.
+    pub fn agent(mut self, run: AgentRun) -> Self {
+        self.spec.agent = Some(run);
+        self.spec.group = AGENTS.parse().ok();
         self
     }
 

@@ -41,6 +41,32 @@ fn what_is_sent_arrives_as_it_is() {
     assert_eq!(env.job("reader")["input"], "open");
 }
 
+/// What is there when the job is submitted is kept with it, also while it waits for a slot.
+#[test]
+fn what_is_given_waits_with_the_job() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    env.ok(["run", "--name", "first", &until("go")]);
+    let path = env.dir().join("file");
+    let big = "x".repeat(1 << 20);
+    fs::write(&path, &big).unwrap();
+    let given = |arguments: &[&str]| {
+        let mut command = env.jobcli(arguments);
+        command.stdin(File::open(&path).unwrap());
+        Ran::of(command)
+    };
+    let ran = given(&["run", "--stdin", "-", "--name", "reader", "wc -c; tail -c 1"]);
+    assert_eq!((ran.code, env.status("reader").as_str()), (Some(0), "queued"), "{ran}");
+    fs::write(&path, "").unwrap();
+    touch(&env, "go");
+    env.ok(["wait", "reader"]);
+    assert_eq!(env.ok(["output", "reader"]), "1048576");
+    // Bytes have no end of line of their own, and a spec cannot be where they are.
+    fs::write(&path, "{\"command\": \"cat\", \"stdin\": \"-\"}").unwrap();
+    let ran = given(&["run"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("name a file"), "{ran}");
+}
+
 #[test]
 fn nobody_is_blocked_by_a_job_that_does_not_read() {
     let env = TestEnv::new();

@@ -131,6 +131,7 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
     assert_eq!([&first, &second, &other].map(|id| env.status(id)), ["running", "queued", "running"]);
     let groups: serde_json::Value = serde_json::from_str(&env.ok(["group", "list", "--json"])).unwrap();
     let expected = serde_json::json!([
+        {"name": "agents", "limit": 4, "running": 0, "queued": 0},
         {"name": "db", "limit": 0, "running": 1, "queued": 0},
         {"name": "web", "limit": 1, "running": 1, "queued": 1},
     ]);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{JobManager, Name, Slot};
+use jobcore::{AGENTS, JobManager, Name, Slot};
 use serde::Serialize;
 
 use super::{Result, print_json};
@@ -30,8 +30,9 @@ pub(super) async fn run(jobs: &JobManager, arguments: Group) -> Result {
 async fn list(jobs: &JobManager, json: bool) -> Result {
     let load = jobs.store().load().await?;
     let mut rows: BTreeMap<Name, Row> = BTreeMap::new();
-    for (name, group) in &load.settings.groups {
-        rows.entry(name.clone()).or_default().limit = group.limit;
+    for name in load.settings.groups.keys().cloned().chain(AGENTS.parse()) {
+        let limit = load.settings.group_limit(&name);
+        rows.entry(name).or_default().limit = limit;
     }
     let of_group = |slots: &[Slot]| slots.iter().filter_map(|slot| slot.group.clone()).collect::<Vec<_>>();
     for name in of_group(&load.running) {

@@ -1,11 +1,12 @@
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
 use jobcore::output::{Cursor, OutputQuery, Position, View};
+use jobcore::spec::MAX_GIVEN;
 use jobcore::{Backlog, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Status, Stdin, Stragglers};
 
 use super::output::{Sink, follow, print_view, write};
@@ -102,11 +103,15 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if let Some(grace) = arguments.grace {
         builder = builder.grace(grace);
     }
+    if let Some(signal) = arguments.stop_signal {
+        builder = builder.stop_signal(signal);
+    }
     if let Some(limit) = arguments.output_limit {
         builder = builder.output_limit(limit);
     }
     match arguments.stdin {
         Some(StdinFrom::Open) => builder = builder.stdin(Stdin::Open),
+        Some(StdinFrom::Given) => builder = builder.given(given()?),
         // Relative to where this is typed, as a shell's `<` would be.
         Some(StdinFrom::File(path)) => builder = builder.stdin(Stdin::File(absolute(path)?)),
         None => {}
@@ -130,6 +135,15 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         builder = builder.stragglers(Stragglers::Leave);
     }
     Ok(builder.merge(arguments.merge).build()?)
+}
+
+/// Reads all of standard input, as far as a job can be given it.
+fn given() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MAX_GIVEN).unwrap_or(u64::MAX).saturating_add(1);
+    let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::new(codes::FAILED, format!("standard input: {error}")))?;
+    Ok(bytes)
 }
 
 /// Returns whether the words are a program and its arguments: several, or any behind `--`. One word is a line for a shell.

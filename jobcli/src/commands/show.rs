@@ -122,6 +122,12 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     if let Stdin::File(path) = &spec.stdin {
         line(out, "reads", path.display())?;
     }
+    if spec.stdin == Stdin::Given {
+        line(out, "reads", "what it was given")?;
+    }
+    if let Some(signal) = spec.stop_signal {
+        line(out, "stop signal", signal)?;
+    }
     if spec.merge {
         line(out, "streams", "merged")?;
     }

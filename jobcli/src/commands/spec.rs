@@ -6,12 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobcore::Name;
 use jobcore::units::parse_size;
+use jobcore::{Name, Signal};
 use serde::Deserialize;
 
 use super::Result;
-use crate::cli::{Run, Terminal, parse_stdin, parse_terminal};
+use crate::cli::{Run, StdinFrom, Terminal, parse_stdin, parse_terminal};
 use crate::error::{Failure, codes};
 
 /// What a spec may say. `docs/cli.md` has the list.
@@ -27,6 +27,7 @@ struct Spec {
     env_clear: bool,
     timeout: Option<Time>,
     grace: Option<Time>,
+    stop_signal: Option<Signal>,
     stdin: Option<String>,
     tty: Option<Tty>,
     #[serde(default)]
@@ -118,12 +119,16 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
         Some(Tty::Wanted(false)) | None => None,
     };
     arguments.stdin = arguments.stdin.take().or(stdin);
+    if path == Path::new("-") && arguments.stdin == Some(StdinFrom::Given) {
+        return Err(wrong("stdin: the spec itself came from there; name a file".to_owned()));
+    }
     arguments.tty = arguments.tty.or(tty);
     arguments.name = arguments.name.take().or(spec.name);
     arguments.key = arguments.key.take().or(spec.key);
     arguments.group = arguments.group.take().or(spec.group);
     arguments.timeout = arguments.timeout.or(timeout);
     arguments.grace = arguments.grace.or(grace);
+    arguments.stop_signal = arguments.stop_signal.or(spec.stop_signal);
     arguments.output_limit = arguments.output_limit.or(limit);
     arguments.merge |= spec.merge;
     arguments.env_clear |= spec.env_clear;

@@ -126,7 +126,11 @@ impl JobManager {
 
     /// Refuses what the policy of the store, or that of this manager, does not permit.
     async fn check_policy(&self, spec: &JobSpec) -> Result<()> {
-        self.store.settings().await?.policy.check(spec)?;
+        let settings = self.store.settings().await?;
+        if let Some(run) = &spec.agent {
+            settings.agents.check(run)?;
+        }
+        settings.policy.check(spec)?;
         self.policy.check(spec)
     }
 
@@ -141,7 +145,7 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::Forbidden`]. So does a store without room.
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`]. So does a store without room.
     pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;

@@ -30,6 +30,7 @@ macro_rules! runner_conformance {
             merged_streams_keep_their_order
             nothing_is_read_unless_a_file_is_named
             a_file_is_read_from_its_beginning
+            what_is_given_is_read_to_its_end
             what_is_sent_is_read_and_so_is_the_end
             nobody_waits_for_a_job_that_does_not_read
             what_takes_no_input_says_so
@@ -38,6 +39,7 @@ macro_rules! runner_conformance {
             what_cannot_be_executed_is_an_ended_job
             a_script_that_names_no_interpreter_is_run_by_sh
             a_stop_asks_first
+            a_stop_begins_with_the_signal_of_the_spec
             a_stop_kills_what_does_not_obey
             a_stop_reaches_children_that_left_the_session
             a_timeout_ends_the_job
@@ -199,6 +201,18 @@ pub async fn a_file_is_read_from_its_beginning(bench: &Bench) {
     assert_eq!(bench.output(&job, None).await, "first\nsecond\n");
 }
 
+/// Whatever it is, and however much more than a pipe holds.
+pub async fn what_is_given_is_read_to_its_end(bench: &Bench) {
+    let given: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
+    let (job, outcome) = bench.finish(bench.shell("cat").given(given.clone()).output_limit(0)).await;
+    assert_eq!(outcome.exit_code, Some(0));
+    let query = OutputQuery { max_bytes: 2_000_000, ..OutputQuery::from(Position::Start) };
+    let read = bench.jobs.output(job.id, &query).await.expect("it is read").bytes(None);
+    assert!(read == given, "{} bytes of {}", read.len(), given.len());
+    let (job, _) = bench.finish(bench.shell("cat; echo end").given("")).await;
+    assert_eq!(bench.output(&job, None).await, "end\n");
+}
+
 /// Input goes on between two who send, and ends when it is ended.
 pub async fn what_is_sent_is_read_and_so_is_the_end(bench: &Bench) {
     let job = bench.submit(bench.shell("cat; echo end").stdin(Stdin::Open)).await;
@@ -312,6 +326,24 @@ pub async fn a_stop_asks_first(bench: &Bench) {
     let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, Some(0)));
     assert!(outcome.stopped_by.is_some());
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
+}
+
+/// It goes to the main process and its group alone. What is left then is asked as always.
+pub async fn a_stop_begins_with_the_signal_of_the_spec(bench: &Bench) {
+    let line = "setsid bash -c 'trap \"echo child; exit\" TERM; touch ready; while :; do sleep 0.02; done' & \
+                trap 'echo main; exit 7' INT; trap 'echo wrong' TERM; while :; do sleep 0.02; done";
+    let job = bench.submit(bench.shell(line).stop_signal(Signal::INT)).await;
+    bench.file("ready").await;
+    let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
+    assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(7)));
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "main\nchild\n");
+    // One that takes no notice of it is asked as any other before it is killed.
+    let line = "trap '' INT; trap 'echo bye; exit 0' TERM; touch deaf; while :; do sleep 0.02; done";
+    let job = bench.submit(bench.shell(line).stop_signal(Signal::INT).grace(Duration::from_secs(2))).await;
+    bench.file("deaf").await;
+    let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
+    assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(0)));
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
 }
 

@@ -361,7 +361,7 @@ impl Actor {
                     self.cause = Some((Cause::TimedOut, None));
                     let grace = self.claim.submission().spec.grace();
                     if self.begin_stop(grace) {
-                        return (None, Some(Signal::TERM));
+                        return (None, Some(self.stop_signal()));
                     }
                 }
                 incoming = self.claim.next_request() => {
@@ -407,7 +407,7 @@ impl Actor {
             Request::Stop { grace_ms, requester } => {
                 let grace = grace_ms.map_or(self.claim.submission().spec.grace(), Duration::from_millis);
                 self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
-                (Answer::Accepted, self.begin_stop(grace).then_some(Signal::TERM))
+                (Answer::Accepted, self.begin_stop(grace).then(|| self.stop_signal()))
             }
             Request::Signal { signal, .. } if PAUSING.contains(&signal.number()) => {
                 (Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }, None)
@@ -421,6 +421,11 @@ impl Actor {
         death
     }
 
+    /// What it is sent first when it is to end.
+    fn stop_signal(&self) -> Signal {
+        self.claim.submission().spec.stop_signal.unwrap_or(Signal::TERM)
+    }
+
     /// Asks the job to end, once; returns whether it does.
     fn begin_stop(&mut self, grace: Duration) -> bool {
         let kill_at = later(self.now, grace);
@@ -429,7 +434,7 @@ impl Actor {
             return false;
         }
         self.kill_at = Some(kill_at);
-        self.receive(Signal::TERM)
+        self.receive(self.stop_signal())
     }
 
     /// Returns whether the job dies of a signal.

@@ -63,6 +63,7 @@ impl Runner for InProcessRunner {
         let environment = claim.environment().await?;
         let stdin = match claim.submission().spec.stdin {
             Stdin::Open => Some(claim.open_input().await?),
+            Stdin::Given => Some(claim.given().await?),
             Stdin::Closed | Stdin::File(_) => None,
         };
         match spawn(claim.as_ref(), environment, stdin) {
@@ -117,7 +118,7 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
     }
     command.stdin(match (&spec.stdin, stdin) {
         (_, Some(pipe)) => pipe.into(),
-        (Stdin::Closed | Stdin::Open, None) => Stdio::null(),
+        (Stdin::Closed | Stdin::Open | Stdin::Given, None) => Stdio::null(),
         (Stdin::File(path), None) => {
             std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into()
         }
@@ -170,6 +171,8 @@ struct Watcher {
     exit: Option<(ExitStatus, Timestamp)>,
     cause: Option<(Cause, Option<String>)>,
     sent: Vec<(Signal, String)>,
+    /// When everything is asked to end, if only the main process has been so far, by the signal that its spec names.
+    terminate_at: Option<Instant>,
     kill_at: Option<Instant>,
     /// The process that the job ends with.
     companion: Option<AsyncFd<OwnedFd>>,
@@ -184,6 +187,7 @@ enum Wake {
     Exit(std::io::Result<ExitStatus>),
     TimedOut,
     Left,
+    TerminateNow,
     KillNow,
 }
 
@@ -196,6 +200,7 @@ impl Watcher {
             exit: None,
             cause: None,
             sent: Vec::new(),
+            terminate_at: None,
             kill_at: None,
             companion,
             stragglers: 0,
@@ -228,6 +233,7 @@ impl Watcher {
                     self.cause.get_or_insert((Cause::Stopped, Some(SESSION_END.to_owned())));
                     self.begin_stop(self.claim.submission().spec.grace());
                 }
+                Wake::TerminateNow => self.terminate(),
                 Wake::KillNow => {
                     self.send_all(RawSignal::KILL);
                     self.kill_at = Some(Instant::now() + DYING);
@@ -260,6 +266,7 @@ impl Watcher {
             incoming = self.claim.next_request() => Wake::Request(incoming),
             () = at(times_out_at) => Wake::TimedOut,
             () = end_of(self.companion.as_ref()) => Wake::Left,
+            () = at(self.terminate_at) => Wake::TerminateNow,
             () = at(self.kill_at) => Wake::KillNow,
             status = self.child.process.wait() => Wake::Exit(status),
         }
@@ -331,6 +338,18 @@ impl Watcher {
             return;
         }
         self.kill_at = Some(kill_at);
+        let signal = self.claim.submission().spec.stop_signal.and_then(Signal::to_rustix);
+        match signal.filter(|_| self.exit.is_none()) {
+            Some(signal) if process::signal_group(self.child.pid, signal) => {
+                self.terminate_at = Some(Instant::now() + grace / 2);
+            }
+            _ => self.terminate(),
+        }
+    }
+
+    /// Asks all of the job to end.
+    fn terminate(&mut self) {
+        self.terminate_at = None;
         self.send_all(RawSignal::TERM);
         self.send_all(RawSignal::CONT);
     }
@@ -352,6 +371,9 @@ impl Watcher {
             return self.drain(LAST_WORDS, buffer).await;
         }
         self.begin_stop(self.claim.submission().spec.grace());
+        if self.terminate_at.is_some() {
+            self.terminate();
+        }
         let kill_at = self.kill_at.unwrap_or_else(Instant::now);
         let give_up_at = kill_at + DYING;
         loop {

@@ -23,7 +23,7 @@ use crate::name::Name;
 use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
 use crate::spec::Environment;
-use crate::sys::pipe;
+use crate::sys::{self, pipe};
 
 /// How many events are kept.
 const EVENTS: usize = 10_000;
@@ -215,6 +215,12 @@ impl JobStore for MemoryStore {
             {
                 return Err(Error::NameTaken { name: name.clone(), id: entry.submission.job_id });
             }
+        }
+        if spec.agent.is_some() {
+            let jobs = lock(&self.jobs);
+            let runs = jobs.values().map(|entry| &entry.submission).filter(|other| other.spec.agent.is_some());
+            let times = runs.map(|run| run.submitted_at).collect();
+            admission.settings.agents.check_rate(submission.submitted_at, times)?;
         }
         let taken: Vec<_> = admission.slots.iter().chain(&admission.waiting).cloned().collect();
         let group = submission.spec.group.as_ref();
@@ -462,6 +468,11 @@ impl JobClaim for Claim {
         let id = self.entry.submission.job_id;
         let gone = || Error::Refused { id, reason: "its environment is forgotten, since it has ended".to_owned() };
         lock(&self.entry.records).environment.clone().ok_or_else(gone)
+    }
+
+    async fn given(&self) -> Result<OwnedFd> {
+        let given = &self.entry.submission.spec.given.0;
+        sys::file_in_memory(given).map_err(Error::io("make", "a file in memory".as_ref()))
     }
 
     async fn start(&mut self, start: &Start) -> Result<()> {

@@ -24,13 +24,13 @@ use crate::job::OutputSize;
 use crate::name::Name;
 use crate::output::{JobLog, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
-use crate::spec::Environment;
+use crate::spec::{Environment, JobSpec};
 use crate::state::Status;
 
 pub use events::{EventKind, Events, JobEvent};
 pub use query::Query;
 pub use retention::{Disposable, Retention};
-pub use settings::{GroupSettings, StoreSettings, WhenFull};
+pub use settings::{AGENTS, AgentSettings, GroupSettings, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -53,8 +53,8 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a job that has not ended has the name; [`Error::KeyTaken`] if the job with the key runs
-    /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; if there is no room on the disk; or
-    /// if the id exists.
+    /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; [`Error::TooFast`] where
+    /// they let fewer agents be started; if there is no room on the disk; or if the id exists.
     async fn create(&self, submission: Submission) -> Result<Created>;
 
     /// Returns the newest job of this name that is on record.
@@ -227,6 +227,12 @@ pub trait JobClaim: Send + Sync + Debug {
     /// If it cannot be read, or is gone since the job has ended.
     async fn environment(&self) -> Result<Environment>;
 
+    /// Opens what the command is given to read, from its beginning.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn given(&self) -> Result<OwnedFd>;
+
     /// Puts on record who is in charge: from here on, the command may have run.
     ///
     /// # Errors
@@ -290,7 +296,8 @@ pub enum Created {
 
 /// Returns the job that has the key already, if it runs the same.
 fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
-    if (&new.spec.command, &new.spec.cwd) == (&old.spec.command, &old.spec.cwd) {
+    let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone(), spec.agent.clone());
+    if what(&new.spec) == what(&old.spec) {
         return Ok(old.job_id);
     }
     Err(Error::KeyTaken { key: new.spec.key.clone().unwrap_or_default(), id: old.job_id })

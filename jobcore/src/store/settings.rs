@@ -6,6 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Retention;
+use crate::agent::{AgentRun, PermissionMode};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::policy::{self, Policy};
 use crate::units::parse_size;
@@ -28,10 +31,83 @@ pub struct StoreSettings {
     /// Which commands may be submitted.
     #[serde(skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
-    /// Groups that have a limit of their own.
+    /// Groups that have a limit of their own. [`AGENTS`] has one of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
+    /// What concerns runs of coding agents.
+    #[serde(skip_serializing_if = "AgentSettings::is_default")]
+    pub agents: AgentSettings,
 }
+
+/// The group of all runs of coding agents.
+pub const AGENTS: &str = "agents";
+
+/// Its limit unless another is set.
+const AGENTS_LIMIT: u32 = 4;
+
+/// What concerns runs of coding agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct AgentSettings {
+    /// How many are submitted within a minute at most; 0 means no limit.
+    pub per_minute: u32,
+    /// How many agents deep one may start another: with 1, none may; 0 means no limit.
+    pub depth: u32,
+    /// Whether one may be permitted everything, [`PermissionMode::Full`].
+    ///
+    /// [`PermissionMode::Full`]: crate::PermissionMode::Full
+    pub full: bool,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self { per_minute: 6, depth: 1, full: false }
+    }
+}
+
+impl AgentSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Refuses a run that nobody may start.
+    pub(crate) fn check(&self, run: &AgentRun) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Forbidden { command: run.agent.clone(), reason });
+        if run.permission_mode == PermissionMode::Full && !self.full {
+            return refuse(
+                "the settings of the store let no agent do everything; `jobcli config set agents.full true` does, or \
+                 name another permission mode"
+                    .to_owned(),
+            );
+        }
+        if self.depth != 0 && run.depth > self.depth {
+            let allowed = match self.depth {
+                1 => "an agent may start no other".to_owned(),
+                depth => format!("agents may be {depth} deep"),
+            };
+            return refuse(format!("{allowed}; `jobcli config set agents.depth {}` permits this one", run.depth));
+        }
+        Ok(())
+    }
+
+    /// Refuses one more run now, if too many were submitted within the last minute, at these times.
+    pub(crate) fn check_rate(&self, now: Timestamp, mut submitted: Vec<Timestamp>) -> Result<()> {
+        let limit = usize::try_from(self.per_minute).unwrap_or(usize::MAX);
+        submitted.retain(|at| *at + MINUTE > now);
+        submitted.sort_unstable();
+        match submitted.len().checked_sub(limit).map(|first| submitted.get(first).copied()) {
+            Some(Some(first)) if limit > 0 => {
+                let retry_after = Duration::try_from((first + MINUTE).duration_since(now)).unwrap_or(MINUTE);
+                Err(Error::TooFast { limit: self.per_minute, retry_after: retry_after.min(MINUTE) })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The time in which runs are counted.
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Default for StoreSettings {
     fn default() -> Self {
@@ -43,6 +119,7 @@ impl Default for StoreSettings {
             keep_bytes: 10 << 30,
             policy: Policy::default(),
             groups: BTreeMap::new(),
+            agents: AgentSettings::default(),
         }
     }
 }
@@ -69,8 +146,18 @@ pub struct GroupSettings {
 }
 
 /// The names by which people get and set what is set.
-const KEYS: [&str; 7] =
-    ["max_running", "when_full", "keep_days", "keep_jobs", "keep_bytes", "policy.allow", "policy.deny"];
+const KEYS: [&str; 10] = [
+    "max_running",
+    "when_full",
+    "keep_days",
+    "keep_jobs",
+    "keep_bytes",
+    "policy.allow",
+    "policy.deny",
+    "agents.per_minute",
+    "agents.depth",
+    "agents.full",
+];
 
 impl StoreSettings {
     /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
@@ -87,6 +174,9 @@ impl StoreSettings {
             ("keep_bytes".to_owned(), self.keep_bytes.to_string()),
             ("policy.allow".to_owned(), policy::list_text(&self.policy.allow)),
             ("policy.deny".to_owned(), policy::list_text(&self.policy.deny)),
+            ("agents.per_minute".to_owned(), self.agents.per_minute.to_string()),
+            ("agents.depth".to_owned(), self.agents.depth.to_string()),
+            ("agents.full".to_owned(), self.agents.full.to_string()),
         ];
         entries
             .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
@@ -110,6 +200,11 @@ impl StoreSettings {
                     "refuse" => WhenFull::Refuse,
                     _ => return Err(format!("`{value}` is neither `queue` nor `refuse`")),
                 };
+            }
+            "agents.per_minute" => self.agents.per_minute = number()?,
+            "agents.depth" => self.agents.depth = number()?,
+            "agents.full" => {
+                self.agents.full = value.parse().map_err(|_| format!("`{value}` is neither `true` nor `false`"))?;
             }
             "policy.allow" => self.policy.allow = policy::parse_list(value)?,
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
@@ -138,8 +233,17 @@ impl StoreSettings {
     /// Sets the limit of a group; 0 takes it away.
     pub fn set_group(&mut self, name: Name, limit: u32) {
         match limit {
-            0 => drop(self.groups.remove(&name)),
+            0 if name.as_str() != AGENTS => drop(self.groups.remove(&name)),
             limit => self.groups.entry(name).or_default().limit = limit,
+        }
+    }
+
+    /// Returns how many jobs of a group run at a time; 0 means no limit but the store's.
+    pub fn group_limit(&self, name: &Name) -> u32 {
+        match self.groups.get(name) {
+            Some(group) => group.limit,
+            None if name.as_str() == AGENTS => AGENTS_LIMIT,
+            None => 0,
         }
     }
 
@@ -150,7 +254,7 @@ impl StoreSettings {
             all += 1;
             of_group += u32::from(group.is_some() && other == group);
         }
-        let limit = group.and_then(|group| self.groups.get(group)).map_or(0, |group| group.limit);
+        let limit = group.map_or(0, |group| self.group_limit(group));
         (self.max_running == 0 || all < self.max_running) && (limit == 0 || of_group < limit)
     }
 }
@@ -172,6 +276,9 @@ mod tests {
         settings.set("keep_jobs", "0").unwrap();
         settings.set("keep_bytes", "3G").unwrap();
         settings.set("groups.web.limit", "2").unwrap();
+        settings.set("agents.per_minute", "60").unwrap();
+        settings.set("agents.depth", "2").unwrap();
+        settings.set("agents.full", "true").unwrap();
         settings.set("policy.allow", "npm, git status,cargo *").unwrap();
         settings.set("policy.deny", "rm -rf").unwrap();
         let mut copy = StoreSettings::default();
@@ -197,6 +304,31 @@ mod tests {
         }
         assert!(settings.set("groups.../etc.limit", "1").is_err());
         assert_eq!(settings, StoreSettings::default());
+    }
+
+    #[test]
+    fn agents_have_a_limit_of_their_own_unless_another_is_set() {
+        let mut settings = StoreSettings::default();
+        let agents = group(AGENTS);
+        assert_eq!(settings.group_limit(&agents), 4);
+        assert!(!settings.has_room(Some(&agents), [Some(&agents); 4]));
+        settings.set_group(agents.clone(), 0);
+        assert_eq!(settings.group_limit(&agents), 0);
+        assert!(settings.has_room(Some(&agents), [Some(&agents); 4]));
+    }
+
+    #[test]
+    fn so_many_agents_are_started_within_a_minute() {
+        let agents = AgentSettings { per_minute: 2, ..AgentSettings::default() };
+        let at = |second: i64| Timestamp::from_second(1_000 + second).unwrap();
+        assert!(agents.check_rate(at(50), vec![at(0)]).is_ok());
+        let refused = agents.check_rate(at(50), vec![at(20), at(0)]).unwrap_err();
+        assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 10 s");
+        let refused = agents.check_rate(at(50), vec![at(20), at(0), at(30)]).unwrap_err();
+        assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 30 s");
+        assert!(agents.check_rate(at(60), vec![at(20), at(0)]).is_ok());
+        let unlimited = AgentSettings { per_minute: 0, ..agents };
+        assert!(unlimited.check_rate(at(50), vec![at(20), at(0)]).is_ok());
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(super) fn start(
     submission: &Submission,
     environment: Environment,
     attempt: &AttemptDir,
+    given: &Path,
 ) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
@@ -47,6 +48,7 @@ pub(super) fn start(
     let (stdin, input) = match &spec.stdin {
         Stdin::Closed => (open("/dev/null".as_ref())?, Input::None),
         Stdin::File(path) => (open(path)?, Input::None),
+        Stdin::Given => (open(given)?, Input::None),
         Stdin::Open => {
             let made = input::Open::make(attempt);
             let (pipe, reader) = made.map_err(|error| format!("cannot make a pipe for its input: {error}"))?;

@@ -191,9 +191,11 @@ struct Charge {
     companion: Companion,
 }
 
-/// A stop that is under way: everything was asked to end.
+/// A stop that is under way.
 #[derive(Debug, Clone)]
 struct Stop {
+    /// When everything is asked to end, if only the main process has been so far, by the signal that its spec names.
+    terminate_at: Option<Instant>,
     kill_at: Instant,
 }
 
@@ -232,7 +234,7 @@ impl<'a> Supervisor<'a> {
         }
         let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
         let environment = records.environment()?;
-        let (main, input) = match command::start(&submission, environment, attempt) {
+        let (main, input) = match command::start(&submission, environment, attempt, &records.job.given()) {
             Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -323,7 +325,7 @@ impl<'a> Supervisor<'a> {
     /// Waits until there is something to do, and returns what.
     fn wait(&self) -> Ready {
         let deadlines = [
-            self.stop.as_ref().map(|stop| stop.kill_at),
+            self.stop.as_ref().map(|stop| stop.terminate_at.unwrap_or(stop.kill_at).min(stop.kill_at)),
             self.last_words_until.filter(|_| self.stop.is_none()),
             self.charge.times_out_at.filter(|_| self.is_wanted()),
             self.looks_again().then(|| Instant::now() + LOOK_AGAIN),
@@ -402,6 +404,12 @@ impl<'a> Supervisor<'a> {
             self.stragglers = count(&self.charge.family.members());
             self.begin_stop(self.submission.spec.grace());
         }
+        let has_exited = self.exit.is_some();
+        if let Some(stop) = &mut self.stop
+            && stop.terminate_at.take_if(|at| has_exited || *at <= now).is_some()
+        {
+            self.terminate();
+        }
         if self.stop.as_ref().is_some_and(|stop| stop.kill_at <= now) {
             self.kill();
         }
@@ -438,8 +446,23 @@ impl<'a> Supervisor<'a> {
 
     fn begin_stop(&mut self, grace: Duration) {
         self.note_stop(grace);
+        let now = Instant::now();
+        let terminate_at = self.ask_main().then(|| now + grace / 2);
+        if terminate_at.is_none() {
+            self.terminate();
+        }
+        self.stop = Some(Stop { terminate_at, kill_at: now + grace });
+    }
+
+    /// Sends the signal that the spec names, and returns whether it was.
+    fn ask_main(&self) -> bool {
+        let signal = self.submission.spec.stop_signal.and_then(Signal::to_rustix).filter(|_| self.exit.is_none());
+        signal.is_some_and(|signal| process::signal_group(self.charge.main, signal))
+    }
+
+    /// Asks all of the job to end.
+    fn terminate(&self) {
         self.charge.family.terminate(self.exit.is_none().then_some(self.charge.main));
-        self.stop = Some(Stop { kill_at: Instant::now() + grace });
     }
 
     /// Puts the stop on record, before anything of it can be seen. That of stragglers is not: the end of the job was its own.
@@ -472,7 +495,7 @@ impl<'a> Supervisor<'a> {
             self.survivors = self.charge.family.survivors();
         }
         // The main process itself is still there: the job is not over, and is tried again.
-        self.stop = Some(Stop { kill_at: Instant::now() + DYING });
+        self.stop = Some(Stop { terminate_at: None, kill_at: Instant::now() + DYING });
     }
 
     fn answer_requests(&mut self) {

@@ -63,13 +63,11 @@ impl Family {
     ///
     /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
     pub(super) fn terminate(&self, main: Option<i32>) {
-        let group = main.and_then(rustix::process::Pid::from_raw);
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, Signal::TERM);
-            let _ = rustix::process::kill_process_group(group, Signal::CONT);
+        if let Some(main) = main {
+            process::signal_group(main, Signal::TERM);
         }
         for stat in self.members() {
-            if group.is_none() || Some(stat.group) != main {
+            if main.is_none() || Some(stat.group) != main {
                 let _ = process::signal(&stat, Signal::TERM);
                 let _ = process::signal(&stat, Signal::CONT);
             }

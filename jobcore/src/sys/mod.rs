@@ -10,7 +10,8 @@ pub(crate) mod pty;
 pub(crate) mod spawn;
 pub(crate) mod world;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
@@ -23,6 +24,14 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
     // always returns the same number, and nobody else can close it.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+}
+
+/// Makes a file that nobody else can find, memfd_create(2), to be read from its beginning.
+pub(crate) fn file_in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("jobcore", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// Waits for an event of an inotify(7) instance.

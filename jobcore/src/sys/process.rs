@@ -241,6 +241,14 @@ pub(crate) fn signal(stat: &Stat, signal: Signal) -> io::Result<()> {
     rustix::process::pidfd_send_signal(fd, signal).or_else(gone)
 }
 
+/// Sends a signal to the group that a process leads, which may be stopped, and returns whether that was possible.
+pub(crate) fn signal_group(leader: i32, signal: Signal) -> bool {
+    let Some(group) = Pid::from_raw(leader) else { return false };
+    let sent = rustix::process::kill_process_group(group, signal);
+    let _ = rustix::process::kill_process_group(group, Signal::CONT);
+    sent.is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -229,6 +229,11 @@ impl JobClaim for FileClaim {
         self.records.environment()
     }
 
+    async fn given(&self) -> Result<OwnedFd> {
+        let path = self.records.job.given();
+        Ok(File::open(&path).context("open", &path)?.into())
+    }
+
     async fn start(&mut self, start: &Start) -> Result<()> {
         self.control = Some(self.listen()?);
         self.records.start(start)

@@ -135,6 +135,11 @@ impl JobDir {
         self.path.join("env")
     }
 
+    /// What its command is given to read.
+    pub(crate) fn given(&self) -> PathBuf {
+        self.path.join("stdin")
+    }
+
     /// Where the job stands in the queue.
     pub(crate) fn queued(&self) -> PathBuf {
         self.path.join("queued.json")

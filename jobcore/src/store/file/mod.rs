@@ -35,7 +35,7 @@ use crate::job::OutputSize;
 use crate::name::Name;
 use crate::output::JobLog;
 use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Seen, Submission};
-use crate::spec::Stragglers;
+use crate::spec::{Stdin, Stragglers};
 use crate::sys::{lock, process};
 
 /// The version of the layout.
@@ -125,6 +125,9 @@ impl FileStore {
         }
         atomic::write_private(&job.submission(), &atomic::to_json(submission, &job.submission())?)?;
         atomic::write_private(&job.environment(), &submission.spec.environment.to_bytes())?;
+        if submission.spec.stdin == Stdin::Given {
+            atomic::write_private(&job.given(), &submission.spec.given.0)?;
+        }
         for record in [attempt.start(), attempt.running(), attempt.ended()] {
             atomic::reserve(&record)?;
         }

@@ -23,7 +23,7 @@ use crate::record::{Ended, World};
 use crate::record::{RECORD_VERSION, Submission, Verdict};
 use crate::state::State;
 use crate::store::settings::StoreSettings;
-use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot};
+use crate::store::{AGENTS, Created, EventKind, JobEvent, Load, Query, Slot};
 use crate::sys::{lock, world};
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
@@ -203,6 +203,15 @@ impl FileStore {
         Ok(Created::New)
     }
 
+    /// Returns when runs of agents were submitted, at least those of the last minute.
+    fn agents_since(&self, now: Timestamp) -> Result<Vec<Timestamp>> {
+        let since = now - Duration::from_secs(60);
+        let query = Query::default().with_group(AGENTS.parse().ok()).with_times(Some(since), None);
+        let submission = |id| atomic::read::<Submission>(&self.layout.job(id).submission()).ok().flatten();
+        let found = self.query_ids(&query, None, usize::MAX)?.into_iter().filter_map(submission);
+        Ok(found.filter(|found| found.spec.agent.is_some()).map(|found| found.submitted_at).collect())
+    }
+
     /// Puts a staged job into its place, and into the queue.
     pub(super) fn enqueue(&self, submission: &Submission) -> Result<Created> {
         let id = submission.job_id;
@@ -211,6 +220,9 @@ impl FileStore {
         let settings = self.read_settings()?;
         if let Created::Existing(id) = self.check_name_and_key(submission)? {
             return Ok(Created::Existing(id));
+        }
+        if submission.spec.agent.is_some() {
+            settings.agents.check_rate(submission.submitted_at, self.agents_since(submission.submitted_at)?)?;
         }
         if settings.when_full == crate::store::WhenFull::Refuse {
             let mut taken = entries(&self.layout.slots())?;

@@ -1,0 +1,100 @@
+//! What is said of a run when it is submitted.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Format;
+
+/// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
+pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";
+
+/// How much of a prompt is kept where everybody sees it, in characters.
+const SHOWN: usize = 500;
+
+/// What is known of a job as the run of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentRun {
+    /// The agent, by the name that it has in the settings: `claude`.
+    pub agent: String,
+    /// What its output is read as.
+    #[serde(default)]
+    pub format: Format,
+    /// What it may do without asking.
+    pub permission_mode: PermissionMode,
+    /// The beginning of what it was asked, at most 500 characters.
+    pub prompt: String,
+    /// How many bytes it was asked in all.
+    pub prompt_bytes: u64,
+    /// The model that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The effort that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// The conversation that it goes on with, as the agent calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
+    /// How many agents are between it and whoever is no agent; the first has 1.
+    #[serde(default = "first")]
+    pub depth: u32,
+    /// The git worktree that was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Worktree>,
+}
+
+/// What an agent may do without asking. Nobody is there to be asked: the rest is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "one word for all agents is the point of it")]
+pub enum PermissionMode {
+    /// Look.
+    ReadOnly,
+    /// Change files below its working directory.
+    #[default]
+    Edit,
+    /// All that the user may.
+    Full,
+}
+
+/// A git worktree of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Worktree {
+    /// The repository's main worktree.
+    pub repository: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The branch that was made for it.
+    pub branch: String,
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl AgentRun {
+    /// Describes a run of an agent that was asked this.
+    pub fn new(agent: impl Into<String>, format: Format, permission_mode: PermissionMode, prompt: &str) -> Self {
+        Self {
+            agent: agent.into(),
+            format,
+            permission_mode,
+            prompt: prompt.chars().take(SHOWN).collect(),
+            prompt_bytes: prompt.len() as u64,
+            model: None,
+            effort: None,
+            resumes: None,
+            depth: first(),
+            worktree: None,
+        }
+    }
+}
+
+impl Worktree {
+    /// Describes a worktree.
+    pub fn new(repository: PathBuf, path: PathBuf, branch: impl Into<String>) -> Self {
+        Self { repository, path, branch: branch.into() }
+    }
+}
