@@ -36,6 +36,7 @@
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
+pub mod agent;
 pub mod clock;
 pub mod control;
 pub mod doctor;
