@@ -140,6 +140,14 @@ impl JobStore for AuditedStore {
         self.jobs.tally().await
     }
 
+    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
+        self.jobs.cached(id, name).await
+    }
+
+    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
+        self.jobs.cache(id, name, bytes).await
+    }
+
     async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
         self.trail.add(&id.to_string(), &format!("send {} bytes", bytes.len()))?;
         self.jobs.send(id, bytes, patience).await

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentShape;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::name::Name;
@@ -72,7 +73,10 @@ impl Job {
         self.state.status()
     }
 
-    /// Returns the shape in which every interface prints the job. `now` is for the duration of what still runs.
+    /// Returns the shape in which every interface prints the job, without what the output of an agent says:
+    /// [`JobManager::report`] reads that. `now` is for the duration of what still runs.
+    ///
+    /// [`JobManager::report`]: crate::JobManager::report
     pub fn shape(&self, now: Timestamp) -> JobShape {
         let (command, argv) = match self.spec.command.clone() {
             Command::Shell(line) => (Some(line), None),
@@ -114,6 +118,7 @@ impl Job {
             survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
             output_bytes: self.output.bytes,
             dropped_bytes: self.output.dropped,
+            agent: None,
         }
     }
 }
@@ -201,6 +206,9 @@ pub struct JobShape {
     pub output_bytes: u64,
     /// How many of them were not kept.
     pub dropped_bytes: u64,
+    /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentShape>>,
 }
 
 /// How something can be sent to a job.
@@ -269,6 +277,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::{AgentRun, Format, PermissionMode, Worktree};
 
     #[test]
     fn words_are_quoted_only_where_a_shell_would_split_them() {
@@ -318,7 +327,16 @@ mod tests {
             job(argv(), State::Running(run(false)), Some(7), OutputSize::new(10, 0)),
             job(shell(), State::Ended(crate::End { started_at, outcome }), None, OutputSize::new(10, 4)),
         ];
-        let shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        let mut run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "Fix it.");
+        run.effort = Some("high".to_owned());
+        run.resumes = Some("bce1b187".to_owned());
+        run.worktree = Some(Worktree::new("/src".into(), "/src-worktrees/fix".into(), "jobcore/fix"));
+        let digest = serde_json::json!({ "success": true, "result": "Done.", "session_id": "bce1b187", "turns": 3,
+            "denials": 1, "denied": [{ "tool": "Write", "what": "/etc/hosts" }], "results": 1, "cost_usd": 0.25,
+            "usage": { "input_tokens": 100 } });
+        let digest = serde_json::from_value(digest).unwrap();
+        shapes[3].agent = Some(Box::new(AgentShape::new(&run, Status::Completed, digest, None)));
         let json = serde_json::to_string_pretty(&shapes).unwrap() + "\n";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/job_shapes.json");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -1,7 +1,27 @@
 //! Runs of coding agents: jobs whose command is the CLI of an agent, and whose standard output tells what the agent does.
+//!
+//! What is said of a run when it is submitted is an [`AgentRun`]. Of what it writes, bytes become JSON values (`stream`),
+//! values become events that are the same for all CLIs (`event`, `format`), and events become a [`Digest`] for programs or a
+//! [`Transcript`] for people. Nothing here does I/O or asks for the time.
 
+mod bytes;
+mod digest;
+mod event;
+mod fold;
 mod format;
+mod last_words;
+mod report;
 mod run;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transcript;
+mod words;
 
+pub use digest::{Denial, Digest, Failure, Usage};
+pub use fold::Fold;
 pub use format::Format;
+pub use last_words::last_words;
+pub use report::{AgentShape, Progress};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
+pub use transcript::Transcript;

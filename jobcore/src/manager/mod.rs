@@ -1,5 +1,6 @@
 //! The facade that every front end uses: whatever needs an `if` about jobs is here.
 
+mod agent;
 mod input;
 mod program;
 mod reach;

@@ -91,6 +91,7 @@ struct Records {
     ended: Option<Ended>,
     /// Through which something is sent to the job.
     input: Option<io::PipeWriter>,
+    cached: BTreeMap<&'static str, Vec<u8>>,
     /// There while somebody holds the lock.
     holder: Option<mpsc::UnboundedSender<Incoming>>,
     removed: bool,
@@ -407,6 +408,15 @@ impl JobStore for MemoryStore {
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
         Ok(Box::new(Log(self.entry(id)?)))
+    }
+
+    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
+        Ok(lock(&self.entry(id)?.records).cached.get(name).cloned())
+    }
+
+    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
+        lock(&self.entry(id)?.records).cached.insert(name, bytes.to_vec());
+        Ok(())
     }
 
     async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {

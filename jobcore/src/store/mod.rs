@@ -190,6 +190,20 @@ pub trait JobStore: Send + Sync + Debug {
     /// [`Error::NotFound`] if there is no such job.
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
 
+    /// Returns what [`JobStore::cache`] kept last under this name, if it is still there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such job; if the store cannot be read.
+    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>>;
+
+    /// Keeps something that can be made anew from what else is known of a job, instead of what was kept under this name
+    /// before. Anybody may do so, at any time: of several who do at once, one is kept, or none. It may be lost at any
+    /// time, so that a store may just as well keep nothing; that it cannot be written is no error. It goes with the job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such job.
+    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()>;
+
     /// Sends to the input that the job's holder opened, and returns how many bytes were taken. While none is taken, it is
     /// waited for as long as `patience`; what was sent by others at the same time may stand in between.
     ///

@@ -1,22 +1,126 @@
-//! What agents print: one file a CLI.
+//! What the events of each CLI mean: one module a CLI, each a table from its JSON to events.
+
+mod claude;
+mod codex;
+mod gemini;
+mod opencode;
+mod text;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Whose words a run is told in.
+use super::digest::Failure;
+use super::event::AgentEvent;
+use super::words::{one_line, plain};
+pub(super) use text::Tail;
+
+/// How long a message is, in characters.
+const MESSAGE: usize = 2000;
+
+/// How an agent writes what it does on its standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Format {
-    /// Claude Code, `--output-format json` or `stream-json`.
+    /// `claude -p --output-format stream-json --verbose`, or `json`.
     Claude,
-    /// Codex, `--json`.
+    /// `codex exec --json`.
     Codex,
-    /// Gemini CLI, `-o json` or `stream-json`.
+    /// `gemini -o stream-json`, or `json`.
     Gemini,
-    /// opencode, `--format json`.
+    /// `opencode run --format json`.
     Opencode,
-    /// Plain text, which is the result; so is whatever a later version of this library knows better.
+    /// Plain text, of any program. What a later version calls another format is read as text.
     #[default]
     #[serde(other)]
     Text,
+}
+
+impl Format {
+    /// Returns what one value of the output means. Most mean one thing, some nothing, some several.
+    pub(super) fn events(self, value: &Value) -> Vec<AgentEvent> {
+        match self {
+            Self::Claude => claude::events(value),
+            Self::Codex => codex::events(value),
+            Self::Gemini => gemini::events(value),
+            Self::Opencode => opencode::events(value),
+            Self::Text => Vec::new(),
+        }
+    }
+}
+
+fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value[field].as_str().unwrap_or_default()
+}
+
+/// Returns an id, a name or a message, if there is one.
+fn owned(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(|text| plain(text, MESSAGE))
+}
+
+fn status(value: &Value) -> Option<u16> {
+    value.as_u64().and_then(|status| status.try_into().ok()).filter(|status| (100..600).contains(status))
+}
+
+fn unknown(kind: impl Into<String>) -> Vec<AgentEvent> {
+    vec![AgentEvent::Unknown { kind: one_line(&kind.into(), 80) }]
+}
+
+impl Failure {
+    /// Describes what went wrong by what the CLI says of it, in which there may be the server's own words in JSON.
+    fn new(said: &str) -> Self {
+        let json = said.find('{').and_then(|begin| Some(&said[begin..=said.rfind('}')?]));
+        let answer: Option<Value> = json.and_then(|json| serde_json::from_str(json).ok());
+        let error = answer.as_ref().map_or(&Value::Null, |answer| &answer["error"]);
+        let named = |error: &Value| owned(&error["type"]).or_else(|| owned(&error["status"]));
+        // As in `unexpected status 401 Unauthorized`, `API Error: 400 …`.
+        let number = ["status ", "API Error: "].iter().find_map(|before| {
+            let (_, behind) = said.split_once(before)?;
+            behind.get(..3)?.parse().ok()
+        });
+        let message = error["message"].as_str().unwrap_or(said);
+        Self {
+            message: if message.is_empty() { "no reason is given".to_owned() } else { plain(message, MESSAGE) },
+            kind: named(error),
+            http_status: status(&error["code"]).or_else(|| number.filter(|number| (100..600).contains(number))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_of_a_later_version_is_text() {
+        let format = |name: &str| serde_json::from_str::<Format>(name).unwrap();
+        assert_eq!(
+            [format("\"claude\""), format("\"text\""), format("\"next\"")],
+            [Format::Claude, Format::Text, Format::Text]
+        );
+        assert_eq!(serde_json::to_string(&Format::Opencode).unwrap(), "\"opencode\"");
+    }
+
+    #[test]
+    fn the_words_of_the_server_are_found() {
+        let failure = |message: &str, kind: Option<&str>, http_status| Failure {
+            message: message.to_owned(),
+            kind: kind.map(str::to_owned),
+            http_status,
+        };
+        let cases = [
+            ("no such thing {x}", failure("no such thing {x}", None, None)),
+            (r#"{"error": {"message": "bad", "type": "invalid"}}"#, failure("bad", Some("invalid"), None)),
+            (
+                r#"[API Error: {"error":{"code":400,"message":"bad","status":"INVALID"}}]"#,
+                failure("bad", Some("INVALID"), Some(400)),
+            ),
+            ("unexpected status 401 Unauthorized", failure("unexpected status 401 Unauthorized", None, Some(401))),
+            ("status 99é", failure("status 99é", None, None)),
+            ("", failure("no reason is given", None, None)),
+        ];
+        for (said, expected) in cases {
+            assert_eq!(Failure::new(said), expected);
+        }
+    }
 }

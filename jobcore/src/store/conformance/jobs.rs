@@ -39,6 +39,8 @@ pub async fn an_unknown_job_is_not_found(backend: &Backend) {
     assert!(matches!(store.claim(id).await, Err(Error::NotFound { .. })));
     assert!(matches!(store.remove(id).await, Err(Error::NotFound { .. })));
     assert!(matches!(store.log(id).await.err(), Some(Error::NotFound { .. })));
+    assert!(matches!(store.cached(id, "digest").await, Err(Error::NotFound { .. })));
+    assert!(matches!(store.cache(id, "digest", b"x").await, Err(Error::NotFound { .. })));
     assert!(matches!(store.request(id, Request::Count).await, Err(Error::NotFound { .. })));
     soon("a wait for nothing", store.settled(id)).await.expect("it returns");
 }

@@ -116,6 +116,7 @@ macro_rules! store_conformance {
             whoever_waits_is_woken_when_nobody_is_in_charge_any_more
             whoever_waits_for_a_queued_job_is_woken_by_its_start
             whoever_follows_is_woken_by_output
+            a_cache_is_what_was_kept_last_or_nothing
             a_request_is_answered_by_the_holder
             a_request_without_a_holder_is_not_answered
             a_held_job_is_not_removed

@@ -1,7 +1,8 @@
 //! What jobs write.
 
-use super::{Backend, create, create_from, start, submission};
+use super::{Backend, create, create_from, ended, start, submission};
 use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
 use crate::output::{Cursor, OutputQuery, Position, Stream, read};
 use crate::spec::JobSpec;
 
@@ -52,4 +53,22 @@ pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
     assert!(kept.ends_with(line(49_999).as_bytes()));
     assert_eq!(chunk.omitted(), size.dropped);
     assert_eq!(kept.len() as u64 + size.dropped, written);
+}
+
+/// It may be lost, but it is never half of it, or something else; and it goes with the job.
+pub async fn a_cache_is_what_was_kept_last_or_nothing(backend: &Backend) {
+    let (one, other) = (backend.open(), backend.open());
+    let (id, mut claim) = create(one.as_ref()).await;
+    assert_eq!(one.cached(id, "digest").await.expect("it is read"), None);
+    for kept in [&b"first"[..], b"", &[0xff; 100_000]] {
+        one.cache(id, "digest", kept).await.expect("the job is there");
+        let cached = other.cached(id, "digest").await.expect("it is read");
+        assert!(cached.is_none_or(|cached| cached == kept));
+        assert_eq!(other.cached(id, "other").await.expect("it is read"), None);
+    }
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    one.remove(id).await.expect("it is removed");
+    assert!(matches!(one.cached(id, "digest").await, Err(Error::NotFound { .. })));
+    assert!(matches!(other.cache(id, "digest", b"x").await, Err(Error::NotFound { .. })));
 }

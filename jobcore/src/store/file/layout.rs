@@ -145,6 +145,11 @@ impl JobDir {
         self.path.join("queued.json")
     }
 
+    /// What can be made anew from the rest.
+    pub(crate) fn cache(&self, name: &'static str) -> PathBuf {
+        self.path.join(format!("{name}.cache"))
+    }
+
     /// The end of the job.
     pub(crate) fn ended(&self) -> PathBuf {
         self.path.join("end.json")

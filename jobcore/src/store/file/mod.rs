@@ -101,6 +101,11 @@ impl FileStore {
         atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
     }
 
+    fn existing(&self, id: JobId) -> Result<JobDir> {
+        let job = self.layout.job(id);
+        if job.path.exists() { Ok(job) } else { Err(Self::not_found(id)) }
+    }
+
     fn not_found(id: JobId) -> Error {
         Error::NotFound { reference: id.to_string() }
     }
@@ -440,11 +445,22 @@ impl JobStore for FileStore {
     }
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
-        let job = self.layout.job(id);
-        if !job.path.exists() {
-            return Err(Self::not_found(id));
+        Ok(Box::new(log::FileLog::new(self.existing(id)?.attempt())))
+    }
+
+    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
+        let job = self.existing(id)?;
+        match fs::read(job.cache(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &job.cache(name))(error)),
         }
-        Ok(Box::new(log::FileLog::new(job.attempt())))
+    }
+
+    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
+        // A full disk costs whoever wants it next some time, and nothing else.
+        let _ = atomic::publish(&self.existing(id)?.cache(name), bytes);
+        Ok(())
     }
 
     async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {

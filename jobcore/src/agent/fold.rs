@@ -1,0 +1,324 @@
+//! A digest that grows with the output.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Denial, Digest};
+use super::event::{AgentEvent, AgentResult, OpenTools};
+use super::format::{Format, Tail};
+use super::stream::{Found, Values};
+use super::words::{background, one_line};
+
+/// How long a result may be, in bytes.
+const LONGEST_RESULT: usize = 256 << 10;
+/// How long a line is that says what the agent does, in characters.
+const ACTIVITY: usize = 120;
+/// How many denials are named.
+const DENIED: usize = 20;
+/// How many denials are told apart.
+const DENIALS: usize = 1000;
+/// The figures that miss what was in a part of the output that could not be read.
+const COUNTED: [&str; 8] = ["turns", "tool_calls", "retries", "denials", "results", "cost_usd", "usage", "duration_ms"];
+
+/// Reads the standard output of an agent, piece by piece, and knows at any time what it says.
+///
+/// How the bytes are divided makes no difference. The state can be kept, as JSON for example, and gone on from; it is
+/// bounded however long the output is, by the longest line that is read: 32 MiB. There is no clock and no I/O in it.
+///
+/// ```
+/// use jobcore::agent::{Fold, Format};
+///
+/// let mut fold = Fold::new(Format::Codex);
+/// fold.feed(b"{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"Done.\"}}\n{\"type\":\"turn.com");
+/// assert_eq!(fold.digest().success, None);
+/// fold.feed(b"pleted\",\"usage\":{\"input_tokens\":100}}\n");
+/// assert_eq!((fold.digest().success, fold.digest().result.as_deref()), (Some(true), Some("Done.")));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fold {
+    format: Format,
+    values: Values,
+    /// Of plain text.
+    tail: Tail,
+    state: State,
+}
+
+/// What is known, and what is needed to know more.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    digest: Digest,
+    tools: OpenTools,
+    answer: Answer,
+    /// The id of the last turn.
+    turn: Option<String>,
+    /// How many turns there were up to the last result, and how many since.
+    turns: (u64, u64),
+    /// The calls that were not permitted.
+    denied: BTreeSet<String>,
+    /// Whether nothing was done since the last result.
+    rested: bool,
+}
+
+impl Fold {
+    /// Begins at the beginning of an output in this format.
+    pub fn new(format: Format) -> Self {
+        Self { format, values: Values::default(), tail: Tail::default(), state: State::default() }
+    }
+
+    /// Returns the format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Takes the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.format == Format::Text {
+            return self.tail.push(bytes, LONGEST_RESULT);
+        }
+        let Self { format, values, state, .. } = self;
+        values.feed(bytes, |found| state.find(*format, found));
+    }
+
+    /// Goes on behind bytes of the job that are gone. They may have been of the other stream.
+    pub fn gap(&mut self) {
+        self.values.gap();
+        self.tail.clear();
+        self.state.lose();
+    }
+
+    /// Returns what is known. A last line without a line break counts if it is complete.
+    pub fn digest(&self) -> Digest {
+        let mut state = self.state.clone();
+        let mut digest = if self.format == Format::Text {
+            let (result, cut) = self.tail.end(LONGEST_RESULT);
+            let last = result.lines().rev().find(|line| !line.trim().is_empty());
+            state.digest.activity = last.map(|line| one_line(line, ACTIVITY));
+            Digest { result: Some(result).filter(|it| !it.is_empty()), result_cut_bytes: cut, ..state.digest }
+        } else {
+            self.values.clone().end(|found| state.find(self.format, found));
+            state.digest
+        };
+        digest.noise = self.values.noise;
+        let is_told = |digest: &Digest, figure: &str| match figure {
+            "turns" => digest.turns.is_some(),
+            "tool_calls" => digest.tool_calls.is_some(),
+            "cost_usd" => digest.cost_usd.is_some(),
+            "usage" => digest.usage != Default::default(),
+            "duration_ms" => digest.duration_ms.is_some(),
+            _ => self.format != Format::Text,
+        };
+        let bounds = std::mem::take(&mut digest.lower_bounds);
+        digest.lower_bounds = bounds.into_iter().filter(|figure| is_told(&digest, figure)).collect();
+        digest
+    }
+
+    /// Returns how many bytes the state has of what is incomplete: without them it is small.
+    pub(crate) fn pending(&self) -> usize {
+        self.values.pending()
+    }
+}
+
+impl State {
+    fn find(&mut self, format: Format, found: Found) {
+        match found {
+            Found::Value(value) => format.events(&value).into_iter().for_each(|event| self.add(event)),
+            Found::Oversized => self.lose(),
+        }
+    }
+
+    fn add(&mut self, event: AgentEvent) {
+        let digest = &mut self.digest;
+        match event {
+            AgentEvent::Result(result) => return self.end(*result),
+            AgentEvent::Unknown { kind } => {
+                digest.unknown += 1;
+                digest.unknown_kind = Some(kind);
+                return;
+            }
+            _ => {}
+        }
+        // Whoever tells more than results tells of tools too.
+        digest.tool_calls.get_or_insert_default();
+        match event {
+            AgentEvent::Session { id, model } => {
+                digest.session_id = id.or(digest.session_id.take());
+                digest.model = model.or(digest.model.take());
+                self.thinks();
+            }
+            AgentEvent::Turn { id } => {
+                if id.is_none() || id != self.turn {
+                    self.turns.1 += 1;
+                    digest.turns = Some(self.turns.0 + self.turns.1);
+                }
+                self.turn = id;
+                self.thinks();
+            }
+            AgentEvent::Text(text) => {
+                self.answer = Answer::default();
+                self.answer.push(&text);
+                self.does("writing its answer");
+            }
+            AgentEvent::TextDelta(text) => {
+                if !std::mem::replace(&mut self.answer.open, true) {
+                    self.answer = Answer { open: true, ..Answer::default() };
+                }
+                self.answer.push(&text);
+                self.does("writing its answer");
+            }
+            AgentEvent::Thinking => self.thinks(),
+            AgentEvent::ToolStart { id, tool } => {
+                *digest.tool_calls.get_or_insert_default() += 1;
+                self.answer.open = false;
+                self.does(&tool.summary);
+                self.tools.start(&id, &tool);
+            }
+            AgentEvent::ToolEnd { id, .. } => {
+                self.answer.open = false;
+                self.tools.end(&id);
+                self.thinks();
+            }
+            AgentEvent::Retry(retry) => {
+                digest.retries += 1;
+                self.does(&retry.to_string());
+            }
+            AgentEvent::Denied { id, tool } => {
+                let called = id.as_deref().and_then(|id| self.tools.get(id)).or(tool.as_ref());
+                let denial = called.map_or_else(Denial::default, |tool| Denial {
+                    tool: tool.name.clone(),
+                    what: tool.purpose().to_owned(),
+                    id: None,
+                });
+                self.deny(Denial { id, ..denial });
+            }
+            AgentEvent::Background { running } => {
+                digest.background = running;
+                self.rests();
+            }
+            AgentEvent::Spent { usage, cost_usd } => {
+                digest.usage = digest.usage.plus(usage);
+                digest.cost_usd = cost_usd.map(|cost| cost + digest.cost_usd.unwrap_or_default()).or(digest.cost_usd);
+            }
+            AgentEvent::Error(failure) => {
+                self.does(&format!("error: {}", failure.message));
+                self.digest.error = Some(failure);
+            }
+            AgentEvent::Warning(_) | AgentEvent::Result(_) | AgentEvent::Unknown { .. } => {}
+        }
+    }
+
+    fn end(&mut self, result: AgentResult) {
+        let digest = &mut self.digest;
+        digest.results += 1;
+        digest.success = Some(result.success);
+        digest.session_id = result.session_id.or(digest.session_id.take());
+        digest.model = digest.model.take().or(result.model);
+        if let Some(turns) = result.turns {
+            self.turns = (self.turns.0 + turns, 0);
+            digest.turns = Some(self.turns.0);
+        }
+        digest.tool_calls = result.tool_calls.or(digest.tool_calls);
+        digest.cost_usd = result.cost_usd.or(digest.cost_usd);
+        digest.usage = result.usage.unwrap_or(digest.usage);
+        digest.duration_ms =
+            result.duration_ms.map(|ms| ms + digest.duration_ms.unwrap_or_default()).or(digest.duration_ms);
+        digest.api_duration_ms = result.api_duration_ms.or(digest.api_duration_ms);
+        // What is told all in all is whole again.
+        let is_whole = |figure: &str| match figure {
+            "tool_calls" => result.tool_calls.is_some(),
+            "cost_usd" => result.cost_usd.is_some(),
+            "usage" => result.usage.is_some(),
+            _ => false,
+        };
+        digest.lower_bounds.retain(|figure| !is_whole(figure));
+        let said = std::mem::take(&mut self.answer);
+        let answer = result.text.map_or(said, |text| {
+            let mut answer = Answer::default();
+            answer.push(&text);
+            answer
+        });
+        (digest.result, digest.result_cut_bytes) = match result.success {
+            true => (Some(answer.text), answer.cut),
+            false => (None, 0),
+        };
+        let size = result.structured.as_ref().map_or(0, |value| value.to_string().len());
+        (digest.structured, digest.structured_cut_bytes) = match size > LONGEST_RESULT {
+            true => (None, size as u64),
+            false => (result.structured, 0),
+        };
+        digest.error = result.error;
+        (self.tools, self.rested) = (OpenTools::default(), true);
+        for denial in result.denied {
+            self.deny(denial);
+        }
+        self.rests();
+    }
+
+    fn deny(&mut self, denial: Denial) {
+        if self.denied.len() >= DENIALS {
+            self.digest.lower_bounds.insert("denials".to_owned());
+            return;
+        }
+        // Of a call without an id nothing tells that it was told before.
+        let id = denial.id.clone().unwrap_or_else(|| format!("#{}", self.denied.len()));
+        if !self.denied.insert(one_line(&id, ACTIVITY)) {
+            return;
+        }
+        self.digest.denials += 1;
+        if self.digest.denied.len() < DENIED {
+            self.digest.denied.push(denial);
+        }
+    }
+
+    /// A part of the output is missing: what is counted is too little, and there may have been another result in it.
+    fn lose(&mut self) {
+        let digest = &mut self.digest;
+        digest.incomplete = true;
+        digest.lower_bounds.extend(COUNTED.map(str::to_owned));
+        (digest.success, digest.result, digest.result_cut_bytes) = (None, None, 0);
+        (digest.structured, digest.structured_cut_bytes, digest.error) = (None, 0, None);
+        (self.answer, self.tools, self.rested) = (Answer::default(), OpenTools::default(), false);
+    }
+
+    fn does(&mut self, what: &str) {
+        self.rested = false;
+        self.digest.activity = Some(one_line(what, ACTIVITY));
+    }
+
+    /// It does what its tools do, or else thinks.
+    fn thinks(&mut self) {
+        let summary = self.tools.latest().map_or("thinking", |tool| &tool.summary).to_owned();
+        self.does(&summary);
+    }
+
+    /// Says what it is doing when it has said its last word, for now.
+    fn rests(&mut self) {
+        let activity = match (&self.digest.error, self.digest.background) {
+            (_, running) if running > 0 => format!("waiting for {}", background(running)),
+            (Some(error), _) => format!("failed: {}", error.message),
+            (None, _) => "done".to_owned(),
+        };
+        if self.rested {
+            self.digest.activity = Some(one_line(&activity, ACTIVITY));
+        }
+    }
+}
+
+/// What the model said last, as far as it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Answer {
+    text: String,
+    cut: u64,
+    /// Whether what is said next goes on with it.
+    open: bool,
+}
+
+impl Answer {
+    fn push(&mut self, text: &str) {
+        // Behind what was cut nothing fits.
+        let room = if self.cut > 0 { 0 } else { LONGEST_RESULT - self.text.len() };
+        let kept = text.floor_char_boundary(room);
+        self.text.push_str(&text[..kept]);
+        self.cut += (text.len() - kept) as u64;
+    }
+}

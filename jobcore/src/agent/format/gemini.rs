@@ -1,0 +1,94 @@
+//! Gemini CLI: `stream-json` has one event a line, `json` one object over many lines. Of an error, `json` has nothing on
+//! standard output.
+
+use serde_json::Value;
+
+use super::{Failure, owned, status, text, unknown};
+use crate::agent::digest::Usage;
+use crate::agent::event::{AgentEvent, AgentResult, Tool};
+
+pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
+    match text(value, "type") {
+        "init" => vec![AgentEvent::Session { id: owned(&value["session_id"]), model: owned(&value["model"]) }],
+        "message" if value["role"] == "assistant" => {
+            let said = text(value, "content").to_owned();
+            vec![if value["delta"] == true { AgentEvent::TextDelta(said) } else { AgentEvent::Text(said) }]
+        }
+        "message" => Vec::new(),
+        "tool_use" => vec![AgentEvent::ToolStart {
+            id: text(value, "tool_id").to_owned(),
+            tool: Tool::new(text(value, "tool_name"), &value["parameters"]),
+        }],
+        "tool_result" => tool_result(value),
+        "error" if text(value, "severity") == "warning" => vec![AgentEvent::Warning(text(value, "message").to_owned())],
+        "error" => vec![AgentEvent::Error(Failure::new(text(value, "message")))],
+        "result" => vec![AgentEvent::Result(Box::new(result(value)))],
+        "" if value.get("response").is_some() || value.get("error").is_some() => {
+            vec![AgentEvent::Result(Box::new(whole(value)))]
+        }
+        kind => unknown(kind),
+    }
+}
+
+fn tool_result(value: &Value) -> Vec<AgentEvent> {
+    let id = text(value, "tool_id").to_owned();
+    let ok = text(value, "status") == "success";
+    // What the approval mode does not permit is not there for the model: it called what it knows all the same.
+    let denied = (value["error"]["type"] == "tool_not_registered")
+        .then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
+    let summary = (!ok).then(|| text(&value["error"], "message").lines().next().map(str::to_owned)).flatten();
+    denied.into_iter().chain([AgentEvent::ToolEnd { id, ok, summary }]).collect()
+}
+
+/// The last event of a stream.
+fn result(value: &Value) -> AgentResult {
+    let stats = &value["stats"];
+    let success = text(value, "status") == "success";
+    AgentResult {
+        success,
+        tool_calls: stats["tool_calls"].as_u64(),
+        usage: Some(Usage {
+            input_tokens: stats["input_tokens"].as_u64(),
+            output_tokens: stats["output_tokens"].as_u64(),
+            cache_read_tokens: stats["cached"].as_u64(),
+            ..Usage::default()
+        }),
+        duration_ms: stats["duration_ms"].as_u64(),
+        error: (!success).then(|| failure(&value["error"])),
+        ..AgentResult::default()
+    }
+}
+
+/// The one object of a run.
+fn whole(value: &Value) -> AgentResult {
+    let success = value["error"].is_null();
+    let models = || value["stats"]["models"].as_object().into_iter().flatten().map(|(_, model)| model);
+    let tokens = models().map(|model| {
+        let tokens = &model["tokens"];
+        Usage {
+            input_tokens: tokens["prompt"].as_u64(),
+            output_tokens: tokens["candidates"].as_u64(),
+            cache_read_tokens: tokens["cached"].as_u64(),
+            reasoning_tokens: tokens["thoughts"].as_u64(),
+            ..Usage::default()
+        }
+    });
+    AgentResult {
+        success,
+        text: success.then(|| text(value, "response").to_owned()),
+        session_id: owned(&value["session_id"]),
+        tool_calls: value["stats"]["tools"]["totalCalls"].as_u64(),
+        usage: tokens.reduce(Usage::plus),
+        api_duration_ms: models()
+            .filter_map(|model| model["api"]["totalLatencyMs"].as_u64())
+            .reduce(u64::saturating_add),
+        error: (!success).then(|| failure(&value["error"])),
+        ..AgentResult::default()
+    }
+}
+
+fn failure(error: &Value) -> Failure {
+    let said = Failure::new(text(error, "message"));
+    let kind = said.kind.or_else(|| owned(&error["type"]));
+    Failure { http_status: said.http_status.or_else(|| status(&error["code"])), kind, ..said }
+}

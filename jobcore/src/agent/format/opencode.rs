@@ -1,0 +1,66 @@
+//! opencode: `run --format json` has one event a line. What was used is told step by step.
+
+use serde_json::Value;
+
+use super::{Failure, owned, status, text, unknown};
+use crate::agent::digest::Usage;
+use crate::agent::event::{AgentEvent, AgentResult, Tool};
+
+pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
+    let part = &value["part"];
+    match text(value, "type") {
+        "step_start" => vec![
+            AgentEvent::Session { id: owned(&value["sessionID"]), model: None },
+            AgentEvent::Turn { id: owned(&part["id"]) },
+        ],
+        "text" => vec![AgentEvent::Text(text(part, "text").to_owned())],
+        "reasoning" => vec![AgentEvent::Thinking],
+        "tool_use" => tool_use(part),
+        "step_finish" => step_finish(part),
+        "error" => vec![AgentEvent::Result(Box::new(AgentResult {
+            session_id: owned(&value["sessionID"]),
+            error: Some(failure(&value["error"])),
+            ..AgentResult::default()
+        }))],
+        kind => unknown(kind),
+    }
+}
+
+/// A call is told when it is over.
+fn tool_use(part: &Value) -> Vec<AgentEvent> {
+    let (id, state) = (text(part, "callID").to_owned(), &part["state"]);
+    let exit_code = state["metadata"]["exit"].as_i64().unwrap_or_default();
+    let ok = text(state, "status") == "completed" && exit_code == 0;
+    let said = owned(&state["error"]).or_else(|| Some(format!("exit code {exit_code}")).filter(|_| exit_code != 0));
+    vec![
+        AgentEvent::ToolStart { id: id.clone(), tool: Tool::new(text(part, "tool"), &state["input"]) },
+        AgentEvent::ToolEnd { id, ok, summary: said.filter(|_| !ok) },
+    ]
+}
+
+/// A step that stopped is the last, and what it said is the answer. Of any other reason but to call tools, only the exit
+/// code tells what came of it.
+fn step_finish(part: &Value) -> Vec<AgentEvent> {
+    let tokens = &part["tokens"];
+    let usage = Usage {
+        input_tokens: tokens["input"].as_u64(),
+        output_tokens: tokens["output"].as_u64(),
+        cache_read_tokens: tokens["cache"]["read"].as_u64(),
+        cache_write_tokens: tokens["cache"]["write"].as_u64(),
+        reasoning_tokens: tokens["reasoning"].as_u64(),
+    };
+    let spent = AgentEvent::Spent { usage, cost_usd: part["cost"].as_f64() };
+    let end = match text(part, "reason") {
+        "stop" => Some(AgentEvent::Result(Box::new(AgentResult { success: true, ..AgentResult::default() }))),
+        "tool-calls" => None,
+        reason => Some(AgentEvent::Warning(format!("the model stopped: {reason}"))),
+    };
+    [spent].into_iter().chain(end).collect()
+}
+
+fn failure(error: &Value) -> Failure {
+    let data = &error["data"];
+    let message = owned(&data["message"]).or_else(|| owned(&error["message"])).or_else(|| owned(&error["name"]));
+    let said = Failure::new(&message.unwrap_or_default());
+    Failure { http_status: status(&data["statusCode"]).or(said.http_status), kind: owned(&error["name"]), ..said }
+}

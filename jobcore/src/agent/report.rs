@@ -1,0 +1,167 @@
+//! A run as every interface prints it: what was asked for, how far it is, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgentRun, Digest, Failure, Format, PermissionMode, Worktree};
+use crate::state::Status;
+
+/// How far a run is, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Progress {
+    /// It waits for a slot.
+    Queued,
+    /// It runs, and has told nothing yet.
+    Starting,
+    /// It works.
+    Working,
+    /// There is a result, and its process is still busy: with tasks in the background, or with ending.
+    Answered,
+    /// It has ended, and its last result says that it is done.
+    Succeeded,
+    /// It has ended otherwise, by itself.
+    Failed,
+    /// It was stopped, whatever it said of that.
+    Killed,
+    /// It was stopped, since its time was over.
+    TimedOut,
+    /// Nobody saw its end, and there is no result.
+    Lost,
+}
+
+impl Progress {
+    /// Judges by the status of the job and by what the agent wrote.
+    pub fn of(status: Status, format: Format, digest: &Digest) -> Self {
+        match (status, digest.success) {
+            (Status::Queued, _) => Self::Queued,
+            (Status::Running | Status::Paused, Some(_)) => Self::Answered,
+            (Status::Running | Status::Paused, None) if *digest == Digest::default() => Self::Starting,
+            (Status::Running | Status::Paused, None) => Self::Working,
+            (Status::Killed, _) => Self::Killed,
+            (Status::TimedOut, _) => Self::TimedOut,
+            (_, Some(true)) => Self::Succeeded,
+            (_, Some(false)) | (Status::Failed, None) => Self::Failed,
+            // Plain text has no result event: the exit code is all there is.
+            (Status::Completed, None) if format == Format::Text => Self::Succeeded,
+            (Status::Completed, None) => Self::Failed,
+            (Status::Orphaned, None) => Self::Lost,
+        }
+    }
+
+    /// Returns the word for it, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Working => "working",
+            Self::Answered => "answered",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Killed => "killed",
+            Self::TimedOut => "timed_out",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A run of an agent, within the shape of its job.
+///
+/// What is not known or does not apply is absent, never null. Fields may be added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentShape {
+    /// The agent, by the name that it has in the settings.
+    pub agent: String,
+    /// How far it is. That the process ended well is not enough for `succeeded`, and that it did not is no reason against it.
+    pub progress: Progress,
+    /// What it may do without asking.
+    pub permission_mode: PermissionMode,
+    /// The beginning of what it was asked.
+    pub prompt: String,
+    /// The effort that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// The conversation that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
+    /// The git worktree that was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Worktree>,
+    /// What its output says.
+    #[serde(flatten)]
+    pub digest: Digest,
+}
+
+impl AgentShape {
+    /// Puts together what is known of a run whose job is in this status. `last_words` are those of its standard error:
+    /// where its output has no error, they are one.
+    pub fn new(run: &AgentRun, status: Status, mut digest: Digest, last_words: Option<String>) -> Self {
+        let progress = Progress::of(status, run.format, &digest);
+        if progress == Progress::Failed && digest.error.is_none() {
+            let message = last_words.unwrap_or_else(|| match digest.results {
+                0 => "it ended without a result".to_owned(),
+                _ => "its result is an error, of which it says nothing".to_owned(),
+            });
+            digest.error = Some(Failure { message, ..Failure::default() });
+        }
+        digest.model = digest.model.or_else(|| run.model.clone());
+        Self {
+            agent: run.agent.clone(),
+            progress,
+            permission_mode: run.permission_mode,
+            prompt: run.prompt.clone(),
+            effort: run.effort.clone(),
+            resumes: run.resumes.clone(),
+            worktree: run.worktree.clone(),
+            digest,
+        }
+    }
+
+    /// Returns without what may be long, for a list of many.
+    #[must_use]
+    pub fn in_short(mut self) -> Self {
+        (self.digest.result, self.digest.structured) = (None, None);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(success: Option<bool>) -> Digest {
+        Digest { success, session_id: Some("x".to_owned()), ..Digest::default() }
+    }
+
+    #[test]
+    fn what_the_agent_says_last_counts_and_a_stop_counts_more() {
+        let progress = |status, success| Progress::of(status, Format::Claude, &digest(success));
+        for (status, success, expected) in [
+            (Status::Running, None, Progress::Working),
+            (Status::Running, Some(true), Progress::Answered),
+            (Status::Running, Some(false), Progress::Answered),
+            (Status::Completed, Some(true), Progress::Succeeded),
+            (Status::Completed, Some(false), Progress::Failed),
+            (Status::Completed, None, Progress::Failed),
+            (Status::Failed, Some(true), Progress::Succeeded),
+            (Status::Failed, None, Progress::Failed),
+            (Status::Killed, Some(true), Progress::Killed),
+            (Status::TimedOut, Some(true), Progress::TimedOut),
+            (Status::Orphaned, Some(true), Progress::Succeeded),
+            (Status::Orphaned, None, Progress::Lost),
+        ] {
+            assert_eq!(progress(status, success), expected, "{status} {success:?}");
+        }
+        assert_eq!(Progress::of(Status::Running, Format::Claude, &Digest::default()), Progress::Starting);
+        assert_eq!(Progress::of(Status::Completed, Format::Text, &Digest::default()), Progress::Succeeded);
+    }
+
+    #[test]
+    fn a_failure_has_a_reason() {
+        let run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "do it");
+        let shape = |last_words| AgentShape::new(&run, Status::Failed, Digest::default(), last_words);
+        assert_eq!(shape(Some("no such flag".to_owned())).digest.error.unwrap().message, "no such flag");
+        assert_eq!(shape(None).digest.error.unwrap().message, "it ended without a result");
+    }
+}

@@ -1,0 +1,333 @@
+//! Everything against output that real CLIs wrote: `samples/agents`, one folder a CLI, one file a case.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A recorded standard output.
+struct Sample {
+    name: String,
+    format: Format,
+    bytes: Vec<u8>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/agents")
+}
+
+fn files(cli: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder().join(cli)).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+fn samples() -> Vec<Sample> {
+    let clis = [
+        ("claude", Format::Claude),
+        ("codex", Format::Codex),
+        ("gemini", Format::Gemini),
+        ("opencode", Format::Opencode),
+    ];
+    let samples = clis.into_iter().flat_map(|(cli, format)| {
+        let outputs = files(cli).into_iter().filter(|(name, _)| !name.ends_with(".stderr"));
+        outputs.map(move |(name, bytes)| {
+            let format = if name.ends_with(".txt") { Format::Text } else { format };
+            Sample { name: format!("{cli}/{name}"), format, bytes }
+        })
+    });
+    samples.collect()
+}
+
+fn sample(name: &str) -> Sample {
+    samples().into_iter().find(|sample| sample.name == name).unwrap()
+}
+
+fn fold(format: Format, pieces: &[&[u8]]) -> Fold {
+    let mut fold = Fold::new(format);
+    pieces.iter().for_each(|piece| fold.feed(piece));
+    fold
+}
+
+fn digest(sample: &Sample) -> Digest {
+    fold(sample.format, &[&sample.bytes]).digest()
+}
+
+/// Numbers that are the same each time.
+fn random(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    }
+}
+
+fn golden(name: &str, json: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, json).unwrap();
+    }
+    assert_eq!(json, std::fs::read_to_string(&path).unwrap(), "{name}");
+}
+
+/// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
+#[test]
+fn the_golden_file_pins_what_is_read() {
+    let digests: BTreeMap<_, _> = samples().iter().map(|sample| (sample.name.clone(), digest(sample))).collect();
+    let json = serde_json::to_string_pretty(&digests).unwrap() + "\n";
+    golden("agent_digests.json", &json);
+    assert_eq!(serde_json::from_str::<BTreeMap<String, Digest>>(&json).unwrap(), digests);
+}
+
+#[test]
+fn the_golden_file_pins_what_is_told() {
+    let mut told = String::new();
+    for sample in samples() {
+        let mut transcript = Transcript::new(sample.format);
+        let text = transcript.feed(&sample.bytes) + &transcript.end();
+        assert!(text.is_empty() || text.ends_with('\n'), "{}", sample.name);
+        assert!(!text.lines().any(|line| line.starts_with('{')), "{}", sample.name);
+        told += &format!("=== {}\n{text}", sample.name);
+    }
+    golden("agent_transcripts.txt", &told);
+}
+
+#[test]
+fn the_golden_file_pins_the_last_words() {
+    let mut told = String::new();
+    for cli in ["claude", "codex", "gemini", "opencode"] {
+        for (name, bytes) in files(cli).into_iter().filter(|(name, _)| name.ends_with(".stderr")) {
+            let words = last_words(&bytes).unwrap_or_default();
+            assert!(words.chars().count() <= 500 && !words.contains('\n'));
+            told += &format!("{cli}/{name}: {words}\n");
+        }
+    }
+    golden("agent_last_words.txt", &told);
+    assert_eq!(last_words(b""), None);
+    assert_eq!(last_words(&b"x".repeat(100_000)).unwrap().chars().count(), 500);
+}
+
+/// By what the file names say, not by what is read.
+#[test]
+fn success_is_what_the_last_result_says() {
+    for sample in samples() {
+        let (digest, name) = (digest(&sample), &sample.name);
+        let failed = ["error", "maxturns", "nokey", "connrefused", "badmodel", "claude/kill-int-midstream"];
+        let expected = match () {
+            () if sample.format == Format::Text => None,
+            () if name.contains("badmodel") => digest.success,
+            () if failed.iter().any(|case| name.contains(case)) => Some(false),
+            () if name.contains("kill") || name.contains("norelaunch") => None,
+            () if sample.bytes.is_empty() => None,
+            () => Some(true),
+        };
+        assert_eq!(digest.success, expected, "{name}");
+        if let Some(success) = digest.success {
+            assert_eq!(success, digest.error.is_none(), "{name}");
+            assert_eq!(success, digest.result.is_some(), "{name}");
+            assert!(digest.results > 0 && digest.session_id.is_some(), "{name}");
+        }
+        assert_eq!((digest.unknown, digest.noise, digest.incomplete), (0, 0, false), "{name}");
+    }
+}
+
+/// Whatever was cut off, what is read is true of what is there: nothing goes back, and there is no success before the
+/// event that says so is whole.
+#[test]
+fn a_stream_may_end_anywhere() {
+    for sample in samples() {
+        let mut fold = Fold::new(sample.format);
+        let mut transcript = Transcript::new(sample.format);
+        let mut before = Digest::default();
+        // Of long samples, the ends of all lines and what is around them, and every 97th byte.
+        let near_an_end =
+            |at: usize| sample.bytes[at.saturating_sub(3)..sample.bytes.len().min(at + 3)].contains(&b'\n');
+        for (at, byte) in sample.bytes.iter().enumerate() {
+            fold.feed(&[*byte]);
+            transcript.feed(&[*byte]);
+            if sample.bytes.len() > 6000 && !near_an_end(at) && at % 97 != 0 {
+                continue;
+            }
+            let digest = fold.digest();
+            let figures = |digest: &Digest| {
+                [digest.results, digest.tool_calls.unwrap_or_default(), digest.retries, digest.denials, digest.noise]
+            };
+            let pairs = figures(&before).into_iter().zip(figures(&digest));
+            assert!(pairs.into_iter().all(|(before, now)| before <= now), "{} at {at}", sample.name);
+            let ends = matches!(byte, b'}' | b']' | b'\n');
+            assert!(ends || before.success == digest.success, "{} at {at}", sample.name);
+            assert!(digest.activity.as_ref().is_none_or(|line| line.chars().count() <= 120));
+            before = digest;
+        }
+        assert_eq!(before, digest(&sample), "{} byte by byte", sample.name);
+    }
+}
+
+#[test]
+fn how_the_bytes_are_divided_makes_no_difference() {
+    for sample in samples() {
+        let (whole, mut random) = (fold(sample.format, &[&sample.bytes]), random(7));
+        let mut told = Transcript::new(sample.format);
+        let told = told.feed(&sample.bytes) + &told.end();
+        for _ in 0..20 {
+            let (mut fold, mut rest) = (Fold::new(sample.format), sample.bytes.as_slice());
+            let mut transcript = (Transcript::new(sample.format), String::new());
+            let longest = 1 + random(3000);
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at(rest.len().min(1 + random(longest)));
+                fold.feed(piece);
+                transcript.1 += &transcript.0.feed(piece);
+                // The state may be put away and taken up again at any time.
+                fold = serde_json::from_slice(&serde_json::to_vec(&fold).unwrap()).unwrap();
+                rest = behind;
+            }
+            assert_eq!(fold, whole, "{}", sample.name);
+            assert_eq!(transcript.1 + &transcript.0.end(), told, "{}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn noise_between_events_does_no_harm() {
+    const NOISE: [&str; 6] = ["npm WARN deprecated", "{ not JSON", "[warn] x", "{\"a\":", "\u{1b}[0m", "}"];
+    for sample in samples().into_iter().filter(|sample| sample.name.ends_with(".jsonl")) {
+        let (mut noisy, mut random) = (Vec::new(), random(3));
+        for line in sample.bytes.split_inclusive(|byte| *byte == b'\n') {
+            noisy.extend_from_slice(NOISE[random(NOISE.len())].as_bytes());
+            noisy.push(b'\n');
+            noisy.extend_from_slice(line);
+        }
+        let mut digest_of_noisy = fold(sample.format, &[&noisy]).digest();
+        let lines = sample.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!(std::mem::take(&mut digest_of_noisy.noise), lines, "{}", sample.name);
+        assert_eq!(digest_of_noisy, digest(&sample), "{}", sample.name);
+    }
+}
+
+#[test]
+fn an_array_of_all_events_is_read_as_the_stream_is() {
+    for sample in samples().into_iter().filter(|sample| sample.name.ends_with(".jsonl")) {
+        let lines: Vec<serde_json::Value> =
+            sample.bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let array = serde_json::to_vec(&lines).unwrap();
+        let spread = serde_json::to_vec_pretty(&lines).unwrap();
+        assert_eq!(fold(sample.format, &[&array]).digest(), digest(&sample), "{}", sample.name);
+        assert_eq!(fold(sample.format, &[&spread]).digest(), digest(&sample), "{}", sample.name);
+    }
+}
+
+/// There is a result, the agent waits for what runs in the background, and is woken by its end.
+#[test]
+fn a_result_is_there_while_the_agent_is_still_busy() {
+    let sample = sample("claude/bgtool.jsonl");
+    let (mut fold, mut seen) = (Fold::new(Format::Claude), Vec::new());
+    for line in sample.bytes.split_inclusive(|byte| *byte == b'\n') {
+        fold.feed(line);
+        let digest = fold.digest();
+        seen.push((digest.results, digest.success, digest.background, digest.activity.unwrap_or_default()));
+    }
+    // It is busy with the next call, and another task runs already.
+    let busy = (1, Some(true), 1, "Bash: sleep 200".to_owned());
+    assert!(seen.contains(&busy), "{seen:#?}");
+    let waits = (1, Some(true), 1, "waiting for 1 background task".to_owned());
+    assert!(seen.contains(&waits), "{seen:#?}");
+    let last = fold.digest();
+    assert!(last.results > 1 && last.background == 0, "{last:#?}");
+    // The cost of the last result is that of all.
+    assert_eq!(last.usage.input_tokens, Some(100 * 2 * last.results));
+}
+
+#[test]
+fn behind_a_gap_figures_are_lower_bounds() {
+    let sample = sample("claude/write-denied.jsonl");
+    let half = sample.bytes.len() / 2;
+    let mut fold = fold(Format::Claude, &[&sample.bytes[..half]]);
+    fold.gap();
+    assert!(fold.digest().lower_bounds.contains("tool_calls"));
+    fold.feed(&sample.bytes[half + 10..]);
+    let (whole, digest) = (digest(&sample), fold.digest());
+    assert!(digest.incomplete);
+    assert_eq!(
+        digest.lower_bounds.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["denials", "duration_ms", "results", "retries", "tool_calls", "turns"]
+    );
+    assert_eq!((digest.success, digest.cost_usd, digest.usage), (whole.success, whole.cost_usd, whole.usage));
+    assert_eq!((digest.result, digest.denied), (whole.result, whole.denied));
+    // Another result may have been in the gap.
+    fold.gap();
+    assert_eq!((fold.digest().success, fold.digest().result), (None, None));
+    // The steps of opencode are added up: some are missing.
+    let mut fold = self::fold(Format::Opencode, &[&self::sample("opencode/tool.jsonl").bytes]);
+    assert_eq!(fold.digest().usage.input_tokens, Some(200));
+    fold.gap();
+    fold.feed(b"rest of a line\n");
+    fold.feed(&self::sample("opencode/plain.jsonl").bytes);
+    assert!(fold.digest().lower_bounds.contains("usage"));
+    // Of plain text, only the end is there anyway.
+    let mut fold = self::fold(Format::Text, &[b"one"]);
+    fold.gap();
+    fold.feed(b"two\n");
+    let digest = fold.digest();
+    assert_eq!((digest.result.as_deref(), digest.result_cut_bytes, digest.incomplete), (Some("two\n"), 3, true));
+    assert!(digest.lower_bounds.is_empty());
+}
+
+/// However the bytes around it are divided.
+#[test]
+fn a_line_that_is_too_long_is_a_gap() {
+    let long = vec![b'x'; 33 << 20];
+    let sample = sample("claude/plain.jsonl");
+    let before = self::sample("claude/nokey.jsonl");
+    let whole: Vec<u8> = [&before.bytes[..], b"{", &long, b"\n", &sample.bytes].concat();
+    let digest = fold(Format::Claude, &[&whole]).digest();
+    assert_eq!((digest.success, digest.incomplete, digest.noise), (Some(true), true, 1));
+    assert_eq!(fold(Format::Claude, &whole.chunks(100_000).collect::<Vec<_>>()).digest(), digest);
+    let ends_in_it = fold(Format::Claude, &[&sample.bytes, &long]).digest();
+    assert_eq!((ends_in_it.success, ends_in_it.incomplete), (None, true));
+}
+
+#[test]
+fn what_is_long_is_cut_and_counted() {
+    let long = "é".repeat(1 << 20);
+    let delta = format!("{{\"type\":\"message\",\"role\":\"assistant\",\"delta\":true,\"content\":\"x{long}\"}}\n");
+    let end = "{\"type\":\"result\",\"status\":\"success\"}\n";
+    let digest = fold(Format::Gemini, &[delta.as_bytes(), delta.as_bytes(), end.as_bytes()]).digest();
+    let result = digest.result.unwrap();
+    assert!(result.len() <= 256 << 10 && result.len() > 255 << 10);
+    assert_eq!(result.len() as u64 + digest.result_cut_bytes, 2 * (1 + 2 * (1 << 20)));
+    let structured = format!(
+        "{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"\",\"structured_output\":[\"{long}\"]}}"
+    );
+    let digest = fold(Format::Claude, &[structured.as_bytes()]).digest();
+    assert_eq!((digest.structured, digest.structured_cut_bytes), (None, 2 * (1 << 20) + 4));
+    let denied = "{\"type\":\"system\",\"subtype\":\"permission_denied\",\"tool_name\":\"Bash\"}\n".repeat(2000);
+    let digest = fold(Format::Claude, &[denied.as_bytes()]).digest();
+    assert_eq!((digest.denials, digest.denied.len(), digest.lower_bounds.contains("denials")), (1000, 20, true));
+}
+
+#[test]
+fn the_state_is_small_however_long_the_output_is() {
+    let mut events = String::new();
+    for id in 0..2000 {
+        let words = "word ".repeat(100);
+        events += &format!(
+            "{{\"type\":\"assistant\",\"message\":{{\"id\":\"m{id}\",\"content\":[{{\"type\":\"text\",\"text\":\"{words}\"}},\
+             {{\"type\":\"tool_use\",\"id\":\"t{id}\",\"name\":\"Bash\",\"input\":{{\"command\":\"{words}\"}}}}]}}}}\n\
+             {{\"type\":\"system\",\"subtype\":\"permission_denied\",\"tool_use_id\":\"t{id}\",\"tool_name\":\"Bash\"}}\n\
+             {{\"type\":\"kind{id}\"}}\nnoise\n"
+        );
+    }
+    let (mut claude, mut text) = (Fold::new(Format::Claude), Fold::new(Format::Text));
+    let size = |fold: &Fold| serde_json::to_vec(fold).unwrap().len();
+    claude.feed(events.as_bytes());
+    let at_first = size(&claude);
+    assert!(at_first < 100_000, "{at_first}");
+    for _ in 0..10 {
+        claude.feed(events.as_bytes());
+    }
+    // Numbers get longer.
+    assert!(size(&claude) < at_first + 100, "{}", size(&claude));
+    for _ in 0..200_000_000 / events.len() {
+        text.feed(events.as_bytes());
+    }
+    assert!(size(&text) < 3 * (256 << 10), "{}", size(&text));
+}

@@ -1,0 +1,198 @@
+//! What an agent does, as lines for people.
+
+use super::event::{AgentEvent, AgentResult, OpenTools};
+use super::format::Format;
+use super::stream::{Found, Values};
+use super::words::{background, one_line, plain, seconds};
+
+/// How long a line is that is not the model's, in characters.
+const LINE: usize = 200;
+
+/// Tells what an agent does while it does it: its words as they are, and a line for each thing that it does. Nothing of it
+/// can take over a terminal: there are no control characters in it but line breaks and tabs.
+#[derive(Debug)]
+pub struct Transcript {
+    format: Format,
+    values: Values,
+    /// A character of plain text that is not whole yet.
+    torn: Vec<u8>,
+    told: Told,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    text: String,
+    tools: OpenTools,
+    /// Whether what was told last is a line that goes on.
+    within_line: bool,
+    /// Whether the model's words are told as they come: then they will come again as a whole.
+    by_parts: bool,
+    /// Whether the model said something since the result before.
+    spoke: bool,
+    /// What went wrong, if that was told last.
+    error: Option<String>,
+}
+
+impl Transcript {
+    /// Begins at the beginning of an output in this format.
+    pub fn new(format: Format) -> Self {
+        Self { format, values: Values::default(), torn: Vec::new(), told: Told::default() }
+    }
+
+    /// Takes the next bytes of the agent's standard output, and returns what there is to tell.
+    pub fn feed(&mut self, bytes: &[u8]) -> String {
+        if self.format == Format::Text {
+            self.torn.extend_from_slice(bytes);
+            let whole = whole_characters(&self.torn);
+            let text: Vec<u8> = self.torn.drain(..whole).collect();
+            self.told.say(&String::from_utf8_lossy(&text));
+        } else {
+            let Self { format, values, told, .. } = self;
+            values.feed(bytes, |found| told.find(*format, found));
+        }
+        std::mem::take(&mut self.told.text)
+    }
+
+    /// Goes on behind bytes that are gone, and returns a line that says so.
+    pub fn gap(&mut self) -> String {
+        self.values.gap();
+        self.torn.clear();
+        self.told.lose();
+        std::mem::take(&mut self.told.text)
+    }
+
+    /// Returns what there is to tell when no more will come.
+    pub fn end(mut self) -> String {
+        let (format, mut told) = (self.format, self.told);
+        told.say(&String::from_utf8_lossy(&std::mem::take(&mut self.torn)));
+        self.values.end(|found| told.find(format, found));
+        told.close();
+        told.text
+    }
+}
+
+impl Told {
+    fn find(&mut self, format: Format, found: Found) {
+        match found {
+            Found::Value(value) => format.events(&value).into_iter().for_each(|event| self.tell(event)),
+            Found::Oversized => self.lose(),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.line("… a part of the output is missing");
+    }
+
+    fn tell(&mut self, event: AgentEvent) {
+        match event {
+            AgentEvent::Text(text) => {
+                if !std::mem::take(&mut self.by_parts) {
+                    self.close();
+                    self.say(&text);
+                }
+                self.close();
+                self.spoke = true;
+            }
+            AgentEvent::TextDelta(text) => {
+                self.say(&text);
+                (self.by_parts, self.spoke) = (true, true);
+            }
+            AgentEvent::ToolStart { id, tool } => {
+                self.line(&format!("→ {}", tool.summary));
+                self.tools.start(&id, &tool);
+            }
+            AgentEvent::ToolEnd { id, ok, summary } => {
+                self.tools.end(&id);
+                match (ok, summary) {
+                    (true, _) => self.line("← ok"),
+                    (false, Some(summary)) => self.line(&format!("← failed: {summary}")),
+                    (false, None) => self.line("← failed"),
+                }
+            }
+            AgentEvent::Retry(retry) => self.line(&format!("… {retry}")),
+            AgentEvent::Denied { id, tool } => {
+                let called = id.as_deref().and_then(|id| self.tools.get(id)).or(tool.as_ref());
+                let what = called.map_or("a tool", |tool| &tool.summary).to_owned();
+                self.line(&format!("! denied {what}"));
+            }
+            AgentEvent::Background { running } if running > 0 => {
+                self.line(&format!("… {}", background(running)));
+            }
+            AgentEvent::Error(failure) => self.fail(failure.message),
+            AgentEvent::Warning(message) => self.line(&format!("! {message}")),
+            AgentEvent::Result(result) => self.result(*result),
+            AgentEvent::Session { .. }
+            | AgentEvent::Turn { .. }
+            | AgentEvent::Thinking
+            | AgentEvent::Background { .. }
+            | AgentEvent::Spent { .. }
+            | AgentEvent::Unknown { .. } => {}
+        }
+    }
+
+    fn result(&mut self, result: AgentResult) {
+        if !std::mem::take(&mut self.spoke)
+            && let Some(text) = &result.text
+        {
+            self.close();
+            self.say(text);
+        }
+        self.by_parts = false;
+        if !result.success {
+            self.fail(result.error.map(|error| error.message).unwrap_or_default());
+            // The next may fail for the same reason.
+            self.error = None;
+            return;
+        }
+        let turns = |turns| if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") };
+        let figures: Vec<String> =
+            [result.turns.map(turns), result.cost_usd.map(dollars), result.duration_ms.map(seconds)]
+                .into_iter()
+                .flatten()
+                .collect();
+        let between = if figures.is_empty() { "" } else { ": " };
+        self.line(&format!("✓ done{between}{}", figures.join(", ")));
+    }
+
+    /// Tells an error, but not twice: what went wrong may be told again by the result.
+    fn fail(&mut self, message: String) {
+        if self.error.as_ref() != Some(&message) {
+            self.line(&format!("✗ error: {message}"));
+            self.error = Some(message);
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let text = plain(text, text.len());
+        if let Some(last) = text.chars().next_back() {
+            self.within_line = last != '\n';
+        }
+        self.text.push_str(&text);
+    }
+
+    fn line(&mut self, line: &str) {
+        self.close();
+        (self.by_parts, self.error) = (false, None);
+        self.text.push_str(&one_line(line, LINE));
+        self.text.push('\n');
+    }
+
+    fn close(&mut self) {
+        if std::mem::take(&mut self.within_line) {
+            self.text.push('\n');
+        }
+    }
+}
+
+fn dollars(cost: f64) -> String {
+    if cost > 0.0 && cost < 0.01 { format!("${cost:.4}") } else { format!("${cost:.2}") }
+}
+
+/// Returns how many bytes are before a character of which more may come.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let tail = bytes.len().saturating_sub(3);
+    let torn = (tail..bytes.len()).find(|at| {
+        std::str::from_utf8(&bytes[*at..]).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    });
+    torn.unwrap_or(bytes.len())
+}

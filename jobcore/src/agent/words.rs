@@ -1,0 +1,60 @@
+//! Words as they are shown: plain, bounded, and without what could take over a terminal.
+
+use std::time::Duration;
+
+/// Returns at most so many characters, without control characters but line breaks and tabs, and without those that change
+/// the direction of what follows.
+pub(super) fn plain(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().filter(|c| is_plain(*c)).take(longest + 1).collect();
+    if shown.chars().count() > longest {
+        shown = shown.chars().take(longest.saturating_sub(1)).chain(['…']).collect();
+    }
+    shown
+}
+
+/// Returns at most so many characters in one line.
+pub(super) fn one_line(text: &str, longest: usize) -> String {
+    // What is behind that will not be shown, however much it is.
+    let begin: String = text.chars().take(longest * 4).collect();
+    plain(&begin.split_whitespace().collect::<Vec<_>>().join(" "), longest)
+}
+
+fn is_plain(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c == '\n' || c == '\t' || !(c.is_control() || turns)
+}
+
+/// Returns a time as people say it: `0.5 s`, `12 s`, `3 min 7 s`.
+pub(super) fn seconds(millis: u64) -> String {
+    let whole = Duration::from_millis(millis.saturating_add(500)).as_secs();
+    match millis {
+        0..1000 => format!("{:.1} s", millis as f64 / 1000.0),
+        _ if whole < 60 => format!("{whole} s"),
+        _ => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+/// Returns so many tasks in words.
+pub(super) fn background(tasks: u64) -> String {
+    if tasks == 1 { "1 background task".to_owned() } else { format!("{tasks} background tasks") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_takes_over_a_terminal() {
+        assert_eq!(plain("a\u{1b}[31mb\r\u{9b}2J\u{202e}c\td\ne\u{7f}", 99), "a[31mb2Jc\td\ne");
+        assert_eq!(plain("abcdef", 6), "abcdef");
+        assert_eq!(plain("abcdefg", 6), "abcde…");
+        assert_eq!(one_line(" a \n\n b\tc", 9), "a b c");
+        assert_eq!(one_line(&"a ".repeat(1_000_000), 5), "a a …");
+    }
+
+    #[test]
+    fn times_are_short() {
+        let shown = [0, 518, 1217, 9_600, 59_700, 187_000].map(seconds);
+        assert_eq!(shown, ["0.0 s", "0.5 s", "1 s", "10 s", "1 min 0 s", "3 min 7 s"]);
+    }
+}
