@@ -15,7 +15,7 @@ use crate::tools::Context;
 /// Each argument is a round of questions, all asked at once.
 const SCRIPT: &str = r#"
 for round; do
-    for question in $round; do echo "asks $question"; done
+    echo "asks $round"
     for question in $round; do read -r answer || exit 1; echo "told $answer"; done
 done
 echo knows enough"#;
@@ -29,7 +29,6 @@ pub(super) enum Stage {
 }
 
 /// What a client says in reply to questions.
-#[derive(Default)]
 pub(super) struct Reply {
     pub(super) state: Option<String>,
     pub(super) answers: InputResponses,
@@ -147,7 +146,7 @@ pub(super) fn open_in(output: &str) -> Vec<String> {
     let mut open = Vec::new();
     for line in output.lines() {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
-            ["asks", question] => open.push((*question).to_owned()),
+            ["asks", questions @ ..] => open.extend(questions.iter().map(|question| (*question).to_owned())),
             ["told", question, ..] => open.retain(|asked| asked != question),
             _ => {}
         }
@@ -223,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_answered_is_not_open() {
-        assert_eq!(open_in("asks a\nasks b\ntold b {\"asks\": \"c\"}\n"), ["a"]);
+        assert_eq!(open_in("asks a b\ntold b {\"asks\": \"c\"}\n"), ["a"]);
         assert!(open_in("asks a\ntold a {}\nknows enough\n").is_empty());
     }
 }

@@ -75,7 +75,7 @@ impl ServerHandler for Fixtures {
         let (id, answers) = (request.task_id.clone(), request.input_responses.clone());
         // The server knows which tasks there are.
         self.0.update_task(request, context).await?;
-        dialogue::answer(&self.0, job::find(&self.0, &id).await?.id, &answers).await.map(drop)
+        tools::update(&self.0, &id, &answers).await
     }
 
     async fn cancel_task(&self, request: CancelTaskParams, context: Context) -> Result<(), ErrorData> {

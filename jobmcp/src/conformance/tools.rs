@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jobcore::JobId;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, DetailedTask, ErrorCode,
-    ErrorData, JsonObject, ProgressNotificationParam, ResourceContents, TaskPayload, Tool,
+    ErrorData, InputResponses, JsonObject, ProgressNotificationParam, ResourceContents, TaskPayload, Tool,
 };
 use serde_json::{Value, json};
 
@@ -332,6 +332,15 @@ pub(super) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) ->
         _ => {}
     }
     Ok(())
+}
+
+/// Passes on answers to a task that asks.
+pub(super) async fn update(server: &Server, id: &str, answers: &InputResponses) -> Result<(), ErrorData> {
+    let job = job::find(server, id).await?;
+    match job::fixture(&job).and_then(find) {
+        Some(Fixture { nature: Nature::Asks(..), .. }) => dialogue::answer(server, job.id, answers).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn plain(text: String) -> Vec<ContentBlock> {
