@@ -34,6 +34,8 @@ pub(crate) async fn serve(server: Server, listener: TcpListener, address: Socket
     // A client may be silent for hours, and a call that waits counts as silence.
     sessions.session_config.keep_alive = None;
     let hosts = known_hosts(address, hosts);
+    #[cfg(feature = "conformance")]
+    let server = crate::conformance::Fixtures::before(server);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         .with_allowed_origins(hosts.iter().flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]))

@@ -1,6 +1,8 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
 pub mod cli;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod doctor;
 mod ending;
 mod failure;

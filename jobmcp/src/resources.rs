@@ -119,9 +119,9 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
 
 async fn find(server: &Server, uri: &str) -> Result<(JobId, Part), ErrorData> {
     let Some((reference, part)) = parse(uri) else {
-        let uri = text::cut(uri, 100);
-        let reason = format!("`{uri}` is no resource; there are job://ID, job://ID/stdout and job://ID/stderr");
-        return Err(ErrorData::resource_not_found(reason, None));
+        let named = text::cut(uri, 100);
+        let reason = format!("`{named}` is no resource; there are job://ID, job://ID/stdout and job://ID/stderr");
+        return Err(not_found(reason, uri));
     };
     match server.jobs().find(reference).await {
         Ok(id) => Ok((id, part)),
@@ -131,11 +131,13 @@ async fn find(server: &Server, uri: &str) -> Result<(JobId, Part), ErrorData> {
 
 fn refused(uri: &str, error: &Error) -> ErrorData {
     match error {
-        Error::NotFound { .. } | Error::Ambiguous { .. } => {
-            ErrorData::resource_not_found(error.to_string(), Some(serde_json::json!({ "uri": text::cut(uri, 100) })))
-        }
+        Error::NotFound { .. } | Error::Ambiguous { .. } => not_found(error.to_string(), uri),
         error => failed(error),
     }
+}
+
+fn not_found(reason: String, uri: &str) -> ErrorData {
+    ErrorData::resource_not_found(reason, Some(serde_json::json!({ "uri": text::cut(uri, 100) })))
 }
 
 fn failed(error: &Error) -> ErrorData {

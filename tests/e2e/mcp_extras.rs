@@ -203,6 +203,7 @@ fn jobs_are_resources() {
         for uri in ["job://nosuch", "job://web/stdin", "file:///etc/passwd", ""] {
             let refused = client.ask("resources/read", json!({ "uri": uri }));
             assert_eq!(refused["error"]["code"], code, "{uri}: {refused}");
+            assert_eq!(refused["error"]["data"]["uri"], uri, "{refused}");
         }
     }
 }

@@ -1,0 +1,168 @@
+//! The tools, prompts and resources that the official conformance suite asks of a server by name. They are there with the
+//! feature `conformance` alone, which is for tests and in no release.
+//!
+//! They stand before the server, which answers everything else. What a tool of them does, a job does that `execute` starts; so
+//! the suite judges how this server runs jobs and tells of them, and not how well a fixture pretends to work.
+
+mod content;
+mod dialogue;
+mod job;
+mod tools;
+
+use rmcp::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, Reference, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+};
+use rmcp::service::SubscriptionContext;
+
+use crate::server::Server;
+use crate::tools::Context;
+
+/// The server with the fixtures before it, as one client sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixtures(Server);
+
+impl Fixtures {
+    pub(crate) fn before(server: Server) -> Self {
+        Self(server)
+    }
+
+    /// As that of the server.
+    pub(crate) fn for_client(&self) -> Self {
+        Self(self.0.for_client())
+    }
+}
+
+#[expect(deprecated, reason = "what is deprecated in the protocol is passed on as well")]
+impl ServerHandler for Fixtures {
+    fn get_info(&self) -> ServerConfig {
+        self.0.get_info()
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: Context,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let mut result = self.0.list_tools(request, context).await?;
+        result.tools.extend(tools::all().cloned());
+        Ok(result)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::all().find(|tool| tool.name == name).cloned().or_else(|| self.0.get_tool(name))
+    }
+
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
+        match tools::find(&request.name) {
+            Some(fixture) => tools::call(&self.0, fixture, request, &context).await,
+            None => self.0.call_tool(request, context).await,
+        }
+    }
+
+    async fn get_task(&self, request: GetTaskParams, context: Context) -> Result<GetTaskResult, ErrorData> {
+        let id = request.task_id.clone();
+        let mut result = self.0.get_task(request, context).await?;
+        tools::amend(&self.0, &id, &mut result.task).await?;
+        Ok(result)
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, context: Context) -> Result<(), ErrorData> {
+        let (id, answers) = (request.task_id.clone(), request.input_responses.clone());
+        // The server knows which tasks there are.
+        self.0.update_task(request, context).await?;
+        tools::update(&self.0, &id, &answers).await
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, context: Context) -> Result<(), ErrorData> {
+        self.0.cancel_task(request, context).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut result = self.0.list_resources(request, context).await?;
+        if result.next_cursor.is_none() {
+            result.resources.extend(content::resources());
+        }
+        Ok(result)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: Context,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let mut result = self.0.list_resource_templates(request, context).await?;
+        result.resource_templates.push(content::template());
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: Context,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        match content::read(&request.uri) {
+            Some(result) => Ok(result.into()),
+            None => self.0.read_resource(request, context).await,
+        }
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.0.accepted_subscription_filter(requested)
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        self.0.listen(subscription).await
+    }
+
+    async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+        // It never changes, so that there is nothing to tell.
+        if request.uri == content::WATCHED {
+            return Ok(());
+        }
+        self.0.subscribe(request, context).await
+    }
+
+    async fn unsubscribe(&self, request: UnsubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+        self.0.unsubscribe(request, context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let mut result = self.0.list_prompts(request, context).await?;
+        result.prompts.extend(content::prompts());
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: Context,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        if request.name == content::ASKING_PROMPT {
+            return content::ask(&self.0, request, &context).await;
+        }
+        match content::prompt(&request.name, &request.arguments.clone().unwrap_or_default()) {
+            Some(result) => Ok(result.into()),
+            None => self.0.get_prompt(request, context).await,
+        }
+    }
+
+    async fn complete(&self, request: CompleteRequestParams, context: Context) -> Result<CompleteResult, ErrorData> {
+        match &request.r#ref {
+            Reference::Prompt(prompt) if content::is_prompt(&prompt.name) => Ok(CompleteResult::default()),
+            _ => self.0.complete(request, context).await,
+        }
+    }
+}
