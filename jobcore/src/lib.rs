@@ -68,8 +68,8 @@ pub use id::{IdPrefix, JobId};
 pub use job::{Input, Job, JobShape, OutputShape, OutputSize};
 pub use key::Key;
 pub use manager::{
-    Backlog, JobManager, Listing, Message, Reached, Sent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
-    WaitShape, Waited, WaitedJob,
+    Backlog, JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions,
+    WaitReason, WaitShape, Waited, WaitedJob,
 };
 pub use name::Name;
 pub use policy::Policy;

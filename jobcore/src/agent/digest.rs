@@ -128,12 +128,28 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
+    /// Returns these figures without those, if none of them would be less than nothing.
+    pub(crate) fn minus(self, other: Self) -> Option<Self> {
+        let rest = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => one.checked_sub(other).map(Some),
+            (one, _) => Some(one),
+        };
+        Some(Self {
+            input_tokens: rest(self.input_tokens, other.input_tokens)?,
+            output_tokens: rest(self.output_tokens, other.output_tokens)?,
+            cache_read_tokens: rest(self.cache_read_tokens, other.cache_read_tokens)?,
+            cache_write_tokens: rest(self.cache_write_tokens, other.cache_write_tokens)?,
+            reasoning_tokens: rest(self.reasoning_tokens, other.reasoning_tokens)?,
+        })
+    }
+
     /// Returns the figures of both together. What only one tells is that.
-    pub(super) fn plus(self, other: Self) -> Self {
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
             (Some(one), Some(other)) => Some(one.saturating_add(other)),
             (one, other) => one.or(other),

@@ -5,6 +5,7 @@ mod input;
 mod program;
 mod reach;
 mod stop;
+mod usage;
 mod view;
 mod wait;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
+pub use usage::Spent;
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};

@@ -37,6 +37,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// Returns whether the cost that is told is that of the whole session, with what it had cost before it was resumed.
+    pub(crate) fn sums_up_cost(self) -> bool {
+        self == Self::Claude
+    }
+
+    /// Returns whether the tokens that are told are those of the whole session.
+    pub(crate) fn sums_up_usage(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex)
+    }
+
     /// Returns what one value of the output means. Most mean one thing, some nothing, some several.
     pub(super) fn events(self, value: &Value) -> Vec<AgentEvent> {
         match self {
