@@ -389,7 +389,7 @@ pub struct ShowOutput {
     /// with jobs on a terminal
     #[arg(long, help_heading = "Reading")]
     pub clean: bool,
-    /// Print it as it was written, also what was written to a terminal
+    /// Print it as it was written, also what was written to a terminal, and the events of an agent
     #[arg(long, conflicts_with = "clean", help_heading = "Reading")]
     pub raw: bool,
     /// Print a line that is repeated once, with how often
@@ -401,6 +401,14 @@ pub struct ShowOutput {
     /// Print at most so much: the beginning and the end, and how much is left out in between
     #[arg(long, value_name = "SIZE", value_parser = parse_budget, conflicts_with = "follow", help_heading = "Reading")]
     pub max_bytes: Option<u64>,
+}
+
+impl ShowOutput {
+    /// Returns whether nothing is said of what to print, but for how long.
+    pub(crate) fn is_as_usual(&self) -> bool {
+        let is_said = [self.stdout, self.stderr, self.json, self.clean, self.raw, self.fold, self.timestamps];
+        !is_said.contains(&true) && self.since.is_none() && self.grep.is_none() && self.max_bytes.is_none()
+    }
 }
 
 /// Wait for jobs to end, or to come to something.

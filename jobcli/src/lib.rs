@@ -1,5 +1,6 @@
 //! `jobcli`: background jobs for people and scripts. Settings in, one call of jobcore, one printer.
 
+pub mod agents;
 pub mod cli;
 mod commands;
 mod complete;

@@ -8,6 +8,8 @@ use jobcore::clock::Timestamp;
 use jobcore::{JobShape, Status, TerminalSize};
 use unicode_width::UnicodeWidthChar;
 
+use crate::agents;
+
 /// The width of a table where no terminal says another.
 const WIDTH: usize = 100;
 /// What is left for a command at least.
@@ -52,7 +54,8 @@ pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> 
         let exit = exit_word(job);
         let started = job.started_at.map(|at| format!("{} ago", short_duration(since(at, now)))).unwrap_or_default();
         let time = job.duration_ms.map(|ms| short_duration(Duration::from_millis(ms))).unwrap_or_default();
-        let command = one_line(&job.command_line(), room);
+        let command =
+            one_line(&job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent)), room);
         let (id, status) = (&job.short_id, job.status);
         let name = name_column(&name_of(job));
         writeln!(out, "{id:<8}  {name}{colour}{status:<9}{colour:#}  {exit:>7}  {started:>8}  {time:>8}  {command}")?;

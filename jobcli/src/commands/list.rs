@@ -21,7 +21,13 @@ pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
         .with_times(arguments.since, arguments.until)
         .with_limit(limit);
     let listing = jobs.list(&query).await?;
-    let shapes: Vec<JobShape> = listing.jobs.iter().map(|job| jobs.shape(job)).collect();
+    let mut shapes: Vec<JobShape> = Vec::new();
+    for job in &listing.jobs {
+        // One that was removed since is told as it was.
+        let mut shape = jobs.report(job).await.unwrap_or_else(|_| jobs.shape(job));
+        shape.agent = shape.agent.map(|agent| Box::new(agent.in_short()));
+        shapes.push(shape);
+    }
     if arguments.json {
         print_json(&shapes)?;
     } else {

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod agent;
 mod attach;
 mod completions;
 mod config;

@@ -1,11 +1,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::agent::{AgentRun, Format};
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
 use jobcore::{Job, JobId, JobManager};
 
-use super::{Result, print_json, tell, unless_interrupted};
+use super::{Result, agent, print_json, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
 
 /// How much is printed at a time.
@@ -21,6 +22,14 @@ pub(super) enum Sink {
 }
 
 pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
+    let is_whole =
+        arguments.head.is_none() && arguments.tail.is_none() && arguments.bytes.is_none() && arguments.cursor.is_none();
+    if is_whole && arguments.show.is_as_usual() {
+        let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
+        if let Some(run) = told_run(&job) {
+            return print_run(jobs, &job, run, arguments.show.follow).await;
+        }
+    }
     let mut query = OutputQuery::from(Position::Start).with_max_lines(arguments.head);
     if let Some(lines) = arguments.tail {
         query.from = Position::TailLines(lines);
@@ -36,8 +45,34 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
 }
 
 pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
+    if arguments.show.is_as_usual() {
+        let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
+        match told_run(&job) {
+            Some(run) if arguments.show.follow => return print_run(jobs, &job, run, true).await,
+            Some(run) => {
+                agent::tail(jobs, &job, run, arguments.lines).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            None => {}
+        }
+    }
     print(jobs, arguments.job.reference(), OutputQuery::from(Position::TailLines(arguments.lines)), &arguments.show)
         .await
+}
+
+/// Returns the run of an agent that the job is, if its output is not what people want to read.
+fn told_run(job: &Job) -> Option<&AgentRun> {
+    job.spec.agent.as_ref().filter(|run| run.format != Format::Text)
+}
+
+/// Prints the answer of an agent, or what it does.
+async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, follows: bool) -> Result {
+    if !follows {
+        agent::print_result(jobs, job).await?;
+    } else if let Err(code) = unless_interrupted(&job.id.short(), agent::follow(jobs, job, run)).await? {
+        return Ok(code);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &ShowOutput) -> Result {
@@ -180,9 +215,19 @@ pub(super) async fn follow(
     id: JobId,
     cursor: Cursor,
     stream: Option<Stream>,
+    print: impl FnMut(&OutputChunk) -> Result<()>,
+) -> Result<()> {
+    follow_from(jobs, id, OutputQuery::from(Position::Cursor(cursor)).with_stream(stream), print).await
+}
+
+/// Hands over what a query asks for and what comes then, until the job has ended and all is told.
+pub(super) async fn follow_from(
+    jobs: &JobManager,
+    id: JobId,
+    query: OutputQuery,
     mut print: impl FnMut(&OutputChunk) -> Result<()>,
 ) -> Result<()> {
-    let mut query = OutputQuery::from(Position::Cursor(cursor)).with_stream(stream).with_max_bytes(CHUNK);
+    let mut query = query.with_max_bytes(CHUNK);
     loop {
         // Looked at before reading: what was written before an end is read after it is known.
         let is_over = jobs.job(id).await?.status().is_final();

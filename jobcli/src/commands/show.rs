@@ -2,17 +2,18 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jobcore::agent::AgentShape;
 use jobcore::units::format_size;
 use jobcore::{Command, Job, JobManager, JobShape, Stdin, Stragglers};
 
 use super::{Result, print_json};
 use crate::cli::Show;
-use crate::ui;
+use crate::{agents, ui};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Show) -> Result {
     for (index, reference) in arguments.ids.iter().enumerate() {
         let job = jobs.job(jobs.find(reference).await?).await?;
-        let shape = jobs.shape(&job);
+        let shape = jobs.report(&job).await?;
         if arguments.json {
             print_json(&shape)?;
             continue;
@@ -58,6 +59,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "shell", shell.display())?;
     }
     line(out, "directory", &shape.cwd)?;
+    if let Some(agent) = &shape.agent {
+        describe_agent(out, agent)?;
+    }
     if let Some(group) = &shape.group {
         line(out, "group", group)?;
     }
@@ -115,6 +119,32 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     };
     line(out, "output", format_args!("{}{dropped}", format_size(shape.output_bytes)))?;
     describe_spec(out, job)
+}
+
+fn describe_agent(out: &mut impl Write, agent: &AgentShape) -> io::Result<()> {
+    let digest = &agent.digest;
+    line(out, "agent", format_args!("{}: {}", agent.agent, agents::line(agent)))?;
+    line(out, "prompt", ui::one_line(&agent.prompt, None))?;
+    line(out, "may", agent.permission_mode.as_str())?;
+    if let Some(denied) = agents::denied(agent) {
+        line(out, "denied", denied)?;
+    }
+    if let Some(model) = &digest.model {
+        line(out, "model", model)?;
+    }
+    if let Some(session) = &digest.session_id {
+        line(out, "session", session)?;
+    }
+    if !digest.usage.is_empty() {
+        line(out, "tokens", agents::tokens(&digest.usage))?;
+    }
+    if let Some(worktree) = &agent.worktree {
+        line(out, "worktree", format_args!("{} on branch {}", worktree.path.display(), worktree.branch))?;
+    }
+    if let Some(result) = &digest.result {
+        line(out, "answer", ui::one_line(result, Some(200)))?;
+    }
+    Ok(())
 }
 
 fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {

@@ -12,7 +12,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
         return Ok(ExitCode::from(u8::from(job.status().is_final())));
     }
     if arguments.json {
-        print_json(&jobs.shape(&job))?;
+        print_json(&jobs.report(&job).await?)?;
     } else {
         writeln!(std::io::stdout(), "{}", job.status())?;
     }

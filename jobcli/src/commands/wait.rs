@@ -30,7 +30,11 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         Err(code) => return Ok(code),
     };
     if arguments.json {
-        print_json(&waited.shape(Timestamp::now()))?;
+        let mut shape = waited.shape(Timestamp::now());
+        for (told, job) in shape.jobs.iter_mut().zip(&waited.jobs) {
+            told.job = jobs.report(job).await?;
+        }
+        print_json(&shape)?;
     }
     match until.is_exit() {
         true => ended(&waited, &arguments),

@@ -128,7 +128,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether nothing is told.
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 

@@ -58,6 +58,17 @@ pub enum PermissionMode {
     Full,
 }
 
+impl PermissionMode {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read_only",
+            Self::Edit => "edit",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// A git worktree of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -1,0 +1,189 @@
+//! Runs of agents in words, for people and for models.
+
+use std::time::Duration;
+
+use jobcore::agent::{AgentShape, Denial, Progress, Usage};
+
+use crate::ui;
+
+/// How many calls are named that were not permitted.
+const NAMED: usize = 3;
+
+/// Returns what stands for the command of a run in a table.
+pub fn row(agent: &AgentShape) -> String {
+    format!("{}: {}; {}", agent.agent, ui::one_line(&agent.prompt, Some(60)), line(agent))
+}
+
+/// Returns in one line how far a run is, or how it ended: `working: Bash: cargo test (3 turns, 2 retries)`.
+pub fn line(agent: &AgentShape) -> String {
+    let digest = &agent.digest;
+    let word = agent.progress.as_str().replace('_', " ");
+    let mut line = match agent.progress {
+        Progress::Working => match &digest.activity {
+            Some(activity) => format!("{word}: {activity}"),
+            None => word,
+        },
+        Progress::Answered => match digest.background {
+            0 => "answered, about to end".to_owned(),
+            1 => "answered, and waits for 1 task in the background".to_owned(),
+            tasks => format!("answered, and waits for {tasks} tasks in the background"),
+        },
+        _ => word,
+    };
+    let figures = figures(agent);
+    if !figures.is_empty() {
+        line.push_str(&format!(" ({})", figures.join(", ")));
+    }
+    if let Some(error) = digest.error.as_ref().filter(|_| agent.progress != Progress::Succeeded) {
+        let status = error.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+        line.push_str(&format!(": {}{status}", ui::one_line(&error.message, None)));
+    }
+    line
+}
+
+fn figures(agent: &AgentShape) -> Vec<String> {
+    let digest = &agent.digest;
+    let at_least = |name: &str| if digest.lower_bounds.contains(name) { "at least " } else { "" };
+    let count = |name: &str, count: u64, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("{}1 {one}", at_least(name))),
+        count => Some(format!("{}{count} {many}", at_least(name))),
+    };
+    [
+        count("turns", digest.turns.unwrap_or(0), "turn", "turns"),
+        count("retries", digest.retries, "retry", "retries"),
+        count("denials", digest.denials, "call denied", "calls denied"),
+        digest.duration_ms.map(|ms| ui::short_duration(Duration::from_millis(ms))),
+        digest.cost_usd.map(|cost| format!("{}{}", at_least("cost_usd"), dollars(cost))),
+        digest.incomplete.then(|| "a part of its output is gone".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns an amount as `$0.02`, or with more digits where it is small.
+pub fn dollars(cost: f64) -> String {
+    match cost {
+        cost if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
+        cost => format!("${cost:.4}"),
+    }
+}
+
+/// Returns tokens as `1,200 in, 300 out`, with what was read from a cache and written to one.
+pub fn tokens(usage: &Usage) -> String {
+    let part = |count: Option<u64>, what: &str| count.map(|count| format!("{} {what}", grouped(count)));
+    let parts = [
+        part(usage.input_tokens, "in"),
+        part(usage.output_tokens, "out"),
+        part(usage.cache_read_tokens, "cache read"),
+        part(usage.cache_write_tokens, "cache write"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns in one line what was not permitted; nothing if all was.
+pub fn denied(agent: &AgentShape) -> Option<String> {
+    let digest = &agent.digest;
+    if digest.denials == 0 {
+        return None;
+    }
+    let named: Vec<_> = digest.denied.iter().take(NAMED).map(described).collect();
+    let named_count = u64::try_from(named.len()).unwrap_or(u64::MAX);
+    let rest = match digest.denials.saturating_sub(named_count) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    Some(format!("not permitted: {}{rest}", named.join("; ")))
+}
+
+fn described(denial: &Denial) -> String {
+    let what = ui::one_line(&denial.what, Some(80));
+    if what.is_empty() { denial.tool.clone() } else { format!("{} `{what}`", denial.tool) }
+}
+
+/// Returns the tools whose use was not permitted, each once, as they could be permitted.
+pub fn to_allow(agent: &AgentShape) -> Vec<String> {
+    let mut tools: Vec<String> = Vec::new();
+    for denial in &agent.digest.denied {
+        if !tools.contains(&denial.tool) {
+            tools.push(denial.tool.clone());
+        }
+    }
+    tools
+}
+
+#[cfg(test)]
+mod tests {
+    use jobcore::agent::{AgentRun, Digest, Format};
+    use jobcore::{PermissionMode, Status};
+    use serde_json::json;
+
+    use super::*;
+
+    fn agent(status: Status, digest: serde_json::Value) -> AgentShape {
+        let run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "Fix it.");
+        let digest: Digest = serde_json::from_value(digest).unwrap();
+        AgentShape::new(&run, status, digest, None)
+    }
+
+    #[test]
+    fn a_run_is_told_in_one_line() {
+        for (status, digest, expected) in [
+            (Status::Queued, json!({}), "queued"),
+            (Status::Running, json!({}), "starting"),
+            (
+                Status::Running,
+                json!({ "activity": "Bash: cargo test", "turns": 3, "retries": 1 }),
+                "working: Bash: cargo test (3 turns, 1 retry)",
+            ),
+            (
+                Status::Running,
+                json!({ "success": true, "background": 2 }),
+                "answered, and waits for 2 tasks in the background",
+            ),
+            (
+                Status::Completed,
+                json!({ "success": true, "turns": 1, "duration_ms": 12_300, "cost_usd": 0.0191, "denials": 2 }),
+                "succeeded (1 turn, 2 calls denied, 12s, $0.02)",
+            ),
+            (
+                Status::Failed,
+                json!({ "success": false, "error": { "message": "bad\nrequest", "http_status": 400 }, "cost_usd": 0.0009,
+                    "lower_bounds": ["cost_usd"], "incomplete": true }),
+                "failed (at least $0.0009, a part of its output is gone): bad⏎request (HTTP 400)",
+            ),
+            (Status::TimedOut, json!({}), "timed out"),
+        ] {
+            assert_eq!(line(&agent(status, digest)), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_not_permitted_is_named() {
+        let denied_calls = json!([
+            { "tool": "Write", "what": "out.txt" }, { "tool": "Bash", "what": "npm i" }, { "tool": "Write" },
+        ]);
+        let agent = agent(Status::Completed, json!({ "success": true, "denials": 5, "denied": denied_calls }));
+        assert_eq!(denied(&agent).unwrap(), "not permitted: Write `out.txt`; Bash `npm i`; Write and 2 more");
+        assert_eq!(to_allow(&agent), ["Write", "Bash"]);
+    }
+
+    #[test]
+    fn tokens_are_grouped() {
+        let usage: Usage = serde_json::from_value(json!({ "input_tokens": 1_234_567, "output_tokens": 30 })).unwrap();
+        assert_eq!(tokens(&usage), "1,234,567 in, 30 out");
+    }
+}
