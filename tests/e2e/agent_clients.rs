@@ -10,7 +10,7 @@ use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// What an agent is asked: to start a job, to look at it in every way that does no harm, and to start one that stays.
+/// What an agent is asked: to start a job, to look at it, and to start one that stays.
 const PROMPT: &str = r#"call jobs.execute {"command": "echo from a job; env", "name": "short", "wait_s": 30}
 call jobs.wait {"job_ids": ["short"], "timeout_s": 30}
 call jobs.output {"job_id": "short", "grep": "^from"}
@@ -27,8 +27,8 @@ fn register(env: &TestEnv, client: &str) {
     assert_eq!(ran.code, Some(0), "{ran}");
 }
 
-/// Every call of [`PROMPT`] came to the model with its result, and the jobs are as they should be although the server and
-/// the agent are gone. `session` is what begins the names of the variables that belong to the agent's session alone.
+/// The model was told what came of every call of [`PROMPT`], and the jobs are as they should be although the server and the
+/// agent are gone. `session` is how the names of variables begin that belong to the agent's session alone.
 fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, session: &[&str]) {
     let heard = models.heard();
     let [short, wait, output, long] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
@@ -61,6 +61,10 @@ fn claude_code_calls_the_tools() {
     for tool in ["execute", "wait", "output", "list"] {
         assert!(first.contains(&format!("jobs.{tool}")), "{first:?}");
     }
+    // Nobody is there to be asked whether it may.
+    let ran = Ran::of(claude.asked(&env, &CLAUDE, "call jobs.list {}"));
+    let result = events(&ran).pop().unwrap();
+    assert_eq!(result["permission_denials"][0]["tool_name"], "mcp__jobs__list", "{result}");
 }
 
 #[test]

@@ -81,8 +81,9 @@ fn serve(listener: &TcpListener, heard: &Mutex<Vec<Heard>>, over: &AtomicBool) {
                 break;
             }
             open.push(stream.try_clone().unwrap());
+            let connection = Connection(stream);
             // Whoever is stopped hangs up in the middle of an answer.
-            scope.spawn(move || answer(stream, heard).unwrap_or_default());
+            scope.spawn(move || answer(&connection.0, heard).unwrap_or_default());
         }
         for stream in open {
             let _ = stream.shutdown(Shutdown::Both);
@@ -90,9 +91,18 @@ fn serve(listener: &TcpListener, heard: &Mutex<Vec<Heard>>, over: &AtomicBool) {
     });
 }
 
+/// A connection, of which the other side sees the end when it is dropped, whoever else has it open.
+struct Connection(TcpStream);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// Answers one request. The end of the connection is the end of the answer.
-fn answer(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn answer(mut stream: &TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line)?;
     let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -107,14 +117,14 @@ fn answer(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<(
     let dialect: &dyn Dialect = match target.split('?').next().unwrap_or_default() {
         "/v1/messages" => &Messages,
         "/v1/responses" => &Responses,
-        "/v1/messages/count_tokens" => return reply(&mut stream, 200, &json!({ "input_tokens": 1000 })),
-        _ => return reply(&mut stream, 404, &error(404)),
+        "/v1/messages/count_tokens" => return reply(stream, 200, &json!({ "input_tokens": 1000 })),
+        _ => return reply(stream, 404, &error(404)),
     };
-    let asked = dialect.heard(&serde_json::from_slice(&body)?);
+    let asked = dialect.heard(&serde_json::from_slice(&body).unwrap());
     let step = Step::of(&asked);
     heard.lock().unwrap().push(asked);
     if let Step::Fail(status) = step {
-        return reply(&mut stream, status, &error(status));
+        return reply(stream, status, &error(status));
     }
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")?;
     for event in dialect.events(&step) {
@@ -123,10 +133,10 @@ fn answer(mut stream: TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<(
     if matches!(step, Step::Never) {
         reader.read_to_end(&mut Vec::new())?;
     }
-    stream.shutdown(Shutdown::Both)
+    Ok(())
 }
 
-fn reply(stream: &mut TcpStream, status: u16, body: &Value) -> std::io::Result<()> {
+fn reply(mut stream: &TcpStream, status: u16, body: &Value) -> std::io::Result<()> {
     let text = body.to_string();
     let length = text.len();
     let head = format!("HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}");
@@ -284,9 +294,13 @@ impl Dialect for Responses {
     fn events(&self, step: &Step) -> Vec<Value> {
         let item = match step {
             Step::Say(text) => {
-                json!({ "type": "message", "role": "assistant", "id": "msg_1", "content": [{ "type": "output_text", "text": text }] })
+                let content = json!([{ "type": "output_text", "text": text }]);
+                json!({ "type": "message", "role": "assistant", "id": "msg_1", "content": content })
             }
-            Step::Shell(command) => self.tool(None, "exec_command", &json!({ "cmd": command })),
+            // It is waited for, however long it runs.
+            Step::Shell(command) => {
+                self.tool(None, "exec_command", &json!({ "cmd": command, "yield_time_ms": 600_000 }))
+            }
             Step::Write { path, text } => {
                 let patch = format!("*** Begin Patch\n*** Add File: {path}\n+{text}\n*** End Patch");
                 self.tool(None, "exec_command", &json!({ "cmd": format!("apply_patch <<'EOF'\n{patch}\nEOF") }))
