@@ -1,12 +1,15 @@
 //! Tests of the real binaries, each in a store and a home of its own. A test fails if it leaves a process behind.
 
+mod agents;
 mod background;
 mod mcp_client;
 mod mcp_http_client;
+mod models;
 mod needs;
 mod support;
 
 mod adopt;
+mod agent_clients;
 mod bad_input;
 mod bad_store;
 mod complete;

@@ -6,12 +6,27 @@ use crate::support::{Ran, TestEnv};
 
 /// Returns the path of a program that is needed; nothing if the test is to be skipped.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
+    let found = find(name);
     if found.is_none() {
         skip(&format!("there is no `{name}`"));
     }
     found
+}
+
+/// Returns the path of a coding agent's program, which `JOBCORE_TEST_` and its name may tell; nothing if the test is to be
+/// skipped. These are so large that CI, too, has them only when it is asked to.
+pub(crate) fn agent(name: &str) -> Option<PathBuf> {
+    let variable = format!("JOBCORE_TEST_{}", name.to_uppercase());
+    let found = std::env::var_os(&variable).map(PathBuf::from).or_else(|| find(name));
+    if found.is_none() {
+        say_skipped(&format!("there is no `{name}`, and `{variable}` names none"));
+    }
+    found
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 /// Returns the words that run a program in a pid and a mount namespace of its own; nothing if that is not permitted.
@@ -54,8 +69,12 @@ pub(crate) fn npm_registry(env: &TestEnv) -> bool {
     ran.code == Some(0)
 }
 
-#[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]
 fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{reason}, and CI must test all");
+    say_skipped(reason);
+}
+
+#[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]
+fn say_skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

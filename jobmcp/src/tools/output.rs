@@ -6,7 +6,7 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Format, READS, Result, Which, find, job, output_fields, told, tool as describe};
+use super::{Answer, Format, Nature, READS, Result, Which, find, job, output_fields, told, tool as describe};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::text::{self, BUDGET, LARGEST};
@@ -52,7 +52,7 @@ pub(super) fn tool() -> Tool {
         "Read output",
         "Returns what a job wrote: all of it if it is short, else its beginning and end, the size of the gap and the cursor \
          to go on from. Narrow it with grep, tail_lines or cursor.",
-        &READS,
+        &Nature { core: true, ..READS },
     )
 }
 

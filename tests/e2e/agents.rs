@@ -1,0 +1,104 @@
+//! Coding agents' real programs, in the clean world of a test, with models that are no models.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::models::{GREETING, Models};
+use crate::needs;
+use crate::support::{Ran, TestEnv, wait_for};
+
+/// An agent that is installed and, as far as it knows, logged in.
+pub(crate) struct Agent {
+    pub(crate) program: PathBuf,
+    /// What it must find in its environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+impl Agent {
+    /// Claude Code; nothing if it is not there.
+    pub(crate) fn claude(models: &Models) -> Option<Self> {
+        let program = needs::agent("claude")?;
+        let variables = [
+            ("ANTHROPIC_BASE_URL", models.url()),
+            ("ANTHROPIC_API_KEY", "made-up".to_owned()),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
+            ("CLAUDE_CODE_MAX_RETRIES", "0".to_owned()),
+        ];
+        Some(Self { program, variables: variables.into() })
+    }
+
+    /// Codex; nothing if it is not there. Writes its configuration.
+    pub(crate) fn codex(env: &TestEnv, models: &Models) -> Option<Self> {
+        let program = needs::agent("codex")?;
+        let configuration = format!(
+            "model = \"made-up\"\nmodel_provider = \"made-up\"\n\n[model_providers.made-up]\nname = \"Made up\"\n\
+             base_url = \"{}/v1\"\nenv_key = \"MADE_UP_KEY\"\nwire_api = \"responses\"\nrequest_max_retries = 0\n\
+             stream_max_retries = 0\n",
+            models.url()
+        );
+        std::fs::create_dir_all(env.dir().join(".codex")).unwrap();
+        std::fs::write(env.dir().join(".codex/config.toml"), configuration).unwrap();
+        Some(Self { program, variables: vec![("MADE_UP_KEY", "made-up".to_owned())] })
+    }
+
+    /// It, with these arguments and this prompt, not yet run.
+    pub(crate) fn asked(&self, env: &TestEnv, arguments: &[&str], prompt: &str) -> Command {
+        let file = env.dir().join("prompt");
+        std::fs::write(&file, prompt).unwrap();
+        let mut command = env.command(&self.program);
+        command.args(arguments).envs(self.variables.iter().cloned()).stdin(File::open(file).unwrap());
+        command
+    }
+}
+
+/// What an agent told, line by line.
+pub(crate) fn events(ran: &Ran) -> Vec<Value> {
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {ran}"))).collect()
+}
+
+/// How Claude Code is asked by programs.
+pub(crate) const CLAUDE: [&str; 4] = ["-p", "--output-format", "stream-json", "--verbose"];
+
+/// How Codex is asked by programs.
+pub(crate) const CODEX: [&str; 3] = ["exec", "--json", "--skip-git-repo-check"];
+
+/// An agent does what its model says, and its model is told what came of it.
+fn models_are_understood(env: &TestEnv, agent: impl Fn(&Models) -> Option<Agent>, arguments: &[&str]) {
+    let models = Models::start();
+    let Some(installed) = agent(&models) else { return };
+    let run = |prompt: &str| {
+        let ran = Ran::of(installed.asked(env, arguments, prompt));
+        (ran.code, events(&ran).pop().unwrap().to_string(), ran)
+    };
+    let (code, _, ran) = run("Good morning.");
+    assert!(code == Some(0) && ran.stdout.contains(GREETING), "{ran}");
+    let (code, _, ran) = run("Please\nshell echo out of a shell\nwrite made.txt by a tool\nsay it is done");
+    assert!(code == Some(0) && ran.stdout.contains("it is done"), "{ran}");
+    let heard = models.heard();
+    assert!(heard.last().unwrap().results[0].contains("out of a shell"), "{heard:#?}");
+    assert_eq!(std::fs::read_to_string(env.dir().join("made.txt")).unwrap(), "by a tool\n");
+    let (code, last, ran) = run("fail 400");
+    assert!(code == Some(1) && last.contains("failed with 400, as asked"), "{ran}");
+    // Whoever waits for an answer without an end sees the end of whom it asked.
+    let others = Models::start();
+    let mut command = agent(&others).unwrap().asked(env, arguments, "never");
+    let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the model to be asked", || (!others.heard().is_empty()).then_some(()));
+    drop(others);
+    assert!(!waiting.wait().unwrap().success());
+}
+
+#[test]
+fn claude_code_understands_the_models() {
+    models_are_understood(&TestEnv::new(), Agent::claude, &[&CLAUDE[..], &["--permission-mode=acceptEdits"]].concat());
+}
+
+#[test]
+fn codex_understands_the_models() {
+    let env = TestEnv::new();
+    let arguments = [&CODEX[..], &["-s", "workspace-write"]].concat();
+    models_are_understood(&env, |models| Agent::codex(&env, models), &arguments);
+}

@@ -1,0 +1,338 @@
+//! Models that are no models: what coding agents ask over HTTP is answered by what the prompt says. Each line of a prompt
+//! that begins with one of these words is a step, and each result of a tool leads to the next:
+//!
+//! - `say TEXT`: answers, and is done.
+//! - `shell COMMAND`: has the agent run it.
+//! - `write PATH TEXT`: has the agent make a file of one line.
+//! - `call TOOL JSON`: calls a tool of the agent, or, as `SERVER.TOOL`, one of an MCP server.
+//! - `fail STATUS`: the request fails, whenever it is made.
+//! - `never`: begins to answer, and never ends.
+//!
+//! After the last step, the answer is the last result; a prompt without any is greeted.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+/// What a prompt without a step is answered with.
+pub(crate) const GREETING: &str = "Hello. What can I do?";
+
+/// A server that speaks as Anthropic's Messages and as OpenAI's Responses do. It is over, with all that it was answering,
+/// when it is dropped.
+pub(crate) struct Models {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a model was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) prompt: String,
+    /// The tools that it could call; those of MCP servers as `SERVER.TOOL`.
+    pub(crate) tools: Vec<String>,
+    /// What came of those that it called since the prompt.
+    pub(crate) results: Vec<String>,
+}
+
+impl Models {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (heard, over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let thread = std::thread::spawn({
+            let (heard, over) = (Arc::clone(&heard), Arc::clone(&over));
+            move || serve(&listener, &heard, &over)
+        });
+        Self { address, heard, over, thread: Some(thread) }
+    }
+
+    /// Where it is, without a path.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What was asked so far, in order.
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Models {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Whoever accepts connections looks up at the next one.
+        let _ = TcpStream::connect(self.address);
+        let served = self.thread.take().unwrap().join();
+        assert!(served.is_ok() || std::thread::panicking(), "a request could not be answered");
+    }
+}
+
+fn serve(listener: &TcpListener, heard: &Mutex<Vec<Heard>>, over: &AtomicBool) {
+    std::thread::scope(|scope| {
+        let mut open = Vec::new();
+        for stream in listener.incoming().map_while(Result::ok) {
+            if over.load(Ordering::SeqCst) {
+                break;
+            }
+            open.push(stream.try_clone().unwrap());
+            let connection = Connection(stream);
+            // Whoever is stopped hangs up in the middle of an answer.
+            scope.spawn(move || answer(&connection.0, heard).unwrap_or_default());
+        }
+        for stream in open {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    });
+}
+
+/// A connection, of which the other side sees the end when it is dropped, whoever else has it open.
+struct Connection(TcpStream);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// Answers one request. The end of the connection is the end of the answer.
+fn answer(mut stream: &TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line)?;
+    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    while !line.trim().is_empty() {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let header = line.to_ascii_lowercase();
+        length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let dialect: &dyn Dialect = match target.split('?').next().unwrap_or_default() {
+        "/v1/messages" => &Messages,
+        "/v1/responses" => &Responses,
+        "/v1/messages/count_tokens" => return reply(stream, 200, &json!({ "input_tokens": 1000 })),
+        _ => return reply(stream, 404, &error(404)),
+    };
+    let asked = dialect.heard(&serde_json::from_slice(&body).unwrap());
+    let step = Step::of(&asked);
+    heard.lock().unwrap().push(asked);
+    if let Step::Fail(status) = step {
+        return reply(stream, status, &error(status));
+    }
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")?;
+    for event in dialect.events(&step) {
+        write!(stream, "event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())?;
+    }
+    if matches!(step, Step::Never) {
+        reader.read_to_end(&mut Vec::new())?;
+    }
+    Ok(())
+}
+
+fn reply(mut stream: &TcpStream, status: u16, body: &Value) -> std::io::Result<()> {
+    let text = body.to_string();
+    let length = text.len();
+    let head = format!("HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}");
+    write!(stream, "{head}\r\nConnection: close\r\n\r\n{text}")
+}
+
+/// A failure, in the shape that both dialects have.
+fn error(status: u16) -> Value {
+    json!({ "type": "error", "error": { "type": "api_error", "message": format!("failed with {status}, as asked") } })
+}
+
+/// What a model does next.
+enum Step {
+    Say(String),
+    Shell(String),
+    Write { path: String, text: String },
+    Call { tool: String, arguments: Value },
+    Fail(u16),
+    Never,
+}
+
+impl Step {
+    fn of(asked: &Heard) -> Self {
+        // Requests without a tool are for titles and the like.
+        let steps = asked.prompt.lines().filter(|_| !asked.tools.is_empty()).filter_map(Self::parse);
+        let mut left = steps.skip(asked.results.len());
+        left.next().unwrap_or_else(|| Self::Say(asked.results.last().map_or(GREETING, String::as_str).to_owned()))
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (first, second) = rest.split_once(' ').unwrap_or((rest, "{}"));
+        let step = match word {
+            "say" => Self::Say(rest.to_owned()),
+            "shell" => Self::Shell(rest.to_owned()),
+            "write" => Self::Write { path: first.to_owned(), text: second.to_owned() },
+            "call" => Self::Call { tool: first.to_owned(), arguments: serde_json::from_str(second).unwrap() },
+            "fail" => Self::Fail(first.parse().unwrap()),
+            "never" => Self::Never,
+            _ => return None,
+        };
+        Some(step)
+    }
+}
+
+/// How requests and answers look.
+trait Dialect {
+    fn heard(&self, body: &Value) -> Heard;
+
+    fn events(&self, step: &Step) -> Vec<Value>;
+}
+
+/// The texts of a content, which may be one text or a list of parts.
+fn texts(content: &Value) -> Vec<&str> {
+    let parts = content.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
+    content.as_str().into_iter().chain(parts).collect()
+}
+
+fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value[field].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Anthropic's Messages, which Claude Code speaks.
+struct Messages;
+
+impl Dialect for Messages {
+    fn heard(&self, body: &Value) -> Heard {
+        let results = |message: &Value| -> Vec<String> {
+            let parts = array(message, "content").iter().filter(|part| part["type"] == "tool_result");
+            parts.map(|part| texts(&part["content"]).concat()).collect()
+        };
+        let messages = array(body, "messages");
+        // Its agent puts what it has to say itself before the prompt.
+        let asks = |message: &Value| message["role"] == "user" && results(message).is_empty();
+        let last = messages.iter().rposition(asks).unwrap_or_default();
+        let prompt = texts(&messages[last]["content"]).last().copied().unwrap_or_default().to_owned();
+        let names = array(body, "tools").iter().filter_map(|tool| tool["name"].as_str());
+        let tools = names.map(|name| match name.strip_prefix("mcp__") {
+            Some(name) => name.replacen("__", ".", 1),
+            None => name.to_owned(),
+        });
+        let (tools, results) = (tools.collect(), messages[last..].iter().flat_map(results).collect());
+        Heard { prompt, tools, results }
+    }
+
+    fn events(&self, step: &Step) -> Vec<Value> {
+        let usage = json!({
+            "input_tokens": 1000, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 300, "output_tokens": 40,
+        });
+        let message = json!({
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "made-up", "content": [],
+            "stop_reason": null, "stop_sequence": null, "usage": usage,
+        });
+        let (block, delta, reason) = match step {
+            Step::Say(text) => {
+                (json!({ "type": "text", "text": "" }), json!({ "type": "text_delta", "text": text }), "end_turn")
+            }
+            Step::Shell(command) => self.tool("Bash", &json!({ "command": command, "description": "As asked" })),
+            Step::Write { path, text } => {
+                self.tool("Write", &json!({ "file_path": path, "content": format!("{text}\n") }))
+            }
+            Step::Call { tool, arguments } => match tool.split_once('.') {
+                Some((server, tool)) => self.tool(&format!("mcp__{server}__{tool}"), arguments),
+                None => self.tool(tool, arguments),
+            },
+            Step::Fail(_) | Step::Never => return vec![json!({ "type": "message_start", "message": message })],
+        };
+        vec![
+            json!({ "type": "message_start", "message": message }),
+            json!({ "type": "content_block_start", "index": 0, "content_block": block }),
+            json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
+            json!({ "type": "content_block_stop", "index": 0 }),
+            json!({
+                "type": "message_delta", "delta": { "stop_reason": reason, "stop_sequence": null },
+                "usage": { "output_tokens": 40 },
+            }),
+            json!({ "type": "message_stop" }),
+        ]
+    }
+}
+
+impl Messages {
+    /// The block that calls a tool, what is in it, and why the answer stops there.
+    fn tool(&self, name: &str, input: &Value) -> (Value, Value, &'static str) {
+        let id = format!("toolu_{}", uuid::Uuid::new_v4().simple());
+        (
+            json!({ "type": "tool_use", "id": id, "name": name, "input": {} }),
+            json!({ "type": "input_json_delta", "partial_json": input.to_string() }),
+            "tool_use",
+        )
+    }
+}
+
+/// OpenAI's Responses, which Codex speaks.
+struct Responses;
+
+impl Dialect for Responses {
+    fn heard(&self, body: &Value) -> Heard {
+        let items = array(body, "input");
+        let last = items.iter().rposition(|item| item["role"] == "user").unwrap_or_default();
+        let prompt = texts(&items[last]["content"]).concat();
+        let outputs = items[last..].iter().filter(|item| item["type"] == "function_call_output");
+        let results = outputs.map(|item| texts(&item["output"]).concat()).collect();
+        let tools = array(body, "tools").iter().flat_map(|tool| {
+            let name = tool["name"].as_str().or(tool["type"].as_str()).unwrap_or_default();
+            let server = name.strip_prefix("mcp__").unwrap_or(name);
+            match array(tool, "tools") {
+                [] => vec![name.to_owned()],
+                tools => tools.iter().map(|tool| format!("{server}.{}", tool["name"].as_str().unwrap())).collect(),
+            }
+        });
+        Heard { prompt, tools: tools.collect(), results }
+    }
+
+    fn events(&self, step: &Step) -> Vec<Value> {
+        let item = match step {
+            Step::Say(text) => {
+                let content = json!([{ "type": "output_text", "text": text }]);
+                json!({ "type": "message", "role": "assistant", "id": "msg_1", "content": content })
+            }
+            // It is waited for, however long it runs.
+            Step::Shell(command) => {
+                self.tool(None, "exec_command", &json!({ "cmd": command, "yield_time_ms": 600_000 }))
+            }
+            Step::Write { path, text } => {
+                let patch = format!("*** Begin Patch\n*** Add File: {path}\n+{text}\n*** End Patch");
+                self.tool(None, "exec_command", &json!({ "cmd": format!("apply_patch <<'EOF'\n{patch}\nEOF") }))
+            }
+            Step::Call { tool, arguments } => match tool.split_once('.') {
+                Some((server, tool)) => self.tool(Some(&format!("mcp__{server}")), tool, arguments),
+                None => self.tool(None, tool, arguments),
+            },
+            Step::Fail(_) | Step::Never => {
+                return vec![json!({ "type": "response.created", "response": { "id": "resp_1" } })];
+            }
+        };
+        let usage = json!({
+            "input_tokens": 1000, "input_tokens_details": { "cached_tokens": 300 }, "total_tokens": 1040,
+            "output_tokens": 40, "output_tokens_details": { "reasoning_tokens": 5 },
+        });
+        vec![
+            json!({ "type": "response.created", "response": { "id": "resp_1" } }),
+            json!({ "type": "response.output_item.done", "output_index": 0, "item": item }),
+            json!({ "type": "response.completed", "response": { "id": "resp_1", "usage": usage } }),
+        ]
+    }
+}
+
+impl Responses {
+    fn tool(&self, namespace: Option<&str>, name: &str, arguments: &Value) -> Value {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let mut call = json!({ "type": "function_call", "id": format!("fc_{id}"), "call_id": id, "name": name });
+        call["arguments"] = arguments.to_string().into();
+        if let Some(namespace) = namespace {
+            call["namespace"] = namespace.into();
+        }
+        call
+    }
+}
