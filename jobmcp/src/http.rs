@@ -18,11 +18,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::ending;
-use crate::server::Server;
+use crate::server::{LARGEST_REQUEST, Server};
 use crate::token::Token;
 
-/// The largest request.
-const LARGEST: usize = 4 << 20;
 /// How long connections may take to close when all that there was to say is said.
 const CLOSING: Duration = Duration::from_millis(100);
 
@@ -39,7 +37,7 @@ pub(crate) async fn serve(server: Server, listener: TcpListener, address: Socket
         .with_allowed_origins(hosts.iter().flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]))
         .enforce_origin_validation()
         .with_allowed_hosts(hosts)
-        .with_max_request_body_bytes(LARGEST)
+        .with_max_request_body_bytes(LARGEST_REQUEST)
         .with_cancellation_token(silence.clone());
     let service = StreamableHttpService::new(move || Ok(server.for_client()), Arc::new(sessions), config);
     let app = Router::new()
