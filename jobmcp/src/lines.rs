@@ -168,7 +168,7 @@ impl Unwritten {
 }
 
 /// Reads a message, or returns the answer to what is none. What wants no answer gets none.
-fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, Option<Value>> {
+pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, Option<Value>> {
     if length > LARGEST_REQUEST + END {
         let reason = format!("the line has {length} bytes; at most {LARGEST_REQUEST} are read");
         let (start, end) = line.split_at(LARGEST_REQUEST);
@@ -196,10 +196,10 @@ fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, Option<Value
                 true => "; \\ud800 to \\udfff are halves of characters, of which both are needed",
                 false => "",
             };
-            (ErrorCode::PARSE_ERROR, format!("this line cannot be read as JSON: {error}, after `{before}`{halves}"))
+            (ErrorCode::PARSE_ERROR, format!("this cannot be read as JSON: {error}, after `{before}`{halves}"))
         }
         Category::Data if line.starts_with(b"[") => {
-            (ErrorCode::INVALID_REQUEST, "batches are not read; send each message as a line of its own".to_owned())
+            (ErrorCode::INVALID_REQUEST, "batches are not read; send each message on its own".to_owned())
         }
         Category::Data => (
             ErrorCode::INVALID_REQUEST,

@@ -22,7 +22,7 @@ fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
         (call("cut", b"echo")[..90].to_vec(), json!("cut"), -32700, "EOF"),
         (call("deep", &[b"\"},\"x\":", &b"[".repeat(1000)[..]].concat()), json!("deep"), -32700, "recursion"),
         (b"\xff\xfe".to_vec(), Value::Null, -32700, "column 1"),
-        (b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]".to_vec(), Value::Null, -32600, "line of its own"),
+        (b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]".to_vec(), Value::Null, -32600, "on its own"),
         (b"{\"jsonrpc\":\"2.0\",\"id\":\"none\"}".to_vec(), json!("none"), -32600, "`method`"),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}".to_vec(), Value::Null, -32600, "`id`"),
         (call("long", &vec![b'x'; 20_000_000]), json!("long"), -32600, "4194304"),
