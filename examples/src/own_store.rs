@@ -116,6 +116,10 @@ impl JobStore for AuditedStore {
         self.jobs.named(name).await
     }
 
+    async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
+        self.jobs.keyed(key).await
+    }
+
     async fn load(&self) -> Result<Load> {
         self.jobs.load().await
     }

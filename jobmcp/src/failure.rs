@@ -5,8 +5,9 @@ use rmcp::model::{CallToolResult, ContentBlock};
 
 use crate::text;
 
-/// No error is longer: clients cut it off otherwise.
+/// No error is longer: clients cut it off otherwise. Of one that is, so much of the end stays.
 const LONGEST: usize = 2_000;
+const END: usize = 800;
 
 /// A call that failed.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ impl Failure {
             // The whole `PATH` says little to a model, and is long.
             return Self(format!("There is no program `{program}` in the PATH of the server. {advice}"));
         }
+        if let Error::InvalidSpec { field: "environment", reason } = &error {
+            return Self(format!("env: {reason}."));
+        }
         let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         let advice = if advice.is_empty() { advice } else { format!(" {advice}") };
         Self(format!("{error}{cause}.{advice}"))
@@ -38,7 +42,15 @@ impl Failure {
 
     /// Returns the result that a client shows to its model.
     pub(crate) fn into_result(self) -> CallToolResult {
-        CallToolResult::error(vec![ContentBlock::text(text::cut(&self.0, LONGEST))])
+        CallToolResult::error(vec![ContentBlock::text(bounded(self.0))])
+    }
+}
+
+/// Leaves out the middle of what is too long: what was wrong comes first, and what would work last.
+fn bounded(text: String) -> String {
+    match text.chars().count().checked_sub(LONGEST) {
+        None | Some(0) => text,
+        Some(_) => text::cut(&text, LONGEST - END) + text::end(&text, END),
     }
 }
 

@@ -54,10 +54,16 @@ impl Gate {
             Ok(listing) => listing.jobs,
             Err(error) => return Err(Failure::of(error, jobs).await),
         };
-        // With the key of one of these, nothing new is started.
-        let is_there = spec.key.is_some() && live.iter().any(|job| job.spec.key == spec.key);
-        if live.len() < limit || is_there {
+        if live.len() < limit {
             return Ok(turn);
+        }
+        // With a key that a job has, whether it is over or not, nothing new is started.
+        if let Some(key) = &spec.key {
+            match jobs.store().keyed(key).await {
+                Ok(Some(_)) => return Ok(turn),
+                Ok(None) => {}
+                Err(error) => return Err(Failure::of(error, jobs).await),
+            }
         }
         Err(Failure::new(format!(
             "Job limit reached: {} jobs are not over, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \

@@ -8,6 +8,7 @@ mod ending;
 mod failure;
 mod gate;
 mod http;
+mod lines;
 mod log;
 mod prompts;
 mod register;
@@ -15,6 +16,7 @@ mod resources;
 mod server;
 mod settings;
 mod stdio;
+mod strangers;
 mod tasks;
 mod text;
 mod token;
@@ -29,7 +31,7 @@ use clap::Parser;
 use jobcli::error::{self, Failure, codes};
 use jobcli::settings::Settings;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Doctor, Serve, Verb};
 use crate::server::Server;
@@ -72,9 +74,11 @@ fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
     settings.environment.scrub.push(token::VARIABLE.to_owned());
     let jobs = settings.open("jobmcp")?;
     let failed = |error| Failure::new(codes::FAILED, format!("cannot start: {error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // Calls have threads of their own: however many there are, the one that clients speak to hears what they say.
+    let work = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let store = settings.store.clone();
-    let server = Server::new(jobs, settings, background);
+    let server = Server::new(jobs, settings, background, work.handle().clone());
     match arguments.http {
         None => {
             tracing::info!(store = %store.display(), "serving standard input and output");
@@ -84,6 +88,7 @@ fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
     }
     tracing::info!("the end");
     runtime.shutdown_background();
+    work.shutdown_background();
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use rmcp::model::{ArgumentInfo, ErrorData, GetPromptResult, JsonObject, Prompt, 
 use serde_json::{Value, json};
 
 use crate::server::Server;
+use crate::text::cut;
 
 const DEV_SERVER: &str = "dev_server";
 const RUN_TESTS: &str = "run_tests";
@@ -58,7 +59,7 @@ pub(crate) fn get(name: &str, arguments: &JsonObject) -> Result<GetPromptResult,
     let known = prompt.arguments.iter().flatten();
     if let Some(stranger) = arguments.keys().find(|key| !known.clone().any(|known| known.name == **key)) {
         let names: Vec<_> = known.map(|known| known.name.as_str()).collect();
-        return Err(wrong(format!("{name} has no argument `{stranger}`; it takes {}", names.join(", "))));
+        return Err(wrong(format!("{name} has no argument `{}`; it takes {}", cut(stranger, 100), names.join(", "))));
     }
     let text = match name {
         DEV_SERVER => dev_server(arguments)?,

@@ -8,12 +8,14 @@ use jobcore::{Job, JobManager, JobSpec};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
-    ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    CustomRequest, CustomResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, Reference,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::SubscriptionContext;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +24,10 @@ use crate::gate::Gate;
 use crate::resources::Subscriptions;
 use crate::settings::Background;
 use crate::tools::{self, Context};
-use crate::{prompts, resources, tasks};
+use crate::{prompts, resources, strangers, tasks, text};
 
+/// The largest request, in bytes.
+pub(crate) const LARGEST_REQUEST: usize = 4 << 20;
 /// How often somebody who waits is told that the waiting goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -56,12 +60,14 @@ struct Shared {
     settings: Settings,
     gate: Gate,
     closing: CancellationToken,
+    /// Where calls are done.
+    work: Handle,
 }
 
 impl Server {
-    pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background) -> Self {
+    pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background, work: Handle) -> Self {
         let gate = Gate::new(background);
-        let shared = Shared { jobs, settings, gate, closing: CancellationToken::new() };
+        let shared = Shared { jobs, settings, gate, closing: CancellationToken::new(), work };
         Self { shared: Arc::new(shared), subscriptions: Arc::default() }
     }
 
@@ -96,6 +102,17 @@ impl Server {
         &self.shared.closing
     }
 
+    /// Does what was asked for in a task of its own, so that one that panics is answered too: the SDK forgets those that do.
+    async fn answered<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = Result<T, ErrorData>> + Send + 'static,
+    ) -> Result<T, ErrorData> {
+        self.shared.work.spawn(what).await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "a request failed");
+            Err(ErrorData::internal_error("this request failed by a fault of the server; jobs are not concerned", None))
+        })
+    }
+
     /// Waits for something, and tells the client now and then that it does. Returns nothing if nobody wants to know any
     /// more; no job ends because of that.
     pub(crate) async fn patiently<T>(&self, what: impl Future<Output = T>, context: &Context) -> Option<T> {
@@ -119,16 +136,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Does what was asked for in a task of its own, so that one that panics is answered too: the SDK forgets those that do.
-async fn answered<T: Send + 'static>(
-    what: impl Future<Output = Result<T, ErrorData>> + Send + 'static,
-) -> Result<T, ErrorData> {
-    tokio::spawn(what).await.unwrap_or_else(|panic| {
-        tracing::error!(%panic, "a request failed");
-        Err(ErrorData::internal_error("this request failed by a fault of the server; jobs are not concerned", None))
-    })
 }
 
 impl ServerHandler for Server {
@@ -157,13 +164,14 @@ impl ServerHandler for Server {
     async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         if self.get_tool(&request.name).is_none() {
             let names: Vec<_> = tools::all().iter().map(|tool| tool.name.to_string()).collect();
-            let reason = format!("there is no tool `{}`; there are {}", request.name, names.join(", "));
+            let name = text::cut(&request.name, 100);
+            let reason = format!("there is no tool `{name}`; there are {}", names.join(", "));
             return Err(ErrorData::invalid_params(reason, None));
         }
         tracing::info!(tool = %request.name, "called");
         let server = self.clone();
         // A task of its own, so that one that panics is answered too: the SDK forgets those that do.
-        let call = tokio::spawn(async move {
+        let call = self.shared.work.spawn(async move {
             let arguments = request.arguments.unwrap_or_default();
             tools::call(&server, &request.name, arguments, &context).await
         });
@@ -181,9 +189,13 @@ impl ServerHandler for Server {
         })
     }
 
+    async fn on_custom_request(&self, request: CustomRequest, _: Context) -> Result<CustomResult, ErrorData> {
+        Err(strangers::refusal(&request.method, request.params))
+    }
+
     async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {
         let server = self.clone();
-        answered(async move { tasks::get(&server, &request.task_id).await }).await
+        self.answered(async move { tasks::get(&server, &request.task_id).await }).await
     }
 
     async fn update_task(&self, request: UpdateTaskParams, _: Context) -> Result<(), ErrorData> {
@@ -199,7 +211,8 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: Context,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(self, request.and_then(|page| page.cursor)).await
+        let server = self.clone();
+        self.answered(async move { resources::list(&server, request.and_then(|page| page.cursor)).await }).await
     }
 
     async fn list_resource_templates(
@@ -216,7 +229,7 @@ impl ServerHandler for Server {
         _: Context,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let server = self.clone();
-        answered(async move { Ok(resources::read(&server, &request.uri).await?.into()) }).await
+        self.answered(async move { Ok(resources::read(&server, &request.uri).await?.into()) }).await
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {

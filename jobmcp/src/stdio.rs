@@ -1,22 +1,30 @@
 //! The server on standard input and output.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::pending;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rmcp::ServiceExt;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio_util::sync::CancellationToken;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{BufReader, Interest};
+use tokio::time::{sleep, timeout};
 
 use crate::ending;
+use crate::lines::Lines;
 use crate::server::Server;
+
+/// How much is read at a time.
+const CHUNK: usize = 64 << 10;
+/// How long it may take to read what was sent last.
+const UNREAD: Duration = Duration::from_millis(100);
 
 /// Serves one client, until it goes away or a signal ends this.
 pub(crate) async fn serve(server: Server) {
     let closing = server.closing().clone();
-    let reader = UntilClosed { reader: tokio::io::stdin(), closing: closing.clone() };
+    let reader = BufReader::with_capacity(CHUNK, tokio::io::stdin());
+    let lines = Lines::new(reader, tokio::io::stdout(), closing.clone());
     let serving = async {
-        match server.for_client().serve((reader, tokio::io::stdout())).await {
+        match server.for_client().serve(lines).await {
             Ok(running) => drop(running.waiting().await),
             // A client that went away before it said anything, or that speaks something else.
             Err(error) => tracing::info!(%error, "no client"),
@@ -26,34 +34,26 @@ pub(crate) async fn serve(server: Server) {
     tokio::select! {
         () = &mut serving => return,
         () = closing.cancelled() => {}
+        () = hung_up() => closing.cancel(),
         () = ending::by_signal() => closing.cancel(),
     }
     // Calls that wait answer now; whoever still writes after that is not waited for.
-    let _ = tokio::time::timeout(ending::LAST_WORDS, serving).await;
+    let _ = timeout(ending::LAST_WORDS, serving).await;
 }
 
-/// Tells when the client has closed its end, so that calls that wait do not keep the server alive for nobody.
-struct UntilClosed<R> {
-    reader: R,
-    closing: CancellationToken,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for UntilClosed<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.reader).poll_read(context, buffer);
-        let is_over = match &read {
-            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        };
-        if is_over {
-            self.closing.cancel();
+/// Returns when the client has closed its end some time ago. Usually that is noticed before, by whoever reads; but what a
+/// client has sent that does not read itself may be left unread.
+async fn hung_up() {
+    let Ok(input) = std::io::stdin().as_fd().try_clone_to_owned() else { return pending().await };
+    // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
+    // always returns the same number, and nobody else can close it.
+    let input = unsafe { AsyncFd::register_with_interest(input, Interest::READABLE) };
+    // Of a file, nothing can be told, and nothing has to be: its end can always be read.
+    let Ok(input) = input else { return pending().await };
+    while let Ok(mut ready) = input.readable().await {
+        if ready.ready().is_read_closed() {
+            return sleep(UNREAD).await;
         }
-        read
+        ready.clear_ready();
     }
 }

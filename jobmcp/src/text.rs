@@ -61,6 +61,11 @@ pub(crate) fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Returns the end of a text.
+pub(crate) fn end(text: &str, longest: usize) -> &str {
+    text.char_indices().rev().take(longest).last().map_or("", |(start, _)| &text[start..])
+}
+
 /// How output is shown to a model: cleaned, the beginning and the end of it.
 pub(crate) fn view(budget: u64) -> View {
     View::default().with_clean(true).with_budget(Some(budget))
@@ -87,5 +92,6 @@ mod tests {
     #[test]
     fn what_is_cut_says_so() {
         assert_eq!((cut("äöü", 3), cut("äöüx", 3)), ("äöü".to_owned(), "äö…".to_owned()));
+        assert_eq!((end("äöü", 2), end("äöü", 4), end("", 1)), ("öü", "äöü", ""));
     }
 }

@@ -26,6 +26,7 @@ mod many;
 mod mcp;
 mod mcp_extras;
 mod mcp_http;
+mod mcp_lines;
 mod mcp_settings;
 mod mcp_texts;
 mod names;

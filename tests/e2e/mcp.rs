@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::background::touch;
 use crate::mcp_client::{Called, Client};
@@ -123,7 +123,23 @@ fn what_is_wrong_is_told_with_what_would_work() {
         ("execute", json!({}), "either `command`"),
         ("execute", json!({ "command": "" }), "empty"),
         ("execute", json!({ "command": "true", "colour": 1 }), "unknown field `colour`, expected one of"),
-        ("execute", json!({ "command": 7 }), "invalid type"),
+        ("execute", json!({ "command": 7 }), "command: 7 is not a string"),
+        ("execute", json!({ "command": null }), "either `command`"),
+        ("execute", json!({ "argv": "ls -l" }), "argv: \"ls -l\" is not an array"),
+        ("execute", json!({ "argv": ["ls", 7] }), "argv[1]: 7 is not a string"),
+        ("execute", json!({ "command": "true", "env": { "PORT": 3000 } }), "env.PORT: 3000 is not a string"),
+        ("execute", json!({ "command": "true", "env": { "A=B": "x" } }), "env: `A=B`"),
+        ("execute", json!({ "command": "true", "tty": "yes" }), "tty: \"yes\" is not true or false"),
+        ("execute", json!({ "command": "true", "group": "a/b" }), "group: `a/b` is no name"),
+        ("execute", json!({ "command": "true", "cwd": "x".repeat(1_000_000) }), "cwd: a path has"),
+        ("wait", json!({ "job_ids": null }), "job_ids: null is not an array"),
+        ("wait", json!({ "job_ids": ["web"], "timeout_s": "5" }), "timeout_s: \"5\" is not a number"),
+        ("wait", json!({ "job_ids": vec!["web"; 501] }), "at most 500"),
+        ("wait", json!({ "job_ids": ["web"], "mode": "both" }), "mode: \"both\" is not one of \"all\", \"any\""),
+        ("tail", json!({ "job_id": "web", "lines": 5.5 }), "lines: 5.5 is not a whole number from 0"),
+        ("tail", json!({ "job_id": "web", "lines": "5" }), "lines: \"5\" is not a whole number"),
+        ("output", json!({ "job_id": "web", "cursor": -1 }), "cursor: -1 is not a whole number"),
+        ("output", json!({ "job_id": "web", "cursor": 1e30 }), "cursor: 1e+30 is not a whole number"),
         ("execute", json!({ "command": "true", "wait_s": 51 }), "between 0 and 50"),
         ("execute", json!({ "command": "true", "name": "web" }), "use another name"),
         ("execute", json!({ "command": "true", "cwd": "/nosuch" }), "/nosuch"),
@@ -144,10 +160,51 @@ fn what_is_wrong_is_told_with_what_would_work() {
         assert!(called.is_error && called.text.contains(expected), "{tool} {arguments}: {}", called.text);
         assert!(called.text.chars().count() <= 2_000);
     }
-    let huge = client.call("status", json!({ "job_id": "x".repeat(100_000) }));
-    assert!(huge.is_error && huge.text.chars().count() <= 2_000);
+    // What would work is told however long that is which does not.
+    for (tool, field, expected) in
+        [("status", "job_id", "`web`"), ("kill", "signal", "a name such as"), ("list", "x", "`limit`")]
+    {
+        let mut arguments = json!({ "job_id": "web" });
+        let field = if field == "x" { "x".repeat(100_000) } else { field.to_owned() };
+        arguments[field] = "x".repeat(100_000).into();
+        let huge = client.call(tool, arguments);
+        assert!(huge.is_error && huge.text.contains(expected), "{}", huge.text);
+        assert!(huge.text.chars().count() <= 2_000);
+    }
     let unknown = client.ask("tools/call", json!({ "name": "nosuch", "arguments": {} }));
     assert!(unknown["error"]["message"].as_str().unwrap().contains("execute"), "{unknown}");
+}
+
+/// Many clients know numbers of one kind only.
+#[test]
+fn a_whole_number_may_be_written_as_a_fraction() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    client.ok("execute", json!({ "command": "seq 1 9", "name": "seq", "wait_s": 30.0 }));
+    let tail = client.ok("tail", json!({ "job_id": "seq", "lines": 2.0, "stream": null }));
+    assert!(tail.text.ends_with("\n8\n9") && !tail.text.contains('7'), "{}", tail.text);
+    assert!(client.ok("output", json!({ "job_id": "seq", "cursor": 16.0 })).text.ends_with("\n9"));
+    let listed = client.ok("list", json!({ "limit": 1.0, "offset": 0.0, "ended_since": 0.0 }));
+    assert!(listed.text.contains("`seq`"), "{}", listed.text);
+}
+
+/// Each job is told of once, however often and by whatever it is named, and where it is named first.
+#[test]
+fn a_job_that_is_named_twice_is_told_of_once() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let web = client.ok("execute", json!({ "command": "sleep 1000", "name": "web", "wait_s": 0 })).id();
+    let over = client.ok("execute", json!({ "command": "true", "name": "over", "wait_s": 30 })).id();
+    let waited = client.ok("wait", json!({ "job_ids": [over, "over", over], "cursor": 0 }));
+    assert_eq!(waited.text.matches("completed").count(), 1, "{}", waited.text);
+    assert_eq!(waited.job["name"], "over");
+    for signal in [json!("WINCH"), Value::Null] {
+        let named = json!([web, "nosuch", "over", "web", "nosuch", over]);
+        let killed = client.ok("kill", json!({ "job_ids": named, "signal": signal }));
+        let lines: Vec<_> = killed.text.lines().map(|line| line.split('`').nth(1).unwrap()).collect();
+        assert_eq!(lines, ["web", "nosuch", "over"], "{}", killed.text);
+        assert_eq!(killed.structured["results"].as_array().unwrap().len(), 3);
+    }
 }
 
 /// However much there is, a result stays small: 8,000 characters, and 40,000 if more is asked for.

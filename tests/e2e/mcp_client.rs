@@ -1,7 +1,7 @@
 //! A client of the MCP server that knows no more than the protocol: lines of JSON.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use serde_json::{Value, json};
@@ -10,6 +10,12 @@ use crate::support::{PATIENCE, TestEnv, wait_for};
 
 /// The server under test.
 pub(crate) const JOBMCP: &str = env!("CARGO_BIN_EXE_jobmcp-under-test");
+
+fn hello(capabilities: &Value) -> Value {
+    json!({
+        "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": { "name": "test", "version": "0" },
+    })
+}
 
 /// A server, and the client that started it. It is killed at the latest when this is dropped.
 pub(crate) struct Client {
@@ -22,6 +28,8 @@ pub(crate) struct Client {
     next: u64,
     /// What a request says of its client, where the protocol wants that of each.
     meta: Option<Value>,
+    /// What the server says to a client that does not read.
+    _unread: Option<ChildStdout>,
 }
 
 impl Client {
@@ -38,7 +46,18 @@ impl Client {
             }
         });
         let stdin = server.stdin.take();
-        Self { server, stdin, messages, answers: Vec::new(), notes: Vec::new(), next: 0, meta: None }
+        Self { server, stdin, messages, answers: Vec::new(), notes: Vec::new(), next: 0, meta: None, _unread: None }
+    }
+
+    /// Starts a server and greets it, but never reads.
+    pub(crate) fn deaf(env: &TestEnv) -> Self {
+        let mut server = env.command(JOBMCP).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, unread) = (server.stdin.take(), server.stdout.take());
+        let (messages, (answers, notes)) = (channel().1, Default::default());
+        let mut client = Self { server, stdin, messages, answers, notes, next: 0, meta: None, _unread: unread };
+        client.send("initialize", hello(&json!({})));
+        client.notify("notifications/initialized", json!({}));
+        client
     }
 
     /// Starts a server and greets it as clients have done for years.
@@ -53,11 +72,7 @@ impl Client {
 
     fn greeting(env: &TestEnv, capabilities: &Value) -> Self {
         let mut client = Self::start(env);
-        let hello = json!({
-            "protocolVersion": "2025-06-18", "capabilities": capabilities,
-            "clientInfo": { "name": "test", "version": "0" },
-        });
-        let answer = client.ask("initialize", hello);
+        let answer = client.ask("initialize", hello(capabilities));
         assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{answer}");
         client.notify("notifications/initialized", json!({}));
         client
@@ -87,9 +102,12 @@ impl Client {
     }
 
     fn write(&mut self, message: &Value) {
-        let stdin = self.stdin.as_mut().unwrap();
-        writeln!(stdin, "{message}").unwrap();
-        stdin.flush().unwrap();
+        self.write_line(message.to_string().as_bytes());
+    }
+
+    /// Writes what may be a message or not.
+    pub(crate) fn write_line(&mut self, line: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(&[line, b"\n"].concat()).unwrap();
     }
 
     pub(crate) fn notify(&mut self, method: &str, params: Value) {
@@ -119,8 +137,13 @@ impl Client {
 
     /// Returns the answer to a request.
     pub(crate) fn answer(&mut self, number: u64) -> Value {
+        self.answer_to(&number.into())
+    }
+
+    /// Returns the answer with this id, which is null where the server could not tell.
+    pub(crate) fn answer_to(&mut self, id: &Value) -> Value {
         loop {
-            if let Some(index) = self.answers.iter().position(|answer| answer["id"] == number) {
+            if let Some(index) = self.answers.iter().position(|answer| answer["id"] == *id) {
                 return self.answers.remove(index);
             }
             match self.messages.recv_timeout(PATIENCE) {
@@ -130,6 +153,11 @@ impl Client {
                 Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for an answer"),
             }
         }
+    }
+
+    /// Returns whether nothing was answered that nobody has asked after.
+    pub(crate) fn has_no_answers(&self) -> bool {
+        self.answers.is_empty()
     }
 
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {

@@ -1,6 +1,6 @@
 //! The MCP server over HTTP: who may speak to it, in which revisions of the protocol, and how it ends.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
@@ -70,8 +70,84 @@ fn what_is_too_large_is_refused() {
     let server = HttpServer::start(&env);
     let execute = |size: usize| json!({ "command": format!("true {}", "x".repeat(size)), "wait_s": 0 });
     assert_eq!(Response::read(server.send_call("execute", &execute(5 << 20))).status, 413);
+    // Whoever does not say how much it will be is stopped as well.
+    let mut endless = server.connect();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        server.token
+    );
+    endless.write_all(head.as_bytes()).unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let mut other = endless.try_clone().unwrap();
+    std::thread::spawn(move || while other.write_all(chunk.as_bytes()).is_ok() {});
+    assert_eq!(Response::read(endless).status, 413);
     assert_eq!(env.ok(["list", "--json"]), "[]");
     server.ok("execute", &execute(50_000));
+}
+
+#[test]
+fn what_cannot_be_read_is_answered_as_on_standard_input() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [
+        ("Authorization", &*authorization),
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    for (body, id, code) in [
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\ud800"}}"#, json!(7), -32700),
+        ("garbage", Value::Null, -32700),
+        (r#"{"jsonrpc":"2.0","id":"x"}"#, json!("x"), -32600),
+        ("[]", Value::Null, -32600),
+    ] {
+        let response = server.request("POST", "/mcp", &headers, body);
+        let answer = response.message();
+        assert_eq!((response.status, &answer["id"], &answer["error"]["code"]), (400, &id, &code.into()), "{answer}");
+    }
+    let text = [headers[0], ("Content-Type", "text/plain"), headers[2]];
+    assert_eq!(server.request("POST", "/mcp", &text, &hello().to_string()).status, 415);
+}
+
+/// Those who only keep a place lose it, and whoever waits for one gets it.
+#[test]
+fn there_is_a_place_for_whoever_says_something() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let begun: Vec<_> = (0..520)
+        .map(|_| {
+            let mut half = server.connect();
+            half.write_all(b"GET /healthz HTTP/1.1\r\nHost: lo").unwrap();
+            half
+        })
+        .collect();
+    assert_eq!(server.request("GET", "/healthz", &[], "").status, 200);
+    for mut half in begun {
+        // The end, or the news that there was one; and not that it took too long.
+        let read = half.read(&mut [0; 100]);
+        assert!(!matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock), "{read:?}");
+    }
+}
+
+/// Few clients end their sessions.
+#[test]
+fn sessions_that_were_not_used_for_longest_give_way() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let begin = || server.post(&[], &hello()).header("mcp-session-id").unwrap().to_owned();
+    let is_there = |session: &str| {
+        let ping = json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" });
+        server.post(&[("Mcp-Session-Id", session)], &ping).status == 200
+    };
+    let (used, unused) = (begin(), begin());
+    for _ in 2..500 {
+        begin();
+    }
+    assert!(is_there(&used));
+    let newest = begin();
+    assert!(is_there(&used) && is_there(&newest));
+    assert!(!is_there(&unused), "there are more than 500");
 }
 
 #[test]
@@ -101,7 +177,8 @@ fn clients_of_all_eras_are_served_by_one_server() {
     assert!(modern.text.ends_with("from a session"), "{}", modern.text);
     let authorization = format!("Bearer {}", server.token);
     let close = [headers[0], headers[1], ("Authorization", &*authorization)];
-    assert!(server.request("DELETE", "/mcp", &close, "").status < 300);
+    let closed = server.request("DELETE", "/mcp", &close, "");
+    assert_eq!((closed.status, &*closed.body), (204, ""), "of 202, some clients warn");
     assert_eq!(ask(4, "tools/list", json!({})).status, 404);
 }
 

@@ -22,6 +22,9 @@ fn no_more_jobs_than_the_limit_are_started() {
     let answers = calls.map(|call| Response::read(call).message());
     let started = answers.iter().filter(|answer| answer["result"]["isError"] != true).count();
     assert_eq!(started, 1, "{answers:?}");
+    // What is over is known by its key all the same, although there is room for nothing.
+    let over = server.ok("execute", &keyed);
+    assert_eq!((over.id(), &over.job["status"]), (job.id(), &"killed".into()));
     env.ok(["kill", "--all"]);
 }
 

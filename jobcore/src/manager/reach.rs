@@ -4,6 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::{JobManager, WaitOptions};
@@ -21,6 +22,8 @@ const PROMPT: Duration = Duration::from_millis(100);
 /// How often ports are looked at, of which the kernel tells nobody: soon at first, later at this distance.
 const PORTS_FIRST: Duration = Duration::from_millis(20);
 const PORTS_LAST: Duration = Duration::from_millis(250);
+/// One at a time: however many wait for ports in this program, there is time for other things.
+static LOOK_AT_PORTS: Semaphore = Semaphore::const_new(1);
 
 /// How far a job has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,11 +135,13 @@ impl JobManager {
         let (mut distance, mut told) = (PORTS_FIRST, None);
         let mut end = pin!(self.wait_for(id));
         loop {
+            let turn = LOOK_AT_PORTS.acquire().await;
             let job = self.job(id).await?;
             if job.status().is_final() {
                 return Ok(reached(job, false));
             }
             let listener = self.port_listener(&job, port).await?;
+            drop(turn);
             if listener == Listener::Own {
                 return Ok(reached(job, true));
             }

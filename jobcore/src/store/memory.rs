@@ -269,6 +269,11 @@ impl JobStore for MemoryStore {
         Ok(newest.map(|(id, _)| *id))
     }
 
+    async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
+        let jobs = lock(&self.jobs);
+        Ok(jobs.iter().find(|(_, entry)| entry.submission.spec.key.as_deref() == Some(key)).map(|(id, _)| *id))
+    }
+
     async fn load(&self) -> Result<Load> {
         let mut admission = lock(&self.admission);
         admission.tidy();

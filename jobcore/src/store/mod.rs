@@ -63,6 +63,12 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn named(&self, name: &Name) -> Result<Option<JobId>>;
 
+    /// Returns the job that has this key, whether it is over or not: [`JobStore::create`] makes no other of the same key.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn keyed(&self, key: &str) -> Result<Option<JobId>>;
+
     /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.
     ///
     /// Jobs start in the order in which they were created, but one whose group is full does not hold up others. A slot

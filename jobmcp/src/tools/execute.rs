@@ -7,13 +7,13 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
 use jobcore::record::ProcessId;
-use jobcore::{Job, JobSpec, JobSpecBuilder, Name, Status, Stdin, TerminalSize};
+use jobcore::{Job, JobSpec, JobSpecBuilder, Status, Stdin, TerminalSize};
 use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, job, seconds, told, tool as describe,
+    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, job, name, seconds, told, tool as describe,
 };
 use crate::failure::Failure;
 use crate::server::Server;
@@ -24,6 +24,8 @@ use crate::text::{self, BUDGET};
 const WAIT: Duration = Duration::from_secs(2);
 /// The longest timeout of a job: a year. Longer ones are slips.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest path that the kernel takes.
+const LONGEST_PATH: usize = 4_096;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +42,7 @@ pub(super) struct Arguments {
     /// Stop it after this
     timeout_s: Option<f64>,
     /// Unique among live jobs
-    #[schemars(with = "Option<String>")]
-    name: Option<Name>,
+    name: Option<String>,
     /// If a job has this key, it is returned and nothing started
     key: Option<String>,
     /// "open": takes input from interact; default "closed"
@@ -52,8 +53,7 @@ pub(super) struct Arguments {
     /// "session": stop it when this server ends; default "detached"
     lifetime: Option<Lifetime>,
     /// Queue with its own limit
-    #[schemars(with = "Option<String>")]
-    group: Option<Name>,
+    group: Option<String>,
     format: Option<Format>,
 }
 
@@ -141,6 +141,9 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         (None, Some(argv)) => JobSpec::command(argv),
         _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
     };
+    if arguments.cwd.as_ref().is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
+        return Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes.")));
+    }
     let current = match &server.background().working_dir {
         Some(directory) => directory.clone(),
         None => std::env::current_dir().map_err(|error| {
@@ -172,13 +175,13 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
     if arguments.tty == Some(true) {
         spec = spec.terminal(TerminalSize::default());
     }
-    if let Some(name) = arguments.name {
+    if let Some(name) = name("name", arguments.name)? {
         spec = spec.name(name);
     }
     if let Some(key) = arguments.key {
         spec = spec.key(key);
     }
-    if let Some(group) = arguments.group {
+    if let Some(group) = name("group", arguments.group)? {
         spec = spec.group(group);
     }
     if arguments.lifetime == Some(Lifetime::Session) {

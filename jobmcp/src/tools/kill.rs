@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Nature, Result, job, seconds, told, tool as describe};
+use super::{Answer, Nature, Result, few, job, seconds, told, tool as describe};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::text;
@@ -50,28 +50,40 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         Some(signal) => Some(signal.parse::<Signal>().map_err(|reason| Failure::new(format!("signal: {reason}.")))?),
         None => None,
     };
-    let mut results = Vec::new();
-    let mut ids = Vec::new();
+    few(&references)?;
+    // In the order in which they are named, and each once: it may be named twice, as its id and as its name.
+    let mut named = Vec::new();
     for reference in &references {
-        match server.jobs().find(reference).await {
-            Ok(id) if server.jobs().job(id).await.is_ok() => ids.push(id),
-            Ok(_) | Err(Error::NotFound { .. }) => results.push(Killed::not_found(reference)),
+        let found = match server.jobs().find(reference).await {
+            Ok(id) if server.jobs().job(id).await.is_ok() => Ok(id),
+            Ok(_) | Err(Error::NotFound { .. }) => Err(reference),
             Err(error) => return Err(Failure::of(error, server.jobs()).await),
+        };
+        if !named.contains(&found) {
+            named.push(found);
         }
     }
+    let ids: Vec<JobId> = named.iter().copied().filter_map(std::result::Result::ok).collect();
+    let mut found = Vec::new();
     match signal {
         Some(signal) => {
             for id in ids {
-                results.push(send(server, id, signal).await?);
+                found.push(send(server, id, signal).await?);
             }
         }
         None => {
             let options = StopOptions::default().with_grace(grace);
             for (id, report) in server.jobs().stop_all(&ids, &options).await {
-                results.push(stopped(server, id, report).await?);
+                found.push(stopped(server, id, report).await?);
             }
         }
     }
+    let mut found = found.into_iter();
+    let results = named.into_iter().filter_map(|named| match named {
+        Ok(_) => found.next(),
+        Err(reference) => Some(Killed::not_found(reference)),
+    });
+    let mut results: Vec<Killed> = results.collect();
     if arguments.remove == Some(true) {
         for killed in &mut results {
             killed.remove(server).await;
@@ -91,7 +103,8 @@ struct Killed {
 
 impl Killed {
     fn not_found(reference: &str) -> Self {
-        let text = format!("{reference}: not_found. Call list to see the jobs there are.");
+        let reference = text::cut(reference, 100);
+        let text = format!("`{reference}`: not_found. Call list to see the jobs there are.");
         Self { id: None, text, fields: json!({ "job_id": reference, "status": "not_found" }) }
     }
 

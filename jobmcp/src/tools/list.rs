@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
-use jobcore::{Error, EventKind, Job, Name, Query, Status};
+use jobcore::{Error, EventKind, Job, Query, Status};
 use rmcp::model::{JsonObject, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, READS, Result, told, tool as describe};
+use super::{Answer, READS, Result, name, told, tool as describe};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::text;
@@ -28,8 +28,7 @@ const EVENTS: usize = 1_000;
 pub(super) struct Arguments {
     /// Such as "running", "failed"
     status: Option<Vec<String>>,
-    #[schemars(with = "Option<String>")]
-    name: Option<Name>,
+    name: Option<String>,
     /// "NAME" or "NAME=VALUE"
     label: Option<String>,
     /// In this directory
@@ -133,7 +132,7 @@ fn query(arguments: &Arguments) -> Result<Query> {
     });
     Ok(Query::default()
         .with_statuses(statuses)
-        .with_name(arguments.name.clone())
+        .with_name(name("name", arguments.name.clone())?)
         .with_labels(label.into_iter().collect())
         .with_times(since, None))
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Stream};
-use jobcore::{Job, JobId, OutputShape};
+use jobcore::{Job, JobId, Name, OutputShape};
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
@@ -71,7 +71,10 @@ pub(crate) async fn call(
     Ok(answer?.into_result().into())
 }
 
-fn parse<T: DeserializeOwned>(tool: &str, arguments: JsonObject) -> Result<T> {
+fn parse<T: DeserializeOwned>(tool: &str, mut arguments: JsonObject) -> Result<T> {
+    if let Some(tool) = all().iter().find(|known| known.name == tool) {
+        schema::fit(&tool.input_schema, &mut arguments).map_err(Failure::new)?;
+    }
     serde_json::from_value(Value::Object(arguments)).map_err(|error| Failure::new(format!("{tool}: {error}.")))
 }
 
@@ -146,6 +149,22 @@ impl Answer {
         result.structured_content = self.structured;
         let meta = self.job.map(|job| MetaObject([("jobcore/job".to_owned(), job)].into_iter().collect()));
         result.with_meta(meta)
+    }
+}
+
+/// The name of a job or a group, if one is given.
+fn name(field: &str, text: Option<String>) -> Result<Option<Name>> {
+    text.map(|text| text.parse().map_err(|reason| Failure::new(format!("{field}: {reason}.")))).transpose()
+}
+
+/// How many jobs a call may name: the result has some characters for each.
+const MOST_JOBS: usize = 500;
+
+/// Refuses a list of jobs of which the result would be too long.
+fn few(references: &[String]) -> Result<()> {
+    match references.len() {
+        0..=MOST_JOBS => Ok(()),
+        count => Err(Failure::new(format!("job_ids: {count} are too many; name at most {MOST_JOBS} in one call."))),
     }
 }
 

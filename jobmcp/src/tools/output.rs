@@ -85,7 +85,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let id = find(server, &arguments.job_id).await?;
     let grep = match &arguments.grep {
         Some(pattern) => {
-            let pattern: Pattern = pattern.parse().map_err(|reason| Failure::new(format!("grep: {reason}.")))?;
+            let pattern: Pattern = pattern
+                .parse()
+                .map_err(|reason: String| Failure::new(format!("grep: {}.", reason.trim_end_matches('.'))))?;
             let context = arguments.context.unwrap_or_default();
             Some(Grep::new(pattern).with_context(context, context))
         }

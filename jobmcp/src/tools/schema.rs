@@ -1,4 +1,5 @@
-//! Schemas of arguments, tidied: what some clients refuse or every model pays for is taken out.
+//! Schemas of arguments, tidied: what some clients refuse or every model pays for is taken out. And arguments that have to
+//! fit them, so that whoever is wrong is told which one, and what it takes.
 
 use std::sync::Arc;
 
@@ -6,6 +7,11 @@ use rmcp::handler::server::tool::schema_for_type;
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde_json::Value;
+
+use crate::text;
+
+/// Of a value that is wrong, so much is told.
+const SHOWN: usize = 100;
 
 /// Returns the schema of a tool's arguments.
 pub(super) fn of<T: JsonSchema + 'static>() -> Arc<JsonObject> {
@@ -59,5 +65,72 @@ fn without_null(object: &mut JsonObject) {
             object.remove("anyOf");
             object.extend(one);
         }
+    }
+}
+
+/// Refuses arguments that are of another kind than the schema says. A whole number may be written as `5.0`, and what is
+/// optional may be null. Ones that the schema does not know are left to whoever takes the others.
+///
+/// # Errors
+/// The name of the first one that is wrong, and what it has to be.
+pub(super) fn fit(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String> {
+    let is_required =
+        |name: &str| schema.get("required").and_then(Value::as_array).is_some_and(|all| all.contains(&name.into()));
+    for (name, value) in arguments {
+        match schema.get("properties").and_then(|properties| properties.get(name)) {
+            Some(schema) if !value.is_null() || is_required(name) => fit_value(name, schema, value)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn fit_value(name: &str, schema: &Value, value: &mut Value) -> Result<(), String> {
+    let choices = schema["enum"].as_array();
+    let fits = match (schema["type"].as_str().unwrap_or_default(), &mut *value) {
+        ("string", Value::String(_)) => choices.is_none_or(|choices| choices.contains(value)),
+        ("integer", Value::Number(number)) => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && (0.0..WHOLE_END).contains(number));
+            if let Some(whole) = whole.filter(|_| number.is_f64()) {
+                *value = (whole as u64).into();
+            }
+            value.is_u64()
+        }
+        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => true,
+        ("array", Value::Array(items)) => {
+            return items
+                .iter_mut()
+                .enumerate()
+                .try_for_each(|(index, item)| fit_value(&format!("{name}[{index}]"), &schema["items"], item));
+        }
+        ("object", Value::Object(fields)) => {
+            return fields.iter_mut().try_for_each(|(field, item)| {
+                fit_value(&format!("{name}.{}", text::cut(field, SHOWN)), &schema["additionalProperties"], item)
+            });
+        }
+        _ => false,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(format!("{name}: {} is not {}.", text::cut(&value.to_string(), SHOWN), kind(schema))),
+    }
+}
+
+/// The first number that no `u64` is.
+const WHOLE_END: f64 = 18_446_744_073_709_551_616.0;
+
+/// What a value has to be, in words.
+fn kind(schema: &Value) -> String {
+    match (schema["type"].as_str().unwrap_or_default(), schema["enum"].as_array()) {
+        (_, Some(choices)) => {
+            let choices: Vec<_> = choices.iter().map(Value::to_string).collect();
+            format!("one of {}", choices.join(", "))
+        }
+        ("integer", _) => "a whole number from 0 to 2^64 - 1".to_owned(),
+        ("number", _) => "a number".to_owned(),
+        ("boolean", _) => "true or false".to_owned(),
+        ("array", _) => "an array, such as [\"a\", \"b\"]".to_owned(),
+        ("object", _) => "an object, such as {\"NAME\": \"value\"}".to_owned(),
+        _ => "a string".to_owned(),
     }
 }

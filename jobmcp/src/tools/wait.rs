@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Answer, Context, Format, LONGEST_WAIT, READS, Result, Which, answer_in_fields, find, seconds, told,
+    Answer, Context, Format, LONGEST_WAIT, READS, Result, Which, answer_in_fields, few, find, seconds, told,
     tool as describe,
 };
 use crate::failure::Failure;
@@ -64,12 +64,17 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     if arguments.job_ids.is_empty() {
         return Err(Failure::new("job_ids: name at least one job; list shows them."));
     }
-    if arguments.cursor.is_some() && arguments.job_ids.len() > 1 {
-        return Err(Failure::new("cursor: it is of one job; wait for that one alone, or leave it out."));
-    }
+    few(&arguments.job_ids)?;
     let mut ids = Vec::new();
     for reference in &arguments.job_ids {
-        ids.push(find(server, reference).await?);
+        let id = find(server, reference).await?;
+        // It may be named twice, as its id and as its name.
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if arguments.cursor.is_some() && ids.len() > 1 {
+        return Err(Failure::new("cursor: it is of one job; wait for that one alone, or leave it out."));
     }
     let options = WaitOptions::default()
         .with_what(match arguments.mode.unwrap_or_default() {

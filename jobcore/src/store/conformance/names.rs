@@ -35,12 +35,15 @@ pub async fn a_key_makes_one_job(backend: &Backend) {
     let submit = |program: &str| submission(JobSpec::command([program]).key("a/b: ä"));
     let first = submit("true");
     let id = first.job_id;
+    assert_eq!(store.keyed("a/b: ä").await.expect("it is read"), None);
     assert_eq!(store.create(first).await.expect("it is new"), Created::New);
+    assert_eq!(backend.open().keyed("a/b: ä").await.expect("it is read"), Some(id));
     assert_eq!(backend.open().create(submit("true")).await.expect("it is known"), Created::Existing(id));
     let other = store.create(submit("false")).await;
     assert!(matches!(&other, Err(Error::KeyTaken { id: taken, .. }) if *taken == id), "{other:?}");
     assert_eq!(store.ids(&Query::default(), None, 10).await.expect("it is read"), [id]);
     store.remove(id).await.expect("it is removed");
+    assert_eq!(store.keyed("a/b: ä").await.expect("it is read"), None);
     assert_eq!(store.create(submit("false")).await.expect("it is new again"), Created::New);
 }
 

@@ -317,6 +317,10 @@ impl JobStore for FileStore {
         self.find_named(name)
     }
 
+    async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
+        self.find_keyed(key)
+    }
+
     async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
         let Some(records) = self.due()? else { return Ok(None) };
         let submission = records.submission()?;

@@ -150,6 +150,11 @@ impl FileStore {
         Ok(ids.into_iter().find(is_named))
     }
 
+    /// Returns the job that has a key.
+    pub(super) fn find_keyed(&self, key: &str) -> Result<Option<JobId>> {
+        self.pointed_to(&self.layout.key(key))
+    }
+
     /// Takes a job out of its place, into the trash, with all that points to it. Nobody may be in charge of it.
     pub(super) fn unlink(&self, id: JobId) -> Result<PathBuf> {
         let job = self.layout.job(id);
@@ -187,7 +192,7 @@ impl FileStore {
     /// Refuses a name that is taken, and finds the job that has the key already.
     fn check_name_and_key(&self, submission: &Submission) -> Result<Created> {
         if let Some(key) = &submission.spec.key
-            && let Some(id) = self.pointed_to(&self.layout.key(key))?
+            && let Some(id) = self.find_keyed(key)?
         {
             let path = self.layout.job(id).submission();
             let missing = || Error::Damaged { path: path.clone(), reason: "it is not there".to_owned() };

@@ -1,0 +1,62 @@
+//! Requests that the SDK cannot read: nobody knows their method, or their params are not what it takes. The SDK says of both
+//! that the method is not there.
+
+use rmcp::model::{
+    CallToolRequestParams, CancelTaskParams, CompleteRequestParams, ErrorCode, ErrorData, GetPromptRequestParams,
+    GetTaskParams, InitializeRequestParams, ReadResourceRequestParams, SubscribeRequestParams,
+    UnsubscribeRequestParams, UpdateTaskParams,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::text;
+
+/// How much is said of what is wrong.
+const LONGEST: usize = 300;
+
+/// Returns what is wrong with a request.
+pub(crate) fn refusal(method: &str, params: Option<Value>) -> ErrorData {
+    let params = params.unwrap_or_else(|| json!({}));
+    let reason = match method {
+        "initialize" => reason::<InitializeRequestParams>(params),
+        "tools/call" => reason::<CallToolRequestParams>(params),
+        "prompts/get" => reason::<GetPromptRequestParams>(params),
+        "resources/read" => reason::<ReadResourceRequestParams>(params),
+        "resources/subscribe" => reason::<SubscribeRequestParams>(params),
+        "resources/unsubscribe" => reason::<UnsubscribeRequestParams>(params),
+        "completion/complete" => reason::<CompleteRequestParams>(params),
+        "tasks/get" => reason::<GetTaskParams>(params),
+        "tasks/update" => reason::<UpdateTaskParams>(params),
+        "tasks/cancel" => reason::<CancelTaskParams>(params),
+        _ => None,
+    };
+    match reason {
+        Some(reason) => {
+            let reason = format!("the params are not what {method} takes: {}", text::cut(&reason, LONGEST));
+            ErrorData::invalid_params(reason, None)
+        }
+        None => {
+            let reason = format!("there is no method `{}`", text::cut(method, LONGEST));
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, reason, None)
+        }
+    }
+}
+
+fn reason<T: DeserializeOwned>(params: Value) -> Option<String> {
+    serde_json::from_value::<T>(params).err().map(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_told_what_it_takes() {
+        let call = refusal("tools/call", Some(json!({ "name": "list", "arguments": "{}" })));
+        assert!(call.code == ErrorCode::INVALID_PARAMS && call.message.contains("expected a map"), "{call:?}");
+        let read = refusal("resources/read", None);
+        assert!(read.code == ErrorCode::INVALID_PARAMS && read.message.contains("`uri`"), "{read:?}");
+        let unknown = refusal(&"x".repeat(1_000_000), None);
+        assert!(unknown.code == ErrorCode::METHOD_NOT_FOUND && unknown.message.len() < 400, "{unknown:?}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The MCP server on standard input and output, with clients that send what is no message, much at once, or do not read.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::mcp_client::{Called, Client};
+use crate::support::TestEnv;
+
+/// The SDK drops most of these in silence, and a client would wait for ever.
+#[test]
+fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let call = |id: &str, command: &[u8]| {
+        let head = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"execute","#);
+        [head.as_bytes(), br#""arguments":{"command":""#, command, br#""}}}"#].concat()
+    };
+    for (line, id, code, expected) in [
+        (call("half", br"echo \ud800"), json!("half"), -32700, r"halves of characters"),
+        (call("bytes", b"echo \xff"), json!("bytes"), -32700, "unicode"),
+        (call("cut", b"echo")[..90].to_vec(), json!("cut"), -32700, "EOF"),
+        (call("deep", &[b"\"},\"x\":", &b"[".repeat(1000)[..]].concat()), json!("deep"), -32700, "recursion"),
+        (b"\xff\xfe".to_vec(), Value::Null, -32700, "column 1"),
+        (b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]".to_vec(), Value::Null, -32600, "on its own"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":\"none\"}".to_vec(), json!("none"), -32600, "`method`"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}".to_vec(), Value::Null, -32600, "`id`"),
+        (call("long", &vec![b'x'; 20_000_000]), json!("long"), -32600, "4194304"),
+    ] {
+        client.write_line(&line);
+        let answer = client.answer_to(&id);
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(answer["error"]["code"] == code && message.contains(expected), "{id}: {answer}");
+        assert!(message.len() < 300, "{answer}");
+        assert_eq!(client.ask("ping", json!({}))["result"], json!({}), "after {id}");
+    }
+    // What nobody waits for is not answered: had it been, that would have come first.
+    client.write_line(br#"{"jsonrpc":"2.0","method":"notifications/nosuch","params":7}"#);
+    client.write_line(br#"{"jsonrpc":"2.0","id":4711,"error":"of nobody"}"#);
+    client.write_line(b"");
+    client.ask("ping", json!({}));
+    assert!(client.has_no_answers());
+    assert_eq!(env.ok(["list", "--json"]), "[]", "nothing was started");
+    assert!(client.close().success());
+}
+
+/// The SDK ends when it is told something before it is asked.
+#[test]
+fn what_comes_before_the_first_request_ends_nothing() {
+    let env = TestEnv::new();
+    let mut client = Client::modern(&env);
+    client.notify("notifications/initialized", json!({}));
+    client.write_line(b"hello");
+    client.write_line(br#"{"jsonrpc":"2.0","id":"x","result":{}}"#);
+    assert_eq!(client.answer_to(&Value::Null)["error"]["code"], -32700);
+    assert!(client.ask("server/discover", json!({}))["result"].is_object());
+    client.notify("notifications/cancelled", json!({ "requestId": 1 }));
+    assert!(client.ok("list", json!({})).text.contains("No jobs"));
+}
+
+#[test]
+fn a_method_that_is_known_is_told_what_it_takes() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    for (method, params, code, expected) in [
+        ("tools/call", json!({}), -32602, "`name`"),
+        ("tools/call", json!({ "name": "list", "arguments": "{}" }), -32602, "expected a map"),
+        ("resources/read", json!({}), -32602, "`uri`"),
+        ("nosuch", json!({}), -32601, "there is no method `nosuch`"),
+    ] {
+        let error = client.ask(method, params)["error"].clone();
+        assert!(error["code"] == code && error["message"].as_str().unwrap().contains(expected), "{method}: {error}");
+    }
+}
+
+/// However many calls wait: each is there, others are answered meanwhile, and the end of the server is not held up.
+#[test]
+fn many_calls_wait_at_once() {
+    const CALLS: usize = 400;
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let job = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
+    let wait = |client: &mut Client, until: &str| {
+        client.send_call("wait", json!({ "job_ids": [job.id()], "until": until, "timeout_s": 50 }))
+    };
+    let untils = ["exit", "output:never", "port:1", "quiet:1000s", "file:/nosuch"];
+    let waits: Vec<_> = untils.iter().cycle().take(CALLS).map(|until| wait(&mut client, until)).collect();
+    let list = client.send_call("list", json!({}));
+    assert!(Called::of(&client.answer(list)).text.contains("running"));
+    assert!(client.has_no_answers(), "the list was answered while all others waited");
+    client.ok("kill", json!({ "job_id": job.id() }));
+    for wait in waits {
+        assert!(Called::of(&client.answer(wait)).text.contains("killed by jobmcp"));
+    }
+    let job = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
+    for _ in 0..CALLS {
+        client.send_call("wait", json!({ "job_ids": [job.id()], "timeout_s": 50 }));
+    }
+    client.ask("ping", json!({}));
+    let begun = Instant::now();
+    assert!(client.close().success());
+    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the calls");
+    env.ok(["kill", &job.id()]);
+}
+
+/// Whoever does not read, and closes nothing but its end: what it sent is not waited for, nor what it does not take.
+#[test]
+fn a_client_that_does_not_read_holds_up_no_end() {
+    let env = TestEnv::new();
+    env.ok(["run", "--wait", "--name", "seq", "seq 1 20000"]);
+    for line in [
+        &br#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"output","arguments":{"job_id":"seq"}}}"#[..],
+        b"garbage",
+    ] {
+        let mut deaf = Client::deaf(&env);
+        for _ in 0..2_000 {
+            deaf.write_line(line);
+        }
+        let begun = Instant::now();
+        assert!(deaf.close().success());
+        assert!(begun.elapsed() < Duration::from_secs(30), "it waited for somebody to read");
+    }
+}
