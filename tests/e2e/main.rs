@@ -23,6 +23,7 @@ mod many;
 mod mcp;
 mod mcp_extras;
 mod mcp_http;
+mod mcp_peers;
 mod mcp_scale;
 mod mcp_settings;
 mod mcp_texts;
