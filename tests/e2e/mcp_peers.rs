@@ -12,9 +12,22 @@ use crate::support::TestEnv;
 
 const TOOLS: [&str; 8] = ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"];
 
-fn page() -> String {
+/// A part of docs/migrating.md: what stands below a heading, up to the next of its kind or above.
+fn part(heading: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/migrating.md");
-    std::fs::read_to_string(path).unwrap()
+    let page = std::fs::read_to_string(path).unwrap();
+    let below = page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("there is no `{heading}`"));
+    let kind = heading.split(' ').next().unwrap();
+    let ends = [format!("\n{kind} "), "\n## ".to_owned()];
+    let end = ends.iter().filter_map(|end| below.find(end)).min().unwrap_or(below.len());
+    below[..end].to_owned()
+}
+
+/// The entries of this name in the configurations that a part shows.
+fn entries(part: &str, name: &str) -> Vec<Value> {
+    let blocks = part.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let servers = blocks.map(|block| serde_json::from_str::<Value>(block).unwrap()["mcpServers"].take());
+    servers.filter_map(|servers| servers.get(name).cloned()).collect()
 }
 
 /// There, the words were passed to the first of them: `echo hi | wc -c` printed `hi | wc -c`.
@@ -214,14 +227,9 @@ fn nothing_is_refused_for_its_looks_and_what_is_denied_is_in_any_spelling() {
 /// The entries of the page's configurations, with ours in the place of theirs: what stood in `env` holds.
 #[test]
 fn a_configuration_goes_on_with_another_command() {
-    let page = page();
-    let blocks: Vec<Value> = page
-        .split("```json\n")
-        .skip(1)
-        .map(|rest| serde_json::from_str(rest.split("```").next().unwrap()).unwrap())
-        .collect();
-    let entry = |block: usize, name: &str| blocks[block]["mcpServers"][name].clone();
-    let (theirs, ours) = (entry(0, "background-job"), entry(1, "jobs"));
+    let configuration = part("### Configuration");
+    let [theirs] = entries(&configuration, "background-job").try_into().unwrap();
+    let [ours] = entries(&configuration, "jobs").try_into().unwrap();
     assert_eq!((&theirs["env"], &ours["args"]), (&ours["env"], &json!([])));
     let variables: Vec<_> =
         ours["env"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
@@ -232,7 +240,7 @@ fn a_configuration_goes_on_with_another_command() {
     let spec: Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec["spec"]["output_limit"], 20_971_520);
     // From Windows, what is behind `--exec` runs inside WSL, with the variables that are named there.
-    let windows = entry(2, "jobs");
+    let [windows] = entries(&part("## Windows"), "jobs").try_into().unwrap();
     let words: Vec<_> = windows["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let (command, words) = (windows["command"].as_str().unwrap(), words.as_slice());
     assert!(command == "wsl.exe" && words.starts_with(&["--exec", "env"]), "{windows}");
@@ -246,8 +254,7 @@ fn a_configuration_goes_on_with_another_command() {
 /// Each line of the page's list names tests that are there, and its table of tools names all of ours.
 #[test]
 fn the_list_of_what_is_documented_there_names_tests_that_are_here() {
-    let page = page();
-    let list = page.split("### What is documented there").nth(1).unwrap().split("\n#").next().unwrap();
+    let list = part("### What is documented there");
     let rows: Vec<_> =
         list.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1).collect();
     assert!(rows.len() >= 20, "{}", rows.len());
@@ -260,7 +267,7 @@ fn the_list_of_what_is_documented_there_names_tests_that_are_here() {
             assert!(source.contains(&format!("#[test]\nfn {test}()")), "{proof}");
         }
     }
-    let tools = page.split("### Tools").nth(1).unwrap().split("\n#").next().unwrap();
+    let tools = part("### Tools");
     let named = tools.lines().filter_map(|line| line.split('|').nth(2)?.trim().strip_prefix('`')?.split('`').next());
     assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(TOOLS));
 }
