@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::mcp_client::Client;
+use crate::needs;
 use crate::support::{Ran, TestEnv, installed, is_alive, wait_for};
 
 fn document(name: &str) -> String {
@@ -19,6 +21,39 @@ fn tour(document_name: &str) -> Ran {
     let ran = Ran::of(shell);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     ran
+}
+
+/// Makes the calls of the tour for an agent that a document has. After an arrow stands what the result has.
+fn agents_tour(document_name: &str) {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let document = document(document_name);
+    let tour = document.split("```text tour\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut last = String::new();
+    for line in tour.lines().filter(|line| !line.is_empty()) {
+        if let Some(expected) = line.strip_prefix("  -> ") {
+            assert!(last.contains(expected), "{expected} is missing in:\n{last}");
+            continue;
+        }
+        let (tool, arguments) = line.split_once(' ').unwrap();
+        last = client.ok(tool, serde_json::from_str(arguments).unwrap()).text;
+    }
+}
+
+#[test]
+fn the_tour_for_an_agent_works_line_by_line() {
+    agents_tour("README.md");
+}
+
+/// The lines that mcp-background-job shows, with a function in the place of the program that was never there.
+#[test]
+fn the_lines_of_mcp_background_job_work_as_they_are() {
+    let Some(_) = needs::program("python3") else { return };
+    agents_tour("docs/migrating.md");
+    let ran = tour("docs/migrating.md");
+    for expected in ["listening on 3000\nrunning\n", ": killed\n", "compiling 3 of 3\n", "Hello, World!\n"] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
 }
 
 #[test]

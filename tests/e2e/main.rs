@@ -27,6 +27,8 @@ mod mcp;
 mod mcp_extras;
 mod mcp_http;
 mod mcp_lines;
+mod mcp_peers;
+mod mcp_scale;
 mod mcp_settings;
 mod mcp_texts;
 mod names;

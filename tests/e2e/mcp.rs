@@ -358,22 +358,3 @@ fn what_the_tools_are_is_told_alike_in_every_era() {
     assert_eq!(before, now);
     assert!(before.to_string().len() < 8 * 1024);
 }
-
-/// Each line of the tour is a call; after an arrow stands what its result has.
-#[test]
-fn the_tour_for_an_agent_works_line_by_line() {
-    let env = TestEnv::new();
-    let mut client = Client::legacy(&env);
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mcp-setup.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let tour = page.split("```text tour\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut last = String::new();
-    for line in tour.lines().filter(|line| !line.is_empty()) {
-        if let Some(expected) = line.strip_prefix("  -> ") {
-            assert!(last.contains(expected), "{expected} is missing in:\n{last}");
-            continue;
-        }
-        let (tool, arguments) = line.split_once(' ').unwrap();
-        last = client.ok(tool, serde_json::from_str(arguments).unwrap()).text;
-    }
-}

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::background::{Background, bytes, touch, until};
-use crate::support::{TestEnv, wait_for};
+use crate::support::{TestEnv, used, wait_for};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -140,16 +140,6 @@ fn without_a_limit_every_byte_is_kept() {
     let lines = output(&env, &["--tail", "1000000"], &id);
     assert_eq!(std::str::from_utf8(&lines).unwrap().lines().count(), 1_000_000);
     assert_same(&lines, &of_seq(size - lines.len() as u64, size));
-}
-
-/// What a running process has used: its peak of memory, and how much it has read, in bytes.
-fn used(pid: i32) -> (u64, u64) {
-    let number = |file: &str, key: &str| -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
-    };
-    (number("status", "VmHWM:") * 1024, number("io", "rchar:"))
 }
 
 #[test]

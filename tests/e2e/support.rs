@@ -218,6 +218,16 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
+/// What a running process has used: its peak of memory, and how much it has read, in bytes.
+pub(crate) fn used(pid: i32) -> (u64, u64) {
+    let number = |file: &str, key: &str| -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+    };
+    (number("status", "VmHWM:") * 1024, number("io", "rchar:"))
+}
+
 /// Sends a signal to a process that the test started.
 pub(crate) fn send(pid: i32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();

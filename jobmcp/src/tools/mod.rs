@@ -241,6 +241,9 @@ fn output_fields(job: &Job, shape: &OutputShape) -> Value {
         "cursor": shape.cursor,
         "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes),
     });
+    if let Some(left) = shape.left_out {
+        fields["left_out"] = json!({ "cursor": left.cursor, "bytes": left.bytes });
+    }
     let outcome = job.state.outcome();
     if let Some(code) = outcome.and_then(|outcome| outcome.exit_code) {
         fields["exit_code"] = code.into();
