@@ -111,7 +111,7 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
         ),
         // The reason says it all.
-        Error::AgentNotReady { .. } | Error::TooFast { .. } => (codes::REFUSED, None),
+        Error::AgentRefused { .. } | Error::TooFast { .. } => (codes::REFUSED, None),
         Error::NameTaken { id, .. } => {
             (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
         }

@@ -167,9 +167,9 @@ pub enum Error {
         /// When there is room for one again.
         retry_after: Duration,
     },
-    /// The agent cannot be started here: it is not installed, or would fail at once. Nothing was started.
+    /// The agent is not installed, would fail at once, or may not be started. Nothing was started and nothing is left behind.
     #[error("agent `{agent}`: {reason}")]
-    AgentNotReady {
+    AgentRefused {
         /// The agent, by its name.
         agent: String,
         /// Why, and what would help.

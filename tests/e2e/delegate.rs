@@ -26,7 +26,7 @@ echo '{"type":"result","subtype":"success","is_error":false,"result":"done","ses
 "#;
 
 /// Whose commits there are.
-const AUTHOR: [(&str, &str); 4] = [
+pub(crate) const AUTHOR: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "a"),
     ("GIT_AUTHOR_EMAIL", "a@example.com"),
     ("GIT_COMMITTER_NAME", "a"),
@@ -392,7 +392,7 @@ fn settings_choose_the_agent_and_how_it_is_started() {
     assert_eq!(agents.record(ran.stdout.trim(), "stdin"), "");
     let ran = Ran::of(with(&["delegate", "--agent", "claude", "--wait", "x"]));
     let argv = agents.argv(ran.stdout.trim());
-    assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=plan".into()), "{argv:?}");
+    assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=dontAsk".into()), "{argv:?}");
     // As it was with claude-async.
     let mut command = with(&["delegate", "--agent", "claude", "--wait", "x"]);
     command

@@ -16,10 +16,9 @@ impl JobManager {
     /// is part of its spec.
     ///
     /// # Errors
-    /// All that can be known before is refused here, and leaves nothing behind: [`Error::AgentNotReady`] if the agent is not
-    /// installed or would fail at once, [`Error::InvalidSpec`] for what it cannot be asked, [`Error::Git`] for a worktree
-    /// that cannot be made, [`Error::TooFast`] and [`Error::Forbidden`] for what the settings of the store do not permit,
-    /// and what [`JobManager::submit`] refuses.
+    /// All that can be known before is refused here, and leaves nothing behind: [`Error::AgentRefused`] if the agent is not
+    /// installed, would fail at once, or the settings of the store do not permit it, [`Error::InvalidSpec`] for what it
+    /// cannot be asked, [`Error::Git`] for a worktree that cannot be made, and what [`JobManager::submit`] refuses.
     pub async fn delegate(
         &self,
         agent: &Agent,
@@ -74,10 +73,10 @@ impl JobManager {
 
     /// Refuses what would fail at once.
     async fn check_agent(&self, agent: &Agent, asked: &Delegation, spec: &JobSpec) -> Result<()> {
-        let not_ready = |reason: String| Error::AgentNotReady { agent: agent.name.clone(), reason };
+        let refused = |reason: String| Error::AgentRefused { agent: agent.name.clone(), reason };
         program::check(&mut spec.clone()).map_err(|error| match error {
             Error::ProgramNotFound { .. } | Error::NotExecutable { .. } => {
-                not_ready(format!("{error}; {}", agent.remedy()))
+                refused(format!("{error}; {}", agent.remedy()))
             }
             error => error,
         })?;
@@ -86,7 +85,7 @@ impl JobManager {
             return Err(Error::InvalidSpec { field: "add dir", reason });
         }
         self.check_policy(spec).await?;
-        agent.obstacle(asked, &spec.environment).map_or(Ok(()), |reason| Err(not_ready(reason)))
+        agent.obstacle(asked, &spec.environment).map_or(Ok(()), |reason| Err(refused(reason)))
     }
 
     /// Makes a worktree and lets the job run in it.

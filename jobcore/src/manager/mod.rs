@@ -146,7 +146,8 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`]. So does a store without room.
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::AgentRefused`], [`Error::Forbidden`]. So
+    /// does a store without room.
     pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;

@@ -23,6 +23,9 @@ pub(super) const ADAPTER: Adapter = Adapter {
 /// The most that it reads from standard input, in bytes.
 const LONGEST: usize = 10 * 1024 * 1024;
 
+/// Its tools that change nothing. The last finds others, among them those of MCP servers.
+const LOOKING: [&str; 6] = ["Read", "Grep", "Glob", "WebFetch", "WebSearch", "ToolSearch"];
+
 /// What it takes for another word, with a warning only, is refused here.
 const EFFORTS: [&str; 6] = ["low", "medium", "high", "xhigh", "max", "ultracode"];
 
@@ -30,17 +33,14 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     let mut arguments: Vec<String> = ["--print", "--output-format=stream-json", "--verbose"].map(str::to_owned).into();
     // Always with `=`: what comes apart may be taken for a flag, or for the next of several values.
     let mut say = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}"));
-    let mode = match asked.permission_mode {
-        // The one mode that the user's own rules do not undo, but for those that permit a command.
-        PermissionMode::ReadOnly => "plan",
-        PermissionMode::Edit => "acceptEdits",
-        PermissionMode::Full => "bypassPermissions",
-    };
-    say("permission-mode", mode);
-    if asked.permission_mode == PermissionMode::ReadOnly
-        && !asked.allow_tools.iter().any(|tool| tool.starts_with("Bash"))
-    {
-        say("disallowedTools", "Bash");
+    match asked.permission_mode {
+        PermissionMode::ReadOnly => {
+            say("permission-mode", "dontAsk");
+            // No rule in the user's settings permits a tool that is not there.
+            say("tools", &tools(&asked.allow_tools));
+        }
+        PermissionMode::Edit => say("permission-mode", "acceptEdits"),
+        PermissionMode::Full => say("permission-mode", "bypassPermissions"),
     }
     for tool in &asked.allow_tools {
         say("allowedTools", tool);
@@ -86,6 +86,13 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
         say("json-schema", &text(schema)?);
     }
     Ok(Invocation { arguments, input: Some(input(&asked.prompt)?), ..Invocation::default() })
+}
+
+/// Returns the tools that there are where it may only look: those that do no more, and those that the caller names.
+fn tools(allowed: &[String]) -> String {
+    let named =
+        allowed.iter().map(|rule| rule.split('(').next().unwrap_or(rule)).filter(|tool| !tool.starts_with("mcp__"));
+    LOOKING.into_iter().chain(named).collect::<Vec<_>>().join(",")
 }
 
 /// Returns what it reads. A slash at the very beginning would make it a command of the CLI itself.

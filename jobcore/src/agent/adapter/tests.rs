@@ -38,13 +38,17 @@ fn what_claude_is_told() {
     const BEGIN: &str = "claude --print --output-format=stream-json --verbose --permission-mode=";
     let table: [(Ask, &str); 12] = [
         (|_| {}, "acceptEdits"),
-        (|asked| asked.permission_mode = PermissionMode::ReadOnly, "plan --disallowedTools=Bash"),
+        (
+            |asked| asked.permission_mode = PermissionMode::ReadOnly,
+            "dontAsk --tools=Read,Grep,Glob,WebFetch,WebSearch,ToolSearch",
+        ),
         (
             |asked| {
                 asked.permission_mode = PermissionMode::ReadOnly;
-                asked.allow_tools = vec!["Bash(git log *)".into()];
+                asked.allow_tools = vec!["Bash(git log *)".into(), "mcp__jobs".into()];
             },
-            "plan --allowedTools=Bash(git log *)",
+            "dontAsk --tools=Read,Grep,Glob,WebFetch,WebSearch,ToolSearch,Bash --allowedTools=Bash(git log *) \
+             --allowedTools=mcp__jobs",
         ),
         (|asked| asked.permission_mode = PermissionMode::Full, "bypassPermissions"),
         (
