@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Pattern};
-use jobcore::{Key, Name, Signal, Status, TerminalSize, Until};
+use jobcore::{Key, Name, PermissionMode, Signal, Status, TerminalSize, Until};
 
 use crate::complete;
 
@@ -52,6 +52,8 @@ pub enum Verb {
     /// Start a job that something can be sent to, and print its id
     #[command(hide = true)]
     Execute(Run),
+    /// Start a coding agent on a prompt and print the id of the job
+    Delegate(Box<Delegate>),
     /// List jobs, the newest first
     #[command(alias = "ls")]
     List(List),
@@ -98,6 +100,7 @@ impl Verb {
     pub fn passes_code(&self) -> bool {
         match self {
             Self::Run(run) | Self::Execute(run) => run.wait || run.follow,
+            Self::Delegate(delegate) => delegate.wait,
             Self::Wait(_) | Self::Attach(_) => true,
             Self::List(_)
             | Self::Show(_)
@@ -200,6 +203,83 @@ pub struct Run {
     /// The command
     #[arg(trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath)]
     pub command: Vec<OsString>,
+}
+
+/// Start a coding agent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The agents are claude, codex, gemini, opencode, and those that the settings file declares. What an agent has no way for is \
+refused. docs/agents.md says what the permission modes mean to each, how many may run, and what a worktree is good for.
+
+  jobcli delegate 'find out why the tests are slow'
+  jobcli delegate --agent codex --permission-mode read_only @question.md
+  jobcli delegate --worktree --name fix-login --max-budget 5 'fix the login' --wait
+  jobcli delegate --resume fix-login 'and now write a test for it'
+  git diff | jobcli delegate --permission-mode read_only -")]
+pub struct Delegate {
+    /// Ask this agent [default: claude]
+    #[arg(long, short, value_name = "NAME", add = complete::agents())]
+    pub agent: Option<String>,
+    /// The model, as the agent calls it
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How hard it thinks, as the agent calls it: `low`, `high`
+    #[arg(long, value_name = "EFFORT")]
+    pub effort: Option<String>,
+    /// At most so many turns
+    #[arg(long, value_name = "NUMBER")]
+    pub max_turns: Option<u32>,
+    /// At most so many US dollars
+    #[arg(long, value_name = "DOLLARS")]
+    pub max_budget: Option<f64>,
+    /// What it may do: `read_only`, `edit` (files below its directory) or `full` [default: edit]
+    #[arg(long, short, value_name = "MODE", add = complete::permission_modes())]
+    pub permission_mode: Option<PermissionMode>,
+    /// Let it use this tool, too, in the agent's own words: `Bash(git *)`
+    #[arg(long, value_name = "TOOL")]
+    pub allow_tool: Vec<String>,
+    /// Let it work in this directory, too
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub add_dir: Vec<PathBuf>,
+    /// Go on with a conversation: that of a job, or by its own id
+    #[arg(long, value_name = "JOB|SESSION", add = complete::jobs())]
+    pub resume: Option<String>,
+    /// Call the new conversation by this id
+    #[arg(long, value_name = "ID")]
+    pub session_id: Option<String>,
+    /// Instructions beside the agent's own
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub system_prompt: Option<String>,
+    /// The JSON schema of the answer, or a file that has it
+    #[arg(long, value_name = "FILE|JSON", value_hint = ValueHint::FilePath)]
+    pub schema: Option<String>,
+    /// Run it in this directory [default: that of the conversation that goes on, or the current one]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cwd: Option<PathBuf>,
+    /// Make a git worktree for it beside the repository, on this new branch [default: jobcore/NAME]
+    #[arg(long, value_name = "BRANCH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub worktree: Option<String>,
+    /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Call the job by this name, which no other job may have that is not over
+    #[arg(long, short, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Add a label to find it by
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Start it only if no job on record has this key; else print the id of that one
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Wait for its end, and exit with its code
+    #[arg(long, short)]
+    pub wait: bool,
+    /// Print the job as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What it is to do; `-` is all of standard input, `@FILE` what is in a file
+    #[arg(value_name = "PROMPT")]
+    pub prompt: String,
 }
 
 /// List jobs.
@@ -551,7 +631,7 @@ pub struct Kill {
 
 /// Remove jobs.
 #[derive(Debug, Args)]
-#[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2")]
+#[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2\n  jobcli rm --worktree fix-login")]
 pub struct Rm {
     /// The jobs
     #[arg(required = true, value_name = "ID", add = complete::jobs())]
@@ -559,6 +639,12 @@ pub struct Rm {
     /// Stop them first if they are not over
     #[arg(long)]
     pub kill: bool,
+    /// Remove the git worktrees that were made for them, too, with their branches
+    #[arg(long)]
+    pub worktree: bool,
+    /// Also if something would be lost with them: changes in no commit, commits on no other branch
+    #[arg(long, requires = "worktree")]
+    pub force: bool,
 }
 
 /// Remove many jobs that are over.

@@ -13,7 +13,7 @@ use clap::builder::StyledStr;
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
 use jobcore::clock::Timestamp;
-use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, Query, Status, StoreSettings};
+use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, PermissionMode, Query, Status, StoreSettings};
 
 use crate::cli::Cli;
 use crate::help;
@@ -94,6 +94,21 @@ pub(crate) fn statuses() -> ArgValueCandidates {
     })
 }
 
+/// Completes permission modes of agents.
+pub(crate) fn permission_modes() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        PermissionMode::ALL.into_iter().map(|mode| CompletionCandidate::new(mode.as_str())).collect()
+    })
+}
+
+/// Completes the names of agents.
+pub(crate) fn agents() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let agents = settings_of_line().map(|settings| settings.agents).unwrap_or_default();
+        agents.names().map(CompletionCandidate::new).collect()
+    })
+}
+
 /// Completes words that are found in the store, each once.
 fn words(
     find: impl AsyncFn(FileStore) -> jobcore::Result<BTreeSet<String>> + Send + Sync + 'static,
@@ -161,14 +176,19 @@ async fn read(store: &FileStore, ids: Vec<JobId>) -> Vec<Job> {
 /// Looks into the store that the line names, if there is one.
 fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> T {
     let found = || {
-        let cli = Cli::try_parse_from(everywhere(std::env::args_os())).ok()?;
-        let root = Settings::read(cli.store, cli.config).ok()?.store;
+        let root = settings_of_line()?.store;
         // To open it would make it.
         let store = if root.join("format").exists() { FileStore::open(root).ok()? } else { return None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         runtime.block_on(find(store)).ok()
     };
     found().unwrap_or_default()
+}
+
+/// Returns the settings of the line that somebody types.
+fn settings_of_line() -> Option<Settings> {
+    let cli = Cli::try_parse_from(everywhere(std::env::args_os())).ok()?;
+    Settings::read(cli.store, cli.config).ok()
 }
 
 /// Returns a line that has those flags of another that say where the store is.

@@ -110,6 +110,8 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             codes::REFUSED,
             hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
         ),
+        // The reason says it all.
+        Error::AgentRefused { .. } | Error::TooFast { .. } => (codes::REFUSED, None),
         Error::NameTaken { id, .. } => {
             (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
         }

@@ -57,14 +57,27 @@ allow = [\"npm run *\"]        # the only commands that may be submitted
 deny = [\"rm\", \"git push\"]    # commands that may not be submitted
 unattended = true            # whether jobs are told that nobody is there
 
+agent = \"claude\"             # the agent that `delegate` asks
+permission_mode = \"edit\"     # what agents may do: read_only or edit
+
 [env]                        # variables that all jobs get
 CI = \"1\"
+
+[agents.claude]              # how an agent is started; agents.md has the rest
+program = \"/opt/bin/claude\"
+model = \"sonnet\"
+effort = \"medium\"
+arguments = [\"--strict-mcp-config\"]
 ```
 
 A job gets the environment of its submitter, less the variables that belong to the session of a calling agent
 (`AI_AGENT`, `CLAUDECODE`, `CLAUDE_CODE_*`, `CLAUDE_PROJECT_DIR`, `CODEX_*`, `GEMINI_CLI`, `GEMINI_CLI_*`, `OPENCODE`,
-`OPENCODE_*`; `CODEX_HOME`, `OPENCODE_CONFIG` and `OPENCODE_CONFIG_DIR` stay), plus `[env]`, plus `--env`. Where nobody is
-there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
+`OPENCODE_*`), plus `[env]`, plus `--env`. Of those variables, what is the user's own configuration stays:
+`CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `CLAUDE_CODE_CLIENT_*`, `CLAUDE_CODE_DISABLE_*`, `CLAUDE_CODE_EFFORT_LEVEL`,
+`CLAUDE_CODE_ENABLE_TELEMETRY`, `CLAUDE_CODE_MAX_*`, `CLAUDE_CODE_OAUTH_TOKEN`, `CLAUDE_CODE_SKIP_*`,
+`CLAUDE_CODE_SUBAGENT_MODEL`, `CLAUDE_CODE_TMPDIR`, `CLAUDE_CODE_USE_*`, `CODEX_ACCESS_TOKEN`, `CODEX_API_KEY`,
+`CODEX_CA_CERTIFICATE`, `CODEX_HOME`, `GEMINI_CLI_HOME`, `GEMINI_CLI_SYSTEM_SETTINGS_PATH`, `GEMINI_CLI_TRUST_WORKSPACE`,
+`OPENCODE_API_KEY`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR` and `OPENCODE_DISABLE_*`. Where nobody is there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
 job finds `JOBCORE_JOB_ID`, and one that was started by a job `JOBCORE_PARENT_JOB_ID`.
 
 | variable | what it sets |

@@ -1,5 +1,6 @@
 //! Settings: a flag, then the environment, then a file, then the default. The one place that reads any of them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -7,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
+use jobcore::agent::{AgentTable, Agents};
 use jobcore::environment::EnvironmentPolicy;
 use jobcore::policy::{Pattern, parse_list};
 use jobcore::units::parse_size;
-use jobcore::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, Policy};
+use jobcore::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, PermissionMode, Policy};
 use serde::Deserialize;
 
 use crate::error::{Failure, codes};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 11] = [
+pub const VARIABLES: [(&str, &str); 17] = [
     ("JOBCORE_STORE", "where jobs are kept; the default is `jobcore` in the user's state directory"),
     ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
     ("JOBCORE_SHELL", "`shell`: the shell for shell lines; the default is `bash` if there is one, else `sh`"),
@@ -35,7 +37,16 @@ pub const VARIABLES: [(&str, &str); 11] = [
         "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
       the default is whether standard error is no terminal",
     ),
+    ("JOBCORE_AGENT", "`agent`: the agent that `delegate` asks; the default is `claude`"),
+    ("JOBCORE_PERMISSION_MODE", "`permission_mode`: what agents may do, `read_only` or `edit`; the default is `edit`"),
+    ("CLAUDE_CLI_PATH", "`agents.claude.program`: the program of Claude Code; the default is `claude`"),
+    ("CLAUDE_ASYNC_DEFAULT_MODEL", "`agents.claude.model`: the model of Claude Code"),
+    ("CLAUDE_ASYNC_DEFAULT_EFFORT", "`agents.claude.effort`: the effort of Claude Code"),
+    ("CLAUDE_ASYNC_DEFAULT_CWD", "where agents run; the default is the current directory"),
 ];
+
+/// The agent that is asked unless another is named.
+const DEFAULT_AGENT: &str = "claude";
 
 /// The settings of one call.
 #[derive(Debug)]
@@ -56,6 +67,14 @@ pub struct Settings {
     pub own_job: Option<JobId>,
     /// Which commands may be submitted from here.
     pub policy: Policy,
+    /// The agents that can be asked.
+    pub agents: Agents,
+    /// The one that is asked unless another is named.
+    pub agent: String,
+    /// What agents may do unless another mode is named.
+    pub permission_mode: PermissionMode,
+    /// Where agents run unless another directory is named.
+    pub agent_cwd: Option<PathBuf>,
 }
 
 /// The settings file. `docs/cli.md` describes it.
@@ -73,7 +92,11 @@ struct File {
     deny: Option<Vec<Pattern>>,
     unattended: Option<bool>,
     #[serde(default)]
-    env: std::collections::BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
+    agent: Option<String>,
+    permission_mode: Option<String>,
+    #[serde(default)]
+    agents: BTreeMap<String, AgentTable>,
 }
 
 impl Settings {
@@ -121,8 +144,25 @@ impl Settings {
             place,
             |text| text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`")),
         )?;
+        let agents = agents(file.agents, place)?;
+        let agent = text("JOBCORE_AGENT")?.or(file.agent).unwrap_or_else(|| DEFAULT_AGENT.to_owned());
+        let permission_mode = chosen(
+            "JOBCORE_PERMISSION_MODE",
+            text("JOBCORE_PERMISSION_MODE")?,
+            "permission_mode",
+            file.permission_mode,
+            place,
+            |text| match text.parse()? {
+                PermissionMode::Full => Err("`full` has to be asked for with each run".to_owned()),
+                mode => Ok(mode),
+            },
+        )?;
         Ok(Self {
             store,
+            agents,
+            agent,
+            permission_mode: permission_mode.unwrap_or_default(),
+            agent_cwd: variable("CLAUDE_ASYNC_DEFAULT_CWD").map(PathBuf::from),
             // Set by jobcore, not by people: what is no id says nothing.
             own_job: text(jobcore::supervisor::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
@@ -175,6 +215,26 @@ impl Settings {
         }
         spec
     }
+}
+
+/// Returns the agents that can be asked, as the settings file and the environment say.
+fn agents(mut tables: BTreeMap<String, AgentTable>, place: impl Fn(&str) -> String) -> Result<Agents, Failure> {
+    let claude = tables.entry(DEFAULT_AGENT.to_owned()).or_default();
+    for (name, value) in [
+        ("CLAUDE_CLI_PATH", &mut claude.program),
+        ("CLAUDE_ASYNC_DEFAULT_MODEL", &mut claude.model),
+        ("CLAUDE_ASYNC_DEFAULT_EFFORT", &mut claude.effort),
+    ] {
+        if let Some(text) = text(name)? {
+            *value = Some(text);
+        }
+    }
+    let mut agents = Agents::default();
+    for (name, table) in tables {
+        let wrong = |reason| Failure::new(codes::USAGE, format!("{}: {reason}", place(&format!("agents.{name}"))));
+        agents.set(&name, table).map_err(wrong)?;
+    }
+    Ok(agents)
 }
 
 fn read_file(config: Option<PathBuf>, directories: Option<&impl BaseStrategy>) -> Result<(File, PathBuf), Failure> {

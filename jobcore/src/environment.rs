@@ -19,8 +19,32 @@ pub const AGENT_SESSION_VARIABLES: [&str; 9] = [
     "OPENCODE_*",
 ];
 
-/// Variables that match [`AGENT_SESSION_VARIABLES`] and yet are the user's own configuration: kept.
-pub const KEPT_VARIABLES: [&str; 3] = ["CODEX_HOME", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR"];
+/// Variables that match [`AGENT_SESSION_VARIABLES`] and yet are the user's own configuration: kept. By them agents log in,
+/// reach their models and find their settings; no agent sets them for its children. A `*` at the end stands for any rest.
+pub const KEPT_VARIABLES: [&str; 22] = [
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    "CLAUDE_CODE_CLIENT_*",
+    "CLAUDE_CODE_DISABLE_*",
+    "CLAUDE_CODE_EFFORT_LEVEL",
+    "CLAUDE_CODE_ENABLE_TELEMETRY",
+    "CLAUDE_CODE_MAX_*",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_SKIP_*",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+    "CLAUDE_CODE_TMPDIR",
+    "CLAUDE_CODE_USE_*",
+    "CODEX_ACCESS_TOKEN",
+    "CODEX_API_KEY",
+    "CODEX_CA_CERTIFICATE",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+    "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
+    "GEMINI_CLI_TRUST_WORKSPACE",
+    "OPENCODE_API_KEY",
+    "OPENCODE_CONFIG",
+    "OPENCODE_CONFIG_DIR",
+    "OPENCODE_DISABLE_*",
+];
 
 /// What is set, and only where it is unset, for callers without a terminal: programs that would wait for a person, or
 /// hold back their output, are told that nobody is there.
@@ -85,11 +109,15 @@ mod tests {
         let caller = [
             ("CLAUDECODE", "1"),
             ("CLAUDE_CODE_SSE_PORT", "1"),
+            ("CLAUDE_CODE_USE_BEDROCK", "1"),
             ("CODEX_HOME", "/x"),
             ("CODEX_X", "1"),
             ("HOME", "/h"),
         ];
-        assert_eq!(applied(&EnvironmentPolicy::default(), &caller), ["CODEX_HOME=/x", "HOME=/h"]);
+        assert_eq!(
+            applied(&EnvironmentPolicy::default(), &caller),
+            ["CLAUDE_CODE_USE_BEDROCK=1", "CODEX_HOME=/x", "HOME=/h"]
+        );
     }
 
     #[test]

@@ -167,6 +167,20 @@ pub enum Error {
         /// When there is room for one again.
         retry_after: Duration,
     },
+    /// The agent is not installed, would fail at once, or may not be started. Nothing was started and nothing is left behind.
+    #[error("agent `{agent}`: {reason}")]
+    AgentRefused {
+        /// The agent, by its name.
+        agent: String,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// What was to be done with a git worktree did not work.
+    #[error("git: {reason}")]
+    Git {
+        /// What git says.
+        reason: String,
+    },
     /// A policy does not permit this command. Nothing was started and nothing is left behind.
     #[error("`{command}` is not permitted: {reason}")]
     Forbidden {

@@ -62,7 +62,7 @@ pub mod testing;
 pub mod units;
 mod until;
 
-pub use agent::{AgentRun, PermissionMode};
+pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
 pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
 pub use job::{Input, Job, JobShape, OutputShape, OutputSize};

@@ -144,3 +144,15 @@ fn every_shell_is_told_in_its_own_way() {
     command.env("JOBCLI_COMPLETE", "");
     assert_eq!(Ran::of(command).code, Some(0));
 }
+
+#[test]
+fn agents_are_completed_with_those_that_are_declared() {
+    let env = TestEnv::new();
+    std::fs::write(env.dir().join("config.toml"), "[agents.mine]\nedit = []\n").unwrap();
+    let config = ["--config", "config.toml", "delegate"];
+    let words = |more: [&'static str; 2]| [config.as_slice(), &more].concat();
+    assert_eq!(tab(&env, &words(["--agent", ""])), ["claude", "codex", "gemini", "mine", "opencode"]);
+    assert_eq!(tab(&env, &words(["--permission-mode", "r"])), ["read_only"]);
+    env.ok(["run", "--wait", "--name", "earlier", "true"]);
+    assert_eq!(tab(&env, &words(["--resume", "e"])), ["earlier"]);
+}

@@ -1,10 +1,12 @@
 //! What the documents show works as it is written there.
 
 use std::path::Path;
+use std::process::Command;
 
+use crate::delegate::AUTHOR;
 use crate::mcp_client::Client;
 use crate::needs;
-use crate::support::{Ran, TestEnv, installed, is_alive, wait_for};
+use crate::support::{Ran, TestEnv, installed, is_alive, script, wait_for};
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -14,11 +16,7 @@ fn document(name: &str) -> String {
 /// Runs the tour that a document has, and returns what it printed.
 fn tour(document_name: &str) -> Ran {
     let env = TestEnv::new();
-    let document = document(document_name);
-    let tour = document.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut shell = installed(&env, "bash");
-    shell.args(["-euo", "pipefail", "-c", tour]);
-    let ran = Ran::of(shell);
+    let ran = Ran::of(touring(installed(&env, "bash"), document_name));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     ran
 }
@@ -54,6 +52,43 @@ fn the_lines_of_mcp_background_job_work_as_they_are() {
     for expected in ["listening on 3000\nrunning\n", ": killed\n", "compiling 3 of 3\n", "Hello, World!\n"] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
+}
+
+/// Lets a shell do the tour that a document has.
+fn touring(mut shell: Command, document_name: &str) -> Command {
+    let document = document(document_name);
+    let tour = document.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
+    shell.args(["-euo", "pipefail", "-c", tour]);
+    shell
+}
+
+/// With a script in the place of the agent.
+#[test]
+fn the_tour_of_agents_works_line_by_line() {
+    let env = TestEnv::new();
+    let mut shell = touring(installed(&env, "bash"), "docs/agents.md");
+    script(&env.dir().join("bin/claude"), "#!/bin/sh\ncat\n");
+    shell.env("ANTHROPIC_API_KEY", "key").envs(AUTHOR);
+    let ran = Ran::of(shell);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("shop-worktrees/fix-login, branch jobcore/fix-login"), "{ran}");
+    assert_eq!(ran.stdout.matches(": removed").count(), 2, "{ran}");
+    assert!(!env.dir().join("shop-worktrees").exists());
+}
+
+/// The settings file that it shows is one.
+#[test]
+fn the_settings_of_agents_are_read() {
+    let env = TestEnv::new();
+    let page = document("docs/agents.md");
+    let settings = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(env.dir().join("config.toml"), settings).unwrap();
+    script(&env.dir().join("aider"), "#!/bin/sh\necho \"$@\"\n");
+    let mut delegate =
+        env.jobcli(["--config", "config.toml", "delegate", "--agent", "aider", "--permission-mode", "edit"]);
+    delegate.args(["--wait", "fix it"]).env("PATH", env.dir());
+    let ran = Ran::of(delegate);
+    assert_eq!(env.ok(["output", ran.stdout.trim()]), "--no-pretty --yes-always --message=fix it", "{ran}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod complete;
 mod crash;
 mod daily;
 mod damaged;
+mod delegate;
 mod docs;
 mod doctor;
 mod examples;

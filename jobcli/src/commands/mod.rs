@@ -4,6 +4,7 @@ mod agent;
 mod attach;
 mod completions;
 mod config;
+mod delegate;
 mod doctor;
 mod events;
 mod group;
@@ -48,6 +49,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Run(arguments) => run::run(&jobs, &settings, arguments, None).await,
         // As it was with the tools that had this word: something could be sent to every job.
         Verb::Execute(arguments) => run::run(&jobs, &settings, arguments, Some(StdinFrom::Open)).await,
+        Verb::Delegate(arguments) => delegate::run(&jobs, &settings, *arguments).await,
         Verb::List(arguments) => list::run(&jobs, arguments).await,
         Verb::Show(arguments) => show::run(&jobs, arguments).await,
         Verb::Status(arguments) => status::run(&jobs, arguments).await,

@@ -1,10 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{Error, JobManager, StopOptions};
+use jobcore::{Error, Job, JobManager, StopOptions};
 
-use super::Result;
+use super::{Result, tell};
 use crate::cli::Rm;
+use crate::error::Failure;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
     for reference in &arguments.ids {
@@ -17,9 +18,28 @@ pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
             }
         }
         // What cannot be read has no name that could be told.
-        let label = jobs.job(id).await.map_or_else(|_| id.short(), |job| job.label());
+        let job = jobs.job(id).await.ok();
+        let label = job.as_ref().map_or_else(|| id.short(), Job::label);
+        if arguments.worktree {
+            let environment = std::env::vars_os().collect();
+            jobs.remove_worktree(id, arguments.force, &environment).await.map_err(|error| advised(error, reference))?;
+        }
         jobs.remove(id).await?;
         writeln!(std::io::stdout(), "{label}: removed")?;
+        if let Some(left) = job.and_then(|job| job.spec.agent?.worktree).filter(|_| !arguments.worktree) {
+            let (path, branch) = (left.path.display(), left.branch);
+            tell(&format!("its worktree stays: {path}, branch {branch}; `git worktree remove {path}` removes it"));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says how to remove a worktree nevertheless.
+fn advised(error: Error, reference: &str) -> Failure {
+    let is_refused = matches!(error, Error::Refused { .. });
+    let failure = Failure::from(error);
+    match is_refused {
+        true => failure.with_hint(format!("`jobcli rm --worktree --force {reference}` removes it nevertheless")),
+        false => failure,
+    }
 }

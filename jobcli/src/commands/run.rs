@@ -34,19 +34,15 @@ pub(super) async fn run(
     let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
     let job = jobs.submit(spec(settings, arguments, is_argv)?).await?;
     match (json, follows, wait) {
-        (true, _, false) => print_json(&jobs.shape(&job))?,
-        (true, _, true) => {}
         // Standard output is the job's own.
         (false, true, _) => tell(&format!("job {}", job.id)),
-        (false, false, _) => writeln!(std::io::stdout(), "{}", job.id)?,
+        _ => print_submitted(jobs, &job, wait, json)?,
     }
-    if job.status() == Status::Queued {
-        tell_backlog(jobs).await?;
-    }
+    tell_if_queued(jobs, &job).await?;
     if !wait && !follows {
         return Ok(ExitCode::SUCCESS);
     }
-    let ended = async {
+    let print = async {
         if follows {
             let view = View::of(&job);
             match view.is_plain() || std::io::stdout().is_terminal() {
@@ -54,6 +50,24 @@ pub(super) async fn run(
                 false => print_view(jobs, job.id, &OutputQuery::from(Position::Start), &view, true).await?,
             }
         }
+        Ok(())
+    };
+    end(jobs, &job, json, print).await
+}
+
+/// Prints what a program needs of a job that was just submitted: its id, or all of it, unless that follows at its end.
+pub(super) fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, json: bool) -> Result<()> {
+    match (json, wait) {
+        (true, false) => print_json(&jobs.shape(job)),
+        (true, true) => Ok(()),
+        (false, _) => Ok(writeln!(std::io::stdout(), "{}", job.id)?),
+    }
+}
+
+/// Does what prints the output of a job, waits for its end, and returns its exit code.
+pub(super) async fn end(jobs: &JobManager, job: &Job, json: bool, print: impl Future<Output = Result<()>>) -> Result {
+    let ended = async {
+        print.await?;
         Ok(jobs.wait_for(job.id).await?)
     };
     match unless_interrupted(&job.id.short(), ended).await? {
@@ -62,8 +76,11 @@ pub(super) async fn run(
     }
 }
 
-/// Says why a job does not start at once, and where to see what it waits for.
-async fn tell_backlog(jobs: &JobManager) -> Result<()> {
+/// Says why a job does not start at once, if so, and where to see what it waits for.
+pub(super) async fn tell_if_queued(jobs: &JobManager, job: &Job) -> Result<()> {
+    if job.status() != Status::Queued {
+        return Ok(());
+    }
     let Backlog { load, oldest, .. } = jobs.backlog().await?;
     let (running, limit) = (load.running.len(), load.settings.max_running);
     let oldest = oldest.map(|job| jobs.shape(&job)).map(|job| {

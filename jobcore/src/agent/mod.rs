@@ -4,7 +4,10 @@
 //! values become events that are the same for all CLIs (`event`, `format`), and events become a [`Digest`] for programs or a
 //! [`Transcript`] for people. Nothing here does I/O or asks for the time.
 
+mod adapter;
+mod agents;
 mod bytes;
+mod delegation;
 mod digest;
 mod event;
 mod fold;
@@ -17,7 +20,10 @@ mod stream;
 mod tests;
 mod transcript;
 mod words;
+mod worktree;
 
+pub use agents::{AGENT_OUTPUT_LIMIT, Agent, AgentTable, Agents};
+pub use delegation::{Delegation, NewWorktree, Schema};
 pub use digest::{Denial, Digest, Failure, Usage};
 pub use fold::Fold;
 pub use format::Format;
@@ -25,3 +31,4 @@ pub use last_words::last_words;
 pub use report::{AgentShape, Progress};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
 pub use transcript::Transcript;
+pub(crate) use worktree::REPOSITORY_VARIABLES;

@@ -1,6 +1,8 @@
 //! What is said of a run when it is submitted.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,13 +61,31 @@ pub enum PermissionMode {
 }
 
 impl PermissionMode {
-    /// Returns the word for it.
+    /// All modes, from the least to the most.
+    pub const ALL: [Self; 3] = [Self::ReadOnly, Self::Edit, Self::Full];
+
+    /// Returns the word for the mode, which is the same everywhere.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "read_only",
             Self::Edit => "edit",
             Self::Full => "full",
         }
+    }
+}
+
+impl fmt::Display for PermissionMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for PermissionMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is no permission mode; use `read_only`, `edit` or `full`"))
     }
 }
 

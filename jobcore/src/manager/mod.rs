@@ -1,6 +1,7 @@
 //! The facade that every front end uses: whatever needs an `if` about jobs is here.
 
 mod agent;
+mod delegate;
 mod input;
 mod program;
 mod reach;
@@ -148,7 +149,8 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`]. So does a store without room.
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::AgentRefused`], [`Error::Forbidden`]. So
+    /// does a store without room.
     pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;
@@ -438,13 +440,18 @@ impl JobManager {
     /// # Errors
     /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`].
     pub async fn remove(&self, id: JobId) -> Result<()> {
-        match self.job(id).await {
-            Ok(job) if !job.status().is_final() => return Err(Error::StillLive { id, status: job.status() }),
-            Ok(job) if job.held && !self.is_let_go(id, LETTING_GO).await? => return Err(Error::StragglersLeft { id }),
-            Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        self.check_removable(id).await?;
         self.store.remove(id).await
+    }
+
+    /// Refuses what somebody may still be in charge of.
+    async fn check_removable(&self, id: JobId) -> Result<()> {
+        match self.job(id).await {
+            Ok(job) if !job.status().is_final() => Err(Error::StillLive { id, status: job.status() }),
+            Ok(job) if job.held && !self.is_let_go(id, LETTING_GO).await? => Err(Error::StragglersLeft { id }),
+            Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns whether nobody is in charge of a job that is over, within a time.

@@ -73,7 +73,7 @@ impl AgentSettings {
 
     /// Refuses a run that nobody may start.
     pub(crate) fn check(&self, run: &AgentRun) -> Result<()> {
-        let refuse = |reason: String| Err(Error::Forbidden { command: run.agent.clone(), reason });
+        let refuse = |reason: String| Err(Error::AgentRefused { agent: run.agent.clone(), reason });
         if run.permission_mode == PermissionMode::Full && !self.full {
             return refuse(
                 "the settings of the store let no agent do everything; `jobcli config set agents.full true` does, or \

@@ -1,0 +1,109 @@
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jobcore::agent::{AGENT_OUTPUT_LIMIT, NewWorktree, Schema};
+use jobcore::spec::MAX_GIVEN;
+use jobcore::{Delegation, JobManager, JobSpecBuilder};
+
+use super::run::{end, print_submitted, tell_if_queued};
+use super::{Result, tell};
+use crate::cli::Delegate;
+use crate::error::{Failure, codes};
+use crate::settings::Settings;
+
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
+    let agent = settings.agents.get(arguments.agent.as_deref().unwrap_or(&settings.agent))?;
+    let (wait, json) = (arguments.wait, arguments.json);
+    let environment = settings.environment.apply(std::env::vars_os());
+    let asked = asked(settings, &arguments, conversation_at(jobs, &arguments).await)?;
+    let job = jobs.delegate(agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
+    print_submitted(jobs, &job, wait, json)?;
+    if let Some(worktree) = job.spec.agent.as_ref().and_then(|run| run.worktree.as_ref()) {
+        tell(&format!("worktree {}, branch {}", worktree.path.display(), worktree.branch));
+    }
+    tell_if_queued(jobs, &job).await?;
+    match wait {
+        true => end(jobs, &job, json, async { Ok(()) }).await,
+        false => Ok(std::process::ExitCode::SUCCESS),
+    }
+}
+
+/// Returns where the conversation was that goes on.
+async fn conversation_at(jobs: &JobManager, arguments: &Delegate) -> Option<PathBuf> {
+    jobs.directory_of_conversation(arguments.resume.as_deref()?).await
+}
+
+fn asked(settings: &Settings, arguments: &Delegate, conversation_at: Option<PathBuf>) -> Result<Delegation> {
+    let current =
+        std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")))?;
+    let cwd = arguments.cwd.clone().or(conversation_at).or_else(|| settings.agent_cwd.clone());
+    let cwd = cwd.map_or_else(|| current.clone(), |cwd| current.join(cwd));
+    let mut asked = Delegation::new(prompt(&arguments.prompt)?, cwd);
+    asked.model = arguments.model.clone();
+    asked.effort = arguments.effort.clone();
+    asked.max_turns = arguments.max_turns;
+    asked.max_budget_usd = arguments.max_budget;
+    asked.permission_mode = arguments.permission_mode.unwrap_or(settings.permission_mode);
+    asked.allow_tools = arguments.allow_tool.clone();
+    asked.add_dirs = arguments.add_dir.iter().map(|directory| current.join(directory)).collect();
+    asked.resume = arguments.resume.clone();
+    asked.session_id = arguments.session_id.clone();
+    asked.system_prompt = arguments.system_prompt.clone();
+    asked.schema = arguments.schema.as_deref().map(|schema| parse_schema(schema, &current)).transpose()?;
+    asked.worktree =
+        arguments.worktree.clone().map(|branch| NewWorktree { branch: Some(branch).filter(|b| !b.is_empty()) });
+    Ok(asked)
+}
+
+/// Says of the job what has nothing to do with the agent.
+fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> JobSpecBuilder {
+    // The limit for other jobs would cut off what the run came to.
+    let mut spec = settings.apply(spec).output_limit(AGENT_OUTPUT_LIMIT);
+    if let Some(timeout) = arguments.timeout {
+        spec = spec.timeout(timeout);
+    }
+    for (name, value) in arguments.label {
+        spec = spec.label(name, value);
+    }
+    if let Some(name) = arguments.name {
+        spec = spec.name(name);
+    }
+    if let Some(key) = arguments.key {
+        spec = spec.key(key);
+    }
+    spec
+}
+
+/// Returns the prompt: the word itself, what is on standard input, or what is in a file.
+fn prompt(word: &str) -> Result<String> {
+    match word.strip_prefix('@') {
+        _ if word == "-" => text("standard input", std::io::stdin().lock()),
+        Some(path) => {
+            let place = format!("prompt `{path}`");
+            let file = std::fs::File::open(path);
+            text(&place, file.map_err(|error| Failure::new(codes::USAGE, format!("{place}: {error}")))?)
+        }
+        None => Ok(word.to_owned()),
+    }
+}
+
+fn text(place: &str, reader: impl Read) -> Result<String> {
+    let wrong = |reason: &str| Failure::new(codes::USAGE, format!("{place}: {reason}"));
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MAX_GIVEN).unwrap_or(u64::MAX).saturating_add(1);
+    reader.take(most).read_to_end(&mut bytes).map_err(|error| wrong(&error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| wrong("a prompt is text, and this is not valid UTF-8"))
+}
+
+/// Returns the schema, which is JSON itself if it begins like that.
+fn parse_schema(word: &str, current: &Path) -> Result<Schema> {
+    let wrong = |reason: String| Failure::new(codes::USAGE, format!("schema: {reason}"));
+    if !word.trim_start().starts_with('{') {
+        let path: PathBuf = current.join(word);
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
+        let _: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
+        return Ok(Schema::File(path));
+    }
+    serde_json::from_str(word).map(Schema::Json).map_err(|error| wrong(error.to_string()))
+}

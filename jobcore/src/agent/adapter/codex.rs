@@ -1,0 +1,103 @@
+//! Codex, `codex exec`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Adapter, Invocation, Place, is_uuid, mentions, no_way_for};
+use crate::agent::{Delegation, Format, PermissionMode, Schema};
+use crate::error::{Error, Result};
+use crate::signal::Signal;
+
+pub(super) const ADAPTER: Adapter = Adapter {
+    name: "codex",
+    title: "Codex",
+    install: "npm install --global @openai/codex",
+    format: Format::Codex,
+    // At SIGTERM it leaves its tools running.
+    stop_signal: Some(Signal::INT),
+    // Any other word would begin a new conversation.
+    is_session: is_uuid,
+    invocation,
+    obstacle,
+};
+
+/// The most that it takes, in characters.
+const LONGEST: usize = 1 << 20;
+
+fn invocation(asked: &Delegation) -> Result<Invocation> {
+    no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; `--timeout` limits the time")?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex knows no cost; `--timeout` limits the time")?;
+    let reason = "Codex asks for no tool, its sandbox confines them all; use another permission mode, or `--add-dir`";
+    no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
+    no_way_for("session id", asked.session_id.is_some(), "Codex chooses it; leave it out")?;
+    let length = asked.prompt.chars().count();
+    if length > LONGEST {
+        let reason = format!("{length} characters, and Codex takes {LONGEST}; put it into a file, and name that");
+        return Err(Error::InvalidSpec { field: "prompt", reason });
+    }
+    let mut arguments: Vec<String> = ["--json", "--skip-git-repo-check"].map(str::to_owned).into();
+    let mut say = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}"));
+    let sandbox = match asked.permission_mode {
+        PermissionMode::ReadOnly => "read-only",
+        PermissionMode::Edit => "workspace-write",
+        PermissionMode::Full => "danger-full-access",
+    };
+    say("sandbox", sandbox);
+    for directory in &asked.add_dirs {
+        say("add-dir", &directory.display().to_string());
+    }
+    if let Some(model) = &asked.model {
+        say("model", model);
+    }
+    if let Some(effort) = &asked.effort {
+        say("config", &format!("model_reasoning_effort={}", toml(effort)));
+    }
+    if let Some(prompt) = &asked.system_prompt {
+        say("config", &format!("developer_instructions={}", toml(prompt)));
+    }
+    match &asked.schema {
+        None => {}
+        Some(Schema::File(path)) => say("output-schema", &path.display().to_string()),
+        Some(Schema::Json(_)) => {
+            let reason = "Codex reads it from a file, which has to be there while it runs; name one";
+            return Err(Error::InvalidSpec { field: "schema", reason: reason.to_owned() });
+        }
+    }
+    // All flags before: behind `resume` it takes fewer.
+    arguments.extend(asked.resume.iter().flat_map(|session| ["resume".to_owned(), session.clone()]));
+    arguments.push("-".to_owned());
+    Ok(Invocation {
+        first: vec!["exec".to_owned()],
+        arguments,
+        input: Some(asked.prompt.clone()),
+        ..Invocation::default()
+    })
+}
+
+/// Returns a text as a value in TOML, whose escapes are those of JSON.
+fn toml(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn obstacle(place: &Place<'_>) -> Option<String> {
+    if ["CODEX_API_KEY", "OPENAI_API_KEY", "CODEX_ACCESS_TOKEN"].iter().any(|name| place.is_set(name)) {
+        return None;
+    }
+    let directory = place.directory("CODEX_HOME", ".codex")?;
+    let login = directory.join("auth.json");
+    let words = ["model_provider", "env_key", "cli_auth_credentials_store", "profile", "oss"];
+    let settings = [
+        directory.join("config.toml"),
+        place.asked.cwd.join(".codex/config.toml"),
+        Path::new("/etc/codex/config.toml").to_owned(),
+    ];
+    let is_logged_in =
+        place.has_own_arguments || login.exists() || settings.iter().any(|settings| mentions(settings, &words));
+    (!is_logged_in).then(|| {
+        format!(
+            "it is not logged in: there is neither `{}` nor CODEX_API_KEY; run `codex login`, or set that variable",
+            login.display()
+        )
+    })
+}

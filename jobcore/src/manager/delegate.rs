@@ -1,0 +1,168 @@
+//! Runs of coding agents: what has to be so before one starts, and what belongs to it.
+
+use std::path::PathBuf;
+
+use crate::agent::{Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::spec::{Environment, JobSpec, JobSpecBuilder};
+
+use super::{JobManager, program};
+
+impl JobManager {
+    /// Asks an agent to do something, as a job. When this returns, it is on record and somebody is in charge of it, or it is
+    /// queued. `environment` is that of the job, `described` says more of it, such as a name; a worktree that was asked for
+    /// is part of its spec.
+    ///
+    /// # Errors
+    /// All that can be known before is refused here, and leaves nothing behind: [`Error::AgentRefused`] if the agent is not
+    /// installed, would fail at once, or the settings of the store do not permit it, [`Error::InvalidSpec`] for what it
+    /// cannot be asked, [`Error::Git`] for a worktree that cannot be made, and what [`JobManager::submit`] refuses.
+    pub async fn delegate(
+        &self,
+        agent: &Agent,
+        mut asked: Delegation,
+        environment: Environment,
+        described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
+    ) -> Result<Job> {
+        if let Some(reference) = asked.resume {
+            asked.resume = Some(self.conversation(agent, &reference).await?);
+        }
+        let mut spec = described(agent.spec(&asked, environment)?).build()?;
+        self.check_agent(agent, &asked, &spec).await?;
+        match asked.worktree {
+            None => self.submit(spec).await,
+            Some(worktree) => {
+                let made = self.move_into_worktree(&mut spec, &worktree).await?;
+                let environment = spec.environment.clone();
+                let submitted = self.submit_in_worktree(spec).await;
+                if submitted.as_ref().ok().and_then(worktree_of) != Some(&made)
+                    && let Err(error) = made.remove(&environment).await
+                {
+                    tracing::warn!(path = %made.path.display(), %error, "a worktree that no job needs was left");
+                }
+                submitted
+            }
+        }
+    }
+
+    /// Returns the directory of a conversation that a job on record had: it goes on there, unless another is named. Some
+    /// agents find it nowhere else.
+    pub async fn directory_of_conversation(&self, reference: &str) -> Option<PathBuf> {
+        let id = self.find(reference).await.ok()?;
+        self.job(id).await.ok().map(|job| job.spec.cwd)
+    }
+
+    /// Removes the git worktree that was made for a job which is over, and its branch.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, and for a job that has none;
+    /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
+    pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
+        self.check_removable(id).await?;
+        let refuse = |reason: String| Err(Error::Refused { id, reason });
+        let job = self.job(id).await?;
+        let Some(worktree) = worktree_of(&job) else { return refuse("no worktree was made for it".to_owned()) };
+        if !force && let Some(losses) = worktree.losses(environment).await? {
+            let Worktree { path, branch, .. } = worktree;
+            return refuse(format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display()));
+        }
+        worktree.remove(environment).await
+    }
+
+    /// Refuses what would fail at once.
+    async fn check_agent(&self, agent: &Agent, asked: &Delegation, spec: &JobSpec) -> Result<()> {
+        let refused = |reason: String| Error::AgentRefused { agent: agent.name.clone(), reason };
+        program::check(&mut spec.clone()).map_err(|error| match error {
+            Error::ProgramNotFound { .. } | Error::NotExecutable { .. } => {
+                refused(format!("{error}; {}", agent.remedy()))
+            }
+            error => error,
+        })?;
+        if let Some(path) = asked.add_dirs.iter().find(|path| !path.is_dir()) {
+            let reason = format!("`{}` is no directory", path.display());
+            return Err(Error::InvalidSpec { field: "add dir", reason });
+        }
+        self.check_policy(spec).await?;
+        agent.obstacle(asked, &spec.environment).map_or(Ok(()), |reason| Err(refused(reason)))
+    }
+
+    /// Makes a worktree and lets the job run in it.
+    async fn move_into_worktree(&self, spec: &mut JobSpec, wanted: &NewWorktree) -> Result<Worktree> {
+        let other = JobId::mint(self.clock.now(), self.random.as_ref()).short();
+        let name = spec.name.as_ref().map_or(other.as_str(), |name| name.as_str()).to_owned();
+        let branch = wanted.branch.as_deref();
+        let name = branch.map_or(name, |branch| branch.replace('/', "-"));
+        let (made, cwd) = Worktree::create(&spec.cwd, (&name, &other), branch, &spec.environment).await?;
+        for variable in REPOSITORY_VARIABLES {
+            spec.environment.remove(variable);
+        }
+        if spec.environment.get("PWD").is_some() {
+            spec.environment.set("PWD", &cwd);
+        }
+        spec.cwd = cwd;
+        if let Some(run) = &mut spec.agent {
+            run.worktree = Some(made.clone());
+        }
+        Ok(made)
+    }
+
+    /// Submits a job that runs in a worktree of its own. Of the same key is also one that differs in nothing but that.
+    async fn submit_in_worktree(&self, spec: JobSpec) -> Result<Job> {
+        let wanted = (spec.command.clone(), without_worktree(&spec));
+        match self.submit(spec).await {
+            Err(Error::KeyTaken { key, id }) => {
+                let job = self.job(id).await?;
+                match worktree_of(&job).is_some() && (job.spec.command.clone(), without_worktree(&job.spec)) == wanted {
+                    true => Ok(job),
+                    false => Err(Error::KeyTaken { key, id }),
+                }
+            }
+            submitted => submitted,
+        }
+    }
+
+    /// Returns what the agent calls the conversation to go on with, which may be named by the job that had it.
+    async fn conversation(&self, agent: &Agent, reference: &str) -> Result<String> {
+        let found = match self.find(reference).await {
+            Ok(id) => self.job(id).await,
+            Err(error) => Err(error),
+        };
+        let job = match found {
+            Ok(job) => job,
+            Err(Error::NotFound { .. }) if agent.is_session(reference) => return Ok(reference.to_owned()),
+            Err(error) => return Err(error),
+        };
+        match &job.spec.agent {
+            Some(run) if run.agent == agent.name => {}
+            Some(run) => {
+                let reason = format!("it is a run of `{0}`; resume it with `--agent {0}`", run.agent);
+                return Err(Error::Refused { id: job.id, reason });
+            }
+            None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
+        }
+        if !job.status().is_final() {
+            return Err(Error::StillLive { id: job.id, status: job.status() });
+        }
+        self.session_of(&job)
+    }
+
+    /// Returns what the agent calls the conversation that a job had.
+    fn session_of(&self, job: &Job) -> Result<String> {
+        // One that goes on keeps its id.
+        let session = job.spec.agent.as_ref().and_then(|run| run.resumes.clone());
+        let reason = "its conversation is not known; resume that by its own id, which the output of the job tells";
+        session.ok_or_else(|| Error::Refused { id: job.id, reason: reason.to_owned() })
+    }
+}
+
+fn worktree_of(job: &Job) -> Option<&Worktree> {
+    job.spec.agent.as_ref()?.worktree.as_ref()
+}
+
+fn without_worktree(spec: &JobSpec) -> Option<AgentRun> {
+    let mut run = spec.agent.clone()?;
+    run.worktree = None;
+    Some(run)
+}

@@ -1,0 +1,537 @@
+//! Coding agents as jobs, with a script in the place of an agent's CLI: what it is told, what it finds, and what is refused
+//! before it starts.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Ran, TestEnv, script, wait_for};
+
+/// Writes down what it is told in a directory of its own, and says what Claude Code would. What a test wants of it is said
+/// in its prompt.
+const FAKE: &str = r#"#!/bin/bash
+dir=$RECORD/$JOBCORE_JOB_ID
+mkdir -p "$dir"
+trap 'echo INT >> "$dir/signals"; exit 0' INT
+printf '%s\n' "$@" > "$dir/argv"
+cat > "$dir/stdin"
+env > "$dir/environment"
+pwd > "$dir/part"
+mv "$dir/part" "$dir/cwd"
+case $(head -c 100 "$dir/stdin" | tr -d '\0') in
+    hang*) sleep 1000 & wait ;;
+    delegate*) "$JOBCLI" delegate 'one more' 2>&1 ;;
+    commit*) echo "$JOBCORE_JOB_ID" > work.txt; git add . && git commit --quiet -m work ;;
+esac
+echo '{"type":"result","subtype":"success","is_error":false,"result":"done","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e"}'
+"#;
+
+/// Whose commits there are.
+pub(crate) const AUTHOR: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "a"),
+    ("GIT_AUTHOR_EMAIL", "a@example.com"),
+    ("GIT_COMMITTER_NAME", "a"),
+    ("GIT_COMMITTER_EMAIL", "a@example.com"),
+];
+
+/// A world with an agent called claude, to which somebody is logged in.
+struct Agents {
+    env: TestEnv,
+}
+
+impl Agents {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        for directory in ["bin", "record", "work"] {
+            std::fs::create_dir(env.dir().join(directory)).unwrap();
+        }
+        script(&env.dir().join("bin/claude"), FAKE);
+        let agents = Self { env };
+        agents.ok(["config", "set", "agents.per_minute", "0"]);
+        agents
+    }
+
+    fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = self.env.jobcli(words);
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let bin = self.env.dir().join("bin");
+        let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&others))).unwrap();
+        command
+            .env("PATH", path)
+            .env("RECORD", self.env.dir().join("record"))
+            .env("ANTHROPIC_API_KEY", "key")
+            .envs(AUTHOR)
+            .current_dir(self.env.dir().join("work"));
+        command
+    }
+
+    fn run<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Ran {
+        Ran::of(self.command(words))
+    }
+
+    fn ok<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Refused with this code and these words, and nothing is on record.
+    fn refused(&self, command: Command, code: i32, expected: &str) {
+        let before = self.jobs();
+        let ran = Ran::of(command);
+        assert!(ran.code == Some(code) && ran.stderr.contains(expected), "{expected}:\n{ran}");
+        assert_eq!(self.jobs(), before);
+    }
+
+    /// The ids of all jobs on record.
+    fn jobs(&self) -> Vec<String> {
+        let jobs: Vec<serde_json::Value> = serde_json::from_str(&self.ok(["list", "--all", "--json"])).unwrap();
+        jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What an agent wrote down, once it did.
+    fn record(&self, id: &str, what: &str) -> String {
+        // The last that is written at the beginning.
+        wait_for("the agent", || self.record_path(id, "cwd").exists().then_some(()));
+        std::fs::read_to_string(self.record_path(id, what)).unwrap()
+    }
+
+    fn record_path(&self, id: &str, what: &str) -> PathBuf {
+        self.env.dir().join("record").join(id).join(what)
+    }
+
+    fn argv(&self, id: &str) -> Vec<String> {
+        self.record(id, "argv").lines().map(str::to_owned).collect()
+    }
+
+    fn spec(&self, id: &str) -> serde_json::Value {
+        let spec = std::fs::read(self.env.job_dir(id).join("spec.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&spec).unwrap()["spec"].clone()
+    }
+
+    /// A repository with one commit.
+    fn repository(&self) -> PathBuf {
+        let repository = self.env.dir().join("repository");
+        std::fs::create_dir_all(repository.join("sub")).unwrap();
+        std::fs::write(repository.join("sub/file"), "text\n").unwrap();
+        for words in [vec!["init", "--quiet"], vec!["add", "."], vec!["commit", "--quiet", "-m", "first"]] {
+            self.git(&repository, &words);
+        }
+        repository
+    }
+
+    fn git(&self, directory: &Path, words: &[&str]) -> String {
+        let mut git = self.env.command("git");
+        git.envs(AUTHOR).arg("-C").arg(directory).args(words);
+        let ran = Ran::of(git);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran.stdout.trim().to_owned()
+    }
+}
+
+#[test]
+fn an_agent_is_told_what_was_asked() {
+    let agents = Agents::new();
+    let command = [
+        "delegate",
+        "--model",
+        "opus",
+        "--effort",
+        "high",
+        "--max-turns",
+        "3",
+        "--max-budget",
+        "1.5",
+        "--allow-tool",
+        "Bash(git *)",
+        "--system-prompt",
+        "-Be brief.",
+        "--timeout",
+        "1h",
+        "--name",
+        "fix",
+        "--label",
+        "a=b",
+        "--wait",
+        "fix \"it\"",
+    ];
+    let id = agents.ok(command);
+    assert_eq!(
+        agents.argv(&id),
+        [
+            "--print",
+            "--output-format=stream-json",
+            "--verbose",
+            "--permission-mode=acceptEdits",
+            "--allowedTools=Bash(git *)",
+            "--model=opus",
+            "--effort=high",
+            "--max-turns=3",
+            "--max-budget-usd=1.5",
+            "--append-system-prompt=-Be brief.",
+        ]
+    );
+    assert_eq!(agents.record(&id, "stdin"), "fix \"it\"");
+    let work = agents.env.dir().join("work").canonicalize().unwrap();
+    assert_eq!(agents.record(&id, "cwd").trim(), work.to_str().unwrap());
+    assert!(agents.ok(["output", &id]).contains("\"result\":\"done\""));
+    let spec = agents.spec(&id);
+    assert_eq!((&spec["name"], &spec["group"], &spec["labels"]["a"]), (&"fix".into(), &"agents".into(), &"b".into()));
+    assert_eq!((&spec["output_limit"], &spec["timeout_ms"]), (&(256 << 20).into(), &3_600_000.into()));
+    assert_eq!((&spec["agent"]["agent"], &spec["agent"]["prompt"]), (&"claude".into(), &"fix \"it\"".into()));
+    let json: serde_json::Value = serde_json::from_str(&agents.ok(["delegate", "--json", "--wait", "x"])).unwrap();
+    assert_eq!(json["status"], "completed");
+}
+
+#[test]
+fn prompts_arrive_byte_for_byte() {
+    let agents = Agents::new();
+    let long = "0123456789abcdef\n".repeat(62_000);
+    let prompts = ["-x --help", "--", "a\0b", "'\"$(id)`\\\n\r\n\t🙂 é", "@no file", " /cost", long.as_str()];
+    for (index, prompt) in prompts.into_iter().enumerate() {
+        // A part of them cannot be an argument of jobcli either.
+        let path = agents.env.dir().join(format!("prompt-{index}"));
+        std::fs::write(&path, prompt).unwrap();
+        let id = agents.ok(["delegate", "--wait", &format!("@{}", path.display())]);
+        assert!(agents.record(&id, "stdin") == prompt, "prompt {index}");
+        let mut from_stdin = agents.command(["delegate", "--wait", "-"]);
+        from_stdin.stdin(std::fs::File::open(&path).unwrap());
+        let ran = Ran::of(from_stdin);
+        assert!(agents.record(ran.stdout.trim(), "stdin") == prompt, "prompt {index}:\n{ran}");
+    }
+    // It would be a command of the CLI itself.
+    let id = agents.ok(["delegate", "--wait", "/cost"]);
+    assert_eq!(agents.record(&id, "stdin"), "\n/cost");
+    let id = agents.ok(["delegate", "--wait", "--", "-x"]);
+    assert_eq!(agents.record(&id, "stdin"), "-x");
+    for (words, expected) in [
+        (vec!["delegate", " \n"], "prompt: it is empty"),
+        (vec!["delegate", "@nosuch"], "prompt `nosuch`: No such file"),
+    ] {
+        agents.refused(agents.command(words), 2, expected);
+    }
+    let latin = agents.env.dir().join("latin");
+    std::fs::write(&latin, b"caf\xe9").unwrap();
+    agents.refused(agents.command(["delegate", &format!("@{}", latin.display())]), 2, "not valid UTF-8");
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_starts() {
+    let agents = Agents::new();
+    let plain = || agents.command(["delegate", "x"]);
+    let mut not_installed = plain();
+    not_installed.env("PATH", "/usr/bin:/bin");
+    agents.refused(not_installed, 4, "`npm install --global @anthropic-ai/claude-code` installs Claude Code");
+    let mut not_executable = plain();
+    not_executable.env("CLAUDE_CLI_PATH", "/etc/passwd");
+    agents.refused(not_executable, 4, "`agents.claude.program` in the settings file says where it is");
+    let mut not_logged_in = plain();
+    not_logged_in.env_remove("ANTHROPIC_API_KEY");
+    agents.refused(not_logged_in, 4, ".claude/.credentials.json` nor ANTHROPIC_API_KEY; start `claude` and log in");
+    let mut codex = agents.command(["delegate", "--agent", "codex", "x"]);
+    codex.env("CODEX_HOME", "/nosuch");
+    script(&agents.env.dir().join("bin/codex"), FAKE);
+    agents.refused(codex, 4, "`/nosuch/auth.json` nor CODEX_API_KEY; run `codex login`");
+    agents.refused(agents.command(["delegate", "--cwd", "nosuch", "x"]), 1, "work/nosuch`: No such file");
+    agents.refused(agents.command(["delegate", "--add-dir", "nosuch", "x"]), 2, "work/nosuch` is no directory");
+    agents.refused(
+        agents.command(["delegate", "--agent", "nobody", "x"]),
+        2,
+        "there are claude, codex, gemini, opencode",
+    );
+    agents.refused(agents.command(["delegate", "--schema", "{", "x"]), 2, "schema: EOF");
+    agents.refused(agents.command(["delegate", "--resume", "nosuch", "x"]), 3, "no job matches `nosuch`");
+    agents.refused(agents.command(["delegate", "--permission-mode", "all", "x"]), 2, "`read_only`, `edit` or `full`");
+    let full = || agents.command(["delegate", "--permission-mode", "full", "x"]);
+    agents.refused(full(), 4, "`jobcli config set agents.full true`");
+    agents.ok(["config", "set", "agents.full", "true"]);
+    let mut in_sandbox = full();
+    in_sandbox.env("IS_SANDBOX", "1");
+    if nix::unistd::geteuid().is_root() {
+        agents.refused(full(), 4, "root may not permit it everything");
+    }
+    let ran = Ran::of(in_sandbox);
+    assert!(agents.argv(ran.stdout.trim()).contains(&"--permission-mode=bypassPermissions".to_owned()), "{ran}");
+}
+
+#[test]
+fn whoever_is_logged_in_in_some_way_is_let_through() {
+    let agents = Agents::new();
+    let without_key = || {
+        let mut command = agents.command(["delegate", "x"]);
+        command.env_remove("ANTHROPIC_API_KEY");
+        command
+    };
+    let home = agents.env.dir().join(".claude");
+    std::fs::create_dir(&home).unwrap();
+    for (file, text) in [(".credentials.json", "{}"), ("settings.json", r#"{"apiKeyHelper": "x"}"#)] {
+        std::fs::write(home.join(file), text).unwrap();
+        let ran = Ran::of(without_key());
+        assert_eq!(ran.code, Some(0), "{file}: {ran}");
+        std::fs::remove_file(home.join(file)).unwrap();
+    }
+    for variable in ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"] {
+        let mut command = without_key();
+        command.env(variable, "1");
+        let ran = Ran::of(command);
+        let id = ran.stdout.trim();
+        assert!(agents.record(id, "environment").contains(&format!("{variable}=1\n")), "{ran}");
+    }
+    agents.refused(without_key(), 4, "it is not logged in");
+}
+
+#[test]
+fn an_agent_finds_nothing_of_the_session_that_started_it() {
+    let agents = Agents::new();
+    let mut command = agents.command(["delegate", "--wait", "x"]);
+    command.envs([
+        ("CLAUDECODE", "1"),
+        ("CLAUDE_CODE_SESSION_ID", "s"),
+        ("CODEX_THREAD_ID", "t"),
+        ("CODEX_HOME", "/c"),
+    ]);
+    let ran = Ran::of(command);
+    let environment = agents.record(ran.stdout.trim(), "environment");
+    let has = |name: &str| environment.lines().any(|line| line.starts_with(&format!("{name}=")));
+    assert_eq!(
+        ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "CODEX_HOME", "ANTHROPIC_API_KEY"].map(has),
+        [false, false, false, true, true],
+        "{environment}"
+    );
+    assert!(environment.contains("JOBCORE_AGENT_DEPTH=1\n"), "{environment}");
+}
+
+#[test]
+fn of_twenty_agents_four_run_at_a_time() {
+    let agents = Agents::new();
+    agents.ok(["config", "set", "max_running", "0"]);
+    let mut queued = 0;
+    for _ in 0..20 {
+        let ran = agents.run(["delegate", "hang"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        queued += usize::from(ran.stderr.starts_with("queued: 4 running"));
+    }
+    assert_eq!(queued, 16);
+    let count = |status: &str| agents.ok(["list", "--all", "--status", status]).lines().count() - 1;
+    assert_eq!((count("running"), count("queued")), (4, 16));
+    agents.ok(["kill", "--all"]);
+    assert_eq!(count("killed"), 20);
+}
+
+#[test]
+fn the_seventh_within_a_minute_is_refused() {
+    let agents = Agents::new();
+    agents.ok(["config", "set", "agents.per_minute", "6"]);
+    for _ in 0..6 {
+        agents.ok(["delegate", "x"]);
+    }
+    agents.refused(agents.command(["delegate", "x"]), 4, "6 agents were started within a minute; try again in ");
+}
+
+#[test]
+fn an_agent_starts_no_other_unless_the_settings_let_it() {
+    let agents = Agents::new();
+    let delegate = || {
+        let id = agents.ok(["delegate", "--wait", "delegate"]);
+        (agents.ok(["output", &id]), agents.jobs().len())
+    };
+    let (output, jobs) = delegate();
+    assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
+    assert_eq!(jobs, 1);
+    agents.ok(["config", "set", "agents.depth", "2"]);
+    assert_eq!(delegate().1, 3);
+}
+
+#[test]
+fn a_key_makes_it_idempotent() {
+    let agents = Agents::new();
+    let repository = agents.repository();
+    for worktree in [None, Some("--worktree")] {
+        let key = format!("key-{}", worktree.is_some());
+        let words = |prompt| {
+            ["delegate", "--cwd", repository.to_str().unwrap(), "--key", &key, prompt].into_iter().chain(worktree)
+        };
+        let first = agents.ok(words("x"));
+        assert_eq!(agents.ok(words("x")), first);
+        agents.refused(agents.command(words("y")), 4, "runs another command or in another directory");
+    }
+    assert_eq!(agents.git(&repository, &["worktree", "list"]).lines().count(), 2);
+}
+
+#[test]
+fn a_stop_begins_with_sigint_and_leaves_nothing() {
+    let agents = Agents::new();
+    let id = agents.ok(["delegate", "hang"]);
+    agents.record(&id, "cwd");
+    assert!(agents.ok(["kill", &id]).contains("killed"));
+    assert_eq!(agents.record(&id, "signals"), "INT\n");
+    assert_eq!(agents.env.status(&id), "killed");
+    agents.env.wait_until_empty();
+}
+
+#[test]
+fn settings_choose_the_agent_and_how_it_is_started() {
+    let agents = Agents::new();
+    let other = agents.env.dir().join("bin/other");
+    script(&other, FAKE);
+    let config = agents.env.dir().join("config.toml");
+    let text = format!(
+        "agent = 'mine'\npermission_mode = 'read_only'\n[agents.mine]\nprogram = '{}'\narguments = ['go']\n\
+         read_only = ['--look']\nprompt_arguments = ['--', '{{}}']\n[agents.claude]\nmodel = 'sonnet'",
+        other.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let with = |words: &[&str]| {
+        let mut command = agents.command(words.iter().copied());
+        command.env("JOBCORE_CONFIG", &config);
+        command
+    };
+    let ran = Ran::of(with(&["delegate", "--wait", "-x"]));
+    assert_eq!(ran.code, Some(2), "a flag of its own: {ran}");
+    let ran = Ran::of(with(&["delegate", "--wait", "--", "-x"]));
+    assert_eq!(agents.argv(ran.stdout.trim()), ["go", "--look", "--", "-x"]);
+    assert_eq!(agents.record(ran.stdout.trim(), "stdin"), "");
+    let ran = Ran::of(with(&["delegate", "--agent", "claude", "--wait", "x"]));
+    let argv = agents.argv(ran.stdout.trim());
+    assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=dontAsk".into()), "{argv:?}");
+    // As it was with claude-async.
+    let mut command = with(&["delegate", "--agent", "claude", "--wait", "x"]);
+    command
+        .env("CLAUDE_CLI_PATH", &other)
+        .env("CLAUDE_ASYNC_DEFAULT_MODEL", "opus")
+        .env("CLAUDE_ASYNC_DEFAULT_EFFORT", "low")
+        .env("CLAUDE_ASYNC_DEFAULT_CWD", agents.env.dir());
+    let ran = Ran::of(command);
+    let argv = agents.argv(ran.stdout.trim());
+    assert!(argv.contains(&"--model=opus".into()) && argv.contains(&"--effort=low".into()), "{argv:?}");
+    assert_eq!(
+        agents.record(ran.stdout.trim(), "cwd").trim(),
+        agents.env.dir().canonicalize().unwrap().to_str().unwrap()
+    );
+    assert!(agents.spec(ran.stdout.trim())["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
+    for (text, expected) in [
+        ("permission_mode = 'full'", "`full` has to be asked for with each run"),
+        ("[agents.claude]\nformat = 'text'", "`agents.claude` in"),
+        ("[agents.claude]\nmodell = 'x'", "unknown field `modell`"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let ran = Ran::of(with(&["delegate", "x"]));
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{ran}");
+    }
+}
+
+#[test]
+fn a_conversation_goes_on_where_it_was() {
+    let agents = Agents::new();
+    let session = "109a7d28-e02b-4042-ab7c-251fa9834d6e";
+    let work = agents.env.dir().to_str().unwrap().to_owned();
+    let first = agents.ok(["delegate", "--wait", "--name", "first", "--cwd", &work, "--resume", session, "x"]);
+    assert!(agents.argv(&first).contains(&format!("--resume={session}")));
+    let second = agents.ok(["delegate", "--wait", "--resume", "first", "y"]);
+    assert!(agents.argv(&second).contains(&format!("--resume={session}")));
+    assert_eq!(agents.record(&second, "cwd"), agents.record(&first, "cwd"));
+    agents.ok(["run", "--wait", "--name", "other", "true"]);
+    agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is no run of an agent");
+    let running = agents.ok(["delegate", "--resume", session, "hang"]);
+    agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "is still running");
+    script(&agents.env.dir().join("bin/codex"), FAKE);
+    agents.refused(agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]), 4, "`--agent claude`");
+}
+
+#[test]
+fn agents_in_worktrees_do_not_step_on_each_other() {
+    let agents = Agents::new();
+    let repository = agents.repository();
+    let sub = repository.join("sub");
+    let mut running = Vec::new();
+    for index in 0..4 {
+        let name = format!("job-{index}");
+        let words = ["delegate", "--wait", "--worktree", "--name", &name, "--cwd", sub.to_str().unwrap(), "commit"];
+        let mut command = agents.command(words);
+        running.push(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    }
+    for (index, child) in running.into_iter().enumerate() {
+        let output = child.wait_with_output().unwrap();
+        let (id, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        let worktree = agents.env.dir().join(format!("repository-worktrees/job-{index}"));
+        assert!(told.contains(&format!("worktree {}, branch jobcore/job-{index}\n", worktree.display())), "{told}");
+        assert_eq!(agents.record(id.trim(), "cwd").trim(), worktree.join("sub").to_str().unwrap());
+        assert_eq!(std::fs::read_to_string(worktree.join("sub/work.txt")).unwrap(), id);
+        let log = agents.git(&repository, &["log", "--format=%s", &format!("jobcore/job-{index}")]);
+        assert_eq!(log, "work\nfirst");
+        assert_eq!(agents.spec(id.trim())["agent"]["worktree"]["branch"], format!("jobcore/job-{index}"));
+    }
+    assert_eq!(agents.git(&repository, &["status", "--porcelain"]), "");
+    assert_eq!(agents.git(&repository, &["log", "--format=%s"]), "first");
+}
+
+#[test]
+fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
+    let agents = Agents::new();
+    let repository = agents.repository();
+    let delegate = |name: &str, prompt: &str| {
+        agents.ok(["delegate", "--wait", "--worktree", "--name", name, "--cwd", repository.to_str().unwrap(), prompt]);
+        agents.env.dir().join("repository-worktrees").join(name)
+    };
+    let worktree = delegate("a", "commit");
+    std::fs::write(worktree.join("more"), "x").unwrap();
+    let refused = agents.run(["rm", "--worktree", "a"]);
+    assert_eq!(refused.code, Some(4), "{refused}");
+    for expected in
+        ["1 uncommitted change and 1 commit that no other branch has", "`jobcli rm --worktree --force a`", "jobcore/a"]
+    {
+        assert!(refused.stderr.contains(expected), "{expected}:\n{refused}");
+    }
+    std::fs::remove_file(worktree.join("more")).unwrap();
+    agents.git(&repository, &["merge", "--quiet", "jobcore/a"]);
+    agents.ok(["rm", "--worktree", "a"]);
+    assert!(!worktree.exists());
+    assert_eq!(agents.run(["status", "a"]).code, Some(3));
+    // A second of the name does not get in the way of the first, which stays with its branch.
+    let first = delegate("b", "commit");
+    let kept = agents.run(["rm", "b"]);
+    assert!(kept.stderr.contains(&format!("its worktree stays: {}, branch jobcore/b", first.display())), "{kept}");
+    let ran =
+        agents.run(["delegate", "--wait", "--worktree", "--name", "b", "--cwd", repository.to_str().unwrap(), "x"]);
+    assert!(ran.stderr.contains("repository-worktrees/b-"), "{ran}");
+    agents.ok(["rm", "--worktree", "b"]);
+    assert!(first.join("work.txt").exists());
+    // With all that is lost; a commit on no branch, too.
+    let third = delegate("c", "x");
+    agents.git(&third, &["checkout", "--quiet", "--detach"]);
+    agents.git(&third, &["commit", "--quiet", "--allow-empty", "-m", "loose"]);
+    assert_eq!(agents.run(["rm", "--worktree", "c"]).code, Some(4));
+    agents.ok(["rm", "--worktree", "--force", "c"]);
+    assert_eq!(agents.git(&repository, &["branch", "--list", "jobcore/*", "--format=%(refname:short)"]), "jobcore/b");
+    agents.ok(["run", "--wait", "--name", "plain", "true"]);
+    assert!(agents.run(["rm", "--worktree", "plain"]).stderr.contains("no worktree was made for it"));
+}
+
+#[test]
+fn no_worktree_is_left_of_what_is_refused() {
+    let agents = Agents::new();
+    let repository = agents.repository();
+    let path = repository.to_str().unwrap();
+    agents.refused(agents.command(["delegate", "--worktree", "x"]), 1, "not a git repository");
+    agents.ok(["run", "--name", "taken", "sleep 1000"]);
+    let delegate = |more: &[&'static str]| {
+        agents.command(["delegate", "--worktree", "--cwd", path].into_iter().chain(more.iter().copied()).chain(["x"]))
+    };
+    agents.refused(delegate(&["--name", "taken"]), 4, "the name `taken` is that of job");
+    agents.refused(delegate(&["--max-turns", "0"]), 2, "max turns");
+    agents.git(&repository, &["branch", "mine"]);
+    let branch = agents.command(["delegate", "--worktree=mine", "--cwd", path, "x"]);
+    agents.refused(branch, 1, "a branch named 'mine' already exists");
+    std::fs::create_dir(repository.join("new")).unwrap();
+    let new = repository.join("new");
+    agents.refused(
+        agents.command(["delegate", "--worktree", "--cwd", new.to_str().unwrap(), "x"]),
+        1,
+        "it is not part of the commit",
+    );
+    assert_eq!(agents.git(&repository, &["worktree", "list"]).lines().count(), 1);
+    assert_eq!(agents.git(&repository, &["branch", "--list", "jobcore/*"]), "");
+    assert!(!agents.env.dir().join("repository-worktrees").exists());
+    let ran = agents.run(["delegate", "--wait", "--worktree=feature/x", "--cwd", path, "x"]);
+    assert!(ran.stderr.contains("repository-worktrees/feature-x, branch feature/x"), "{ran}");
+}
