@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::inotify;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
 use super::layout::AttemptDir;
@@ -47,12 +47,12 @@ impl Watch {
     ///
     /// `looks_again` says that not every change will be told.
     pub(super) fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
-        use inotify::{CreateFlags, WatchFlags};
         self.looks_again = looks_again || (output && !tells_of_splices());
-        let Ok(fd) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Ok(()) };
-        if inotify::add_watch(&fd, &attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE).is_err() {
+        let Some(fd) = watched(&attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE) else {
+            // The process tells of its end and of nothing else.
+            self.looks_again = true;
             return Ok(());
-        }
+        };
         if output {
             // Not there before the first byte; then its creation is what wakes.
             let log = attempt.log();
@@ -65,9 +65,7 @@ impl Watch {
 
     /// Watches for files that change in a directory. The caller looks again after this.
     pub(super) fn directory(&mut self, path: &Path) -> Result<()> {
-        use inotify::{CreateFlags, WatchFlags};
-        let Ok(fd) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Ok(()) };
-        if inotify::add_watch(&fd, path, WatchFlags::MODIFY | WatchFlags::CREATE).is_ok() {
+        if let Some(fd) = watched(path, WatchFlags::MODIFY | WatchFlags::CREATE) {
             self.files_suffice = true;
             self.files = Some(registered(fd)?);
         }
@@ -119,6 +117,13 @@ impl Backoff {
     }
 }
 
+/// Returns what tells of changes in a directory; nothing where the kernel does not.
+fn watched(directory: &Path, changes: WatchFlags) -> Option<OwnedFd> {
+    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+    inotify::add_watch(&fd, directory, changes).ok()?;
+    Some(fd)
+}
+
 /// Returns whether this kernel tells of bytes that are spliced into a file.
 fn tells_of_splices() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -162,6 +167,20 @@ mod tests {
             let told = watch();
             log.write_all(b"x").unwrap();
             timeout(Duration::from_secs(60), told.changed(&mut backoff)).await.unwrap();
+        });
+    }
+
+    /// All of a user's inotify instances may be taken: editors have many. A wait for output then went on until the job ended.
+    #[test]
+    fn files_that_cannot_be_watched_are_looked_at_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let attempt = AttemptDir { path: directory.path().join("none") };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut watch = Watch::default();
+            watch.files(&attempt, true, false).unwrap();
+            watch.process(&ProcessId::of_this_program().unwrap()).unwrap();
+            timeout(Duration::from_secs(60), watch.changed(&mut Backoff::new())).await.unwrap();
         });
     }
 }
