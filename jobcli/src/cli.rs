@@ -83,6 +83,8 @@ pub enum Verb {
     Prune(Prune),
     /// Print what happened to jobs: submitted, started, ended
     Events(Events),
+    /// Sum up what runs of agents cost
+    Usage(Usage),
     /// Get and set what concerns everybody who uses the store
     Config(Config),
     /// List groups, and set how many jobs of one may run
@@ -100,7 +102,7 @@ impl Verb {
     pub fn passes_code(&self) -> bool {
         match self {
             Self::Run(run) | Self::Execute(run) => run.wait || run.follow,
-            Self::Delegate(delegate) => delegate.wait,
+            Self::Delegate(delegate) => delegate.wait || delegate.follow,
             Self::Wait(_) | Self::Attach(_) => true,
             Self::List(_)
             | Self::Show(_)
@@ -117,7 +119,8 @@ impl Verb {
             | Self::Group(_)
             | Self::Doctor(_)
             | Self::Completions(_)
-            | Self::Man(_) => false,
+            | Self::Man(_)
+            | Self::Usage(_) => false,
         }
     }
 }
@@ -271,15 +274,75 @@ pub struct Delegate {
     /// Start it only if no job on record has this key; else print the id of that one
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// Wait for its end, and exit with its code
+    /// Wait for its end and print its answer; the exit code is 0 only if it says that it is done
     #[arg(long, short)]
     pub wait: bool,
+    /// Print what it does while it does it; this waits for its end, too
+    #[arg(long, short, conflicts_with = "json")]
+    pub follow: bool,
     /// Print the job as JSON
     #[arg(long)]
     pub json: bool,
     /// What it is to do; `-` is all of standard input, `@FILE` what is in a file
     #[arg(value_name = "PROMPT")]
     pub prompt: String,
+}
+
+/// Sum up what runs of agents cost.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What an agent tells of a conversation that went on includes what it had cost before: that is counted once. A run that is
+not over, or of whose output a part was not kept, may have cost more (`≥`).
+
+  jobcli usage --since 7d
+  jobcli usage --by day --json
+  jobcli usage --by label:ticket")]
+pub struct Usage {
+    /// By `agent`, `day` (UTC) or `label:NAME`
+    #[arg(long, value_name = "WHAT", default_value = "agent", value_parser = parse_usage_by)]
+    pub by: UsageBy,
+    /// Only runs that were submitted at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
+    /// Only runs that were submitted before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub until: Option<Timestamp>,
+    /// Only runs with this label
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Print the sums as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// By what costs are summed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageBy {
+    /// By the agent.
+    Agent,
+    /// By the day on which it was asked.
+    Day,
+    /// By the value of this label.
+    Label(String),
+}
+
+impl UsageBy {
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Agent => "AGENT".to_owned(),
+            Self::Day => "DAY".to_owned(),
+            Self::Label(name) => name.to_uppercase(),
+        }
+    }
+}
+
+fn parse_usage_by(text: &str) -> Result<UsageBy, String> {
+    match (text, text.strip_prefix("label:")) {
+        ("agent", _) => Ok(UsageBy::Agent),
+        ("day", _) => Ok(UsageBy::Day),
+        (_, Some(name)) if !name.is_empty() => Ok(UsageBy::Label(name.to_owned())),
+        _ => Err(format!("`{text}` is neither `agent` nor `day` nor `label:NAME`")),
+    }
 }
 
 /// List jobs.

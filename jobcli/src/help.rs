@@ -10,7 +10,7 @@ use crate::cli::Cli;
 /// Every verb that is not hidden, once, in the order in which they are shown.
 pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
     ("Run", &["run", "delegate"]),
-    ("Look", &["list", "show", "status", "output", "tail", "wait", "events"]),
+    ("Look", &["list", "show", "status", "output", "tail", "wait", "events", "usage"]),
     ("Act", &["send", "attach", "kill"]),
     ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
 ];

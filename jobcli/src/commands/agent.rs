@@ -1,41 +1,62 @@
 //! What runs of agents print: the answer, or what the agent is doing.
 
 use std::io::Write;
+use std::process::ExitCode;
 
-use jobcore::agent::{AgentRun, AgentShape, Transcript};
+use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
 use jobcore::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
-use jobcore::{Job, JobManager, JobShape};
+use jobcore::{Job, JobManager};
 
 use super::output::follow_from;
-use super::{Result, tell};
+use super::{Result, code_of, print_json, tell};
 use crate::agents;
 
 /// How much of the end of a run is looked at for its last lines, in bytes.
 const TAIL: u64 = 1024 * 1024;
 
 /// Prints the answer of a run, and tells what else there is to know of it.
-pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<AgentShape> {
-    let JobShape { agent: Some(agent), short_id, .. } = jobs.report(job).await? else {
-        unreachable!("the job is the run of an agent");
-    };
+pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {
+    let Some(agent) = jobs.report(job).await?.agent else { return Ok(()) };
     if let Some(result) = &agent.digest.result {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(result.as_bytes())?;
-        if !result.ends_with('\n') {
-            stdout.write_all(b"\n")?;
-        }
+        let end = if result.ends_with('\n') { "" } else { "\n" };
+        print(&format!("{result}{end}"))?;
     }
     if agent.digest.result_cut_bytes > 0 {
-        let bytes = agent.digest.result_cut_bytes;
-        tell(&format!("{bytes} bytes of the answer are left out; see `jobcli output --raw {short_id}`"));
+        let (bytes, id) = (agent.digest.result_cut_bytes, job.id.short());
+        tell(&format!("{bytes} bytes of the answer are left out; see `jobcli output --raw {id}`"));
     }
-    tell(&format!("{} {}: {}", agent.agent, short_id, agents::line(&agent)));
-    if let Some(denied) = agents::denied(&agent) {
-        tell(&denied);
-        let allow: String = agents::to_allow(&agent).iter().map(|tool| format!(" --allow-tool '{tool}'")).collect();
-        tell(&format!("go on with: jobcli delegate --resume {short_id}{allow} 'Go on.'"));
+    tell_end(job, &agent);
+    Ok(())
+}
+
+/// Tells how a run is getting on, or got on, what it was not permitted, and how to go on.
+fn tell_end(job: &Job, agent: &AgentShape) {
+    let id = job.id.short();
+    tell(&format!("{} {id}: {}", agent.agent, agents::line(agent)));
+    if let Some(denied) = agents::denied(agent) {
+        let allow: String = agents::to_allow(agent).iter().map(|tool| format!(" --allow-tool '{tool}'")).collect();
+        tell(&format!("{denied}; to go on: jobcli delegate --resume {id}{allow} 'Go on.'"));
     }
-    Ok(*agent)
+}
+
+/// Tells of a run that was waited for and has ended, and returns the code to end with: 0 only if the agent says that it is
+/// done. The answer is not printed again where it was followed.
+pub(super) async fn finished(jobs: &JobManager, job: &Job, json: bool, followed: bool) -> Result {
+    let report = jobs.report(job).await?;
+    if json {
+        print_json(&report)?;
+    } else if !followed {
+        print_result(jobs, job).await?;
+    }
+    let Some(agent) = report.agent else { return Ok(ExitCode::from(code_of(job))) };
+    if followed {
+        tell_end(job, &agent);
+    }
+    Ok(match (agent.progress, code_of(job)) {
+        (Progress::Succeeded, _) => ExitCode::SUCCESS,
+        (_, 0) => ExitCode::FAILURE,
+        (_, code) => ExitCode::from(code),
+    })
 }
 
 /// Prints what the agent does, from the beginning and until it ends.

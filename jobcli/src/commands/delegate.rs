@@ -1,30 +1,45 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use jobcore::agent::{AGENT_OUTPUT_LIMIT, NewWorktree, Schema};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::{Delegation, JobManager, JobSpecBuilder};
 
-use super::run::{end, print_submitted, tell_if_queued};
-use super::{Result, tell};
+use super::run::{print_submitted, tell_if_queued};
+use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::Delegate;
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
-    let agent = settings.agents.get(arguments.agent.as_deref().unwrap_or(&settings.agent))?;
-    let (wait, json) = (arguments.wait, arguments.json);
+    let asked_agent = settings.agents.get(arguments.agent.as_deref().unwrap_or(&settings.agent))?;
+    let (follows, json) = (arguments.follow, arguments.json);
+    let wait = arguments.wait || follows;
     let environment = settings.environment.apply(std::env::vars_os());
     let asked = asked(settings, &arguments, conversation_at(jobs, &arguments).await)?;
-    let job = jobs.delegate(agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
-    print_submitted(jobs, &job, wait, json)?;
+    let job = jobs.delegate(asked_agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
+    match (json, wait) {
+        // Standard output is for the answer.
+        (false, true) => tell(&format!("job {}", job.id)),
+        _ => print_submitted(jobs, &job, wait, json)?,
+    }
     if let Some(worktree) = job.spec.agent.as_ref().and_then(|run| run.worktree.as_ref()) {
         tell(&format!("worktree {}, branch {}", worktree.path.display(), worktree.branch));
     }
     tell_if_queued(jobs, &job).await?;
-    match wait {
-        true => end(jobs, &job, json, async { Ok(()) }).await,
-        false => Ok(std::process::ExitCode::SUCCESS),
+    if !wait {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = async {
+        if let (true, Some(run)) = (follows, &job.spec.agent) {
+            agent::follow(jobs, &job, run).await?;
+        }
+        Ok(jobs.wait_for(job.id).await?)
+    };
+    match unless_interrupted(&job.id.short(), ended).await? {
+        Err(code) => Ok(code),
+        Ok(job) => agent::finished(jobs, &job, json, follows).await,
     }
 }
 

@@ -19,6 +19,7 @@ mod send;
 mod show;
 mod spec;
 mod status;
+mod usage;
 mod wait;
 
 use std::io::Write;
@@ -63,6 +64,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
         Verb::Prune(arguments) => prune::run(&jobs, arguments).await,
         Verb::Events(arguments) => events::run(&jobs, &arguments).await,
+        Verb::Usage(arguments) => usage::run(&jobs, arguments).await,
         Verb::Config(arguments) => config::run(&jobs, arguments).await,
         Verb::Group(arguments) => group::run(&jobs, arguments).await,
         Verb::Doctor(arguments) => doctor::run(Ok(jobs), &settings, &arguments).await,

@@ -65,7 +65,7 @@ pub(super) fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, json: bo
 }
 
 /// Does what prints the output of a job, waits for its end, and returns its exit code.
-pub(super) async fn end(jobs: &JobManager, job: &Job, json: bool, print: impl Future<Output = Result<()>>) -> Result {
+async fn end(jobs: &JobManager, job: &Job, json: bool, print: impl Future<Output = Result<()>>) -> Result {
     let ended = async {
         print.await?;
         Ok(jobs.wait_for(job.id).await?)

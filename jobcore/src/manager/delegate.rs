@@ -145,15 +145,15 @@ impl JobManager {
         if !job.status().is_final() {
             return Err(Error::StillLive { id: job.id, status: job.status() });
         }
-        self.session_of(&job)
-    }
-
-    /// Returns what the agent calls the conversation that a job had.
-    fn session_of(&self, job: &Job) -> Result<String> {
-        // One that goes on keeps its id.
-        let session = job.spec.agent.as_ref().and_then(|run| run.resumes.clone());
-        let reason = "its conversation is not known; resume that by its own id, which the output of the job tells";
-        session.ok_or_else(|| Error::Refused { id: job.id, reason: reason.to_owned() })
+        let (id, run) = (job.id, job.spec.agent.as_ref());
+        let told = match run {
+            Some(run) => self.digest(id, run.format).await?.session_id,
+            None => None,
+        };
+        // One that went on and was stopped before it told anything kept its id.
+        let session = told.or_else(|| run.and_then(|run| run.resumes.clone()));
+        let reason = "it ended before it told what its conversation is called; there is nothing to resume";
+        session.ok_or_else(|| Error::Refused { id, reason: reason.to_owned() })
     }
 }
 
