@@ -434,7 +434,11 @@ fn a_conversation_goes_on_where_it_was() {
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
     agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "is still running");
     script(&agents.env.dir().join("bin/codex"), FAKE);
-    agents.refused(agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]), 4, "`--agent claude`");
+    agents.refused(
+        agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]),
+        4,
+        "it is a run of `claude`",
+    );
 }
 
 #[test]
@@ -501,6 +505,9 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     agents.git(&third, &["checkout", "--quiet", "--detach"]);
     agents.git(&third, &["commit", "--quiet", "--allow-empty", "-m", "loose"]);
     assert_eq!(agents.run(["rm", "--worktree", "c"]).code, Some(4));
+    let user = agents.ok(["run", "--name", "user", "--cwd", third.to_str().unwrap(), "sleep 1000"]);
+    assert!(agents.run(["rm", "--worktree", "--force", "c"]).stderr.contains("is running in its worktree"));
+    agents.ok(["kill", &user]);
     agents.ok(["rm", "--worktree", "--force", "c"]);
     assert_eq!(agents.git(&repository, &["branch", "--list", "jobcore/*", "--format=%(refname:short)"]), "jobcore/b");
     agents.ok(["run", "--wait", "--name", "plain", "true"]);

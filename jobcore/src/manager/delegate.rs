@@ -57,13 +57,21 @@ impl JobManager {
     /// Removes the git worktree that was made for a job which is over, and its branch.
     ///
     /// # Errors
-    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, and for a job that has none;
-    /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
+    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, if another job runs in it, and for a job
+    /// that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
     pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
         self.check_removable(id).await?;
         let refuse = |reason: String| Err(Error::Refused { id, reason });
         let job = self.job(id).await?;
         let Some(worktree) = worktree_of(&job) else { return refuse("no worktree was made for it".to_owned()) };
+        let load = self.store.load().await?;
+        for slot in load.running.iter().chain(&load.waiting) {
+            // One that is gone does not need it.
+            let Ok(other) = self.job(slot.id).await else { continue };
+            if !other.status().is_final() && other.spec.cwd.starts_with(&worktree.path) {
+                return refuse(format!("job {} is {} in its worktree", other.label(), other.status()));
+            }
+        }
         if !force && let Some(losses) = worktree.losses(environment).await? {
             let Worktree { path, branch, .. } = worktree;
             return refuse(format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display()));
@@ -137,7 +145,7 @@ impl JobManager {
         match &job.spec.agent {
             Some(run) if run.agent == agent.name => {}
             Some(run) => {
-                let reason = format!("it is a run of `{0}`; resume it with `--agent {0}`", run.agent);
+                let reason = format!("it is a run of `{}`, and no other agent can go on with it", run.agent);
                 return Err(Error::Refused { id: job.id, reason });
             }
             None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
