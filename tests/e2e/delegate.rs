@@ -74,6 +74,13 @@ impl Agents {
         ran.stdout.trim_end_matches('\n').to_owned()
     }
 
+    /// Waits for a run, and returns its id.
+    fn done<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        told_id(&ran)
+    }
+
     /// Refused with this code and these words, and nothing is on record.
     fn refused(&self, command: Command, code: i32, expected: &str) {
         let before = self.jobs();
@@ -128,6 +135,12 @@ impl Agents {
     }
 }
 
+/// The id that is told where standard output is for the answer.
+pub(crate) fn told_id(ran: &Ran) -> String {
+    let id = ran.stderr.lines().find_map(|line| line.strip_prefix("job "));
+    id.unwrap_or_else(|| panic!("{ran}")).to_owned()
+}
+
 #[test]
 fn an_agent_is_told_what_was_asked() {
     let agents = Agents::new();
@@ -154,7 +167,7 @@ fn an_agent_is_told_what_was_asked() {
         "--wait",
         "fix \"it\"",
     ];
-    let id = agents.ok(command);
+    let id = agents.done(command);
     assert_eq!(
         agents.argv(&id),
         [
@@ -173,7 +186,8 @@ fn an_agent_is_told_what_was_asked() {
     assert_eq!(agents.record(&id, "stdin"), "fix \"it\"");
     let work = agents.env.dir().join("work").canonicalize().unwrap();
     assert_eq!(agents.record(&id, "cwd").trim(), work.to_str().unwrap());
-    assert!(agents.ok(["output", &id]).contains("\"result\":\"done\""));
+    assert_eq!(agents.ok(["output", &id]), "done");
+    assert!(agents.ok(["output", "--raw", &id]).contains("\"result\":\"done\""));
     let spec = agents.spec(&id);
     assert_eq!((&spec["name"], &spec["group"], &spec["labels"]["a"]), (&"fix".into(), &"agents".into(), &"b".into()));
     assert_eq!((&spec["output_limit"], &spec["timeout_ms"]), (&(256 << 20).into(), &3_600_000.into()));
@@ -191,17 +205,17 @@ fn prompts_arrive_byte_for_byte() {
         // A part of them cannot be an argument of jobcli either.
         let path = agents.env.dir().join(format!("prompt-{index}"));
         std::fs::write(&path, prompt).unwrap();
-        let id = agents.ok(["delegate", "--wait", &format!("@{}", path.display())]);
+        let id = agents.done(["delegate", "--wait", &format!("@{}", path.display())]);
         assert!(agents.record(&id, "stdin") == prompt, "prompt {index}");
         let mut from_stdin = agents.command(["delegate", "--wait", "-"]);
         from_stdin.stdin(std::fs::File::open(&path).unwrap());
         let ran = Ran::of(from_stdin);
-        assert!(agents.record(ran.stdout.trim(), "stdin") == prompt, "prompt {index}:\n{ran}");
+        assert!(agents.record(&told_id(&ran), "stdin") == prompt, "prompt {index}:\n{ran}");
     }
     // It would be a command of the CLI itself.
-    let id = agents.ok(["delegate", "--wait", "/cost"]);
+    let id = agents.done(["delegate", "--wait", "/cost"]);
     assert_eq!(agents.record(&id, "stdin"), "\n/cost");
-    let id = agents.ok(["delegate", "--wait", "--", "-x"]);
+    let id = agents.done(["delegate", "--wait", "--", "-x"]);
     assert_eq!(agents.record(&id, "stdin"), "-x");
     for (words, expected) in [
         (vec!["delegate", " \n"], "prompt: it is empty"),
@@ -290,7 +304,7 @@ fn an_agent_finds_nothing_of_the_session_that_started_it() {
         ("CODEX_HOME", "/c"),
     ]);
     let ran = Ran::of(command);
-    let environment = agents.record(ran.stdout.trim(), "environment");
+    let environment = agents.record(&told_id(&ran), "environment");
     let has = |name: &str| environment.lines().any(|line| line.starts_with(&format!("{name}=")));
     assert_eq!(
         ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "CODEX_HOME", "ANTHROPIC_API_KEY"].map(has),
@@ -331,8 +345,8 @@ fn the_seventh_within_a_minute_is_refused() {
 fn an_agent_starts_no_other_unless_the_settings_let_it() {
     let agents = Agents::new();
     let delegate = || {
-        let id = agents.ok(["delegate", "--wait", "delegate"]);
-        (agents.ok(["output", &id]), agents.jobs().len())
+        let id = agents.done(["delegate", "--wait", "delegate"]);
+        (agents.ok(["output", "--raw", &id]), agents.jobs().len())
     };
     let (output, jobs) = delegate();
     assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
@@ -388,10 +402,10 @@ fn settings_choose_the_agent_and_how_it_is_started() {
     let ran = Ran::of(with(&["delegate", "--wait", "-x"]));
     assert_eq!(ran.code, Some(2), "a flag of its own: {ran}");
     let ran = Ran::of(with(&["delegate", "--wait", "--", "-x"]));
-    assert_eq!(agents.argv(ran.stdout.trim()), ["go", "--look", "--", "-x"]);
-    assert_eq!(agents.record(ran.stdout.trim(), "stdin"), "");
+    assert_eq!(agents.argv(&told_id(&ran)), ["go", "--look", "--", "-x"]);
+    assert_eq!(agents.record(&told_id(&ran), "stdin"), "");
     let ran = Ran::of(with(&["delegate", "--agent", "claude", "--wait", "x"]));
-    let argv = agents.argv(ran.stdout.trim());
+    let argv = agents.argv(&told_id(&ran));
     assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=dontAsk".into()), "{argv:?}");
     // As it was with claude-async.
     let mut command = with(&["delegate", "--agent", "claude", "--wait", "x"]);
@@ -401,13 +415,10 @@ fn settings_choose_the_agent_and_how_it_is_started() {
         .env("CLAUDE_ASYNC_DEFAULT_EFFORT", "low")
         .env("CLAUDE_ASYNC_DEFAULT_CWD", agents.env.dir());
     let ran = Ran::of(command);
-    let argv = agents.argv(ran.stdout.trim());
+    let argv = agents.argv(&told_id(&ran));
     assert!(argv.contains(&"--model=opus".into()) && argv.contains(&"--effort=low".into()), "{argv:?}");
-    assert_eq!(
-        agents.record(ran.stdout.trim(), "cwd").trim(),
-        agents.env.dir().canonicalize().unwrap().to_str().unwrap()
-    );
-    assert!(agents.spec(ran.stdout.trim())["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
+    assert_eq!(agents.record(&told_id(&ran), "cwd").trim(), agents.env.dir().canonicalize().unwrap().to_str().unwrap());
+    assert!(agents.spec(&told_id(&ran))["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
     for (text, expected) in [
         ("permission_mode = 'full'", "`full` has to be asked for with each run"),
         ("[agents.claude]\nformat = 'text'", "`agents.claude` in"),
@@ -424,9 +435,9 @@ fn a_conversation_goes_on_where_it_was() {
     let agents = Agents::new();
     let session = "109a7d28-e02b-4042-ab7c-251fa9834d6e";
     let work = agents.env.dir().to_str().unwrap().to_owned();
-    let first = agents.ok(["delegate", "--wait", "--name", "first", "--cwd", &work, "--resume", session, "x"]);
+    let first = agents.done(["delegate", "--wait", "--name", "first", "--cwd", &work, "--resume", session, "x"]);
     assert!(agents.argv(&first).contains(&format!("--resume={session}")));
-    let second = agents.ok(["delegate", "--wait", "--resume", "first", "y"]);
+    let second = agents.done(["delegate", "--wait", "--resume", "first", "y"]);
     assert!(agents.argv(&second).contains(&format!("--resume={session}")));
     assert_eq!(agents.record(&second, "cwd"), agents.record(&first, "cwd"));
     agents.ok(["run", "--wait", "--name", "other", "true"]);
@@ -455,15 +466,16 @@ fn agents_in_worktrees_do_not_step_on_each_other() {
     }
     for (index, child) in running.into_iter().enumerate() {
         let output = child.wait_with_output().unwrap();
-        let (id, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{told}");
+        let id = told.lines().find_map(|line| line.strip_prefix("job ")).unwrap();
         let worktree = agents.env.dir().join(format!("repository-worktrees/job-{index}"));
         assert!(told.contains(&format!("worktree {}, branch jobcore/job-{index}\n", worktree.display())), "{told}");
-        assert_eq!(agents.record(id.trim(), "cwd").trim(), worktree.join("sub").to_str().unwrap());
-        assert_eq!(std::fs::read_to_string(worktree.join("sub/work.txt")).unwrap(), id);
+        assert_eq!(agents.record(id, "cwd").trim(), worktree.join("sub").to_str().unwrap());
+        assert_eq!(std::fs::read_to_string(worktree.join("sub/work.txt")).unwrap().trim(), id);
         let log = agents.git(&repository, &["log", "--format=%s", &format!("jobcore/job-{index}")]);
         assert_eq!(log, "work\nfirst");
-        assert_eq!(agents.spec(id.trim())["agent"]["worktree"]["branch"], format!("jobcore/job-{index}"));
+        assert_eq!(agents.spec(id)["agent"]["worktree"]["branch"], format!("jobcore/job-{index}"));
     }
     assert_eq!(agents.git(&repository, &["status", "--porcelain"]), "");
     assert_eq!(agents.git(&repository, &["log", "--format=%s"]), "first");
@@ -474,7 +486,16 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     let agents = Agents::new();
     let repository = agents.repository();
     let delegate = |name: &str, prompt: &str| {
-        agents.ok(["delegate", "--wait", "--worktree", "--name", name, "--cwd", repository.to_str().unwrap(), prompt]);
+        agents.done([
+            "delegate",
+            "--wait",
+            "--worktree",
+            "--name",
+            name,
+            "--cwd",
+            repository.to_str().unwrap(),
+            prompt,
+        ]);
         agents.env.dir().join("repository-worktrees").join(name)
     };
     let worktree = delegate("a", "commit");
