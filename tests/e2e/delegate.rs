@@ -20,6 +20,7 @@ mv "$dir/part" "$dir/cwd"
 case $(head -c 100 "$dir/stdin" | tr -d '\0') in
     hang*) sleep 1000 & wait ;;
     delegate*) "$JOBCLI" delegate 'one more' 2>&1 ;;
+    forget*) env -u JOBCORE_AGENT_DEPTH -u JOBCORE_JOB_ID "$JOBCLI" delegate 'one more' 2>&1 ;;
     commit*) echo "$JOBCORE_JOB_ID" > work.txt; git add . && git commit --quiet -m work ;;
 esac
 echo '{"type":"result","subtype":"success","is_error":false,"result":"done","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e"}'
@@ -344,15 +345,20 @@ fn the_seventh_within_a_minute_is_refused() {
 #[test]
 fn an_agent_starts_no_other_unless_the_settings_let_it() {
     let agents = Agents::new();
-    let delegate = || {
-        let id = agents.done(["delegate", "--wait", "delegate"]);
+    let delegate = |prompt: &str| {
+        let id = agents.done(["delegate", "--wait", prompt]);
         (agents.ok(["output", "--raw", &id]), agents.jobs().len())
     };
-    let (output, jobs) = delegate();
-    assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
-    assert_eq!(jobs, 1);
+    // Some agents start their tools without the variable that says how deep they are.
+    for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
+        let (output, jobs) = delegate(prompt);
+        assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
+        assert_eq!(jobs, index + 1);
+    }
     agents.ok(["config", "set", "agents.depth", "2"]);
-    assert_eq!(delegate().1, 3);
+    for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
+        assert_eq!(delegate(prompt).1, 4 + 2 * index);
+    }
 }
 
 #[test]

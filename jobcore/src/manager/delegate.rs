@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::agent::{Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
+use crate::agent::{AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::spec::{Environment, JobSpec, JobSpecBuilder};
+use crate::sys::process;
 
 use super::{JobManager, program};
 
@@ -30,6 +31,7 @@ impl JobManager {
             asked.resume = Some(self.conversation(agent, &reference).await?);
         }
         let mut spec = described(agent.spec(&asked, environment)?).build()?;
+        self.deepen(&mut spec).await?;
         self.check_agent(agent, &asked, &spec).await?;
         match asked.worktree {
             None => self.submit(spec).await,
@@ -77,6 +79,27 @@ impl JobManager {
             return refuse(format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display()));
         }
         worktree.remove(environment).await
+    }
+
+    /// Makes the run one of the agent's that this program descends from. Its environment may not say so: some agents start
+    /// their MCP servers with hardly any.
+    async fn deepen(&self, spec: &mut JobSpec) -> Result<()> {
+        let line = process::own_line();
+        let mut depth = 0;
+        for slot in self.store.load().await?.running {
+            // One that is gone or cannot be read has nobody to ask for anything.
+            let Ok(job) = self.job(slot.id).await else { continue };
+            if let (Some(run), Some(pid)) = (&job.spec.agent, job.pid)
+                && line.contains(&pid)
+            {
+                depth = depth.max(run.depth);
+            }
+        }
+        if let Some(run) = spec.agent.as_mut().filter(|run| run.depth <= depth) {
+            run.depth = depth + 1;
+            spec.environment.set(AGENT_DEPTH, run.depth.to_string());
+        }
+        Ok(())
     }
 
     /// Refuses what would fail at once.
