@@ -178,7 +178,8 @@ mod tests {
         let judged = |format, text: &str, structured: Option<serde_json::Value>, cut| {
             let mut run = AgentRun::new("x", format, PermissionMode::Edit, "list them");
             run.schema = true;
-            let digest = Digest { result: Some(text.to_owned()), structured, result_cut_bytes: cut, ..digest(Some(true)) };
+            let digest =
+                Digest { result: Some(text.to_owned()), structured, result_cut_bytes: cut, ..digest(Some(true)) };
             let AgentShape { progress, digest, .. } = AgentShape::new(&run, Status::Completed, digest, None);
             assert_eq!(progress == Progress::Failed, digest.error.is_some());
             assert_eq!(digest.result.as_deref(), Some(text), "it is what the agent said, all the same");

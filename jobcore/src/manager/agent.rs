@@ -230,8 +230,13 @@ mod tests {
                 json[field] = value.into();
                 serde_json::to_vec(&json).unwrap()
             };
-            let useless =
-                [Vec::new(), b"null".to_vec(), kept[..kept.len() / 2].to_vec(), with("v", u64::from(VERSION) + 1), with("cursor", 1 << 40)];
+            let useless = [
+                Vec::new(),
+                b"null".to_vec(),
+                kept[..kept.len() / 2].to_vec(),
+                with("v", u64::from(VERSION) + 1),
+                with("cursor", 1 << 40),
+            ];
             for cache in useless {
                 jobs.store.cache(id, CACHE, &cache).await.unwrap();
                 assert_eq!(jobs.digest(id, Format::Codex).await.unwrap(), digest);

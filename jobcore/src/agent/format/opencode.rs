@@ -41,7 +41,8 @@ fn tool_use(part: &Value) -> Vec<AgentEvent> {
     let ok = text(state, "status") == "completed" && exit_code == 0 && !is_absent;
     let said = owned(error).or_else(|| Some(format!("exit code {exit_code}")).filter(|_| exit_code != 0));
     let is_refused = |said: &String| REFUSALS.iter().any(|refusal| said.starts_with(refusal));
-    let is_denied = (is_absent && error.as_str().is_some_and(|error| error.contains("unavailable tool"))) || said.as_ref().is_some_and(is_refused);
+    let is_denied = (is_absent && error.as_str().is_some_and(|error| error.contains("unavailable tool")))
+        || said.as_ref().is_some_and(is_refused);
     let denied = is_denied.then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
     let start = AgentEvent::ToolStart { id: id.clone(), tool: Tool::new(name, &state["input"]) };
     let end = AgentEvent::ToolEnd { id, ok, summary: said.filter(|_| !ok) };
