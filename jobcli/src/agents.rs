@@ -5,6 +5,8 @@ use std::time::Duration;
 use jobcore::agent::{AgentShape, Agents, Delegation, Denial, PermissionMode, Progress, Usage};
 use jobcore::spec::Environment;
 
+pub use jobcore::agent::dollars;
+
 use crate::ui;
 
 /// How many calls are named that were not permitted.
@@ -61,14 +63,6 @@ fn figures(agent: &AgentShape) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// Returns an amount as `$0.02`, or with more digits where it is small.
-pub fn dollars(cost: f64) -> String {
-    match cost {
-        cost if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
-        cost => format!("${cost:.4}"),
-    }
 }
 
 /// Returns tokens as `1,200 in, 300 out`, with what was read from a cache and written to one.

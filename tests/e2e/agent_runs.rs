@@ -228,6 +228,52 @@ fn what_is_stopped_within_a_tool_leaves_nothing_and_can_go_on() {
     });
 }
 
+/// Nobody is in charge of it when it is to be stopped, and its tools have sessions of their own.
+#[test]
+fn a_run_whose_supervisor_was_killed_is_stopped_with_its_tools() {
+    with_each(|runs| {
+        let id = runs.start("stopped", "shell echo up > up; exec sleep 1234569");
+        runs.wait_for_tool("sleep 1234569");
+        send(runs.env.supervisor(&id), Signal::SIGKILL);
+        runs.ok(&["kill", &id]);
+        runs.env.wait_until_empty();
+        assert_eq!(runs.told(&id)["progress"], "killed");
+    });
+}
+
+#[test]
+fn what_never_answers_is_stopped_in_time() {
+    with_each(|runs| {
+        let ran = runs.run(&["delegate", "--wait", "--name", "slow", "--timeout", "2s", "never"]);
+        assert!(ran.code.is_some_and(|code| code != 0) && ran.stdout.is_empty(), "{ran}");
+        assert!(ran.stderr.contains(": timed out"), "{ran}");
+        assert_eq!(runs.told("slow")["progress"], "timed_out");
+        runs.env.wait_until_empty();
+    });
+}
+
+#[test]
+fn what_its_cli_refuses_is_told_in_its_words() {
+    with_each(|runs| {
+        let unknown = "11111111-2222-4333-8444-555555555555";
+        let fails = |words: &[&str], expected: &str| {
+            let ran = runs.run(&[&["delegate", "--wait"], words].concat());
+            assert!(ran.code == Some(1) && ran.stdout.is_empty() && ran.stderr.contains(expected), "{ran}");
+        };
+        if runs.name == "codex" {
+            return fails(&["--resume", unknown, "x"], "no rollout found for thread id 11111111");
+        }
+        fails(&["--resume", unknown, "x"], "failed (0.0s, $0.00): No conversation found with session ID: 11111111");
+        runs.ok(&["delegate", "--wait", "--session-id", unknown, "x"]);
+        fails(&["--session-id", unknown, "x"], "is already in use");
+        fails(
+            &["--max-turns", "1", "call Read {\"file_path\": \"/etc/hostname\"}"],
+            "Reached maximum number of turns (1)",
+        );
+        fails(&["--max-budget", "0.0000001", "call Read {\"file_path\": \"/etc/hostname\"}"], "budget");
+    });
+}
+
 #[test]
 fn it_works_on_whoever_is_killed_meanwhile() {
     with_each(|runs| {
