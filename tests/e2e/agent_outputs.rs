@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Ran, TestEnv, is_alive, script, send, wait_for};
+use crate::support::{Ran, TestEnv, script, wait_for};
 
 /// A line of Claude Code: a tool is called. It has 10,000 bytes.
 const CALL: &str = r#"{"type":"assistant","message":{"id":"m","content":[{"type":"tool_use","id":"t","name":"Bash","input":{"command":"make","description":"PAD"}}]}}"#;
@@ -265,17 +265,10 @@ fn no_event_is_lost_when_a_run_is_adopted() {
     let id = fake.ok(&["delegate", "x"]);
     let mut before = 0;
     for _ in 0..3 {
-        let holder = wait_for("somebody in charge", || {
-            // Whoever looks puts another in charge.
-            fake.0.status(&id);
-            let holder = fake.0.supervisor(&id);
-            is_alive(holder).then_some(holder)
-        });
+        fake.0.replace_supervisor(&id);
         let now = fake.told(&id)["tool_calls"].as_u64().unwrap_or(0);
         assert!(now >= before);
         before = now;
-        send(holder, Signal::SIGKILL);
-        wait_for("its end", || (!is_alive(holder)).then_some(()));
     }
     wait_for("all calls", || (fake.told(&id)["tool_calls"] == CALLS).then_some(()));
     fake.touch("go");

@@ -288,7 +288,7 @@ fn it_works_on_whoever_is_killed_meanwhile() {
         waits.wait().unwrap();
         // Half of the events were read before, and whoever reads them next goes on there.
         assert_eq!(runs.told(&id)["progress"], "working");
-        send(runs.env.supervisor(&id), Signal::SIGKILL);
+        runs.env.replace_supervisor(&id);
         std::fs::write(runs.work.join("go"), "").unwrap();
         runs.run(&["wait", &id]);
         let told = runs.told(&id);

@@ -31,7 +31,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Judges by the status of the job and by what the agent wrote.
+    /// Judges by the status of the job and by what the agent wrote. Whether that follows a schema, only [`AgentShape`] knows.
     pub fn of(status: Status, format: Format, digest: &Digest) -> Self {
         match (status, digest.success) {
             (Status::Queued, _) => Self::Queued,
