@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use jobcore::agent::{AgentShape, Denial, Progress, Usage};
+use jobcore::agent::{AgentShape, Agents, Delegation, Denial, PermissionMode, Progress, Usage};
+use jobcore::spec::Environment;
+
+pub use jobcore::agent::dollars;
 
 use crate::ui;
 
@@ -62,14 +65,6 @@ fn figures(agent: &AgentShape) -> Vec<String> {
     .collect()
 }
 
-/// Returns an amount as `$0.02`, or with more digits where it is small.
-pub fn dollars(cost: f64) -> String {
-    match cost {
-        cost if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
-        cost => format!("${cost:.4}"),
-    }
-}
-
 /// Returns tokens as `1,200 in, 300 out`, with what was read from a cache and written to one.
 pub fn tokens(usage: &Usage) -> String {
     let part = |count: Option<u64>, what: &str| count.map(|count| format!("{} {what}", grouped(count)));
@@ -114,11 +109,36 @@ fn described(denial: &Denial) -> String {
     if what.is_empty() { denial.tool.clone() } else { format!("{} `{what}`", denial.tool) }
 }
 
+/// What lets a run go on that was not permitted something.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// That it may use these tools.
+    Tools(Vec<String>),
+    /// That it may do more.
+    Mode(PermissionMode),
+}
+
+/// Returns what would permit what was not; nothing if nothing would.
+pub fn to_permit(agent: &AgentShape) -> Option<Permit> {
+    let tools = to_allow(agent);
+    let mut asked = Delegation::new("Go on.", "/");
+    asked.allow_tools = tools.clone();
+    // One that the settings declare can be permitted no single tool.
+    let known = Agents::default();
+    let takes_tools = known.get(&agent.agent).is_ok_and(|known| known.spec(&asked, Environment::default()).is_ok());
+    match agent.permission_mode {
+        _ if takes_tools && !tools.is_empty() => Some(Permit::Tools(tools)),
+        PermissionMode::ReadOnly => Some(Permit::Mode(PermissionMode::Edit)),
+        PermissionMode::Edit => Some(Permit::Mode(PermissionMode::Full)),
+        PermissionMode::Full => None,
+    }
+}
+
 /// Returns the tools whose use was not permitted, each once, as they could be permitted.
 pub fn to_allow(agent: &AgentShape) -> Vec<String> {
     let mut tools: Vec<String> = Vec::new();
     for denial in &agent.digest.denied {
-        if !tools.contains(&denial.tool) {
+        if !denial.tool.is_empty() && !tools.contains(&denial.tool) {
             tools.push(denial.tool.clone());
         }
     }
@@ -179,6 +199,22 @@ mod tests {
         let agent = agent(Status::Completed, json!({ "success": true, "denials": 5, "denied": denied_calls }));
         assert_eq!(denied(&agent).unwrap(), "not permitted: Write `out.txt`; Bash `npm i`; Write and 2 more");
         assert_eq!(to_allow(&agent), ["Write", "Bash"]);
+    }
+
+    #[test]
+    fn what_lets_a_run_go_on_is_what_its_agent_takes() {
+        let digest = json!({ "success": true, "denials": 2, "denied": [{ "tool": "bash" }, { "tool": "" }] });
+        for (name, mode, expected) in [
+            ("claude", PermissionMode::ReadOnly, Some(Permit::Tools(vec!["bash".to_owned()]))),
+            ("opencode", PermissionMode::ReadOnly, Some(Permit::Mode(PermissionMode::Edit))),
+            ("opencode", PermissionMode::Edit, Some(Permit::Mode(PermissionMode::Full))),
+            ("codex", PermissionMode::Full, None),
+            ("declared", PermissionMode::Edit, Some(Permit::Mode(PermissionMode::Full))),
+        ] {
+            let mut agent = agent(Status::Completed, digest.clone());
+            (agent.agent, agent.permission_mode) = (name.to_owned(), mode);
+            assert_eq!(to_permit(&agent), expected, "{name} {mode}");
+        }
     }
 
     #[test]

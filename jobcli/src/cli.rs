@@ -41,7 +41,8 @@ const EXIT_CODES: &str = "\
 Exit codes
   `run --wait`, `run --follow` and `wait` pass the job's code: its exit code, or 128 and the number of the signal that \
 ended it; 124 when the time given to wait is up; 125 when jobcli itself fails, for an unknown job, or when nobody knows \
-the exit code; 130 when Ctrl-C ended the waiting (the job goes on).
+the exit code; 130 when Ctrl-C ended the waiting (the job goes on). Of an agent it is 0 only if that says that it is done, \
+and follows the schema that it was given; `delegate --wait` and `delegate --follow` pass it, too.
   All other verbs: 0 done, 1 failed, 2 wrong usage, 3 no such job, 4 refused.";
 
 /// The verbs.

@@ -29,7 +29,7 @@ fn register(env: &TestEnv, client: &str) {
 
 /// The model was told what came of every call of [`PROMPT`], and the jobs are as they should be although the server and the
 /// agent are gone. `session` is how the names of variables begin that belong to the agent's session alone.
-fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, session: &[&str]) {
+fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, agent: &Agent, session: &[&str]) {
     let heard = models.heard();
     let [short, wait, output, long] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
     assert!(short.contains("completed with exit code 0") && short.contains("from a job"), "{short}");
@@ -38,7 +38,10 @@ fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, session: &[&st
     assert!(long.contains("goes on in the background"), "{long}");
     let environment = env.ok(["output", "short"]);
     assert!(environment.contains("JOBCORE_JOB_ID="), "{environment}");
-    let leaked: Vec<_> = environment.lines().filter(|line| session.iter().any(|name| line.starts_with(name))).collect();
+    // What a user sets for the agent is no part of its session.
+    let is_set = |line: &str| agent.variables.iter().any(|(name, value)| line == format!("{name}={value}"));
+    let leaked = environment.lines().filter(|line| session.iter().any(|name| line.starts_with(name)) && !is_set(line));
+    let leaked: Vec<_> = leaked.collect();
     assert!(leaked.is_empty(), "{leaked:?}");
     assert_eq!(env.status("long"), "running");
 }
@@ -55,7 +58,8 @@ fn claude_code_calls_the_tools() {
     assert_eq!(init["mcp_servers"][0]["status"], "connected", "{init}");
     let result = told.last().unwrap();
     assert_eq!((&result["is_error"], &result["result"]), (&false.into(), &"all called".into()), "{result}");
-    the_calls_did_what_they_should(&env, &models, &["CLAUDECODE=", "CLAUDE_CODE_", "CLAUDE_PROJECT_DIR=", "AI_AGENT="]);
+    let session = ["CLAUDECODE=", "CLAUDE_CODE_", "CLAUDE_PROJECT_DIR=", "AI_AGENT="];
+    the_calls_did_what_they_should(&env, &models, &claude, &session);
     // It hides the tools of servers until a model searches for them, unless they ask not to be hidden.
     let first = &models.heard()[0].tools;
     for tool in ["execute", "wait", "output", "list"] {
@@ -77,7 +81,7 @@ fn codex_calls_the_tools() {
         assert_eq!((ran.code, &events(&ran).last().unwrap()["type"]), (Some(0), &"turn.completed".into()), "{ran}");
     };
     run(&APPROVED, PROMPT);
-    the_calls_did_what_they_should(&env, &models, &["CODEX_"]);
+    the_calls_did_what_they_should(&env, &models, &codex, &["CODEX_"]);
     // What only looks needs nobody's approval, and what does anything at all needs it.
     let looks = r#"call jobs.status {"job_id": "long"}
 call jobs.list {}

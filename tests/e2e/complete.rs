@@ -153,6 +153,6 @@ fn agents_are_completed_with_those_that_are_declared() {
     let words = |more: [&'static str; 2]| [config.as_slice(), &more].concat();
     assert_eq!(tab(&env, &words(["--agent", ""])), ["claude", "codex", "gemini", "mine", "opencode"]);
     assert_eq!(tab(&env, &words(["--permission-mode", "r"])), ["read_only"]);
-    env.ok(["run", "--wait", "--name", "earlier", "true"]);
-    assert_eq!(tab(&env, &words(["--resume", "e"])), ["earlier"]);
+    env.ok(["run", "--wait", "--name", "other", "true"]);
+    assert_eq!(tab(&env, &words(["--resume", "o"])), ["other"]);
 }

@@ -62,16 +62,35 @@ fn touring(mut shell: Command, document_name: &str) -> Command {
     shell
 }
 
+/// What the agent of the tour prints.
+const EVENTS: &str = r#"{"type":"system","subtype":"init","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e","model":"opus"}
+{"type":"assistant","message":{"content":[{"type":"text","text":"I look at the last builds."}]}}
+{"type":"assistant","message":{"content":[{"type":"tool_use","id":"1","name":"Bash","input":{"command":"make --dry-run"}}]}}
+{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"1","content":"cc a.c"}]}}
+{"type":"assistant","message":{"content":[{"type":"tool_use","id":"2","name":"Write","input":{"file_path":"/etc/make.conf"}}]}}
+{"type":"system","subtype":"permission_denied","tool_name":"Write","tool_use_id":"2"}
+{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"2","is_error":true,"content":"Claude requested permissions to write to /etc/make.conf"}]}}
+{"type":"system","subtype":"api_retry","attempt":1,"max_retries":10,"retry_delay_ms":1200,"error_status":529}
+{"type":"assistant","message":{"content":[{"type":"text","text":"Each file is compiled twice."}]}}
+{"type":"result","subtype":"success","is_error":false,"result":"Each file is compiled twice.","num_turns":3,"duration_ms":12000,"total_cost_usd":0.02,"modelUsage":{"opus":{"inputTokens":1200}},"session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e"}
+"#;
+
 /// With a script in the place of the agent.
 #[test]
 fn the_tour_of_agents_works_line_by_line() {
     let env = TestEnv::new();
     let mut shell = touring(installed(&env, "bash"), "docs/agents.md");
-    script(&env.dir().join("bin/claude"), "#!/bin/sh\ncat\n");
+    std::fs::write(env.dir().join("events"), EVENTS).unwrap();
+    script(&env.dir().join("bin/claude"), "#!/bin/sh\ncat ~/events\n");
     shell.env("ANTHROPIC_API_KEY", "key").envs(AUTHOR);
     let ran = Ran::of(shell);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stderr.contains("shop-worktrees/fix-login, branch jobcore/fix-login"), "{ran}");
+    let page = document("docs/agents.md");
+    let told = page.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(ran.stdout.contains(&format!("completed\nEach file is compiled twice.\n{told}")), "{ran}");
+    // What went on with the first has cost nothing more, as it tells, and the first is gone.
+    assert!(ran.stdout.contains("TOTAL           1       $0.02  "), "{ran}");
     assert_eq!(ran.stdout.matches(": removed").count(), 2, "{ran}");
     assert!(!env.dir().join("shop-worktrees").exists());
 }

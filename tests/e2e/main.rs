@@ -10,6 +10,8 @@ mod support;
 
 mod adopt;
 mod agent_clients;
+mod agent_outputs;
+mod agent_runs;
 mod bad_input;
 mod bad_store;
 mod complete;

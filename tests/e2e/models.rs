@@ -34,6 +34,8 @@ pub(crate) struct Models {
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub(crate) prompt: String,
+    /// What it was asked before in the same conversation.
+    pub(crate) before: Vec<String>,
     /// The tools that it could call; those of MCP servers as `SERVER.TOOL`.
     pub(crate) tools: Vec<String>,
     /// What came of those that it called since the prompt.
@@ -212,14 +214,16 @@ impl Dialect for Messages {
         // Its agent puts what it has to say itself before the prompt.
         let asks = |message: &Value| message["role"] == "user" && results(message).is_empty();
         let last = messages.iter().rposition(asks).unwrap_or_default();
-        let prompt = texts(&messages[last]["content"]).last().copied().unwrap_or_default().to_owned();
+        let prompt = |message: &Value| texts(&message["content"]).last().copied().unwrap_or_default().to_owned();
+        let before = messages[..last].iter().filter(|message| asks(message)).map(prompt).collect();
+        let prompt = prompt(&messages[last]);
         let names = array(body, "tools").iter().filter_map(|tool| tool["name"].as_str());
         let tools = names.map(|name| match name.strip_prefix("mcp__") {
             Some(name) => name.replacen("__", ".", 1),
             None => name.to_owned(),
         });
         let (tools, results) = (tools.collect(), messages[last..].iter().flat_map(results).collect());
-        Heard { prompt, tools, results }
+        Heard { prompt, before, tools, results }
     }
 
     fn events(&self, step: &Step) -> Vec<Value> {
@@ -277,7 +281,9 @@ impl Dialect for Responses {
     fn heard(&self, body: &Value) -> Heard {
         let items = array(body, "input");
         let last = items.iter().rposition(|item| item["role"] == "user").unwrap_or_default();
-        let prompt = texts(&items[last]["content"]).concat();
+        let prompt = |item: &Value| texts(&item["content"]).concat();
+        let before = items[..last].iter().filter(|item| item["role"] == "user").map(prompt).collect();
+        let prompt = prompt(&items[last]);
         let outputs = items[last..].iter().filter(|item| item["type"] == "function_call_output");
         let results = outputs.map(|item| texts(&item["output"]).concat()).collect();
         let tools = array(body, "tools").iter().flat_map(|tool| {
@@ -288,7 +294,7 @@ impl Dialect for Responses {
                 tools => tools.iter().map(|tool| format!("{server}.{}", tool["name"].as_str().unwrap())).collect(),
             }
         });
-        Heard { prompt, tools: tools.collect(), results }
+        Heard { prompt, before, tools: tools.collect(), results }
     }
 
     fn events(&self, step: &Step) -> Vec<Value> {

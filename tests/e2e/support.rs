@@ -108,6 +108,17 @@ impl TestEnv {
         start["holder"]["pid"].as_i64().unwrap().try_into().unwrap()
     }
 
+    /// Kills the supervisor of a job, and looks at the job until another is in charge. What the job writes if it ends before
+    /// that is nobody's.
+    pub(crate) fn replace_supervisor(&self, id: &str) {
+        let before = self.supervisor(id);
+        send(before, Signal::SIGKILL);
+        wait_for("another supervisor", || {
+            self.status(id);
+            (self.supervisor(id) != before).then_some(())
+        });
+    }
+
     /// The main process of a job, once it runs.
     pub(crate) fn main_process(&self, id: &str) -> i32 {
         wait_for("the main process", || self.job(id)["pid"].as_i64()).try_into().unwrap()

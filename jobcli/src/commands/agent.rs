@@ -9,7 +9,8 @@ use jobcore::{Job, JobManager};
 
 use super::output::follow_from;
 use super::{Result, code_of, print_json, tell};
-use crate::agents;
+use crate::agents::{self, Permit};
+use crate::error::codes;
 
 /// How much of the end of a run is looked at for its last lines, in bytes.
 const TAIL: u64 = 1024 * 1024;
@@ -34,8 +35,12 @@ fn tell_end(job: &Job, agent: &AgentShape) {
     let id = job.id.short();
     tell(&format!("{} {id}: {}", agent.agent, agents::line(agent)));
     if let Some(denied) = agents::denied(agent) {
-        let allow: String = agents::to_allow(agent).iter().map(|tool| format!(" --allow-tool '{tool}'")).collect();
-        tell(&format!("{denied}; to go on: jobcli delegate --resume {id}{allow} 'Go on.'"));
+        let permits = match agents::to_permit(agent) {
+            Some(Permit::Tools(tools)) => tools.iter().map(|tool| format!(" --allow-tool '{tool}'")).collect(),
+            Some(Permit::Mode(mode)) => format!(" --permission-mode {mode}"),
+            None => return tell(&denied),
+        };
+        tell(&format!("{denied}; to go on: jobcli delegate --resume {id}{permits} 'Go on.'"));
     }
 }
 
@@ -52,11 +57,24 @@ pub(super) async fn finished(jobs: &JobManager, job: &Job, json: bool, followed:
     if followed {
         tell_end(job, &agent);
     }
-    Ok(match (agent.progress, code_of(job)) {
-        (Progress::Succeeded, _) => ExitCode::SUCCESS,
-        (_, 0) => ExitCode::FAILURE,
-        (_, code) => ExitCode::from(code),
-    })
+    Ok(ExitCode::from(judged(job, &agent)))
+}
+
+/// Tells of a run that has ended, and returns the code for it.
+pub(super) async fn ended(jobs: &JobManager, job: &Job) -> Result<u8> {
+    let Some(agent) = jobs.report(job).await?.agent else { return Ok(code_of(job)) };
+    tell_end(job, &agent);
+    Ok(judged(job, &agent))
+}
+
+/// Returns the code that says what came of a run: that of its process is that of the CLI, which may be 0 although it
+/// failed.
+fn judged(job: &Job, agent: &AgentShape) -> u8 {
+    match (agent.progress, code_of(job)) {
+        (Progress::Succeeded, _) => 0,
+        (_, 0) => codes::FAILED,
+        (_, code) => code,
+    }
 }
 
 /// Prints what the agent does, from the beginning and until it ends.

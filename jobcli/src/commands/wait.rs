@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use jobcore::clock::Timestamp;
 use jobcore::{Job, JobManager, WaitFor, WaitOptions, WaitReason, Waited};
 
-use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
+use super::{Result, agent, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
 use crate::cli::Wait;
 use crate::error::{Failure, codes};
 
@@ -37,13 +37,13 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         print_json(&shape)?;
     }
     match until.is_exit() {
-        true => ended(&waited, &arguments),
+        true => ended(jobs, &waited, &arguments).await,
         false => reached(&waited, &arguments),
     }
 }
 
 /// Tells of jobs that ended, and passes on their code.
-fn ended(waited: &Waited, arguments: &Wait) -> Result {
+async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result {
     let ended: Vec<&Job> = match waited.first {
         Some(first) => vec![&waited.jobs[first]],
         None => waited.jobs.iter().filter(|job| job.status().is_final()).collect(),
@@ -58,8 +58,17 @@ fn ended(waited: &Waited, arguments: &Wait) -> Result {
         tell(&format!("the time is up; {left} of {} jobs go on", waited.jobs.len()));
         return Ok(ExitCode::from(codes::WAITED_ENOUGH));
     }
-    ended.iter().for_each(|job| tell_unknown_code(job));
-    Ok(ExitCode::from(ended.iter().map(|job| code_of(job)).find(|code| *code != 0).unwrap_or(0)))
+    let mut first = 0;
+    for job in ended {
+        let code = if job.spec.agent.is_some() {
+            agent::ended(jobs, job).await?
+        } else {
+            tell_unknown_code(job);
+            code_of(job)
+        };
+        first = if first == 0 { code } else { first };
+    }
+    Ok(ExitCode::from(first))
 }
 
 /// Tells how far jobs have come.

@@ -210,6 +210,7 @@ impl Agent {
         };
         let mut run = AgentRun::new(&self.name, format, asked.permission_mode, &asked.prompt);
         (run.model, run.effort, run.resumes) = (asked.model, asked.effort, asked.resume);
+        run.schema = asked.schema.is_some();
         run.depth = depth(&environment).saturating_add(1);
         environment.set(AGENT_DEPTH, run.depth.to_string());
         for (name, value) in invocation.environment {

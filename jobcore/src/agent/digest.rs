@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Format;
+
 /// What an agent is doing, or what came of it.
 ///
 /// What is not known or does not apply is absent, never null. Fields may be added.
@@ -28,7 +30,8 @@ pub struct Digest {
     /// How many bytes it has, if that is more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub structured_cut_bytes: u64,
-    /// What went wrong: for good if `success` is `false`; absent again when it is `true`.
+    /// What went wrong: for good if `success` is `false`; absent again when it is `true`, unless the answer is not what a
+    /// schema asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// What it is doing, in one line of at most 120 characters: `Bash: cargo test`, `retry 3 of 10 in 2 s after HTTP 500`.
@@ -89,6 +92,19 @@ pub struct Digest {
     /// The last kind of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_kind: Option<String>,
+}
+
+impl Digest {
+    /// Reads the answer in the form that was asked for by a schema from its text, where the CLI tells it no other way.
+    pub(super) fn structure(&mut self, format: Format) {
+        let Some(text) = self.result.as_ref().filter(|_| format != Format::Claude && self.structured.is_none()) else {
+            return;
+        };
+        match self.result_cut_bytes {
+            0 => self.structured = serde_json::from_str(text).ok(),
+            cut => self.structured_cut_bytes = cut + text.len() as u64,
+        }
+    }
 }
 
 /// A call of a tool that was not permitted.

@@ -31,4 +31,5 @@ pub use last_words::last_words;
 pub use report::{AgentShape, Progress};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
 pub use transcript::Transcript;
+pub use words::dollars;
 pub(crate) use worktree::REPOSITORY_VARIABLES;

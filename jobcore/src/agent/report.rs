@@ -20,7 +20,7 @@ pub enum Progress {
     Answered,
     /// It has ended, and its last result says that it is done.
     Succeeded,
-    /// It has ended otherwise, by itself.
+    /// It has ended otherwise, by itself, or its answer is not what a schema asked for.
     Failed,
     /// It was stopped, whatever it said of that.
     Killed,
@@ -31,7 +31,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Judges by the status of the job and by what the agent wrote.
+    /// Judges by the status of the job and by what the agent wrote. Whether that follows a schema, only [`AgentShape`] knows.
     pub fn of(status: Status, format: Format, digest: &Digest) -> Self {
         match (status, digest.success) {
             (Status::Queued, _) => Self::Queued,
@@ -97,7 +97,15 @@ impl AgentShape {
     /// Puts together what is known of a run whose job is in this status. `last_words` are those of its standard error:
     /// where its output has no error, they are one.
     pub fn new(run: &AgentRun, status: Status, mut digest: Digest, last_words: Option<String>) -> Self {
-        let progress = Progress::of(status, run.format, &digest);
+        let mut progress = Progress::of(status, run.format, &digest);
+        if run.schema {
+            digest.structure(run.format);
+            if progress == Progress::Succeeded && digest.structured.is_none() && digest.structured_cut_bytes == 0 {
+                progress = Progress::Failed;
+                let message = "its answer does not follow the schema".to_owned();
+                digest.error = Some(Failure { message, kind: Some("schema".to_owned()), http_status: None });
+            }
+        }
         if progress == Progress::Failed && digest.error.is_none() {
             let message = last_words.unwrap_or_else(|| match digest.results {
                 0 => "it ended without a result".to_owned(),
@@ -163,5 +171,30 @@ mod tests {
         let shape = |last_words| AgentShape::new(&run, Status::Failed, Digest::default(), last_words);
         assert_eq!(shape(Some("no such flag".to_owned())).digest.error.unwrap().message, "no such flag");
         assert_eq!(shape(None).digest.error.unwrap().message, "it ended without a result");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_follow_its_schema_is_a_failure() {
+        let judged = |format, text: &str, structured: Option<serde_json::Value>, cut| {
+            let mut run = AgentRun::new("x", format, PermissionMode::Edit, "list them");
+            run.schema = true;
+            let digest =
+                Digest { result: Some(text.to_owned()), structured, result_cut_bytes: cut, ..digest(Some(true)) };
+            let AgentShape { progress, digest, .. } = AgentShape::new(&run, Status::Completed, digest, None);
+            assert_eq!(progress == Progress::Failed, digest.error.is_some());
+            assert_eq!(digest.result.as_deref(), Some(text), "it is what the agent said, all the same");
+            (progress, digest.structured, digest.structured_cut_bytes)
+        };
+        let list = Some(serde_json::json!([1]));
+        // One CLI says what follows the schema, of others the text is that.
+        for (format, text, structured, expected) in [
+            (Format::Claude, "[1]", list.clone(), (Progress::Succeeded, list.clone(), 0)),
+            (Format::Claude, "[1]", None, (Progress::Failed, None, 0)),
+            (Format::Codex, "[1]\n", None, (Progress::Succeeded, list, 0)),
+            (Format::Codex, "Here it is: [1]", None, (Progress::Failed, None, 0)),
+        ] {
+            assert_eq!(judged(format, text, structured, 0), expected, "{format:?} {text}");
+        }
+        assert_eq!(judged(Format::Codex, "[1", None, 10), (Progress::Succeeded, None, 12), "too long to be looked at");
     }
 }

@@ -35,6 +35,9 @@ pub struct AgentRun {
     /// The effort that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
+    /// Whether a schema says what its answer has to look like.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub schema: bool,
     /// The conversation that it goes on with, as the agent calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<String>,
@@ -116,6 +119,7 @@ impl AgentRun {
             prompt_bytes: prompt.len() as u64,
             model: None,
             effort: None,
+            schema: false,
             resumes: None,
             depth: first(),
             worktree: None,

@@ -259,6 +259,24 @@ fn a_result_is_there_while_the_agent_is_still_busy() {
     assert_eq!(last.usage.input_tokens, Some(100 * 2 * last.results));
 }
 
+/// Where the permissions take a tool away, the model that calls it all the same is told so, and nobody else is.
+#[test]
+fn calls_of_tools_that_were_taken_away_are_denied() {
+    let denied = |name: &str| -> Vec<_> {
+        let digest = digest(&sample(name));
+        assert_eq!((digest.success, digest.denials), (Some(true), digest.denied.len() as u64), "{name}");
+        digest.denied.into_iter().map(|denial| (denial.tool, denial.what)).collect()
+    };
+    let call = |tool: &str, what: &str| (tool.to_owned(), what.to_owned());
+    assert_eq!(denied("claude/tool-taken-away.jsonl"), [call("Write", "/home/user/project/x")]);
+    assert_eq!(denied("opencode/tool-taken-away.jsonl"), [call("bash", "")]);
+    assert_eq!(denied("opencode/denied-outside.jsonl"), [call("write", "/home/user/other/x")]);
+    // One that never was is the model's mistake.
+    let mistake = r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"a","is_error":true,
+        "content":"<tool_use_error>Error: No such tool available: Frobnicate</tool_use_error>"}]}}"#;
+    assert_eq!(fold(Format::Claude, &[mistake.as_bytes()]).digest().denials, 0);
+}
+
 #[test]
 fn behind_a_gap_figures_are_lower_bounds() {
     let sample = sample("claude/write-denied.jsonl");

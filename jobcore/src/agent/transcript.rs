@@ -3,7 +3,7 @@
 use super::event::{AgentEvent, AgentResult, OpenTools};
 use super::format::Format;
 use super::stream::{Found, Values};
-use super::words::{background, one_line, plain, seconds};
+use super::words::{background, dollars, one_line, plain, seconds};
 
 /// How long a line is that is not the model's, in characters.
 const LINE: usize = 200;
@@ -182,10 +182,6 @@ impl Told {
             self.text.push('\n');
         }
     }
-}
-
-fn dollars(cost: f64) -> String {
-    if cost > 0.0 && cost < 0.01 { format!("${cost:.4}") } else { format!("${cost:.2}") }
 }
 
 /// Returns how many bytes are before a character of which more may come.

@@ -34,6 +34,15 @@ pub(super) fn seconds(millis: u64) -> String {
     }
 }
 
+/// Returns an amount of US dollars as `$0.02`, or with more digits where it is small.
+pub fn dollars(cost: f64) -> String {
+    match cost {
+        cost if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
+        cost if cost < 0.0001 => "<$0.0001".to_owned(),
+        cost => format!("${cost:.4}"),
+    }
+}
+
 /// Returns so many tasks in words.
 pub(super) fn background(tasks: u64) -> String {
     if tasks == 1 { "1 background task".to_owned() } else { format!("{tasks} background tasks") }
@@ -50,6 +59,14 @@ mod tests {
         assert_eq!(plain("abcdefg", 6), "abcde…");
         assert_eq!(one_line(" a \n\n b\tc", 9), "a b c");
         assert_eq!(one_line(&"a ".repeat(1_000_000), 5), "a a …");
+    }
+
+    #[test]
+    fn amounts_have_as_many_digits_as_they_need() {
+        assert_eq!(
+            [0.0, 0.00001, 0.0019, 0.019, 12.0].map(dollars),
+            ["$0.00", "<$0.0001", "$0.0019", "$0.02", "$12.00"]
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::state::Status;
 /// Under which name the state of a reading is kept.
 const CACHE: &str = "digest";
 /// The version of it. Whatever changes what is read of the same output makes another.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How much is read before it is worth keeping where that ended, in bytes of both streams.
 const WORTH_KEEPING: u64 = 64 << 10;
 /// How much of the end of standard error is looked at for a reason, in bytes.
@@ -230,8 +230,13 @@ mod tests {
                 json[field] = value.into();
                 serde_json::to_vec(&json).unwrap()
             };
-            let useless =
-                [Vec::new(), b"null".to_vec(), kept[..kept.len() / 2].to_vec(), with("v", 2), with("cursor", 1 << 40)];
+            let useless = [
+                Vec::new(),
+                b"null".to_vec(),
+                kept[..kept.len() / 2].to_vec(),
+                with("v", u64::from(VERSION) + 1),
+                with("cursor", 1 << 40),
+            ];
             for cache in useless {
                 jobs.store.cache(id, CACHE, &cache).await.unwrap();
                 assert_eq!(jobs.digest(id, Format::Codex).await.unwrap(), digest);

@@ -75,13 +75,23 @@ fn assistant(value: &Value) -> Vec<AgentEvent> {
 
 fn tool_results(value: &Value) -> Vec<AgentEvent> {
     let parts = value["message"]["content"].as_array().into_iter().flatten();
-    let end = |part: &Value| {
+    let ends = |part: &Value| {
+        let id = text(part, "tool_use_id").to_owned();
         let ok = part["is_error"] != true;
         let said = part["content"].as_str().or_else(|| part["content"][0]["text"].as_str());
-        let summary = said.filter(|_| !ok).and_then(|said| said.lines().next()).map(str::to_owned);
-        AgentEvent::ToolEnd { id: text(part, "tool_use_id").to_owned(), ok, summary }
+        let said = said.filter(|_| !ok).and_then(|said| said.lines().next()).map(without_tags);
+        // A tool that was taken away is told nowhere else; one that never was is the model's mistake.
+        let taken = said.is_some_and(|said| said.contains("No such tool available") && said.contains("is disabled"));
+        let denied = taken.then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
+        denied.into_iter().chain([AgentEvent::ToolEnd { id, ok, summary: said.map(str::to_owned) }])
     };
-    parts.filter(|part| part["type"] == "tool_result").map(end).collect()
+    parts.filter(|part| part["type"] == "tool_result").flat_map(ends).collect()
+}
+
+/// Returns what went wrong as it was before it was wrapped up for the model.
+fn without_tags(said: &str) -> &str {
+    let said = said.strip_prefix("<tool_use_error>").unwrap_or(said);
+    said.strip_suffix("</tool_use_error>").unwrap_or(said)
 }
 
 fn delta(delta: &Value) -> Vec<AgentEvent> {

@@ -26,16 +26,27 @@ pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
     }
 }
 
-/// A call is told when it is over.
+/// How it says that a call was not permitted: by a rule, and since nobody was there to be asked.
+const REFUSALS: [&str; 2] =
+    ["The user has specified a rule which prevents you from using", "The user rejected permission to use"];
+
+/// A call is told when it is over. One of a tool that is not there becomes one of the tool `invalid`, which completes: what
+/// the permissions forbid is not there for the model, and it called what it knows all the same.
 fn tool_use(part: &Value) -> Vec<AgentEvent> {
     let (id, state) = (text(part, "callID").to_owned(), &part["state"]);
     let exit_code = state["metadata"]["exit"].as_i64().unwrap_or_default();
-    let ok = text(state, "status") == "completed" && exit_code == 0;
-    let said = owned(&state["error"]).or_else(|| Some(format!("exit code {exit_code}")).filter(|_| exit_code != 0));
-    vec![
-        AgentEvent::ToolStart { id: id.clone(), tool: Tool::new(text(part, "tool"), &state["input"]) },
-        AgentEvent::ToolEnd { id, ok, summary: said.filter(|_| !ok) },
-    ]
+    let is_absent = text(part, "tool") == "invalid";
+    let error = if is_absent { &state["input"]["error"] } else { &state["error"] };
+    let name = if is_absent { text(&state["input"], "tool") } else { text(part, "tool") };
+    let ok = text(state, "status") == "completed" && exit_code == 0 && !is_absent;
+    let said = owned(error).or_else(|| Some(format!("exit code {exit_code}")).filter(|_| exit_code != 0));
+    let is_refused = |said: &String| REFUSALS.iter().any(|refusal| said.starts_with(refusal));
+    let is_denied = (is_absent && error.as_str().is_some_and(|error| error.contains("unavailable tool")))
+        || said.as_ref().is_some_and(is_refused);
+    let denied = is_denied.then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
+    let start = AgentEvent::ToolStart { id: id.clone(), tool: Tool::new(name, &state["input"]) };
+    let end = AgentEvent::ToolEnd { id, ok, summary: said.filter(|_| !ok) };
+    [start].into_iter().chain(denied).chain([end]).collect()
 }
 
 /// A step that stopped is the last, and what it said is the answer. Of any other reason but to call tools, only the exit

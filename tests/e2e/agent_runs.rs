@@ -1,0 +1,361 @@
+//! Coding agents' real programs as jobs: `jobcli delegate`, with models that are no models.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::agents::Agent;
+use crate::models::{GREETING, Heard, Models};
+use crate::support::{Ran, TestEnv, installed, send, wait_for};
+
+/// An agent in a clean world, who works in a directory of its own.
+struct Runs {
+    env: TestEnv,
+    models: Models,
+    agent: Agent,
+    name: &'static str,
+    work: PathBuf,
+}
+
+impl Runs {
+    fn claude() -> Option<Self> {
+        Self::new("claude", |_, models| Agent::claude(models))
+    }
+
+    fn codex() -> Option<Self> {
+        Self::new("codex", Agent::codex)
+    }
+
+    fn new(name: &'static str, agent: impl Fn(&TestEnv, &Models) -> Option<Agent>) -> Option<Self> {
+        let (env, models) = (TestEnv::new(), Models::start());
+        let agent = agent(&env, &models)?;
+        let work = env.dir().join("work");
+        std::fs::create_dir(&work).unwrap();
+        let runs = Self { env, models, agent, name, work };
+        // Where jobcli is, the agent is.
+        runs.shell("true");
+        std::os::unix::fs::symlink(&runs.agent.program, runs.env.dir().join("bin").join(name)).unwrap();
+        let config = format!("agent = '{name}'\n");
+        std::fs::write(runs.env.dir().join("config.toml"), config).unwrap();
+        runs.ok(&["config", "set", "agents.per_minute", "0"]);
+        Some(runs)
+    }
+
+    /// A program where the agent is installed, and whoever calls it is logged in.
+    fn program(&self, program: &str) -> Command {
+        let mut command = installed(&self.env, program);
+        command
+            .env("JOBCORE_CONFIG", self.env.dir().join("config.toml"))
+            .envs(self.agent.variables.iter().cloned())
+            .current_dir(&self.work);
+        command
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.program("jobcli");
+        command.args(words);
+        command
+    }
+
+    fn shell(&self, line: &str) -> Ran {
+        let mut shell = self.program("bash");
+        shell.args(["-c", line]);
+        Ran::of(shell)
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        Ran::of(self.command(words))
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Starts a run that is called so, and may use the tools of this test.
+    fn start(&self, name: &str, prompt: &str) -> String {
+        self.ok(&[&["delegate", "--name", name], self.permits(), &[prompt]].concat())
+    }
+
+    /// What lets the agent run any command.
+    fn permits(&self) -> &'static [&'static str] {
+        // The other has a sandbox, in which all of them run.
+        if self.name == "claude" { &["--allow-tool", "Bash"] } else { &[] }
+    }
+
+    /// What is said of the run that a job is.
+    fn told(&self, id: &str) -> Value {
+        self.env.job(id)["agent"].clone()
+    }
+
+    fn heard(&self) -> Heard {
+        self.models.heard().pop().unwrap()
+    }
+
+    /// Waits for a process of a tool, by what stands in its command line.
+    fn wait_for_tool(&self, what: &str) {
+        wait_for("the tool", || self.env.processes().iter().any(|process| process.contains(what)).then_some(()));
+    }
+}
+
+/// What is to be tried with each agent that is here.
+fn with_each(test: impl Fn(&Runs)) {
+    for runs in [Runs::claude(), Runs::codex()].into_iter().flatten() {
+        test(&runs);
+    }
+}
+
+/// A directory in which nobody may write who may write here or below the directory for temporary files.
+fn elsewhere() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/var/tmp").unwrap()
+}
+
+fn written(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+#[test]
+fn an_answer_is_brought_back() {
+    with_each(|runs| {
+        let ran = runs.run(&["delegate", "--wait", "--name", "greet", "Good morning."]);
+        assert_eq!((ran.code, ran.stdout.trim_end()), (Some(0), GREETING), "{ran}");
+        assert!(ran.stderr.contains(": succeeded (1 turn"), "{ran}");
+        let told = runs.told("greet");
+        assert_eq!((&told["progress"], &told["result"]), (&"succeeded".into(), &GREETING.into()), "{told}");
+        let is_uuid = |id: &Value| uuid::Uuid::try_parse(id.as_str().unwrap()).is_ok();
+        assert!(is_uuid(&told["session_id"]) && told["error"].is_null(), "{told}");
+        let (cost, is_told) = (told["cost_usd"].as_f64(), runs.name == "claude");
+        assert_eq!((cost.is_some_and(|cost| cost > 0.0), &told["turns"]), (is_told, &1.into()), "{told}");
+        assert_eq!((&told["usage"]["input_tokens"], &told["usage"]["output_tokens"]), (&1000.into(), &40.into()));
+        assert_eq!(runs.ok(&["output", "greet"]), GREETING);
+        assert_eq!(runs.ok(&["status", "greet"]), "completed");
+    });
+}
+
+#[test]
+fn its_tools_are_seen_at_work() {
+    with_each(|runs| {
+        let prompt = "Please\nshell echo out of a shell\nsay it is done";
+        let ran = runs.run(&[&["delegate", "--follow", "--name", "tool"], runs.permits(), &[prompt]].concat());
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let lines: Vec<_> = ran.stdout.lines().collect();
+        let at = lines.iter().position(|line| line.ends_with(": echo out of a shell")).unwrap();
+        assert_eq!((lines[at].starts_with("→ "), &lines[at + 1..at + 3]), (true, &["← ok", "it is done"][..]), "{ran}");
+        assert!(lines[at + 3].starts_with("✓ done") && lines.len() == at + 4, "{ran}");
+        assert!(runs.heard().results[0].contains("out of a shell"));
+        let told = runs.told("tool");
+        assert_eq!((&told["tool_calls"], &told["result"]), (&1.into(), &"it is done".into()), "{told}");
+        // It is the same afterwards.
+        let mut follow = runs.command(&["output", "--follow", "tool"]);
+        follow.stderr(Stdio::null());
+        assert_eq!(Ran::of(follow).stdout, ran.stdout);
+    });
+}
+
+#[test]
+fn an_error_of_the_model_is_a_failure_with_its_reason() {
+    with_each(|runs| {
+        // Of a bad request, Codex tells the answer without its status.
+        let status = if runs.name == "claude" { 400 } else { 401 };
+        let ran = runs.run(&["delegate", "--wait", "--name", "fails", &format!("fail {status}")]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran}");
+        let (said, shown) = (format!("failed with {status}, as asked"), format!("(HTTP {status})"));
+        assert!(ran.stderr.contains(&said) && ran.stderr.contains(&shown), "{ran}");
+        let told = runs.told("fails");
+        assert_eq!((&told["progress"], &told["error"]["http_status"]), (&"failed".into(), &status.into()), "{told}");
+    });
+}
+
+#[test]
+fn by_default_it_changes_files_here_and_nowhere_else() {
+    with_each(|runs| {
+        let other = elsewhere();
+        let file = other.path().join("file");
+        let prompt = format!("write here.txt inside\nwrite {} outside\nsay tried", file.display());
+        let ran = runs.run(&["delegate", "--wait", "--name", "edits", &prompt]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "tried\n"), "{ran}");
+        assert_eq!(written(&runs.work.join("here.txt")).as_deref(), Some("inside\n"), "{ran}");
+        assert_eq!(written(&file), None, "{ran}");
+        let looked = runs.run(&["delegate", "--wait", "--permission-mode", "read_only", "write more.txt x\nsay tried"]);
+        assert_eq!((looked.code, written(&runs.work.join("more.txt"))), (Some(0), None), "{looked}");
+        if runs.name == "codex" {
+            // Its sandbox confines what its tools do, and nobody asks.
+            assert_eq!(runs.told("edits")["denials"], Value::Null);
+            return;
+        }
+        assert!(looked.stderr.contains("not permitted: Write `more.txt`"), "{looked}");
+        let told = runs.told("edits");
+        assert_eq!((&told["denials"], &told["denied"][0]["tool"]), (&1.into(), &"Write".into()), "{told}");
+        assert!(ran.stderr.contains(&format!("not permitted: Write `{}`; to go on: ", file.display())), "{ran}");
+        // What it says would go on does.
+        let line = ran.stderr.lines().find_map(|line| line.split_once("; to go on: ")).unwrap().1;
+        let again = runs.shell(&line.replace("Go on.", &format!("write {} outside", file.display())));
+        assert_eq!(again.code, Some(0), "{line}: {again}");
+        runs.ok(&["wait", again.stdout.trim()]);
+        assert_eq!(written(&file).as_deref(), Some("outside\n"), "{line}: {again}");
+        assert_eq!(runs.heard().before, [prompt]);
+    });
+}
+
+#[test]
+fn what_is_stopped_within_a_tool_leaves_nothing_and_can_go_on() {
+    with_each(|runs| {
+        let prompt = "shell echo up > up; exec sleep 1234567";
+        runs.start("stopped", prompt);
+        runs.wait_for_tool("sleep 1234567");
+        wait_for("the call", || {
+            let told = runs.told("stopped");
+            let is_told = told["activity"].as_str().is_some_and(|activity| activity.contains("exec sleep 1234567"));
+            (is_told && told["progress"] == "working").then_some(())
+        });
+        runs.ok(&["kill", "stopped"]);
+        runs.env.wait_until_empty();
+        let told = runs.told("stopped");
+        assert_eq!((runs.ok(&["status", "stopped"]), &told["progress"]), ("killed".into(), &"killed".into()), "{told}");
+        let session = told["session_id"].as_str().unwrap();
+        for reference in ["stopped", session] {
+            let ran = runs.run(&["delegate", "--wait", "--resume", reference, &format!("say {reference}")]);
+            assert_eq!((ran.code, ran.stdout.trim_end()), (Some(0), reference), "{ran}");
+            let before = runs.heard().before;
+            assert!(before.iter().any(|asked| asked == prompt), "{before:?}");
+        }
+        // The session is the same, whichever way it was named.
+        let jobs: Vec<Value> = serde_json::from_str(&runs.ok(&["list", "--all", "--json"])).unwrap();
+        assert!(jobs.len() == 3 && jobs.iter().all(|job| job["agent"]["session_id"] == session), "{jobs:#?}");
+    });
+}
+
+/// Nobody is in charge of it when it is to be stopped, and its tools have sessions of their own.
+#[test]
+fn a_run_whose_supervisor_was_killed_is_stopped_with_its_tools() {
+    with_each(|runs| {
+        let id = runs.start("stopped", "shell echo up > up; exec sleep 1234569");
+        runs.wait_for_tool("sleep 1234569");
+        send(runs.env.supervisor(&id), Signal::SIGKILL);
+        runs.ok(&["kill", &id]);
+        runs.env.wait_until_empty();
+        assert_eq!(runs.told(&id)["progress"], "killed");
+    });
+}
+
+#[test]
+fn what_never_answers_is_stopped_in_time() {
+    with_each(|runs| {
+        let ran = runs.run(&["delegate", "--wait", "--name", "slow", "--timeout", "2s", "never"]);
+        assert!(ran.code.is_some_and(|code| code != 0) && ran.stdout.is_empty(), "{ran}");
+        assert!(ran.stderr.contains(": timed out"), "{ran}");
+        assert_eq!(runs.told("slow")["progress"], "timed_out");
+        runs.env.wait_until_empty();
+    });
+}
+
+#[test]
+fn what_its_cli_refuses_is_told_in_its_words() {
+    with_each(|runs| {
+        let unknown = "11111111-2222-4333-8444-555555555555";
+        let fails = |words: &[&str], expected: &str| {
+            let ran = runs.run(&[&["delegate", "--wait"], words].concat());
+            assert!(ran.code == Some(1) && ran.stdout.is_empty() && ran.stderr.contains(expected), "{ran}");
+        };
+        if runs.name == "codex" {
+            return fails(&["--resume", unknown, "x"], "no rollout found for thread id 11111111");
+        }
+        fails(&["--resume", unknown, "x"], "failed (0.0s, $0.00): No conversation found with session ID: 11111111");
+        runs.ok(&["delegate", "--wait", "--session-id", unknown, "x"]);
+        fails(&["--session-id", unknown, "x"], "is already in use");
+        fails(
+            &["--max-turns", "1", "call Read {\"file_path\": \"/etc/hostname\"}"],
+            "Reached maximum number of turns (1)",
+        );
+        fails(&["--max-budget", "0.0000001", "call Read {\"file_path\": \"/etc/hostname\"}"], "budget");
+    });
+}
+
+#[test]
+fn it_works_on_whoever_is_killed_meanwhile() {
+    with_each(|runs| {
+        let prompt = "shell echo 1234568; until test -e go; do sleep 0.1; done; echo went on\nsay after all";
+        // Not as an argument: the tool alone is to have it.
+        std::fs::write(runs.work.join("prompt"), prompt).unwrap();
+        let words = [&["delegate", "--wait", "--name", "goes-on"], runs.permits(), &["@prompt"]].concat();
+        let mut waits = runs.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        runs.wait_for_tool("echo 1234568");
+        let id = runs.env.job("goes-on")["job_id"].as_str().unwrap().to_owned();
+        waits.kill().unwrap();
+        waits.wait().unwrap();
+        // Half of the events were read before, and whoever reads them next goes on there.
+        assert_eq!(runs.told(&id)["progress"], "working");
+        runs.env.replace_supervisor(&id);
+        std::fs::write(runs.work.join("go"), "").unwrap();
+        runs.run(&["wait", &id]);
+        let told = runs.told(&id);
+        assert_eq!((&told["progress"], &told["result"]), (&"succeeded".into(), &"after all".into()), "{told}");
+        assert_eq!((&told["tool_calls"], &told["incomplete"], &told["noise"]), (&1.into(), &Value::Null, &Value::Null));
+        assert!(runs.heard().results[0].contains("went on"));
+        // Without what was kept of the first reading it is the same.
+        std::fs::remove_file(runs.env.job_dir(&id).join("digest.cache")).unwrap();
+        assert_eq!(runs.told(&id), told);
+    });
+}
+
+#[test]
+fn prompts_arrive_as_they_are() {
+    with_each(|runs| {
+        let long = "0123456789abcdé\n".repeat((1 << 20) / 16);
+        let prompts = ["-x --help", "--", "a\0b", "'\"$(id)`\\\n\r\n\t🙂 é", "@no file", "/cost", "!ls", long.as_str()];
+        for prompt in prompts {
+            let path = runs.env.dir().join("asked");
+            std::fs::write(&path, prompt).unwrap();
+            let ran = runs.run(&["delegate", "--wait", &format!("@{}", path.display())]);
+            assert_eq!((ran.code, ran.stdout.trim_end()), (Some(0), GREETING), "{ran}");
+            let heard = runs.heard().prompt;
+            // For Claude Code it would else be a command of its own.
+            let heard = if prompt == "/cost" { heard.trim_start_matches('\n') } else { &heard };
+            assert!(heard == prompt, "{} bytes instead of {}: {:.100}", heard.len(), prompt.len(), heard);
+        }
+    });
+}
+
+#[test]
+fn several_wait_for_their_turn() {
+    with_each(|runs| {
+        runs.ok(&["config", "set", "groups.agents.limit", "1"]);
+        for name in ["one", "two", "three"] {
+            runs.start(name, &format!("say {name}"));
+        }
+        runs.ok(&["wait", "one", "two", "three"]);
+        for name in ["one", "two", "three"] {
+            assert_eq!(runs.ok(&["output", name]), name);
+        }
+        let jobs: Vec<Value> = serde_json::from_str(&runs.ok(&["list", "--all", "--json"])).unwrap();
+        let mut times: Vec<_> =
+            jobs.iter().map(|job| (job["started_at"].to_string(), job["ended_at"].to_string())).collect();
+        times.sort();
+        assert!(times.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{times:?}");
+    });
+}
+
+#[test]
+fn an_answer_follows_the_schema_or_is_a_failure() {
+    with_each(|runs| {
+        let schema = json!({
+            "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"],
+            "additionalProperties": false,
+        });
+        std::fs::write(runs.env.dir().join("schema.json"), schema.to_string()).unwrap();
+        let ask =
+            |name, prompt| runs.run(&["delegate", "--wait", "--name", name, "--schema", "../schema.json", prompt]);
+        let answers = if runs.name == "claude" { "call StructuredOutput {\"n\": 1}\nsay ok" } else { "say {\"n\": 1}" };
+        let ran = ask("follows", answers);
+        assert_eq!((ran.code, &runs.told("follows")["structured"]), (Some(0), &json!({ "n": 1 })), "{ran}");
+        let ran = ask("does-not", "say one");
+        // One reminds its model of the schema, once.
+        let last = if runs.name == "claude" { GREETING } else { "one" };
+        assert_eq!((ran.code, ran.stdout.trim_end()), (Some(1), last), "{ran}");
+        assert!(ran.stderr.contains("its answer does not follow the schema"), "{ran}");
+        assert_eq!(runs.told("does-not")["progress"], "failed");
+    });
+}
