@@ -1,5 +1,6 @@
 //! The tools: one file each.
 
+pub(crate) mod delegate;
 pub(crate) mod execute;
 mod interact;
 mod kill;
@@ -9,6 +10,7 @@ mod schema;
 mod status;
 mod wait;
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -30,14 +32,20 @@ use crate::text;
 /// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
+/// The longest timeout of a job: a year. Longer ones are slips.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest path that the kernel takes.
+const LONGEST_PATH: usize = 4_096;
+
 pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
 pub(crate) type Context = RequestContext<RoleServer>;
 
-/// Returns all tools, in the order in which a model should look at them.
+/// Returns all tools, in the order in which a model should look at them. Not all are shown everywhere.
 pub(crate) fn all() -> &'static [Tool] {
     static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         vec![
             execute::tool(),
+            delegate::tool(),
             wait::tool(),
             output::tool(),
             output::tail_tool(),
@@ -59,6 +67,7 @@ pub(crate) async fn call(
 ) -> Result<CallToolResponse> {
     let answer = match name {
         "execute" => return execute::run(server, parse(name, arguments)?, context).await,
+        delegate::NAME => return delegate::run(server, parse(name, arguments)?, context).await,
         "wait" => wait::run(server, parse(name, arguments)?, context).await,
         "output" => output::run(server, parse(name, arguments)?).await,
         "tail" => output::tail(server, parse(name, arguments)?).await,
@@ -90,11 +99,13 @@ struct Nature {
 }
 
 fn tool<T: JsonSchema + 'static>(name: &'static str, title: &str, description: &'static str, nature: &Nature) -> Tool {
-    let annotations = ToolAnnotations::with_title(title)
-        .read_only(nature.reads)
-        .destructive(nature.destroys)
-        .idempotent(nature.repeats)
-        .open_world(nature.open);
+    let mut annotations = ToolAnnotations::new().read_only(nature.reads).open_world(nature.open);
+    if !nature.reads {
+        annotations = annotations.destructive(nature.destroys);
+    }
+    if !nature.reads && nature.repeats {
+        annotations = annotations.idempotent(true);
+    }
     let tool = Tool::new_with_raw(name, Some(description.into()), schema::of::<T>())
         .with_title(title)
         .with_annotations(annotations);
@@ -155,6 +166,50 @@ impl Answer {
 /// The name of a job or a group, if one is given.
 fn name(field: &str, text: Option<String>) -> Result<Option<Name>> {
     text.map(|text| text.parse().map_err(|reason| Failure::new(format!("{field}: {reason}.")))).transpose()
+}
+
+/// Waits for the end of a job that a call started, for so long, and returns the job as it is then.
+async fn started(server: &Server, id: JobId, wait: Duration, context: &Context) -> Result<Job> {
+    if !wait.is_zero() {
+        let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
+        // However that ends, the job is there.
+        let _ = server.patiently(ended, context).await;
+    }
+    job(server, id).await
+}
+
+/// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
+pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
+    match &job.spec.agent {
+        Some(_) => delegate::answer(server, job).await,
+        None => execute::answer(server, job).await,
+    }
+}
+
+/// Returns the directory in which jobs run, unless a call names another, and from which that is looked at.
+fn current_dir(server: &Server) -> Result<PathBuf> {
+    match &server.background().working_dir {
+        Some(directory) => Ok(directory.clone()),
+        None => std::env::current_dir().map_err(|error| {
+            Failure::new(format!(
+                "The server's own directory cannot be used ({error}); give `cwd` as an absolute path."
+            ))
+        }),
+    }
+}
+
+/// Refuses a directory of which the kernel would not take the path.
+fn short_enough(cwd: Option<&PathBuf>) -> Result<()> {
+    match cwd.is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
+        true => Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes."))),
+        false => Ok(()),
+    }
+}
+
+/// How long a job may run, if the call says so.
+fn timeout(server: &Server, timeout_s: Option<f64>) -> Result<Option<Duration>> {
+    let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
+    timeout_s.map(|timeout| seconds("timeout_s", Some(timeout), Duration::ZERO, longest)).transpose()
 }
 
 /// How many jobs a call may name: the result has some characters for each.
@@ -270,7 +325,7 @@ mod tests {
     fn the_tools_are_few_and_small() {
         let tools = all();
         let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names, ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"]);
+        assert_eq!(names, ["execute", "delegate", "wait", "output", "tail", "interact", "kill", "status", "list"]);
         let json = serde_json::to_string(tools).unwrap();
         assert!(json.len() < 8 * 1024, "{} bytes", json.len());
         for tool in tools {
