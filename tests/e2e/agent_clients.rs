@@ -10,17 +10,22 @@ use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// What an agent is asked: to start a job, to look at it, and to start one that stays.
+/// What an agent is asked: to start a job, to look at it, to start one that stays, and to ask another agent.
 const PROMPT: &str = r#"call jobs.execute {"command": "echo from a job; env", "name": "short", "wait_s": 30}
 call jobs.wait {"job_ids": ["short"], "timeout_s": 30}
 call jobs.output {"job_id": "short", "grep": "^from"}
 call jobs.execute {"command": "sleep 1000", "name": "long", "wait_s": 0}
+call jobs.delegate {"agent": "parrot", "prompt": "said by an agent", "wait_s": 30}
 say all called"#;
 
 /// How Codex is told that all tools of the server may be called.
 const APPROVED: [&str; 2] = ["-c", "mcp_servers.jobs.default_tools_approval_mode=\"approve\""];
 
+/// Registers the server, which knows an agent that says what it is asked.
 fn register(env: &TestEnv, client: &str) {
+    let settings = env.dir().join(".config/jobcore");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("config.toml"), "[agents.parrot]\nprogram = \"cat\"\nedit = []\n").unwrap();
     let mut command = env.command(JOBMCP);
     command.args(["register", "--client", client, "--scope", "user", "--store"]).arg(env.store());
     let ran = Ran::of(command);
@@ -28,17 +33,21 @@ fn register(env: &TestEnv, client: &str) {
 }
 
 /// The model was told what came of every call of [`PROMPT`], and the jobs are as they should be although the server and the
-/// agent are gone. `session` is how the names of variables begin that belong to the agent's session alone.
-fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, session: &[&str]) {
+/// agent are gone. `session` is how the names of variables begin that belong to the agent's session, unless they are those by
+/// which it finds its models.
+fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, agent: &Agent, session: &[&str]) {
     let heard = models.heard();
-    let [short, wait, output, long] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
+    let [short, wait, output, long, asked] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
     assert!(short.contains("completed with exit code 0") && short.contains("from a job"), "{short}");
     assert!(wait.contains("completed with exit code 0"), "{wait}");
     assert!(output.contains("from a job") && !output.contains("PATH="), "{output}");
     assert!(long.contains("goes on in the background"), "{long}");
+    assert!(asked.contains("parrot: succeeded") && asked.contains("said by an agent"), "{asked}");
     let environment = env.ok(["output", "short"]);
     assert!(environment.contains("JOBCORE_JOB_ID="), "{environment}");
-    let leaked: Vec<_> = environment.lines().filter(|line| session.iter().any(|name| line.starts_with(name))).collect();
+    let is_own = |line: &str| agent.variables.iter().any(|(name, _)| line.starts_with(name));
+    let is_leaked = |line: &&str| session.iter().any(|name| line.starts_with(name)) && !is_own(line);
+    let leaked: Vec<_> = environment.lines().filter(is_leaked).collect();
     assert!(leaked.is_empty(), "{leaked:?}");
     assert_eq!(env.status("long"), "running");
 }
@@ -55,10 +64,15 @@ fn claude_code_calls_the_tools() {
     assert_eq!(init["mcp_servers"][0]["status"], "connected", "{init}");
     let result = told.last().unwrap();
     assert_eq!((&result["is_error"], &result["result"]), (&false.into(), &"all called".into()), "{result}");
-    the_calls_did_what_they_should(&env, &models, &["CLAUDECODE=", "CLAUDE_CODE_", "CLAUDE_PROJECT_DIR=", "AI_AGENT="]);
+    the_calls_did_what_they_should(
+        &env,
+        &models,
+        &claude,
+        &["CLAUDECODE=", "CLAUDE_CODE_", "CLAUDE_PROJECT_DIR=", "AI_AGENT="],
+    );
     // It hides the tools of servers until a model searches for them, unless they ask not to be hidden.
     let first = &models.heard()[0].tools;
-    for tool in ["execute", "wait", "output", "list"] {
+    for tool in ["execute", "wait", "output", "list", "delegate"] {
         assert!(first.contains(&format!("jobs.{tool}")), "{first:?}");
     }
     // Nobody is there to be asked whether it may.
@@ -77,7 +91,7 @@ fn codex_calls_the_tools() {
         assert_eq!((ran.code, &events(&ran).last().unwrap()["type"]), (Some(0), &"turn.completed".into()), "{ran}");
     };
     run(&APPROVED, PROMPT);
-    the_calls_did_what_they_should(&env, &models, &["CODEX_"]);
+    the_calls_did_what_they_should(&env, &models, &codex, &["CODEX_"]);
     // What only looks needs nobody's approval, and what does anything at all needs it.
     let looks = r#"call jobs.status {"job_id": "long"}
 call jobs.list {}

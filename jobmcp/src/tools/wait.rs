@@ -129,29 +129,26 @@ async fn tell(
             true => None,
             false => told(server, Run::of(server, job).await).await?,
         };
-        match &run {
-            Some(run) if budget < LEAST => {
-                text.push_str(&format!("Job {name}, {}: {}.", run.agent.agent, run.agent.progress.as_str()));
-            }
-            Some(run) => text.push_str(&told(server, run.told("", budget).await).await?),
-            None => {
-                let verb = if job.status().is_final() { "" } else { "is " };
-                text.push_str(&format!("Job {name} {verb}{}.", text::state(&job.shape(now), now)));
-            }
-        }
+        let mut notes = String::new();
         match (&reached.line, until.is_exit(), reached.met) {
-            (Some(line), ..) => text.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
-            (None, false, true) => text.push_str(&format!(" `{until}` is so.")),
+            (Some(line), ..) if run.is_none() => notes.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
+            (_, false, true) => notes.push_str(&format!(" `{until}` is so.")),
             _ => {}
         }
         if let Some(note) = &reached.note {
-            text.push_str(&format!(" But {note}."));
+            notes.push_str(&format!(" But {note}."));
         }
-        if run.is_some() {
-            text.push_str("\n\n");
+        if let Some(run) = &run {
+            let said = match budget < LEAST {
+                true => format!("Job {name}, {}: {}.{notes}", run.agent.agent, run.agent.progress.as_str()),
+                false => told(server, run.told(&notes, budget).await).await?,
+            };
+            text.push_str(&format!("{said}\n\n"));
             last = Some((job, reached.cursor));
             continue;
         }
+        let verb = if job.status().is_final() { "" } else { "is " };
+        text.push_str(&format!("Job {name} {verb}{}.{notes}", text::state(&job.shape(now), now)));
         // Of many jobs, each has too little room to say anything.
         let (output, cursor) = match budget < LEAST {
             true => (String::new(), reached.cursor),
