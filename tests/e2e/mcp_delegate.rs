@@ -92,7 +92,9 @@ fn an_agent_answers_the_call_that_waits_for_it() {
     assert_eq!((&answered.job["status"], &answered.job["name"]), (&"completed".into(), &"look".into()));
     // Later, and by whoever asks, it is told alike.
     for (tool, arguments) in [("wait", json!({ "job_ids": ["look"] })), ("output", json!({ "job_id": "look" }))] {
-        has(&client.ok(tool, arguments).text, &["succeeded (2 turns, 1.2s, $0.02).", "The answer is 42."]);
+        let told = client.ok(tool, arguments);
+        has(&told.text, &["succeeded (2 turns, 1.2s, $0.02).", "The answer is 42."]);
+        assert_eq!(told.job["progress"], "succeeded");
     }
     has(&client.ok("tail", json!({ "job_id": "look" })).text, &["The answer is 42.", "✓ done"]);
     let status = client.ok("status", json!({ "job_id": "look" }));
@@ -170,7 +172,7 @@ fn an_agent_that_failed_says_why_and_the_call_has_not() {
     let mut client = Client::legacy(&env);
     let failed = delegate(&mut client, "fail");
     has(&failed.text, &["claude: failed (2 turns, 1.2s, $0.02): Overloaded (HTTP 529)."]);
-    assert_eq!((&failed.job["status"], &failed.job["exit_code"]), (&"failed".into(), &1.into()));
+    assert_eq!((&failed.job["progress"], &failed.job["exit_code"]), (&"failed".into(), &1.into()));
     has(&delegate(&mut client, "break").text, &["claude: failed", "error: unknown option --nonsense"]);
     let id = client.ok("delegate", json!({ "prompt": "work", "timeout_s": 0.3, "wait_s": 50 }));
     has(&id.text, &["claude: timed out", "What it did last:\n\n→ Bash: cargo test"]);

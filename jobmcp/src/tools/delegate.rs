@@ -150,7 +150,7 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
         ),
     };
     let text = told(server, run.told(&next, BUDGET).await).await?;
-    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))))
+    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))).with_progress(Some(&run)))
 }
 
 /// Returns whether models are told of this tool: whether there is an agent, or a program that somebody has named as one.

@@ -27,15 +27,15 @@ const EVENTS: usize = 1_000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Such as "running", "failed"
+    /// Such as running, failed
     status: Option<Vec<String>>,
     name: Option<String>,
-    /// "NAME" or "NAME=VALUE"
+    /// NAME or NAME=VALUE
     label: Option<String>,
     cwd: Option<PathBuf>,
     /// Submitted within "2h"
     since: Option<String>,
-    /// What ended since this event of an earlier result
+    /// What ended since this event
     ended_since: Option<u64>,
     /// 1 to 100, default 20
     limit: Option<usize>,
@@ -57,6 +57,7 @@ fn output_schema() -> Arc<JsonObject> {
         "type": "object",
         // Some clients keep nothing but what is named, unless they are told that there is more.
         "additionalProperties": true,
+        "properties": { "job_id": { "type": "string" } },
     });
     let schema = json!({
         "type": "object",

@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
@@ -153,6 +154,14 @@ impl Answer {
             }
         }
         Self { job: Some(about), ..self }
+    }
+
+    /// Says how far the run of an agent is that the job is, if it is one.
+    fn with_progress(mut self, run: Option<&Run<'_>>) -> Self {
+        if let (Some(job), Some(run)) = (&mut self.job, run) {
+            job["progress"] = run.agent.progress.as_str().into();
+        }
+        self
     }
 
     pub(crate) fn into_result(self) -> CallToolResult {
@@ -331,7 +340,10 @@ mod tests {
         for tool in tools {
             let json = serde_json::to_value(tool).unwrap();
             assert!(json["description"].as_str().unwrap().len() < 2048 && json["title"].is_string(), "{json}");
-            assert!(json["annotations"]["readOnlyHint"].is_boolean(), "{json}");
+            let annotations = &json["annotations"];
+            assert!(annotations["readOnlyHint"].is_boolean() && annotations["openWorldHint"].is_boolean(), "{json}");
+            // It says nothing of a tool that only reads.
+            assert_eq!(annotations["readOnlyHint"] == false, annotations["destructiveHint"].is_boolean(), "{json}");
             assert_eq!(json["inputSchema"]["additionalProperties"], false, "{json}");
             let schema = json["inputSchema"].to_string();
             for noise in ["\"null\"", "$schema", "$ref", "\"format\":\"", "\"default\":null"] {

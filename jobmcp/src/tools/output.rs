@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     /// 1000 to 36000, default 6000
     max_bytes: Option<u64>,
     fold: Option<bool>,
-    /// Keep colours and redraws; of an agent, its stream
+    /// Uncleaned; of an agent, its stream
     raw: Option<bool>,
     stream: Option<Which>,
     format: Option<Format>,
@@ -154,5 +154,5 @@ async fn of_run(server: &Server, job: &Job, tail_lines: Option<u64>, budget: u64
             format!("{}{note}\n\n{last}", run.head())
         }
     };
-    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))))
+    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))).with_progress(Some(&run)))
 }

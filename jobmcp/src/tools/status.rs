@@ -97,7 +97,10 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         })
         .collect();
     let fields: JsonObject = known.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
-    Ok(Answer::text(text.join("\n")).with_structured(Value::Object(fields)).about(&job, Some(viewed.cursor)))
+    Ok(Answer::text(text.join("\n"))
+        .with_structured(Value::Object(fields))
+        .about(&job, Some(viewed.cursor))
+        .with_progress(run.as_ref()))
 }
 
 fn line(field: &str, value: &Value) -> String {

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     job_ids: Vec<String>,
     /// Default "all"
     mode: Option<Mode>,
-    /// "exit" (default), "output:REGEX", "quiet:5s", "port:3000" or "file:PATH"
+    /// exit (default), output:REGEX, quiet:5s, port:3000 or file:PATH
     until: Option<String>,
     /// 0 to 50, default 30
     timeout_s: Option<f64>,
@@ -138,13 +138,13 @@ async fn tell(
         if let Some(note) = &reached.note {
             notes.push_str(&format!(" But {note}."));
         }
-        if let Some(run) = &run {
+        if let Some(run) = run {
             let said = match budget < LEAST {
                 true => format!("Job {name}, {}: {}.{notes}", run.agent.agent, run.agent.progress.as_str()),
                 false => told(server, run.told(&notes, budget).await).await?,
             };
             text.push_str(&format!("{said}\n\n"));
-            last = Some((job, reached.cursor));
+            last = Some((job, reached.cursor, Some(run)));
             continue;
         }
         let verb = if job.status().is_final() { "" } else { "is " };
@@ -165,11 +165,13 @@ async fn tell(
         if !job.status().is_final() {
             text.push_str(&format!("[cursor {cursor}]\n"));
         }
-        last = Some((job, cursor));
+        last = Some((job, cursor, None));
     }
     let answer = Answer::text(text.trim_end());
     Ok(match last {
-        Some((job, cursor)) if waited.jobs.len() == 1 => answer.about(job, Some(cursor)),
+        Some((job, cursor, run)) if waited.jobs.len() == 1 => {
+            answer.about(job, Some(cursor)).with_progress(run.as_ref())
+        }
         _ => answer,
     })
 }
