@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use jobcore::agent::{AgentShape, Agents, Delegation, Denial, PermissionMode, Progress, Usage};
+use jobcore::agent::{
+    AgentRun, AgentShape, Agents, Delegation, Denial, Format, PermissionMode, Progress, Transcript, Usage,
+};
+use jobcore::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
 use jobcore::spec::Environment;
+use jobcore::{Job, JobManager};
 
 pub use jobcore::agent::dollars;
 
@@ -11,6 +15,8 @@ use crate::ui;
 
 /// How many calls are named that were not permitted.
 const NAMED: usize = 3;
+/// How much of the end of a run is looked at for its last lines, in bytes.
+const TAIL: u64 = 1024 * 1024;
 
 /// Returns what stands for the command of a run in a table.
 pub fn row(agent: &AgentShape) -> String {
@@ -143,6 +149,52 @@ pub fn to_allow(agent: &AgentShape) -> Vec<String> {
         }
     }
     tools
+}
+
+/// Returns the run of an agent that the job is, if its output is not what people want to read.
+pub fn told_run(job: &Job) -> Option<&AgentRun> {
+    job.spec.agent.as_ref().filter(|run| run.format != Format::Text)
+}
+
+/// Returns the last lines of what an agent did.
+///
+/// # Errors
+/// As [`JobManager::output`].
+pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64) -> jobcore::Result<String> {
+    let mut transcript = Transcript::new(run.format);
+    let mut query = OutputQuery::from(Position::TailBytes(TAIL)).with_stream(Some(Stream::Stdout));
+    let mut text = String::new();
+    loop {
+        let chunk = jobs.output(job.id, &query).await?;
+        if text.is_empty()
+            && chunk.pieces.first().is_some_and(|piece| matches!(piece, Piece::Data { offset, .. } if *offset > 0))
+        {
+            // What was written before is left out, and is nobody's loss.
+            transcript.gap();
+        }
+        text.push_str(&feed(&mut transcript, &chunk));
+        query = query.behind(&chunk);
+        if !chunk.more {
+            break;
+        }
+    }
+    text.push_str(&transcript.end());
+    let count = text.lines().count();
+    let skipped = count.saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
+    Ok(text.lines().skip(skipped).map(|line| format!("{line}\n")).collect())
+}
+
+/// Returns what there is to tell of this part of an agent's output.
+pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
+    let mut text = String::new();
+    for piece in &chunk.pieces {
+        match piece {
+            Piece::Data { bytes, .. } => text.push_str(&transcript.feed(bytes)),
+            Piece::Gap { .. } => text.push_str(&transcript.gap()),
+            _ => {}
+        }
+    }
+    text
 }
 
 #[cfg(test)]

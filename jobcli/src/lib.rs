@@ -4,6 +4,7 @@ pub mod agents;
 pub mod cli;
 mod commands;
 mod complete;
+pub mod delegation;
 pub mod error;
 mod help;
 pub mod reference;

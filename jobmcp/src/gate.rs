@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use jobcore::{Job, JobManager, JobSpec, Query, Status};
+use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
 use tokio::sync::MutexGuard;
 
 use crate::failure::Failure;
@@ -29,14 +29,39 @@ impl Gate {
 
     /// Submits a job, if this server may.
     pub(crate) async fn submit(&self, jobs: &JobManager, spec: JobSpec) -> Result<Job, Failure> {
+        let permitted = self.background.allowed_commands.check(&spec);
+        self.pass(jobs, permitted, spec.key.clone(), || jobs.submit(spec)).await
+    }
+
+    /// Asks an agent, if this server may. `key` is that of the job.
+    pub(crate) async fn delegate(
+        &self,
+        jobs: &JobManager,
+        (agent, asked, environment): (&Agent, Delegation, Environment),
+        key: Option<String>,
+        described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
+    ) -> Result<Job, Failure> {
+        let spec = agent.spec(&asked, environment.clone()).and_then(JobSpecBuilder::build);
+        let permitted = spec.and_then(|spec| self.background.allowed_commands.check(&spec));
+        self.pass(jobs, permitted, key, || jobs.delegate(agent, asked, environment, described)).await
+    }
+
+    /// Submits what is permitted, when it is its turn.
+    async fn pass<F: Future<Output = jobcore::Result<Job>>>(
+        &self,
+        jobs: &JobManager,
+        permitted: jobcore::Result<()>,
+        key: Option<String>,
+        submit: impl FnOnce() -> F,
+    ) -> Result<Job, Failure> {
         self.clean(jobs).await;
-        let submitted = match self.background.allowed_commands.check(&spec) {
+        let submitted = match permitted {
             Ok(()) => {
                 let _turn = match self.background.max_jobs {
-                    Some(limit) => Some(self.turn(jobs, &spec, limit).await?),
+                    Some(limit) => Some(self.turn(jobs, key.as_deref(), limit).await?),
                     None => None,
                 };
-                jobs.submit(spec).await
+                submit().await
             }
             Err(error) => Err(error),
         };
@@ -47,7 +72,7 @@ impl Gate {
     }
 
     /// Refuses a job over the limit. Servers that submit at the same moment may exceed it together.
-    async fn turn(&self, jobs: &JobManager, spec: &JobSpec, limit: usize) -> Result<MutexGuard<'_, ()>, Failure> {
+    async fn turn(&self, jobs: &JobManager, key: Option<&str>, limit: usize) -> Result<MutexGuard<'_, ()>, Failure> {
         let turn = self.turn.lock().await;
         let statuses = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let live = match jobs.list(&Query::default().live().with_statuses(statuses)).await {
@@ -58,7 +83,7 @@ impl Gate {
             return Ok(turn);
         }
         // With a key that a job has, whether it is over or not, nothing new is started.
-        if let Some(key) = &spec.key {
+        if let Some(key) = key {
             match jobs.store().keyed(key).await {
                 Ok(Some(_)) => return Ok(turn),
                 Ok(None) => {}

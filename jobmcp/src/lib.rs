@@ -13,6 +13,7 @@ mod log;
 mod prompts;
 mod register;
 mod resources;
+mod runs;
 mod server;
 mod settings;
 mod stdio;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobcli::settings::Settings;
-use jobcore::{Job, JobManager, JobSpec};
+use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
@@ -46,6 +46,11 @@ call it again. Never poll status in a loop.
 
 A job is named by its id, a short id or the name you gave it. Output is cleaned of colours and progress bars. Nothing is \
 lost when a call is cut off: call list.";
+
+/// What they read where there is an agent to be asked.
+const DELEGATES: &str = "\
+delegate starts another coding agent on a prompt, as a job like all others: wait returns its answer, status and tail say \
+what it is doing.";
 
 /// The MCP server, as one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
@@ -92,9 +97,25 @@ impl Server {
         self.shared.gate.background()
     }
 
-    /// Submits a job: the only way in which this server does.
+    /// Submits a job. This and [`Server::delegate`] are the only ways in which this server does.
     pub(crate) async fn submit(&self, spec: JobSpec) -> Result<Job, Failure> {
         self.shared.gate.submit(self.jobs(), spec).await
+    }
+
+    /// Asks an agent, as a job.
+    pub(crate) async fn delegate(
+        &self,
+        asked: (&Agent, Delegation, Environment),
+        key: Option<String>,
+        described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
+    ) -> Result<Job, Failure> {
+        self.shared.gate.delegate(self.jobs(), asked, key, described).await
+    }
+
+    /// Returns the tools that models are told of.
+    fn shown(&self) -> impl Iterator<Item = &'static Tool> {
+        let delegates = tools::delegate::is_shown(self);
+        tools::all().iter().filter(move |tool| delegates || tool.name != tools::delegate::NAME)
     }
 
     /// Is cancelled when the server ends: whoever waits then answers with what there is.
@@ -150,11 +171,14 @@ impl ServerHandler for Server {
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("jobmcp", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(match tools::delegate::is_shown(self) {
+                true => format!("{INSTRUCTIONS}\n\n{DELEGATES}"),
+                false => INSTRUCTIONS.to_owned(),
+            })
     }
 
     async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: Context) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+        Ok(ListToolsResult::with_all_items(self.shown().cloned().collect()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -163,7 +187,7 @@ impl ServerHandler for Server {
 
     async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         if self.get_tool(&request.name).is_none() {
-            let names: Vec<_> = tools::all().iter().map(|tool| tool.name.to_string()).collect();
+            let names: Vec<_> = self.shown().map(|tool| tool.name.to_string()).collect();
             let name = text::cut(&request.name, 100);
             let reason = format!("there is no tool `{name}`; there are {}", names.join(", "));
             return Err(ErrorData::invalid_params(reason, None));

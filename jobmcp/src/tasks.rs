@@ -1,5 +1,5 @@
-//! Tasks (the extension `io.modelcontextprotocol/tasks`): a call of `execute` that outlives its grace becomes one, and the
-//! task is the job.
+//! Tasks (the extension `io.modelcontextprotocol/tasks`): a call of `execute` or `delegate` that outlives its grace becomes
+//! one, and the task is the job.
 //!
 //! Nothing is kept of a task but its job, which is on record before the task is told of. So a task survives this server,
 //! every tool takes its id as that of a job, and every job can be asked after as a task.
@@ -17,9 +17,10 @@ use rmcp::model::{
 };
 use serde_json::Value;
 
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
-use crate::tools::{Context, execute};
+use crate::tools::{self, Context};
 
 /// Who is said to have stopped a job whose task was cancelled.
 const CANCELLED: &str = "tasks/cancel";
@@ -37,23 +38,23 @@ pub(crate) fn are_known_to(context: &Context) -> bool {
 }
 
 /// Returns the task that a job is, for whoever called for the job.
-pub(crate) fn created(job: &Job) -> CreateTaskResult {
-    CreateTaskResult::new(task(job, None))
+pub(crate) async fn created(server: &Server, job: &Job) -> CreateTaskResult {
+    CreateTaskResult::new(task(server, job, None).await)
 }
 
 /// Answers `tasks/get`.
 pub(crate) async fn get(server: &Server, task_id: &str) -> Result<GetTaskResult, ErrorData> {
     let job = find(server, task_id).await?;
     if !job.status().is_final() {
-        return Ok(GetTaskResult::new(DetailedTask::new(task(&job, None), TaskPayload::Working)));
+        return Ok(GetTaskResult::new(DetailedTask::new(task(server, &job, None).await, TaskPayload::Working)));
     }
     let settings = server.jobs().store().settings().await.map_err(|error| failed(&error))?;
-    let task = task(&job, settings.retention().max_age);
+    let task = task(server, &job, settings.retention().max_age).await;
     if job.state.outcome().is_some_and(|outcome| outcome.stopped_by.as_deref() == Some(CANCELLED)) {
         return Ok(GetTaskResult::new(DetailedTask::new(task, TaskPayload::Cancelled)));
     }
     // A command that failed is a call that did its work: the result says how it failed.
-    let result = match execute::answer(server, &job).await {
+    let result = match tools::answer(server, &job).await {
         Ok(answer) => answer.into_result(),
         Err(failure) => failure.into_result(),
     };
@@ -96,14 +97,19 @@ fn failed(error: &Error) -> ErrorData {
 }
 
 /// Returns a job as a task. What is over is kept for `max_age` after its end; before that it is kept in any case.
-fn task(job: &Job, max_age: Option<Duration>) -> Task {
+async fn task(server: &Server, job: &Job, max_age: Option<Duration>) -> Task {
     let now = Timestamp::now();
     let shape = job.shape(now);
     let age = Duration::try_from(now.duration_since(job.submitted_at)).unwrap_or_default();
     let updated_at = shape.ended_at.or(shape.started_at).unwrap_or(job.submitted_at);
+    let message = match Run::of(server, job).await {
+        Ok(Some(run)) => run.head(),
+        // What a run says is not worth a task that fails.
+        Ok(None) | Err(_) => format!("Job {}: {}", text::name(job), text::state(&shape, now)),
+    };
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let task = Task::new(job.id.to_string(), TaskStatus::Working, job.submitted_at.to_string(), updated_at.to_string())
-        .with_status_message(format!("Job {}: {}", text::name(job), text::state(&shape, now)))
+        .with_status_message(message)
         .with_poll_interval_ms(millis((age / 10).clamp(SOONEST, LATEST)));
     let lived = Duration::try_from(updated_at.duration_since(job.submitted_at)).unwrap_or_default();
     match max_age {

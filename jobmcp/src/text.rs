@@ -49,8 +49,12 @@ pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
 
 /// Returns the command of a job in one line.
 pub(crate) fn command(shape: &JobShape) -> String {
-    let line: String = shape.command_line().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    cut(&line, COMMAND)
+    cut(&one_line(&shape.command_line()), COMMAND)
+}
+
+/// Returns a text in one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Cuts off what is too long.

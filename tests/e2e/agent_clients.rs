@@ -10,17 +10,22 @@ use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// What an agent is asked: to start a job, to look at it, and to start one that stays.
+/// What an agent is asked: to start a job, to look at it, to start one that stays, and to ask another agent.
 const PROMPT: &str = r#"call jobs.execute {"command": "echo from a job; env", "name": "short", "wait_s": 30}
 call jobs.wait {"job_ids": ["short"], "timeout_s": 30}
 call jobs.output {"job_id": "short", "grep": "^from"}
 call jobs.execute {"command": "sleep 1000", "name": "long", "wait_s": 0}
+call jobs.delegate {"agent": "parrot", "prompt": "said by an agent", "wait_s": 30}
 say all called"#;
 
 /// How Codex is told that all tools of the server may be called.
 const APPROVED: [&str; 2] = ["-c", "mcp_servers.jobs.default_tools_approval_mode=\"approve\""];
 
+/// Registers the server, which knows an agent that says what it is asked.
 fn register(env: &TestEnv, client: &str) {
+    let settings = env.dir().join(".config/jobcore");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("config.toml"), "[agents.parrot]\nprogram = \"cat\"\nedit = []\n").unwrap();
     let mut command = env.command(JOBMCP);
     command.args(["register", "--client", client, "--scope", "user", "--store"]).arg(env.store());
     let ran = Ran::of(command);
@@ -31,11 +36,12 @@ fn register(env: &TestEnv, client: &str) {
 /// agent are gone. `session` is how the names of variables begin that belong to the agent's session alone.
 fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, agent: &Agent, session: &[&str]) {
     let heard = models.heard();
-    let [short, wait, output, long] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
+    let [short, wait, output, long, asked] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
     assert!(short.contains("completed with exit code 0") && short.contains("from a job"), "{short}");
     assert!(wait.contains("completed with exit code 0"), "{wait}");
     assert!(output.contains("from a job") && !output.contains("PATH="), "{output}");
     assert!(long.contains("goes on in the background"), "{long}");
+    assert!(asked.contains("parrot: succeeded") && asked.contains("said by an agent"), "{asked}");
     let environment = env.ok(["output", "short"]);
     assert!(environment.contains("JOBCORE_JOB_ID="), "{environment}");
     // What a user sets for the agent is no part of its session.
@@ -62,7 +68,7 @@ fn claude_code_calls_the_tools() {
     the_calls_did_what_they_should(&env, &models, &claude, &session);
     // It hides the tools of servers until a model searches for them, unless they ask not to be hidden.
     let first = &models.heard()[0].tools;
-    for tool in ["execute", "wait", "output", "list"] {
+    for tool in ["execute", "wait", "output", "list", "delegate"] {
         assert!(first.contains(&format!("jobs.{tool}")), "{first:?}");
     }
     // Nobody is there to be asked whether it may.

@@ -27,6 +27,7 @@ mod input;
 mod keep;
 mod many;
 mod mcp;
+mod mcp_delegate;
 mod mcp_extras;
 mod mcp_http;
 mod mcp_lines;

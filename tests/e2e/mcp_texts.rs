@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::mcp_client::Client;
+use crate::mcp_delegate;
 use crate::support::TestEnv;
 
 /// A server, and what was said.
@@ -15,7 +16,10 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
-        let env = TestEnv::new();
+        Self::within(TestEnv::new())
+    }
+
+    fn within(env: TestEnv) -> Self {
         Self { client: Client::legacy(&env), env, text: String::new() }
     }
 
@@ -54,11 +58,13 @@ impl Talk {
             (r"\b[0-9a-f]{8}\b", "[SHORT]"),
             ("`PATH`, which is `[^`]*`", "`PATH`, which is `[PATH]`"),
             (r"(after|for) \d+(\.\d)?s", "$1 [TIME]"),
+            (r"(failed \(|killed \(1 turn, )\d+(\.\d)?s\)", "$1[TIME])"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[WHEN]"),
             (r"process \d+", "process [PID]"),
             (r"(pid|cpu_ms): \d+", "$1: [NUMBER]"),
             (r"peak_memory: .*", "peak_memory: [SIZE]"),
             (r"Event \d+", "Event [NUMBER]"),
+            (r"try again in \d+ s", "try again in [NUMBER] s"),
         ] {
             settings.add_filter(pattern, shown);
         }
@@ -220,4 +226,42 @@ fn list() {
     talk.call("list", json!({ "since": "yesterday" }));
     talk.call("list", json!({ "limit": 1000 }));
     talk.pin("list");
+}
+
+/// What all tools say of runs of agents.
+#[test]
+fn delegate() {
+    let mut talk = Talk::within(mcp_delegate::world());
+    talk.call("delegate", json!({ "prompt": "What is it?", "name": "look", "wait_s": 50 }));
+    talk.call("delegate", json!({ "prompt": "deny it", "name": "denied", "wait_s": 50 }));
+    talk.call("delegate", json!({ "prompt": "fail", "name": "failed", "wait_s": 50 }));
+    talk.call("delegate", json!({ "prompt": "break", "wait_s": 50 }));
+    talk.quietly("delegate", json!({ "prompt": "work on it", "name": "fix", "key": "fix" }));
+    talk.quietly("wait", json!({ "job_ids": ["fix"], "until": "output:cargo test" }));
+    talk.call("delegate", json!({ "prompt": "work on it", "name": "fix", "key": "fix" }));
+    talk.call("wait", json!({ "job_ids": ["look"] }));
+    talk.call("wait", json!({ "job_ids": ["fix", "denied"], "timeout_s": 0 }));
+    talk.call("wait", json!({ "job_ids": ["fix"], "until": "output:cargo" }));
+    for job in ["look", "fix", "failed"] {
+        talk.call("status", json!({ "job_id": job }));
+        talk.call("output", json!({ "job_id": job }));
+        talk.call("tail", json!({ "job_id": job, "lines": 2 }));
+    }
+    talk.call("output", json!({ "job_id": "look", "raw": true }));
+    talk.call("list", json!({}));
+    talk.quietly("kill", json!({ "job_id": "fix" }));
+    talk.call("output", json!({ "job_id": "fix" }));
+    talk.env.ok(["config", "set", "agents.per_minute", "1"]);
+    for wrong in [
+        json!({}),
+        json!({ "prompt": "x", "agent": "codex" }),
+        json!({ "prompt": "x", "agent": "nosuch" }),
+        json!({ "prompt": "x", "permission_mode": "full" }),
+        json!({ "prompt": "x", "cwd": "/nosuch" }),
+        json!({ "prompt": "x", "resume": "nosuch" }),
+        json!({ "prompt": "x" }),
+    ] {
+        talk.call("delegate", wrong);
+    }
+    talk.pin("delegate");
 }

@@ -2,23 +2,23 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use jobcore::agent::{AGENT_OUTPUT_LIMIT, NewWorktree, Schema};
+use jobcore::agent::{NewWorktree, Schema};
 use jobcore::spec::MAX_GIVEN;
-use jobcore::{Delegation, JobManager, JobSpecBuilder};
+use jobcore::{Agent, Delegation, JobManager, JobSpecBuilder};
 
 use super::run::{print_submitted, tell_if_queued};
 use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::Delegate;
+use crate::delegation::Asked;
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
-    let asked_agent = settings.agents.get(arguments.agent.as_deref().unwrap_or(&settings.agent))?;
     let (follows, json) = (arguments.follow, arguments.json);
     let wait = arguments.wait || follows;
     let environment = settings.environment.apply(std::env::vars_os());
-    let asked = asked(settings, &arguments, conversation_at(jobs, &arguments).await)?;
-    let job = jobs.delegate(asked_agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
+    let (agent, asked) = asked(jobs, settings, &arguments).await?;
+    let job = jobs.delegate(agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
     match (json, wait) {
         // Standard output is for the answer.
         (false, true) => tell(&format!("job {}", job.id)),
@@ -43,37 +43,34 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
     }
 }
 
-/// Returns where the conversation was that goes on.
-async fn conversation_at(jobs: &JobManager, arguments: &Delegate) -> Option<PathBuf> {
-    jobs.directory_of_conversation(arguments.resume.as_deref()?).await
-}
-
-fn asked(settings: &Settings, arguments: &Delegate, conversation_at: Option<PathBuf>) -> Result<Delegation> {
+async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delegate) -> Result<(&'a Agent, Delegation)> {
     let current =
         std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")))?;
-    let cwd = arguments.cwd.clone().or(conversation_at).or_else(|| settings.agent_cwd.clone());
-    let cwd = cwd.map_or_else(|| current.clone(), |cwd| current.join(cwd));
-    let mut asked = Delegation::new(prompt(&arguments.prompt)?, cwd);
+    let asked = Asked {
+        agent: arguments.agent.clone(),
+        prompt: prompt(&arguments.prompt)?,
+        cwd: arguments.cwd.clone(),
+        permission_mode: arguments.permission_mode,
+        resume: arguments.resume.clone(),
+    };
+    let (agent, mut asked) = settings.delegation(jobs, asked, &current).await?;
     asked.model = arguments.model.clone();
     asked.effort = arguments.effort.clone();
     asked.max_turns = arguments.max_turns;
     asked.max_budget_usd = arguments.max_budget;
-    asked.permission_mode = arguments.permission_mode.unwrap_or(settings.permission_mode);
     asked.allow_tools = arguments.allow_tool.clone();
     asked.add_dirs = arguments.add_dir.iter().map(|directory| current.join(directory)).collect();
-    asked.resume = arguments.resume.clone();
     asked.session_id = arguments.session_id.clone();
     asked.system_prompt = arguments.system_prompt.clone();
     asked.schema = arguments.schema.as_deref().map(|schema| parse_schema(schema, &current)).transpose()?;
     asked.worktree =
         arguments.worktree.clone().map(|branch| NewWorktree { branch: Some(branch).filter(|b| !b.is_empty()) });
-    Ok(asked)
+    Ok((agent, asked))
 }
 
 /// Says of the job what has nothing to do with the agent.
 fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> JobSpecBuilder {
-    // The limit for other jobs would cut off what the run came to.
-    let mut spec = settings.apply(spec).output_limit(AGENT_OUTPUT_LIMIT);
+    let mut spec = settings.apply_to_run(spec);
     if let Some(timeout) = arguments.timeout {
         spec = spec.timeout(timeout);
     }

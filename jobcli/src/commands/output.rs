@@ -1,12 +1,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::agent::{AgentRun, Format};
+use jobcore::agent::AgentRun;
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
 use jobcore::{Job, JobId, JobManager};
 
 use super::{Result, agent, print_json, tell, unless_interrupted};
+use crate::agents;
 use crate::cli::{Output, ShowOutput, Tail};
 
 /// How much is printed at a time.
@@ -26,7 +27,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
         arguments.head.is_none() && arguments.tail.is_none() && arguments.bytes.is_none() && arguments.cursor.is_none();
     if is_whole && arguments.show.is_as_usual() {
         let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
-        if let Some(run) = told_run(&job) {
+        if let Some(run) = agents::told_run(&job) {
             return print_run(jobs, &job, run, arguments.show.follow).await;
         }
     }
@@ -47,10 +48,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
 pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
     if arguments.show.is_as_usual() {
         let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
-        match told_run(&job) {
+        match agents::told_run(&job) {
             Some(run) if arguments.show.follow => return print_run(jobs, &job, run, true).await,
             Some(run) => {
-                agent::tail(jobs, &job, run, arguments.lines).await?;
+                agent::print(&agents::last_lines(jobs, &job, run, arguments.lines).await?)?;
                 return Ok(ExitCode::SUCCESS);
             }
             None => {}
@@ -58,11 +59,6 @@ pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
     }
     print(jobs, arguments.job.reference(), OutputQuery::from(Position::TailLines(arguments.lines)), &arguments.show)
         .await
-}
-
-/// Returns the run of an agent that the job is, if its output is not what people want to read.
-fn told_run(job: &Job) -> Option<&AgentRun> {
-    job.spec.agent.as_ref().filter(|run| run.format != Format::Text)
 }
 
 /// Prints the answer of an agent, or what it does.

@@ -258,7 +258,7 @@ impl Agent {
     }
 
     /// Says how people get the program.
-    pub(crate) fn remedy(&self) -> String {
+    pub fn remedy(&self) -> String {
         let setting = format!("`agents.{}.program` in the settings file says where it is", self.name);
         match &self.kind {
             Kind::Known(adapter) => format!("`{}` installs {}, or {setting}", adapter.install, adapter.title),

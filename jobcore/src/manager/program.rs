@@ -7,13 +7,21 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use crate::agent::Agent;
 use crate::error::{Error, Result};
 use crate::record::Submission;
-use crate::spec::{Command, JobSpec, Stdin};
+use crate::spec::{Command, Environment, JobSpec, Stdin};
 use crate::supervisor::{command_arguments, command_variables};
 
 /// Where execvp(3) looks if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+impl Agent {
+    /// Returns whether its program is there, for a job in this directory and with this environment.
+    pub fn is_installed(&self, cwd: &Path, environment: &Environment) -> bool {
+        find(self.program.as_ref(), cwd, environment).is_ok()
+    }
+}
 
 /// Checks what `spec` names on this machine, and returns the program to execute.
 pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
@@ -24,14 +32,17 @@ pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
         spec.stdin = Stdin::File(path);
     }
     match (&spec.command, &spec.shell) {
-        (Command::Argv(argv), _) => find(OsStr::new(argv.first().map_or("", String::as_str)), spec),
+        (Command::Argv(argv), _) => {
+            find(OsStr::new(argv.first().map_or("", String::as_str)), &spec.cwd, &spec.environment)
+        }
         (Command::Shell(_), Some(shell)) => {
-            let program = find(shell.as_os_str(), spec)?;
+            let program = find(shell.as_os_str(), &spec.cwd, &spec.environment)?;
             spec.shell = Some(program.clone());
             Ok(program)
         }
         (Command::Shell(_), None) => {
-            let program = find("bash".as_ref(), spec).or_else(|_| find("sh".as_ref(), spec))?;
+            let find = |name: &str| find(name.as_ref(), &spec.cwd, &spec.environment);
+            let program = find("bash").or_else(|_| find("sh"))?;
             spec.shell = Some(program.clone());
             Ok(program)
         }
@@ -79,18 +90,18 @@ fn check_input(path: &Path) -> Result<()> {
 }
 
 /// Finds a program as execvp(3) would, in the environment and the directory that the job will have.
-fn find(program: &OsStr, spec: &JobSpec) -> Result<PathBuf> {
+fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
     if program.as_bytes().contains(&b'/') {
-        let path = spec.cwd.join(program);
+        let path = cwd.join(program);
         return match refusal(&path) {
             None => Ok(path),
             Some(reason) => Err(Error::NotExecutable { path, reason }),
         };
     }
-    let search = spec.environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH));
+    let search = environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH));
     let mut unusable = None;
     for directory in std::env::split_paths(search) {
-        let path = spec.cwd.join(directory).join(program);
+        let path = cwd.join(directory).join(program);
         match refusal(&path) {
             None => return Ok(path),
             Some(reason) if unusable.is_none() && path.exists() => {

@@ -14,7 +14,7 @@ use super::dialogue::{self, Reply, Stage};
 use super::job::{self, Following};
 use crate::server::Server;
 use crate::tasks;
-use crate::tools::{Context, LONGEST_WAIT, execute};
+use crate::tools::{Context, LONGEST_WAIT};
 
 /// A tool, and what it does.
 pub(super) struct Fixture {
@@ -236,7 +236,7 @@ async fn run(
                 return Err(ErrorData::missing_required_client_capability(required));
             }
             let job = job::start(server, fixture, special, context).await?;
-            Ok(tasks::created(&job).into())
+            Ok(tasks::created(server, &job).await.into())
         }
         Answer::Error => {
             let job = job::start(server, fixture, special, context).await?;
@@ -285,7 +285,7 @@ async fn ask(
     match when {
         When::AtOnce => {
             let job = dialogue::begin(server, fixture, &rounds, context).await?;
-            return Ok(tasks::created(&job).into());
+            return Ok(tasks::created(server, &job).await.into());
         }
         When::NeverIfNotUnderstood => {
             let known = context.client_capabilities().unwrap_or_default();
@@ -295,7 +295,7 @@ async fn ask(
     }
     match (dialogue::hold(server, fixture, &rounds, arguments, reply, context).await?, when) {
         (Stage::Asks(asked), _) => Ok(asked.into()),
-        (Stage::Knows(id), When::AtEnd) => Ok(tasks::created(&job::get(server, id).await?).into()),
+        (Stage::Knows(id), When::AtEnd) => Ok(tasks::created(server, &job::get(server, id).await?).await.into()),
         (Stage::Knows(id), _) => Ok(result(server, id).await?.into()),
     }
 }
@@ -303,7 +303,7 @@ async fn ask(
 /// Waits for the end of a job, and returns its result.
 async fn result(server: &Server, id: JobId) -> Result<CallToolResult, ErrorData> {
     let job = job::ended(server, id).await?;
-    Ok(match execute::answer(server, &job).await {
+    Ok(match crate::tools::answer(server, &job).await {
         Ok(answer) => answer.into_result(),
         Err(failure) => failure.into_result(),
     })

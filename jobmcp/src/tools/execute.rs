@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, job, name, seconds, told, tool as describe,
+    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, current_dir, name, seconds, short_enough,
+    started, timeout, told, tool as describe,
 };
 use crate::failure::Failure;
 use crate::server::Server;
@@ -22,35 +23,29 @@ use crate::text::{self, BUDGET};
 
 /// How long a command may take to be answered with its end, unless the call says otherwise.
 const WAIT: Duration = Duration::from_secs(2);
-/// The longest timeout of a job: a year. Longer ones are slips.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The longest path that the kernel takes.
-const LONGEST_PATH: usize = 4_096;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     /// Shell line
     command: Option<String>,
-    /// Or program and arguments, no shell
+    /// Or its words, no shell
     argv: Option<Vec<String>>,
-    /// Default: the server's
     cwd: Option<PathBuf>,
     env: Option<BTreeMap<String, String>>,
-    /// For its end, 0 to 50, default 2
+    /// 0 to 50, default 2
     wait_s: Option<f64>,
     /// Stop it after this
     timeout_s: Option<f64>,
     /// Unique among live jobs
     name: Option<String>,
-    /// If a job has this key, it is returned and nothing started
+    /// A job that has this key is returned instead
     key: Option<String>,
-    /// "open": takes input from interact; default "closed"
+    /// "open" for interact; default "closed"
     stdin: Option<StdinMode>,
-    /// On a terminal
     tty: Option<bool>,
     labels: Option<BTreeMap<String, String>>,
-    /// "session": stop it when this server ends; default "detached"
+    /// "session" ends with this server; default "detached"
     lifetime: Option<Lifetime>,
     /// Queue with its own limit
     group: Option<String>,
@@ -77,9 +72,10 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "execute",
         "Run a command",
-        "Starts a shell command as a background job. If it ends within wait_s seconds, the result has its output and exit \
-         code; else a job id, the output so far and the next call, and the job goes on, whatever becomes of this session. For builds, tests, servers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
-         \"wait_s\": 0}, then wait {\"job_ids\": [\"web\"], \"until\": \"port:3000\"}.",
+        "Starts a shell command as a background job that outlives this session. If it ends within wait_s seconds, the \
+         result has its output and exit code; else a job id, the output so far and the next call. For builds, tests, \
+         servers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
+         \"wait_s\": 0}.",
         &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
     )
 }
@@ -89,25 +85,20 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let format = arguments.format.unwrap_or_default();
     let spec = told(server, spec(server, arguments)?.build()).await?;
     let id = server.submit(spec).await?.id;
-    if !wait.is_zero() {
-        let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
-        // However that ends, the job is there.
-        let _ = server.patiently(ended, context).await;
-    }
-    let job = job(server, id).await?;
+    let job = started(server, id, wait, context).await?;
     if format == Format::Json {
         // Never a task: a program that asks for fields reads on from the cursor, and a job does not know how it was asked for.
         let answer = answer_in_fields(server, &job, Cursor(0), super::Which::Both, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
     if !job.status().is_final() && tasks::are_known_to(context) {
-        return Ok(tasks::created(&job).into());
+        return Ok(tasks::created(server, &job).await.into());
     }
     Ok(answer(server, &job).await?.into_result().into())
 }
 
-/// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
-pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
+/// What a command comes to.
+pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     let (output, viewed) = told(server, text::read(server.jobs(), job.id, Cursor(0), None, BUDGET).await).await?;
     let now = Timestamp::now();
     let shape = job.shape(now);
@@ -141,17 +132,8 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         (None, Some(argv)) => JobSpec::command(argv),
         _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
     };
-    if arguments.cwd.as_ref().is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
-        return Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes.")));
-    }
-    let current = match &server.background().working_dir {
-        Some(directory) => directory.clone(),
-        None => std::env::current_dir().map_err(|error| {
-            Failure::new(format!(
-                "The server's own directory cannot be used ({error}); give `cwd` as an absolute path."
-            ))
-        })?,
-    };
+    short_enough(arguments.cwd.as_ref())?;
+    let current = current_dir(server)?;
     let cwd = arguments.cwd.map_or(current.clone(), |cwd| current.join(cwd));
     let mut environment = server.settings().environment.apply(std::env::vars_os());
     if environment.get("PWD").is_some() {
@@ -165,9 +147,8 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         environment.set(name, value);
     }
     let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
-    if let Some(timeout) = arguments.timeout_s {
-        let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
-        spec = spec.timeout(seconds("timeout_s", Some(timeout), Duration::ZERO, longest)?);
+    if let Some(timeout) = timeout(server, arguments.timeout_s)? {
+        spec = spec.timeout(timeout);
     }
     if let Some(StdinMode::Open) = arguments.stdin {
         spec = spec.stdin(Stdin::Open);

@@ -27,11 +27,11 @@ pub(super) struct Arguments {
     input: Option<String>,
     /// Default true
     newline: Option<bool>,
-    /// Then these, on a terminal: "C-c", "Up", "Enter"
+    /// On a terminal: "C-c", "Up"
     keys: Option<Vec<String>>,
     /// Then end its input
     eof: Option<bool>,
-    /// For an answer, 0 to 50, default 2
+    /// 0 to 50, default 2
     wait_s: Option<f64>,
     stream: Option<Which>,
     format: Option<Format>,

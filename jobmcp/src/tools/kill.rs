@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     job_ids: Option<Vec<String>>,
     /// Only send this, such as "INT"
     signal: Option<String>,
-    /// Until it is killed, 0 to 45, default 5
+    /// 0 to 45, default 5
     grace_s: Option<f64>,
     /// Delete its record and output too
     remove: Option<bool>,
@@ -34,7 +34,7 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "kill",
         "Stop jobs",
-        "Stops jobs with everything they started. Each is killed, stopping, signalled, already_terminated or not_found.",
+        "Stops jobs with everything they started, or sends them a signal.",
         &Nature { reads: false, destroys: true, repeats: true, open: false, core: false },
     )
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, READS, Result, name, told, tool as describe};
 use crate::failure::Failure;
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
@@ -26,16 +27,15 @@ const EVENTS: usize = 1_000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Such as "running", "failed"
+    /// Such as running, failed
     status: Option<Vec<String>>,
     name: Option<String>,
-    /// "NAME" or "NAME=VALUE"
+    /// NAME or NAME=VALUE
     label: Option<String>,
-    /// In this directory
     cwd: Option<PathBuf>,
-    /// Submitted at most so long ago: "2h"
+    /// Submitted within "2h"
     since: Option<String>,
-    /// Only what ended since this event of an earlier result
+    /// What ended since this event
     ended_since: Option<u64>,
     /// 1 to 100, default 20
     limit: Option<usize>,
@@ -46,29 +46,24 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "list",
         "List jobs",
-        "Lists jobs, the newest first: also of earlier sessions and of people. ended_since tells what ended while you were \
-         away.",
+        "Lists jobs, the newest first, also those of earlier sessions and of people.",
         &super::Nature { core: true, ..READS },
     )
     .with_raw_output_schema(output_schema())
 }
 
 fn output_schema() -> Arc<JsonObject> {
-    let text = json!({ "type": "string" });
     let job = json!({
         "type": "object",
         // Some clients keep nothing but what is named, unless they are told that there is more.
         "additionalProperties": true,
-        "properties": { "job_id": text, "state": text },
+        "properties": { "job_id": { "type": "string" } },
     });
     let schema = json!({
         "type": "object",
-        "properties": {
-            "jobs": { "type": "array", "items": job },
-            "more": { "type": "boolean" },
-            "event": { "type": "integer" },
-        },
-        "required": ["jobs", "more", "event"],
+        "additionalProperties": true,
+        "properties": { "jobs": { "type": "array", "items": job } },
+        "required": ["jobs"],
     });
     match schema {
         Value::Object(schema) => Arc::new(schema),
@@ -101,8 +96,12 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let more = jobs.len() > limit;
     jobs.truncate(limit);
     let now = Timestamp::now();
-    let listed: Vec<Value> = jobs.iter().map(|job| entry(job, now)).collect();
-    let mut lines: Vec<String> = jobs.iter().map(|job| line(job, now)).collect();
+    let (mut listed, mut lines) = (Vec::new(), Vec::new());
+    for job in &jobs {
+        let (fields, line) = entry(server, job, now).await;
+        listed.push(fields);
+        lines.push(line);
+    }
     if jobs.is_empty() {
         lines.push("No jobs match.".to_owned());
     }
@@ -172,23 +171,31 @@ async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<
     Ok((jobs, next))
 }
 
-fn entry(job: &Job, now: Timestamp) -> Value {
+/// Returns a job in fields, and the same in one line.
+async fn entry(server: &Server, job: &Job, now: Timestamp) -> (Value, String) {
     let shape = job.shape(now);
-    let mut entry = json!({
-        "job_id": job.id.short(),
-        "status": shape.status,
-        "state": text::state(&shape, now),
-        "command": text::command(&shape),
-    });
+    let mut entry = json!({ "job_id": job.id.short(), "status": shape.status });
     for (field, value) in [("name", json!(shape.name)), ("exit_code", json!(shape.exit_code))] {
         if !value.is_null() {
             entry[field] = value;
         }
     }
-    entry
-}
-
-fn line(job: &Job, now: Timestamp) -> String {
-    let shape = job.shape(now);
-    format!("{} {}: {}", text::name(job), text::state(&shape, now), text::command(&shape))
+    let name = text::name(job);
+    // One that cannot be read any more is told as the job that it was.
+    let (fields, line) = match Run::of(server, job).await {
+        Ok(Some(run)) => {
+            let (agent, (prompt, line)) = (&run.agent.agent, run.row());
+            let text = format!("{name} {agent} `{prompt}`: {line}");
+            (vec![("state", line), ("agent", agent.clone()), ("prompt", prompt)], text)
+        }
+        Ok(None) | Err(_) => {
+            let (state, command) = (text::state(&shape, now), text::command(&shape));
+            let text = format!("{name} {state}: {command}");
+            (vec![("state", state), ("command", command)], text)
+        }
+    };
+    for (field, value) in fields {
+        entry[field] = value.into();
+    }
+    (entry, line)
 }

@@ -1,5 +1,6 @@
 //! The tools: one file each.
 
+pub(crate) mod delegate;
 pub(crate) mod execute;
 mod interact;
 mod kill;
@@ -9,6 +10,7 @@ mod schema;
 mod status;
 mod wait;
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -24,20 +26,27 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
 /// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
+/// The longest timeout of a job: a year. Longer ones are slips.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest path that the kernel takes.
+const LONGEST_PATH: usize = 4_096;
+
 pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
 pub(crate) type Context = RequestContext<RoleServer>;
 
-/// Returns all tools, in the order in which a model should look at them.
+/// Returns all tools, in the order in which a model should look at them. Not all are shown everywhere.
 pub(crate) fn all() -> &'static [Tool] {
     static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         vec![
             execute::tool(),
+            delegate::tool(),
             wait::tool(),
             output::tool(),
             output::tail_tool(),
@@ -59,6 +68,7 @@ pub(crate) async fn call(
 ) -> Result<CallToolResponse> {
     let answer = match name {
         "execute" => return execute::run(server, parse(name, arguments)?, context).await,
+        delegate::NAME => return delegate::run(server, parse(name, arguments)?, context).await,
         "wait" => wait::run(server, parse(name, arguments)?, context).await,
         "output" => output::run(server, parse(name, arguments)?).await,
         "tail" => output::tail(server, parse(name, arguments)?).await,
@@ -90,11 +100,13 @@ struct Nature {
 }
 
 fn tool<T: JsonSchema + 'static>(name: &'static str, title: &str, description: &'static str, nature: &Nature) -> Tool {
-    let annotations = ToolAnnotations::with_title(title)
-        .read_only(nature.reads)
-        .destructive(nature.destroys)
-        .idempotent(nature.repeats)
-        .open_world(nature.open);
+    let mut annotations = ToolAnnotations::new().read_only(nature.reads).open_world(nature.open);
+    if !nature.reads {
+        annotations = annotations.destructive(nature.destroys);
+    }
+    if !nature.reads && nature.repeats {
+        annotations = annotations.idempotent(true);
+    }
     let tool = Tool::new_with_raw(name, Some(description.into()), schema::of::<T>())
         .with_title(title)
         .with_annotations(annotations);
@@ -144,6 +156,14 @@ impl Answer {
         Self { job: Some(about), ..self }
     }
 
+    /// Says how far the run of an agent is that the job is, if it is one.
+    fn with_progress(mut self, run: Option<&Run<'_>>) -> Self {
+        if let (Some(job), Some(run)) = (&mut self.job, run) {
+            job["progress"] = run.agent.progress.as_str().into();
+        }
+        self
+    }
+
     pub(crate) fn into_result(self) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(self.text)]);
         result.structured_content = self.structured;
@@ -155,6 +175,50 @@ impl Answer {
 /// The name of a job or a group, if one is given.
 fn name(field: &str, text: Option<String>) -> Result<Option<Name>> {
     text.map(|text| text.parse().map_err(|reason| Failure::new(format!("{field}: {reason}.")))).transpose()
+}
+
+/// Waits for the end of a job that a call started, for so long, and returns the job as it is then.
+async fn started(server: &Server, id: JobId, wait: Duration, context: &Context) -> Result<Job> {
+    if !wait.is_zero() {
+        let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
+        // However that ends, the job is there.
+        let _ = server.patiently(ended, context).await;
+    }
+    job(server, id).await
+}
+
+/// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
+pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
+    match &job.spec.agent {
+        Some(_) => delegate::answer(server, job).await,
+        None => execute::answer(server, job).await,
+    }
+}
+
+/// Returns the directory in which jobs run, unless a call names another, and from which that is looked at.
+fn current_dir(server: &Server) -> Result<PathBuf> {
+    match &server.background().working_dir {
+        Some(directory) => Ok(directory.clone()),
+        None => std::env::current_dir().map_err(|error| {
+            Failure::new(format!(
+                "The server's own directory cannot be used ({error}); give `cwd` as an absolute path."
+            ))
+        }),
+    }
+}
+
+/// Refuses a directory of which the kernel would not take the path.
+fn short_enough(cwd: Option<&PathBuf>) -> Result<()> {
+    match cwd.is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
+        true => Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes."))),
+        false => Ok(()),
+    }
+}
+
+/// How long a job may run, if the call says so.
+fn timeout(server: &Server, timeout_s: Option<f64>) -> Result<Option<Duration>> {
+    let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
+    timeout_s.map(|timeout| seconds("timeout_s", Some(timeout), Duration::ZERO, longest)).transpose()
 }
 
 /// How many jobs a call may name: the result has some characters for each.
@@ -270,13 +334,16 @@ mod tests {
     fn the_tools_are_few_and_small() {
         let tools = all();
         let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names, ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"]);
+        assert_eq!(names, ["execute", "delegate", "wait", "output", "tail", "interact", "kill", "status", "list"]);
         let json = serde_json::to_string(tools).unwrap();
         assert!(json.len() < 8 * 1024, "{} bytes", json.len());
         for tool in tools {
             let json = serde_json::to_value(tool).unwrap();
             assert!(json["description"].as_str().unwrap().len() < 2048 && json["title"].is_string(), "{json}");
-            assert!(json["annotations"]["readOnlyHint"].is_boolean(), "{json}");
+            let annotations = &json["annotations"];
+            assert!(annotations["readOnlyHint"].is_boolean() && annotations["openWorldHint"].is_boolean(), "{json}");
+            // It says nothing of a tool that only reads.
+            assert_eq!(annotations["readOnlyHint"] == false, annotations["destructiveHint"].is_boolean(), "{json}");
             assert_eq!(json["inputSchema"]["additionalProperties"], false, "{json}");
             let schema = json["inputSchema"].to_string();
             for noise in ["\"null\"", "$schema", "$ref", "\"format\":\"", "\"default\":null"] {

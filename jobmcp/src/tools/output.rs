@@ -1,5 +1,7 @@
 //! `output` and `tail`: what a job wrote.
 
+use jobcli::agents;
+use jobcore::Job;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
 use rmcp::model::Tool;
@@ -8,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Answer, Format, Nature, READS, Result, Which, find, job, output_fields, told, tool as describe};
 use crate::failure::Failure;
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text::{self, BUDGET, LARGEST};
 
@@ -17,7 +20,6 @@ const TAIL: u64 = 50;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Id, short id or name
     job_id: String,
     /// Only what follows
     cursor: Option<u64>,
@@ -30,7 +32,7 @@ pub(super) struct Arguments {
     /// 1000 to 36000, default 6000
     max_bytes: Option<u64>,
     fold: Option<bool>,
-    /// Keep colours and redraws
+    /// Uncleaned; of an agent, its stream
     raw: Option<bool>,
     stream: Option<Which>,
     format: Option<Format>,
@@ -46,12 +48,20 @@ pub(super) struct TailArguments {
     format: Option<Format>,
 }
 
+impl Arguments {
+    /// Returns whether nothing is asked for that the stream itself has to be read for.
+    fn is_as_usual(&self) -> bool {
+        let is_text = self.format.unwrap_or_default() == Format::Text;
+        is_text && self.cursor.is_none() && self.grep.is_none() && self.stream.is_none() && self.raw != Some(true)
+    }
+}
+
 pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "output",
         "Read output",
-        "Returns what a job wrote: all of it if it is short, else its beginning and end, the size of the gap and the cursor \
-         to go on from. Narrow it with grep, tail_lines or cursor.",
+        "Returns what a job wrote, or an agent's answer: all of it if it is short, else beginning and end, and how to get \
+         the rest.",
         &Nature { core: true, ..READS },
     )
 }
@@ -83,6 +93,10 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         return Err(Failure::new("Give either `cursor` or `tail_lines`."));
     }
     let id = find(server, &arguments.job_id).await?;
+    let job = job(server, id).await?;
+    if arguments.is_as_usual() && agents::told_run(&job).is_some() {
+        return of_run(server, &job, arguments.tail_lines, budget).await;
+    }
     let grep = match &arguments.grep {
         Some(pattern) => {
             let pattern: Pattern = pattern
@@ -105,7 +119,6 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     };
     let stream = arguments.stream.unwrap_or_default().stream();
     let query = OutputQuery::from(from).with_stream(stream);
-    let job = job(server, id).await?;
     if arguments.format == Some(Format::Json) {
         let shape = told(server, server.jobs().view_text(id, &query, &view).await).await?;
         let fields = output_fields(&job, &shape);
@@ -126,4 +139,20 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         (false, _) => format!("{head}\n\n{output}"),
     };
     Ok(Answer::text(text.trim_end()).about(&job, Some(viewed.cursor)))
+}
+
+/// Answers with what a run of an agent came to, or with the last lines of what it did.
+async fn of_run(server: &Server, job: &Job, tail_lines: Option<u64>, budget: u64) -> Result {
+    let run = told(server, Run::of(server, job).await).await?;
+    let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
+    let note = " (raw, stream, grep, cursor and format \"json\" read the stream itself.)";
+    let text = match (tail_lines, run.has_ended()) {
+        (None, true) => told(server, run.told(note, budget).await).await?,
+        (lines, _) => {
+            let room = usize::try_from(budget).unwrap_or(usize::MAX);
+            let last = told(server, run.last_lines(lines.unwrap_or(TAIL), room).await).await?;
+            format!("{}{note}\n\n{last}", run.head())
+        }
+    };
+    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))).with_progress(Some(&run)))
 }

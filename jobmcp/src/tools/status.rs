@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, READS, Result, find, job, told, tool as describe};
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
@@ -35,17 +36,12 @@ pub(super) fn tool() -> Tool {
 }
 
 fn output_schema() -> Arc<JsonObject> {
-    let text = json!({ "type": "string" });
-    let number = json!({ "type": "integer" });
     let schema = json!({
         "type": "object",
         // Some clients keep nothing but what is named, unless they are told that there is more.
         "additionalProperties": true,
-        "properties": {
-            "job_id": text, "status": text, "state": text, "command": text, "cwd": text,
-            "exit_code": number, "cursor": number, "last_lines": text,
-        },
-        "required": ["job_id", "status", "state", "command", "cwd"],
+        "properties": { "job_id": { "type": "string" } },
+        "required": ["job_id"],
     });
     match schema {
         Value::Object(schema) => Arc::new(schema),
@@ -58,16 +54,21 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let job = job(server, id).await?;
     let now = Timestamp::now();
     let shape = job.shape(now);
+    let run = told(server, Run::of(server, &job).await).await?;
     let view = text::view(LAST_BYTES);
     let query = OutputQuery::from(Position::TailLines(LAST_LINES));
     let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
-    let last = String::from_utf8_lossy(&viewed.text(&view, None)).trim_end().to_owned();
+    let last = match &run {
+        Some(run) => told(server, run.last_lines(LAST_LINES, LAST_BYTES as usize).await).await?,
+        None => String::from_utf8_lossy(&viewed.text(&view, None)).trim_end().to_owned(),
+    };
     // In this order for models; what is not known or does not apply is left out.
     let fields = [
         ("job_id", json!(job.id.short())),
         ("name", json!(shape.name)),
         ("status", json!(shape.status)),
         ("state", json!(text::state(&shape, now))),
+        ("agent", json!(run.as_ref().map(Run::fields))),
         ("command", json!(text::command(&shape))),
         ("cwd", json!(shape.cwd)),
         ("pid", json!(shape.pid)),
@@ -88,9 +89,18 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("last_lines", json!(Some(&last).filter(|last| !last.is_empty()))),
     ];
     let known: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    let text: Vec<String> = known.iter().map(|(field, value)| line(field, value)).collect();
+    let text: Vec<String> = known
+        .iter()
+        .map(|(field, value)| match (&run, *field) {
+            (Some(run), "agent") => run.lines(),
+            _ => line(field, value),
+        })
+        .collect();
     let fields: JsonObject = known.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
-    Ok(Answer::text(text.join("\n")).with_structured(Value::Object(fields)).about(&job, Some(viewed.cursor)))
+    Ok(Answer::text(text.join("\n"))
+        .with_structured(Value::Object(fields))
+        .about(&job, Some(viewed.cursor))
+        .with_progress(run.as_ref()))
 }
 
 fn line(field: &str, value: &Value) -> String {

@@ -14,9 +14,12 @@ use super::{
     tool as describe,
 };
 use crate::failure::Failure;
+use crate::runs::Run;
 use crate::server::Server;
 use crate::text::{self, BUDGET};
 
+/// With how much room a job is told with what it wrote, in bytes.
+const LEAST: u64 = 500;
 /// How long a call waits unless it says otherwise.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -25,13 +28,13 @@ const WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Arguments {
     /// Ids, short ids or names
     job_ids: Vec<String>,
-    /// "all" of them (default), or "any"
+    /// Default "all"
     mode: Option<Mode>,
-    /// "exit" (default), "output:REGEX", "quiet:5s", "port:3000" or "file:PATH"
+    /// exit (default), output:REGEX, quiet:5s, port:3000 or file:PATH
     until: Option<String>,
     /// 0 to 50, default 30
     timeout_s: Option<f64>,
-    /// Of one job: only what it wrote from here on
+    /// Of one job: only what follows
     cursor: Option<u64>,
     stream: Option<Which>,
     format: Option<Format>,
@@ -50,9 +53,9 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "wait",
         "Wait for jobs",
-        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, the state of each, its \
-         new output and a cursor for the next call. Blocks for at most 50 seconds: that jobs still run is a normal result; \
-         call it again. Use this instead of polling status.",
+        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, states, new output and \
+         a cursor. Blocks for 50 seconds at most: still running is a normal result; call it again. Use it instead of \
+         polling status.",
         &super::Nature { core: true, ..READS },
     )
 }
@@ -90,22 +93,22 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         None => server.jobs().wait_until(&ids, &options.with_timeout(Some(Duration::ZERO))).await,
     };
     let waited = told(server, waited).await?;
-    let from = Cursor(arguments.cursor.unwrap_or_default());
+    let from = arguments.cursor.map(Cursor);
     if let ([one], Format::Json) = (waited.jobs.as_slice(), arguments.format.unwrap_or_default()) {
-        return answer_in_fields(server, one, from, arguments.stream.unwrap_or_default(), BUDGET).await;
+        return answer_in_fields(server, one, from.unwrap_or_default(), arguments.stream.unwrap_or_default(), BUDGET)
+            .await;
     }
     if arguments.format == Some(Format::Json) {
         return Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out."));
     }
-    tell(server, &waited, &until, from, arguments.stream.unwrap_or_default(), timeout).await
+    tell(server, &waited, &until, (from, arguments.stream), timeout).await
 }
 
 async fn tell(
     server: &Server,
     waited: &Waited,
     until: &Until,
-    from: Cursor,
-    which: Which,
+    (from, which): (Option<Cursor>, Option<Which>),
     timeout: Duration,
 ) -> Result {
     let now = Timestamp::now();
@@ -116,25 +119,41 @@ async fn tell(
         WaitReason::Impossible => format!("`{until}` can not come true any more.\n"),
         _ => String::new(),
     };
+    let (from, is_stream) = (from.unwrap_or_default(), from.is_some() || which.is_some());
     let budget = BUDGET / waited.jobs.len().max(1) as u64;
     let mut last = None;
     for (job, reached) in waited.jobs.iter().zip(&waited.reached) {
         let name = text::name(job);
-        let verb = if job.status().is_final() { "" } else { "is " };
-        text.push_str(&format!("Job {name} {verb}{}.", text::state(&job.shape(now), now)));
+        let run = match is_stream {
+            // The stream itself is asked for.
+            true => None,
+            false => told(server, Run::of(server, job).await).await?,
+        };
+        let mut notes = String::new();
         match (&reached.line, until.is_exit(), reached.met) {
-            (Some(line), ..) => text.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
-            (None, false, true) => text.push_str(&format!(" `{until}` is so.")),
+            (Some(line), ..) if run.is_none() => notes.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
+            (_, false, true) => notes.push_str(&format!(" `{until}` is so.")),
             _ => {}
         }
         if let Some(note) = &reached.note {
-            text.push_str(&format!(" But {note}."));
+            notes.push_str(&format!(" But {note}."));
         }
+        if let Some(run) = run {
+            let said = match budget < LEAST {
+                true => format!("Job {name}, {}: {}.{notes}", run.agent.agent, run.agent.progress.as_str()),
+                false => told(server, run.told(&notes, budget).await).await?,
+            };
+            text.push_str(&format!("{said}\n\n"));
+            last = Some((job, reached.cursor, Some(run)));
+            continue;
+        }
+        let verb = if job.status().is_final() { "" } else { "is " };
+        text.push_str(&format!("Job {name} {verb}{}.{notes}", text::state(&job.shape(now), now)));
         // Of many jobs, each has too little room to say anything.
-        let (output, cursor) = match budget < 500 {
+        let (output, cursor) = match budget < LEAST {
             true => (String::new(), reached.cursor),
             false => {
-                let read = text::read(server.jobs(), job.id, from, which.stream(), budget).await;
+                let read = text::read(server.jobs(), job.id, from, which.unwrap_or_default().stream(), budget).await;
                 let (output, viewed) = told(server, read).await?;
                 (output, viewed.cursor)
             }
@@ -146,11 +165,13 @@ async fn tell(
         if !job.status().is_final() {
             text.push_str(&format!("[cursor {cursor}]\n"));
         }
-        last = Some((job, cursor));
+        last = Some((job, cursor, None));
     }
     let answer = Answer::text(text.trim_end());
     Ok(match last {
-        Some((job, cursor)) if waited.jobs.len() == 1 => answer.about(job, Some(cursor)),
+        Some((job, cursor, run)) if waited.jobs.len() == 1 => {
+            answer.about(job, Some(cursor)).with_progress(run.as_ref())
+        }
         _ => answer,
     })
 }

@@ -1,0 +1,197 @@
+//! Runs of agents as models read them: how far one is or what it came to, in the place of what its CLI writes.
+
+use std::time::Duration;
+
+use jobcli::agents;
+use jobcli::ui::short_duration;
+use jobcore::agent::{AgentShape, Progress};
+use jobcore::{Delegation, Environment, Job, JobShape, PermissionMode};
+use serde_json::{Value, json};
+
+use crate::server::Server;
+use crate::text::{self, LARGEST};
+
+/// How long the line of a run is, in characters: what went wrong may be long.
+const LINE: usize = 1_000;
+/// How many lines are shown of a run that ended without an answer.
+const LAST_LINES: u64 = 20;
+/// How much is shown of an answer in any case, and of one within fields, in bytes.
+const LEAST: usize = 300;
+const IN_FIELDS: usize = 1_000;
+/// How much is kept free for what is said between the beginning and the end of an answer, in bytes.
+const NOTE: usize = 250;
+
+/// A run, as it is now.
+pub(crate) struct Run<'a> {
+    server: &'a Server,
+    job: &'a Job,
+    shape: JobShape,
+    pub(crate) agent: AgentShape,
+}
+
+impl<'a> Run<'a> {
+    /// Returns nothing for a job that is no run of an agent.
+    pub(crate) async fn of(server: &'a Server, job: &'a Job) -> jobcore::Result<Option<Self>> {
+        let mut shape = server.jobs().report(job).await?;
+        let Some(mut agent) = shape.agent.take() else { return Ok(None) };
+        if job.status().is_final() {
+            // Not every CLI tells how long it took.
+            agent.digest.duration_ms = agent.digest.duration_ms.or(shape.duration_ms);
+        }
+        Ok(Some(Self { server, job, shape, agent: *agent }))
+    }
+
+    /// Returns how far it is, or how it ended: `succeeded (3 turns, 12s, $0.02)`.
+    pub(crate) fn line(&self) -> String {
+        text::cut(&agents::line(&self.agent), LINE)
+    }
+
+    /// Returns the same for a list of many.
+    pub(crate) fn row(&self) -> (String, String) {
+        (text::cut(&text::one_line(&self.agent.prompt), 80), text::cut(&agents::line(&self.agent), 120))
+    }
+
+    /// Returns what there is to say but the answer: which job it is, how far, where, and what it was not permitted.
+    pub(crate) fn head(&self) -> String {
+        let line = self.line();
+        let mut head = format!("Job {}, {}: {}.", text::name(self.job), self.agent.agent, line.trim_end_matches('.'));
+        let mut say = |sentence: String| {
+            head.push(' ');
+            head.push_str(&sentence);
+        };
+        if !self.job.status().is_final() && self.agent.progress != Progress::Queued {
+            let time = short_duration(Duration::from_millis(self.shape.duration_ms.unwrap_or_default()));
+            say(format!("It has run for {time}."));
+        }
+        if let Some(who) = &self.shape.stopped_by {
+            say(format!("It was stopped by {who}."));
+        }
+        if let Some(message) = &self.shape.message {
+            say(format!("The job: {}.", text::cut(message, LEAST)));
+        }
+        if let Some(worktree) = &self.agent.worktree {
+            say(format!("Its work is in `{}`, branch `{}`.", worktree.path.display(), worktree.branch));
+        }
+        if let Some(denied) = agents::denied(&self.agent) {
+            say(format!("It was {denied}."));
+            if self.job.status().is_final() {
+                say(format!("To let it go on: {}", self.permitting()));
+            }
+        }
+        head
+    }
+
+    /// Returns the call by which it goes on with what it was not permitted.
+    fn permitting(&self) -> String {
+        let mut asked = Delegation::new("Go on.", "/");
+        asked.allow_tools = agents::to_allow(&self.agent);
+        let agent = self.server.settings().agents.get(&self.agent.agent);
+        let takes_tools = agent.is_ok_and(|agent| agent.spec(&asked, Environment::default()).is_ok());
+        let permits = match (takes_tools, self.agent.permission_mode) {
+            (true, _) => {
+                let tools: Vec<_> = asked.allow_tools.into_iter().map(|tool| json!(tool).to_string()).collect();
+                format!(r#""allow_tools": [{}]"#, tools.join(", "))
+            }
+            (false, PermissionMode::ReadOnly) => r#""permission_mode": "edit""#.to_owned(),
+            (false, _) => r#""permission_mode": "full""#.to_owned(),
+        };
+        format!(r#"delegate {{"resume": "{}", {permits}, "prompt": "Go on."}}"#, self.job.id.short())
+    }
+
+    /// Returns whether there is an answer, or never will be.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.job.status().is_final() || self.agent.progress == Progress::Answered
+    }
+
+    /// Returns all there is to say within so many bytes, about: the answer, and of a run that ended without one what it did
+    /// last. `next` is what to call next.
+    pub(crate) async fn told(&self, next: &str, budget: u64) -> jobcore::Result<String> {
+        let head = self.head() + next;
+        let room = usize::try_from(budget).unwrap_or(usize::MAX).saturating_sub(head.len()).max(LEAST);
+        if !self.has_ended() {
+            return Ok(head);
+        }
+        let body = match &self.agent.digest.result {
+            Some(answer) if answer.trim().is_empty() => return Ok(format!("{head} Its answer is empty.")),
+            Some(answer) => self.excerpt(answer, room),
+            None => self.last_lines(LAST_LINES, room).await?,
+        };
+        Ok(match (body.is_empty(), &self.agent.digest.result) {
+            (true, _) => head,
+            (false, Some(_)) => format!("{head}\n\n{body}"),
+            (false, None) => format!("{head} What it did last:\n\n{body}"),
+        })
+    }
+
+    /// Returns the last lines of what it did.
+    pub(crate) async fn last_lines(&self, lines: u64, room: usize) -> jobcore::Result<String> {
+        let Some(run) = &self.job.spec.agent else { return Ok(String::new()) };
+        let last = agents::last_lines(self.server.jobs(), self.job, run, lines).await?;
+        Ok(text::end(last.trim_end(), room).to_owned())
+    }
+
+    /// Returns an answer, or the beginning and the end of one that is too long, and what to call for the rest.
+    fn excerpt(&self, answer: &str, room: usize) -> String {
+        let gone = usize::try_from(self.agent.digest.result_cut_bytes).unwrap_or(usize::MAX);
+        let (start, end) = match answer.len() <= room {
+            true => (answer.len(), answer.len()),
+            false => {
+                let half = room.saturating_sub(NOTE) / 2;
+                (answer.floor_char_boundary(half), answer.ceil_char_boundary(answer.len() - half))
+            }
+        };
+        let left_out = end - start + gone;
+        if left_out == 0 {
+            return answer.to_owned();
+        }
+        let id = self.job.id.short();
+        let more = format!(r#"output {{"job_id": "{id}", "max_bytes": {LARGEST}}}"#);
+        let all = format!(r#"output {{"job_id": "{id}", "raw": true, "cursor": 0}}"#);
+        let largest = usize::try_from(LARGEST).unwrap_or(usize::MAX);
+        let calls = match answer.len() + gone + LINE < largest {
+            true => format!("{more} returns them"),
+            false if room < largest / 2 => format!("{more} returns more of it, {all} the stream that has all"),
+            false => format!("{all} returns the stream that has all"),
+        };
+        format!(
+            "{}\n\n[{left_out} bytes of the answer are left out here; {calls}]\n\n{}",
+            answer[..start].trim_end(),
+            answer[end..].trim_start()
+        )
+    }
+
+    /// Returns what the fields say that matters to models.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = vec![
+            format!("agent: {}: {}", self.agent.agent, self.line()),
+            format!("prompt: {}", text::cut(&text::one_line(&self.agent.prompt), LEAST)),
+            format!("permission_mode: {}", self.agent.permission_mode),
+        ];
+        if let Some(worktree) = &self.agent.worktree {
+            lines.push(format!("worktree: {}, branch {}", worktree.path.display(), worktree.branch));
+        }
+        lines.extend(agents::denied(&self.agent));
+        if let Some(answer) = &self.agent.digest.result {
+            lines.push(format!("result:\n{}", text::cut(answer.trim(), IN_FIELDS)));
+        }
+        lines.join("\n")
+    }
+
+    /// Returns it in fields, without what may be very long.
+    pub(crate) fn fields(&self) -> Value {
+        let mut agent = self.agent.clone();
+        let digest = &mut agent.digest;
+        if let Some(answer) = digest.result.take() {
+            let kept = answer.floor_char_boundary(IN_FIELDS);
+            digest.result_cut_bytes += (answer.len() - kept) as u64;
+            digest.result = Some(answer[..kept].to_owned());
+        }
+        let structured = digest.structured.take().map(|value| (value.to_string().len(), value));
+        match structured {
+            Some((length, value)) if length <= IN_FIELDS => digest.structured = Some(value),
+            Some((length, _)) => digest.structured_cut_bytes = length as u64,
+            None => {}
+        }
+        json!(agent)
+    }
+}

@@ -1,0 +1,182 @@
+//! `delegate`: ask a coding agent, and answer with what there is by then.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jobcli::delegation::Asked;
+use jobcore::agent::NewWorktree;
+use jobcore::output::Cursor;
+use jobcore::{Agent, Agents, Environment, Job, PermissionMode, Status};
+use rmcp::model::{CallToolResponse, Tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Answer, Context, LONGEST_WAIT, Nature, Result, current_dir, name, seconds, short_enough, started, timeout, told,
+    tool as describe,
+};
+use crate::failure::Failure;
+use crate::runs::Run;
+use crate::server::Server;
+use crate::tasks;
+use crate::text::BUDGET;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// claude, codex, gemini, opencode or one of the settings
+    agent: Option<String>,
+    prompt: String,
+    cwd: Option<PathBuf>,
+    model: Option<String>,
+    effort: Option<String>,
+    max_turns: Option<u32>,
+    max_budget_usd: Option<f64>,
+    /// Default "edit": files in cwd
+    permission_mode: Option<Mode>,
+    /// Such as "Bash(git *)"
+    allow_tools: Option<Vec<String>>,
+    /// Job whose conversation goes on
+    resume: Option<String>,
+    /// In a git worktree of its own
+    worktree: Option<bool>,
+    /// 0 to 50, default 0
+    wait_s: Option<f64>,
+    timeout_s: Option<f64>,
+    name: Option<String>,
+    key: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Mode {
+    ReadOnly,
+    Edit,
+    Full,
+}
+
+impl From<Mode> for PermissionMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::ReadOnly => Self::ReadOnly,
+            Mode::Edit => Self::Edit,
+            Mode::Full => Self::Full,
+        }
+    }
+}
+
+/// What it is called.
+pub(crate) const NAME: &str = "delegate";
+
+pub(super) fn tool() -> Tool {
+    describe::<Arguments>(
+        NAME,
+        "Ask a coding agent",
+        "Starts another coding agent on a prompt, as a background job. Returns a job id, or the agent's answer if it ends \
+         within wait_s; wait returns it later. Nobody is asked: what is not permitted is denied, and the result names the \
+         call that permits it.",
+        &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
+    )
+}
+
+pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
+    let wait = seconds("wait_s", arguments.wait_s, Duration::ZERO, LONGEST_WAIT)?;
+    let id = submit(server, arguments).await?.id;
+    let job = started(server, id, wait, context).await?;
+    if !job.status().is_final() && tasks::are_known_to(context) {
+        return Ok(tasks::created(server, &job).await.into());
+    }
+    Ok(answer(server, &job).await?.into_result().into())
+}
+
+async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
+    short_enough(arguments.cwd.as_ref())?;
+    let settings = server.settings();
+    let asked = Asked {
+        agent: arguments.agent,
+        prompt: arguments.prompt,
+        cwd: arguments.cwd,
+        permission_mode: arguments.permission_mode.map(PermissionMode::from),
+        resume: arguments.resume,
+    };
+    let asked = settings.delegation(server.jobs(), asked, &current_dir(server)?).await;
+    let (agent, mut asked) = told(server, asked).await?;
+    asked.model = arguments.model;
+    asked.effort = arguments.effort;
+    asked.max_turns = arguments.max_turns;
+    asked.max_budget_usd = arguments.max_budget_usd;
+    asked.allow_tools = arguments.allow_tools.unwrap_or_default();
+    asked.worktree = arguments.worktree.unwrap_or_default().then(NewWorktree::default);
+    let environment = environment(server);
+    let timeout = timeout(server, arguments.timeout_s)?;
+    let name = name("name", arguments.name)?;
+    let (key, labels) = (arguments.key.clone(), arguments.labels);
+    if asked.cwd.is_dir() && !agent.is_installed(&asked.cwd, &environment) {
+        return Err(missing(server, agent, &environment));
+    }
+    let described = |spec| {
+        let mut spec = settings.apply_to_run(spec);
+        if let Some(timeout) = timeout {
+            spec = spec.timeout(timeout);
+        }
+        if let Some(name) = name {
+            spec = spec.name(name);
+        }
+        if let Some(key) = key {
+            spec = spec.key(key);
+        }
+        labels.into_iter().flatten().fold(spec, |spec, (name, value)| spec.label(name, value))
+    };
+    server.delegate((agent, asked, environment), arguments.key, described).await
+}
+
+/// What a run comes to.
+pub(super) async fn answer(server: &Server, job: &Job) -> Result {
+    let run = told(server, Run::of(server, job).await).await?;
+    let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
+    let short = job.id.short();
+    let next = match job.status() {
+        status if status.is_final() => String::new(),
+        Status::Queued => format!(
+            " As many agents run as may; it starts when one ends. Next: wait {{\"job_ids\": [\"{short}\"]}}, or list \
+             {{\"status\": [\"running\"]}} to see what runs."
+        ),
+        _ => format!(
+            " It goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, tail to see what it \
+             does, kill to stop it."
+        ),
+    };
+    let text = told(server, run.told(&next, BUDGET).await).await?;
+    Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))).with_progress(Some(&run)))
+}
+
+/// Returns whether models are told of this tool: whether there is an agent, or a program that somebody has named as one.
+pub(crate) fn is_shown(server: &Server) -> bool {
+    let known = Agents::default();
+    let is_named = |agent: &Agent| known.get(&agent.name).map_or(true, |known| known.program != agent.program);
+    server.settings().agents.iter().any(is_named) || !installed(server, &environment(server)).is_empty()
+}
+
+/// Returns the agents that are there, by their names.
+fn installed<'a>(server: &'a Server, environment: &Environment) -> Vec<&'a str> {
+    let Ok(current) = current_dir(server) else { return Vec::new() };
+    let agents = server.settings().agents.iter().filter(|agent| agent.is_installed(&current, environment));
+    agents.map(|agent| agent.name.as_str()).collect()
+}
+
+fn environment(server: &Server) -> Environment {
+    server.settings().environment.apply(std::env::vars_os())
+}
+
+/// Says how to get an agent that is not there, and which are.
+fn missing(server: &Server, agent: &Agent, environment: &Environment) -> Failure {
+    let others = match installed(server, environment).as_slice() {
+        [] => String::new(),
+        [one] => format!(" There is {one}: name it as `agent`."),
+        several => format!(" There are {}: name one as `agent`.", several.join(", ")),
+    };
+    Failure::new(format!("There is no program `{}` to be run. {}.{others}", agent.program, agent.remedy()))
+}
