@@ -213,8 +213,9 @@ impl ServerHandler for Server {
         })
     }
 
-    async fn on_custom_request(&self, request: CustomRequest, _: Context) -> Result<CustomResult, ErrorData> {
-        Err(strangers::refusal(&request.method, request.params))
+    async fn on_custom_request(&self, request: CustomRequest, context: Context) -> Result<CustomResult, ErrorData> {
+        let is_modern = context.meta.protocol_version().is_some();
+        Err(strangers::refusal(&request.method, request.params, is_modern))
     }
 
     async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {

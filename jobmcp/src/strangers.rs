@@ -14,10 +14,12 @@ use crate::text;
 /// How much is said of what is wrong.
 const LONGEST: usize = 300;
 
-/// Returns what is wrong with a request.
-pub(crate) fn refusal(method: &str, params: Option<Value>) -> ErrorData {
+/// Returns what is wrong with a request. `is_modern` says that it named the revision that it follows.
+pub(crate) fn refusal(method: &str, params: Option<Value>, is_modern: bool) -> ErrorData {
     let params = params.unwrap_or_else(|| json!({}));
     let reason = match method {
+        // Where each request names its revision, these are no more.
+        "initialize" | "resources/subscribe" | "resources/unsubscribe" if is_modern => None,
         "initialize" => reason::<InitializeRequestParams>(params),
         "tools/call" => reason::<CallToolRequestParams>(params),
         "prompts/get" => reason::<GetPromptRequestParams>(params),
@@ -52,11 +54,14 @@ mod tests {
 
     #[test]
     fn what_is_known_is_told_what_it_takes() {
-        let call = refusal("tools/call", Some(json!({ "name": "list", "arguments": "{}" })));
+        let call = refusal("tools/call", Some(json!({ "name": "list", "arguments": "{}" })), true);
         assert!(call.code == ErrorCode::INVALID_PARAMS && call.message.contains("expected a map"), "{call:?}");
-        let read = refusal("resources/read", None);
+        let read = refusal("resources/read", None, true);
         assert!(read.code == ErrorCode::INVALID_PARAMS && read.message.contains("`uri`"), "{read:?}");
-        let unknown = refusal(&"x".repeat(1_000_000), None);
+        let initialize = |is_modern| refusal("initialize", None, is_modern).code;
+        assert_eq!(initialize(false), ErrorCode::INVALID_PARAMS);
+        assert_eq!(initialize(true), ErrorCode::METHOD_NOT_FOUND);
+        let unknown = refusal(&"x".repeat(1_000_000), None, false);
         assert!(unknown.code == ErrorCode::METHOD_NOT_FOUND && unknown.message.len() < 400, "{unknown:?}");
     }
 }

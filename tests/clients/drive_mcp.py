@@ -164,7 +164,7 @@ async def errors(driver):
         ("tail", {"job_id": job, "lines": 0}, "between 1 and 1000"),
         ("interact", {"job_id": job, "input": "x"}, "open"),
         ("execute", {"command": ""}, "empty"),
-        ("execute", {"command": 7}, "invalid type"),
+        ("execute", {"command": 7}, "command: 7 is not a string"),
         ("execute", {"command": "true", "colour": 1}, "unknown field"),
         ("wait", {}, "job_ids"),
     ]:

@@ -20,6 +20,7 @@ mv "$dir/part" "$dir/cwd"
 case $(head -c 100 "$dir/stdin" | tr -d '\0') in
     hang*) sleep 1000 & wait ;;
     delegate*) "$JOBCLI" delegate 'one more' 2>&1 ;;
+    forget*) env -u JOBCORE_AGENT_DEPTH -u JOBCORE_JOB_ID "$JOBCLI" delegate 'one more' 2>&1 ;;
     commit*) echo "$JOBCORE_JOB_ID" > work.txt; git add . && git commit --quiet -m work ;;
 esac
 echo '{"type":"result","subtype":"success","is_error":false,"result":"done","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e"}'
@@ -72,6 +73,13 @@ impl Agents {
         let ran = self.run(words);
         assert_eq!(ran.code, Some(0), "{ran}");
         ran.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Waits for a run, and returns its id.
+    fn done<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        told_id(&ran)
     }
 
     /// Refused with this code and these words, and nothing is on record.
@@ -128,6 +136,12 @@ impl Agents {
     }
 }
 
+/// The id that is told where standard output is for the answer.
+pub(crate) fn told_id(ran: &Ran) -> String {
+    let id = ran.stderr.lines().find_map(|line| line.strip_prefix("job "));
+    id.unwrap_or_else(|| panic!("{ran}")).to_owned()
+}
+
 #[test]
 fn an_agent_is_told_what_was_asked() {
     let agents = Agents::new();
@@ -154,7 +168,7 @@ fn an_agent_is_told_what_was_asked() {
         "--wait",
         "fix \"it\"",
     ];
-    let id = agents.ok(command);
+    let id = agents.done(command);
     assert_eq!(
         agents.argv(&id),
         [
@@ -173,7 +187,8 @@ fn an_agent_is_told_what_was_asked() {
     assert_eq!(agents.record(&id, "stdin"), "fix \"it\"");
     let work = agents.env.dir().join("work").canonicalize().unwrap();
     assert_eq!(agents.record(&id, "cwd").trim(), work.to_str().unwrap());
-    assert!(agents.ok(["output", &id]).contains("\"result\":\"done\""));
+    assert_eq!(agents.ok(["output", &id]), "done");
+    assert!(agents.ok(["output", "--raw", &id]).contains("\"result\":\"done\""));
     let spec = agents.spec(&id);
     assert_eq!((&spec["name"], &spec["group"], &spec["labels"]["a"]), (&"fix".into(), &"agents".into(), &"b".into()));
     assert_eq!((&spec["output_limit"], &spec["timeout_ms"]), (&(256 << 20).into(), &3_600_000.into()));
@@ -191,17 +206,17 @@ fn prompts_arrive_byte_for_byte() {
         // A part of them cannot be an argument of jobcli either.
         let path = agents.env.dir().join(format!("prompt-{index}"));
         std::fs::write(&path, prompt).unwrap();
-        let id = agents.ok(["delegate", "--wait", &format!("@{}", path.display())]);
+        let id = agents.done(["delegate", "--wait", &format!("@{}", path.display())]);
         assert!(agents.record(&id, "stdin") == prompt, "prompt {index}");
         let mut from_stdin = agents.command(["delegate", "--wait", "-"]);
         from_stdin.stdin(std::fs::File::open(&path).unwrap());
         let ran = Ran::of(from_stdin);
-        assert!(agents.record(ran.stdout.trim(), "stdin") == prompt, "prompt {index}:\n{ran}");
+        assert!(agents.record(&told_id(&ran), "stdin") == prompt, "prompt {index}:\n{ran}");
     }
     // It would be a command of the CLI itself.
-    let id = agents.ok(["delegate", "--wait", "/cost"]);
+    let id = agents.done(["delegate", "--wait", "/cost"]);
     assert_eq!(agents.record(&id, "stdin"), "\n/cost");
-    let id = agents.ok(["delegate", "--wait", "--", "-x"]);
+    let id = agents.done(["delegate", "--wait", "--", "-x"]);
     assert_eq!(agents.record(&id, "stdin"), "-x");
     for (words, expected) in [
         (vec!["delegate", " \n"], "prompt: it is empty"),
@@ -290,7 +305,7 @@ fn an_agent_finds_nothing_of_the_session_that_started_it() {
         ("CODEX_HOME", "/c"),
     ]);
     let ran = Ran::of(command);
-    let environment = agents.record(ran.stdout.trim(), "environment");
+    let environment = agents.record(&told_id(&ran), "environment");
     let has = |name: &str| environment.lines().any(|line| line.starts_with(&format!("{name}=")));
     assert_eq!(
         ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "CODEX_HOME", "ANTHROPIC_API_KEY"].map(has),
@@ -330,15 +345,20 @@ fn the_seventh_within_a_minute_is_refused() {
 #[test]
 fn an_agent_starts_no_other_unless_the_settings_let_it() {
     let agents = Agents::new();
-    let delegate = || {
-        let id = agents.ok(["delegate", "--wait", "delegate"]);
-        (agents.ok(["output", &id]), agents.jobs().len())
+    let delegate = |prompt: &str| {
+        let id = agents.done(["delegate", "--wait", prompt]);
+        (agents.ok(["output", "--raw", &id]), agents.jobs().len())
     };
-    let (output, jobs) = delegate();
-    assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
-    assert_eq!(jobs, 1);
+    // Some agents start their tools without the variable that says how deep they are.
+    for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
+        let (output, jobs) = delegate(prompt);
+        assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
+        assert_eq!(jobs, index + 1);
+    }
     agents.ok(["config", "set", "agents.depth", "2"]);
-    assert_eq!(delegate().1, 3);
+    for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
+        assert_eq!(delegate(prompt).1, 4 + 2 * index);
+    }
 }
 
 #[test]
@@ -388,10 +408,10 @@ fn settings_choose_the_agent_and_how_it_is_started() {
     let ran = Ran::of(with(&["delegate", "--wait", "-x"]));
     assert_eq!(ran.code, Some(2), "a flag of its own: {ran}");
     let ran = Ran::of(with(&["delegate", "--wait", "--", "-x"]));
-    assert_eq!(agents.argv(ran.stdout.trim()), ["go", "--look", "--", "-x"]);
-    assert_eq!(agents.record(ran.stdout.trim(), "stdin"), "");
+    assert_eq!(agents.argv(&told_id(&ran)), ["go", "--look", "--", "-x"]);
+    assert_eq!(agents.record(&told_id(&ran), "stdin"), "");
     let ran = Ran::of(with(&["delegate", "--agent", "claude", "--wait", "x"]));
-    let argv = agents.argv(ran.stdout.trim());
+    let argv = agents.argv(&told_id(&ran));
     assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=dontAsk".into()), "{argv:?}");
     // As it was with claude-async.
     let mut command = with(&["delegate", "--agent", "claude", "--wait", "x"]);
@@ -401,13 +421,10 @@ fn settings_choose_the_agent_and_how_it_is_started() {
         .env("CLAUDE_ASYNC_DEFAULT_EFFORT", "low")
         .env("CLAUDE_ASYNC_DEFAULT_CWD", agents.env.dir());
     let ran = Ran::of(command);
-    let argv = agents.argv(ran.stdout.trim());
+    let argv = agents.argv(&told_id(&ran));
     assert!(argv.contains(&"--model=opus".into()) && argv.contains(&"--effort=low".into()), "{argv:?}");
-    assert_eq!(
-        agents.record(ran.stdout.trim(), "cwd").trim(),
-        agents.env.dir().canonicalize().unwrap().to_str().unwrap()
-    );
-    assert!(agents.spec(ran.stdout.trim())["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
+    assert_eq!(agents.record(&told_id(&ran), "cwd").trim(), agents.env.dir().canonicalize().unwrap().to_str().unwrap());
+    assert!(agents.spec(&told_id(&ran))["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
     for (text, expected) in [
         ("permission_mode = 'full'", "`full` has to be asked for with each run"),
         ("[agents.claude]\nformat = 'text'", "`agents.claude` in"),
@@ -424,9 +441,9 @@ fn a_conversation_goes_on_where_it_was() {
     let agents = Agents::new();
     let session = "109a7d28-e02b-4042-ab7c-251fa9834d6e";
     let work = agents.env.dir().to_str().unwrap().to_owned();
-    let first = agents.ok(["delegate", "--wait", "--name", "first", "--cwd", &work, "--resume", session, "x"]);
+    let first = agents.done(["delegate", "--wait", "--name", "first", "--cwd", &work, "--resume", session, "x"]);
     assert!(agents.argv(&first).contains(&format!("--resume={session}")));
-    let second = agents.ok(["delegate", "--wait", "--resume", "first", "y"]);
+    let second = agents.done(["delegate", "--wait", "--resume", "first", "y"]);
     assert!(agents.argv(&second).contains(&format!("--resume={session}")));
     assert_eq!(agents.record(&second, "cwd"), agents.record(&first, "cwd"));
     agents.ok(["run", "--wait", "--name", "other", "true"]);
@@ -434,7 +451,11 @@ fn a_conversation_goes_on_where_it_was() {
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
     agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "is still running");
     script(&agents.env.dir().join("bin/codex"), FAKE);
-    agents.refused(agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]), 4, "`--agent claude`");
+    agents.refused(
+        agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]),
+        4,
+        "it is a run of `claude`",
+    );
 }
 
 #[test]
@@ -451,15 +472,16 @@ fn agents_in_worktrees_do_not_step_on_each_other() {
     }
     for (index, child) in running.into_iter().enumerate() {
         let output = child.wait_with_output().unwrap();
-        let (id, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{told}");
+        let id = told.lines().find_map(|line| line.strip_prefix("job ")).unwrap();
         let worktree = agents.env.dir().join(format!("repository-worktrees/job-{index}"));
         assert!(told.contains(&format!("worktree {}, branch jobcore/job-{index}\n", worktree.display())), "{told}");
-        assert_eq!(agents.record(id.trim(), "cwd").trim(), worktree.join("sub").to_str().unwrap());
-        assert_eq!(std::fs::read_to_string(worktree.join("sub/work.txt")).unwrap(), id);
+        assert_eq!(agents.record(id, "cwd").trim(), worktree.join("sub").to_str().unwrap());
+        assert_eq!(std::fs::read_to_string(worktree.join("sub/work.txt")).unwrap().trim(), id);
         let log = agents.git(&repository, &["log", "--format=%s", &format!("jobcore/job-{index}")]);
         assert_eq!(log, "work\nfirst");
-        assert_eq!(agents.spec(id.trim())["agent"]["worktree"]["branch"], format!("jobcore/job-{index}"));
+        assert_eq!(agents.spec(id)["agent"]["worktree"]["branch"], format!("jobcore/job-{index}"));
     }
     assert_eq!(agents.git(&repository, &["status", "--porcelain"]), "");
     assert_eq!(agents.git(&repository, &["log", "--format=%s"]), "first");
@@ -470,7 +492,16 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     let agents = Agents::new();
     let repository = agents.repository();
     let delegate = |name: &str, prompt: &str| {
-        agents.ok(["delegate", "--wait", "--worktree", "--name", name, "--cwd", repository.to_str().unwrap(), prompt]);
+        agents.done([
+            "delegate",
+            "--wait",
+            "--worktree",
+            "--name",
+            name,
+            "--cwd",
+            repository.to_str().unwrap(),
+            prompt,
+        ]);
         agents.env.dir().join("repository-worktrees").join(name)
     };
     let worktree = delegate("a", "commit");
@@ -501,6 +532,9 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     agents.git(&third, &["checkout", "--quiet", "--detach"]);
     agents.git(&third, &["commit", "--quiet", "--allow-empty", "-m", "loose"]);
     assert_eq!(agents.run(["rm", "--worktree", "c"]).code, Some(4));
+    let user = agents.ok(["run", "--name", "user", "--cwd", third.to_str().unwrap(), "sleep 1000"]);
+    assert!(agents.run(["rm", "--worktree", "--force", "c"]).stderr.contains("is running in its worktree"));
+    agents.ok(["kill", &user]);
     agents.ok(["rm", "--worktree", "--force", "c"]);
     assert_eq!(agents.git(&repository, &["branch", "--list", "jobcore/*", "--format=%(refname:short)"]), "jobcore/b");
     agents.ok(["run", "--wait", "--name", "plain", "true"]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::delegate::AUTHOR;
+use crate::delegate::{AUTHOR, told_id};
 use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{Ran, TestEnv, installed, is_alive, script, wait_for};
@@ -88,7 +88,8 @@ fn the_settings_of_agents_are_read() {
         env.jobcli(["--config", "config.toml", "delegate", "--agent", "aider", "--permission-mode", "edit"]);
     delegate.args(["--wait", "fix it"]).env("PATH", env.dir());
     let ran = Ran::of(delegate);
-    assert_eq!(env.ok(["output", ran.stdout.trim()]), "--no-pretty --yes-always --message=fix it", "{ran}");
+    assert_eq!(ran.stdout, "--no-pretty --yes-always --message=fix it\n", "{ran}");
+    assert_eq!(env.ok(["output", &told_id(&ran)]), ran.stdout.trim(), "{ran}");
 }
 
 #[test]

@@ -143,8 +143,10 @@ fn a_job_of_which_everything_was_killed_is_orphaned_and_concerns_no_other() {
         command
     });
     waiter.until_it_waits();
-    send(supervisor, Signal::SIGKILL);
+    // It stands still, so that the waiter cannot take over in between.
+    send(supervisor, Signal::SIGSTOP);
     send(main, Signal::SIGKILL);
+    send(supervisor, Signal::SIGKILL);
     wait_for("both to be dead", || (!is_alive(supervisor) && !is_alive(main)).then_some(()));
 
     assert_eq!(env.status(&id), "orphaned");

@@ -42,16 +42,10 @@ impl Worktree {
         let mut directory = repository.file_name().unwrap_or_default().to_owned();
         directory.push("-worktrees");
         let directory = repository.with_file_name(directory);
-        let taken =
-            |path: PathBuf, branch: String| async move { path.exists() || has_branch(cwd, &branch, environment).await };
         let own = |name: &str| (directory.join(name), branch.map_or_else(|| format!("jobcore/{name}"), str::to_owned));
         let (mut path, mut new) = own(name);
-        let is_taken = match branch {
-            // Git will say so.
-            Some(_) => path.exists(),
-            None => taken(path.clone(), new.clone()).await,
-        };
-        if is_taken {
+        // That a branch which was asked for is there already, git will say.
+        if path.exists() || (branch.is_none() && has_branch(cwd, &new, environment).await) {
             (path, new) = own(&format!("{name}-{other}"));
         }
         let words = ["worktree", "add", "--quiet", "--no-track", "-b", &new, "--", &path.to_string_lossy(), "HEAD"];

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::agent::{Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
+use crate::agent::{AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::spec::{Environment, JobSpec, JobSpecBuilder};
+use crate::sys::process;
 
 use super::{JobManager, program};
 
@@ -30,6 +31,7 @@ impl JobManager {
             asked.resume = Some(self.conversation(agent, &reference).await?);
         }
         let mut spec = described(agent.spec(&asked, environment)?).build()?;
+        self.deepen(&mut spec).await?;
         self.check_agent(agent, &asked, &spec).await?;
         match asked.worktree {
             None => self.submit(spec).await,
@@ -57,18 +59,47 @@ impl JobManager {
     /// Removes the git worktree that was made for a job which is over, and its branch.
     ///
     /// # Errors
-    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, and for a job that has none;
-    /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
+    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, if another job runs in it, and for a job
+    /// that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
     pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
         self.check_removable(id).await?;
         let refuse = |reason: String| Err(Error::Refused { id, reason });
         let job = self.job(id).await?;
         let Some(worktree) = worktree_of(&job) else { return refuse("no worktree was made for it".to_owned()) };
+        let load = self.store.load().await?;
+        for slot in load.running.iter().chain(&load.waiting) {
+            // One that is gone does not need it.
+            let Ok(other) = self.job(slot.id).await else { continue };
+            if !other.status().is_final() && other.spec.cwd.starts_with(&worktree.path) {
+                return refuse(format!("job {} is {} in its worktree", other.label(), other.status()));
+            }
+        }
         if !force && let Some(losses) = worktree.losses(environment).await? {
             let Worktree { path, branch, .. } = worktree;
             return refuse(format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display()));
         }
         worktree.remove(environment).await
+    }
+
+    /// Makes the run one of the agent's that this program descends from. Its environment may not say so: some agents start
+    /// their MCP servers with hardly any.
+    async fn deepen(&self, spec: &mut JobSpec) -> Result<()> {
+        let line = process::own_line();
+        let mut depth = 0;
+        for slot in self.store.load().await?.running {
+            // One that is gone or cannot be read has nobody to ask for anything.
+            let Ok(job) = self.job(slot.id).await else { continue };
+            if let (Some(run), Some(pid)) = (&job.spec.agent, job.pid)
+                && line.contains(&pid)
+            {
+                depth = depth.max(run.depth);
+            }
+        }
+        if let Some(run) = spec.agent.as_mut().filter(|run| run.depth <= depth) {
+            run.depth = depth + 1;
+            spec.environment.set(AGENT_DEPTH, run.depth.to_string());
+        }
+        Ok(())
     }
 
     /// Refuses what would fail at once.
@@ -137,7 +168,7 @@ impl JobManager {
         match &job.spec.agent {
             Some(run) if run.agent == agent.name => {}
             Some(run) => {
-                let reason = format!("it is a run of `{0}`; resume it with `--agent {0}`", run.agent);
+                let reason = format!("it is a run of `{}`, and no other agent can go on with it", run.agent);
                 return Err(Error::Refused { id: job.id, reason });
             }
             None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),

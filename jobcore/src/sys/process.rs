@@ -227,6 +227,12 @@ pub(crate) fn arguments(pid: i32) -> Vec<Vec<u8>> {
     line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
+/// Returns the numbers of this process and of all that it descends from, as far as they can be seen.
+pub(crate) fn own_line() -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).ok();
+    std::iter::successors(own, |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()
+}
+
 /// Sends a signal to exactly the process that `stat` described; gone is no error.
 pub(crate) fn signal(stat: &Stat, signal: Signal) -> io::Result<()> {
     let Some(pid) = Pid::from_raw(stat.pid) else { return Ok(()) };

@@ -26,9 +26,10 @@ pub(super) const ADAPTER: Adapter = Adapter {
 const LONGEST: usize = 1 << 20;
 
 fn invocation(asked: &Delegation) -> Result<Invocation> {
-    no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; `--timeout` limits the time")?;
-    no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex knows no cost; `--timeout` limits the time")?;
-    let reason = "Codex asks for no tool, its sandbox confines them all; use another permission mode, or `--add-dir`";
+    no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; a timeout limits the time")?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex knows no cost; a timeout limits the time")?;
+    let reason =
+        "Codex asks for no tool, its sandbox confines them all; use another permission mode, or add directories";
     no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
     no_way_for("session id", asked.session_id.is_some(), "Codex chooses it; leave it out")?;
     let length = asked.prompt.chars().count();

@@ -19,7 +19,7 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     no_way_for("effort", asked.effort.is_some(), "Gemini CLI has none; choose a model")?;
     let reason = "Gemini CLI has no flag for it; `model.maxSessionTurns` in its settings limits them";
     no_way_for("max turns", asked.max_turns.is_some(), reason)?;
-    no_way_for("max budget", asked.max_budget_usd.is_some(), "Gemini CLI knows no cost; `--timeout` limits the time")?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "Gemini CLI knows no cost; a timeout limits the time")?;
     let reason = "Gemini CLI has no flag for it; put it into the prompt, or into GEMINI.md";
     no_way_for("system prompt", asked.system_prompt.is_some(), reason)?;
     no_way_for("schema", asked.schema.is_some(), "Gemini CLI has no flag for it; put it into the prompt")?;

@@ -18,11 +18,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
 fn invocation(asked: &Delegation) -> Result<Invocation> {
     let reason = "opencode has no flag for it; `steps` of an agent in opencode.json limits them";
     no_way_for("max turns", asked.max_turns.is_some(), reason)?;
-    no_way_for(
-        "max budget",
-        asked.max_budget_usd.is_some(),
-        "opencode has no limit of it; `--timeout` limits the time",
-    )?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "opencode has no limit of it; a timeout limits the time")?;
     let reason = "opencode has no flag for it; use another permission mode";
     no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
     let reason = "opencode has no flag for it; `external_directory` in opencode.json permits directories";
