@@ -105,7 +105,8 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
     let contents = match part {
         Part::Job => {
             let job = jobs.job(id).await.map_err(|error| refused(uri, &error))?;
-            let json = serde_json::to_string_pretty(&jobs.shape(&job));
+            let report = jobs.report(&job).await.map_err(|error| refused(uri, &error))?;
+            let json = serde_json::to_string_pretty(&report);
             let json = json.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
             ResourceContents::text(json, uri).with_mime_type("application/json")
         }

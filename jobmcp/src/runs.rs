@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jobcli::agents;
+use jobcli::agents::{self, Permit};
 use jobcli::ui::short_duration;
 use jobcore::agent::{AgentShape, Progress};
-use jobcore::{Delegation, Environment, Job, JobShape, PermissionMode};
+use jobcore::{Job, JobShape};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -74,28 +74,20 @@ impl<'a> Run<'a> {
         }
         if let Some(denied) = agents::denied(&self.agent) {
             say(format!("It was {denied}."));
-            if self.job.status().is_final() {
-                say(format!("To let it go on: {}", self.permitting()));
+            if let Some(call) = self.permitting().filter(|_| self.job.status().is_final()) {
+                say(format!("To let it go on: {call}"));
             }
         }
         head
     }
 
-    /// Returns the call by which it goes on with what it was not permitted.
-    fn permitting(&self) -> String {
-        let mut asked = Delegation::new("Go on.", "/");
-        asked.allow_tools = agents::to_allow(&self.agent);
-        let agent = self.server.settings().agents.get(&self.agent.agent);
-        let takes_tools = agent.is_ok_and(|agent| agent.spec(&asked, Environment::default()).is_ok());
-        let permits = match (takes_tools, self.agent.permission_mode) {
-            (true, _) => {
-                let tools: Vec<_> = asked.allow_tools.into_iter().map(|tool| json!(tool).to_string()).collect();
-                format!(r#""allow_tools": [{}]"#, tools.join(", "))
-            }
-            (false, PermissionMode::ReadOnly) => r#""permission_mode": "edit""#.to_owned(),
-            (false, _) => r#""permission_mode": "full""#.to_owned(),
+    /// Returns the call by which it goes on with what it was not permitted; nothing if it was permitted everything.
+    fn permitting(&self) -> Option<String> {
+        let permits = match agents::to_permit(&self.agent)? {
+            Permit::Tools(tools) => format!(r#""allow_tools": {}"#, json!(tools)),
+            Permit::Mode(mode) => format!(r#""permission_mode": "{mode}""#),
         };
-        format!(r#"delegate {{"resume": "{}", {permits}, "prompt": "Go on."}}"#, self.job.id.short())
+        Some(format!(r#"delegate {{"resume": "{}", {permits}, "prompt": "Go on."}}"#, self.job.id.short()))
     }
 
     /// Returns whether there is an answer, or never will be.

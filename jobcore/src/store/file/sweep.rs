@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::index::RowState;
 use super::queue::Admission;
-use super::{FileStore, Records, atomic, names};
+use super::{FileStore, Records, atomic};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -93,7 +93,7 @@ impl FileStore {
 
     /// Removes the directories of days of which nothing is left.
     fn forget_empty_days(&self) -> Result<()> {
-        for day in names(&self.layout.days())? {
+        for day in self.days()? {
             let directory = self.layout.days().join(&day);
             if fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_none()) {
                 // Whoever publishes a job of this day makes the directory again.

@@ -75,7 +75,7 @@ fn look_up(layout: &Layout, id: JobId, hint: Option<u64>) -> Option<(DayIndex, u
 
 impl FileStore {
     /// Returns the days of which there are jobs, the newest first.
-    fn days(&self) -> Result<Vec<String>> {
+    pub(super) fn days(&self) -> Result<Vec<String>> {
         let mut days = names(&self.layout.days())?;
         days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
         days.sort_unstable_by(|a, b| b.cmp(a));
