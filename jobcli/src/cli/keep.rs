@@ -1,0 +1,169 @@
+//! Verbs about what is kept, and about jobcli itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use jobcore::{Name, Status};
+
+use crate::complete;
+
+/// Remove jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2\n  jobcli rm --worktree fix-login")]
+pub struct Rm {
+    /// The jobs
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
+    pub ids: Vec<String>,
+    /// Stop them first if they are not over
+    #[arg(long)]
+    pub kill: bool,
+    /// Remove the git worktrees that were made for them, too, with their branches
+    #[arg(long)]
+    pub worktree: bool,
+    /// Also if something would be lost with them: changes in no commit, commits on no other branch
+    #[arg(long, requires = "worktree")]
+    pub force: bool,
+}
+
+/// Remove many jobs that are over.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without an option, what the settings of the store say is applied: `keep_days`, `keep_jobs` and `keep_bytes`, which are \
+applied by themselves, too, a few jobs at a time. With options, only these count. Jobs that are not over stay.
+
+  jobcli prune --dry-run
+  jobcli prune --older-than 7d
+  jobcli prune --keep 100 --max-size 1G --status completed")]
+pub struct Prune {
+    /// Remove jobs that ended so long ago
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Keep so many, the newest
+    #[arg(long, value_name = "NUMBER")]
+    pub keep: Option<u64>,
+    /// Keep so many bytes in all, of the newest
+    #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
+    pub max_size: Option<u64>,
+    /// Look only at jobs with this status; may be given several times
+    #[arg(long, alias = "state", short, value_name = "STATUS", add = complete::statuses())]
+    pub status: Vec<Status>,
+    /// Remove nothing, and print what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Get and set what concerns everybody who uses the store.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
+so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
+and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
+`policy.allow` and \
+`policy.deny` are patterns, with commas, \
+of the commands that may be submitted and of those that may not; an empty text takes them away.
+
+  jobcli config get
+  jobcli config set max_running 4
+  jobcli config set policy.allow 'npm, git status, cargo *'")]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: ConfigVerb,
+}
+
+/// What to do with the settings of the store.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Print all settings, or the value of one
+    #[command(after_help = "  jobcli config get\n  jobcli config get max_running")]
+    Get {
+        /// The setting
+        #[arg(value_name = "KEY", add = complete::settings())]
+        key: Option<String>,
+    },
+    /// Change a setting, for everybody and from now on
+    #[command(after_help = "  jobcli config set when_full refuse\n  jobcli config set keep_bytes 50G")]
+    Set {
+        /// The setting
+        #[arg(value_name = "KEY", add = complete::settings())]
+        key: String,
+        /// Its new value
+        #[arg(value_name = "VALUE")]
+        value: String,
+    },
+}
+
+/// List groups, and set their limits.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli group set web --limit 2\n  jobcli run --group web npm run build\n  jobcli group list")]
+pub struct Group {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: GroupVerb,
+}
+
+/// What to do with groups.
+#[derive(Debug, Subcommand)]
+pub enum GroupVerb {
+    /// Print the groups that have a limit, or jobs that run or wait
+    #[command(after_help = "  jobcli group list --json")]
+    List {
+        /// Print them as a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set how many jobs of a group run at a time
+    #[command(after_help = "  jobcli group set web --limit 2")]
+    Set {
+        /// The group
+        #[arg(value_name = "NAME", add = complete::groups())]
+        name: Name,
+        /// So many; 0 for no limit but the store's
+        #[arg(long, value_name = "NUMBER")]
+        limit: u32,
+    },
+}
+
+/// Prove that jobs work on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Runs a few short jobs in the store and removes them: is one detached, does it survive its submitter and its supervisor, are \
+its output and exit code kept, is all of it stopped? Then looks at what would end or hinder jobs: the file system, room, \
+logouts, limits. Each step is `ok`, `degraded` (jobs work, but less is promised) or `failed`; the exit code is 1 if one \
+failed. docs/doctor.md says what each step proves.
+
+  jobcli doctor
+  jobcli doctor --json")]
+pub struct Doctor {
+    /// Print the steps as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print a completion script.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Verbs, flags, and what is in the store are completed: jobs by name and short id, the newest 100, labels, groups, settings. \
+The script asks the jobcli in the `PATH`; after an upgrade, write it again, or let the shell do so when it starts:
+
+  jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli
+  jobcli completions zsh > ~/.zfunc/_jobcli
+  jobcli completions fish > ~/.config/fish/completions/jobcli.fish
+  echo 'source <(jobcli completions bash)' >> ~/.bashrc")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Print manual pages.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli man | man -l -\n  jobcli man --dir ~/.local/share/man/man1")]
+pub struct Man {
+    /// Write the page of jobcli and one of each verb into this directory, which is made if there is none
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}

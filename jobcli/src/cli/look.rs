@@ -1,0 +1,343 @@
+//! Verbs that look.
+
+use std::time::Duration;
+
+use clap::Args;
+use jobcore::clock::Timestamp;
+use jobcore::output::{Cursor, Pattern};
+use jobcore::{Name, Status, Until};
+
+use super::values::{ByteRange, parse_budget, parse_label, parse_range, parse_time};
+use crate::complete;
+
+/// Sum up what runs of agents cost.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What an agent tells of a conversation that went on includes what it had cost before: that is counted once. A run that is
+not over, or of whose output a part was not kept, may have cost more (`≥`).
+
+  jobcli usage --since 7d
+  jobcli usage --by day --json
+  jobcli usage --by label:ticket")]
+pub struct Usage {
+    /// By `agent`, `day` (UTC) or `label:NAME`
+    #[arg(long, value_name = "WHAT", default_value = "agent", value_parser = parse_usage_by)]
+    pub by: UsageBy,
+    /// Only runs that were submitted at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
+    /// Only runs that were submitted before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub until: Option<Timestamp>,
+    /// Only runs with this label
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Print the sums as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// By what costs are summed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageBy {
+    /// By the agent.
+    Agent,
+    /// By the day on which it was asked.
+    Day,
+    /// By the value of this label.
+    Label(String),
+}
+
+impl UsageBy {
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Agent => "AGENT".to_owned(),
+            Self::Day => "DAY".to_owned(),
+            Self::Label(name) => name.to_uppercase(),
+        }
+    }
+}
+
+fn parse_usage_by(text: &str) -> Result<UsageBy, String> {
+    match (text, text.strip_prefix("label:")) {
+        ("agent", _) => Ok(UsageBy::Agent),
+        ("day", _) => Ok(UsageBy::Day),
+        (_, Some(name)) if !name.is_empty() => Ok(UsageBy::Label(name.to_owned())),
+        _ => Err(format!("`{text}` is neither `agent` nor `day` nor `label:NAME`")),
+    }
+}
+
+/// List jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`.
+
+  jobcli list --status running
+  jobcli list --label branch=main --since 2d --json --all
+  jobcli list --count")]
+pub struct List {
+    /// Only jobs with this status; may be given several times
+    #[arg(long, short, value_name = "STATUS", add = complete::statuses())]
+    pub status: Vec<Status>,
+    /// Only jobs of this name
+    #[arg(long, value_name = "NAME", add = complete::names())]
+    pub name: Option<Name>,
+    /// Only jobs with this label
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Only jobs of this group
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
+    pub group: Option<Name>,
+    /// Only jobs that were submitted at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
+    /// Only jobs that were submitted before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub until: Option<Timestamp>,
+    /// Print how many jobs there are of each status, of all that are on record
+    #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "since", "until", "limit", "all"])]
+    pub count: bool,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
+    pub limit: usize,
+    /// All there are
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// Print them as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show all that is known of jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli show 3f9a2c1b\n  jobcli show --json 3f9a2c1b")]
+pub struct Show {
+    /// The jobs
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
+    pub ids: Vec<String>,
+    /// Print each as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print the status of a job.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobcli status [OPTIONS] <ID>")]
+#[command(after_help = "  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
+pub struct StatusOf {
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// Print nothing, and exit with 0 while it is queued, running or paused, and with 1 after
+    #[arg(long, conflicts_with = "json")]
+    pub active: bool,
+    /// Print the job as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print the output of a job.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobcli output [OPTIONS] <ID>")]
+#[command(after_help = "\
+Both streams are printed on standard output as the job wrote them; what was not kept is told on standard error. The \
+order between the two streams is the order in which they were seen: bursts may be interleaved differently from how they \
+were written, unless the job was started with `--merge`.
+
+  jobcli output 3f9a2c1b > log
+  jobcli output --stderr --head 20 3f9a2c1b
+  jobcli output --bytes 1000..2000 3f9a2c1b
+  jobcli output --json --cursor 4096 3f9a2c1b
+
+With an option for reading, but for `--since` alone, whole lines are printed, each when it is at its end; `--head`, `--tail` and `-n` count the \
+lines that are printed, and the exit code is 0 also if none matches. The regular expression is looked for in the lines as \
+they are printed: with `--clean`, colours do not get in its way. It is that of the Rust crate regex; `(?i)` at its \
+beginning ignores case. A line of more than 64 KiB is looked at in parts.
+
+  jobcli output --clean --grep 'error|warning' -C 3 3f9a2c1b
+  jobcli output --since 10m --timestamps --fold 3f9a2c1b
+  jobcli output --clean --max-bytes 8K 3f9a2c1b
+  jobcli output --grep '(?i)panic' --tail 1 3f9a2c1b")]
+pub struct Output {
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// Only the first lines
+    #[arg(long, value_name = "LINES", group = "part", conflicts_with = "follow")]
+    pub head: Option<u64>,
+    /// Only the last lines
+    #[arg(long, value_name = "LINES", group = "part")]
+    pub tail: Option<u64>,
+    /// Only these bytes, counted from 0, the last not included; either may be left out
+    #[arg(long, value_name = "FROM..TO", group = "part", conflicts_with = "follow",
+        value_parser = parse_range)]
+    pub bytes: Option<ByteRange>,
+    /// Only what follows this cursor, which `--json` gave before
+    #[arg(long, value_name = "CURSOR", group = "part")]
+    pub cursor: Option<Cursor>,
+    /// What to print of it.
+    #[command(flatten)]
+    pub show: ShowOutput,
+}
+
+/// Print the last lines of a job's output.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobcli tail [OPTIONS] <ID>")]
+#[command(after_help = "\
+The options for reading are those of `jobcli output`.
+
+  jobcli tail 3f9a2c1b
+  jobcli tail -n 50 --follow 3f9a2c1b
+  jobcli tail --follow --clean --timestamps --grep 'GET|POST' 3f9a2c1b")]
+pub struct Tail {
+    /// Which job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// So many lines
+    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 10)]
+    pub lines: u64,
+    /// What to print of it.
+    #[command(flatten)]
+    pub show: ShowOutput,
+}
+
+/// The one job that a verb is about.
+#[derive(Debug, Args)]
+pub struct OneJob {
+    /// The job
+    #[arg(value_name = "ID", required_unless_present = "job_id", add = complete::jobs())]
+    pub id: Option<String>,
+    /// The job, as tools that came before this one want it written
+    #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true, add = complete::jobs())]
+    pub job_id: Option<String>,
+}
+
+impl OneJob {
+    /// Returns what the job was called.
+    pub fn reference(&self) -> &str {
+        // The parser has seen to it that there is one of them.
+        self.id.as_deref().or(self.job_id.as_deref()).unwrap_or_default()
+    }
+}
+
+/// What to print of an output.
+#[derive(Debug, Args)]
+pub struct ShowOutput {
+    /// Only standard output
+    #[arg(long, conflicts_with = "stderr")]
+    pub stdout: bool,
+    /// Only standard error
+    #[arg(long)]
+    pub stderr: bool,
+    /// Go on printing until the job ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print the streams apart and a cursor, as JSON; at most 256 KiB at a time
+    #[arg(long, conflicts_with = "follow")]
+    pub json: bool,
+    /// Only what came at this time or later, to a hundredth of a second
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Reading")]
+    pub since: Option<Timestamp>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX", help_heading = "Reading")]
+    pub grep: Option<Pattern>,
+    /// And so many lines behind each
+    #[arg(long, short = 'A', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub after_context: Option<u64>,
+    /// And so many lines before each
+    #[arg(long, short = 'B', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub before_context: Option<u64>,
+    /// And so many lines before and behind each
+    #[arg(long, short = 'C', value_name = "LINES", requires = "grep", help_heading = "Reading")]
+    pub context: Option<u64>,
+    /// Print lines as a terminal shows them: no escape sequences, and of progress bars only the last state; so it is anyway
+    /// with jobs on a terminal
+    #[arg(long, help_heading = "Reading")]
+    pub clean: bool,
+    /// Print it as it was written, also what was written to a terminal, and the events of an agent
+    #[arg(long, conflicts_with = "clean", help_heading = "Reading")]
+    pub raw: bool,
+    /// Print a line that is repeated once, with how often
+    #[arg(long, help_heading = "Reading")]
+    pub fold: bool,
+    /// Print before each line when it came, in UTC
+    #[arg(long, short, help_heading = "Reading")]
+    pub timestamps: bool,
+    /// Print at most so much: the beginning and the end, and how much is left out in between
+    #[arg(long, value_name = "SIZE", value_parser = parse_budget, conflicts_with = "follow", help_heading = "Reading")]
+    pub max_bytes: Option<u64>,
+}
+
+impl ShowOutput {
+    /// Returns whether nothing is said of what to print, but for how long.
+    pub(crate) fn is_as_usual(&self) -> bool {
+        let is_said = [self.stdout, self.stderr, self.json, self.clean, self.raw, self.fold, self.timestamps];
+        !is_said.contains(&true) && self.since.is_none() && self.grep.is_none() && self.max_bytes.is_none()
+    }
+}
+
+/// Wait for jobs to end, or to come to something.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended.
+
+With `--until`, something else is waited for:
+
+  output:RE    a line of its output that matches; a prompt without an end of line counts, too
+  quiet:TIME   that it has written nothing for so long
+  port:NUMBER  that one of its processes listens on this TCP port; if another process does, that is told
+  file:PATH    that there is this file; a relative path begins where the job runs
+  exit         its end, as without
+
+The exit code is 0 then when it is so, and 1 if it cannot be any more, since the job is over.
+
+  jobcli wait 3f9a2c1b && echo fine
+  jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2
+  jobcli wait --until 'output:ready|listening' --timeout 30s web
+  jobcli wait --until port:3000 web")]
+pub struct Wait {
+    /// The jobs
+    #[arg(required = true, value_name = "ID", add = complete::jobs())]
+    pub ids: Vec<String>,
+    /// Wait for one of them only
+    #[arg(long)]
+    pub any: bool,
+    /// Wait for all of them, as without this
+    #[arg(long, conflicts_with = "any")]
+    pub all: bool,
+    /// Wait for this [default: exit]
+    #[arg(long, short, value_name = "CONDITION")]
+    pub until: Option<Until>,
+    /// With `--until output:RE`: look only at what follows this cursor, which `--json` gave before
+    #[arg(long, value_name = "CURSOR", requires = "until")]
+    pub cursor: Option<Cursor>,
+    /// Wait for so long at most, and exit with 124 then
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Print the jobs as JSON, with the reason why the waiting is over and cursors
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print what happened to jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
+supervisor had been killed, and another is in charge), `ended` with the status and the exit code, or `removed`. Events are \
+numbered without a gap. An end is told at least once, and may come twice after a crash; anything else goes untold if whoever \
+did it was killed in that very moment. Old events are dropped; how many are missing is told on standard error.
+
+  jobcli events
+  jobcli events --since 120 --json
+  jobcli events --follow")]
+pub struct Events {
+    /// Only events from this number on [default: all, or with `--follow` those to come]
+    #[arg(long, value_name = "NUMBER")]
+    pub since: Option<u64>,
+    /// Go on printing what happens, until interrupted
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print each as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+}

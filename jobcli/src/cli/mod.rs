@@ -1,0 +1,144 @@
+//! The command line: types only, a file for each group of verbs.
+
+mod act;
+mod keep;
+mod look;
+mod run;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use act::{Attach, Kill, Send};
+pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Rm};
+pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
+pub use run::{Delegate, Run};
+pub use values::{ByteRange, StdinFrom, Terminal};
+pub(crate) use values::{parse_stdin, parse_terminal};
+
+/// Background jobs that survive the shell that started them.
+///
+/// Start a long command, close the terminal, come back: its state, its output and its exit code are there. A job is named
+/// by its full id, by its name, or by its short id: 4 digits of it or more.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jobcli",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where jobs are kept [env: JOBCORE_STORE] [default: the user's state directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub store: Option<PathBuf>,
+    /// Read settings from this file [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes
+  `run --wait`, `run --follow` and `wait` pass the job's code: its exit code, or 128 and the number of the signal that \
+ended it; 124 when the time given to wait is up; 125 when jobcli itself fails, for an unknown job, or when nobody knows \
+the exit code; 130 when Ctrl-C ended the waiting (the job goes on). Of an agent it is 0 only if that says that it is done, \
+and follows the schema that it was given; `delegate --wait` and `delegate --follow` pass it, too.
+  All other verbs: 0 done, 1 failed, 2 wrong usage, 3 no such job, 4 refused.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a job and print its id
+    Run(Run),
+    /// Start a job that something can be sent to, and print its id
+    #[command(hide = true)]
+    Execute(Run),
+    /// Start a coding agent on a prompt and print the id of the job
+    Delegate(Box<Delegate>),
+    /// List jobs, the newest first
+    #[command(alias = "ls")]
+    List(List),
+    /// Show all that is known of a job
+    Show(Show),
+    /// Print the status of a job: one word
+    Status(StatusOf),
+    /// Print the output of a job
+    #[command(alias = "logs")]
+    Output(Output),
+    /// Print the last lines of a job's output
+    Tail(Tail),
+    /// Wait for jobs to end, or for output, a port, a file
+    Wait(Wait),
+    /// Send text, keys or the end of its input to a job
+    Send(Send),
+    /// Send text to a job and print what it answers
+    #[command(hide = true)]
+    Interact(Send),
+    /// Connect this terminal to that of a job
+    Attach(Attach),
+    /// Stop jobs: all of their processes
+    Kill(Kill),
+    /// Remove jobs that are over, with their output
+    Rm(Rm),
+    /// Remove many jobs that are over, by age, number or size
+    Prune(Prune),
+    /// Print what happened to jobs: submitted, started, ended
+    Events(Events),
+    /// Sum up what runs of agents cost
+    Usage(Usage),
+    /// Get and set what concerns everybody who uses the store
+    Config(Config),
+    /// List groups, and set how many jobs of one may run
+    Group(Group),
+    /// Prove that jobs work on this machine, and say what is degraded
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, or write all of them
+    Man(Man),
+}
+
+impl Verb {
+    /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
+    pub fn passes_code(&self) -> bool {
+        match self {
+            Self::Run(run) | Self::Execute(run) => run.wait || run.follow,
+            Self::Delegate(delegate) => delegate.wait || delegate.follow,
+            Self::Wait(_) | Self::Attach(_) => true,
+            Self::List(_)
+            | Self::Show(_)
+            | Self::Status(_)
+            | Self::Output(_)
+            | Self::Tail(_)
+            | Self::Send(_)
+            | Self::Interact(_)
+            | Self::Kill(_)
+            | Self::Rm(_)
+            | Self::Prune(_)
+            | Self::Events(_)
+            | Self::Config(_)
+            | Self::Group(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Usage(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

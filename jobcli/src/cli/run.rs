@@ -1,0 +1,174 @@
+//! Verbs that start something.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use jobcore::{Name, PermissionMode, Signal};
+
+use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
+use crate::complete;
+
+/// Start a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One argument is a line for a shell, several are a program and its arguments; what follows `--` always is.
+
+  jobcli run 'make -j4 && make test'
+  jobcli run --timeout 1h cargo build --release
+  jobcli run --name web --key deploy-42 ./serve
+  jobcli run --follow -- ./configure --prefix=/opt
+  jobcli run --stdin open --name calc bc
+  jobcli run --tty --name editor vi notes.txt
+  echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
+
+In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
+`env` (an object), `env_clear`, `timeout` and `grace` (as here, or a number of seconds), `stdin`, `tty` (`true` or a size), `merge`, `labels` (an \
+object), `output_limit`, `name`, `key`, `group` and `leave_stragglers`. A field that is not known is refused. Flags come first.")]
+pub struct Run {
+    /// Run it in this directory [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Set a variable, or pass on the one of this name
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Pass on no variables but those set with `--env`
+    #[arg(long)]
+    pub env_clear: bool,
+    /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Let it read this file, `-` for all of standard input, or with `open` what is sent to it [default: nothing]
+    #[arg(long, value_name = "open|-|FILE", value_parser = parse_stdin)]
+    pub stdin: Option<StdinFrom>,
+    /// Run it on a terminal, of this size [default: that of this terminal, or else 80x24]
+    #[arg(long, short, value_name = "COLUMNSxROWS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", value_parser = parse_terminal, conflicts_with = "stdin")]
+    pub tty: Option<Terminal>,
+    /// Keep standard output and error in one stream, in exact order
+    #[arg(long)]
+    pub merge: bool,
+    /// Add a label to find it by
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Keep at most so much of its output: the beginning and the newest; 0 for all [default: 10M]
+    #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
+    pub output_limit: Option<u64>,
+    /// Give it so long to end when it is stopped, before it is killed [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub grace: Option<Duration>,
+    /// Send it this signal first when it is stopped, and SIGTERM after half the grace
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
+    /// Run a line in this shell [default: bash if there is one, else sh]
+    #[arg(long, value_name = "SHELL")]
+    pub shell: Option<PathBuf>,
+    /// Call it by this name, which no other job may have that is not over
+    #[arg(long, short, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Start it only if no job on record has this key; else print the id of that one
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Put it into this group, which may have a limit of its own
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
+    pub group: Option<Name>,
+    /// Leave processes alone that are left when its main process ends
+    #[arg(long)]
+    pub leave_stragglers: bool,
+    /// Wait for its end, and exit with its code
+    #[arg(long, short)]
+    pub wait: bool,
+    /// Print its output while it runs, wait for its end, and exit with its code
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print the job as JSON
+    #[arg(long, conflicts_with = "follow")]
+    pub json: bool,
+    /// Read the job from this file, as JSON; `-` is standard input, which is read when there is no command, too
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    pub spec: Option<PathBuf>,
+    /// The command
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::AnyPath)]
+    pub command: Vec<OsString>,
+}
+
+/// Start a coding agent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The agents are claude, codex, gemini, opencode, and those that the settings file declares. What an agent has no way for is \
+refused. docs/agents.md says what the permission modes mean to each, how many may run, and what a worktree is good for.
+
+  jobcli delegate 'find out why the tests are slow'
+  jobcli delegate --agent codex --permission-mode read_only @question.md
+  jobcli delegate --worktree --name fix-login --max-budget 5 'fix the login' --wait
+  jobcli delegate --resume fix-login 'and now write a test for it'
+  git diff | jobcli delegate --permission-mode read_only -")]
+pub struct Delegate {
+    /// Ask this agent [default: claude]
+    #[arg(long, short, value_name = "NAME", add = complete::agents())]
+    pub agent: Option<String>,
+    /// The model, as the agent calls it
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How hard it thinks, as the agent calls it: `low`, `high`
+    #[arg(long, value_name = "EFFORT")]
+    pub effort: Option<String>,
+    /// At most so many turns
+    #[arg(long, value_name = "NUMBER")]
+    pub max_turns: Option<u32>,
+    /// At most so many US dollars
+    #[arg(long, value_name = "DOLLARS")]
+    pub max_budget: Option<f64>,
+    /// What it may do: `read_only`, `edit` (files below its directory) or `full` [default: edit]
+    #[arg(long, short, value_name = "MODE", add = complete::permission_modes())]
+    pub permission_mode: Option<PermissionMode>,
+    /// Let it use this tool, too, in the agent's own words: `Bash(git *)`
+    #[arg(long, value_name = "TOOL")]
+    pub allow_tool: Vec<String>,
+    /// Let it work in this directory, too
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub add_dir: Vec<PathBuf>,
+    /// Go on with a conversation: that of a job, or by its own id
+    #[arg(long, value_name = "JOB|SESSION", add = complete::jobs())]
+    pub resume: Option<String>,
+    /// Call the new conversation by this id
+    #[arg(long, value_name = "ID")]
+    pub session_id: Option<String>,
+    /// Instructions beside the agent's own
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub system_prompt: Option<String>,
+    /// The JSON schema of the answer, or a file that has it
+    #[arg(long, value_name = "FILE|JSON", value_hint = ValueHint::FilePath)]
+    pub schema: Option<String>,
+    /// Run it in this directory [default: that of the conversation that goes on, or the current one]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cwd: Option<PathBuf>,
+    /// Make a git worktree for it beside the repository, on this new branch [default: jobcore/NAME]
+    #[arg(long, value_name = "BRANCH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub worktree: Option<String>,
+    /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Call the job by this name, which no other job may have that is not over
+    #[arg(long, short, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Add a label to find it by
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Start it only if no job on record has this key; else print the id of that one
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Wait for its end and print its answer; the exit code is 0 only if it says that it is done
+    #[arg(long, short)]
+    pub wait: bool,
+    /// Print what it does while it does it; this waits for its end, too
+    #[arg(long, short, conflicts_with = "json")]
+    pub follow: bool,
+    /// Print the job as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What it is to do; `-` is all of standard input, `@FILE` what is in a file
+    #[arg(value_name = "PROMPT")]
+    pub prompt: String,
+}

@@ -1,0 +1,100 @@
+//! Values of arguments, and how they are read.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use jobcore::TerminalSize;
+use jobcore::clock::Timestamp;
+
+/// What a job is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StdinFrom {
+    /// What is sent to it.
+    Open,
+    /// All that there is on standard input now.
+    Given,
+    /// A file.
+    File(PathBuf),
+}
+
+pub(crate) fn parse_stdin(text: &str) -> Result<StdinFrom, String> {
+    Ok(match text {
+        "open" => StdinFrom::Open,
+        "-" => StdinFrom::Given,
+        file => StdinFrom::File(file.into()),
+    })
+}
+
+/// A terminal for a job, and its size if that is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal(pub Option<TerminalSize>);
+
+pub(crate) fn parse_terminal(text: &str) -> Result<Terminal, String> {
+    if text.is_empty() {
+        return Ok(Terminal(None));
+    }
+    let size = text
+        .split_once('x')
+        .and_then(|(columns, rows)| Some(TerminalSize { columns: columns.parse().ok()?, rows: rows.parse().ok()? }));
+    size.map(|size| Terminal(Some(size))).ok_or_else(|| format!("`{text}` is no size; write for example `120x40`"))
+}
+
+/// A part of an output, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte.
+    pub from: u64,
+    /// The byte behind the last, if that is given.
+    pub to: Option<u64>,
+}
+
+pub(super) fn parse_range(text: &str) -> Result<ByteRange, String> {
+    let refuse = || format!("`{text}` is no range; write for example `1000..2000`, `..500` or `1000..`");
+    let (from, to) = text.split_once("..").ok_or_else(refuse)?;
+    let from = if from.is_empty() { 0 } else { from.parse().map_err(|_| refuse())? };
+    let to = if to.is_empty() { None } else { Some(to.parse().map_err(|_| refuse())?) };
+    match to {
+        Some(to) if to < from => Err(format!("`{text}` ends before it begins")),
+        _ => Ok(ByteRange { from, to }),
+    }
+}
+
+/// Parses how much to print: a size with room for the line that says what is left out.
+pub(super) fn parse_budget(text: &str) -> Result<u64, String> {
+    let bytes = jobcore::units::parse_size(text)?;
+    if bytes < 1024 { Err(format!("`{text}` is too small; use 1K or more")) } else { Ok(bytes) }
+}
+
+/// Parses a moment, or how long ago it was.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    }
+    let refuse = |_| format!("`{text}` is no time; write for example `2026-11-21T12:00:00Z` or `90m` for how long ago");
+    text.parse().map_err(refuse)
+}
+
+pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err(format!("`{text}` has no name; write `NAME` or `NAME=VALUE`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_labels() {
+        assert_eq!(parse_range("5..9"), Ok(ByteRange { from: 5, to: Some(9) }));
+        assert_eq!(parse_range(".."), Ok(ByteRange { from: 0, to: None }));
+        for wrong in ["", "5", "a..b", "-1..2", "9..5"] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_label("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(parse_label("=x").is_err());
+    }
+}
