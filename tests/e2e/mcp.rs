@@ -323,6 +323,9 @@ fn a_list_tells_what_ended_since() {
     let event = client.ok("list", json!({})).structured["event"].clone();
     let job = client.ok("execute", json!({ "command": "exit 4", "wait_s": 30, "name": "later" }));
     client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
+    // It is on record before its start is told, and nothing may happen between the calls that follow.
+    let started = || env.ok(["events", "--json"]).lines().filter(|line| line.contains("\"started\"")).count();
+    wait_for("the last start to be told", || (started() == 3).then_some(()));
     let listed = client.ok("list", json!({ "ended_since": event }));
     let jobs = listed.structured["jobs"].as_array().unwrap();
     assert!(jobs.len() == 1 && jobs[0]["name"] == "later" && jobs[0]["exit_code"] == 4, "{}", listed.text);
