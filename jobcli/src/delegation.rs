@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jobcore::agent::AGENT_OUTPUT_LIMIT;
-use jobcore::{Agent, Delegation, JobManager, JobSpecBuilder, PermissionMode};
+use jobcore::{Agent, AgentRun, Delegation, JobManager, JobSpecBuilder, PermissionMode};
 
 use crate::settings::Settings;
 
@@ -23,8 +23,8 @@ pub struct Asked {
 }
 
 impl Settings {
-    /// Returns the agent to ask, and what: a conversation goes on with the agent that had it, and where it was. `current` is
-    /// the directory from which paths are looked at.
+    /// Returns the agent to ask, and what: a conversation goes on with the agent that had it, where it was, and as it did,
+    /// unless something else is asked for. `current` is the directory from which paths are looked at.
     ///
     /// # Errors
     /// If there is no agent of that name.
@@ -34,19 +34,20 @@ impl Settings {
         asked: Asked,
         current: &Path,
     ) -> jobcore::Result<(&Agent, Delegation)> {
-        let (mut agent, mut cwd) = (asked.agent, asked.cwd);
-        if let Some(reference) = &asked.resume {
-            if agent.is_none() {
-                agent = agent_of(jobs, reference).await;
-            }
-            if cwd.is_none() {
-                cwd = jobs.directory_of_conversation(reference).await;
-            }
-        }
-        let agent = self.agents.get(agent.as_ref().unwrap_or(&self.agent))?;
+        let earlier = match &asked.resume {
+            Some(reference) => earlier_run(jobs, reference).await,
+            None => None,
+        };
+        let name = asked.agent.as_ref().or(earlier.as_ref().map(|(run, _)| &run.agent)).unwrap_or(&self.agent);
+        let agent = self.agents.get(name)?;
+        let cwd = asked.cwd.or_else(|| earlier.as_ref().map(|(_, cwd)| cwd.clone()));
         let cwd = cwd.or_else(|| self.agent_cwd.clone()).map_or_else(|| current.to_owned(), |cwd| current.join(cwd));
         let mut delegation = Delegation::new(asked.prompt, cwd);
-        delegation.permission_mode = asked.permission_mode.unwrap_or(self.permission_mode);
+        delegation.permission_mode = self.permission_mode;
+        if let Some((run, _)) = &earlier {
+            delegation.go_on(run);
+        }
+        delegation.permission_mode = asked.permission_mode.unwrap_or(delegation.permission_mode);
         delegation.resume = asked.resume;
         Ok((agent, delegation))
     }
@@ -57,8 +58,8 @@ impl Settings {
     }
 }
 
-/// Returns the agent that had a conversation, if that was a job.
-async fn agent_of(jobs: &JobManager, reference: &str) -> Option<String> {
-    let id = jobs.find(reference).await.ok()?;
-    jobs.job(id).await.ok()?.spec.agent.map(|run| run.agent)
+/// Returns the run that had a conversation, if that was a job, and where it was.
+async fn earlier_run(jobs: &JobManager, reference: &str) -> Option<(AgentRun, PathBuf)> {
+    let job = jobs.job(jobs.find(reference).await.ok()?).await.ok()?;
+    Some((job.spec.agent?, job.spec.cwd))
 }

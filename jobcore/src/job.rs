@@ -266,7 +266,7 @@ pub struct OutputShape {
 }
 
 /// Quotes a word for a POSIX shell, if it needs to be.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

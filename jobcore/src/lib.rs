@@ -65,7 +65,7 @@ mod until;
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
 pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
-pub use job::{Input, Job, JobShape, OutputShape, OutputSize};
+pub use job::{Input, Job, JobShape, OutputShape, OutputSize, quoted};
 pub use key::Key;
 pub use manager::{
     Backlog, JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions,

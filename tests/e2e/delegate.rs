@@ -257,7 +257,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     agents.refused(agents.command(["delegate", "--resume", "nosuch", "x"]), 3, "no job matches `nosuch`");
     agents.refused(agents.command(["delegate", "--permission-mode", "all", "x"]), 2, "`read_only`, `edit` or `full`");
     let full = || agents.command(["delegate", "--permission-mode", "full", "x"]);
-    agents.refused(full(), 4, "`jobcli config set agents.full true`");
+    agents.refused(full(), 4, "set `agents.full`");
     agents.ok(["config", "set", "agents.full", "true"]);
     let mut in_sandbox = full();
     in_sandbox.env("IS_SANDBOX", "1");
@@ -352,7 +352,7 @@ fn an_agent_starts_no_other_unless_the_settings_let_it() {
     // Some agents start their tools without the variable that says how deep they are.
     for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
         let (output, jobs) = delegate(prompt);
-        assert!(output.contains("an agent may start no other; `jobcli config set agents.depth 2`"), "{output}");
+        assert!(output.contains("an agent may start no other, unless the user sets `agents.depth`"), "{output}");
         assert_eq!(jobs, index + 1);
     }
     agents.ok(["config", "set", "agents.depth", "2"]);
@@ -449,7 +449,23 @@ fn a_conversation_goes_on_where_it_was() {
     agents.ok(["run", "--wait", "--name", "other", "true"]);
     agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is no run of an agent");
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
-    agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "is still running");
+    agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it still runs");
+    // Whichever way it is named: two that went on with it would write over each other.
+    for reference in ["first", session] {
+        agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it has this conversation now");
+    }
+    agents.ok(["kill", &running]);
+    // It may do what it might, and no more, unless more is asked for.
+    let mut look = vec!["delegate", "--wait", "--permission-mode", "read_only", "--allow-tool", "Bash(git *)"];
+    look.extend(["--max-turns", "3", "--max-budget", "0.5", "--model", "opus", "--name", "look", "x"]);
+    agents.done(look);
+    let argv = agents.argv(&agents.done(["delegate", "--wait", "--resume", "look", "--allow-tool", "Write", "y"]));
+    for expected in ["permission-mode=dontAsk", "allowedTools=Bash(git *)", "allowedTools=Write", "max-turns=3"] {
+        assert!(argv.contains(&format!("--{expected}")), "{expected}: {argv:?}");
+    }
+    assert!(argv.contains(&"--max-budget-usd=0.5".into()) && argv.contains(&"--model=opus".into()), "{argv:?}");
+    let argv = agents.argv(&agents.done(["delegate", "--wait", "--resume", "look", "--permission-mode", "edit", "y"]));
+    assert!(argv.contains(&"--permission-mode=acceptEdits".into()), "{argv:?}");
     script(&agents.env.dir().join("bin/codex"), FAKE);
     agents.refused(
         agents.command(["delegate", "--agent", "codex", "--resume", "first", "x"]),

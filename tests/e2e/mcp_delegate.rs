@@ -192,7 +192,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     };
     refused(json!({ "prompt": "x", "agent": "codex" }), &["no program `codex`", "npm i", "There is claude"]);
     refused(json!({ "prompt": "x", "agent": "nosuch" }), &["none called `nosuch`", "claude, codex, gemini, opencode"]);
-    refused(json!({ "prompt": "x", "permission_mode": "full" }), &["jobcli config set agents.full true"]);
+    refused(json!({ "prompt": "x", "permission_mode": "full" }), &["set `agents.full`"]);
     refused(json!({ "prompt": "x", "permission_mode": "all" }), &["permission_mode", "\"read_only\""]);
     refused(json!({ "prompt": "x", "cwd": "/nosuch" }), &["/nosuch"]);
     refused(json!({ "prompt": "x", "max_turns": 0 }), &["max turns"]);
@@ -209,7 +209,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     refused(json!({ "prompt": "x" }), &["1 agents were started within a minute; try again in ", " s."]);
     env.ok(["config", "set", "agents.per_minute", "0"]);
     refused(json!({ "prompt": "x", "name": "live" }), &["the name `live` is that of job"]);
-    refused(json!({ "prompt": "x", "resume": "live" }), &["still running", "Call wait for its end"]);
+    refused(json!({ "prompt": "x", "resume": "live" }), &["it still runs", "wait for its end"]);
     env.ok(["config", "set", "groups.agents.limit", "1"]);
     let queued = client.ok("delegate", json!({ "prompt": "x", "wait_s": 0.05 }));
     has(&queued.text, &["claude: queued.", "starts when one ends"]);
@@ -225,7 +225,7 @@ fn who_is_not_logged_in_or_too_deep_is_told_before_anything_starts() {
     let path = format!("PATH = \"{}:/usr/bin:/bin\"", env.dir().join("bin").display());
     for (variables, expected) in [
         (path.clone(), "log"),
-        (format!("{path}\nANTHROPIC_API_KEY = \"key\"\nJOBCORE_AGENT_DEPTH = \"1\""), "agents.depth 2"),
+        (format!("{path}\nANTHROPIC_API_KEY = \"key\"\nJOBCORE_AGENT_DEPTH = \"1\""), "sets `agents.depth` to more"),
     ] {
         configure(&env, &variables);
         let mut client = Client::legacy(&env);

@@ -14,7 +14,7 @@ use crate::complete;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What an agent tells of a conversation that went on includes what it had cost before: that is counted once. A run that is
-not over, or of whose output a part was not kept, may have cost more (`≥`).
+not over, was stopped, or of whose output a part was not kept, may have cost more (`≥`).
 
   jobcli usage --since 7d
   jobcli usage --by day --json

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
 use jobcore::output::{OutputQuery, Position, Stream};
-use jobcore::{Job, JobManager};
+use jobcore::{Job, JobManager, quoted};
 
 use super::output::follow_from;
 use super::{Result, code_of, print_json, tell};
@@ -33,7 +33,7 @@ fn tell_end(job: &Job, agent: &AgentShape) {
     tell(&format!("{} {id}: {}", agent.agent, agents::line(agent)));
     if let Some(denied) = agents::denied(agent) {
         let permits = match agents::to_permit(agent) {
-            Some(Permit::Tools(tools)) => tools.iter().map(|tool| format!(" --allow-tool '{tool}'")).collect(),
+            Some(Permit::Tools(tools)) => tools.iter().map(|tool| format!(" --allow-tool {}", quoted(tool))).collect(),
             Some(Permit::Mode(mode)) => format!(" --permission-mode {mode}"),
             None => return tell(&denied),
         };
@@ -69,7 +69,8 @@ pub(super) async fn ended(jobs: &JobManager, job: &Job) -> Result<u8> {
 fn judged(job: &Job, agent: &AgentShape) -> u8 {
     match (agent.progress, code_of(job)) {
         (Progress::Succeeded, _) => 0,
-        (_, 0) => codes::FAILED,
+        // An agent that was stopped by SIGINT says so, too; nobody interrupted the waiting.
+        (_, 0 | codes::DETACHED) => codes::FAILED,
         (_, code) => code,
     }
 }

@@ -54,12 +54,12 @@ async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delega
         resume: arguments.resume.clone(),
     };
     let (agent, mut asked) = settings.delegation(jobs, asked, &current).await?;
-    asked.model = arguments.model.clone();
-    asked.effort = arguments.effort.clone();
-    asked.max_turns = arguments.max_turns;
-    asked.max_budget_usd = arguments.max_budget;
-    asked.allow_tools = arguments.allow_tool.clone();
-    asked.add_dirs = arguments.add_dir.iter().map(|directory| current.join(directory)).collect();
+    asked.model = arguments.model.clone().or(asked.model);
+    asked.effort = arguments.effort.clone().or(asked.effort);
+    asked.max_turns = arguments.max_turns.or(asked.max_turns);
+    asked.max_budget_usd = arguments.max_budget.or(asked.max_budget_usd);
+    asked.allow_tools.extend(arguments.allow_tool.iter().cloned());
+    asked.add_dirs.extend(arguments.add_dir.iter().map(|directory| current.join(directory)));
     asked.session_id = arguments.session_id.clone();
     asked.system_prompt = arguments.system_prompt.clone();
     asked.schema = arguments.schema.as_deref().map(|schema| parse_schema(schema, &current)).transpose()?;
@@ -113,7 +113,7 @@ fn parse_schema(word: &str, current: &Path) -> Result<Schema> {
     if !word.trim_start().starts_with('{') {
         let path: PathBuf = current.join(word);
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
-        let _: serde_json::Value =
+        let _: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
         return Ok(Schema::File(path));
     }

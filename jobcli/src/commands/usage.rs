@@ -56,7 +56,9 @@ pub(super) async fn run(jobs: &JobManager, arguments: Usage) -> Result {
     for row in rows.iter().chain([&Row { of: "TOTAL".to_owned(), ..total }]) {
         let least = if row.at_least { "≥" } else { "" };
         let cost = row.cost_usd.map(|cost| format!("{least}{}", agents::dollars(cost))).unwrap_or_default();
-        writeln!(out, "{:<width$}  {:>5}  {cost:>10}  {}", row.of, row.runs, agents::tokens(&row.tokens))?;
+        let tokens = Some(agents::tokens(&row.tokens)).filter(|tokens| !tokens.is_empty());
+        let tokens = tokens.map(|tokens| format!("{least}{tokens}")).unwrap_or_default();
+        writeln!(out, "{:<width$}  {:>5}  {cost:>10}  {tokens}", row.of, row.runs)?;
     }
     Ok(ExitCode::SUCCESS)
 }

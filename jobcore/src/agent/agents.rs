@@ -210,6 +210,8 @@ impl Agent {
         };
         let mut run = AgentRun::new(&self.name, format, asked.permission_mode, &asked.prompt);
         (run.model, run.effort, run.resumes) = (asked.model, asked.effort, asked.resume);
+        (run.allow_tools, run.add_dirs) = (asked.allow_tools, asked.add_dirs);
+        (run.max_turns, run.max_budget_usd) = (asked.max_turns, asked.max_budget_usd);
         run.schema = asked.schema.is_some();
         run.depth = depth(&environment).saturating_add(1);
         environment.set(AGENT_DEPTH, run.depth.to_string());
@@ -233,6 +235,11 @@ impl Agent {
             spec = spec.stop_signal(signal);
         }
         Ok(spec)
+    }
+
+    /// Returns whether a conversation goes on only in the directory where it was.
+    pub(crate) fn stays_where_it_was(&self) -> bool {
+        matches!(&self.kind, Kind::Known(adapter) if adapter.stays_where_it_was)
     }
 
     /// Returns whether this may be what the CLI calls a conversation.

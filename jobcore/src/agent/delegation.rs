@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::PermissionMode;
+use super::{AgentRun, PermissionMode};
 use crate::error::{Error, Result};
 
 /// What an agent is asked. An adapter translates it for the agent's CLI; what that has no way for is refused.
@@ -39,6 +39,19 @@ pub struct Delegation {
     pub schema: Option<Schema>,
     /// Makes a git worktree for it, in which it runs.
     pub worktree: Option<NewWorktree>,
+}
+
+impl Delegation {
+    /// Goes on as an earlier run did: with its limits, its model and what it might do, but for [`PermissionMode::Full`],
+    /// which has to be named each time.
+    pub fn go_on(&mut self, run: &AgentRun) {
+        if run.permission_mode != PermissionMode::Full {
+            self.permission_mode = run.permission_mode;
+        }
+        (self.model, self.effort) = (run.model.clone(), run.effort.clone());
+        (self.allow_tools, self.add_dirs) = (run.allow_tools.clone(), run.add_dirs.clone());
+        (self.max_turns, self.max_budget_usd) = (run.max_turns, run.max_budget_usd);
+    }
 }
 
 /// A JSON schema.

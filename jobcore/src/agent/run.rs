@@ -15,7 +15,7 @@ pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";
 const SHOWN: usize = 500;
 
 /// What is known of a job as the run of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentRun {
     /// The agent, by the name that it has in the settings: `claude`.
@@ -29,12 +29,27 @@ pub struct AgentRun {
     pub prompt: String,
     /// How many bytes it was asked in all.
     pub prompt_bytes: u64,
+    /// A checksum of all of it, by which one prompt is told from another.
+    #[serde(default)]
+    pub prompt_crc32: u32,
     /// The model that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The effort that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
+    /// Tools that it may use beside those of its permission mode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_tools: Vec<String>,
+    /// Directories beside its own that it may work in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_dirs: Vec<PathBuf>,
+    /// How many turns it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_turns: Option<u32>,
+    /// How much it may cost, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_budget_usd: Option<f64>,
     /// Whether a schema says what its answer has to look like.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub schema: bool,
@@ -117,8 +132,13 @@ impl AgentRun {
             permission_mode,
             prompt: prompt.chars().take(SHOWN).collect(),
             prompt_bytes: prompt.len() as u64,
+            prompt_crc32: crc32fast::hash(prompt.as_bytes()),
             model: None,
             effort: None,
+            allow_tools: Vec::new(),
+            add_dirs: Vec::new(),
+            max_turns: None,
+            max_budget_usd: None,
             schema: false,
             resumes: None,
             depth: first(),

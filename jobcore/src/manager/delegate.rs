@@ -1,7 +1,5 @@
 //! Runs of coding agents: what has to be so before one starts, and what belongs to it.
 
-use std::path::PathBuf;
-
 use crate::agent::{AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
 use crate::error::{Error, Result};
 use crate::id::JobId;
@@ -27,11 +25,12 @@ impl JobManager {
         environment: Environment,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job> {
-        if let Some(reference) = asked.resume {
-            asked.resume = Some(self.conversation(agent, &reference).await?);
+        if let Some(reference) = asked.resume.take() {
+            asked.resume = Some(self.conversation(agent, &reference, &asked).await?);
         }
         let mut spec = described(agent.spec(&asked, environment)?).build()?;
         self.deepen(&mut spec).await?;
+        self.check_conversation(agent, &asked, &spec).await?;
         self.check_agent(agent, &asked, &spec).await?;
         match asked.worktree {
             None => self.submit(spec).await,
@@ -47,13 +46,6 @@ impl JobManager {
                 submitted
             }
         }
-    }
-
-    /// Returns the directory of a conversation that a job on record had: it goes on there, unless another is named. Some
-    /// agents find it nowhere else.
-    pub async fn directory_of_conversation(&self, reference: &str) -> Option<PathBuf> {
-        let id = self.find(reference).await.ok()?;
-        self.job(id).await.ok().map(|job| job.spec.cwd)
     }
 
     /// Removes the git worktree that was made for a job which is over, and its branch.
@@ -154,8 +146,29 @@ impl JobManager {
         }
     }
 
+    /// Refuses to go on with a conversation that another run has, or where the agent would not find it.
+    async fn check_conversation(&self, agent: &Agent, asked: &Delegation, spec: &JobSpec) -> Result<()> {
+        let Some(session) = &asked.resume else { return Ok(()) };
+        let load = self.store.load().await?;
+        for slot in load.running.iter().chain(&load.waiting) {
+            let Ok(job) = self.job(slot.id).await else { continue };
+            let Some(run) = job.spec.agent.as_ref().filter(|run| run.agent == agent.name) else { continue };
+            let is_same_call = spec.key.is_some() && job.spec.key == spec.key;
+            if is_same_call || job.status().is_final() {
+                continue;
+            }
+            let has_it = run.resumes.as_ref() == Some(session)
+                || self.digest(job.id, run.format).await?.session_id.as_ref() == Some(session);
+            if has_it {
+                let reason = "it has this conversation now; wait for its end, and go on then".to_owned();
+                return Err(Error::Refused { id: job.id, reason });
+            }
+        }
+        Ok(())
+    }
+
     /// Returns what the agent calls the conversation to go on with, which may be named by the job that had it.
-    async fn conversation(&self, agent: &Agent, reference: &str) -> Result<String> {
+    async fn conversation(&self, agent: &Agent, reference: &str, asked: &Delegation) -> Result<String> {
         let found = match self.find(reference).await {
             Ok(id) => self.job(id).await,
             Err(error) => Err(error),
@@ -174,7 +187,12 @@ impl JobManager {
             None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
         }
         if !job.status().is_final() {
-            return Err(Error::StillLive { id: job.id, status: job.status() });
+            let reason = "it still runs, and its conversation with it; wait for its end, and go on then".to_owned();
+            return Err(Error::Refused { id: job.id, reason });
+        }
+        if agent.stays_where_it_was() && (asked.worktree.is_some() || asked.cwd != job.spec.cwd) {
+            let reason = format!("`{}` finds its conversation only in `{}`", agent.name, job.spec.cwd.display());
+            return Err(Error::Refused { id: job.id, reason });
         }
         let (id, run) = (job.id, job.spec.agent.as_ref());
         let told = match run {

@@ -20,7 +20,7 @@ pub struct Spent {
     pub cost_usd: Option<f64>,
     /// Tokens.
     pub usage: Usage,
-    /// Whether it may have been more: a part of the output was not kept, or the run is not over.
+    /// Whether it may have been more: a part of the output was not kept, or there is no result.
     pub at_least: bool,
 }
 
@@ -47,14 +47,16 @@ impl JobManager {
                 }
             };
             let (agent, format) = (run.agent.clone(), run.format);
-            let at_least = digest.incomplete || !job.status().is_final();
+            // One that was stopped may have been about to tell.
+            let at_least = digest.incomplete || !job.status().is_final() || digest.success.is_none();
             let Digest { cost_usd, usage, session_id, .. } = digest;
             let mut own = (cost_usd, usage);
             if let Some(id) = session_id {
                 let before = sessions.entry((agent.clone(), id)).or_default();
                 if format.sums_up_cost() {
                     own.0 = own.0.map(|cost| if cost < before.0 { cost } else { cost - before.0 });
-                    before.0 = cost_usd.unwrap_or(before.0);
+                    // One that failed at once may tell that nothing was spent.
+                    before.0 = before.0.max(cost_usd.unwrap_or_default());
                 }
                 if format.sums_up_usage() {
                     own.1 = usage.minus(before.1).unwrap_or(usage);

@@ -76,8 +76,8 @@ impl AgentSettings {
         let refuse = |reason: String| Err(Error::AgentRefused { agent: run.agent.clone(), reason });
         if run.permission_mode == PermissionMode::Full && !self.full {
             return refuse(
-                "the settings of the store let no agent do everything; `jobcli config set agents.full true` does, or \
-                 name another permission mode"
+                "the settings of the store let no agent do everything; name another permission mode, or ask the user to \
+                 set `agents.full`"
                     .to_owned(),
             );
         }
@@ -86,7 +86,7 @@ impl AgentSettings {
                 1 => "an agent may start no other".to_owned(),
                 depth => format!("agents may be {depth} deep"),
             };
-            return refuse(format!("{allowed}; `jobcli config set agents.depth {}` permits this one", run.depth));
+            return refuse(format!("{allowed}, unless the user sets `agents.depth` to more"));
         }
         Ok(())
     }

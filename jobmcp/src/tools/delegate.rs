@@ -104,11 +104,11 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
     };
     let asked = settings.delegation(server.jobs(), asked, &current_dir(server)?).await;
     let (agent, mut asked) = told(server, asked).await?;
-    asked.model = arguments.model;
-    asked.effort = arguments.effort;
-    asked.max_turns = arguments.max_turns;
-    asked.max_budget_usd = arguments.max_budget_usd;
-    asked.allow_tools = arguments.allow_tools.unwrap_or_default();
+    asked.model = arguments.model.or(asked.model);
+    asked.effort = arguments.effort.or(asked.effort);
+    asked.max_turns = arguments.max_turns.or(asked.max_turns);
+    asked.max_budget_usd = arguments.max_budget_usd.or(asked.max_budget_usd);
+    asked.allow_tools.extend(arguments.allow_tools.into_iter().flatten());
     asked.worktree = arguments.worktree.unwrap_or_default().then(NewWorktree::default);
     let environment = environment(server);
     let timeout = timeout(server, arguments.timeout_s)?;

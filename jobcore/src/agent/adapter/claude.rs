@@ -16,6 +16,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     // It stops its tools then, and tells what the run has cost.
     stop_signal: Some(Signal::INT),
     is_session: is_uuid,
+    stays_where_it_was: false,
     invocation,
     obstacle,
 };

@@ -18,6 +18,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     stop_signal: Some(Signal::INT),
     // Any other word would begin a new conversation.
     is_session: is_uuid,
+    stays_where_it_was: false,
     invocation,
     obstacle,
 };

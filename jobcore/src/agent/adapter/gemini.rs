@@ -11,6 +11,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Gemini,
     stop_signal: None,
     is_session: is_uuid,
+    stays_where_it_was: true,
     invocation,
     obstacle: |_| None,
 };

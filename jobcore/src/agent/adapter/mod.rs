@@ -35,6 +35,8 @@ pub(super) struct Adapter {
     pub(super) stop_signal: Option<Signal>,
     /// Returns whether this may be the id of a conversation.
     pub(super) is_session: fn(&str) -> bool,
+    /// Whether a conversation goes on only in the directory where it was.
+    pub(super) stays_where_it_was: bool,
     /// Translates what it is asked.
     pub(super) invocation: fn(&Delegation) -> Result<Invocation>,
     /// Says why it would fail at once, as far as that can be known without asking it. In doubt it would not.
@@ -84,7 +86,8 @@ fn mentions(path: &Path, words: &[&str]) -> bool {
 
 /// Returns whether a text is a UUID, as most conversations are called.
 fn is_uuid(text: &str) -> bool {
-    uuid::Uuid::try_parse(text).is_ok()
+    // In no other form than that in which the CLIs write it.
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
 /// Refuses what a CLI has no way for, and says what would work.

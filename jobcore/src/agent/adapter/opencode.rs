@@ -11,6 +11,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Opencode,
     stop_signal: None,
     is_session: |text| text.starts_with("ses_"),
+    stays_where_it_was: true,
     invocation,
     obstacle: |_| None,
 };
