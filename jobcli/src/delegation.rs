@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jobcore::agent::AGENT_OUTPUT_LIMIT;
-use jobcore::{Agent, AgentRun, Delegation, JobManager, JobSpecBuilder, PermissionMode};
+use jobcore::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode};
 
 use crate::settings::Settings;
 
@@ -40,6 +40,10 @@ impl Settings {
         };
         let name = asked.agent.as_ref().or(earlier.as_ref().map(|(run, _)| &run.agent)).unwrap_or(&self.agent);
         let agent = self.agents.get(name)?;
+        if asked.cwd.as_ref().is_some_and(|cwd| cwd.as_os_str().is_empty()) {
+            let reason = "it is empty; leave it out for the current directory".to_owned();
+            return Err(Error::InvalidSpec { field: "cwd", reason });
+        }
         let cwd = asked.cwd.or_else(|| earlier.as_ref().map(|(_, cwd)| cwd.clone()));
         let cwd = cwd.or_else(|| self.agent_cwd.clone()).map_or_else(|| current.to_owned(), |cwd| current.join(cwd));
         let mut delegation = Delegation::new(asked.prompt, cwd);

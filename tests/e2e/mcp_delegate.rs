@@ -195,6 +195,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     refused(json!({ "prompt": "x", "permission_mode": "full" }), &["set `agents.full`"]);
     refused(json!({ "prompt": "x", "permission_mode": "all" }), &["permission_mode", "\"read_only\""]);
     refused(json!({ "prompt": "x", "cwd": "/nosuch" }), &["/nosuch"]);
+    refused(json!({ "prompt": "x", "cwd": "" }), &["leave it out for the current directory"]);
     refused(json!({ "prompt": "x", "max_turns": 0 }), &["max turns"]);
     refused(json!({ "prompt": "x", "worktree": true }), &["not a git repository", "Without `worktree`"]);
     refused(json!({ "prompt": "x", "resume": "nosuch" }), &["nosuch"]);

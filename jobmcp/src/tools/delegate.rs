@@ -144,6 +144,7 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
             " As many agents run as may; it starts when one ends. Next: wait {{\"job_ids\": [\"{short}\"]}}, or list \
              {{\"status\": [\"running\"]}} to see what runs."
         ),
+        _ if run.has_ended() => format!(" Its process goes on. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end."),
         _ => format!(
             " It goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, tail to see what it \
              does, kill to stop it."
