@@ -686,6 +686,9 @@ fn a_branch_that_no_worktree_can_have_is_refused() {
     agents.git(&repository, &["branch", "jobcore"]);
     let blocked = ["delegate", "--worktree", "--name", "a", "--cwd", path, "x"];
     agents.refused(agents.command(blocked), 1, "beside the branch `jobcore` there cannot be `jobcore/a`");
+    agents.git(&repository, &["branch", "deep/er"]);
+    let blocked_below = ["delegate", "--worktree=deep", "--cwd", path, "x"];
+    agents.refused(agents.command(blocked_below), 1, "beside the branch `deep/er` there cannot be `deep`");
     let mut without_git = agents.command(blocked);
     without_git.env("PATH", agents.env.dir().join("bin"));
     agents.refused(without_git, 1, "git: it is not in `PATH`");

@@ -82,12 +82,20 @@ impl Worktree {
             let reason = format!("`{branch}` is no name that a branch can have; `--worktree=BRANCH` takes another");
             return Err(Error::InvalidSpec { field: "worktree", reason });
         }
+        let below = format!("refs/heads/{branch}/");
+        let below = ["for-each-ref", "--count=1", "--format=%(refname:lstrip=2)", &below];
+        let mut blocking =
+            Some(git(&self.repository, below, environment).await?.trim().to_owned()).filter(|b| !b.is_empty());
         for (end, _) in branch.match_indices('/') {
             let above = &branch[..end];
             if has_branch(&self.repository, above, environment).await {
-                let reason = "as long as it exists; `--worktree=BRANCH` takes another name";
-                return Err(failed(format!("beside the branch `{above}` there cannot be `{branch}`, {reason}")));
+                blocking = Some(above.to_owned());
             }
+        }
+        if let Some(other) = blocking {
+            let reason =
+                format!("beside the branch `{other}` there cannot be `{branch}`; `--worktree=BRANCH` takes another");
+            return Err(failed(reason));
         }
         Ok(())
     }
@@ -142,7 +150,8 @@ impl Worktree {
             let exclude = format!("--exclude={}", self.branch);
             let others = ["--not", &exclude, "--branches", "--tags", "--remotes", "--"];
             let words: Vec<_> = ["rev-list", "--count"].into_iter().chain(tips).chain(others).collect();
-            let commits = ask(&words).await?.trim().parse().unwrap_or(0);
+            let counted = ask(&words).await?;
+            let commits = counted.trim().parse().map_err(|_| failed(format!("it counts `{counted}` commits")))?;
             losses.extend((commits > 0).then(|| count(commits, "commit") + " that no other branch has"));
         }
         Ok((!losses.is_empty()).then(|| losses.join(" and ")))
