@@ -616,6 +616,15 @@ fn nothing_of_a_worktree_is_overlooked() {
     let ran = agents.run(["rm", "--worktree", "b"]);
     assert!(ran.code == Some(4) && ran.stderr.contains("has 1 commit that no other branch has\n"), "{ran}");
     agents.ok(["rm", "--worktree", "a"]);
+    // The command that is printed is one, whatever the path.
+    let spaced = agents.env.dir().join("my repository");
+    std::fs::rename(&repository, &spaced).unwrap();
+    agents.done(["delegate", "--wait", "--worktree", "--name", "d", "--cwd", spaced.to_str().unwrap(), "x"]);
+    let left = agents.env.dir().join("my repository-worktrees/d");
+    let told = format!("`git -C '{}' worktree remove '{}'` removes it", spaced.display(), left.display());
+    let ran = agents.run(["rm", "d"]);
+    assert!(ran.stderr.contains(&told), "{ran}");
+    std::fs::rename(&spaced, &repository).unwrap();
     // What is in a submodule goes with it.
     let part = agents.git(&repository, &["rev-parse", "HEAD"]);
     agents.git(&repository, &["update-index", "--add", "--cacheinfo", &format!("160000,{part},part")]);
