@@ -127,9 +127,11 @@ fn advice(error: &Error) -> (u8, Option<String>) {
                 "start it with `--tty`; `jobcli send` sends text, and `jobcli kill --signal INT` interrupts, without one",
             ),
         ),
-        Error::NoInput { .. } | Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => {
-            (codes::REFUSED, None)
-        }
+        Error::NoInput { .. }
+        | Error::NotRunning { .. }
+        | Error::Refused { .. }
+        | Error::WouldLose { .. }
+        | Error::StoreRefused { .. } => (codes::REFUSED, None),
         error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
         _ => (codes::FAILED, None),
     }

@@ -119,6 +119,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Something would be lost with the git worktree of this job, which is left as it is.
+    #[error("job {}: {reason}", id.short())]
+    WouldLose {
+        /// The job.
+        id: JobId,
+        /// What, and where it is.
+        reason: String,
+    },
     /// A record of this job cannot be read. Other jobs are not concerned; the record is left as it is.
     #[error("damaged record `{}`: {reason}", path.display())]
     Damaged {

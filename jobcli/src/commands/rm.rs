@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use jobcore::{Error, Job, JobManager, StopOptions};
@@ -27,19 +28,32 @@ pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
         jobs.remove(id).await?;
         writeln!(std::io::stdout(), "{label}: removed")?;
         if let Some(left) = job.and_then(|job| job.spec.agent?.worktree).filter(|_| !arguments.worktree) {
-            let (path, branch) = (left.path.display(), left.branch);
-            tell(&format!("its worktree stays: {path}, branch {branch}; `git worktree remove {path}` removes it"));
+            let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
+            tell(&format!(
+                "its worktree stays: {}, branch {}; `{remove}` removes it",
+                left.path.display(),
+                left.branch
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says how to remove a worktree nevertheless.
+/// Says how to remove a worktree nevertheless, if nothing but what is lost with it speaks against that.
 fn advised(error: Error, reference: &str) -> Failure {
-    let is_refused = matches!(error, Error::Refused { .. });
+    let would_lose = matches!(error, Error::WouldLose { .. });
     let failure = Failure::from(error);
-    match is_refused {
+    match would_lose {
         true => failure.with_hint(format!("`jobcli rm --worktree --force {reference}` removes it nevertheless")),
         false => failure,
+    }
+}
+
+/// Returns a path as a word for a shell.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    match path.chars().all(|c| c.is_alphanumeric() || "/._-+,@%".contains(c)) {
+        true => path.into_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
     }
 }

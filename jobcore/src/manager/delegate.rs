@@ -51,8 +51,8 @@ impl JobManager {
     /// Removes the git worktree that was made for a job which is over, and its branch.
     ///
     /// # Errors
-    /// [`Error::Refused`] if something would be lost with it, unless `force` is set, if another job runs in it, and for a job
-    /// that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
+    /// [`Error::WouldLose`] if something would be lost with it, unless `force` is set, [`Error::Refused`] if another job runs in
+    /// it, and for a job that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
     pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
         self.check_removable(id).await?;
         let refuse = |reason: String| Err(Error::Refused { id, reason });
@@ -68,7 +68,8 @@ impl JobManager {
         }
         if !force && let Some(losses) = worktree.losses(environment).await? {
             let Worktree { path, branch, .. } = worktree;
-            return refuse(format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display()));
+            let reason = format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display());
+            return Err(Error::WouldLose { id, reason });
         }
         worktree.remove(environment).await
     }
