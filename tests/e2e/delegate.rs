@@ -382,6 +382,17 @@ fn a_key_makes_it_idempotent() {
         agents.refused(agents.command(words("y")), 4, "runs another command or in another directory");
     }
     assert_eq!(agents.git(&repository, &["worktree", "list"]).lines().count(), 2);
+    // The branch is there by then; elsewhere it is another request.
+    let on_branch = |cwd: &Path| {
+        agents.command(["delegate", "--cwd", cwd.to_str().unwrap(), "--key", "b", "--worktree=feature", "x"])
+    };
+    let first = Ran::of(on_branch(&repository));
+    assert_eq!(Ran::of(on_branch(&repository)).stdout, first.stdout, "{first}");
+    agents.refused(on_branch(agents.env.dir()), 4, "runs another command or in another directory");
+    // Prompts are told apart also where they begin alike.
+    let long = |end: &str| format!("{}{end}", "x".repeat(1_000));
+    agents.ok(["delegate", "--key", "long", &long("a")]);
+    agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "runs another command");
 }
 
 #[test]

@@ -35,9 +35,18 @@ impl JobManager {
         match asked.worktree {
             None => self.submit(spec).await,
             Some(worktree) => {
+                if let Some(job) = self.same_call(&spec).await? {
+                    return Ok(job);
+                }
+                let (wanted, environment) = (spec.clone(), spec.environment.clone());
                 let made = self.move_into_worktree(&mut spec, &worktree).await?;
-                let environment = spec.environment.clone();
-                let submitted = self.submit_in_worktree(spec).await;
+                let submitted = match self.submit(spec).await {
+                    // Another call made it meanwhile.
+                    Err(Error::KeyTaken { key, id }) => {
+                        self.same_call(&wanted).await.and_then(|job| job.ok_or(Error::KeyTaken { key, id }))
+                    }
+                    submitted => submitted,
+                };
                 if submitted.as_ref().ok().and_then(worktree_of) != Some(&made)
                     && let Err(error) = made.remove(&environment).await
                 {
@@ -132,18 +141,18 @@ impl JobManager {
         Ok(made)
     }
 
-    /// Submits a job that runs in a worktree of its own. Of the same key is also one that differs in nothing but that.
-    async fn submit_in_worktree(&self, spec: JobSpec) -> Result<Job> {
-        let wanted = (spec.command.clone(), without_worktree(&spec));
-        match self.submit(spec).await {
-            Err(Error::KeyTaken { key, id }) => {
-                let job = self.job(id).await?;
-                match worktree_of(&job).is_some() && (job.spec.command.clone(), without_worktree(&job.spec)) == wanted {
-                    true => Ok(job),
-                    false => Err(Error::KeyTaken { key, id }),
-                }
-            }
-            submitted => submitted,
+    /// Returns the run that has the key of this one, which was asked for a worktree: of the same key is also one that differs
+    /// in nothing but that.
+    async fn same_call(&self, spec: &JobSpec) -> Result<Option<Job>> {
+        let Some(key) = &spec.key else { return Ok(None) };
+        let Some(id) = self.store.keyed(key).await? else { return Ok(None) };
+        let job = self.job(id).await?;
+        let at = std::fs::canonicalize(&spec.cwd).unwrap_or_else(|_| spec.cwd.clone());
+        let is_there = worktree_of(&job).is_some_and(|worktree| at.starts_with(&worktree.repository));
+        let what = |spec: &JobSpec| (spec.command.clone(), without_worktree(spec));
+        match is_there && what(&job.spec) == what(spec) {
+            true => Ok(Some(job)),
+            false => Err(Error::KeyTaken { key: key.clone(), id }),
         }
     }
 
