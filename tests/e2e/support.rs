@@ -111,6 +111,8 @@ impl TestEnv {
     /// Kills the supervisor of a job, and looks at the job until another is in charge. What the job writes if it ends before
     /// that is nobody's.
     pub(crate) fn replace_supervisor(&self, id: &str) {
+        // Without a command there is nothing to take over.
+        self.main_process(id);
         let before = self.supervisor(id);
         send(before, Signal::SIGKILL);
         wait_for("another supervisor", || {
