@@ -46,9 +46,7 @@ calls() { yes "$(cat call)" | head -n "$1"; }
     }
 
     fn ok(&self, words: &[&str]) -> String {
-        let ran = self.run(words);
-        assert_eq!(ran.code, Some(0), "{ran}");
-        ran.stdout.trim_end_matches('\n').to_owned()
+        self.run(words).ok()
     }
 
     fn told(&self, id: &str) -> Value {
@@ -123,6 +121,7 @@ fn what_never_ends_is_stopped() {
     let fake = Fake::new(r#"calls 1; result early s 1 2; until_there never"#);
     let ran = fake.run(&["delegate", "--wait", "--name", "timed", "--timeout", "1s", "x"]);
     // Nobody interrupted the waiting, although the agent died of the signal that says so.
+    // How much it had told within a second is up to the machine.
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("timed out (1 turn, $1.00)"), "{ran}");
     // Whatever it said before.

@@ -70,9 +70,7 @@ impl Runs {
     }
 
     fn ok(&self, words: &[&str]) -> String {
-        let ran = self.run(words);
-        assert_eq!(ran.code, Some(0), "{ran}");
-        ran.stdout.trim_end_matches('\n').to_owned()
+        self.run(words).ok()
     }
 
     /// Starts a run that is called so, and may use the tools of this test.

@@ -52,3 +52,4 @@ mod survive;
 mod terminal;
 mod trees;
 mod until;
+mod worktrees;

@@ -73,9 +73,7 @@ impl TestEnv {
 
     /// Runs jobcli, which must succeed, and returns what it printed, without the last line break.
     pub(crate) fn ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(0), "{ran}");
-        ran.stdout.trim_end_matches('\n').to_owned()
+        self.run(arguments).ok()
     }
 
     /// Submits a shell line and returns the id.
@@ -199,6 +197,12 @@ impl Ran {
             code: output.status.code(),
             signal: output.status.signal(),
         }
+    }
+
+    /// Returns what it printed; it has to have ended well.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self}");
+        self.stdout.trim_end_matches('\n').to_owned()
     }
 }
 

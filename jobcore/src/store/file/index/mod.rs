@@ -133,10 +133,15 @@ impl FileStore {
     /// Returns at most `limit` ids of jobs that `query` may want, the newest first, those before `before`.
     pub(super) fn query_ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
         let first_day = before.map(JobId::day);
+        let since_day = query.since.map(|since| since.strftime("%Y-%m-%d").to_string());
         let mut found = Vec::new();
         for day in self.days()? {
             if first_day.as_ref().is_some_and(|first| day > *first) || found.len() >= limit {
                 continue;
+            }
+            // Days are in order from the newest: an id names its own.
+            if since_day.as_ref().is_some_and(|since| day < *since) {
+                break;
             }
             // Behind the row of `before`, or, if that is gone, what was submitted before it.
             let is_behind_all = before.is_none_or(|before| before.day() != day);
