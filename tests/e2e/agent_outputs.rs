@@ -121,9 +121,9 @@ fn what_never_ends_is_stopped() {
     let fake = Fake::new(r#"calls 1; result early s 1 2; until_there never"#);
     let ran = fake.run(&["delegate", "--wait", "--name", "timed", "--timeout", "1s", "x"]);
     // Nobody interrupted the waiting, although the agent died of the signal that says so.
-    // How much it had told within a second is up to the machine.
     assert_eq!(ran.code, Some(1), "{ran}");
-    assert!(ran.stderr.contains("timed out (1 turn, $1.00)"), "{ran}");
+    // How much it had told within a second is up to the machine.
+    assert!(ran.stderr.contains(": timed out"), "{ran}");
     // Whatever it said before.
     assert_eq!(fake.told("timed")["progress"], "timed_out");
     fake.ok(&["delegate", "--name", "killed", "x"]);
