@@ -7,10 +7,14 @@ line=$1
 shift
 count=$#
 
-# Three at a time; the others wait for their turn.
-jobcli group set fan-out --limit 3
+# Three at a time; the others wait for their turn. The group is this script's own, and goes with it.
+group=fan-out-$$
+trap 'jobcli group set "$group" --limit 0' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+jobcli group set "$group" --limit 3
 for name; do
-    jobcli run --group fan-out --name "$name" -- sh -c "$line" sh "$name" >/dev/null
+    jobcli run --group "$group" --name "$name" -- sh -c "$line" sh "$name" >/dev/null
 done
 
 failed=0

@@ -41,5 +41,5 @@ echo "and now $answer"
 
 # The end of its input is the end of a REPL. The whole session can be read later.
 jobcli send --eof "$repl" >/dev/null
-jobcli wait --timeout 1m "$repl" >/dev/null
+jobcli wait --quiet --timeout 1m "$repl" >/dev/null
 jobcli output "$repl"

@@ -56,7 +56,8 @@ async fn build(store: &Path, plan: &Path) -> Result<bool, Box<dyn Error>> {
     let jobs = JobManager::new(Arc::new(FileStore::open(store)?), Arc::new(LocalRunner::new()?))?;
     let farm: Name = "farm".parse()?;
     let processors = u32::try_from(std::thread::available_parallelism()?.get())?;
-    jobs.change_settings(&mut |settings| settings.set_group(farm.clone(), processors)).await?;
+    let group = farm.clone();
+    jobs.change_settings(move |settings| settings.set_group(group.clone(), processors)).await?;
 
     let mut out = std::io::stdout();
     let (mut building, mut built, mut failed) = (Vec::<(JobId, String)>::new(), BTreeSet::new(), 0);

@@ -1,5 +1,6 @@
 //! Runs of agents in words, for people and for models.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobcore::agent::{
@@ -7,6 +8,7 @@ use jobcore::agent::{
 };
 use jobcore::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
 use jobcore::spec::Environment;
+use jobcore::units::short_duration;
 use jobcore::{Job, JobManager};
 
 pub use jobcore::agent::dollars;
@@ -53,6 +55,7 @@ pub fn line(agent: &AgentShape) -> String {
 fn figures(agent: &AgentShape) -> Vec<String> {
     let digest = &agent.digest;
     let at_least = |name: &str| if digest.lower_bounds.contains(name) { "at least " } else { "" };
+    let of_all = |name: &str| if agent.of_conversation.contains(name) { " in the whole conversation" } else { "" };
     let count = |name: &str, count: u64, one: &str, many: &str| match count {
         0 => None,
         1 => Some(format!("{}1 {one}", at_least(name))),
@@ -62,8 +65,8 @@ fn figures(agent: &AgentShape) -> Vec<String> {
         count("turns", digest.turns.unwrap_or(0), "turn", "turns"),
         count("retries", digest.retries, "retry", "retries"),
         count("denials", digest.denials, "call denied", "calls denied"),
-        digest.duration_ms.map(|ms| ui::short_duration(Duration::from_millis(ms))),
-        digest.cost_usd.map(|cost| format!("{}{}", at_least("cost_usd"), dollars(cost))),
+        digest.duration_ms.map(|ms| short_duration(Duration::from_millis(ms))),
+        digest.cost_usd.map(|cost| format!("{}{}{}", at_least("cost_usd"), dollars(cost), of_all("cost_usd"))),
         digest.incomplete.then(|| "a part of its output is gone".to_owned()),
     ]
     .into_iter()
@@ -115,40 +118,60 @@ fn described(denial: &Denial) -> String {
     if what.is_empty() { denial.tool.clone() } else { format!("{} `{what}`", denial.tool) }
 }
 
-/// What lets a run go on that was not permitted something.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Permit {
+/// What lets a run go on that was not permitted something: no more than it needs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Permit {
     /// That it may use these tools.
-    Tools(Vec<String>),
-    /// That it may do more.
-    Mode(PermissionMode),
+    pub tools: Vec<String>,
+    /// That its tools may work in these directories, too.
+    pub directories: Vec<PathBuf>,
+    /// That it may do more, if nothing smaller would do.
+    pub mode: Option<PermissionMode>,
 }
 
-/// Returns what would permit what was not; nothing if nothing would.
-pub fn to_permit(agent: &AgentShape) -> Option<Permit> {
-    let tools = to_allow(agent);
-    let mut asked = Delegation::new("Go on.", "/");
-    asked.allow_tools = tools.clone();
-    // One that the settings declare can be permitted no single tool.
+/// Returns what would permit what was not to a run in `cwd`; nothing if nothing would.
+pub fn to_permit(agent: &AgentShape, cwd: &Path) -> Option<Permit> {
     let known = Agents::default();
-    let takes_tools = known.get(&agent.agent).is_ok_and(|known| known.spec(&asked, Environment::default()).is_ok());
-    match agent.permission_mode {
-        _ if takes_tools && !tools.is_empty() => Some(Permit::Tools(tools)),
-        PermissionMode::ReadOnly => Some(Permit::Mode(PermissionMode::Edit)),
-        PermissionMode::Edit => Some(Permit::Mode(PermissionMode::Full)),
-        PermissionMode::Full => None,
-    }
-}
-
-/// Returns the tools whose use was not permitted, each once, as they could be permitted.
-pub fn to_allow(agent: &AgentShape) -> Vec<String> {
-    let mut tools: Vec<String> = Vec::new();
+    // One that the settings declare can be permitted no single tool.
+    let takes = |permit: &Permit| {
+        let mut asked = Delegation::new("Go on.", "/");
+        (asked.allow_tools, asked.add_dirs) = (permit.tools.clone(), permit.directories.clone());
+        known.get(&agent.agent).is_ok_and(|known| known.spec(&asked, Environment::default()).is_ok())
+    };
+    let mut permit = Permit::default();
     for denial in &agent.digest.denied {
-        if !denial.tool.is_empty() && !tools.contains(&denial.tool) {
-            tools.push(denial.tool.clone());
+        match outside(denial, cwd).filter(|_| agent.permission_mode != PermissionMode::ReadOnly) {
+            Some(directory) => add(&mut permit.directories, directory),
+            None if !denial.tool.is_empty() => add(&mut permit.tools, denial.tool.clone()),
+            None => {}
         }
     }
-    tools
+    if permit == Permit::default() || !takes(&permit) {
+        let mode = match agent.permission_mode {
+            PermissionMode::ReadOnly => PermissionMode::Edit,
+            PermissionMode::Edit => PermissionMode::Full,
+            PermissionMode::Full => return None,
+        };
+        return Some(Permit { mode: Some(mode), ..Permit::default() });
+    }
+    Some(permit)
+}
+
+/// Tools whose purpose is a command, which may begin with the path of a program.
+const SHELLS: [&str; 4] = ["Bash", "bash", "shell", "run_shell_command"];
+
+/// Returns the directory of the file that a call was for, if it lies outside of where the run works.
+fn outside(denial: &Denial, cwd: &Path) -> Option<PathBuf> {
+    let path = Path::new(&denial.what);
+    // What is too long is cut, and then is the path of nothing.
+    let is_path = path.is_absolute() && !denial.what.ends_with('…') && !SHELLS.contains(&denial.tool.as_str());
+    (is_path && !path.starts_with(cwd)).then(|| path.parent().unwrap_or(path).to_owned())
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
 }
 
 /// Returns the run of an agent that the job is, if its output is not what people want to read.
@@ -162,7 +185,7 @@ pub fn told_run(job: &Job) -> Option<&AgentRun> {
 /// As [`JobManager::output`].
 pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64) -> jobcore::Result<String> {
     let mut transcript = Transcript::new(run.format);
-    let mut query = OutputQuery::from(Position::TailBytes(TAIL)).with_stream(Some(Stream::Stdout));
+    let mut query = OutputQuery::from(Position::TailBytes(TAIL)).with_stream(run.format.stream());
     let mut text = String::new();
     loop {
         let chunk = jobs.output(job.id, &query).await?;
@@ -189,7 +212,8 @@ pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
     let mut text = String::new();
     for piece in &chunk.pieces {
         match piece {
-            Piece::Data { bytes, .. } => text.push_str(&transcript.feed(bytes)),
+            Piece::Data { stream: Stream::Stdout, bytes, .. } => text.push_str(&transcript.feed(bytes)),
+            Piece::Data { stream: Stream::Stderr, bytes, .. } => text.push_str(&transcript.feed_stderr(bytes)),
             Piece::Gap { .. } => text.push_str(&transcript.gap()),
             _ => {}
         }
@@ -250,23 +274,50 @@ mod tests {
         ]);
         let agent = agent(Status::Completed, json!({ "success": true, "denials": 5, "denied": denied_calls }));
         assert_eq!(denied(&agent).unwrap(), "not permitted: Write `out.txt`; Bash `npm i`; Write and 2 more");
-        assert_eq!(to_allow(&agent), ["Write", "Bash"]);
+        let tools = to_permit(&agent, Path::new("/work")).unwrap().tools;
+        assert_eq!(tools, ["Write", "Bash"]);
     }
 
     #[test]
-    fn what_lets_a_run_go_on_is_what_its_agent_takes() {
-        let digest = json!({ "success": true, "denials": 2, "denied": [{ "tool": "bash" }, { "tool": "" }] });
-        for (name, mode, expected) in [
-            ("claude", PermissionMode::ReadOnly, Some(Permit::Tools(vec!["bash".to_owned()]))),
-            ("opencode", PermissionMode::ReadOnly, Some(Permit::Mode(PermissionMode::Edit))),
-            ("opencode", PermissionMode::Edit, Some(Permit::Mode(PermissionMode::Full))),
-            ("codex", PermissionMode::Full, None),
-            ("declared", PermissionMode::Edit, Some(Permit::Mode(PermissionMode::Full))),
+    fn what_lets_a_run_go_on_is_the_least_that_its_agent_takes() {
+        use PermissionMode::{Edit, Full, ReadOnly};
+        let tools = |tools: &[&str]| Permit {
+            tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+            ..Permit::default()
+        };
+        let directories =
+            |paths: &[&str]| Permit { directories: paths.iter().map(PathBuf::from).collect(), ..Permit::default() };
+        let mode = |mode| Permit { mode: Some(mode), ..Permit::default() };
+        let shell = json!([{ "tool": "bash", "what": "/bin/ls" }, { "tool": "" }]);
+        let outside = json!([
+            { "tool": "Write", "what": "/etc/app/a.conf" }, { "tool": "Edit", "what": "/etc/app/b.conf" },
+            { "tool": "Write", "what": "/workshop/c" },
+        ]);
+        let mixed = json!([{ "tool": "Write", "what": "/etc/a" }, { "tool": "Write", "what": "/work/b" }]);
+        for (name, own_mode, denied, expected) in [
+            ("claude", ReadOnly, &shell, Some(tools(&["bash"]))),
+            ("opencode", ReadOnly, &shell, Some(mode(Edit))),
+            ("opencode", Edit, &shell, Some(mode(Full))),
+            ("codex", Full, &shell, None),
+            ("declared", Edit, &shell, Some(mode(Full))),
+            ("claude", Edit, &outside, Some(directories(&["/etc/app", "/workshop"]))),
+            ("gemini", Full, &outside, Some(directories(&["/etc/app", "/workshop"]))),
+            ("opencode", Edit, &outside, Some(mode(Full))),
+            // A directory would not be enough to change what is in it.
+            ("claude", ReadOnly, &outside, Some(tools(&["Write", "Edit"]))),
+            ("claude", Edit, &mixed, Some(Permit { directories: vec!["/etc".into()], ..tools(&["Write"]) })),
         ] {
-            let mut agent = agent(Status::Completed, digest.clone());
-            (agent.agent, agent.permission_mode) = (name.to_owned(), mode);
-            assert_eq!(to_permit(&agent), expected, "{name} {mode}");
+            let mut agent = agent(Status::Completed, json!({ "success": true, "denials": 2, "denied": denied }));
+            (agent.agent, agent.permission_mode) = (name.to_owned(), own_mode);
+            assert_eq!(to_permit(&agent, Path::new("/work")), expected, "{name} {own_mode} {denied}");
         }
+    }
+
+    #[test]
+    fn what_a_whole_conversation_has_cost_is_not_taken_for_that_of_a_run() {
+        let mut agent = agent(Status::Completed, json!({ "success": true, "turns": 1, "cost_usd": 0.0019 }));
+        agent.of_conversation = ["cost_usd".to_owned()].into();
+        assert_eq!(line(&agent), "succeeded (1 turn, $0.0019 in the whole conversation)");
     }
 
     #[test]

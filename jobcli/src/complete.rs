@@ -20,6 +20,13 @@ use crate::help;
 use crate::settings::Settings;
 use crate::ui::one_line;
 
+/// zsh loads a file of its `fpath` at the first Tab only, and expects it to answer that Tab: the library's script, which only
+/// defines what answers the next, would offer nothing the first time.
+const ANSWER_FIRST_TAB: &str = r#"
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _clap_dynamic_completer_jobcli "$@"
+fi
+"#;
 /// Set by the scripts, to the name of the shell.
 const VARIABLE: &str = "JOBCLI_COMPLETE";
 /// How many jobs are offered at most: the newest.
@@ -41,6 +48,9 @@ pub(crate) fn script(shell: Shell) -> io::Result<Vec<u8>> {
     let shells = Shells::builtins();
     let adapter = shells.completer(&shell.to_string()).ok_or(io::ErrorKind::Unsupported)?;
     adapter.write_registration(VARIABLE, "jobcli", "jobcli", "jobcli", &mut script)?;
+    if shell == Shell::Zsh {
+        script.extend_from_slice(ANSWER_FIRST_TAB.as_bytes());
+    }
     Ok(script)
 }
 

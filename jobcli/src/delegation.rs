@@ -1,9 +1,9 @@
 //! What the settings say of a run of an agent, where whoever asks for it does not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jobcore::agent::AGENT_OUTPUT_LIMIT;
-use jobcore::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode};
+use jobcore::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode, Stragglers};
 
 use crate::settings::Settings;
 
@@ -24,15 +24,16 @@ pub struct Asked {
 
 impl Settings {
     /// Returns the agent to ask, and what: a conversation goes on with the agent that had it, where it was, and as it did,
-    /// unless something else is asked for. `current` is the directory from which paths are looked at.
+    /// unless something else is asked for. `current` finds the directory from which paths are looked at, if that is
+    /// needed.
     ///
     /// # Errors
-    /// If there is no agent of that name.
+    /// If there is no agent of that name, and those of `current`.
     pub async fn delegation(
         &self,
         jobs: &JobManager,
         asked: Asked,
-        current: &Path,
+        current: impl FnOnce() -> jobcore::Result<PathBuf>,
     ) -> jobcore::Result<(&Agent, Delegation)> {
         let earlier = match &asked.resume {
             Some(reference) => earlier_run(jobs, reference).await,
@@ -45,7 +46,11 @@ impl Settings {
             return Err(Error::InvalidSpec { field: "cwd", reason });
         }
         let cwd = asked.cwd.or_else(|| earlier.as_ref().map(|(_, cwd)| cwd.clone()));
-        let cwd = cwd.or_else(|| self.agent_cwd.clone()).map_or_else(|| current.to_owned(), |cwd| current.join(cwd));
+        let cwd = match cwd.or_else(|| self.agent_cwd.clone()) {
+            Some(cwd) if cwd.is_absolute() => cwd,
+            Some(cwd) => current()?.join(cwd),
+            None => current()?,
+        };
         let mut delegation = Delegation::new(asked.prompt, cwd);
         delegation.permission_mode = self.permission_mode;
         if let Some((run, _)) = &earlier {
@@ -57,8 +62,9 @@ impl Settings {
     }
 
     /// Gives a run what is set here for all jobs, but for the limit of their output: it would cut off what the run came to.
+    /// What an agent leaves behind is stopped in any case: nobody asked for that.
     pub fn apply_to_run(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
-        self.apply(spec).output_limit(AGENT_OUTPUT_LIMIT)
+        self.apply(spec).output_limit(AGENT_OUTPUT_LIMIT).stragglers(Stragglers::Stop)
     }
 }
 

@@ -1,10 +1,13 @@
 //! What is told when something fails, and with which exit code.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use jobcore::{Error, NoInput};
+use jobcore::{Error, NoInput, escape};
+
+use crate::ui;
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub mod codes {
@@ -51,15 +54,53 @@ pub fn report(failure: &Failure, passes_code: bool) -> ExitCode {
     if failure.is_closed_pipe {
         return ExitCode::SUCCESS;
     }
+    print(failure);
+    ExitCode::from(if passes_code { codes::OWN_FAILURE } else { failure.code })
+}
+
+fn print(failure: &Failure) {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
     let mut stderr = anstream::stderr().lock();
     // There is nowhere to tell that this cannot be told.
-    let _ = writeln!(stderr, "{red}error{red:#}: {}", failure.message);
+    let _ = writeln!(stderr, "{red}error{red:#}: {}", ui::message(&failure.message));
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {hint}");
+        let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {}", ui::message(hint));
     }
-    ExitCode::from(if passes_code { codes::OWN_FAILURE } else { failure.code })
+}
+
+/// What failed of several things that were asked for. Each failure is printed at once, and the rest is done nevertheless.
+#[derive(Debug, Default)]
+pub struct Failures {
+    code: Option<u8>,
+}
+
+impl Failures {
+    /// Prints a failure, and keeps its exit code if it is the first.
+    pub fn add(&mut self, failure: impl Into<Failure>) {
+        let failure = failure.into();
+        if failure.is_closed_pipe {
+            return;
+        }
+        print(&failure);
+        self.code.get_or_insert(failure.code);
+    }
+
+    /// Returns the exit code of the first failure, if there was one.
+    pub fn code(&self) -> Option<u8> {
+        self.code
+    }
+}
+
+/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
+pub fn refuse(error: &clap::Error) -> ! {
+    let is_hostile = |word: OsString| word.to_string_lossy().chars().any(escape::is_obeyed);
+    if error.use_stderr() && std::env::args_os().any(is_hostile) {
+        // It repeats words as they are, among colours of its own: then there are none.
+        let _ = write!(std::io::stderr(), "{}", escape::lines(&error.render().to_string()));
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 impl From<Error> for Failure {
@@ -89,31 +130,52 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         Error::StillLive { id, .. } | Error::StragglersLeft { id } => {
             (codes::REFUSED, Some(format!("run `jobcli kill {0}` first, or `jobcli rm --kill {0}`", id.short())))
         }
-        Error::Unsupervised { pid, .. } => {
+        Error::Unsupervised { pid: Some(pid), .. } => {
             let text = format!(
                 "no other can be put in charge from here, in a sandbox say; `kill {pid}` ends the main process"
+            );
+            (codes::REFUSED, Some(text))
+        }
+        Error::Unsupervised { id, pid: None } => {
+            let text = format!(
+                "use the container or sandbox that it was submitted in, or the host; if that no longer exists, \
+                 `jobcli kill --gone {}` ends the job on record",
+                id.short()
             );
             (codes::REFUSED, Some(text))
         }
         Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal; `ps` shows it in state T then")),
         Error::Damaged { .. } => (codes::FAILED, hint("`jobcli rm` removes the job; other jobs are not concerned")),
         Error::ProgramNotFound { .. } => {
-            (codes::FAILED, hint("for a shell's own commands, pass the whole line as one argument"))
+            let text = "check how it is written; aliases of your shell are not known here, and a shell's own commands need \
+                a line for a shell: one argument";
+            (codes::FAILED, hint(text))
         }
         Error::InvalidSpec { .. } => (codes::USAGE, None),
         Error::NotExecutable { .. } | Error::BadCwd { .. } => (codes::FAILED, None),
-        Error::Full { .. } => (
-            codes::REFUSED,
-            hint("see them with `jobcli list --status running`; `jobcli config set when_full queue` lets jobs wait"),
-        ),
+        Error::Full { group, .. } => {
+            let of_group = group.as_ref().map(|group| format!(" --group {group}")).unwrap_or_default();
+            let list = format!("jobcli list --status running{of_group}");
+            (
+                codes::REFUSED,
+                Some(format!("see them with `{list}`; `jobcli config set when_full queue` lets jobs wait")),
+            )
+        }
         Error::Forbidden { .. } => (
             codes::REFUSED,
             hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
         ),
         // The reason says it all.
         Error::AgentRefused { .. } | Error::TooFast { .. } => (codes::REFUSED, None),
-        Error::NameTaken { id, .. } => {
+        Error::NameTaken { id, same_directory: true, .. } => {
             (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
+        }
+        Error::NameTaken { id, .. } => {
+            let text = format!(
+                "use another name: that job belongs to another directory; `jobcli show {}` shows it",
+                id.short()
+            );
+            (codes::REFUSED, Some(text))
         }
         Error::KeyTaken { id, .. } => {
             (codes::REFUSED, Some(format!("use another key; `jobcli show {}` shows what it runs", id.short())))
@@ -132,6 +194,10 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         | Error::Refused { .. }
         | Error::WouldLose { .. }
         | Error::StoreRefused { .. } => (codes::REFUSED, None),
+        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => (
+            codes::FAILED,
+            hint("the limit of file size (`ulimit -f`) is smaller than the records of a job; nothing was started"),
+        ),
         error if error.is_full() => (codes::FAILED, hint("the store has no room left; nothing was started")),
         _ => (codes::FAILED, None),
     }

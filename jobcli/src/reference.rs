@@ -51,8 +51,10 @@ shell = \"/bin/bash\"          # for shell lines
 timeout = \"2h\"               # how long a job may run
 grace = \"5s\"                 # how long it may take to end when it is stopped
 output_limit = \"10M\"         # how much of its output is kept, 0 for all
-scrub = [\"SECRET_*\"]         # variables that jobs do not get
-keep = [\"CLAUDE_CODE_X\"]     # variables that jobs get although they would be scrubbed
+stragglers = \"stop\"          # or \"leave\": what happens to what a job leaves in the background
+scrub = [\"*SECRET*\"]         # variables that jobs do not get
+keep = [\"CLAUDE_CODE_X\"]     # variables that jobs get although other settings leave them out
+env_only = [\"CARGO_*\"]       # the only variables that jobs get, beside the basic ones
 allow = [\"npm run *\"]        # the only commands that may be submitted
 deny = [\"rm\", \"git push\"]    # commands that may not be submitted
 unattended = true            # whether jobs are told that nobody is there
@@ -77,7 +79,15 @@ A job gets the environment of its submitter, less the variables that belong to t
 `CLAUDE_CODE_ENABLE_TELEMETRY`, `CLAUDE_CODE_MAX_*`, `CLAUDE_CODE_OAUTH_TOKEN`, `CLAUDE_CODE_SKIP_*`,
 `CLAUDE_CODE_SUBAGENT_MODEL`, `CLAUDE_CODE_TMPDIR`, `CLAUDE_CODE_USE_*`, `CODEX_ACCESS_TOKEN`, `CODEX_API_KEY`,
 `CODEX_CA_CERTIFICATE`, `CODEX_HOME`, `GEMINI_CLI_HOME`, `GEMINI_CLI_SYSTEM_SETTINGS_PATH`, `GEMINI_CLI_TRUST_WORKSPACE`,
-`OPENCODE_API_KEY`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR` and `OPENCODE_DISABLE_*`. Where nobody is there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
+`OPENCODE_API_KEY`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR` and `OPENCODE_DISABLE_*`.
+
+`scrub` leaves out more, and `keep` passes a variable on whatever else leaves it out. With `env_only` (or `run --env-only`)
+a job gets no variables but those, what is kept, and the basic ones: `HOME`, `JOBCORE_*`, `LANG`, `LANGUAGE`, `LC_*`,
+`LOGNAME`, `PATH`, `PWD`, `SHELL`, `TERM`, `TMPDIR`, `TZ`, `USER` and `XDG_*`, of which `scrub` can leave out some. In all
+of these names, `*` stands for any characters and `?` for one, anywhere. A name that can match nothing, such as one with a
+`=`, is an error. `run --env-clear` passes on nothing at all.
+
+Where nobody is there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
 job finds `JOBCORE_JOB_ID`, and one that was started by a job `JOBCORE_PARENT_JOB_ID`.
 
 | variable | what it sets |
@@ -91,7 +101,7 @@ mod tests {
         let page = super::markdown();
         let names =
             jobcore::environment::AGENT_SESSION_VARIABLES.into_iter().chain(jobcore::environment::KEPT_VARIABLES);
-        for name in names {
+        for name in names.chain(jobcore::environment::BASIC_VARIABLES) {
             assert!(page.contains(&format!("`{name}`")), "{name}");
         }
         for (name, value) in jobcore::environment::UNATTENDED_DEFAULTS {

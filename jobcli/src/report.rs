@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use jobcore::doctor::{Health, Report, Step};
+use jobcore::escape;
 
 use crate::commands::print_json;
 use crate::error::{Failure, codes};
@@ -38,7 +39,8 @@ fn print(report: &Report) -> std::io::Result<()> {
         };
         let colour = Style::new().fg_color(Some(colour.into()));
         let advice = advice.as_ref().map(|advice| format!("; try: {advice}")).unwrap_or_default();
-        writeln!(out, "{colour}{result:<8}{colour:#}  {name:<widest$}  {detail}{advice}")?;
+        let detail = escape::one_line(detail);
+        writeln!(out, "{colour}{result:<8}{colour:#}  {name:<widest$}  {detail}{}", escape::one_line(&advice))?;
     }
     Ok(())
 }

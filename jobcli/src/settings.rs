@@ -3,35 +3,63 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use jobcore::agent::{AgentTable, Agents};
-use jobcore::environment::EnvironmentPolicy;
+use jobcore::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
 use jobcore::policy::{Pattern, parse_list};
 use jobcore::units::parse_size;
-use jobcore::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, PermissionMode, Policy};
+use jobcore::{
+    FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError, PermissionMode, Policy, Stragglers,
+};
 use serde::Deserialize;
 
 use crate::error::{Failure, codes};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 17] = [
-    ("JOBCORE_STORE", "where jobs are kept; the default is `jobcore` in the user's state directory"),
+pub const VARIABLES: [(&str, &str); 20] = [
+    (
+        "JOBCORE_STORE",
+        "where jobs are kept, an absolute path; the default is `jobcore` in the user's state directory. Jobs get it, so that \
+         those that they submit are kept in the same store",
+    ),
     ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
-    ("JOBCORE_SHELL", "`shell`: the shell for shell lines; the default is `bash` if there is one, else `sh`"),
+    (
+        "JOBCORE_SHELL",
+        "`shell`: the shell for shell lines, which may have options, such as `bash -o pipefail`; the default is `bash` if \
+      there is one, else `sh`",
+    ),
     ("JOBCORE_TIMEOUT", "`timeout`: how long a job may run, such as `2h`; the default is no limit"),
     ("JOBCORE_GRACE", "`grace`: how long a job may take to end when it is stopped; the default is `5s`"),
     ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
-    ("JOBCORE_SCRUB", "`scrub`: names of variables that jobs do not get, with commas; `*` at the end is any rest"),
-    ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although they would be scrubbed"),
+    (
+        "JOBCORE_STRAGGLERS",
+        "`stragglers`: `stop` or `leave`, what happens to processes that a job leaves in the background when it ends; the \
+      default is `stop`; those of agents are always stopped",
+    ),
+    (
+        "JOBCORE_SCRUB",
+        "`scrub`: names of variables that jobs do not get, with commas; `*` stands for any characters, `?` for one",
+    ),
+    ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although other settings leave them out"),
+    (
+        "JOBCORE_ENV_ONLY",
+        "`env_only`: names of the only variables that jobs get, beside those that little works without (`HOME`, `PATH`, \
+      `LANG` and so on; see above)",
+    ),
     (
         "JOBCORE_ALLOW",
         "`allow`: patterns of the only commands that may be submitted from here, with commas; see policy.md",
     ),
     ("JOBCORE_DENY", "`deny`: patterns of commands that may not be submitted from here, with commas"),
+    (
+        "JOBCORE_ALLOW_VARIABLES",
+        "`allow_variables`: names of variables, with commas, that may be set although only some commands are allowed",
+    ),
     (
         "JOBCORE_UNATTENDED",
         "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
@@ -53,14 +81,18 @@ const DEFAULT_AGENT: &str = "claude";
 pub struct Settings {
     /// Where jobs are kept.
     pub store: PathBuf,
-    /// The shell for shell lines.
-    pub shell: Option<PathBuf>,
+    /// Whether a flag or a variable named the store: one that is not there was mistyped then, unless it is to be made.
+    pub names_store: bool,
+    /// The shell for shell lines, and its options.
+    pub shell: Option<String>,
     /// How long a job may run.
     pub timeout: Option<Duration>,
     /// How long a job may take to end when it is stopped.
     pub grace: Option<Duration>,
     /// How much output of a job is kept.
     pub output_limit: Option<u64>,
+    /// What happens to processes that a job leaves in the background.
+    pub stragglers: Option<Stragglers>,
     /// Which environment a job gets.
     pub environment: EnvironmentPolicy,
     /// The job that this call runs in.
@@ -82,14 +114,17 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 struct File {
     store: Option<PathBuf>,
-    shell: Option<PathBuf>,
+    shell: Option<String>,
     timeout: Option<String>,
     grace: Option<String>,
     output_limit: Option<toml::Value>,
-    scrub: Option<Vec<String>>,
-    keep: Option<Vec<String>>,
+    stragglers: Option<String>,
+    scrub: Option<Vec<VariablePattern>>,
+    keep: Option<Vec<VariablePattern>>,
+    env_only: Option<Vec<VariablePattern>>,
     allow: Option<Vec<Pattern>>,
     deny: Option<Vec<Pattern>>,
+    allow_variables: Option<Vec<VariablePattern>>,
     unattended: Option<bool>,
     #[serde(default)]
     env: BTreeMap<String, String>,
@@ -108,13 +143,19 @@ impl Settings {
         let directories = etcetera::choose_base_strategy().ok();
         let (file, path) = read_file(config, directories.as_ref())?;
         let place = |name: &str| format!("`{name}` in {}", path.display());
-        let store = store
-            .or_else(|| variable("JOBCORE_STORE").map(PathBuf::from))
-            .or(file.store)
-            .or_else(|| {
-                directories.as_ref().map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("jobcore"))
-            })
-            .ok_or_else(|| Failure::new(codes::FAILED, "there is no home directory; name the store with `--store`"))?;
+        let variable_store =
+            variable(STORE).map(PathBuf::from).map(|path| same_everywhere(path, &format!("variable `{STORE}`")));
+        let names_store = store.is_some() || variable_store.is_some();
+        let default =
+            directories.as_ref().map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("jobcore"));
+        let store = match (store, variable_store, file.store) {
+            (Some(path), ..) => absolute(path)?,
+            (None, Some(path), _) => path?,
+            (None, None, Some(path)) => same_everywhere(path, &place("store"))?,
+            (None, None, None) => default.ok_or_else(|| {
+                Failure::new(codes::FAILED, "there is no home directory; name the store with `--store`")
+            })?,
+        };
         let duration = |name, key, value: Option<String>| {
             chosen(name, text(name)?, key, value, place, |text| {
                 humantime::parse_duration(text).map_err(|e| e.to_string())
@@ -124,18 +165,10 @@ impl Settings {
             toml::Value::String(text) => text,
             other => other.to_string(),
         });
-        let list = |name, value: Option<Vec<String>>| -> Result<Vec<String>, Failure> {
-            let split =
-                |text: String| text.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
-            Ok(text(name)?.map_or_else(|| value.unwrap_or_default(), split))
-        };
-        let patterns = |name: &str, value: Option<Vec<Pattern>>| match text(name)? {
-            Some(text) => {
-                parse_list(&text).map_err(|reason| Failure::new(codes::USAGE, format!("variable `{name}`: {reason}")))
-            }
-            None => Ok(value.unwrap_or_default()),
-        };
-        let policy = Policy::new(patterns("JOBCORE_ALLOW", file.allow)?, patterns("JOBCORE_DENY", file.deny)?);
+        let variables = |name, value| list(name, parse_patterns, value);
+        let policy =
+            Policy::new(list("JOBCORE_ALLOW", parse_list, file.allow)?, list("JOBCORE_DENY", parse_list, file.deny)?)
+                .with_variables(list("JOBCORE_ALLOW_VARIABLES", parse_list, file.allow_variables)?);
         let unattended = chosen(
             "JOBCORE_UNATTENDED",
             text("JOBCORE_UNATTENDED")?,
@@ -157,8 +190,13 @@ impl Settings {
                 mode => Ok(mode),
             },
         )?;
+        // First, so that the settings file may say something else.
+        let own = [(STORE.into(), store.clone().into())];
+        let set =
+            own.into_iter().chain(file.env.into_iter().map(|(name, value)| (name.into(), value.into()))).collect();
         Ok(Self {
             store,
+            names_store,
             agents,
             agent,
             permission_mode: permission_mode.unwrap_or_default(),
@@ -166,7 +204,7 @@ impl Settings {
             // Set by jobcore, not by people: what is no id says nothing.
             own_job: text(jobcore::supervisor::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
-            shell: variable("JOBCORE_SHELL").map(PathBuf::from).or(file.shell),
+            shell: text("JOBCORE_SHELL")?.or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
             grace: duration("JOBCORE_GRACE", "grace", file.grace)?,
             output_limit: chosen(
@@ -175,24 +213,82 @@ impl Settings {
                 "output_limit",
                 limit,
                 place,
-                parse_size,
+                |text| Ok(parse_size(text)?),
+            )?,
+            stragglers: chosen(
+                "JOBCORE_STRAGGLERS",
+                text("JOBCORE_STRAGGLERS")?,
+                "stragglers",
+                file.stragglers,
+                place,
+                |text| match text {
+                    "stop" => Ok(Stragglers::Stop),
+                    "leave" => Ok(Stragglers::Leave),
+                    other => Err(format!("`{other}` is neither `stop` nor `leave`")),
+                },
             )?,
             environment: EnvironmentPolicy {
-                scrub: list("JOBCORE_SCRUB", file.scrub)?,
-                keep: list("JOBCORE_KEEP", file.keep)?,
-                set: file.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+                only: variables("JOBCORE_ENV_ONLY", file.env_only)?,
+                scrub: variables("JOBCORE_SCRUB", file.scrub)?,
+                keep: variables("JOBCORE_KEEP", file.keep)?,
+                set,
                 unattended: unattended.unwrap_or_else(|| !std::io::stderr().is_terminal()),
             },
         })
     }
 
-    /// Opens the store. Stops are signed with `name`.
+    /// Opens the store, and makes it if there is none. Stops are signed with `name`.
     ///
     /// # Errors
-    /// If the store cannot be used.
+    /// If the store cannot be used or made.
     pub fn open(&self, name: &str) -> jobcore::Result<JobManager> {
-        let store = Arc::new(FileStore::open(&self.store)?);
-        let jobs = JobManager::new(store, Arc::new(LocalRunner::new()?))?;
+        self.check_home()?;
+        self.manage(FileStore::open(&self.store)?, name)
+    }
+
+    /// Opens the store for something that makes it when it comes to that: a job that is submitted, a setting.
+    ///
+    /// # Errors
+    /// If the store cannot be used or could not be made.
+    pub fn open_to_write(&self, name: &str) -> jobcore::Result<JobManager> {
+        self.check_home()?;
+        self.manage(FileStore::at(&self.store)?, name)
+    }
+
+    /// Opens the store to look at what is there. Nothing is made: where there is no store, there are no jobs.
+    ///
+    /// # Errors
+    /// If the store cannot be used, or there is none where it was named.
+    pub fn open_to_look(&self, name: &str) -> Result<JobManager, Failure> {
+        let store = FileStore::at(&self.store)?;
+        if self.names_store && !store.is_made()? {
+            let message = format!("there is no store at `{}`", self.store.display());
+            return Err(Failure::new(codes::FAILED, message)
+                .with_hint("look for a slip in its name; the first `jobcli run` there makes one"));
+        }
+        Ok(self.manage(store, name)?)
+    }
+
+    /// Refuses to let root create a store in the directory of another user, who could no longer use that directory.
+    fn check_home(&self) -> jobcore::Result<()> {
+        if self.names_store || !rustix::process::geteuid().is_root() || self.store.exists() {
+            return Ok(());
+        }
+        let owner = self.store.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.uid());
+        match owner {
+            Some(user) if user != 0 => Err(jobcore::Error::StoreRefused {
+                path: self.store.clone(),
+                reason: format!(
+                    "root would make it in a directory of user {user}, who could not use it; run the command with \
+                     `sudo -H`, or name a store with `--store`"
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn manage(&self, store: FileStore, name: &str) -> jobcore::Result<JobManager> {
+        let jobs = JobManager::new(Arc::new(store), Arc::new(LocalRunner::new()?))?;
         Ok(jobs
             .with_name(format!("{name}, process {}", std::process::id()))
             .with_own_job(self.own_job)
@@ -213,8 +309,46 @@ impl Settings {
         if let Some(limit) = self.output_limit {
             spec = spec.output_limit(limit);
         }
+        if let Some(stragglers) = self.stragglers {
+            spec = spec.stragglers(stragglers);
+        }
         spec
     }
+}
+
+/// The variable that names the store, and by which jobs know theirs.
+const STORE: &str = "JOBCORE_STORE";
+
+/// Refuses a path that would be another one in each directory.
+fn same_everywhere(path: PathBuf, place: &str) -> Result<PathBuf, Failure> {
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    let message = format!("{place}: `{}` would be another store in each directory", path.display());
+    Err(Failure::new(codes::USAGE, message).with_hint("name an absolute path; `--store` takes relative ones, too"))
+}
+
+/// Returns a path that was typed here, as an absolute one.
+///
+/// # Errors
+/// If it is relative, and the current directory no longer exists.
+pub fn absolute(path: PathBuf) -> jobcore::Result<PathBuf> {
+    if path.is_absolute() { Ok(path) } else { Ok(current_dir()?.join(path)) }
+}
+
+/// Returns the current directory.
+///
+/// # Errors
+/// If it no longer exists.
+pub fn current_dir() -> jobcore::Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "the current directory no longer exists".to_owned(),
+            _ => format!("the current directory cannot be read: {error}"),
+        };
+        let reason = format!("{reason}; change to another one, or name an absolute path");
+        jobcore::Error::BadCwd { path: ".".into(), reason }
+    })
 }
 
 /// Returns the agents that can be asked, as the settings file and the environment say.
@@ -272,6 +406,18 @@ fn chosen<T>(
         (None, None) => return Ok(None),
     };
     parse(&text).map(Some).map_err(|reason| Failure::new(codes::USAGE, format!("{place}: {reason}")))
+}
+
+/// Returns the patterns that the environment names, or else the file.
+fn list<T>(
+    name: &str,
+    parse: impl Fn(&str) -> Result<Vec<T>, ParseError>,
+    from_file: Option<Vec<T>>,
+) -> Result<Vec<T>, Failure> {
+    match text(name)? {
+        Some(text) => parse(&text).map_err(|reason| Failure::new(codes::USAGE, format!("variable `{name}`: {reason}"))),
+        None => Ok(from_file.unwrap_or_default()),
+    }
 }
 
 /// Returns a variable that is set and not empty.

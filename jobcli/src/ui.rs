@@ -5,20 +5,31 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jobcore::clock::Timestamp;
-use jobcore::{JobShape, Status, TerminalSize};
+use jobcore::units::short_duration;
+use jobcore::{JobShape, Status, TerminalSize, escape};
 use unicode_width::UnicodeWidthChar;
 
 use crate::agents;
 
-/// The width of a table where no terminal says another.
+/// The width of a table on a terminal that does not say how wide it is.
 const WIDTH: usize = 100;
-/// What is left for a command at least.
-const COMMAND_WIDTH: usize = 20;
+/// How wide names and commands are at least before anything else is left out.
+const LEAST_WIDTH: usize = 8;
+/// How many blanks are between two columns.
+const GAP: usize = 2;
 
 /// Returns the size of the terminal that this program runs on.
 pub(crate) fn terminal_size() -> Option<TerminalSize> {
     let (columns, rows) = terminal_size::terminal_size()?;
     Some(TerminalSize { columns: columns.0, rows: rows.0 })
+}
+
+/// Returns how wide standard output is; nothing if it is no terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    let stdout = io::stdout();
+    let is_terminal = io::IsTerminal::is_terminal(&stdout);
+    let width = || terminal_size::terminal_size_of(&stdout).map(|(columns, _)| usize::from(columns.0));
+    is_terminal.then(|| width().filter(|width| *width > 0).unwrap_or(WIDTH))
 }
 
 /// Returns the colour of a status.
@@ -34,33 +45,116 @@ pub(crate) fn style(status: Status) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-/// Prints jobs as a table. On a terminal commands are cut to its width, elsewhere they are whole.
+/// Prints jobs as a table that is as wide as the terminal, or of any width where standard output is none.
 pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> io::Result<()> {
-    // A column for names only where there are any.
-    let name_of = |job: &JobShape| job.name.as_ref().map_or("", |name| name.as_str()).to_owned();
-    let widest = jobs.iter().map(|job| name_of(job).len()).max().unwrap_or(0);
-    let name_column = |name: &str| match widest {
-        0 => String::new(),
-        widest => format!("{name:<width$}  ", width = widest.max("NAME".len())),
-    };
-    let names = name_column("NAME");
-    let fixed = format!("{:<8}  {names}{:<9}  {:>7}  {:>8}  {:>8}  ", "ID", "STATUS", "EXIT", "STARTED", "TIME");
-    let room = terminal_size().map(|size| usize::from(size.columns));
-    let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
-    let room = is_terminal.then(|| room.unwrap_or(WIDTH).saturating_sub(fixed.len()).max(COMMAND_WIDTH));
-    writeln!(out, "{fixed}COMMAND")?;
-    for job in jobs {
-        let colour = style(job.status);
-        let exit = exit_word(job);
-        let started = job.started_at.map(|at| format!("{} ago", short_duration(since(at, now)))).unwrap_or_default();
-        let time = job.duration_ms.map(|ms| short_duration(Duration::from_millis(ms))).unwrap_or_default();
-        let command =
-            one_line(&job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent)), room);
-        let (id, status) = (&job.short_id, job.status);
-        let name = name_column(&name_of(job));
-        writeln!(out, "{id:<8}  {name}{colour}{status:<9}{colour:#}  {exit:>7}  {started:>8}  {time:>8}  {command}")?;
+    let columns = columns(jobs, now).fit(stdout_width());
+    for row in 0..=jobs.len() {
+        let colour = if row == 0 { Style::new() } else { style(jobs[row - 1].status) };
+        writeln!(out, "{}", columns.row(row, colour))?;
     }
     Ok(())
+}
+
+/// A column of a table, its title first.
+struct Column {
+    cells: Vec<String>,
+    width: usize,
+    is_right: bool,
+    is_coloured: bool,
+}
+
+impl Column {
+    fn new(title: &str, least: usize, cells: impl Iterator<Item = String>) -> Self {
+        let cells: Vec<_> = [title.to_owned()].into_iter().chain(cells).collect();
+        let width = cells.iter().map(|cell| width(cell)).max().unwrap_or(0).max(least);
+        Self { cells, width, is_right: false, is_coloured: false }
+    }
+}
+
+/// The columns of the table of jobs.
+struct Columns {
+    id: Column,
+    name: Option<Column>,
+    status: Column,
+    /// What is left out where there is little room, the first first: when it started, how long it took, what it exited with.
+    figures: Vec<Column>,
+    command: Column,
+}
+
+fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
+    let column = |title, least, cell: &dyn Fn(&JobShape) -> String| Column::new(title, least, jobs.iter().map(cell));
+    let right = |column| Column { is_right: true, ..column };
+    let time = |ms: Option<u64>| ms.map(|ms| short_duration(Duration::from_millis(ms))).unwrap_or_default();
+    let started =
+        |at: Option<Timestamp>| at.map(|at| format!("{} ago", short_duration(since(at, now)))).unwrap_or_default();
+    let name = |job: &JobShape| job.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    // Of a job that has ended and left processes that are still running.
+    let mark = |job: &JobShape| if job.stragglers_alive == Some(true) { "+" } else { "" };
+    let status = |job: &JobShape| format!("{}{}", job.status, mark(job));
+    Columns {
+        id: column("ID", 8, &|job| job.short_id.clone()),
+        // Only where there are any.
+        name: jobs.iter().any(|job| job.name.is_some()).then(|| column("NAME", 0, &name)),
+        status: Column { is_coloured: true, ..column("STATUS", 9, &status) },
+        figures: vec![
+            right(column("STARTED", 8, &|job| started(job.started_at))),
+            right(column("TIME", 8, &|job| time(job.duration_ms))),
+            right(column("EXIT", 7, &exit_word)),
+        ],
+        command: column("COMMAND", 0, &|job| one_line(&what(job), None)),
+    }
+}
+
+/// Returns what a job is about: its command, or the run of an agent, and why it waits if it does.
+fn what(job: &JobShape) -> String {
+    let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
+    match &job.queued {
+        Some(queued) => format!("[{}] {what}", queued.in_short()),
+        None => what,
+    }
+}
+
+impl Columns {
+    /// Makes the table as narrow as `room`, if there is such a limit: the commands are cut first, then figures are left out,
+    /// then names are cut.
+    fn fit(mut self, room: Option<usize>) -> Self {
+        let Some(room) = room else { return self };
+        let name = self.name.as_ref().map_or(0, |name| name.width.min(LEAST_WIDTH) + GAP);
+        while !self.figures.is_empty() && self.fixed() + name + LEAST_WIDTH > room {
+            self.figures.remove(0);
+        }
+        let rest = room.saturating_sub(self.fixed());
+        if let Some(name) = &mut self.name {
+            name.width = name.width.min(rest.saturating_sub(LEAST_WIDTH + GAP).max(LEAST_WIDTH / 2));
+        }
+        let name = self.name.as_ref().map_or(0, |name| name.width + GAP);
+        self.command.width = rest.saturating_sub(name).max(1);
+        self
+    }
+
+    /// Returns how wide everything is but names and commands, with the gaps behind.
+    fn fixed(&self) -> usize {
+        [&self.id, &self.status].into_iter().chain(&self.figures).map(|column| column.width + GAP).sum()
+    }
+
+    fn row(&self, row: usize, colour: Style) -> String {
+        // What is left out last comes first.
+        let figures = self.figures.split_last().map(|(exit, times)| [exit].into_iter().chain(times));
+        let columns =
+            [&self.id].into_iter().chain(&self.name).chain([&self.status]).chain(figures.into_iter().flatten());
+        let mut line = String::new();
+        for column in columns {
+            let cell = cut(&column.cells[row], column.width);
+            let blanks = " ".repeat(column.width - width(&cell));
+            line.push_str(&match (column.is_right, column.is_coloured) {
+                (true, _) => format!("{blanks}{cell}"),
+                (false, true) => format!("{colour}{cell}{blanks}{colour:#}"),
+                (false, false) => format!("{cell}{blanks}"),
+            });
+            line.push_str(&" ".repeat(GAP));
+        }
+        line + &cut(&self.command.cells[row], self.command.width)
+    }
 }
 
 /// Returns the exit code or the signal, in a word; empty where there is none.
@@ -76,44 +170,39 @@ fn since(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }
 
-/// Returns a duration in one or two characters and a unit: `0.4s`, `12s`, `5m`, `3h`, `9d`.
-pub fn short_duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..10 => format!("{:.1}s", (duration.as_secs_f64() * 10.0).floor() / 10.0),
-        10..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
+/// Returns a text in one line, in which nothing is obeyed by a terminal, and what is too wide is cut.
+pub(crate) fn one_line(text: &str, room: Option<usize>) -> String {
+    let shown = escape::one_line(text);
+    match room {
+        Some(room) => cut(&shown, room),
+        None => shown.into_owned(),
     }
 }
 
-/// Returns a text in one line: control characters are shown and not obeyed, and what is too wide is cut.
-pub(crate) fn one_line(text: &str, room: Option<usize>) -> String {
-    let shown: String = text.chars().flat_map(visible).collect();
-    let Some(room) = room else { return shown };
-    let width = |c: char| c.width().unwrap_or(0);
-    if shown.chars().map(width).sum::<usize>() <= room {
-        return shown;
+/// Returns a message in which nothing is obeyed by a terminal. If it has several lines, nobody can take the others for
+/// messages of their own.
+pub(crate) fn message(text: &str) -> String {
+    escape::lines(text).replace('\n', "\n  ")
+}
+
+/// Returns how many columns a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// Cuts off what is too wide.
+fn cut(text: &str, room: usize) -> String {
+    if width(text) <= room {
+        return text.to_owned();
     }
     let mut left = room.saturating_sub(1);
     let fits = |c: &char| {
-        let fits = width(*c) <= left;
-        left = left.saturating_sub(width(*c));
+        let taken = c.width().unwrap_or(0);
+        let fits = taken <= left;
+        left = left.saturating_sub(taken);
         fits
     };
-    let mut cut: String = shown.chars().take_while(fits).collect();
-    cut.push('…');
-    cut
-}
-
-fn visible(c: char) -> Vec<char> {
-    match c {
-        '\n' => "⏎".chars().collect(),
-        '\t' => vec![' '],
-        c if c.is_control() => c.escape_default().collect(),
-        c => vec![c],
-    }
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -130,12 +219,5 @@ mod tests {
         assert_eq!(one_line("abcdef", Some(6)), "abcdef");
         assert_eq!(one_line("abcdefg", Some(6)), "abcde…");
         assert_eq!(one_line("日本語日本語", Some(6)), "日本…");
-    }
-
-    #[test]
-    fn durations_are_short() {
-        let shown: Vec<_> =
-            [0, 1, 99, 119, 120, 7199, 7200, 172_799, 172_800].map(Duration::from_secs).map(short_duration).into();
-        assert_eq!(shown, ["0.0s", "1.0s", "99s", "119s", "2m", "119m", "2h", "47h", "2d"]);
     }
 }

@@ -21,6 +21,7 @@ fn the_settings_file_in_the_reference_is_understood() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.toml");
     std::fs::write(&config, example).unwrap();
+    jobcore::FileStore::open(directory.path().join("store")).unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_jobcli"))
         .args(["list", "--store"])
         .arg(directory.path().join("store"))

@@ -20,7 +20,7 @@ use jobcore::output::{OutputQuery, Position, Stream};
 use jobcore::record::{Ended, Start, Submission, World};
 use jobcore::store::JobClaim;
 use jobcore::{
-    Cause, FileStore, JobId, JobManager, JobSpec, JobSpecBuilder, JobStore, LocalRunner, Outcome, Query, Status,
+    Cause, FileStore, InProcessRunner, JobId, JobManager, JobSpec, JobSpecBuilder, JobStore, Outcome, Query, Status,
 };
 use tokio::runtime::Runtime;
 
@@ -73,7 +73,7 @@ impl Jobs {
         });
         let waiting = runtime.block_on(store.load()).unwrap().waiting;
         assert!(waiting.is_empty(), "{} jobs have not been run", waiting.len());
-        let manager = JobManager::new(store.clone(), Arc::new(LocalRunner::with_program("nothing is due"))).unwrap();
+        let manager = JobManager::new(store.clone(), Arc::new(InProcessRunner::new())).unwrap();
         let name = name(count / 2).to_string();
         let middle = (runtime.block_on(manager.find(&name)).unwrap(), name);
         Self { count, store, manager, runtime, middle }
@@ -93,7 +93,7 @@ fn spec() -> JobSpecBuilder {
 }
 
 fn submission(at: Timestamp, spec: JobSpecBuilder) -> Submission {
-    let id = JobId::mint(at, &SystemRandom);
+    let id = JobId::mint(at, &SystemRandom).unwrap();
     Submission::new(id, at, spec.build().unwrap(), "/bin/true".into(), world())
 }
 

@@ -1,6 +1,9 @@
 //! Time and randomness, passed in rather than taken, so that tests can be exact.
 
 use std::fmt::Debug;
+use std::io;
+
+use rustix::rand::GetRandomFlags;
 
 pub use jiff::Timestamp;
 
@@ -16,7 +19,10 @@ pub trait Clock: Send + Sync + Debug {
 /// Fills bytes with randomness that cannot be guessed.
 pub trait Random: Send + Sync + Debug {
     /// Overwrites all of `bytes`.
-    fn fill(&self, bytes: &mut [u8]);
+    ///
+    /// # Errors
+    /// If there is no randomness to be had. What `bytes` holds then must not be used.
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
 /// The machine's own clock.
@@ -34,7 +40,12 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the kernel's random number generator is always there");
+    fn fill(&self, mut bytes: &mut [u8]) -> io::Result<()> {
+        // The system call needs neither a descriptor nor `/dev`: it works where all of them are used up, and in a chroot.
+        while !bytes.is_empty() {
+            let filled = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut *bytes, GetRandomFlags::empty()))?;
+            bytes = &mut bytes[filled..];
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
 use crate::spec::TerminalSize;
+use crate::state::Survivor;
 
 /// The version of the protocol. Whoever runs a job may be older or newer than whoever asks: unknown verbs are refused
 /// by an answer, unknown fields are ignored.
@@ -75,12 +76,22 @@ pub enum Answer {
     Processes {
         /// How many.
         count: u32,
+        /// Those that were killed and are still there, as far as there is room in the answer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        survivors: Vec<Survivor>,
     },
     /// It is not done, for this reason.
     Refused {
         /// Why.
         reason: String,
     },
+}
+
+impl Answer {
+    /// Says how many processes there are.
+    pub fn processes(count: u32) -> Self {
+        Self::Processes { count, survivors: Vec::new() }
+    }
 }
 
 /// One request or answer as it travels: its version, where to answer, and the thing itself.
@@ -90,6 +101,19 @@ pub(crate) struct Frame<T> {
     /// Which request this is or answers; also the name of the pipe to answer through.
     pub(crate) request_id: u64,
     pub(crate) body: T,
+}
+
+impl Frame<Answer> {
+    /// Leaves out survivors for which there is no room.
+    pub(crate) fn fitted(mut self) -> Self {
+        while serde_json::to_vec(&self).is_ok_and(|json| json.len() > FRAME) {
+            let Answer::Processes { survivors, .. } = &mut self.body else { break };
+            if survivors.pop().is_none() {
+                break;
+            }
+        }
+        self
+    }
 }
 
 impl<T: Serialize> Frame<T> {
@@ -107,6 +131,16 @@ impl<T: Serialize> Frame<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn survivors_are_named_as_far_as_there_is_room() {
+        let survivor = |pid| Survivor::new(pid, "\u{1}\u{1}\u{1}\u{1}".repeat(4), "cannot be signalled".to_owned());
+        let body = Answer::Processes { count: 8, survivors: (1..=8).map(survivor).collect() };
+        let frame = Frame { v: 1, request_id: u64::MAX, body }.fitted();
+        let parsed: Frame<Answer> = serde_json::from_slice(&frame.to_bytes()).unwrap();
+        let Answer::Processes { count: 8, survivors } = parsed.body else { panic!("{:?}", parsed.body) };
+        assert_eq!(survivors, (1..=2).map(survivor).collect::<Vec<_>>());
+    }
 
     #[test]
     fn the_longest_request_fits_its_frame() {

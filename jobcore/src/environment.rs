@@ -1,12 +1,19 @@
 //! Which environment a job gets: the caller's, less what belongs to a calling agent's session, plus what is set.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
+
+use crate::error::ParseError;
 use crate::spec::Environment;
 
 /// Variables that belong to the session of the agent that calls, and not to its work: ids, sockets and tokens by which
-/// a nested agent would take itself for a part of the caller. A `*` at the end stands for any rest.
+/// a nested agent would take itself for a part of the caller. Each is a [`VariablePattern`].
 pub const AGENT_SESSION_VARIABLES: [&str; 9] = [
     "AI_AGENT",
     "CLAUDECODE",
@@ -20,7 +27,7 @@ pub const AGENT_SESSION_VARIABLES: [&str; 9] = [
 ];
 
 /// Variables that match [`AGENT_SESSION_VARIABLES`] and yet are the user's own configuration: kept. By them agents log in,
-/// reach their models and find their settings; no agent sets them for its children. A `*` at the end stands for any rest.
+/// reach their models and find their settings; no agent sets them for its children. Each is a [`VariablePattern`].
 pub const KEPT_VARIABLES: [&str; 22] = [
     "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
     "CLAUDE_CODE_CLIENT_*",
@@ -46,6 +53,86 @@ pub const KEPT_VARIABLES: [&str; 22] = [
     "OPENCODE_DISABLE_*",
 ];
 
+/// Variables without which little works: jobs get them also where only others are named. Each is a [`VariablePattern`].
+pub const BASIC_VARIABLES: [&str; 14] = [
+    "HOME",
+    "JOBCORE_*",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "LOGNAME",
+    "PATH",
+    "PWD",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_*",
+];
+
+/// Names of variables: `*` stands for any characters and `?` for one, anywhere. A name is never empty and has no `=`, so that
+/// a pattern that asks for either is refused: it would match nothing, silently.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VariablePattern(WildMatch);
+
+impl Eq for VariablePattern {}
+
+impl FromStr for VariablePattern {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let refuse = |reason: &str| Err(ParseError::new(format!("`{text}` matches no variable: {reason}")));
+        match text {
+            "" => Err(ParseError::new("an empty pattern matches no variable")),
+            text if text.contains('=') => refuse("a pattern is a name, without `=` and a value"),
+            text if text.contains('\0') => refuse("no name has a NUL character"),
+            text => Ok(Self(WildMatch::new(text))),
+        }
+    }
+}
+
+impl TryFrom<String> for VariablePattern {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
+    }
+}
+
+impl From<VariablePattern> for String {
+    fn from(pattern: VariablePattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+impl VariablePattern {
+    /// Returns whether this is one of the names that it stands for.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        self.0.matches(name)
+    }
+
+    /// Returns whether it is just this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.to_string() == name
+    }
+}
+
+impl fmt::Display for VariablePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Parses patterns that are separated by commas.
+///
+/// # Errors
+/// Says which of them can match nothing, and why.
+pub fn parse_patterns(text: &str) -> Result<Vec<VariablePattern>, ParseError> {
+    text.split(',').map(|pattern| pattern.trim().parse()).collect()
+}
+
 /// What is set, and only where it is unset, for callers without a terminal: programs that would wait for a person, or
 /// hold back their output, are told that nobody is there.
 pub const UNATTENDED_DEFAULTS: [(&str, &str); 4] =
@@ -54,10 +141,12 @@ pub const UNATTENDED_DEFAULTS: [(&str, &str); 4] =
 /// How the environment of a job is made from that of the caller.
 #[derive(Debug, Clone, Default)]
 pub struct EnvironmentPolicy {
-    /// Further names to leave out; a `*` at the end stands for any rest.
-    pub scrub: Vec<String>,
+    /// If there are any, the only names to pass on, beside [`BASIC_VARIABLES`] and those to keep.
+    pub only: Vec<VariablePattern>,
+    /// Further names to leave out.
+    pub scrub: Vec<VariablePattern>,
     /// Names to keep whatever else says to leave them out.
-    pub keep: Vec<String>,
+    pub keep: Vec<VariablePattern>,
     /// Variables to set, whatever the caller has.
     pub set: Vec<(OsString, OsString)>,
     /// Whether to add [`UNATTENDED_DEFAULTS`].
@@ -67,7 +156,8 @@ pub struct EnvironmentPolicy {
 impl EnvironmentPolicy {
     /// Returns the environment of a job whose caller has `caller`.
     pub fn apply(&self, caller: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
-        let mut environment: Environment = caller.into_iter().filter(|(name, _)| !self.leaves_out(name)).collect();
+        let leaves_out = self.leaves_out();
+        let mut environment: Environment = caller.into_iter().filter(|(name, _)| !leaves_out(name)).collect();
         for (name, value) in &self.set {
             environment.set(name, value);
         }
@@ -81,23 +171,53 @@ impl EnvironmentPolicy {
         environment
     }
 
-    fn leaves_out(&self, name: &OsStr) -> bool {
-        let kept = KEPT_VARIABLES.into_iter().chain(self.keep.iter().map(String::as_str));
-        let scrubbed = AGENT_SESSION_VARIABLES.into_iter().chain(self.scrub.iter().map(String::as_str));
-        matches(name, scrubbed) && !matches(name, kept)
+    /// Returns what tells of a name whether it is left out.
+    fn leaves_out(&self) -> impl Fn(&OsStr) -> bool {
+        let known = |names: &[&str]| names.iter().map(|name| VariablePattern(WildMatch::new(name))).collect::<Vec<_>>();
+        let (session, settings) = (known(&AGENT_SESSION_VARIABLES), known(&KEPT_VARIABLES));
+        let basic = known(&BASIC_VARIABLES);
+        move |name| {
+            // What is no UTF-8 in a name is matched by what matches anything.
+            let name = &*name.to_string_lossy();
+            let any = |patterns: &[VariablePattern]| patterns.iter().any(|pattern| pattern.0.matches(name));
+            let is_session = any(&session) && !any(&settings);
+            let is_other = !self.only.is_empty() && !any(&self.only) && !any(&basic);
+            (is_session || is_other || any(&self.scrub)) && !any(&self.keep)
+        }
     }
 }
 
-fn matches<'a>(name: &OsStr, patterns: impl IntoIterator<Item = &'a str>) -> bool {
-    patterns.into_iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(prefix) => name.as_bytes().starts_with(prefix.as_bytes()),
-        None => name == pattern,
-    })
+/// Returns the directory `current` under the name by which its user knows it: `pwd`, the value of the variable `PWD`, if
+/// that is an absolute path of the same directory, through symbolic links say; else `current`.
+pub fn known_directory(current: &Path, pwd: Option<&OsStr>) -> PathBuf {
+    let same = |path: &Path| {
+        let (a, b) = (path.metadata().ok()?, current.metadata().ok()?);
+        Some((a.dev(), a.ino()) == (b.dev(), b.ino()))
+    };
+    let known = pwd.map(Path::new).filter(|path| path.is_absolute());
+    match known {
+        Some(known) if known == current || same(known) == Some(true) => known.to_owned(),
+        _ => current.to_owned(),
+    }
+}
+
+/// Returns a path with `~` at its beginning replaced by `home`, the value of the variable `HOME`, as shells do; `~user` and
+/// everything else stays as it is.
+pub fn expand_home(path: &Path, home: Option<&OsStr>) -> PathBuf {
+    match (path.strip_prefix("~"), home.filter(|home| !home.is_empty())) {
+        (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => PathBuf::from(home),
+        (Ok(rest), Some(home)) => Path::new(home).join(rest),
+        _ => path.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn patterns(text: &str) -> Vec<VariablePattern> {
+        parse_patterns(text).unwrap()
+    }
 
     fn applied(policy: &EnvironmentPolicy, caller: &[(&str, &str)]) -> Vec<String> {
         let environment = policy.apply(caller.iter().map(|(name, value)| ((*name).into(), (*value).into())));
@@ -123,13 +243,95 @@ mod tests {
     #[test]
     fn settings_leave_out_and_keep_more() {
         let policy = EnvironmentPolicy {
-            scrub: vec!["SECRET_*".into()],
-            keep: vec!["CLAUDECODE".into(), "SECRET_B".into()],
+            scrub: patterns("SECRET_*, *_TOKEN, ?*KEY*, CODEX_HOME"),
+            keep: patterns("CLAUDECODE, SECRET_B"),
             set: vec![("A".into(), "2".into())],
-            unattended: false,
+            ..EnvironmentPolicy::default()
         };
-        let caller = [("CLAUDECODE", "1"), ("SECRET_A", "x"), ("SECRET_B", "y"), ("A", "1")];
-        assert_eq!(applied(&policy, &caller), ["A=2", "CLAUDECODE=1", "SECRET_B=y"]);
+        let caller = [
+            ("CLAUDECODE", "1"),
+            ("CODEX_HOME", "x"),
+            ("SECRET_A", "x"),
+            ("SECRET_B", "y"),
+            ("GITHUB_TOKEN", "x"),
+            ("API_KEY_1", "x"),
+            ("KEY", "1"),
+            ("TOKENS", "1"),
+            ("A", "1"),
+        ];
+        assert_eq!(applied(&policy, &caller), ["A=2", "CLAUDECODE=1", "KEY=1", "SECRET_B=y", "TOKENS=1"]);
+    }
+
+    #[test]
+    fn only_what_is_named_and_what_little_works_without_is_passed_on() {
+        let policy = EnvironmentPolicy {
+            only: patterns("CARGO_*, ?AVA_HOME, LANG"),
+            scrub: patterns("LC_*"),
+            keep: patterns("CI"),
+            ..EnvironmentPolicy::default()
+        };
+        let caller = [
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("CARGO_HOME", "/c"),
+            ("CI", "1"),
+            ("CODEX_CI", "1"),
+            ("HOME", "/h"),
+            ("JAVA_HOME", "/j"),
+            ("JOBCORE_JOB_ID", "i"),
+            ("LC_ALL", "C"),
+            ("PATH", "/bin"),
+        ];
+        let expected = ["CARGO_HOME=/c", "CI=1", "HOME=/h", "JAVA_HOME=/j", "JOBCORE_JOB_ID=i", "PATH=/bin"];
+        assert_eq!(applied(&policy, &caller), expected);
+    }
+
+    #[test]
+    fn what_can_match_nothing_is_refused() {
+        for (text, reason) in [
+            ("", "an empty pattern"),
+            ("A,,B", "an empty pattern"),
+            ("A=1", "`A=1` matches no variable: a pattern is a name"),
+            ("A, *=*", "`*=*` matches no variable"),
+        ] {
+            let error = parse_patterns(text).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
+        }
+        assert!("a\0b".parse::<VariablePattern>().is_err());
+        assert_eq!(String::from(patterns("*SECRET*, A?").remove(1)), "A?");
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_directory() {
+        for (path, expected) in [
+            ("~", "/h"),
+            ("~/", "/h"),
+            ("~/x/y", "/h/x/y"),
+            ("~user/x", "~user/x"),
+            ("./~", "./~"),
+            ("a/~", "a/~"),
+            ("", ""),
+            ("/x", "/x"),
+        ] {
+            assert_eq!(expand_home(Path::new(path), Some(OsStr::new("/h"))), Path::new(expected), "{path}");
+        }
+        for home in [None, Some(OsStr::new(""))] {
+            assert_eq!(expand_home(Path::new("~/x"), home), Path::new("~/x"));
+        }
+    }
+
+    #[test]
+    fn a_directory_is_called_as_its_user_calls_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (real, link) = (directory.path().join("real"), directory.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let known = |pwd: &Path| known_directory(&real, Some(pwd.as_os_str()));
+        assert_eq!(known(&link), link);
+        assert_eq!(known(&real), real);
+        for wrong in [directory.path(), Path::new("link"), Path::new(""), &directory.path().join("gone")] {
+            assert_eq!(known(wrong), real, "{}", wrong.display());
+        }
+        assert_eq!(known_directory(&real, None), real);
     }
 
     #[test]

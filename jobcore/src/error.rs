@@ -4,9 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::id::JobId;
+use crate::job::Job;
 use crate::name::Name;
 use crate::state::Status;
+use crate::store::ReachedLimit;
 
 /// The result of what this library does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -97,13 +100,14 @@ pub enum Error {
         /// The job.
         id: JobId,
     },
-    /// The job's command runs, but the process that watched it was killed, so that nobody can do what was asked.
-    #[error("job {} has lost its supervisor; its command still runs as process {pid}", id.short())]
+    /// The job has not ended, as far as can be seen from here, but its supervisor was killed and no other can be put in
+    /// charge by this process: it is in a sandbox, or in another pid namespace than the job.
+    #[error("job {} has lost its supervisor{}", id.short(), whereabouts(*pid))]
     Unsupervised {
         /// The job.
         id: JobId,
-        /// The command's process.
-        pid: i32,
+        /// The command's main process, if it can be seen.
+        pid: Option<i32>,
     },
     /// The job's supervisor lives but did not answer in time (it may be stopped by a signal).
     #[error("the supervisor of job {} did not answer", id.short())]
@@ -144,12 +148,24 @@ pub enum Error {
         reason: String,
     },
     /// A job that has not ended has this name.
-    #[error("the name `{name}` is that of job {}, which has not ended", id.short())]
+    #[error(
+        "the name `{name}` is that of job {}, which has been {status} in `{}` for {}",
+        id.short(), cwd.display(), humantime::format_duration(*age)
+    )]
     NameTaken {
         /// The name.
         name: Name,
         /// The job that has it.
         id: JobId,
+        /// What that job is doing.
+        status: Status,
+        /// The directory in which it does.
+        cwd: PathBuf,
+        /// For how long, in whole seconds.
+        age: Duration,
+        /// Whether the new job was to run in the same directory: else the other may be somebody else's, and no reason to stop
+        /// it.
+        same_directory: bool,
     },
     /// The key is that of a job that runs something else.
     #[error("the key `{key}` is that of job {}, which runs another command or in another directory", id.short())]
@@ -160,11 +176,16 @@ pub enum Error {
         id: JobId,
     },
     /// As many jobs run as may, and the store's settings say that no more are taken. Nothing is left behind.
-    #[error("{running} of {limit} jobs run already")]
+    #[error(
+        "{running} of {limit} jobs{} are running or queued already",
+        group.as_ref().map(|group| format!(" of group {group}")).unwrap_or_default()
+    )]
     Full {
-        /// How many run or wait.
+        /// The group whose limit is reached; none if it is that of the store.
+        group: Option<Name>,
+        /// How many run or wait that count against it.
         running: usize,
-        /// How many may run; 0 where the limit is that of a group.
+        /// How many may run.
         limit: u32,
     },
     /// As many agents were started within a minute as may be. Nothing is left behind.
@@ -215,6 +236,24 @@ pub enum Error {
     },
 }
 
+/// Why a text is not what it should be: the error of every `FromStr` of this library.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(String);
+
+impl ParseError {
+    /// Says what is wrong with which text, and what would be right.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl From<ParseError> for String {
+    fn from(error: ParseError) -> Self {
+        error.0
+    }
+}
+
 /// Why nothing can be sent to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -236,9 +275,43 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Refuses one more job, since this limit is reached.
+    pub(crate) fn full(reached: ReachedLimit) -> Self {
+        let ReachedLimit { group, running, limit } = reached;
+        Self::Full { group, running, limit }
+    }
+
+    /// Refuses a name for a job in this directory, since this one has it.
+    pub(crate) fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Self {
+        let since = job.state.started_at().unwrap_or(job.submitted_at);
+        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+        Self::NameTaken {
+            name: name.clone(),
+            id: job.id,
+            status: job.status(),
+            cwd: job.spec.cwd.clone(),
+            age: Duration::from_secs(age.as_secs()),
+            same_directory: job.spec.cwd == cwd,
+        }
+    }
+
+    /// Returns whether this process or the system had too little of something (`EMFILE`, `ENFILE`, `ENOMEM`), which says
+    /// nothing of what was to be done.
+    pub(crate) fn lacks_resources(&self) -> bool {
+        use nix::libc::{EMFILE, ENFILE, ENOMEM};
+        matches!(self, Self::Io { source, .. } if source.raw_os_error().is_some_and(|e| [EMFILE, ENFILE, ENOMEM].contains(&e)))
+    }
+
     /// Returns whether the store has no room left (`ENOSPC`, `EDQUOT`).
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+}
+
+fn whereabouts(pid: Option<i32>) -> String {
+    match pid {
+        Some(pid) => format!("; its command still runs as process {pid}"),
+        None => ", and its main process cannot be seen from here".to_owned(),
     }
 }
 
@@ -254,5 +327,70 @@ pub(crate) trait IoContext<T> {
 impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
     fn context(self, action: &'static str, path: &Path) -> Result<T> {
         self.map_err(|error| Error::io(action, path)(error.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::str::FromStr;
+
+    use super::*;
+    use crate::{IdPrefix, JobId, PermissionMode, Signal, Until, key, output, policy};
+
+    /// As whatever wraps errors of all kinds does, such as anyhow.
+    fn parse<T>(text: &str) -> std::result::Result<T, Box<dyn Error + Send + Sync + 'static>>
+    where
+        T: FromStr<Err: Error + Send + Sync + 'static>,
+    {
+        Ok(text.parse()?)
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_text_is_an_error_that_can_be_passed_on() {
+        fn reason<T: FromStr<Err: Error + Send + Sync + 'static>>() -> String {
+            match parse::<T>("(?") {
+                Ok(_) => panic!("it was taken for a {}", std::any::type_name::<T>()),
+                Err(error) => error.to_string(),
+            }
+        }
+        let reasons = [
+            reason::<JobId>(),
+            reason::<IdPrefix>(),
+            reason::<Name>(),
+            reason::<Signal>(),
+            reason::<Status>(),
+            reason::<Until>(),
+            reason::<PermissionMode>(),
+            reason::<key::Key>(),
+            reason::<output::Cursor>(),
+            reason::<output::Pattern>(),
+            reason::<policy::Pattern>(),
+        ];
+        for reason in &reasons {
+            assert!(reason.contains("(?"), "{reason}");
+        }
+    }
+
+    /// The list above is whole.
+    #[test]
+    fn every_text_that_is_parsed_has_such_an_error() {
+        let mut found = 0;
+        let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    directories.push(entry.path());
+                    continue;
+                }
+                for line in std::fs::read_to_string(entry.path()).unwrap().lines() {
+                    if let Some(kind) = line.trim().strip_prefix("type Err = ") {
+                        assert_eq!(kind, "ParseError;", "{}", entry.path().display());
+                        found += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(found, 12, "the types that the test above names, and patterns of variables: hardly a text is none");
     }
 }

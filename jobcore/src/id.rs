@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use uuid::fmt::{Hyphenated, Simple};
 
 use crate::clock::{Random, Timestamp};
+use crate::error::{IoContext, ParseError, Result as StoreResult};
 
 /// The id of a job: a UUIDv7 (RFC 9562, section 5.7), never reused.
 ///
@@ -23,16 +25,19 @@ impl JobId {
     const SHOWN: usize = 8;
 
     /// Mints an id for a job submitted at `now`.
-    pub fn mint(now: Timestamp, random: &dyn Random) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if there is no randomness to be had.
+    pub fn mint(now: Timestamp, random: &dyn Random) -> StoreResult<Self> {
         let nanos = u128::try_from(now.as_nanosecond()).unwrap_or(0);
         let millis = u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
         // RFC 9562, section 6.2, method 3: the 12 bits after the milliseconds hold a fraction of the millisecond, so
         // that ids of one millisecond still sort by time.
         let fraction = u16::try_from((nanos % 1_000_000) * 4096 / 1_000_000).unwrap_or(0);
         let mut tail = [0; 10];
-        random.fill(&mut tail[2..]);
+        random.fill(&mut tail[2..]).context("read randomness from", "the kernel".as_ref())?;
         tail[..2].copy_from_slice(&fraction.to_be_bytes());
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
+        Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid()))
     }
 
     /// Returns the UTC day on which the job was submitted, as `2026-11-21`.
@@ -73,12 +78,12 @@ impl fmt::Debug for JobId {
 }
 
 impl TryFrom<Uuid> for JobId {
-    type Error = String;
+    type Error = ParseError;
 
-    fn try_from(uuid: Uuid) -> Result<Self, String> {
+    fn try_from(uuid: Uuid) -> Result<Self, ParseError> {
         match uuid.get_version() {
             Some(uuid::Version::SortRand) => Ok(Self(uuid)),
-            _ => Err(format!("`{uuid}` is not a UUID of version 7")),
+            _ => Err(ParseError::new(format!("`{uuid}` is not a UUID of version 7"))),
         }
     }
 }
@@ -90,51 +95,87 @@ impl From<JobId> for Uuid {
 }
 
 impl FromStr for JobId {
-    type Err = String;
+    type Err = ParseError;
 
     /// Parses the hyphenated form, 36 characters.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         if text.len() != 36 {
-            return Err(format!("`{text}` is not a job id"));
+            return Err(ParseError::new(format!("`{text}` is not a job id")));
         }
-        Uuid::try_parse(text).map_err(|_| format!("`{text}` is not a job id"))?.try_into()
+        Uuid::try_parse(text).map_err(|_| ParseError::new(format!("`{text}` is not a job id")))?.try_into()
     }
 }
 
-/// The first digits of a job's random tail, 4 to 12 of them: enough to find a job, never a path.
+/// A part of an id by which a job can be found: the beginning or the end of the id, with or without its dashes, or the
+/// beginning of its random tail, as short ids are. It has 4 digits or more, and is never a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdPrefix(String);
 
 impl IdPrefix {
-    /// Returns whether `id` is one that this prefix may mean.
+    /// How many digits there are at least: with fewer, a slip of the keyboard would too often be another job.
+    const LEAST: usize = 4;
+
+    /// Returns whether `id` is one that this part may mean.
     pub fn matches(&self, id: JobId) -> bool {
-        id.tail().starts_with(&self.0)
+        let (mut simple, mut hyphenated) = ([0; Simple::LENGTH], [0; Hyphenated::LENGTH]);
+        let simple = &*id.0.as_simple().encode_lower(&mut simple);
+        let hyphenated = &*id.0.as_hyphenated().encode_lower(&mut hyphenated);
+        let is_end = |id: &str| id.starts_with(&self.0) || id.ends_with(&self.0);
+        is_end(simple) || is_end(hyphenated) || simple[simple.len() - JobId::TAIL..].starts_with(&self.0)
     }
 }
 
 impl FromStr for IdPrefix {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_prefix = (4..=JobId::TAIL).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_prefix {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if looks_like_id(text) && text.len() <= Hyphenated::LENGTH {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        Err(format!("`{text}` is no short id: 4 to 12 hexadecimal digits"))
+        let reason =
+            format!("`{text}` is not a part of an id: 4 hexadecimal digits or more of its beginning or its end");
+        Err(ParseError::new(reason))
     }
+}
+
+/// Returns whether people may mean an id by this text: a part of one, of 4 hexadecimal digits or more, with or without its
+/// dashes. Nothing else is to be called like that.
+pub(crate) fn looks_like_id(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    (IdPrefix::LEAST..=Simple::LENGTH).contains(&digits)
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[derive(Debug)]
     struct Fixed(u8);
 
     impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
+        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
             bytes.fill(self.0);
+            Ok(())
         }
+    }
+
+    /// Where the kernel has none to give: the descriptors were used up, and `/dev` was missing in a chroot.
+    #[derive(Debug)]
+    struct None;
+
+    impl Random for None {
+        fn fill(&self, _: &mut [u8]) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn without_randomness_there_is_an_error_and_no_id() {
+        let error = JobId::mint(at(0), &None).unwrap_err().to_string();
+        assert!(error.contains("randomness"), "{error}");
     }
 
     fn at(nanos: i128) -> Timestamp {
@@ -144,13 +185,14 @@ mod tests {
     #[test]
     fn ids_sort_by_time_within_a_millisecond() {
         let start = 1_795_254_000_000_000_000;
-        let ids: Vec<_> = (0..1000).map(|i| JobId::mint(at(start + i * 1000), &Fixed(0xff - (i % 7) as u8))).collect();
+        let ids: Vec<_> =
+            (0..1000).map(|i| JobId::mint(at(start + i * 1000), &Fixed(0xff - (i % 7) as u8)).unwrap()).collect();
         assert!(ids.is_sorted());
     }
 
     #[test]
     fn an_id_names_its_day_and_time() {
-        let id = JobId::mint("2026-11-21T23:59:59.999Z".parse().unwrap(), &Fixed(0xab));
+        let id = JobId::mint("2026-11-21T23:59:59.999Z".parse().unwrap(), &Fixed(0xab)).unwrap();
         assert_eq!(id.day(), "2026-11-21");
         assert_eq!(id.minted_at().to_string(), "2026-11-21T23:59:59.999Z");
         assert_eq!(id.tail(), "abababababab");
@@ -160,15 +202,54 @@ mod tests {
 
     #[test]
     fn wild_references_are_no_jobs() {
-        for text in ["", "..", "../../etc/passwd", "abc", "abcg", "ab\0cd", "0123456789abc", "é12é", "*"] {
+        let long = "0".repeat(33);
+        for text in ["", "..", "../../etc/passwd", "abc", "a-b-c", "----", "abcg", "ab\0cd", &long, "é12é", "*"] {
             assert!(text.parse::<JobId>().is_err() && text.parse::<IdPrefix>().is_err(), "{text}");
         }
         assert!("7d444840-9dc0-11d1-b245-5ffdce74fad2".parse::<JobId>().is_err(), "version 1");
     }
 
     #[test]
+    fn what_may_be_a_part_of_an_id_looks_like_one() {
+        let id = JobId::mint(at(0), &Fixed(0xab)).unwrap();
+        for part in [id.short(), id.tail(), id.to_string(), id.to_string()[..10].to_owned(), "FACE".to_owned()] {
+            assert!(looks_like_id(&part), "{part}");
+        }
+        for name in ["", "web", "add", "bad", "7", "deadbeefs", "facade.1", "a_b_c_d", "build-1", &"a".repeat(33)] {
+            assert!(!looks_like_id(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_prefix_matches_whatever_its_case() {
-        let id = JobId::mint(at(0), &Fixed(0xab));
+        let id = JobId::mint(at(0), &Fixed(0xab)).unwrap();
         assert!("ABAB".parse::<IdPrefix>().unwrap().matches(id));
+    }
+
+    #[test]
+    fn a_job_is_meant_by_the_beginning_or_the_end_of_its_id() {
+        let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        let matches = |text: &str| text.parse::<IdPrefix>().unwrap().matches(id);
+        for text in [
+            "36d7",
+            "36d74826",
+            "36d74826f0c8",
+            "f0c8",
+            "26F0C8",
+            "863c-36d74826f0c8",
+            "863c36d74826f0c8",
+            "01a1",
+            "01a1fdae-f",
+            "01a1fdaef",
+            "01a1fdae-",
+            "01a1fdaef73279d8863c36d74826f0c8",
+            "01A1FDAE-F732-79D8-863C-36D74826F0C8",
+        ] {
+            assert!(matches(text), "{text}");
+        }
+        // Its middle, digits with dashes where it has none, and more than there are.
+        for text in ["fdae", "79d8", "4826", "f732-79d8", "01a1-fdae", "36d7-4826", "36d74826f0c80"] {
+            assert!(!matches(text), "{text}");
+        }
     }
 }

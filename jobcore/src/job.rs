@@ -9,8 +9,9 @@ use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
+use crate::queue::InQueue;
 use crate::signal::Signal;
-use crate::spec::{Command, JobSpec};
+use crate::spec::{Command, JobSpec, Stragglers};
 use crate::state::{Cause, State, Status, Survivor};
 
 /// A job at one moment: what it is to run, and what has become of it.
@@ -68,13 +69,21 @@ impl Job {
         }
     }
 
+    /// Returns whether the job has ended and processes of it are still running: stragglers that were left, or what a stop
+    /// could not end. Where nobody stays with them, as where jobs run within another program, that is not known.
+    pub fn has_living_stragglers(&self) -> bool {
+        let Some(outcome) = self.state.outcome().filter(|_| self.held) else { return false };
+        let are_left = self.spec.stragglers == Stragglers::Leave && outcome.stragglers > 0;
+        are_left || !outcome.survivors.is_empty()
+    }
+
     /// Returns the one word for what the job is doing.
     pub fn status(&self) -> Status {
         self.state.status()
     }
 
-    /// Returns the shape in which every interface prints the job, without what the output of an agent says:
-    /// [`JobManager::report`] reads that. `now` is for the duration of what still runs.
+    /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
+    /// says: [`JobManager::report`] reads that. `now` is for the duration of what still runs.
     ///
     /// [`JobManager::report`]: crate::JobManager::report
     pub fn shape(&self, now: Timestamp) -> JobShape {
@@ -91,6 +100,7 @@ impl Job {
             short_id: self.id.short(),
             name: self.spec.name.clone(),
             status: self.status(),
+            queued: None,
             command,
             argv,
             cwd: self.spec.cwd.display().to_string(),
@@ -115,6 +125,7 @@ impl Job {
             cpu_ms: outcome.and_then(|outcome| outcome.cpu_ms),
             peak_rss_bytes: outcome.and_then(|outcome| outcome.peak_rss_bytes),
             stragglers: outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0),
+            stragglers_alive: self.has_living_stragglers().then_some(true),
             survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
             output_bytes: self.output.bytes,
             dropped_bytes: self.output.dropped,
@@ -138,6 +149,9 @@ pub struct JobShape {
     pub name: Option<Name>,
     /// What it is doing, or how it ended.
     pub status: Status,
+    /// Why it is queued; absent if it is not, and from [`Job::shape`], which looks at nothing but the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<InQueue>,
     /// The shell line, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -199,6 +213,9 @@ pub struct JobShape {
     /// How many processes were left when the main process had ended; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stragglers: Option<u32>,
+    /// `true` for a job that has ended and of which processes are still running; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stragglers_alive: Option<bool>,
     /// What could not be stopped; absent for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<Survivor>,
@@ -278,6 +295,7 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::agent::{AgentRun, Format, PermissionMode, Worktree};
+    use crate::queue::QueueReason;
 
     #[test]
     fn words_are_quoted_only_where_a_shell_would_split_them() {
@@ -296,7 +314,7 @@ mod tests {
             spec,
             state,
             pid,
-            held: false,
+            held: true,
             output,
         };
         let shell = || {
@@ -328,6 +346,8 @@ mod tests {
             job(shell(), State::Ended(crate::End { started_at, outcome }), None, OutputSize::new(10, 4)),
         ];
         let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        let reason = QueueReason::GroupLimit { group: "web".parse().unwrap(), running: 4, limit: 4 };
+        shapes[0].queued = Some(InQueue { reason, position: Some(2), since: at("2026-11-21T10:00:00Z") });
         let mut run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "Fix it.");
         run.effort = Some("high".to_owned());
         run.resumes = Some("bce1b187".to_owned());

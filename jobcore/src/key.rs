@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ParseError;
+
 /// A key that can be pressed on a job's terminal: `C-c`, `M-x`, `Up`, `F5`, `Enter`, `a`.
 ///
 /// What is sent are the bytes that an xterm sends, in its normal cursor mode.
@@ -58,6 +60,16 @@ impl Key {
 }
 
 fn bytes_of(name: &str) -> Option<Vec<u8>> {
+    // However many of them there are: each is one byte more.
+    let (mut plain, mut escapes) = (name, Vec::new());
+    while let Some(rest) = plain.strip_prefix("M-").filter(|rest| !rest.is_empty()) {
+        plain = rest;
+        escapes.push(b'\x1b');
+    }
+    Some([escapes, bytes_of_plain(plain)?].concat())
+}
+
+fn bytes_of_plain(name: &str) -> Option<Vec<u8>> {
     if let Some((_, bytes)) = NAMED.iter().find(|(names, _)| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
     {
         return Some(bytes.as_bytes().to_vec());
@@ -70,23 +82,20 @@ fn bytes_of(name: &str) -> Option<Vec<u8>> {
             _ => None,
         };
     }
-    if let Some(rest) = name.strip_prefix("M-").filter(|rest| !rest.is_empty()) {
-        return Some([b"\x1b".to_vec(), bytes_of(rest)?].concat());
-    }
     let mut characters = name.chars();
     let is_one = characters.next().is_some_and(|first| !first.is_control()) && characters.next().is_none();
     is_one.then(|| name.as_bytes().to_vec())
 }
 
 impl FromStr for Key {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, ParseError> {
         let unknown = || {
-            format!(
+            ParseError::new(format!(
                 "`{name}` is no key; write a character, `C-c` for Ctrl-C, `M-x` for Alt-x, or Enter, Tab, S-Tab, Escape, \
                  Space, Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12"
-            )
+            ))
         };
         Ok(Self { name: name.to_owned(), bytes: bytes_of(name).ok_or_else(unknown)? })
     }
@@ -99,9 +108,9 @@ impl fmt::Display for Key {
 }
 
 impl TryFrom<String> for Key {
-    type Error = String;
+    type Error = ParseError;
 
-    fn try_from(name: String) -> Result<Self, String> {
+    fn try_from(name: String) -> Result<Self, ParseError> {
         name.parse()
     }
 }

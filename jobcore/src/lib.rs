@@ -42,6 +42,12 @@ pub mod control;
 pub mod doctor;
 pub mod environment;
 mod error;
+pub mod escape;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+mod generate;
 mod id;
 mod job;
 mod key;
@@ -49,6 +55,7 @@ mod manager;
 mod name;
 pub mod output;
 pub mod policy;
+mod queue;
 pub mod record;
 pub mod runner;
 mod signal;
@@ -63,16 +70,17 @@ pub mod units;
 mod until;
 
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
-pub use error::{Error, NoInput, Result};
+pub use error::{Error, NoInput, ParseError, Result};
 pub use id::{IdPrefix, JobId};
 pub use job::{Input, Job, JobShape, OutputShape, OutputSize, quoted};
 pub use key::Key;
 pub use manager::{
-    Backlog, JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions,
-    WaitReason, WaitShape, Waited, WaitedJob,
+    JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
+    WaitShape, Waited, WaitedJob,
 };
 pub use name::Name;
 pub use policy::Policy;
+pub use queue::{InQueue, QueueReason};
 pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
 pub use runner::local::LocalRunner;
@@ -82,8 +90,8 @@ pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Statu
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
 pub use store::{
-    AGENTS, AgentSettings, Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, Retention, Slot,
-    StoreSettings, Tally, WhenFull,
+    AGENTS, AgentSettings, Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, ReachedLimit,
+    Retention, Slot, StoreSettings, Tally, WhenFull,
 };
 pub use until::Until;
 

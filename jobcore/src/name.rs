@@ -5,8 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ParseError;
+
 /// A name that people give to a job or a group: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first, and
-/// no full id of a job.
+/// no full id of a job. A job is given no name that could be a part of an id either: see [`JobSpec::validate`].
+///
+/// [`JobSpec::validate`]: crate::JobSpec::validate
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -19,25 +23,27 @@ impl Name {
 }
 
 impl FromStr for Name {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if uuid::Uuid::try_parse(text).is_ok() {
-            return Err(format!("`{text}` has the form of an id, and cannot be a name"));
+            return Err(ParseError::new(format!("`{text}` has the form of an id, and cannot be a name")));
         }
         if begins && text.len() <= 64 && text.bytes().all(is_inner) {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is no name: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first"))
+        let reason =
+            format!("`{text}` is no name: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first");
+        Err(ParseError::new(reason))
     }
 }
 
 impl TryFrom<String> for Name {
-    type Error = String;
+    type Error = ParseError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ParseError> {
         text.parse()
     }
 }

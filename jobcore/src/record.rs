@@ -44,6 +44,15 @@ impl Submission {
     ) -> Self {
         Self { v: RECORD_VERSION, job_id, submitted_at, spec, program, world }
     }
+
+    /// Returns what will be read of it again: all but the environment of the command and what that is given to read.
+    pub(crate) fn as_recorded(&mut self) -> Self {
+        // Either may be large.
+        let apart = (std::mem::take(&mut self.spec.environment), std::mem::take(&mut self.spec.given));
+        let recorded = self.clone();
+        (self.spec.environment, self.spec.given) = apart;
+        recorded
+    }
 }
 
 /// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
@@ -75,8 +84,13 @@ impl World {
     /// Returns whether a process of this world may start or adopt a job that was submitted in `theirs`: it sees the same
     /// processes and files, and is in no sandbox that the submitter was not in.
     pub(crate) fn may_act_for(&self, theirs: &Self) -> bool {
+        self.shares_namespaces_with(theirs) && (!self.sandboxed || theirs.sandboxed)
+    }
+
+    /// Returns whether both see the same processes and files.
+    pub(crate) fn shares_namespaces_with(&self, theirs: &Self) -> bool {
         let namespaces = |world: &Self| (world.pid_namespace, world.mount_namespace);
-        namespaces(self) == namespaces(theirs) && (!self.sandboxed || theirs.sandboxed)
+        namespaces(self) == namespaces(theirs)
     }
 }
 
@@ -200,13 +214,20 @@ pub enum Seen {
     Alive(i32),
     /// It is there, stopped by a signal.
     Paused(i32),
-    /// It is gone.
+    /// It is gone, and other processes of the job are there.
+    Stragglers,
+    /// It is gone, and so is all that can be seen to belong to the job.
     Gone,
+    /// The pid namespace that it ran in has ended, and all processes in it with that.
+    NamespaceEnded,
     /// The machine has been restarted since.
     Rebooted,
     /// This process cannot tell: it sees other processes than the submitter did.
     Unknown,
 }
+
+/// What there is to say of a job whose pid namespace has ended.
+const NAMESPACE_ENDED: &str = "the container or sandbox that it ran in has ended";
 
 /// All that a store knows of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -277,6 +298,15 @@ impl Evidence {
         Ok((Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output }, verdict))
     }
 
+    /// Returns the outcome of a job whose end nobody saw.
+    pub(crate) fn lost(&self, cause: Cause, message: Option<String>, now: Timestamp) -> Outcome {
+        let mut outcome = Outcome::new(cause, now);
+        outcome.message = message;
+        outcome.output_bytes = self.output.bytes;
+        outcome.dropped_bytes = self.output.dropped;
+        outcome
+    }
+
     fn events(&self, now: Timestamp) -> (Vec<Event>, Verdict) {
         let mut events = Vec::new();
         if let Some(ended) = &self.ended {
@@ -290,11 +320,8 @@ impl Evidence {
             return (events, Verdict::OnRecord);
         }
         events.push(Event::Started(self.running.as_ref().map(|running| running.at)));
-        let lost = |cause, events: &mut Vec<Event>| {
-            let mut outcome = Outcome::new(cause, now);
-            outcome.output_bytes = self.output.bytes;
-            outcome.dropped_bytes = self.output.dropped;
-            events.push(Event::Ended(outcome));
+        let lost = |cause, message: Option<&str>, events: &mut Vec<Event>| {
+            events.push(Event::Ended(self.lost(cause, message.map(str::to_owned), now)));
             Verdict::FoundOut
         };
         let verdict = match (self.held, self.seen) {
@@ -302,7 +329,7 @@ impl Evidence {
                 events.push(Event::Paused);
                 Verdict::OnRecord
             }
-            (true, Seen::Alive(_) | Seen::Gone | Seen::Unknown | Seen::Rebooted) => Verdict::OnRecord,
+            (true, _) => Verdict::OnRecord,
             (false, Seen::Alive(_)) => {
                 events.push(Event::SupervisorLost);
                 Verdict::OnRecord
@@ -311,8 +338,14 @@ impl Evidence {
                 events.extend([Event::SupervisorLost, Event::Paused]);
                 Verdict::OnRecord
             }
-            (false, Seen::Gone) => lost(Cause::SupervisorLost, &mut events),
-            (false, Seen::Rebooted) => lost(Cause::Rebooted, &mut events),
+            (false, Seen::Gone) => lost(Cause::SupervisorLost, None, &mut events),
+            (false, Seen::NamespaceEnded) => lost(Cause::SupervisorLost, Some(NAMESPACE_ENDED), &mut events),
+            (false, Seen::Rebooted) => lost(Cause::Rebooted, None, &mut events),
+            // Nothing is final while a process of the job lives.
+            (false, Seen::Stragglers) => {
+                events.push(Event::SupervisorLost);
+                Verdict::OnRecord
+            }
             // From here only the lock can be judged, and that it is free is no end: whoever sees the processes will tell.
             (false, Seen::Unknown) => {
                 events.push(Event::SupervisorLost);

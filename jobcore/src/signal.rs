@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ParseError;
+
 /// A signal, as a process may be sent it or may die of it.
 ///
 /// Printed and serialized by name (`SIGTERM`); one without a name on this system is printed as `SIG34`.
@@ -47,10 +49,10 @@ impl fmt::Display for Signal {
 }
 
 impl FromStr for Signal {
-    type Err = String;
+    type Err = ParseError;
 
     /// Parses `TERM`, `SIGTERM` (in any case) or `15`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let upper = text.to_ascii_uppercase();
         let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
         let named = match bare.parse::<i32>() {
@@ -58,15 +60,16 @@ impl FromStr for Signal {
             Err(_) => format!("SIG{bare}").parse().ok(),
         };
         named.map(|signal| Self(signal as i32)).ok_or_else(|| {
-            format!("`{text}` is no signal; use a name such as `TERM` or `INT`, or a number from 1 to 31")
+            let reason = format!("`{text}` is no signal; use a name such as `TERM` or `INT`, or a number from 1 to 31");
+            ParseError::new(reason)
         })
     }
 }
 
 impl TryFrom<String> for Signal {
-    type Error = String;
+    type Error = ParseError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ParseError> {
         let nameless = text.strip_prefix("SIG").and_then(|number| number.parse().ok());
         nameless.map(Self).map_or_else(|| text.parse(), Ok)
     }

@@ -1,6 +1,7 @@
 //! What to run: said once, at submit, and never changed.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -169,15 +170,20 @@ impl fmt::Debug for Given {
 pub struct JobSpec {
     /// What to run.
     pub command: Command,
-    /// The shell for a shell line: the absolute path of the one to use. Filled in at submit when it is absent.
+    /// The shell for a shell line, and its options, as [`shell_words`] takes them apart: `bash -o pipefail`. At submit the
+    /// program becomes the absolute path of the one to use; `bash` or else `sh` when this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shell: Option<PathBuf>,
+    pub shell: Option<String>,
     /// The working directory, absolute.
     pub cwd: PathBuf,
     /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and, for a job started by a job,
     /// `JOBCORE_PARENT_JOB_ID`.
     #[serde(skip)]
     pub environment: Environment,
+    /// Which of its variables were set for this job, and not taken over from whoever submits it: a policy judges them as if
+    /// the line had set them. Not part of what is read back.
+    #[serde(skip)]
+    pub explicit: BTreeSet<OsString>,
     /// What the command reads.
     #[serde(default)]
     pub stdin: Stdin,
@@ -252,6 +258,12 @@ impl JobSpec {
         Duration::from_millis(self.grace_ms)
     }
 
+    /// Returns the variables that were set for this job, as text.
+    pub(crate) fn set_variables(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let values = self.explicit.iter().map(|name| (name, self.environment.get(name).unwrap_or_default()));
+        values.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
+    }
+
     /// Returns whether something can be sent to the job while it runs.
     pub fn takes_input(&self) -> bool {
         self.terminal.is_some() || self.stdin == Stdin::Open
@@ -274,6 +286,11 @@ impl JobSpec {
                 for argument in argv {
                     check_argument("argv", argument.as_bytes())?;
                 }
+            }
+        }
+        if let Some(shell) = &self.shell {
+            for word in shell_words(shell).map_err(|reason| invalid("shell", reason))? {
+                check_argument("shell", word.as_bytes())?;
             }
         }
         if !self.cwd.is_absolute() {
@@ -303,6 +320,11 @@ impl JobSpec {
         if self.labels.keys().any(String::is_empty) {
             return Err(invalid("labels", "a label needs a name"));
         }
+        if let Some(name) = self.name.as_ref().filter(|name| crate::id::looks_like_id(name.as_str())) {
+            let reason =
+                format!("`{name}` could be the short id of a job; put a letter after `f`, a `_` or a `.` into it");
+            return Err(invalid("name", reason));
+        }
         if let Some(key) = &self.key
             && !(1..=MAX_KEY).contains(&key.len())
         {
@@ -327,6 +349,18 @@ impl JobSpec {
             return Err(invalid("output limit", format!("at least {MIN_OUTPUT_LIMIT} bytes, or 0 for no limit")));
         }
         Ok(())
+    }
+}
+
+/// Takes a shell apart into words, as a POSIX shell would: its program, and its options.
+///
+/// # Errors
+/// Says what is wrong with it: it has no word, or a quote without an end.
+pub fn shell_words(shell: &str) -> Result<Vec<String>, String> {
+    let words = shlex::split(shell).ok_or_else(|| format!("`{shell}` has a quote or a backslash without an end"))?;
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err("there is no program in it; name one, such as `bash -o pipefail`".to_owned()),
     }
 }
 
@@ -397,6 +431,7 @@ impl JobSpecBuilder {
             shell: None,
             cwd: PathBuf::from("/"),
             environment: Environment::default(),
+            explicit: BTreeSet::new(),
             stdin: Stdin::default(),
             given: Given::default(),
             terminal: None,
@@ -416,8 +451,9 @@ impl JobSpecBuilder {
         Self { spec }
     }
 
-    /// Uses this shell for a shell line, an absolute path or a name to be found on the `PATH` of the job.
-    pub fn with_shell(mut self, shell: impl Into<PathBuf>) -> Self {
+    /// Uses this shell for a shell line: an absolute path or a name to be found on the `PATH` of the job, and options if it is
+    /// to have any, such as `bash -o pipefail`. A path with a space or a quote in it is to be quoted as for a shell.
+    pub fn with_shell(mut self, shell: impl Into<String>) -> Self {
         self.spec.shell = Some(shell.into());
         self
     }
@@ -428,14 +464,17 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Replaces the whole environment. The default is empty, so that a program without a slash is not found.
+    /// Replaces the whole environment, as one that is the submitter's own: no policy judges it. The default is empty, so that a
+    /// program without a slash is not found.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.spec.environment = environment;
         self
     }
 
-    /// Sets one variable.
+    /// Sets one variable for this job. A policy judges it like one that the line sets.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        let name = name.into();
+        self.spec.explicit.insert(name.clone());
         self.spec.environment.set(name, value);
         self
     }
@@ -567,6 +606,13 @@ mod tests {
         assert_eq!(refusal(JobSpec::command(["a", "b\0c"])), "argv: a NUL byte cannot be passed to a program");
         assert!(refusal(JobSpec::shell("x".repeat(2 << 20))).contains("2097152 bytes in one argument"));
         assert_eq!(refusal(JobSpec::shell("x").cwd("relative")), "cwd: `relative` is not an absolute path");
+        assert_eq!(
+            refusal(JobSpec::shell("x").with_shell("bash 'a")),
+            "shell: `bash 'a` has a quote or a backslash without an end"
+        );
+        for empty in ["", " ", "'' -l"] {
+            assert!(refusal(JobSpec::shell("x").with_shell(empty)).starts_with("shell: there is no program"));
+        }
         assert!(refusal(JobSpec::shell("x").timeout(Duration::ZERO)).starts_with("timeout: 0"));
         assert!(refusal(JobSpec::shell("x").timeout(Duration::MAX)).starts_with("timeout: more than ten years"));
         assert!(refusal(JobSpec::shell("x").output_limit(1)).starts_with("output limit: at least 4096"));
@@ -574,6 +620,18 @@ mod tests {
         let nobody = ProcessId { pid: 0, ..ProcessId::of_this_program().unwrap() };
         assert!(refusal(JobSpec::shell("x").ends_with(nobody)).starts_with("ends_with: 0 of boot"));
         assert!(refusal(JobSpec::shell("x").env("a=b", "y")).starts_with("environment: `a=b`"));
+    }
+
+    /// The job of that name was stopped where another was meant, by its short id.
+    #[test]
+    fn a_name_that_may_be_an_id_is_refused_and_read_back() {
+        for name in ["cafe", "deadbeef", "0123-4567", "2026"] {
+            let spec = JobSpec::shell("x").name(name.parse().unwrap());
+            assert!(refusal(spec.clone()).starts_with(&format!("name: `{name}` could be the short id")), "{name}");
+            let json = serde_json::to_string(&spec.spec).unwrap();
+            assert_eq!(serde_json::from_str::<JobSpec>(&json).unwrap().name, spec.spec.name, "there may be such jobs");
+        }
+        JobSpec::shell("x").name("cafe.1".parse().unwrap()).build().unwrap();
     }
 
     #[test]

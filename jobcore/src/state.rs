@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::ParseError;
 use crate::signal::Signal;
 
 /// Where a job is in its life. Each variant holds only what is true then.
@@ -177,12 +178,12 @@ impl fmt::Display for Status {
 }
 
 impl std::str::FromStr for Status {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
-            format!("`{text}` is no status; there are {known}")
+            ParseError::new(format!("`{text}` is no status; there are {known}"))
         })
     }
 }
@@ -196,6 +197,8 @@ pub enum Cause {
     Exited,
     /// The main process died of a signal that nobody asked for through jobcore.
     Signalled,
+    /// The main process was killed by the kernel because memory ran out, by the kernel's own account.
+    Oom,
     /// The command could not be started; `message` has the reason.
     SpawnFailed,
     /// Somebody asked for its end, and it was alive then.
@@ -216,6 +219,7 @@ impl Cause {
         match self {
             Self::Exited => "exited",
             Self::Signalled => "signalled",
+            Self::Oom => "oom",
             Self::SpawnFailed => "spawn_failed",
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
@@ -293,17 +297,20 @@ impl Outcome {
     pub fn status(&self) -> Status {
         match self.cause {
             Cause::Exited if self.exit_code == Some(0) => Status::Completed,
-            Cause::Exited | Cause::Signalled | Cause::SpawnFailed => Status::Failed,
+            Cause::Exited | Cause::Signalled | Cause::Oom | Cause::SpawnFailed => Status::Failed,
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
             Cause::TimedOut => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
         }
     }
 
-    /// Returns what a shell would call the exit status: the code, or 128 and the signal's number; nothing where it
-    /// is not known.
+    /// Returns what a shell would call the exit status: the code, or 128 and the signal's number; nothing if it is not
+    /// known. It is 0 only for a job that is completed: one that was stopped, or whose time was up, and that exited with 0
+    /// nevertheless, has that of SIGTERM, 143.
     pub fn shell_code(&self) -> Option<i32> {
-        self.exit_code.or_else(|| self.signal.map(|signal| 128 + signal.number()))
+        let code = self.exit_code.or_else(|| self.signal.map(|signal| 128 + signal.number()));
+        let looks_completed = code == Some(0) && self.status() != Status::Completed;
+        if looks_completed { Some(128 + Signal::TERM.number()) } else { code }
     }
 }
 
@@ -391,6 +398,24 @@ mod tests {
         assert_eq!(with_code(None).status(), Status::Failed);
         let stopped = Outcome { exit_code: Some(0), ..outcome(Cause::Stopped) };
         assert_eq!(stopped.status(), Status::Killed, "whatever code it exits with");
+    }
+
+    #[test]
+    fn only_a_completed_job_passes_on_zero() {
+        for (cause, exit_code, signal, expected) in [
+            (Cause::Exited, Some(0), None, Some(0)),
+            (Cause::Exited, Some(3), None, Some(3)),
+            (Cause::Signalled, None, Some(Signal::KILL), Some(137)),
+            (Cause::Stopped, Some(0), None, Some(143)),
+            (Cause::Stopped, Some(3), None, Some(3)),
+            (Cause::Stopped, None, Some(Signal::INT), Some(130)),
+            (Cause::TimedOut, Some(0), None, Some(143)),
+            (Cause::SupervisorLost, Some(0), None, Some(143)),
+            (Cause::NeverStarted, None, None, None),
+        ] {
+            let outcome = Outcome { exit_code, signal, ..outcome(cause) };
+            assert_eq!(outcome.shell_code(), expected, "{cause:?} {exit_code:?} {signal:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@
 //! What is known before a start is still checked by [`JobManager::submit`](crate::JobManager::submit): the directory and
 //! the program of the spec have to exist on the machine that runs the test. A shell line needs no more than a shell.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -107,7 +108,7 @@ impl SeededRandom {
 }
 
 impl Random for SeededRandom {
-    fn fill(&self, bytes: &mut [u8]) {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         let filling = self.fillings.fetch_add(1, Ordering::Relaxed);
         let (count, rest) = bytes.split_at_mut(bytes.len().min(2));
         count.copy_from_slice(&filling.to_be_bytes()[8 - 2..][..count.len()]);
@@ -115,6 +116,7 @@ impl Random for SeededRandom {
             let random = mixed(mixed(mixed(self.seed) ^ filling) ^ index as u64).to_le_bytes();
             word.copy_from_slice(&random[..word.len()]);
         }
+        Ok(())
     }
 }
 
@@ -146,7 +148,7 @@ mod tests {
     fn ids_are_repeatable_and_in_order_while_the_clock_stands_still() {
         let ids = |seed| {
             let random = SeededRandom::new(seed);
-            (0..1000).map(|_| JobId::mint(ManualClock::new().now(), &random)).collect::<Vec<_>>()
+            (0..1000).map(|_| JobId::mint(ManualClock::new().now(), &random).unwrap()).collect::<Vec<_>>()
         };
         assert!(ids(1).is_sorted());
         assert_eq!(ids(1), ids(1));

@@ -1,12 +1,23 @@
-//! Sizes as people write them.
+//! Sizes and times as people write them.
+
+use std::time::Duration;
+
+use crate::error::ParseError;
+
+/// Returns a number with the word that agrees with it: `1 process is`, `2 processes are`.
+pub fn counted<T: Copy + From<u8> + PartialEq + std::fmt::Display>(number: T, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == T::from(1) { one } else { several })
+}
 
 /// Parses a size in bytes: `500`, `64K`, `10M`, `1.5GiB`. K, M, G and T, with or without `B` or `iB`, are powers of 1024.
 ///
 /// # Errors
 /// Says what is wrong and what would be right.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    let refuse =
-        |reason: &str| Err(format!("`{text}` is no size: {reason}; write for example `500K`, `10M` or `2GiB`"));
+pub fn parse_size(text: &str) -> Result<u64, ParseError> {
+    let refuse = |reason: &str| {
+        let reason = format!("`{text}` is no size: {reason}; write for example `500K`, `10M` or `2GiB`");
+        Err(ParseError::new(reason))
+    };
     let trimmed = text.trim();
     let border = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(border);
@@ -52,9 +63,27 @@ pub fn format_size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Returns a duration in a few characters, rounded down: `0.2s`, `12s`, `3m`, `5h`, `9d`.
+pub fn short_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{seconds}.{}s", duration.subsec_millis() / 100),
+        10..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_agree_with_numbers() {
+        let counts = [0_u32, 1, 2].map(|number| counted(number, "job is", "jobs are"));
+        assert_eq!(counts, ["0 jobs are", "1 job is", "2 jobs are"]);
+    }
 
     #[test]
     fn units_are_powers_of_1024() {
@@ -67,7 +96,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for text in ["", "-1", "M", "1X", "99999999999T", "1e9", "0x10", "1.2.3K", "NaN", "inf"] {
-            let error = parse_size(text).unwrap_err();
+            let error = parse_size(text).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
     }
@@ -76,5 +105,13 @@ mod tests {
     fn sizes_are_short() {
         let shown: Vec<_> = [0, 1023, 1024, 1536, 10 << 20, u64::MAX].into_iter().map(format_size).collect();
         assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10.0 MiB", "16.0 EiB"]);
+    }
+
+    #[test]
+    fn durations_take_a_few_characters() {
+        let shown = [0, 254, 999, 1161, 9999, 99_000, 120_000, 7_199_000, 7_200_000, 172_799_000, 172_800_000]
+            .map(Duration::from_millis)
+            .map(short_duration);
+        assert_eq!(shown, ["0.0s", "0.2s", "0.9s", "1.1s", "9.9s", "99s", "2m", "119m", "2h", "47h", "2d"]);
     }
 }

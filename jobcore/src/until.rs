@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::error::ParseError;
 use crate::output::Pattern;
 
 /// What is waited for: `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
@@ -34,15 +35,15 @@ impl Until {
 }
 
 impl FromStr for Until {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let wrong = |reason: &str| format!("`{text}`: {reason}");
+        let wrong = |reason: &str| ParseError::new(format!("`{text}`: {reason}"));
         match kind {
             "exit" if rest.is_empty() => Ok(Self::Exit),
             "output" if rest.is_empty() => Err(wrong("write what is waited for, such as `output:listening on`")),
-            "output" => rest.parse().map(Self::Output).map_err(|reason: String| wrong(&reason)),
+            "output" => rest.parse().map(Self::Output).map_err(|error: ParseError| wrong(&error.to_string())),
             "quiet" => match humantime::parse_duration(rest) {
                 Ok(time) => Ok(Self::Quiet(time)),
                 Err(error) => Err(wrong(&format!("{error}; write for example `quiet:5s`"))),
@@ -91,7 +92,7 @@ mod tests {
             "port:70000",
             "file:",
         ] {
-            let refused = wrong.parse::<Until>().unwrap_err();
+            let refused = wrong.parse::<Until>().unwrap_err().to_string();
             assert!(refused.starts_with(&format!("`{wrong}`: ")), "{refused}");
         }
     }

@@ -153,7 +153,7 @@ impl Proofs<'_> {
         let pid = first.pid();
         first.kill().await?;
         let (mut second, _) = self.serve().await?;
-        let until = json!({ "job_ids": [job], "until": "output:ready", "timeout_s": BLOCKS_S });
+        let until = json!({ "job_ids": [job], "until": "output:ready", "wait_s": BLOCKS_S });
         second.call("wait", until).await?;
         let called = second.call("status", json!({ "job_id": job })).await?;
         match &*called.status {
@@ -311,7 +311,7 @@ impl Session {
     }
 
     async fn wait(&mut self, job: &str) -> Found {
-        let called = self.call("wait", json!({ "job_ids": [job], "timeout_s": BLOCKS_S })).await?;
+        let called = self.call("wait", json!({ "job_ids": [job], "wait_s": BLOCKS_S })).await?;
         let output = self.call("output", json!({ "job_id": job })).await?;
         if called.exit_code != Some(CODE) {
             return Err(format!("a job that exits with {CODE} was waited for, and this was answered: {}", called.text));

@@ -1,6 +1,6 @@
 //! What is told to a model when a call fails: what was wrong, and what to call next.
 
-use jobcore::{Error, JobManager, NoInput, Query};
+use jobcore::{Error, JobManager, NoInput, Query, escape};
 use rmcp::model::{CallToolResult, ContentBlock};
 
 use crate::text;
@@ -42,7 +42,7 @@ impl Failure {
 
     /// Returns the result that a client shows to its model.
     pub(crate) fn into_result(self) -> CallToolResult {
-        CallToolResult::error(vec![ContentBlock::text(bounded(self.0))])
+        CallToolResult::error(vec![ContentBlock::text(bounded(escape::lines(&self.0).into_owned()))])
     }
 }
 
@@ -73,11 +73,18 @@ fn advice(error: &Error) -> &'static str {
         Error::NoTerminal { .. } => {
             "Keys need a job that was started with execute {\"tty\": true}; send text as input."
         }
-        Error::NameTaken { .. } => "Call status to see that job, use another name, or kill it first.",
+        Error::NameTaken { same_directory: true, .. } => {
+            "Call status to see that job, use another name, or kill it first."
+        }
+        Error::NameTaken { .. } => "Use another name: that job belongs to another directory. Call status to see it.",
         Error::KeyTaken { .. } => "Use another key, or leave it out.",
         Error::Full { .. } => "Call list {\"status\": [\"running\"]} to see what runs, and kill what is not needed.",
-        Error::ProgramNotFound { .. } => "For a line with a shell's own words, pass it as `command`.",
+        Error::ProgramNotFound { .. } => "Check how it is written; a shell's own words need a line in `command`.",
         Error::StillLive { .. } => "Call wait for its end, or kill to stop it.",
+        Error::Unsupervised { pid: None, .. } => {
+            "If the container or sandbox that it ran in no longer exists, a person can end it on record with \
+             `jobcli kill --gone`."
+        }
         Error::TooFast { .. } => "Call delegate again then.",
         Error::Git { .. } => "Without `worktree` it runs in `cwd` itself.",
         Error::StragglersLeft { .. } => "Call kill {\"remove\": true} to stop and remove it.",

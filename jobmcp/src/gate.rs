@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use jobcore::units::counted;
 use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
 use tokio::sync::MutexGuard;
 
@@ -91,9 +92,9 @@ impl Gate {
             }
         }
         Err(Failure::new(format!(
-            "Job limit reached: {} jobs are not over, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \
+            "Job limit reached: {} not over, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \
              with kill; list {{\"status\": [\"running\"]}} shows them.",
-            live.len()
+            counted(live.len(), "job is", "jobs are")
         )))
     }
 

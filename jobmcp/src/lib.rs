@@ -11,6 +11,8 @@ mod http;
 mod lines;
 mod log;
 mod prompts;
+#[cfg(test)]
+mod properties;
 mod register;
 mod resources;
 mod runs;
@@ -23,7 +25,7 @@ mod text;
 mod token;
 mod tools;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jobcli::error::{self, Failure, codes};
 use jobcli::settings::Settings;
+use jobcore::escape;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -39,11 +42,20 @@ use crate::server::Server;
 use crate::settings::Background;
 use crate::token::{Origin, Token};
 
+/// What is told to a person who started the server in the place of a client. It serves all the same: they may know what to
+/// type.
+const ON_A_TERMINAL: &str = "\
+jobmcp is an MCP server: a coding agent starts it and sends it JSON, one message a line.
+To give it to your agent, run `jobmcp register`; to try it, `jobmcp doctor`; for more, `jobmcp --help`.
+It serves this terminal now, until Ctrl-D.
+";
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    let cli = Cli::parse();
+    jobcli::limits::survive_file_size();
+    let cli = Cli::try_parse().unwrap_or_else(|error| error::refuse(&error));
     run(cli).unwrap_or_else(|failure| error::report(&failure, false))
 }
 
@@ -72,7 +84,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
     let background = Background::read(|name| std::env::var_os(name))?;
     background.apply(&mut settings);
-    settings.environment.scrub.push(token::VARIABLE.to_owned());
+    settings.environment.scrub.extend(token::VARIABLE.parse());
     let jobs = settings.open("jobmcp")?;
     let failed = |error| Failure::new(codes::FAILED, format!("cannot start: {error}"));
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -82,6 +94,10 @@ fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
     let server = Server::new(jobs, settings, background, work.handle().clone());
     match arguments.http {
         None => {
+            if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+                // Nobody may be reading this.
+                let _ = anstream::stderr().write_all(ON_A_TERMINAL.as_bytes());
+            }
             tracing::info!(store = %store.display(), "serving standard input and output");
             runtime.block_on(stdio::serve(server));
         }
@@ -116,6 +132,7 @@ fn serve_http(
         Origin::Made(path) => format!("{}, kept in {}; it is not shown again", token.reveal(), path.display()),
     };
     // Not through the log, which may be a file: nothing else writes the token anywhere. And nobody may be reading this.
+    let about = escape::one_line(&about);
     let _ = writeln!(anstream::stderr(), "jobmcp serves http://{address}/mcp\nclients must send a token: {about}");
     runtime.block_on(http::serve(server, listener, address, &arguments.allow_host, token));
     Ok(())

@@ -1,12 +1,16 @@
 //! Messages as lines of JSON. What can be read goes on to the SDK; what cannot is answered here, since the SDK passes over
 //! most of it in silence, and a client would wait for an answer that never comes.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, GetMeta, NumberOrString, ProtocolVersion};
+use rmcp::model::{
+    CancelledNotification, ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetExtensions, GetMeta,
+    JsonRpcMessage, NumberOrString, ProtocolVersion, RequestId,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -21,10 +25,13 @@ use crate::text;
 
 /// Of a line that is too long, the end is looked at, too: some clients put the id there.
 const END: usize = 256;
-/// Nothing more is read from a client that does not read so much itself, so that it cannot pile up here.
-const MOST_UNWRITTEN: usize = 64 << 20;
-/// What an answer costs beside its bytes.
-const BESIDE: usize = 1 << 10;
+/// Nothing more is read from a client while it owes this much reading, in bytes, so that nothing can pile up here.
+const MOST_OWED: usize = 64 << 20;
+/// What a request costs besides its bytes until it is answered: about as much as an answer has at most. So a client can
+/// have about a thousand requests in flight.
+const UNANSWERED: usize = 64 << 10;
+/// What an answer costs besides its bytes until it is written.
+const UNWRITTEN: usize = 1 << 10;
 /// So much of what could be read is shown with what is wrong.
 const SHOWN: usize = 40;
 
@@ -35,7 +42,9 @@ pub(crate) struct Lines<R, W> {
     line: Vec<u8>,
     length: usize,
     writer: Arc<Mutex<W>>,
-    unwritten: Arc<Unwritten>,
+    owed: Arc<Owed>,
+    /// The requests that are not answered yet, by their ids.
+    in_flight: HashMap<RequestId, Arc<Share>>,
     is_greeted: bool,
     /// Is cancelled when the client has gone, so that calls that wait do not keep the server alive for nobody.
     closing: CancellationToken,
@@ -44,8 +53,8 @@ pub(crate) struct Lines<R, W> {
 impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W> {
     pub(crate) fn new(reader: R, writer: W, closing: CancellationToken) -> Self {
         let writer = Arc::new(Mutex::new(writer));
-        let unwritten = Arc::default();
-        Self { reader, line: Vec::new(), length: 0, writer, unwritten, is_greeted: false, closing }
+        let (line, owed, in_flight) = (Vec::new(), Arc::default(), HashMap::new());
+        Self { reader, line, length: 0, writer, owed, in_flight, is_greeted: false, closing }
     }
 
     /// Reads a line, and returns how long it is; nothing at the end. Whoever gives up meanwhile loses nothing of it.
@@ -74,20 +83,49 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
     /// Writes a line, which nothing else comes between. Whoever cannot be written to any more has gone.
     fn write(&self, mut line: Vec<u8>) -> impl Future<Output = ()> + Send + 'static {
         line.push(b'\n');
-        let (writer, unwritten) = (Arc::clone(&self.writer), Arc::clone(&self.unwritten));
+        let writer = Arc::clone(&self.writer);
         let closing = self.closing.clone();
-        unwritten.add(line.len());
+        // What was allocated is up to twice what is written.
+        let share = Share::new(&self.owed, line.capacity() + UNWRITTEN);
         async move {
             let mut writer = writer.lock().await;
             let written = match writer.write_all(&line).await {
                 Ok(()) => writer.flush().await,
                 Err(error) => Err(error),
             };
-            unwritten.remove(line.len());
+            drop(share);
             if let Err(error) = written {
                 tracing::debug!(%error, "nobody reads");
                 closing.cancel();
             }
+        }
+    }
+
+    /// Counts a request until it is answered, and its handler has ended. Returns why not if another has its id: the SDK
+    /// would answer only one of the two.
+    fn admit(&mut self, message: &mut ClientJsonRpcMessage, length: usize) -> Result<(), Value> {
+        match message {
+            JsonRpcMessage::Request(request) if self.in_flight.contains_key(&request.id) => {
+                let reason = "this id is that of a request that is not answered yet; give each request its own";
+                Err(refusal(Some(&json!(request.id)), ErrorCode::INVALID_REQUEST, reason))
+            }
+            JsonRpcMessage::Request(request) => {
+                let share = Arc::new(Share::new(&self.owed, length + UNANSWERED));
+                request.request.extensions_mut().insert(Arc::clone(&share));
+                self.in_flight.insert(request.id.clone(), share);
+                Ok(())
+            }
+            JsonRpcMessage::Notification(notification) => {
+                // The SDK does not answer a request that was cancelled.
+                if let ClientNotification::CancelledNotification(CancelledNotification { params, .. }) =
+                    &notification.notification
+                    && let Some(id) = &params.request_id
+                {
+                    self.in_flight.remove(id);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -111,6 +149,14 @@ where
     type Error = io::Error;
 
     fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let answered = match &message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = answered {
+            self.in_flight.remove(id);
+        }
         let line = serde_json::to_vec(&message).map(|line| self.write(line));
         async move {
             line?.await;
@@ -120,19 +166,23 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            self.unwritten.few().await;
+            self.owed.little().await;
             let Some((line, length)) = self.next_line().await else {
                 self.closing.cancel();
                 return None;
             };
-            match read(&line, length) {
-                Ok(message) if self.may_pass(&message) => return Some(message),
-                Ok(_) | Err(None) => {}
-                Err(Some(answer)) => {
-                    tracing::info!(%answer, "refused");
-                    // In a task of its own: the SDK gives up on this one whenever it has something else to do.
-                    tokio::spawn(self.write(answer.to_string().into()));
-                }
+            let refused = match read(&line, length) {
+                Ok(mut message) if self.may_pass(&message) => match self.admit(&mut message, length) {
+                    Ok(()) => return Some(message),
+                    Err(answer) => Some(answer),
+                },
+                Ok(_) => None,
+                Err(answer) => answer,
+            };
+            if let Some(answer) = refused {
+                tracing::info!(%answer, "refused");
+                // In a task of its own: the SDK gives up on this one whenever it has something else to do.
+                tokio::spawn(self.write(answer.to_string().into()));
             }
         }
     }
@@ -142,28 +192,40 @@ where
     }
 }
 
-/// How much waits for a client that does not read.
+/// How much a client owes: what was asked and is not answered, and answers that it has not read.
 #[derive(Debug, Default)]
-struct Unwritten {
+struct Owed {
     bytes: AtomicUsize,
-    fewer: Notify,
+    less: Notify,
 }
 
-impl Unwritten {
-    fn add(&self, length: usize) {
-        self.bytes.fetch_add(length + BESIDE, Ordering::Relaxed);
-    }
-
-    fn remove(&self, length: usize) {
-        self.bytes.fetch_sub(length + BESIDE, Ordering::Relaxed);
-        self.fewer.notify_one();
-    }
-
+impl Owed {
     /// Waits until there is room for more.
-    async fn few(&self) {
-        while self.bytes.load(Ordering::Relaxed) > MOST_UNWRITTEN {
-            self.fewer.notified().await;
+    async fn little(&self) {
+        while self.bytes.load(Ordering::Relaxed) > MOST_OWED {
+            self.less.notified().await;
         }
+    }
+}
+
+/// A part of what is owed, until it is dropped.
+#[derive(Debug)]
+struct Share {
+    owed: Arc<Owed>,
+    bytes: usize,
+}
+
+impl Share {
+    fn new(owed: &Arc<Owed>, bytes: usize) -> Self {
+        owed.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { owed: Arc::clone(owed), bytes }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.owed.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.owed.less.notify_one();
     }
 }
 
@@ -209,6 +271,12 @@ pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, O
         ),
     };
     Err(Some(refusal(head.id.as_ref(), code, &reason)))
+}
+
+/// Returns the id of a request, as it is written; nothing for what is none.
+pub(crate) fn request_id(message: &[u8]) -> Option<String> {
+    let head = Head::of(message);
+    head.id.filter(|_| head.has_method).map(|id| id.to_string())
 }
 
 fn refusal(id: Option<&Value>, code: ErrorCode, reason: &str) -> Value {
@@ -266,6 +334,24 @@ fn id_at_end(end: &[u8]) -> Option<Value> {
     let start = end.windows(4).rposition(|bytes| bytes == b"\"id\"")?;
     let head = Head::of(&[b"{", &end[start..]].concat());
     head.id.filter(|_| head.is_whole)
+}
+
+/// Checks what is said to a line of a client, whatever it is: it is passed on, or is answered with an error that has its id or
+/// none, or wants no answer.
+#[cfg(test)]
+pub(crate) fn check(line: &[u8]) {
+    let Err(Some(answer)) = read(line, line.len()) else { return };
+    assert_eq!(answer["jsonrpc"], "2.0");
+    let id = &answer["id"];
+    assert!(id.is_null() || serde_json::from_value::<NumberOrString>(id.clone()).is_ok(), "{id} is no id");
+    if let Ok(Value::Object(message)) = serde_json::from_slice(line) {
+        let own = message.get("id").unwrap_or(&Value::Null);
+        assert!(id.is_null() || id == own, "it has the id {own}, and is answered with {id}");
+    }
+    let code = &answer["error"]["code"];
+    assert!([ErrorCode::INVALID_REQUEST, ErrorCode::PARSE_ERROR].iter().any(|known| *code == json!(known)), "{code}");
+    let text = answer["error"]["message"].as_str().expect("it is said what is wrong");
+    assert!(text.len() < 1000, "an answer of {} bytes", text.len());
 }
 
 #[cfg(test)]

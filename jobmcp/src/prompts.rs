@@ -103,7 +103,7 @@ fn dev_server(arguments: &JsonObject) -> Result<String, ErrorData> {
         None => "output:(?i)listening|ready|running on|https?://".to_owned(),
     };
     let execute = json!({ "command": command, "name": "dev-server", "wait_s": 0 });
-    let wait = json!({ "job_ids": ["dev-server"], "until": until, "timeout_s": 50 });
+    let wait = json!({ "job_ids": ["dev-server"], "until": until, "wait_s": 50 });
     Ok(format!(
         "Run a dev server for me, and look after it while we work.
 

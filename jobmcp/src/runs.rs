@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jobcli::agents::{self, Permit};
-use jobcli::ui::short_duration;
 use jobcore::agent::{AgentShape, Progress};
+use jobcore::units::short_duration;
 use jobcore::{Job, JobShape};
 use serde_json::{Value, json};
 
@@ -43,12 +43,25 @@ impl<'a> Run<'a> {
 
     /// Returns how far it is, or how it ended: `succeeded (3 turns, 12s, $0.02)`.
     pub(crate) fn line(&self) -> String {
-        text::cut(&agents::line(&self.agent), LINE)
+        text::cut(&self.described(), LINE)
+    }
+
+    /// Returns a sentence on what it waits for, if it is queued and something has to end first.
+    pub(crate) fn when_due(&self) -> &'static str {
+        text::when_due(&self.shape)
+    }
+
+    fn described(&self) -> String {
+        let line = agents::line(&self.agent);
+        match &self.shape.queued {
+            Some(queued) => format!("{line}: {queued}"),
+            None => line,
+        }
     }
 
     /// Returns the same for a list of many.
     pub(crate) fn row(&self) -> (String, String) {
-        (text::cut(&text::one_line(&self.agent.prompt), 80), text::cut(&agents::line(&self.agent), 120))
+        (text::cut(&text::one_line(&self.agent.prompt), 80), text::cut(&self.described(), 120))
     }
 
     /// Returns what there is to say but the answer: which job it is, how far, where, and what it was not permitted.
@@ -83,10 +96,13 @@ impl<'a> Run<'a> {
 
     /// Returns the call by which it goes on with what it was not permitted; nothing if it was permitted everything.
     fn permitting(&self) -> Option<String> {
-        let permits = match agents::to_permit(&self.agent)? {
-            Permit::Tools(tools) => format!(r#""allow_tools": {}"#, json!(tools)),
-            Permit::Mode(mode) => format!(r#""permission_mode": "{mode}""#),
-        };
+        let Permit { tools, directories, mode } = agents::to_permit(&self.agent, &self.job.spec.cwd)?;
+        let permits = [
+            (!tools.is_empty()).then(|| format!(r#""allow_tools": {}"#, json!(tools))),
+            (!directories.is_empty()).then(|| format!(r#""add_dirs": {}"#, json!(directories))),
+            mode.map(|mode| format!(r#""permission_mode": "{mode}""#)),
+        ];
+        let permits = permits.into_iter().flatten().collect::<Vec<_>>().join(", ");
         Some(format!(r#"delegate {{"resume": "{}", {permits}, "prompt": "Go on."}}"#, self.job.id.short()))
     }
 

@@ -41,7 +41,8 @@ keep running.
 output and exit code; else you get a job id, and it goes on.
 2. wait waits for jobs to end, or until a line of output, a port, a file or silence (until); at most 50 seconds a call, then \
 call it again. Never poll status in a loop.
-3. output and tail read what a job wrote: the beginning and the end of it, or with grep, lines or cursor the part you need.
+3. output and tail read what a job wrote: the beginning and the end of it, or with grep, lines or cursor the part you need. \
+Do not pipe into tail: it hides what a command that hangs has said.
 4. interact types into jobs started with stdin \"open\" or tty true. kill stops a job with everything it started.
 
 A job is named by its id, a short id or the name you gave it. Output is cleaned of colours and progress bars. Nothing is \
@@ -115,7 +116,7 @@ impl Server {
     /// Returns the tools that models are told of.
     fn shown(&self) -> impl Iterator<Item = &'static Tool> {
         let delegates = tools::delegate::is_shown(self);
-        tools::all().iter().filter(move |tool| delegates || tool.name != tools::delegate::NAME)
+        tools::listed().iter().filter(move |tool| delegates || tool.name != tools::delegate::NAME)
     }
 
     /// Is cancelled when the server ends: whoever waits then answers with what there is.

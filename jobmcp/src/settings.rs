@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use jobcli::error::{Failure, codes};
 use jobcli::settings::Settings;
-use jobcore::Policy;
 use jobcore::policy::Pattern;
 use jobcore::units::parse_size;
+use jobcore::{ParseError, Policy};
 
 /// What these variables set that the other settings have no word for.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ fn translated(regex: &str) -> Result<Pattern, String> {
     }
     // Without a space, the last word may go on.
     let last = if words.ends_with(' ') { "" } else { "*" };
-    format!("{words}{last}").parse().map_err(|reason: String| refuse(&reason))
+    format!("{words}{last}").parse().map_err(|error: ParseError| refuse(&error.to_string()))
 }
 
 #[cfg(test)]

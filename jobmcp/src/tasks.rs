@@ -99,7 +99,7 @@ fn failed(error: &Error) -> ErrorData {
 /// Returns a job as a task. What is over is kept for `max_age` after its end; before that it is kept in any case.
 async fn task(server: &Server, job: &Job, max_age: Option<Duration>) -> Task {
     let now = Timestamp::now();
-    let shape = job.shape(now);
+    let shape = text::shape(server.jobs(), job).await;
     let age = Duration::try_from(now.duration_since(job.submitted_at)).unwrap_or_default();
     let updated_at = shape.ended_at.or(shape.started_at).unwrap_or(job.submitted_at);
     let message = match Run::of(server, job).await {

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use jobcli::ui::short_duration;
 use jobcore::clock::Timestamp;
+pub(crate) use jobcore::escape::one_line;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream, View, Viewed};
-use jobcore::{Cause, Job, JobId, JobManager, JobShape, Status};
+use jobcore::units::{counted, short_duration};
+use jobcore::{Cause, Command, Job, JobId, JobManager, JobShape, QueueReason, Status, Stragglers};
 
 /// How much output a result has unless more is asked for, in bytes: with what stands around it, 8,000 characters at most.
 pub(crate) const BUDGET: u64 = 6_000;
 /// How much a call may ask for: the whole result has 40,000 characters at most.
 pub(crate) const LARGEST: u64 = 36_000;
+/// How long a job has to be silent until that says something.
+const SILENCE_MS: u64 = 1_000;
 /// How much of a command is shown.
 const COMMAND: usize = 120;
 
@@ -31,7 +34,8 @@ pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
     match (shape.status, shape.exit_code, shape.signal, shape.cause) {
         (Status::Queued, ..) => {
             let waited = now.duration_since(shape.submitted_at).as_millis().try_into().ok();
-            format!("queued for {}", time(waited))
+            let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
+            format!("queued for {}{why}", time(waited))
         }
         (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, time(shape.duration_ms)),
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
@@ -41,20 +45,70 @@ pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
         }
         (Status::TimedOut, ..) => format!("timed out and was stopped {after}"),
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
+        (status, .., Some(Cause::Oom)) => format!("{status} {after}{message}"),
         (status, Some(code), ..) => format!("{status} with exit code {code} {after}"),
         (status, None, Some(signal), _) => format!("{status}: it died of {signal} {after}"),
         (status, None, None, _) => format!("{status} {after}{message}"),
     }
 }
 
+/// Returns the shape of a job, with why it is queued if it is.
+pub(crate) async fn shape(jobs: &JobManager, job: &Job) -> JobShape {
+    let mut shape = jobs.shape(job);
+    // What cannot be known of it now is not worth a call that fails.
+    shape.queued = jobs.why_queued(job).await.ok().flatten();
+    shape
+}
+
+/// Returns a sentence on what a queued job waits for, if something has to end first.
+pub(crate) fn when_due(shape: &JobShape) -> &'static str {
+    match shape.queued.as_ref().map(|queued| &queued.reason) {
+        Some(QueueReason::GroupLimit { .. } | QueueReason::StoreLimit { .. }) => " It starts when one of them ends.",
+        _ => "",
+    }
+}
+
+/// Returns what became of what a job left in the background, if it did, and how to keep that: whoever starts a server in
+/// this way would not learn that it is gone.
+pub(crate) fn stragglers(job: &Job) -> String {
+    let count = job.state.outcome().map_or(0, |outcome| outcome.stragglers);
+    match (count, job.spec.stragglers) {
+        (0, _) => String::new(),
+        (count, Stragglers::Leave) => {
+            format!(" {} left in the background.", counted(count, "process was", "processes were"))
+        }
+        (count, _) => format!(
+            " Stopped {} that it left in the background; to keep a server, run it as a job of its own or set \
+             leave_stragglers.",
+            counted(count, "process", "processes")
+        ),
+    }
+}
+
+/// Returns why a job has written nothing, if that can be seen.
+pub(crate) fn silence(job: &Job, now: Timestamp) -> &'static str {
+    let is_long = job.shape(now).duration_ms.is_some_and(|ms| ms >= SILENCE_MS);
+    let is_silent = job.status() == Status::Running && job.output.bytes == 0 && job.output.dropped == 0;
+    match &job.spec.command {
+        Command::Shell(line) if is_silent && is_long && ends_in_tail(line) => {
+            " It is piped into tail, which prints only at the end: run it without that, and output shows its last lines at \
+             any time."
+        }
+        _ => "",
+    }
+}
+
+/// Returns whether the last command of a line is one that shows the end of another's output.
+fn ends_in_tail(line: &str) -> bool {
+    let Some((before, last)) = line.rsplit_once('|') else { return false };
+    let mut words = last.split_ascii_whitespace();
+    // Not `a || tail`, nor what goes on after it.
+    !before.ends_with('|') && words.next() == Some("tail") && !last.contains([';', '&', '\n'])
+}
+
 /// Returns the command of a job in one line.
 pub(crate) fn command(shape: &JobShape) -> String {
     cut(&one_line(&shape.command_line()), COMMAND)
-}
-
-/// Returns a text in one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Cuts off what is too long.
@@ -92,6 +146,18 @@ pub(crate) async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_shows_only_an_end_is_told_from_what_shows_all() {
+        for line in ["make | tail", "make 2>&1 | tail -40", "(a; b) 2>&1 |tail -n 5", "a | b | tail > x"] {
+            assert!(ends_in_tail(line), "{line}");
+        }
+        for line in
+            ["tail -f x", "make || tail x", "make | tail; sleep 5", "make | tail && x", "a | tail | b", "a | tailor"]
+        {
+            assert!(!ends_in_tail(line), "{line}");
+        }
+    }
 
     #[test]
     fn what_is_cut_says_so() {

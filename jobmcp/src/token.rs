@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use constant_time_eq::constant_time_eq;
 use jobcli::error::{Failure, codes};
+use jobcore::ParseError;
 
 /// The variable that may hold it. Jobs do not get it.
 pub(crate) const VARIABLE: &str = "JOBMCP_TOKEN";
@@ -44,28 +45,34 @@ impl Token {
         if let (None, Some(text)) = (&named, variable.filter(|text| !text.is_empty())) {
             let wrong = |reason: &str| Failure::new(codes::USAGE, format!("variable `{VARIABLE}`: {reason}"));
             let text = text.into_string().map_err(|_| wrong("it is not valid UTF-8"))?;
-            return Ok((text.parse().map_err(wrong)?, Origin::Variable));
+            return Ok((text.parse().map_err(|error: ParseError| wrong(&error.to_string()))?, Origin::Variable));
         }
         let path = named.unwrap_or_else(|| store.join("mcp-token"));
-        let failed = |action: &str, error: &io::Error| {
+        let failed = |action: &str, error: &dyn fmt::Display| {
             Failure::new(codes::FAILED, format!("cannot {action} the token file `{}`: {error}", path.display()))
         };
-        match read(&path) {
-            Ok(text) => {
-                let wrong = |reason| Failure::new(codes::USAGE, format!("token file `{}`: {reason}", path.display()));
-                Ok((text.trim().parse().map_err(wrong)?, Origin::File(path.clone())))
-            }
+        let text = match read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let token = Self::mint().map_err(|error| failed("make", &error))?;
                 match publish(&token, &path) {
-                    Ok(()) => Ok((token, Origin::Made(path))),
-                    // Another server was faster: there is one token, and it is that one.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::find(Some(path), None, store),
-                    Err(error) => Err(failed("make", &error)),
+                    Ok(()) => return Ok((token, Origin::Made(path))),
+                    // Another server was faster: there is one token, and it is that one. Or it is a link to nothing.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&path),
+                    Err(error) => return Err(failed("make", &error)),
                 }
             }
-            Err(error) => Err(failed("read", &error)),
-        }
+            read => read,
+        };
+        let text = text.map_err(|error| match fs::read_link(&path) {
+            Ok(target) if error.kind() == io::ErrorKind::NotFound => {
+                failed("read", &format!("it is a link to `{}`, which does not exist", target.display()))
+                    .with_hint("remove the link, or create its target with a token in it")
+            }
+            _ => failed("read", &error),
+        })?;
+        let wrong =
+            |reason: ParseError| Failure::new(codes::USAGE, format!("token file `{}`: {reason}", path.display()));
+        Ok((text.trim().parse().map_err(wrong)?, Origin::File(path.clone())))
     }
 
     fn mint() -> io::Result<Self> {
@@ -93,13 +100,13 @@ impl fmt::Debug for Token {
 }
 
 impl std::str::FromStr for Token {
-    type Err = &'static str;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            text if text.len() < SHORTEST => Err("a token has 16 characters or more"),
+            text if text.len() < SHORTEST => Err(ParseError::new("a token has 16 characters or more")),
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Err("a token has only letters, digits and punctuation of ASCII, and no spaces")
+                Err(ParseError::new("a token has only letters, digits and punctuation of ASCII, and no spaces"))
             }
             text => Ok(Self(text.to_owned())),
         }
@@ -155,6 +162,23 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(tokens.iter().all(|token| *token == tokens[0]));
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_an_error_and_one_to_a_token_is_followed() {
+        let store = tempfile::tempdir().unwrap();
+        for named in [None, Some(store.path().join("named"))] {
+            let link = named.clone().unwrap_or_else(|| store.path().join("mcp-token"));
+            let target = store.path().join("elsewhere");
+            std::os::unix::fs::symlink(&target, &link).unwrap();
+            let refusal = refusal(Token::find(named.clone(), None, store.path()));
+            assert!(refusal.contains("elsewhere`, which does not exist"), "{refusal}");
+            assert!(!target.exists(), "nothing is written through a link");
+            fs::write(&target, "0123456789abcdef").unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(Token::find(named, None, store.path()).is_ok());
+            fs::remove_file(&target).unwrap();
+        }
     }
 
     #[test]

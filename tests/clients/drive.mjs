@@ -50,7 +50,7 @@ const checks = {
     const answer = await ok("interact", { job_id, input: "ä日", wait_s: 50, format: "json" });
     assert.equal(answer.structuredContent.stdout, "ä日\n");
     await ok("interact", { job_id, eof: true, wait_s: 0 });
-    assert.equal(job(await ok("wait", { job_ids: [job_id], timeout_s: 50 })).exit_code, 0);
+    assert.equal(job(await ok("wait", { job_ids: [job_id], wait_s: 50 })).exit_code, 0);
   },
   "an error of the tool is a result, and one of the protocol is thrown": async () => {
     const result = await call("status", { job_id: "nosuch" });
@@ -64,7 +64,7 @@ const checks = {
     // Word of progress comes every 5 seconds.
     const onprogress = () => gone.abort("enough");
     const options = { onprogress, signal: gone.signal };
-    await assert.rejects(call("wait", { job_ids: [job_id], timeout_s: 50 }, options), /enough/);
+    await assert.rejects(call("wait", { job_ids: [job_id], wait_s: 50 }, options), /enough/);
     assert.equal((await ok("status", { job_id })).structuredContent.status, "running");
     await ok("kill", { job_id, grace_s: 1 });
   },

@@ -117,7 +117,7 @@ async def interact(driver):
     fields = (await driver.ok("interact", job_id=job, input="b\n", wait_s=50, format="json")).structured_content
     assert fields["stdout"] == "got b\n", f"a newline that is there is not added again: {fields}"
     await driver.ok("interact", job_id=job, eof=True, wait_s=0)
-    result = await driver.ok("wait", job_ids=[job], timeout_s=50)
+    result = await driver.ok("wait", job_ids=[job], wait_s=50)
     assert result.meta["jobcore/job"]["exit_code"] == 0, result.meta
     assert "not running" in await driver.refused("interact", job_id=job, input="x")
 
@@ -186,7 +186,7 @@ async def progress(driver):
     async def tell(_progress, _total, _message):
         told.set()
 
-    arguments = {"job_ids": [job], "timeout_s": 50}
+    arguments = {"job_ids": [job], "wait_s": 50}
     wait = asyncio.create_task(driver.client.call_tool("wait", arguments, progress_callback=tell))
     await asyncio.wait_for(told.wait(), PATIENCE)
     await driver.ok("list")
@@ -199,7 +199,7 @@ async def progress(driver):
 async def cancel(driver):
     """a call that is cancelled cancels nothing else"""
     job = await driver.start("exec sleep 1000")
-    wait = asyncio.create_task(driver.ok("wait", job_ids=[job], timeout_s=50))
+    wait = asyncio.create_task(driver.ok("wait", job_ids=[job], wait_s=50))
     await driver.ok("list")
     wait.cancel()
     await asyncio.wait([wait])

@@ -99,6 +99,69 @@ fn a_kill_of_an_adopted_job_reaches_all_that_can_be_seen() {
     env.wait_until_empty();
 }
 
+/// Kills the main process of a job and its supervisor, which is to see nothing of it, and looks at the job from where no other
+/// can be put in charge: while one of its processes lives, it has not ended.
+fn lose_main_and_supervisor(env: &TestEnv, id: &str) {
+    let (main, supervisor) = (env.main_process(id), env.supervisor(id));
+    send(supervisor, Signal::SIGSTOP);
+    send(main, Signal::SIGKILL);
+    send(supervisor, Signal::SIGKILL);
+    wait_for("both to be dead", || (!is_alive(main) && !is_alive(supervisor)).then_some(()));
+    let Some(setpriv) = crate::needs::program("setpriv") else { return };
+    let mut sandboxed = env.command(setpriv);
+    sandboxed.args(["--no-new-privs", crate::support::JOBCLI, "show", "--json", id]);
+    let job: serde_json::Value = serde_json::from_str(&Ran::of(sandboxed).ok()).unwrap();
+    assert_eq!((&job["status"], &job["supervised"]), (&"running".into(), &false.into()), "{job}");
+    assert!(job.get("pid").is_none(), "{job}");
+    assert!(!env.job_dir(id).join("end.json").exists());
+}
+
+/// Submits a job with a process that outlives its main process, and returns both.
+fn with_straggler(env: &TestEnv, options: &[&str]) -> (String, i32) {
+    let line = "(setsid sh -c 'trap \"\" TERM; echo $$ > straggler.new; mv straggler.new straggler; exec sleep 1000' &); \
+                exec sleep 1000";
+    let id = env.ok(["run", "--grace", "200ms"].iter().chain(options).chain(&[line]));
+    let straggler = wait_for("the straggler", || std::fs::read_to_string(env.dir().join("straggler")).ok());
+    (id, straggler.trim().parse().unwrap())
+}
+
+#[test]
+fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_stopped() {
+    let env = TestEnv::new();
+    let (id, straggler) = with_straggler(&env, &[]);
+    lose_main_and_supervisor(&env, &id);
+    assert_eq!(env.run(["wait", "--timeout", "60s", &id]).code, Some(125));
+    assert!(!is_alive(straggler));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()), "{job}");
+    assert_eq!((&job["stragglers"], job.get("exit_code")), (&1.into(), None), "{job}");
+}
+
+#[test]
+fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_left_if_it_is_to_be() {
+    let env = TestEnv::new();
+    let (id, straggler) = with_straggler(&env, &["--leave-stragglers"]);
+    lose_main_and_supervisor(&env, &id);
+    assert_eq!(env.run(["wait", "--timeout", "60s", &id]).code, Some(125));
+    assert!(is_alive(straggler));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], &job["stragglers"]), (&"orphaned".into(), &1.into()), "{job}");
+    assert_eq!(job["stragglers_alive"], true);
+    let killed = env.run(["kill", "--grace", "0s", &id]);
+    assert!(killed.stdout.ends_with(": had been orphaned; stopped 1 process that was still running\n"), "{killed}");
+    assert!(!is_alive(straggler));
+}
+
+#[test]
+fn a_job_that_lost_its_main_process_unseen_can_be_killed() {
+    let env = TestEnv::new();
+    let (id, straggler) = with_straggler(&env, &[]);
+    lose_main_and_supervisor(&env, &id);
+    let killed = env.run(["kill", "--grace", "0s", &id]);
+    assert!(killed.code == Some(0) && !is_alive(straggler), "{killed}");
+    assert_eq!(env.status(&id), "orphaned");
+}
+
 /// Who asked, and that there is not much time left, outlive the supervisor that was asked.
 #[test]
 fn a_stop_goes_on_over_an_adoption() {

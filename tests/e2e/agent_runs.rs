@@ -11,12 +11,12 @@ use crate::models::{GREETING, Heard, Models};
 use crate::support::{Ran, TestEnv, installed, send, wait_for};
 
 /// An agent in a clean world, who works in a directory of its own.
-struct Runs {
-    env: TestEnv,
+pub(crate) struct Runs {
+    pub(crate) env: TestEnv,
     models: Models,
     agent: Agent,
     name: &'static str,
-    work: PathBuf,
+    pub(crate) work: PathBuf,
 }
 
 impl Runs {
@@ -26,6 +26,14 @@ impl Runs {
 
     fn codex() -> Option<Self> {
         Self::new("codex", Agent::codex)
+    }
+
+    pub(crate) fn gemini() -> Option<Self> {
+        Self::new("gemini", Agent::gemini)
+    }
+
+    pub(crate) fn opencode() -> Option<Self> {
+        Self::new("opencode", Agent::opencode)
     }
 
     fn new(name: &'static str, agent: impl Fn(&TestEnv, &Models) -> Option<Agent>) -> Option<Self> {
@@ -59,17 +67,17 @@ impl Runs {
         command
     }
 
-    fn shell(&self, line: &str) -> Ran {
+    pub(crate) fn shell(&self, line: &str) -> Ran {
         let mut shell = self.program("bash");
         shell.args(["-c", line]);
         Ran::of(shell)
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         Ran::of(self.command(words))
     }
 
-    fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         self.run(words).ok()
     }
 
@@ -85,16 +93,16 @@ impl Runs {
     }
 
     /// What is said of the run that a job is.
-    fn told(&self, id: &str) -> Value {
+    pub(crate) fn told(&self, id: &str) -> Value {
         self.env.job(id)["agent"].clone()
     }
 
-    fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> Heard {
         self.models.heard().pop().unwrap()
     }
 
     /// Waits for a process of a tool, by what stands in its command line.
-    fn wait_for_tool(&self, what: &str) {
+    pub(crate) fn wait_for_tool(&self, what: &str) {
         wait_for("the tool", || self.env.processes().iter().any(|process| process.contains(what)).then_some(()));
     }
 }
@@ -107,11 +115,11 @@ fn with_each(test: impl Fn(&Runs)) {
 }
 
 /// A directory in which nobody may write who may write here or below the directory for temporary files.
-fn elsewhere() -> tempfile::TempDir {
+pub(crate) fn elsewhere() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/var/tmp").unwrap()
 }
 
-fn written(path: &Path) -> Option<String> {
+pub(crate) fn written(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 

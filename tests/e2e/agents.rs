@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::models::{GREETING, Models};
 use crate::needs;
@@ -42,6 +42,40 @@ impl Agent {
         std::fs::create_dir_all(env.dir().join(".codex")).unwrap();
         std::fs::write(env.dir().join(".codex/config.toml"), configuration).unwrap();
         Some(Self { program, variables: vec![("MADE_UP_KEY", "made-up".to_owned())] })
+    }
+
+    /// Gemini CLI; nothing if it is not there. Writes its configuration.
+    pub(crate) fn gemini(env: &TestEnv, models: &Models) -> Option<Self> {
+        let program = needs::agent("gemini")?;
+        let configuration = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"disableAutoUpdate":true},
+            "privacy":{"usageStatisticsEnabled":false}}"#;
+        std::fs::create_dir_all(env.dir().join(".gemini")).unwrap();
+        std::fs::write(env.dir().join(".gemini/settings.json"), configuration).unwrap();
+        let variables = [
+            ("GOOGLE_GEMINI_BASE_URL", models.url()),
+            ("GEMINI_API_KEY", "made-up".to_owned()),
+            // Else it asks a model which model to ask.
+            ("GEMINI_MODEL", "gemini-2.5-flash".to_owned()),
+        ];
+        Some(Self { program, variables: variables.into() })
+    }
+
+    /// opencode; nothing if it is not there. Writes its configuration.
+    pub(crate) fn opencode(env: &TestEnv, models: &Models) -> Option<Self> {
+        let program = needs::agent("opencode")?;
+        let configuration = json!({
+            "model": "anthropic/made-up", "small_model": "anthropic/made-up", "autoupdate": false, "share": "disabled",
+            "provider": { "anthropic": {
+                "options": { "baseURL": format!("{}/v1", models.url()), "apiKey": "made-up" },
+                "models": { "made-up": { "name": "Made up", "tool_call": true } },
+            } },
+        });
+        let directory = env.dir().join(".config/opencode");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("opencode.json"), configuration.to_string()).unwrap();
+        let variables =
+            ["OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_LSP_DOWNLOAD"];
+        Some(Self { program, variables: variables.map(|name| (name, "1".to_owned())).into() })
     }
 
     /// It, with these arguments and this prompt, not yet run.

@@ -239,7 +239,7 @@ fn settings_that_are_wrong_are_refused_with_their_place() {
     let env = TestEnv::new();
     let file = env.dir().join("settings.toml");
     let path = file.to_str().unwrap();
-    let cases: [(&[u8], &str); 14] = [
+    let cases: [(&[u8], &str); 18] = [
         (b"bogus = 1", "bogus"),
         (b"[env]\nA = 1", "A = 1"),
         (b"timeout = \"never\"", "`timeout`"),
@@ -248,8 +248,12 @@ fn settings_that_are_wrong_are_refused_with_their_place() {
         (b"grace = \"x\"", "`grace`"),
         (b"output_limit = \"1X\"", "`output_limit`"),
         (b"output_limit = -5", "`output_limit`"),
+        (b"stragglers = \"keep\"", "`stragglers`"),
         (b"unattended = \"yes\"", "unattended"),
         (b"scrub = \"A\"", "scrub"),
+        (b"scrub = [\"A=1\"]", "`A=1` matches no variable"),
+        (b"keep = [\"\"]", "an empty pattern matches no variable"),
+        (b"env_only = [\"A\", \"=\"]", "`=` matches no variable"),
         (b"store = 1", "store"),
         (b"timeout = ", "line 1"),
         (b"= [", "line 1"),
@@ -274,6 +278,9 @@ fn settings_that_are_wrong_are_refused_with_their_place() {
         ("JOBCORE_OUTPUT_LIMIT", "1X".into()),
         ("JOBCORE_OUTPUT_LIMIT", "-1".into()),
         ("JOBCORE_UNATTENDED", "maybe".into()),
+        ("JOBCORE_SCRUB", "A,,B".into()),
+        ("JOBCORE_KEEP", "A=1".into()),
+        ("JOBCORE_ENV_ONLY", "*=*".into()),
         ("JOBCORE_TIMEOUT", OsString::from_vec(vec![0xff])),
         ("JOBCORE_CONFIG", "/missing/settings.toml".into()),
     ];

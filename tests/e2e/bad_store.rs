@@ -41,19 +41,19 @@ fn a_store_that_is_not_safe_or_not_understood_is_refused_and_left_alone() {
         fs::write(env.store().join("format"), text).unwrap();
         check_store_refused(&env, 4, message, text);
     }
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     fs::write(env.store(), "precious").unwrap();
     check_store_refused(&env, 4, "it is not a directory", "a file");
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     fs::create_dir(env.store()).unwrap();
     set_mode(env.store(), 0o700);
     fs::write(env.store().join("precious"), "precious").unwrap();
     check_store_refused(&env, 4, "neither empty nor a store", "a directory that is no store");
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     let below = env.dir().join("file/store");
     fs::write(env.dir().join("file"), "precious").unwrap();
     check_store_refused(&env.with_store(below), 1, "file/store", "below a file");
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     std::os::unix::fs::symlink("nowhere", env.store()).unwrap();
     check_store_refused(&env, 1, "store", "a link to nowhere");
 }
@@ -68,6 +68,161 @@ fn a_store_that_belongs_to_somebody_else_is_refused_and_left_alone() {
     env.wait_until_empty();
     std::os::unix::fs::chown(env.store(), Some(65_534), Some(65_534)).unwrap();
     check_store_refused(&env, 4, "it belongs to user 65534", "owned by nobody");
+}
+
+/// A name that was mistyped made another store, in which there was nothing.
+#[test]
+fn looking_makes_no_store_and_calls_one_mistyped_that_is_named_and_not_there() {
+    let verbs: &[&[&str]] = &[
+        &["list"],
+        &["status", "web"],
+        &["show", "web"],
+        &["output", "web"],
+        &["tail", "web"],
+        &["events"],
+        &["usage"],
+        &["kill", "--all"],
+        &["rm", "web"],
+        &["prune"],
+        &["config", "get"],
+        &["group", "list"],
+    ];
+    let env = TestEnv::without_store();
+    let mistyped = env.dir().join("mistyped");
+    let message = format!("there is no store at `{}`", mistyped.display());
+    for verb in verbs {
+        for is_flag in [true, false] {
+            let mut command = env.jobcli(*verb);
+            match is_flag {
+                true => command.env_remove("JOBCORE_STORE").args(["--store", "mistyped"]),
+                false => command.env("JOBCORE_STORE", &mistyped),
+            };
+            check_refusal(&Ran::of(command), 1, &message, &format!("{verb:?}"));
+        }
+    }
+    check_refusal(&env.run(["wait", "web"]), 125, "there is no store at", "wait");
+    // The user's own is an empty one, as long as there is none.
+    let default = |words: &[&str]| {
+        let mut command = env.jobcli(words);
+        command.env_remove("JOBCORE_STORE");
+        Ran::of(command)
+    };
+    for verb in verbs {
+        let ran = default(verb);
+        let code = if verb.contains(&"web") { 3 } else { 0 };
+        assert_eq!(ran.code, Some(code), "{verb:?}: {ran}");
+    }
+    assert_eq!(default(&["list", "--all", "--json"]).stdout, "[]\n");
+    check_refusal(&default(&["run", "no-such-program", "x"]), 1, "no-such-program", "a command that is refused");
+    assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 0, "something was made");
+    // What is set, or submitted, makes it.
+    assert_eq!(default(&["config", "set", "max_running", "2"]).code, Some(0));
+    assert_eq!(default(&["run", "--follow", "echo $JOBCORE_STORE"]).stdout, format!("{}\n", own_store(&env).display()));
+    assert_eq!(default(&["config", "get", "max_running"]).stdout, "2\n");
+    wait_for("its end", || env.processes().is_empty().then_some(()));
+}
+
+/// The store that somebody has who names none.
+fn own_store(env: &TestEnv) -> std::path::PathBuf {
+    env.dir().join(".local/state/jobcore")
+}
+
+/// `sudo jobcli list` made `~/.local` root's, and its owner could not use it any more.
+#[test]
+fn root_makes_nothing_in_the_home_of_somebody_else() {
+    if !needs::root() {
+        return;
+    }
+    let env = TestEnv::without_store();
+    std::os::unix::fs::chown(env.dir(), Some(65_534), Some(65_534)).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = env.jobcli(words);
+        command.env_remove("JOBCORE_STORE");
+        Ran::of(command)
+    };
+    for words in [&["run", "true"][..], &["config", "set", "max_running", "1"]] {
+        check_refusal(&run(words), 4, "in a directory of user 65534", &format!("{words:?}"));
+        assert!(run(words).stderr.contains("`sudo -H`"));
+    }
+    let doctor = run(&["doctor"]);
+    assert!(doctor.code == Some(1) && doctor.stderr.contains("user 65534"), "{doctor}");
+    assert_eq!(run(&["list", "--json"]).stdout, "[]\n");
+    assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 0, "something was made");
+    // Whoever names a store has it.
+    env.ok(["run", "--wait", "true"]);
+    env.wait_until_empty();
+}
+
+/// It was another store in each directory.
+#[test]
+fn a_store_that_is_named_for_all_directories_has_an_absolute_path() {
+    let env = TestEnv::without_store();
+    let mut command = env.jobcli(["list"]);
+    command.env("JOBCORE_STORE", "relative");
+    check_refusal(&Ran::of(command), 2, "variable `JOBCORE_STORE`: `relative` would be another store", "the variable");
+    fs::write(env.dir().join("config.toml"), "store = 'relative'\n").unwrap();
+    let mut command = env.jobcli(["--config", "config.toml", "list"]);
+    command.env_remove("JOBCORE_STORE");
+    check_refusal(&Ran::of(command), 2, "`store` in config.toml: `relative` would be another store", "the file");
+    assert!(!env.dir().join("relative").exists());
+}
+
+/// What a job submits is kept where the job is, wherever it runs.
+#[test]
+fn jobs_that_jobs_submit_are_in_the_same_store() {
+    let env = TestEnv::new();
+    let other = env.dir().join("other");
+    fs::create_dir(env.dir().join("elsewhere")).unwrap();
+    let run = |words: &[&str]| Ran::of(env.jobcli(words)).ok();
+    let line = "\"$JOBCLI\" run --wait 'echo inner'";
+    run(&["--store", "other", "run", "--cwd", "elsewhere", "--follow", line]);
+    let listed = Ran::of(env.jobcli(["--store", "other", "list", "--all", "--json"])).ok();
+    assert_eq!(listed.matches("\"job_id\"").count(), 2, "{listed}");
+    assert_eq!(env.ok(["list", "--all", "--json"]), "[]");
+    assert!(!env.dir().join("elsewhere/other").exists());
+    let line = "echo $JOBCORE_STORE";
+    assert_eq!(run(&["--store", "other", "run", "--follow", line]), other.display().to_string());
+    assert_eq!(run(&["--store", "other", "run", "--follow", "-e", "JOBCORE_STORE=/mine", line]), "/mine");
+    wait_for("all to be over", || env.processes().is_empty().then_some(()));
+}
+
+/// They could not be used, nor be used again under another umask.
+#[test]
+fn what_is_made_belongs_to_its_owner_whatever_the_umask() {
+    let as_nobody = needs::root().then(|| needs::program("setpriv")).flatten();
+    for umask in ["0777", "0277", "0177", "0000"] {
+        let env = TestEnv::without_store();
+        let store = env.dir().join("a/store");
+        let env = env.with_store(store);
+        fs::set_permissions(env.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+        let run = |line: &str| {
+            let command = match &as_nobody {
+                Some(setpriv) => {
+                    let mut command = env.command(setpriv);
+                    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", line]);
+                    command
+                }
+                None => {
+                    let mut command = env.command("sh");
+                    command.args(["-c", line]);
+                    command
+                }
+            };
+            Ran::of(command)
+        };
+        let id =
+            run(&format!("umask {umask}; \"$JOBCLI\" config set max_running 3 && \"$JOBCLI\" run --name web umask"));
+        assert_eq!(id.code, Some(0), "{umask}: {id}");
+        assert_eq!(run("\"$JOBCLI\" wait web").code, Some(0), "{umask}");
+        assert_eq!(run("\"$JOBCLI\" output web").stdout, format!("{umask}\n"), "the job has that of its submitter");
+        assert_eq!(run(&format!("umask {umask}; \"$JOBCLI\" run --wait true")).code, Some(0), "{umask}");
+        for (path, (mode, _)) in contents(&env.dir().join("a")) {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode & 0o7777, expected, "{umask}: {}", path.display());
+        }
+        assert!(run("\"$JOBCLI\" rm web; \"$JOBCLI\" list --json").code == Some(0));
+        wait_for("all to be over", || env.processes().is_empty().then_some(()));
+    }
 }
 
 #[test]
@@ -87,6 +242,9 @@ fn names_that_are_no_jobs_disturb_nobody() {
         ("queue/directory".to_owned(), true),
         ("staging/file".to_owned(), false),
         ("trash/directory".to_owned(), true),
+        ("slots/file".to_owned(), false),
+        ("names/.hidden".to_owned(), false),
+        ("index/directory".to_owned(), true),
         ("file".to_owned(), false),
     ];
     for (name, is_directory) in cases {
@@ -100,7 +258,8 @@ fn names_that_are_no_jobs_disturb_nobody() {
             false => fs::write(&path, "hi").unwrap(),
         }
         let short = &env.job(&id)["short_id"].as_str().unwrap().to_owned();
-        for arguments in [&["list"][..], &["status", short], &["run", "--wait", "true"], &["kill", "--all"]] {
+        for arguments in [&["list"][..], &["status", short], &["run", "--wait", "--quiet", "true"], &["kill", "--all"]]
+        {
             let ran = env.run(arguments);
             if ran.code != Some(0) || !ran.stderr.is_empty() {
                 disturbed.push(format!("`{name}`: {arguments:?}: {ran}"));
@@ -131,7 +290,7 @@ fn settings_of_a_newer_version_are_read_and_kept() {
 #[test]
 fn many_may_make_the_same_store_at_the_same_moment() {
     for _ in 0..5 {
-        let env = TestEnv::new();
+        let env = TestEnv::without_store();
         let gate = script(&env.dir().join("gate"), "#!/bin/sh\nread line < gate.pipe; exec \"$@\"\n");
         let pipe = env.dir().join("gate.pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -2,7 +2,9 @@
 
 use nix::sys::signal::Signal;
 
+use crate::needs;
 use crate::support::{Ran, TestEnv, installed, is_alive, send, wait_for};
+use crate::terminal::Screen;
 
 /// Does in bash what it does itself at a Tab behind the last of `words`, and prints what it would offer.
 const TAB: &str = r#"
@@ -89,7 +91,7 @@ fn labels_groups_settings_and_statuses_are_completed() {
 
 #[test]
 fn without_a_store_nothing_is_offered_made_or_told() {
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     assert_eq!(tab(&env, &["show", ""]), [""; 0]);
     assert!(!env.store().exists());
     let other = env.dir().join("other");
@@ -122,7 +124,41 @@ fn what_is_due_stays_due() {
     env.ok(["kill", "--all", "--grace", "0s"]);
 }
 
-/// zsh and fish are given a description, too. Their scripts are the library's: here is what they would be told.
+/// It loads the script at the first Tab, which is to be answered then and not at the second.
+#[test]
+fn zsh_answers_the_first_tab() {
+    let Some(_) = needs::program("zsh") else { return };
+    let env = TestEnv::new();
+    env.ok(["run", "--wait", "--name", "web", "true"]);
+    let ran = Ran::of({
+        let mut shell = installed(&env, "sh");
+        shell.args(["-c", "mkdir functions && jobcli completions zsh > functions/_jobcli"]);
+        shell
+    });
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for (name, way) in [("loaded", "fpath=(~/functions $fpath)"), ("sourced", "")] {
+        let source = if way.is_empty() { "source <(jobcli completions zsh)" } else { "" };
+        let begin =
+            format!("PATH=~/bin:$PATH\n{way}\nautoload -Uz compinit\ncompinit -u -D\n{source}\nPS1='ready> '\n");
+        std::fs::write(env.dir().join(".zshrc"), begin).unwrap();
+        let Some(screen) = Screen::open(&env, name, "exec zsh -d") else { return };
+        screen.until_shown("ready>");
+        screen.press(&["jobcli show w", "Tab"]);
+        screen.until_shown("jobcli show web");
+    }
+}
+
+#[test]
+fn fish_offers_jobs() {
+    let Some(_) = needs::program("fish") else { return };
+    let env = TestEnv::new();
+    env.ok(["run", "--wait", "--name", "web", "true"]);
+    let mut fish = installed(&env, "fish");
+    fish.args(["--no-config", "-c", "jobcli completions fish | source; complete --do-complete 'jobcli show w'"]);
+    assert_eq!(Ran::of(fish).ok(), "web\tcompleted true");
+}
+
+/// zsh and fish are given a description, too: here is what they are told.
 #[test]
 fn every_shell_is_told_in_its_own_way() {
     let env = TestEnv::new();

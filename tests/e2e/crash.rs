@@ -87,14 +87,14 @@ fn was_killed(trace: &Path) -> bool {
     end_of(trace).expect("strace has seen no end")
 }
 
-fn jobs(env: &TestEnv) -> Vec<Value> {
+pub(crate) fn jobs(env: &TestEnv) -> Vec<Value> {
     let ran = env.run(["list", "--all", "--json"]);
     // Whatever was interrupted, no record may be torn.
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-fn is_final(job: &Value) -> bool {
+pub(crate) fn is_final(job: &Value) -> bool {
     !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap())
 }
 
@@ -104,7 +104,7 @@ fn ended(env: &TestEnv) -> Vec<Value> {
 }
 
 /// How often the command has run.
-fn runs(env: &TestEnv) -> usize {
+pub(crate) fn runs(env: &TestEnv) -> usize {
     std::fs::read_to_string(env.dir().join("marker")).unwrap_or_default().lines().count()
 }
 
@@ -254,6 +254,97 @@ fn a_job_whose_remover_is_killed_at_any_step_is_there_or_gone() {
     });
 }
 
+/// What a call answers that fails: what the disk, or the system, has at its worst.
+const ERRORS: [(&str, &[&str]); 3] = [
+    (
+        "EIO",
+        &["openat", "getdents64", "statx", "newfstatat", "fcntl", "read", "pread64", "rename", "renameat", "unlink"],
+    ),
+    ("ENOSPC", &["openat", "mkdir", "mkdirat", "pwrite64", "rename", "renameat"]),
+    ("EMFILE", &["openat", "pidfd_open", "vfork", "clone", "clone3", "getrandom"]),
+];
+
+/// A submission that was refused with "nothing was started" ran later: it was on record already when the call failed. And
+/// one that was accepted never ran: the queue forgot it when it could not be looked at.
+#[test]
+fn what_a_submitter_says_is_true_whatever_call_of_it_fails() {
+    let Some(strace) = needs::program("strace") else { return };
+    let kinds: Vec<_> =
+        ERRORS.iter().flat_map(|(error, calls)| calls.iter().map(move |call| (*error, *call))).collect();
+    let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some((error, call)) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let failed = (1..).take_while(|when| check_failing_submission(&strace, error, call, *when)).count();
+                    count.fetch_add(failed, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(count.into_inner() > 100, "too few calls were found");
+}
+
+/// Submits while one call fails, and checks what is said. Returns whether there was such a call.
+fn check_failing_submission(strace: &Path, error: &str, call: &str, when: u32) -> bool {
+    let env = TestEnv::new();
+    // All there is to read and to list: another job, over, and a group.
+    env.ok(["run", "--wait", "true"]);
+    let trace = env.dir().join("trace");
+    let inject = format!("inject=?{call}:error={error}:when={when}");
+    let mut command = env.command(strace);
+    let traced = format!("trace=?{call}");
+    command.args(["-o", trace.to_str().unwrap(), "-e", &traced, "-e", &inject, JOBCLI]);
+    let ran = Ran::of({
+        command.args(["run", "echo x >> marker; echo out"]);
+        command
+    });
+    let what = format!("{error} at {call} {when}: {ran}");
+    let was_injected = std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)");
+    let submitted: Vec<Value> = ended(&env).into_iter().filter(|job| job["command"] != "true").collect();
+    match (ran.stdout.trim_end(), ran.code) {
+        ("", Some(0)) => panic!("it says nothing: {what}"),
+        ("", _) => {
+            assert_eq!(runs(&env), 0, "it was refused, and ran: {what}");
+            assert!(submitted.iter().all(|job| job["cause"] == "never_started"), "{what}{submitted:?}");
+        }
+        (id, _) => {
+            assert!(submitted.len() == 1 && submitted[0]["job_id"] == id, "{what}{submitted:?}");
+            assert_eq!((&submitted[0]["status"], runs(&env)), (&"completed".into(), 1), "{what}{submitted:?}");
+        }
+    }
+    env.wait_until_empty();
+    for directory in ["queue", "slots"] {
+        let left: Vec<_> = std::fs::read_dir(env.store().join(directory)).unwrap().collect();
+        assert!(left.is_empty(), "{what}{directory}: {left:?}");
+    }
+    was_injected
+}
+
+/// What stood in the environment of a job stayed when the file that holds it could not be removed.
+#[test]
+fn an_environment_that_cannot_be_removed_is_emptied() {
+    let Some(strace) = needs::program("strace") else { return };
+    let env = TestEnv::new();
+    let trace = env.dir().join("trace");
+    let calls = ["unlink", "unlinkat"].map(|call| format!("-e inject=?{call}:error=EROFS"));
+    let text = format!(
+        "#!/bin/sh\nexec {} -o {} -e trace=?unlink,?unlinkat {} {JOBCLI} \"$@\"\n",
+        strace.display(),
+        trace.display(),
+        calls.join(" ")
+    );
+    let supervisor = script(&env.dir().join("supervisor"), &text);
+    let mut command: Command = env.command(env!("CARGO_BIN_EXE_submit-with"));
+    command.env("SECRET", "hunter2").arg(env.store()).arg(supervisor).args(["1", "true"]);
+    let id = Ran::of(command).ok();
+    supervisor_was_killed(&env, &trace);
+    assert!(std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)"));
+    let path = env.job_dir(&id).join("env");
+    assert_eq!(std::fs::read(&path).map(|bytes| bytes.len()).unwrap_or(0), 0, "it is still there");
+    assert_eq!(env.status(&id), "completed");
+}
+
 /// What the dead leave is small, and yet must not be there for ever.
 #[test]
 fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
@@ -286,7 +377,9 @@ fn submit_traced(env: &TestEnv, strace: &Path, step: &Step, line: &str) -> (Path
     let trace = env.dir().join("trace");
     // Traced without its children, of which one is the command.
     let options = step.strace(&trace).join(" ");
-    let text = format!("#!/bin/sh\nexec {} {options} {JOBCLI} \"$@\"\n", strace.display());
+    // It is asked first whether it is a supervisor, and is not killed then.
+    let is_asked = format!("[ \"$3\" = probe ] && exec {JOBCLI} \"$@\"");
+    let text = format!("#!/bin/sh\n{is_asked}\nexec {} {options} {JOBCLI} \"$@\"\n", strace.display());
     let supervisor = script(&env.dir().join("supervisor"), &text);
     let mut command: Command = env.command(env!("CARGO_BIN_EXE_submit-with"));
     command.arg(env.store()).arg(supervisor).args(["1", line]);
@@ -318,6 +411,6 @@ impl Drop for NoneLeft<'_> {
 }
 
 /// The commands of jobs that live.
-fn commands(env: &TestEnv) -> Vec<String> {
+pub(crate) fn commands(env: &TestEnv) -> Vec<String> {
     env.processes().into_iter().filter(|line| line.contains("sleep 1000")).collect()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::bad_input::check_refusal;
 use crate::crash::NoneLeft;
 use crate::needs;
-use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
+use crate::support::{JOBCLI, Ran, TestEnv, change_record, send, wait_for};
 
 /// A job that is over and a second one beside it, of which a record is to be damaged.
 struct Damaged {
@@ -106,6 +106,35 @@ fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
     let damaged = Damaged::new();
     fs::copy(damaged.env.job_dir(&damaged.good).join("spec.json"), damaged.directory.join("spec.json")).unwrap();
     damaged.check("the spec of another job");
+    // These were shown as the truth.
+    let damaged = Damaged::new();
+    let path = damaged.directory.join("end.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, whole.replace("\"exit_code\":0", "\"exit_code\":3")).unwrap();
+    damaged.check("the end with another digit");
+    let damaged = Damaged::new();
+    let path = damaged.directory.join("end.json");
+    fs::remove_file(&path).unwrap();
+    fs::copy(damaged.env.job_dir(&damaged.good).join("end.json"), &path).unwrap();
+    damaged.check("the end of another job");
+}
+
+/// Whoever opened one waited for ever.
+#[test]
+fn a_named_pipe_in_the_place_of_a_record_spoils_one_job() {
+    for record in ["spec.json", "end.json"] {
+        let damaged = Damaged::new();
+        let path = damaged.directory.join(record);
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        damaged.check(&format!("{record}: a named pipe"));
+    }
+    let damaged = Damaged::new();
+    damaged.forget_end();
+    fs::remove_file(damaged.directory.join("lock")).unwrap();
+    nix::unistd::mkfifo(&damaged.directory.join("lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    damaged.check("lock: a named pipe");
 }
 
 /// They are what an end is derived from when nobody recorded one: a guess would be put on record for good.
@@ -210,17 +239,15 @@ fn a_record_of_a_newer_version_is_read_and_not_rewritten() {
     let damaged = Damaged::new();
     let Damaged { env, good, bad, directory } = &damaged;
     for record in ["spec.json", "end.json", "attempts/1/start.json", "attempts/1/run.json"] {
-        let path = directory.join(record);
-        let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        value["v"] = 99.into();
-        value["of_the_future"] = serde_json::json!({ "a": [1, null] });
-        for key in ["spec", "outcome", "holder", "process"] {
-            if let Some(inner) = value.get_mut(key) {
-                inner["of_the_future"] = true.into();
+        change_record(&directory.join(record), |value| {
+            value["v"] = 99.into();
+            value["of_the_future"] = serde_json::json!({ "a": [1, null] });
+            for key in ["spec", "outcome", "holder", "process"] {
+                if let Some(inner) = value.get_mut(key) {
+                    inner["of_the_future"] = true.into();
+                }
             }
-        }
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, serde_json::to_vec(&value).unwrap()).unwrap();
+        });
     }
     let before = contents(directory);
     assert_eq!(damaged.listed(), (vec![bad.clone(), good.clone()], String::new()));

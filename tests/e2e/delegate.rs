@@ -328,7 +328,7 @@ fn of_twenty_agents_four_run_at_a_time() {
     for _ in 0..20 {
         let ran = agents.run(["delegate", "hang"]);
         assert_eq!(ran.code, Some(0), "{ran}");
-        queued += usize::from(ran.stderr.starts_with("queued: 4 running"));
+        queued += usize::from(ran.stderr.starts_with("queued: 4 of 4 running in group agents"));
     }
     assert_eq!(queued, 16);
     let count = |status: &str| agents.ok(["list", "--all", "--status", status]).lines().count() - 1;

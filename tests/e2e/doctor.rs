@@ -143,7 +143,7 @@ fn a_store_that_cannot_be_written_fails_by_name() {
 
 #[test]
 fn a_store_that_is_refused_fails_by_name() {
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     std::fs::create_dir(env.store()).unwrap();
     std::fs::write(env.store().join("letter"), "").unwrap();
     let ran = examine(&env);

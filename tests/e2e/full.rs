@@ -149,6 +149,52 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
     assert_eq!(env.run(["run", "--wait", "exit 5"]).code, Some(5));
 }
 
+/// What was published when the last file could not be made stayed in the queue, and ran when there was room.
+#[test]
+fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let remount = |files: u64| {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,nr_inodes={files}")]).arg(disk.directory.path());
+        Ran::of(mount)
+    };
+    let used = || {
+        let there = rustix::fs::statvfs(disk.directory.path()).unwrap();
+        there.f_files - there.f_ffree
+    };
+    let (mut accepted, mut refused) = (0, 0);
+    for free in 0..40 {
+        let env = TestEnv::new().with_store(disk.store());
+        let mut first = env.jobcli(["config", "set", "max_running", "3"]);
+        first.env("JOBCORE_STORE", disk.store());
+        assert_eq!(Ran::of(first).code, Some(0));
+        let ran = remount(used() + free);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let ran = env.run(["run", "echo x >> marker"]);
+        assert_eq!(remount(10_000).code, Some(0));
+        let jobs = wait_for("all jobs to be over", || {
+            let jobs: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
+            jobs.iter().all(|job| job.get("ended_at").is_some()).then_some(jobs)
+        });
+        env.wait_until_empty();
+        let has_run = env.dir().join("marker").exists();
+        match ran.code {
+            Some(0) => {
+                assert!(jobs.len() == 1 && jobs[0]["job_id"] == ran.stdout.trim_end(), "{free}: {jobs:?} {ran}");
+                accepted += 1;
+            }
+            _ => {
+                assert!(!has_run, "{free}: it was refused, and ran: {ran}");
+                assert!(jobs.iter().all(|job| job["cause"] == "never_started"), "{free}: {jobs:?} {ran}");
+                assert!(ran.stderr.contains("No space left") && ran.stdout.is_empty(), "{free}: {ran}");
+                refused += 1;
+            }
+        }
+        std::fs::remove_dir_all(disk.store()).unwrap();
+    }
+    assert!(accepted > 0 && refused > 10, "{accepted} accepted, {refused} refused");
+}
+
 #[test]
 fn what_a_store_is_asked_for_works_while_its_disk_is_full() {
     let Some(disk) = SmallDisk::mount() else { return };

@@ -81,7 +81,7 @@ fn a_thousand_jobs_of_an_unprivileged_user_leave_that_user_pipes_that_work() {
     if !needs::root() {
         return;
     }
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     std::os::unix::fs::chown(env.dir(), Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
     start_and_stop(&World { env: &env, user: Some(UNPRIVILEGED) });
 }

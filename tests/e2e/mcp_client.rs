@@ -1,7 +1,9 @@
 //! A client of the MCP server that knows no more than the protocol: lines of JSON.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use serde_json::{Value, json};
@@ -17,6 +19,20 @@ fn hello(capabilities: &Value) -> Value {
     })
 }
 
+/// Reads what a server says.
+fn messages(stdout: ChildStdout) -> Receiver<Value> {
+    let (sender, messages) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let message = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+            if sender.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    messages
+}
+
 /// A server, and the client that started it. It is killed at the latest when this is dropped.
 pub(crate) struct Client {
     server: Child,
@@ -29,35 +45,41 @@ pub(crate) struct Client {
     /// What a request says of its client, where the protocol wants that of each.
     meta: Option<Value>,
     /// What the server says to a client that does not read.
-    _unread: Option<ChildStdout>,
+    unread: Option<ChildStdout>,
 }
 
 impl Client {
     fn start(env: &TestEnv) -> Self {
-        let mut server = env.command(JOBMCP).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(server.stdout.take().unwrap());
-        let (sender, messages) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let message = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
-                if sender.send(message).is_err() {
-                    return;
-                }
-            }
-        });
-        let stdin = server.stdin.take();
-        Self { server, stdin, messages, answers: Vec::new(), notes: Vec::new(), next: 0, meta: None, _unread: None }
+        Self::start_as(env.command(JOBMCP))
     }
 
-    /// Starts a server and greets it, but never reads.
+    fn start_as(mut server: Command) -> Self {
+        let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let messages = messages(server.stdout.take().unwrap());
+        let stdin = server.stdin.take();
+        Self { server, stdin, messages, answers: Vec::new(), notes: Vec::new(), next: 0, meta: None, unread: None }
+    }
+
+    /// Starts a server and greets it, but does not read.
     pub(crate) fn deaf(env: &TestEnv) -> Self {
         let mut server = env.command(JOBMCP).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, unread) = (server.stdin.take(), server.stdout.take());
         let (messages, (answers, notes)) = (channel().1, Default::default());
-        let mut client = Self { server, stdin, messages, answers, notes, next: 0, meta: None, _unread: unread };
+        let mut client = Self { server, stdin, messages, answers, notes, next: 0, meta: None, unread };
         client.send("initialize", hello(&json!({})));
         client.notify("notifications/initialized", json!({}));
         client
+    }
+
+    /// Begins to read what the server said since it was started.
+    pub(crate) fn hear(&mut self) {
+        self.messages = messages(self.unread.take().unwrap());
+    }
+
+    /// Writes what the server may never read.
+    pub(crate) fn flood(&self, lines: String) {
+        let stdin = self.stdin.as_ref().unwrap().as_fd().try_clone_to_owned().unwrap();
+        std::thread::spawn(move || File::from(stdin).write_all(lines.as_bytes()));
     }
 
     /// Starts a server and greets it as clients have done for years.
@@ -72,9 +94,20 @@ impl Client {
 
     fn greeting(env: &TestEnv, capabilities: &Value) -> Self {
         let mut client = Self::start(env);
-        let answer = client.ask("initialize", hello(capabilities));
+        client.greet(capabilities);
+        client
+    }
+
+    fn greet(&mut self, capabilities: &Value) {
+        let answer = self.ask("initialize", hello(capabilities));
         assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{answer}");
-        client.notify("notifications/initialized", json!({}));
+        self.notify("notifications/initialized", json!({}));
+    }
+
+    /// Starts a server as this command says, and greets it.
+    pub(crate) fn of(server: Command) -> Self {
+        let mut client = Self::start_as(server);
+        client.greet(&json!({}));
         client
     }
 

@@ -213,7 +213,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     refused(json!({ "prompt": "x", "resume": "live" }), &["it still runs", "wait for its end"]);
     env.ok(["config", "set", "groups.agents.limit", "1"]);
     let queued = client.ok("delegate", json!({ "prompt": "x", "wait_s": 0.05 }));
-    has(&queued.text, &["claude: queued.", "starts when one ends"]);
+    has(&queued.text, &["claude: queued: 1 of 1 running in group agents", "starts when one of them ends"]);
     env.ok(["config", "set", "when_full", "refuse"]);
     let full = client.call("delegate", json!({ "prompt": "x" }));
     assert!(full.is_error && full.text.contains("list {\"status\": [\"running\"]}"), "{}", full.text);

@@ -59,8 +59,56 @@ fn only_known_names_and_pages_are_answered() {
         ("Origin", "http://localhost.evil.example:80", 403),
         ("Origin", "http://localhost:5173", 200),
         ("Origin", "https://jobs.example", 200),
+        ("Origin", "HTTP://LocalHost", 200),
+        // Names that only begin like one.
+        ("Host", "[::1].evil.example", 403),
+        ("Host", "[::1]evil.example:80", 403),
+        ("Host", "localhost:1.evil.example", 403),
+        ("Host", "localhost@evil.example", 403),
+        ("Origin", "http://[::1].evil.example", 403),
+        ("Origin", "http://[::1]:1.evil.example", 403),
+        ("Origin", "http://localhost@evil.example", 403),
+        ("Origin", "http://localhost:80@evil.example", 403),
+        ("Origin", "http://localhost/evil", 403),
+        ("Origin", "http://localhost:65536", 403),
+        ("Origin", "file://localhost", 403),
+        ("Origin", "http://localhost http://evil.example", 403),
+        ("Origin", "", 403),
     ] {
         assert_eq!(server.post(&[(header, value)], &hello()).status, status, "{header}: {value}");
+    }
+    // Somebody on the way may have looked at the other one.
+    for header in ["Host", "Origin"] {
+        for values in [["localhost", "localhost"], ["localhost", "evil.example"], ["evil.example", "localhost"]] {
+            let values = values.map(|value| if header == "Host" { value.into() } else { format!("http://{value}") });
+            let headers = [(header, &*values[0]), (header, &*values[1])];
+            assert_eq!(server.post(&headers, &hello()).status, 400, "{headers:?}");
+        }
+    }
+    let authorization = format!("Bearer {}", server.token);
+    let named_twice = server.request("POST", "http://evil.example/mcp", &[("Authorization", &authorization)], "{}");
+    assert_eq!(named_twice.status, 403);
+}
+
+/// The SDK answers only one of them, and whoever waits for the other waits for ever.
+#[test]
+fn two_requests_of_a_session_with_one_id_are_both_answered() {
+    let env = TestEnv::new();
+    let server = HttpServer::start(&env);
+    let session = server.post(&[], &hello()).header("mcp-session-id").unwrap().to_owned();
+    let session = [("Mcp-Session-Id", session.as_str())];
+    server.post(&session, &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let job = server.ok("execute", &json!({ "command": "sleep 1000", "wait_s": 0 })).id();
+    let call = |tool: &str, arguments: Value| {
+        let params = json!({ "name": tool, "arguments": arguments });
+        server.send_post(&session, &json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }))
+    };
+    let waits = [(); 2].map(|()| call("wait", json!({ "job_ids": [job] })));
+    // Of another session, or none, the id is another one.
+    server.ok("kill", &json!({ "job_id": job }));
+    for wait in waits {
+        let called = Called::of(&Response::read(wait).message());
+        assert!(called.text.contains("killed by"), "{}", called.text);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::mcp_client::{Called, Client};
-use crate::support::TestEnv;
+use crate::support::{TestEnv, used, wait_until_idle};
 
 /// The SDK drops most of these in silence, and a client would wait for ever.
 #[test]
@@ -120,4 +120,45 @@ fn a_client_that_does_not_read_holds_up_no_end() {
         assert!(deaf.close().success());
         assert!(begun.elapsed() < Duration::from_secs(30), "it waited for somebody to read");
     }
+}
+
+/// Answers that nobody reads pile up in the SDK before they get to where lines are written.
+#[test]
+fn a_client_that_sends_much_and_reads_nothing_costs_little_and_loses_nothing() {
+    const REQUESTS: usize = 20_000;
+    // More than there can be in flight.
+    const READ: usize = 2_000;
+    let env = TestEnv::new();
+    let mut client = Client::deaf(&env);
+    let request = |id: usize| format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/list"}}"#) + "\n";
+    client.flood((0..REQUESTS).map(request).collect());
+    wait_until_idle(client.pid());
+    let (peak, _) = used(client.pid());
+    assert!(peak < 128 << 20, "{peak} bytes");
+    client.hear();
+    for id in 0..READ {
+        assert!(client.answer_to(&id.to_string().into())["result"]["tools"].is_array());
+    }
+}
+
+/// The SDK answers only one of them, and whoever waits for the other waits for ever.
+#[test]
+fn of_two_requests_with_one_id_the_second_is_refused_while_the_first_is_not_answered() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let job = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 })).id();
+    let wait = json!({ "name": "wait", "arguments": { "job_ids": [job] } });
+    let wait = json!({ "jsonrpc": "2.0", "id": "twice", "method": "tools/call", "params": wait }).to_string();
+    client.write_line(wait.as_bytes());
+    client.write_line(wait.as_bytes());
+    let refused = client.answer_to(&"twice".into());
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(refused["error"]["code"] == -32600 && message.contains("its own"), "{refused}");
+    client.ok("kill", json!({ "job_id": job }));
+    let first = client.answer_to(&"twice".into());
+    assert!(Called::of(&first).text.contains("killed by"), "{first}");
+    // Then the id is free again.
+    client.write_line(wait.as_bytes());
+    assert!(Called::of(&client.answer_to(&"twice".into())).text.contains("killed by"));
+    assert!(client.has_no_answers());
 }

@@ -33,7 +33,7 @@ fn make_jobs(env: &TestEnv) {
         world.mount_namespace = Some(namespace("mnt"));
         world.sandboxed = true;
         let at = now - Duration::from_secs(8) * (JOBS - number);
-        Submission::new(JobId::mint(at, &SystemRandom), at, spec.build().unwrap(), "/bin/echo".into(), world)
+        Submission::new(JobId::mint(at, &SystemRandom).unwrap(), at, spec.build().unwrap(), "/bin/echo".into(), world)
     };
     let holder = json!({
         "boot_id": "00000000-0000-0000-0000-000000000000", "pid_namespace": 0, "pid": std::process::id(), "start_time": 0,

@@ -79,6 +79,7 @@ fn execute() {
     talk.call("execute", json!({ "argv": ["true"], "name": "silent", "wait_s": 50 }));
     talk.call("execute", json!({ "command": "echo 'no such target' >&2; exit 3", "wait_s": 50 }));
     talk.call("execute", json!({ "command": "kill -SEGV $$", "wait_s": 50 }));
+    talk.call("execute", json!({ "command": "sleep 1000 & echo started", "wait_s": 50 }));
     talk.call("execute", json!({ "command": "sleep 1000", "timeout_s": 0.05, "wait_s": 50 }));
     talk.call("execute", json!({ "command": "exec sleep 1000", "wait_s": 0 }));
     let up = json!({ "command": "echo up; exec sleep 1000", "name": "web", "key": "web", "wait_s": 0 });
@@ -93,7 +94,7 @@ fn execute() {
     for wrong in [
         json!({}),
         json!({ "command": "true", "colour": "red" }),
-        json!({ "command": "true", "wait_s": 60 }),
+        json!({ "command": "true", "wait_s": -1 }),
         json!({ "command": "true", "lifetime": "short" }),
         json!({ "command": "true", "name": "web" }),
         json!({ "command": "true", "cwd": "/nosuch" }),
@@ -115,17 +116,17 @@ fn wait() {
     talk.call("wait", json!({ "job_ids": ["web", "build"], "mode": "any" }));
     talk.call("wait", json!({ "job_ids": ["web"], "until": "output:^up" }));
     talk.call("wait", json!({ "job_ids": ["web"], "until": "file:/dev/null", "cursor": 3 }));
-    talk.call("wait", json!({ "job_ids": ["web"], "timeout_s": 0, "cursor": 3 }));
+    talk.call("wait", json!({ "job_ids": ["web"], "wait_s": 0, "cursor": 3 }));
     talk.call("wait", json!({ "job_ids": ["tests"], "until": "output:listening" }));
     talk.call("wait", json!({ "job_ids": ["tests"], "format": "json" }));
     talk.env.ok(["config", "set", "max_running", "1"]);
     talk.quietly("execute", json!({ "command": "true", "name": "later", "wait_s": 0 }));
-    talk.call("wait", json!({ "job_ids": ["later"], "timeout_s": 0 }));
+    talk.call("wait", json!({ "job_ids": ["later"], "wait_s": 0 }));
     for wrong in [
         json!({ "job_ids": [] }),
         json!({ "job_ids": ["nosuch"] }),
         json!({ "job_ids": ["web"], "until": "ready" }),
-        json!({ "job_ids": ["web"], "timeout_s": 600 }),
+        json!({ "job_ids": ["web"], "wait_s": -1 }),
         json!({ "job_ids": ["web", "build"], "cursor": 3 }),
     ] {
         talk.call("wait", wrong);
@@ -154,7 +155,7 @@ fn output_and_tail() {
     talk.call("output", json!({ "job_id": "nosuch" }));
     talk.call("output", json!({ "job_id": "short", "grep": "(" }));
     talk.call("output", json!({ "job_id": "short", "max_bytes": 1 }));
-    talk.call("output", json!({ "job_id": "short", "cursor": 1, "tail_lines": 1 }));
+    talk.call("output", json!({ "job_id": "short", "cursor": 1, "lines": 1 }));
     talk.call("tail", json!({ "job_id": "short", "lines": 0 }));
     talk.pin("output");
 }
@@ -163,16 +164,16 @@ fn output_and_tail() {
 fn interact() {
     let mut talk = Talk::new();
     talk.quietly("execute", json!({ "command": "cat", "stdin": "open", "name": "cat", "wait_s": 0 }));
-    talk.quietly("execute", json!({ "command": "exec sleep 1000", "stdin": "open", "name": "deaf", "wait_s": 0 }));
+    talk.quietly("execute", json!({ "command": "exec sleep 1000", "stdin": "open", "name": "deaf-ears", "wait_s": 0 }));
     talk.start("closed");
     talk.call("interact", json!({ "job_id": "cat", "input": "hello", "wait_s": 30 }));
-    talk.call("interact", json!({ "job_id": "deaf", "input": "hello", "wait_s": 0 }));
+    talk.call("interact", json!({ "job_id": "deaf-ears", "input": "hello", "wait_s": 0 }));
     talk.call("interact", json!({ "job_id": "cat", "eof": true, "wait_s": 30 }));
     talk.call("interact", json!({ "job_id": "cat", "input": "late" }));
     talk.call("interact", json!({ "job_id": "closed", "input": "hello" }));
-    talk.call("interact", json!({ "job_id": "deaf" }));
-    talk.call("interact", json!({ "job_id": "deaf", "keys": ["C-c"] }));
-    talk.call("interact", json!({ "job_id": "deaf", "keys": ["Hyper-x"] }));
+    talk.call("interact", json!({ "job_id": "deaf-ears" }));
+    talk.call("interact", json!({ "job_id": "deaf-ears", "keys": ["C-c"] }));
+    talk.call("interact", json!({ "job_id": "deaf-ears", "keys": ["Hyper-x"] }));
     talk.pin("interact");
 }
 
@@ -240,7 +241,7 @@ fn delegate() {
     talk.quietly("wait", json!({ "job_ids": ["fix"], "until": "output:cargo test" }));
     talk.call("delegate", json!({ "prompt": "work on it", "name": "fix", "key": "fix" }));
     talk.call("wait", json!({ "job_ids": ["look"] }));
-    talk.call("wait", json!({ "job_ids": ["fix", "denied"], "timeout_s": 0 }));
+    talk.call("wait", json!({ "job_ids": ["fix", "denied"], "wait_s": 0 }));
     talk.call("wait", json!({ "job_ids": ["fix"], "until": "output:cargo" }));
     for job in ["look", "fix", "failed"] {
         talk.call("status", json!({ "job_id": job }));

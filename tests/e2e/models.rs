@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 /// What a prompt without a step is answered with.
 pub(crate) const GREETING: &str = "Hello. What can I do?";
 
-/// A server that speaks as Anthropic's Messages and as OpenAI's Responses do. It is over, with all that it was answering,
+/// A server that speaks as Anthropic's Messages, OpenAI's Responses and Gemini's contents do. It is over, with all that it was answering,
 /// when it is dropped.
 pub(crate) struct Models {
     address: SocketAddr,
@@ -119,18 +119,24 @@ fn answer(mut stream: &TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<
     let dialect: &dyn Dialect = match target.split('?').next().unwrap_or_default() {
         "/v1/messages" => &Messages,
         "/v1/responses" => &Responses,
+        path if path.ends_with(":streamGenerateContent") => &Contents,
         "/v1/messages/count_tokens" => return reply(stream, 200, &json!({ "input_tokens": 1000 })),
+        // Gemini CLI asks a model what only it wants to know: who is to speak next, say.
+        path if path.ends_with(":generateContent") => return reply(stream, 200, &Contents::aside()),
         _ => return reply(stream, 404, &error(404)),
     };
     let asked = dialect.heard(&serde_json::from_slice(&body).unwrap());
-    let step = Step::of(&asked);
+    let (step, tools) = (Step::of(&asked), asked.tools.clone());
     heard.lock().unwrap().push(asked);
     if let Step::Fail(status) = step {
         return reply(stream, status, &error(status));
     }
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")?;
-    for event in dialect.events(&step) {
-        write!(stream, "event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())?;
+    for event in dialect.events(&step, &tools) {
+        if let Some(kind) = event["type"].as_str() {
+            writeln!(stream, "event: {kind}")?;
+        }
+        write!(stream, "data: {event}\n\n")?;
     }
     if matches!(step, Step::Never) {
         reader.read_to_end(&mut Vec::new())?;
@@ -145,9 +151,10 @@ fn reply(mut stream: &TcpStream, status: u16, body: &Value) -> std::io::Result<(
     write!(stream, "{head}\r\nConnection: close\r\n\r\n{text}")
 }
 
-/// A failure, in the shape that both dialects have.
+/// A failure, in a shape that all dialects have.
 fn error(status: u16) -> Value {
-    json!({ "type": "error", "error": { "type": "api_error", "message": format!("failed with {status}, as asked") } })
+    let message = format!("failed with {status}, as asked");
+    json!({ "type": "error", "error": { "type": "api_error", "message": message, "code": status } })
 }
 
 /// What a model does next.
@@ -188,7 +195,8 @@ impl Step {
 trait Dialect {
     fn heard(&self, body: &Value) -> Heard;
 
-    fn events(&self, step: &Step) -> Vec<Value>;
+    /// The events of an answer to an agent that has these tools.
+    fn events(&self, step: &Step, tools: &[String]) -> Vec<Value>;
 }
 
 /// The texts of a content, which may be one text or a list of parts.
@@ -201,7 +209,7 @@ fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Anthropic's Messages, which Claude Code speaks.
+/// Anthropic's Messages, which Claude Code and opencode speak.
 struct Messages;
 
 impl Dialect for Messages {
@@ -226,7 +234,8 @@ impl Dialect for Messages {
         Heard { prompt, before, tools, results }
     }
 
-    fn events(&self, step: &Step) -> Vec<Value> {
+    fn events(&self, step: &Step, tools: &[String]) -> Vec<Value> {
+        let is_opencode = tools.iter().any(|tool| tool == "read");
         let usage = json!({
             "input_tokens": 1000, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 300, "output_tokens": 40,
         });
@@ -238,7 +247,13 @@ impl Dialect for Messages {
             Step::Say(text) => {
                 (json!({ "type": "text", "text": "" }), json!({ "type": "text_delta", "text": text }), "end_turn")
             }
-            Step::Shell(command) => self.tool("Bash", &json!({ "command": command, "description": "As asked" })),
+            Step::Shell(command) => {
+                let name = if is_opencode { "bash" } else { "Bash" };
+                self.tool(name, &json!({ "command": command, "description": "As asked" }))
+            }
+            Step::Write { path, text } if is_opencode => {
+                self.tool("write", &json!({ "filePath": path, "content": format!("{text}\n") }))
+            }
             Step::Write { path, text } => {
                 self.tool("Write", &json!({ "file_path": path, "content": format!("{text}\n") }))
             }
@@ -297,7 +312,7 @@ impl Dialect for Responses {
         Heard { prompt, before, tools: tools.collect(), results }
     }
 
-    fn events(&self, step: &Step) -> Vec<Value> {
+    fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {
         let item = match step {
             Step::Say(text) => {
                 let content = json!([{ "type": "output_text", "text": text }]);
@@ -340,5 +355,62 @@ impl Responses {
             call["namespace"] = namespace.into();
         }
         call
+    }
+}
+
+/// Gemini's contents, which Gemini CLI speaks.
+struct Contents;
+
+impl Dialect for Contents {
+    fn heard(&self, body: &Value) -> Heard {
+        let results = |content: &Value| -> Vec<String> {
+            let answered =
+                array(content, "parts").iter().filter_map(|part| part["functionResponse"]["response"].as_object());
+            answered.map(|response| response.values().filter_map(Value::as_str).collect()).collect()
+        };
+        let contents = array(body, "contents");
+        let asks = |content: &Value| content["role"] == "user" && results(content).is_empty();
+        let last = contents.iter().rposition(asks).unwrap_or_default();
+        let prompt = |content: &Value| {
+            let parts = array(content, "parts").iter();
+            parts.filter_map(|part| part["text"].as_str()).next_back().unwrap_or_default().to_owned()
+        };
+        let before = contents[..last].iter().filter(|content| asks(content)).map(prompt).collect();
+        let (prompt, results) = (prompt(&contents[last]), contents[last..].iter().flat_map(results).collect());
+        let declared = array(body, "tools").iter().flat_map(|tool| array(tool, "functionDeclarations"));
+        let tools = declared.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
+        Heard { prompt, before, tools, results }
+    }
+
+    fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {
+        let call = |name: &str, arguments: &Value| json!({ "functionCall": { "name": name, "args": arguments } });
+        let part = match step {
+            Step::Say(text) => json!({ "text": text }),
+            Step::Shell(command) => {
+                call("run_shell_command", &json!({ "command": command, "description": "As asked" }))
+            }
+            Step::Write { path, text } => {
+                call("write_file", &json!({ "file_path": path, "content": format!("{text}\n") }))
+            }
+            Step::Call { tool, arguments } => call(tool, arguments),
+            Step::Fail(_) | Step::Never => return vec![json!({ "candidates": [] })],
+        };
+        vec![Self::answer(&part)]
+    }
+}
+
+impl Contents {
+    fn answer(part: &Value) -> Value {
+        json!({
+            "candidates": [{ "index": 0, "finishReason": "STOP", "content": { "role": "model", "parts": [part] } }],
+            "usageMetadata": { "promptTokenCount": 1000, "candidatesTokenCount": 40, "totalTokenCount": 1040,
+                "cachedContentTokenCount": 300 },
+            "modelVersion": "made-up",
+        })
+    }
+
+    /// The answer to a question that is not the user's.
+    fn aside() -> Value {
+        Self::answer(&json!({ "text": r#"{"reasoning": "made up", "next_speaker": "user"}"# }))
     }
 }

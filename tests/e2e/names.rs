@@ -1,5 +1,6 @@
 //! Jobs by name and by key.
 
+use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv, wait_for};
 
 #[test]
@@ -40,16 +41,52 @@ fn a_name_is_unique_among_jobs_that_are_not_over() {
     assert!(!env.dir().join("started").exists());
 }
 
-/// `deadbeef` may be a name and a short id: the name wins, and a full id is always itself.
+/// Two projects have a server each, and call it `web`: the second is not told to stop that of the first.
 #[test]
-fn a_name_comes_before_a_short_id() {
+fn a_name_that_is_taken_elsewhere_is_no_reason_to_stop_that_job() {
+    let env = TestEnv::new();
+    for directory in ["shop", "blog"] {
+        std::fs::create_dir(env.dir().join(directory)).unwrap();
+    }
+    let run = |directory: &str| {
+        let mut command = env.jobcli(["run", "--name", "web", "sleep 1000"]);
+        command.current_dir(env.dir().join(directory));
+        Ran::of(command)
+    };
+    let id = run("shop").ok();
+    let short = &id[24..32];
+    let place = env.dir().join("shop");
+    let what =
+        format!("error: the name `web` is that of job {short}, which has been running in `{}` for ", place.display());
+    let here = run("shop");
+    assert!(here.code == Some(4) && here.stderr.starts_with(&what), "{here}");
+    assert!(here.stderr.contains(&format!("run `jobcli kill {short}` first")), "{here}");
+    let elsewhere = run("blog");
+    assert!(elsewhere.code == Some(4) && elsewhere.stderr.starts_with(&what), "{elsewhere}");
+    assert!(elsewhere.stderr.contains("\nhint: use another name") && !elsewhere.stderr.contains("kill"), "{elsewhere}");
+    let mut client = Client::legacy(&env);
+    let mut refused = |directory: &str| {
+        let cwd = env.dir().join(directory);
+        client.call("execute", serde_json::json!({ "command": "true", "name": "web", "cwd": cwd })).text
+    };
+    let (here, elsewhere) = (refused("shop"), refused("blog"));
+    assert!(here.contains(&what["error: ".len()..]) && here.contains("kill it first"), "{here}");
+    assert!(elsewhere.contains(&what["error: ".len()..]) && !elsewhere.contains("kill"), "{elsewhere}");
+    env.ok(["kill", "web"]);
+}
+
+/// A job that was named like the short id of another was stopped in its place.
+#[test]
+fn a_name_that_could_be_a_short_id_is_refused() {
     let env = TestEnv::new();
     let first = env.submit("true");
     let short = env.job(&first)["short_id"].as_str().unwrap().to_owned();
-    let second = env.ok(["run", "--name", &short, "true"]);
-    assert_eq!(env.job(&short)["job_id"], second.as_str());
-    assert_eq!(env.job(&first)["job_id"], first.as_str());
-    assert_eq!(env.job(&first[24..])["job_id"], first.as_str(), "all 12 digits are no name of the other");
+    let refused = env.run(["run", "--name", &short, "true"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{refused}");
+    assert!(refused.stderr.contains("could be the short id of a job"), "{refused}");
+    for reference in [&short, &first, &first[24..]] {
+        assert_eq!(env.job(reference)["job_id"], first.as_str());
+    }
 }
 
 #[test]
@@ -99,4 +136,44 @@ fn twenty_submitters_with_one_key_make_one_job() {
     env.ok(["wait", ids[0].trim_end()]);
     wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
     assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
+}
+
+/// Any part of the beginning or the end will do that no other job has, written as people copy it.
+#[test]
+fn a_job_is_found_by_a_part_of_its_id() {
+    let env = TestEnv::new();
+    let id = env.submit("true");
+    let simple = id.replace('-', "");
+    let long = id.to_uppercase();
+    for part in [&id[24..28], &id[24..32], &id[24..], &id[32..], &id[..4], &id[..18], &simple, &simple[..9], &long] {
+        assert_eq!(env.job(part)["job_id"], id.as_str(), "{part}");
+    }
+    for part in [&id[..3], &id[33..], &id[25..32], &simple[12..28]] {
+        let ran = env.run(["show", part]);
+        assert_eq!(ran.code, Some(3), "{part}: {ran}");
+    }
+    // Submitted at about the same time, they have the beginning in common: none is taken.
+    let other = env.submit("sleep 1000");
+    let ran = env.run(["kill", &id[..5]]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran}");
+    assert!(ran.stderr.contains(&id[24..]) && ran.stderr.contains(&other[24..]), "{ran}");
+    assert_eq!(env.status(&other), "running");
+}
+
+#[test]
+fn what_may_have_been_meant_is_suggested() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--name", "web-server", "true"]);
+    env.submit("true");
+    let short = &id[24..32];
+    let slip = format!("{}{}", &short[..7], if short.ends_with('0') { '1' } else { '0' });
+    for (reference, meant) in [("web-sevrer", "web-server"), ("web", "web-server"), (&slip, short)] {
+        for verb in ["status", "kill", "output", "wait"] {
+            let ran = env.run([verb, reference]);
+            assert_eq!(ran.code, Some(if verb == "wait" { 125 } else { 3 }), "{ran}");
+            assert!(ran.stderr.contains(&format!("did you mean `{meant}`")), "{verb} {reference}: {ran}");
+        }
+    }
+    let ran = env.run(["status", "database"]);
+    assert!(ran.code == Some(3) && !ran.stderr.contains("did you mean"), "{ran}");
 }

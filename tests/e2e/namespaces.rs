@@ -76,14 +76,143 @@ fn from_another_namespace_a_lost_job_keeps_its_slot() {
     assert_eq!(statuses(&listed), expected, "{listed}");
     // One that is submitted there waits as well, and holds up nobody when its world is gone.
     let third = inside(&["run", "true"]);
-    assert!(third.stderr.starts_with("queued: "), "{third}");
+    assert!(third.stderr.starts_with("queued: 1 of 1 running, position 2; "), "{third}");
     assert!(!env.job_dir(&first).join("end.json").exists());
     assert_eq!(env.run(["wait", &second]).code, Some(0));
     assert_eq!(env.status(&first), "orphaned");
     let third = third.stdout.trim_end();
     assert_eq!(env.status(third), "queued");
+    let why = "it was submitted in another namespace, such as a container, and starts from there only";
+    assert!(env.ok(["show", third]).contains(&format!("\nqueued       {why}\n")), "{}", env.ok(["show", third]));
+    assert_eq!(env.job(third)["queued"]["reason"], "other_namespace");
     let killed = env.run(["kill", third]);
     assert!(killed.stdout.ends_with(": killed\n"), "{killed}");
+}
+
+/// A job whose pid namespace has ended, and with it its supervisor and its command. Its program is the only one there was.
+fn of_an_ended_namespace(env: &TestEnv, unshare: &[&str], options: &[&str]) -> String {
+    // `status` waits until the command is on record: a namespace that ends before that leaves a job that is queued.
+    let line = r#"id=$("$JOBCLI" run "$@" 'exec sleep 1000') && "$JOBCLI" status "$id" >&2 && echo "$id""#;
+    let mut command = env.command(unshare[0]);
+    command.args(&unshare[1..]).args(["sh", "-c", line, "sh"]).args(options);
+    Ran::of(command).ok()
+}
+
+#[test]
+fn a_job_whose_pid_namespace_has_ended_is_orphaned() {
+    let Some(unshare) = crate::needs::namespaces() else { return };
+    if !crate::needs::first_namespace() {
+        return;
+    }
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let lost = of_an_ended_namespace(&env, unshare, &["--name", "web"]);
+    // Its slot and its name are free: nobody needs to ask for it by name. Another test may have a namespace that was given
+    // the number of that one, and is about as old.
+    wait_for("the end of the namespace to be seen", || {
+        (env.run(["run", "--wait", "--name", "web", "exit 7"]).code == Some(7)).then_some(())
+    });
+    let job = env.job(&lost);
+    assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()), "{job}");
+    assert!(job["message"].as_str().unwrap().contains("has ended"), "{job}");
+    assert!(job.get("exit_code").is_none(), "{job}");
+    env.ok(["rm", &lost]);
+}
+
+/// The namespace that a container shares with nobody, while something else in it lives on.
+#[test]
+fn a_lost_job_is_not_declared_dead_while_its_namespace_lives() {
+    let Some(unshare) = crate::needs::namespaces() else { return };
+    let env = TestEnv::new();
+    let mut container = env.command(unshare[0]);
+    container.args(&unshare[1..]).args(["sh", "-c"]);
+    container.arg("\"$JOBCLI\" run 'exec sleep 1000'; read x").stdin(std::process::Stdio::piped());
+    let mut container = Background::spawn(container);
+    let id = container.line().unwrap();
+    let path = env.job_dir(&id).join("attempts/1/run.json");
+    wait_for("the command", || path.exists().then_some(()));
+    let named = |word: &str| env.processes().into_iter().find(|line| line.contains(word) && !line.contains("unshare"));
+    let pid_of = |line: String| line.split(' ').next().unwrap().parse::<i32>().unwrap();
+    let supervisor = pid_of(wait_for("the supervisor", || named("__jobcore-supervisor")));
+    send(supervisor, Signal::SIGKILL);
+    wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
+    assert_eq!(env.status(&id), "running");
+    let killed = env.run(["kill", &id]);
+    assert_eq!(killed.code, Some(4), "{killed}");
+    assert!(!killed.stderr.contains("kill 0") && !killed.stderr.contains("process 0"), "{killed}");
+    for verb in [&["kill"][..], &["rm"], &["rm", "--kill"]] {
+        let refused = env.run(verb.iter().copied().chain([id.as_str()]));
+        assert_eq!(refused.code, Some(4), "{refused}");
+        assert!(refused.stderr.contains(&format!("jobcli kill --gone {}", &id[24..32])), "{refused}");
+    }
+    container.close_input();
+    container.end();
+    if crate::needs::first_namespace() {
+        wait_for("the end of the namespace to be seen", || (env.status(&id) == "orphaned").then_some(()));
+    }
+}
+
+/// Where it cannot be proven that the processes of a job are gone, a person can say so.
+#[test]
+fn a_person_can_say_that_the_world_of_a_job_is_gone() {
+    let Some(unshare) = crate::needs::namespaces() else { return };
+    let env = TestEnv::new();
+    let inside = |arguments: &[&str]| Ran::of(foreign(&env, unshare, arguments));
+    // While the lock is held, a word does not count.
+    let living = env.submit("exec sleep 1000");
+    let refused = inside(&["kill", "--gone", &living]);
+    assert_eq!((refused.code, env.status(&living).as_str()), (Some(4), "running"), "{refused}");
+    let refused = env.run(["kill", "--gone", &living]);
+    assert_eq!((refused.code, env.status(&living).as_str()), (Some(4), "running"), "{refused}");
+    // Nor where its processes can be seen.
+    for pid in [env.supervisor(&living), env.main_process(&living)] {
+        send(pid, Signal::SIGKILL);
+        wait_for("it to be dead", || (!is_alive(pid)).then_some(()));
+    }
+    assert_eq!(inside(&["status", &living]).stdout, "running\n");
+    let killed = inside(&["kill", &living]);
+    assert!(killed.code == Some(4) && killed.stderr.contains("kill --gone"), "{killed}");
+    let gone = inside(&["kill", "--gone", &living]);
+    assert!(gone.code == Some(0) && gone.stdout.ends_with(": orphaned\n"), "{gone}");
+    let job = env.job(&living);
+    assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()), "{job}");
+    let message = job["message"].as_str().unwrap();
+    assert!(message.starts_with("jobcli") && message.contains("no longer exists"), "{job}");
+    assert_eq!(env.ok(["kill", "--gone", &living]), format!("{}: orphaned", &living[24..32]), "it has ended");
+    let queued = {
+        env.ok(["config", "set", "max_running", "1"]);
+        env.submit("exec sleep 1000");
+        env.submit("true")
+    };
+    assert_eq!(env.run(["kill", "--gone", &queued]).code, Some(4));
+}
+
+/// `/proc` is that of another pid namespace: what it says of a number is true of a stranger.
+#[test]
+fn nothing_is_started_where_proc_shows_the_processes_of_others() {
+    let Some(unshare) = crate::needs::namespaces() else { return };
+    let env = TestEnv::new();
+    let first = env.submit("exec sleep 1000");
+    let words: Vec<_> = unshare.iter().copied().filter(|word| *word != "--mount-proc").collect();
+    let inside = |arguments: &[&str]| Ran::of(foreign(&env, &words, arguments));
+    let refused = inside(&["run", "--wait", "exit 3"]);
+    assert_eq!(refused.code, Some(125), "{refused}");
+    assert!(refused.stderr.contains("`/proc`") && refused.stderr.contains("--mount-proc"), "{refused}");
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    // Other things work, and nothing is found dead that lives.
+    assert_eq!(inside(&["status", &first]).stdout, "running\n");
+    let supervisor = env.supervisor(&first);
+    send(supervisor, Signal::SIGKILL);
+    wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
+    assert_eq!(inside(&["status", &first]).stdout, "running\n");
+    assert!(!env.job_dir(&first).join("end.json").exists());
+    let doctor = inside(&["doctor", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+    let steps = report["steps"].as_array().unwrap();
+    let proc = steps.iter().find(|step| step["name"] == "proc" && step["result"] == "failed");
+    assert!(proc.is_some_and(|step| step["advice"].as_str().unwrap().contains("--mount-proc")), "{doctor}");
+    assert_eq!(env.status(&first), "running");
 }
 
 /// What needs no processes works from everywhere: to wait, to read, and to ask a supervisor.

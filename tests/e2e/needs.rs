@@ -46,6 +46,15 @@ pub(crate) fn namespaces() -> Option<&'static [&'static str]> {
     found
 }
 
+/// Returns whether this is the first pid namespace of the machine, from which all processes can be seen.
+pub(crate) fn first_namespace() -> bool {
+    let is_first = std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]");
+    if !is_first {
+        say_skipped("this is a container, from which not all processes can be seen");
+    }
+    is_first
+}
+
 /// Returns whether this is root, which some tests must be.
 pub(crate) fn root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
@@ -75,6 +84,6 @@ fn skip(reason: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]
-fn say_skipped(reason: &str) {
+pub(crate) fn say_skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

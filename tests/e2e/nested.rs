@@ -116,6 +116,50 @@ fn a_nested_job_that_lost_its_supervisor_is_not_stopped_with_the_outer_one() {
     }
 }
 
+/// Has the arguments of a supervisor and holds the lock of a job, in a store of its own. No record of it names anybody.
+const FORGED: &str = "\
+import fcntl, os, signal, struct, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+lock = open(os.environ['LOCK'], 'r+')
+F_OFD_SETLK = 37
+fcntl.fcntl(lock, F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 2, 0))
+with open('forged.new', 'w') as file:
+    file.write(str(os.getpid()))
+os.rename('forged.new', 'forged')
+while True:
+    time.sleep(1000)
+";
+
+#[test]
+fn a_process_that_only_looks_like_a_supervisor_is_stopped_with_its_job() {
+    let Some(_) = crate::needs::program("python3") else { return };
+    for ends_by_itself in [false, true] {
+        let env = TestEnv::new();
+        let id = env.submit("true");
+        let store = env.dir().join("own");
+        let directory = jobcore::FileStore::open(&store).unwrap().job_directory(id.parse().unwrap());
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("lock"), "").unwrap();
+        // The name of the script is the hidden argument.
+        std::fs::write(env.dir().join("__jobcore-supervisor"), FORGED).unwrap();
+        let (lock, store) = (directory.join("lock"), store.display().to_string());
+        let line = format!(
+            "LOCK={} setsid python3 __jobcore-supervisor 1 {store} {id} & {}",
+            lock.display(),
+            if ends_by_itself { format!("{}; exit 3", until("forged")) } else { "exec sleep 1000".to_owned() }
+        );
+        let job = env.ok(["run", "--grace", "100ms", &line]);
+        let forged: i32 = read(&env, "forged").parse().unwrap();
+        if !ends_by_itself {
+            env.run(["kill", &job]);
+        }
+        let waited = env.run(["wait", "--timeout", "60s", &job]);
+        assert_eq!(waited.code == Some(3), ends_by_itself, "{waited}");
+        assert!(!is_alive(forged), "{waited}");
+        assert!(env.job(&job).get("survivors").is_none());
+    }
+}
+
 /// All jobs are stopped, the caller's own at the end; the terminal that submitted it is no part of any.
 #[test]
 fn kill_all_from_within_a_job_stops_all_jobs_and_nothing_above() {

@@ -1,5 +1,8 @@
 //! Which commands may be submitted: what is refused leaves nothing behind.
 
+use serde_json::json;
+
+use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv};
 
 /// A store in which only these are allowed.
@@ -38,7 +41,7 @@ fn what_is_not_allowed_is_refused_and_leaves_nothing() {
     assert_refused(&env, &refused, "`touch ran`");
     assert!(refused.stderr.contains("jobcli config get policy.allow"), "{refused}");
     assert!(!env.dir().join("ran").exists());
-    let id = env.submit("X=1 echo \"a; touch ran\" 2>&1");
+    let id = env.submit("x=1 echo \"a; touch ran\" 2>&1");
     env.ok(["wait", &id]);
     assert_eq!(env.ok(["output", &id]), "a; touch ran");
 }
@@ -97,6 +100,67 @@ fn a_front_end_tightens_only() {
     env.ok(["wait", ran.stdout.trim_end()]);
 }
 
+/// `sh` may be another shell than bash, so its lines are read as such.
+#[test]
+fn a_line_for_sh_is_read_as_sh_does() {
+    let env = allowing("echo, true");
+    for line in ["((touch ran))", "echo x &>y touch ran", "[[ a || touch ran ]]", "echo $'\\'; touch ran #'"] {
+        assert_refused(&env, &env.run(["run", "--shell", "sh", line]), "");
+    }
+    env.ok(["run", "--wait", "--shell", "sh", "echo a && (true)"]);
+    env.ok(["run", "--wait", "((1)) && [[ a ]] && echo a &>y"]);
+}
+
+#[test]
+fn only_a_shell_of_the_system_runs_a_line() {
+    let env = allowing("echo");
+    std::fs::copy("/bin/bash", env.dir().join("bash")).unwrap();
+    for shell in ["./bash", &env.dir().join("bash").display().to_string()] {
+        assert_refused(&env, &env.run(["run", "--shell", shell, "echo x"]), "is not one of the system");
+        assert_refused(&env, &run_with(&env, "JOBCORE_SHELL", shell, "echo x"), "is not one of the system");
+    }
+    // Wherever the `PATH` leads.
+    let path = format!("{}:/usr/bin:/bin", env.dir().display());
+    assert_refused(&env, &run_with(&env, "PATH", &path, "echo x"), "is not one of the system");
+    env.ok(["run", "--wait", "--shell", "bash", "echo x"]);
+    let ran = env.run(["run", "--wait", "--shell", "/usr/bin/bash", "echo x"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+}
+
+/// A variable that is given with a job is judged like one that its line sets; what the submitter has is its own.
+#[test]
+fn the_variables_of_a_job_are_judged_too() {
+    let env = allowing("echo, env");
+    let spec = env.dir().join("spec.json");
+    for (name, value) in
+        [("PATH", "/usr/bin"), ("BASH_ENV", "x"), ("BASH_FUNC_echo%%", "() { touch ran; }"), ("FOO", "1")]
+    {
+        let why = if name == "BASH_FUNC_echo%%" { "a shell runs" } else { "this variable could change" };
+        assert_refused(&env, &env.run(["run", "-e", &format!("{name}={value}"), "echo x"]), why);
+        assert_refused(&env, &env.run(["run", "-e", &format!("{name}={value}"), "--", "echo", "x"]), why);
+        std::fs::write(&spec, json!({ "command": "echo x", "env": { name: value } }).to_string()).unwrap();
+        assert_refused(&env, &env.run(["run".as_ref(), "--spec".as_ref(), spec.as_os_str()]), why);
+        let mut client = Client::legacy(&env);
+        let told = client.call("execute", json!({ "command": "echo x", "env": { name: value } }));
+        assert!(told.is_error && told.text.contains(why), "{}", told.text);
+    }
+    assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo", "FOO=1 echo x"), "this variable could change");
+    env.ok(["run", "--wait", "-e", "NODE_ENV=test", "-e", "x=1", "echo x"]);
+    let mut own = env.jobcli(["run", "--wait", "-e", "FOO", "echo x"]);
+    own.env("FOO", "1").env("GIT_DIR", "x");
+    Ran::of(own).ok();
+    env.ok(["config", "set", "policy.allow_variables", "FOO, B*"]);
+    assert_eq!(env.ok(["config", "get", "policy.allow_variables"]), "FOO, B*");
+    env.ok(["run", "--wait", "-e", "FOO=1", "BAR=2 env"]);
+    let refused = env.run(["run", "-e", "BASH_ENV=x", "echo x"]);
+    assert!(refused.code == Some(4) && refused.stderr.contains("this variable could change"), "{refused}");
+    let refused = run_with(&env, "JOBCORE_ALLOW", "echo", "FOO=1 echo x");
+    assert!(refused.code == Some(4) && refused.stderr.contains("this variable could change"), "{refused}");
+    let mut own = env.jobcli(["run", "--wait", "FOO=1 echo x"]);
+    own.env("JOBCORE_ALLOW", "echo").env("JOBCORE_ALLOW_VARIABLES", "FOO");
+    Ran::of(own).ok();
+}
+
 /// The tables of patterns and lines in the documents are what happens.
 #[test]
 fn the_examples_of_the_document_are_true() {
@@ -109,14 +173,20 @@ fn the_examples_of_the_document_are_true() {
     std::os::unix::fs::symlink(crate::support::JOBCLI, bin.join("jobcli")).unwrap();
     let mut path = vec![bin];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
-    let mut checked = 0;
-    for line in example.lines().filter(|line| line.starts_with("jobcli ")) {
-        let mut shell = env.command("bash");
-        shell.env("PATH", std::env::join_paths(&path).unwrap()).args(["-c", line]);
-        let ran = Ran::of(shell);
-        let expected = if line.contains("# refused") { 4 } else { 0 };
-        assert_eq!(ran.code, Some(expected), "{line}\n{ran}");
-        checked += 1;
-    }
-    assert!(checked > 5, "{checked}");
+    let settings = env.ok(["config", "get"]);
+    // Each line is followed by its exit code.
+    let checked: String = example
+        .lines()
+        .map(|line| if line.starts_with("jobcli ") { format!("{line}\necho \"= $?\"\n") } else { format!("{line}\n") })
+        .collect();
+    let mut shell = env.command("bash");
+    shell.env("PATH", std::env::join_paths(&path).unwrap()).env("TMPDIR", env.dir()).args(["-c", &checked]);
+    let ran = Ran::of(shell);
+    let codes: Vec<_> = ran.stdout.lines().filter(|line| line.starts_with("= ")).collect();
+    let lines = example.lines().filter(|line| line.starts_with("jobcli "));
+    let expected: Vec<_> = lines.map(|line| if line.contains("# refused") { "= 4" } else { "= 0" }).collect();
+    assert_eq!(codes, expected, "{ran}");
+    assert!(expected.len() > 5 && ran.code == Some(0), "{ran}");
+    // Whoever tried it has the store that was there before.
+    assert_eq!((env.ok(["config", "get"]), env.ok(["list", "--json"])), (settings, "[]".to_owned()));
 }

@@ -37,7 +37,7 @@ fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
     let first = env.submit(&until("a"));
     let told = env.run(["run", &until("b")]);
     assert_eq!(told.code, Some(0), "{told}");
-    assert!(told.stderr.starts_with("queued: 1 of 1 running; oldest: "), "{told}");
+    assert!(told.stderr.starts_with("queued: 1 of 1 running, position 1; oldest: "), "{told}");
     assert!(told.stderr.contains("jobcli list --status running"), "{told}");
     let second = told.stdout.trim_end().to_owned();
     let third = env.submit(&until("c"));
@@ -54,6 +54,45 @@ fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
     }
     env.wait_until_empty();
     assert!(names(&env.store().join("queue")).is_empty() && names(&env.store().join("slots")).is_empty());
+}
+
+/// The queue is no truth, and yet a job that was not in it waited for ever.
+#[test]
+fn a_job_that_was_lost_from_the_queue_is_started_by_whoever_looks_at_it() {
+    for (number, look) in
+        [&["list"][..], &["show", "lost"], &["status", "lost"], &["wait", "lost"], &["doctor"]].iter().enumerate()
+    {
+        let env = limited(1);
+        let first = env.submit(&until("a"));
+        let lost = env.ok(["run", "--name", "lost", "exit 4"]);
+        // All files, or the whole directory.
+        let queue = env.store().join("queue");
+        match number % 2 {
+            0 => names(&queue).iter().for_each(|name| std::fs::remove_file(queue.join(name)).unwrap()),
+            _ => std::fs::remove_dir_all(&queue).unwrap(),
+        }
+        release(&env, "a");
+        wait_status(&env, &first, "completed");
+        env.wait_until_empty();
+        env.run(*look);
+        // Whoever looks at it after that only waits.
+        let end = env.job_dir(&lost).join("end.json");
+        wait_for(&format!("the end after {look:?}"), || end.exists().then_some(()));
+        assert_eq!(env.run(["wait", &lost]).code, Some(4), "{look:?}");
+    }
+}
+
+/// One digit of the counter stopped the store for good.
+#[test]
+fn a_counter_that_was_changed_stops_nothing() {
+    let env = limited(1);
+    env.ok(["run", "--wait", "true"]);
+    std::fs::write(env.store().join("admission"), "00090000000000000003").unwrap();
+    let ids = [0, 1, 2].map(|number| env.submit(&format!("echo {number} >> order; exit 7")));
+    for id in &ids {
+        assert_eq!(env.run(["wait", id]).code, Some(7));
+    }
+    assert_eq!(std::fs::read_to_string(env.dir().join("order")).unwrap(), "0\n1\n2\n");
 }
 
 /// What a supervisor would have started is started by whoever looks next.
@@ -112,7 +151,7 @@ fn by_setting_a_full_store_refuses() {
     let first = env.submit(&until("a"));
     let refused = env.run(["run", "echo x > started"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused}");
-    assert!(refused.stderr.contains("1 of 1 jobs run already"), "{refused}");
+    assert!(refused.stderr.contains("1 of 1 jobs are running or queued already"), "{refused}");
     assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&env.ok(["list", "--json"])).unwrap().len(), 1);
     assert!(names(&env.store().join("staging")).is_empty() && names(&env.store().join("queue")).is_empty());
     release(&env, "a");
@@ -153,6 +192,55 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
     assert_eq!(wrong.code, Some(2), "{wrong}");
 }
 
+/// The group's limit binds long before the store's does.
+#[test]
+fn a_queued_job_is_told_the_limit_that_binds_and_its_place() {
+    let env = TestEnv::new();
+    let other = env.submit(&until("a"));
+    let submit = || env.run(["run", "--group", "agents", &until("a")]);
+    for _ in 0..4 {
+        assert_eq!(submit().stderr, "");
+    }
+    let (first, second) = (submit(), submit());
+    let why = "4 of 4 running in group agents, position";
+    assert!(first.stderr.starts_with(&format!("queued: {why} 1; oldest: ")), "{first}");
+    assert!(first.stderr.ends_with("; see `jobcli list --status running --group agents`\n"), "{first}");
+    assert!(second.stderr.starts_with(&format!("queued: {why} 2; oldest: ")), "{second}");
+    let id = second.stdout.trim_end();
+    let status = env.run(["status", id]);
+    assert_eq!((status.stdout.as_str(), status.stderr), ("queued\n", format!("queued: {why} 2\n")));
+    assert!(env.ok(["show", id]).contains(&format!("\nqueued       {why} 2\n")), "{}", env.ok(["show", id]));
+    assert!(env.ok(["list"]).contains("  [#2: 4 of 4 in agents] echo run"), "{}", env.ok(["list"]));
+    let queued = &env.job(id)["queued"];
+    let expected = serde_json::json!({ "reason": "group_limit", "group": "agents", "running": 4, "limit": 4,
+        "position": 2, "since": env.job(id)["submitted_at"] });
+    assert_eq!(*queued, expected);
+    let json: serde_json::Value =
+        serde_json::from_str(&env.ok(["run", "--json", "--group", "agents", "true"])).unwrap();
+    assert_eq!(json["queued"]["position"], 3, "{json}");
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
+    assert_eq!(listed.iter().filter(|job| !job["queued"].is_null()).count(), 3);
+    assert!(env.job(&other)["queued"].is_null());
+    env.ok(["kill", "--all", "--grace", "0s"]);
+}
+
+#[test]
+fn a_refusal_has_the_numbers_of_the_limit_that_refused() {
+    let env = limited(3);
+    env.ok(["config", "set", "when_full", "refuse"]);
+    env.ok(["group", "set", "web", "--limit", "1"]);
+    let submit = |group: &str| env.run(["run", "--group", group, &until("a")]);
+    assert_eq!([submit("web").code, submit("db").code], [Some(0), Some(0)]);
+    let refused = submit("web");
+    let expected = "error: 1 of 1 jobs of group web are running or queued already\n\
+        hint: see them with `jobcli list --status running --group web`; `jobcli config set when_full queue` lets jobs wait\n";
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(4), expected));
+    assert_eq!(submit("db").code, Some(0));
+    let refused = submit("db");
+    assert!(refused.stderr.starts_with("error: 3 of 3 jobs are running or queued already\n"), "{refused}");
+    release(&env, "a");
+}
+
 #[test]
 fn status_active_is_an_exit_code() {
     let env = limited(1);
@@ -175,14 +263,14 @@ fn settings_are_shown_set_and_checked() {
     let env = TestEnv::new();
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 10\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\npolicy.allow = \npolicy.deny = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
+        "max_running = 10\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
     );
     env.ok(["config", "set", "max_running", "4"]);
     env.ok(["config", "set", "groups.web.limit", "2"]);
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 4\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\npolicy.allow = \npolicy.deny = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
+        "max_running = 4\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
     );
     for wrong in
         [["max_running", "-1"], ["max_running", "x"], ["when_full", "never"], ["nosuch", "1"], ["groups./.limit", "1"]]

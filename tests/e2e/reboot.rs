@@ -4,14 +4,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::background::Background;
-use crate::support::{TestEnv, is_alive, send, wait_for};
+use crate::support::{TestEnv, change_record, is_alive, send, wait_for};
 
 /// Changes a record of a job's attempt in place.
 fn change(env: &TestEnv, id: &str, record: &str, change: impl FnOnce(&mut Value)) {
-    let path = env.job_dir(id).join("attempts/1").join(record);
-    let mut value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    change(&mut value);
-    std::fs::write(&path, value.to_string()).unwrap();
+    change_record(&env.job_dir(id).join("attempts/1").join(record), change);
 }
 
 /// Makes it look as if all that is known of a job's processes were from another boot.

@@ -65,7 +65,7 @@ fn backups(path: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_client_gets_its_entry_and_loses_it_again() {
     for (client, scope, file) in FILES {
-        let env = TestEnv::new();
+        let env = TestEnv::without_store();
         let (path, before) = existing(&env, client, file);
         let place = ["--client", client, "--scope", scope];
         let told = ok(&env, &[["register"].as_slice(), &place, &["--store", "s"]].concat());
@@ -246,7 +246,7 @@ fn what_the_doctor_cannot_prove_now_is_degraded() {
 
 #[test]
 fn the_doctor_names_the_step_that_fails() {
-    let env = TestEnv::new();
+    let env = TestEnv::without_store();
     fs::create_dir(env.store()).unwrap();
     fs::write(env.store().join("letter"), "").unwrap();
     let ran = jobmcp(&env, &["doctor", "--json"]);

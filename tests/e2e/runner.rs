@@ -5,7 +5,10 @@ use std::sync::Arc;
 use jobcore::store::conformance::Backend;
 use jobcore::{FileStore, LocalRunner};
 
-use crate::support::JOBCLI;
+use crate::support::{JOBCLI, Ran, TestEnv, is_alive, script};
+
+/// A program that calls the entry function when it has threads.
+const LATE_WITH_THREADS: &str = env!("CARGO_BIN_EXE_late-with-threads");
 
 fn backend() -> Backend {
     let directory = tempfile::tempdir().unwrap();
@@ -16,9 +19,12 @@ fn backend() -> Backend {
 jobcore::runner_conformance!(backend(), LocalRunner::with_program(JOBCLI));
 
 mod construction {
-    use jobcore::{FileStore, JobManager, LocalRunner, MemoryStore};
+    use std::path::{Path, PathBuf};
+
+    use jobcore::{Cause, FileStore, JobManager, JobSpec, LocalRunner, MemoryStore, WaitFor};
 
     use super::*;
+    use crate::support::PATIENCE;
 
     /// The tests themselves are a program that forgot the call.
     #[test]
@@ -34,18 +40,109 @@ mod construction {
         assert!(error.contains("InProcessRunner"), "{error}");
     }
 
+    fn manager(store: &Path, program: impl Into<PathBuf>) -> Result<JobManager, jobcore::Error> {
+        let store = Arc::new(FileStore::open(store).unwrap());
+        JobManager::new(store, Arc::new(LocalRunner::with_program(program)))
+    }
+
+    /// A supervisor program that was asked, and is something else since.
+    fn replaced(directory: &Path, replace: impl FnOnce(&Path)) -> JobManager {
+        let program = directory.join("supervisor");
+        std::os::unix::fs::symlink(JOBCLI, &program).unwrap();
+        let jobs = manager(&directory.join("store"), &program).unwrap();
+        std::fs::remove_file(&program).unwrap();
+        replace(&program);
+        jobs
+    }
+
+    fn job() -> JobSpec {
+        JobSpec::command(["/bin/true"]).build().unwrap()
+    }
+
     #[test]
     fn a_supervisor_program_that_is_not_there_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(FileStore::open(directory.path()).unwrap());
-        let jobs = JobManager::new(store, Arc::new(LocalRunner::with_program("/nosuch/program"))).unwrap();
+        let jobs = replaced(directory.path(), |_| {});
         jobcore::store::conformance::block_on(async {
-            let error = jobs.submit(jobcore::JobSpec::command(["/bin/true"]).build().unwrap()).await.unwrap_err();
-            assert!(error.to_string().contains("/nosuch/program"), "{error}");
+            let error = jobs.submit(job()).await.unwrap_err();
+            assert!(error.to_string().contains("supervisor"), "{error}");
             assert!(jobs.list(&jobcore::Query::default()).await.unwrap().jobs.is_empty());
         });
         for name in ["staging", "queue", "trash"] {
-            assert_eq!(std::fs::read_dir(directory.path().join(name)).unwrap().count(), 0, "{name}");
+            assert_eq!(std::fs::read_dir(directory.path().join("store").join(name)).unwrap().count(), 0, "{name}");
         }
+    }
+
+    #[test]
+    fn a_supervisor_program_that_does_nothing_is_found_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let stays = directory.path().join("stays");
+        script(&stays, "#!/bin/sh\necho $$ > \"$0.pid\"\nsleep 1000\n");
+        let programs = ["/bin/false", "/bin/true", "/bin/sleep", "/bin/cat", "/bin/echo", LATE_WITH_THREADS];
+        for program in programs.map(Path::new).into_iter().chain([stays.as_path()]) {
+            let error = manager(&directory.path().join("store"), program).unwrap_err().to_string();
+            assert!(error.contains(program.to_str().unwrap()), "{error}");
+            assert!(error.contains("jobcore::supervisor::run_if_asked()"), "{error}");
+        }
+        let pid = std::fs::read_to_string(directory.path().join("stays.pid")).unwrap().trim().parse().unwrap();
+        assert!(!is_alive(pid), "what does not answer is killed");
+        let error = manager(&directory.path().join("store"), "/nosuch/program").unwrap_err().to_string();
+        assert!(error.contains("/nosuch/program"), "{error}");
+    }
+
+    #[test]
+    fn a_job_whose_supervisors_do_nothing_ends_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let jobs = replaced(directory.path(), |program| std::os::unix::fs::symlink("/bin/true", program).unwrap());
+        jobcore::store::conformance::block_on(async {
+            let id = jobs.submit(job()).await.unwrap().id;
+            let waited = jobs.wait(&[id], WaitFor::All, Some(PATIENCE)).await.unwrap();
+            assert!(!waited.timed_out);
+            let outcome = waited.jobs[0].state.outcome().unwrap();
+            assert_eq!(outcome.cause, Cause::SpawnFailed);
+            assert!(outcome.message.as_ref().unwrap().contains("supervisor"), "{outcome:?}");
+        });
+    }
+}
+
+/// Programs that call the entry function when there is a runtime already.
+mod late {
+    use super::*;
+
+    #[test]
+    fn a_program_that_has_threads_by_then_is_told_what_to_do() {
+        let env = TestEnv::new();
+        let mut program = env.command(LATE_WITH_THREADS);
+        program.arg(env.store());
+        let ran = Ran::of(program);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        for words in ["#[tokio::main]", "plain `fn main`", "jobcore::supervisor::run_if_asked()"] {
+            assert!(ran.stderr.contains(words), "{ran}");
+        }
+    }
+
+    /// Whatever it is told, and whoever starts it.
+    #[test]
+    fn such_a_program_is_no_supervisor() {
+        let env = TestEnv::without_store();
+        let store = env.store().to_str().unwrap();
+        for arguments in [vec!["probe"], vec![store, "01a1fdae-f732-79d8-863c-36d74826f0c8"]] {
+            let mut program = env.command(LATE_WITH_THREADS);
+            program.args(["__jobcore-supervisor", "1"]).args(arguments);
+            let ran = Ran::of(program);
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(1), "", ""), "{ran}");
+        }
+        assert!(!env.store().exists());
+    }
+
+    #[test]
+    fn a_program_that_has_a_runtime_without_threads_works() {
+        let env = TestEnv::new();
+        let mut program = env.command(env!("CARGO_BIN_EXE_late-without-threads"));
+        program.arg(env.store());
+        let ran = Ran::of(program);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Some(7)\n"), "{ran}");
+        let jobs: serde_json::Value = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
+        assert_eq!(env.ok(["output", jobs[0]["job_id"].as_str().unwrap()]), "ran");
     }
 }

@@ -112,6 +112,8 @@ fn fanned_out_jobs_are_told_of_as_they_end() {
     assert_eq!(all.line().as_deref(), Some("1 of 5 failed"));
     assert_eq!((all.line(), all.end().code()), (None, Some(1)));
 
+    assert!(!env.ok(["config", "get"]).contains("groups."), "{}", env.ok(["config", "get"]));
+
     let fine = Ran::of(script(&env, "fan-out.sh", &["true", "a", "b"]));
     assert!(fine.code == Some(0) && fine.stdout.ends_with("\n0 of 2 failed\n"), "{fine}");
 }

@@ -24,6 +24,14 @@ pub(crate) struct TestEnv {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
+        let env = Self::without_store();
+        // What only looks makes none, and calls one mistyped that is named and not there.
+        jobcore::FileStore::open(&env.store).unwrap();
+        env
+    }
+
+    /// A home in which there is no store yet.
+    pub(crate) fn without_store() -> Self {
         let directory = tempfile::Builder::new().prefix("jobcore-test-").tempdir().unwrap();
         let store = directory.path().join("store");
         Self { directory, store }
@@ -131,7 +139,10 @@ impl TestEnv {
         let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let pids = pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != own);
         let described = pids.filter_map(|pid| {
-            let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            // Of a main thread that has exited nothing can be read.
+            let readable = |thread: &PathBuf| std::fs::read(thread.join("cmdline")).is_ok_and(|line| !line.is_empty());
+            let thread = threads(&pid).into_iter().find(readable)?;
+            let read = |name: &str| std::fs::read(thread.join(name)).unwrap_or_default();
             let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
             let environment = String::from_utf8_lossy(&read("environ")).into_owned();
             let store = self.store.to_string_lossy();
@@ -219,20 +230,42 @@ impl fmt::Display for Ran {
 /// Waits until `look` finds something, and returns it.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(5);
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
+        // Most looks start a process: whoever waits for long must not keep the machine busy with that.
+        pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 
-/// Returns whether a process is there and not a zombie.
+/// Changes a record of a job, as if jobcore had written it: without the seal, which not all records have.
+pub(crate) fn change_record(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    value.as_object_mut().unwrap().remove("seal").expect("it has one");
+    change(&mut value);
+    // Another file, since the end of a job has two names.
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+/// Returns whether a process is there and not a zombie: whether any of its threads is.
 pub(crate) fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| state != 'Z' && state != 'X')
+    let is_alive = |thread: &std::path::PathBuf| {
+        let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_some_and(|state| state != 'Z' && state != 'X')
+    };
+    threads(&pid.to_string()).iter().any(is_alive)
+}
+
+/// The directories of the threads of a process.
+fn threads(pid: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// What a running process has used: its peak of memory, and how much it has read, in bytes.
@@ -243,6 +276,22 @@ pub(crate) fn used(pid: i32) -> (u64, u64) {
         line.split_ascii_whitespace().next().unwrap().parse().unwrap()
     };
     (number("status", "VmHWM:") * 1024, number("io", "rchar:"))
+}
+
+/// Waits until a process does nothing for a moment, however long it is at work.
+pub(crate) fn wait_until_idle(pid: i32) {
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect();
+        fields[11..13].to_vec()
+    };
+    let (mut last, mut quiet) = (ticks(), 0);
+    while quiet < 40 {
+        std::thread::sleep(Duration::from_millis(5));
+        let now = ticks();
+        quiet = if now == last { quiet + 1 } else { 0 };
+        last = now;
+    }
 }
 
 /// Sends a signal to a process that the test started.

@@ -231,7 +231,7 @@ fn a_job_knows_its_id_and_that_of_the_job_it_was_started_by() {
     let outer = env.submit(line);
     assert_eq!(waited(&env, &outer), Some(0));
     let inner = env.ok(["output", "--stderr", &outer]);
-    let inner = inner.strip_prefix("job ").unwrap();
+    let inner = inner.lines().next().unwrap().strip_prefix("job ").unwrap();
     assert_eq!(env.ok(["output", "--stdout", &outer]), format!("{outer} none\n{inner} {outer}"));
 }
 
@@ -264,6 +264,29 @@ fn the_session_of_a_calling_agent_is_scrubbed_and_the_rest_is_passed_on() {
     for variable in ["PYTHONUNBUFFERED=1", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "PAGER=less"] {
         assert!(has(variable), "{variable} of {variables:?}");
     }
+}
+
+#[test]
+fn variables_are_left_out_by_patterns_and_passed_on_by_a_list() {
+    let env = TestEnv::new();
+    let caller = [("MY_SECRET_1", "x"), ("GITHUB_TOKEN", "x"), ("CARGO_HOME", "/c"), ("RUST_LOG", "info")];
+    let scrubbed = [&caller[..], &[("JOBCORE_SCRUB", "*SECRET*,*_TOKEN")]].concat();
+    let with = |variables: &[String], name: &str| variables.iter().any(|line| line.starts_with(&format!("{name}=")));
+    let variables = environment_of_job(&env, &[], &scrubbed);
+    for (name, is_there) in [("MY_SECRET_1", false), ("GITHUB_TOKEN", false), ("CARGO_HOME", true), ("RUST_LOG", true)]
+    {
+        assert_eq!(with(&variables, name), is_there, "{name}: {variables:?}");
+    }
+    let only = [&caller[..], &[("JOBCORE_ENV_ONLY", "CARGO_*"), ("JOBCORE_KEEP", "RUST_LOG")]].concat();
+    for (flags, variables) in [(&[][..], &only[..]), (&["--env-only", "?ARGO_HOME,RUST_*"], &caller)] {
+        let variables = environment_of_job(&env, flags, variables);
+        for name in ["CARGO_HOME", "RUST_LOG", "HOME", "PATH", "JOBCORE_STORE"] {
+            assert!(with(&variables, name), "{name}: {variables:?}");
+        }
+        assert!(!with(&variables, "MY_SECRET_1") && !with(&variables, "GITHUB_TOKEN"), "{variables:?}");
+    }
+    let wrong = env.run(["run", "--env-only", "A=1", "true"]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("`A=1` matches no variable"), "{wrong}");
 }
 
 #[test]

@@ -6,17 +6,17 @@ use nix::sys::signal::Signal;
 
 use crate::background::{touch, until};
 use crate::needs;
-use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
+use crate::support::{JOBCLI, Ran, TestEnv, send, used, wait_for};
 
 /// A terminal that people would sit at, played by tmux.
-struct Screen<'e> {
+pub(crate) struct Screen<'e> {
     env: &'e TestEnv,
     socket: std::path::PathBuf,
 }
 
 impl<'e> Screen<'e> {
     /// Opens one in which a shell line runs; nothing if there is no tmux.
-    fn open(env: &'e TestEnv, name: &str, line: &str) -> Option<Self> {
+    pub(crate) fn open(env: &'e TestEnv, name: &str, line: &str) -> Option<Self> {
         needs::program("tmux")?;
         let screen = Self { env, socket: env.dir().join(name) };
         screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "90", "-y", "30", line]);
@@ -35,7 +35,7 @@ impl<'e> Screen<'e> {
         ran.stdout
     }
 
-    fn press(&self, keys: &[&str]) {
+    pub(crate) fn press(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
@@ -43,7 +43,7 @@ impl<'e> Screen<'e> {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    fn until_shown(&self, text: &str) {
+    pub(crate) fn until_shown(&self, text: &str) {
         wait_for(&format!("`{text}` on the screen"), || self.text().contains(text).then_some(()));
     }
 }
@@ -211,6 +211,13 @@ fn a_signal_lets_go_and_leaves_the_terminal_as_it_was() {
     }
 }
 
+/// How often the main thread of a process has waited for something.
+fn wake_ups(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
 /// A job that does not read for a while gets all of it later.
 #[test]
 fn nothing_that_is_pasted_is_lost() {
@@ -225,8 +232,14 @@ fn nothing_that_is_pasted_is_lost() {
     std::fs::write(env.dir().join("big"), pasted).unwrap();
     screen.tmux(&["load-buffer", &env.dir().join("big").to_string_lossy()]);
     screen.tmux(&["paste-buffer"]);
-    // For longer than one who sends is patient.
-    std::thread::sleep(4 * jobcore::JobManager::PATIENCE);
+    // It is offered for longer than one who sends is patient: each time that its patience ends, it wakes up.
+    let processes = env.processes();
+    let is_attached = |line: &&String| line.contains(&format!(" {JOBCLI} attach")) && !line.contains("sleep");
+    let attached = processes.iter().find(is_attached).unwrap_or_else(|| panic!("{processes:?}"));
+    let attached = attached.split(' ').next().unwrap().parse().unwrap();
+    wait_for("all of it to be read", || (used(attached).1 >= count as u64).then_some(()));
+    let before = wake_ups(attached);
+    wait_for("its patience to end, again and again", || (wake_ups(attached) >= before + 8).then_some(()));
     touch(&env, "go");
     env.ok(["wait", "--timeout", "1m", &id]);
     let mut expected = env.command("sh");
@@ -258,4 +271,64 @@ fn a_full_screen_program_is_driven() {
     late.until_shown("code 0");
     assert_eq!(env.run(["wait", &id]).code, Some(0));
     assert_eq!(std::fs::read_to_string(env.dir().join("notes")).unwrap(), "first line\nsecond line\nthird line\n");
+}
+
+/// Text and keys are pressed in the order of the command line: the line that the help shows leaves insert mode, and writes.
+#[test]
+fn the_line_of_the_help_ends_a_real_vi() {
+    let Some(_) = needs::program("vim") else { return };
+    let env = TestEnv::new();
+    std::fs::write(env.dir().join("notes"), "first line\n").unwrap();
+    let id = env.ok(["run", "--tty=90x30", "--name", "editor", "--", "vim", "-u", "NONE", "-n", "notes"]);
+    until_written(&env, &id, "first line");
+    env.ok(["send", "--raw", "editor", "osecond line"]);
+    env.ok(["send", "editor", "--key", "Escape", ":wq"]);
+    assert_eq!(env.run(["wait", "--timeout", "1m", &id]).code, Some(0), "{}", env.ok(["output", &id]));
+    assert_eq!(std::fs::read_to_string(env.dir().join("notes")).unwrap(), "first line\nsecond line\n");
+}
+
+#[test]
+fn text_and_keys_are_typed_in_the_order_given() {
+    let env = TestEnv::new();
+    std::fs::write(env.dir().join("file"), "in").unwrap();
+    let cases: [(&[&str], &str); 7] = [
+        (&["--key", "C-a", "x"], "01 78 0d"),
+        (&["x", "--key", "C-a"], "78 01"),
+        (&["--key", "C-a", "x", "--key", "C-b", "-k", "C-d"], "01 78 02 04"),
+        (&["--key=C-a", "--raw", "x"], "01 78"),
+        (&["--key", "C-a", "-"], "01 69 6e 0d"),
+        (&["--key", "C-a", "-", "--key", "C-b"], "01 69 6e 02"),
+        (&["--input", r"x\t", "--key", "C-a"], "78 09 01"),
+    ];
+    for (words, bytes) in cases {
+        let count = bytes.split(' ').count();
+        let id = env.ok(["run", "--tty", &format!("stty raw -echo; echo ready; head -c {count} | od -An -tx1")]);
+        until_written(&env, &id, "ready");
+        let mut command = env.jobcli(["send", &id]);
+        command.args(words).stdin(std::fs::File::open(env.dir().join("file")).unwrap());
+        assert_eq!(Ran::of(command).ok(), format!("sent {count} bytes"), "{words:?}");
+        env.ok(["wait", "--timeout", "1m", &id]);
+        assert!(env.ok(["output", &id]).trim_end().ends_with(bytes), "{words:?}: {}", env.ok(["output", &id]));
+    }
+}
+
+/// On a terminal, whoever submits a job sees what is typed and what is copied; a program gets the id alone.
+#[test]
+fn a_person_is_shown_the_short_id_too() {
+    let env = TestEnv::new();
+    let line =
+        format!("'{JOBCLI}' run true; '{JOBCLI}' run -f 'printf open'; '{JOBCLI}' wait web; echo ended; sleep 1000");
+    env.ok(["run", "--name", "web", "exit 3"]);
+    let Some(screen) = Screen::open(&env, "one", &line) else { return };
+    screen.until_shown("ended");
+    let text = screen.text();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
+    let [open, submitted, web] = listed.as_slice() else { panic!("{listed:?}") };
+    let told = |job: &serde_json::Value, name: &str| job[name].as_str().unwrap().to_owned();
+    let ids = format!("{}  {}", told(submitted, "short_id"), told(submitted, "job_id"));
+    assert_eq!(text.lines().next(), Some(ids.as_str()), "{text}");
+    // What is told of an end has a line of its own, and is told once.
+    assert!(text.contains(&format!("open\n{}: completed after ", told(open, "short_id"))), "{text}");
+    assert!(text.contains(&format!("web ({}): failed with exit code 3 after ", told(web, "short_id"))), "{text}");
+    assert!(!text.contains(&format!("{} failed", told(web, "short_id"))), "{text}");
 }

@@ -150,6 +150,58 @@ fn stragglers_that_are_left_live_on_and_are_heard() {
 }
 
 #[test]
+fn stragglers_that_are_left_are_shown_and_their_stop_is_told() {
+    let env = TestEnv::new();
+    let mark = Mark::new(&env);
+    let id = mark.submit(&env, &["--leave-stragglers"], "sleep 1000 & sleep 1001 & exit 0");
+    let short = &id[24..32];
+    assert_eq!(env.run(["wait", &id]).code, Some(0));
+    assert_eq!(env.job(&id)["stragglers_alive"], true);
+    let listed: serde_json::Value = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
+    assert_eq!(listed[0]["stragglers_alive"], true);
+    assert!(env.ok(["list"]).lines().any(|line| line.starts_with(&format!("{short}  completed+"))));
+    assert!(env.ok(["show", &id]).contains("2, still running"));
+    let told = format!("{short}: had completed; stopped 2 processes that were still running");
+    assert_eq!(env.ok(["kill", &id]), told);
+    assert_eq!(mark.alive(), [""; 0]);
+    let job = env.job(&id);
+    assert_eq!((job.get("stragglers_alive"), &job["stragglers"]), (None, &2.into()));
+    assert!(!env.ok(["list"]).contains('+'));
+    assert_eq!(env.ok(["kill", &id]), format!("{short}: already completed"));
+}
+
+/// A process that was killed is there until the one that traces it lets go, which no stop can hurry.
+#[test]
+fn a_stop_that_cannot_be_proven_names_what_is_in_its_way() {
+    let Some(_) = crate::needs::program("python3") else { return };
+    let env = TestEnv::new();
+    let id = env.submit("exec sleep 1000");
+    let main = env.main_process(&id);
+    let mut tracer = env.command("python3");
+    const TRACER: &str = "import ctypes, sys\nPTRACE_SEIZE = 0x4206\n\
+        print(ctypes.CDLL(None).ptrace(PTRACE_SEIZE, int(sys.argv[1]), None, None), flush=True)\nsys.stdin.read()";
+    tracer.args(["-c", TRACER, &main.to_string()]).stdin(std::process::Stdio::piped());
+    let mut tracer = Background::spawn(tracer);
+    if tracer.line().as_deref() != Some("0") {
+        return crate::needs::say_skipped("processes cannot be traced");
+    }
+    let killed = env.run(["kill", "--grace", "0s", &id]);
+    assert_eq!(killed.code, Some(1), "{killed}");
+    assert!(
+        killed.stdout.contains(&format!("stopping, 1 process left; process {main} (sleep) has ended and")),
+        "{killed}"
+    );
+    // While it stops, a supervisor answers.
+    assert_eq!(env.status(&id), "running");
+    assert_eq!(env.run(["kill", "--grace", "0s", &id]).code, Some(1));
+    tracer.close_input();
+    tracer.end();
+    assert_eq!(env.run(["wait", &id]).code, Some(128 + 9));
+    let job = env.job(&id);
+    assert_eq!((&job["status"], job.get("survivors")), (&"killed".into(), None), "{job}");
+}
+
+#[test]
 fn what_a_straggler_wrote_after_the_end_is_counted_when_it_is_gone_too() {
     let env = TestEnv::new();
     let gate = gate(&env);

@@ -156,6 +156,53 @@ fn a_port_counts_when_the_job_has_it() {
     env.ok(["wait", "--until", &condition, &child]);
 }
 
+/// What a job left running can still do what is waited for.
+#[test]
+fn what_a_straggler_does_counts() {
+    let Some(_) = needs::program("python3") else { return };
+    let env = TestEnv::new();
+    let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = own.local_addr().unwrap().port();
+    drop(own);
+    let server = format!("python3 -m http.server --bind 127.0.0.1 {port}");
+    let line = format!("({}; echo ready; touch made; exec {server}) & exit 0", until("go"));
+    let id = env.ok(["run", "--leave-stragglers", &line]);
+    assert_eq!(env.run(["wait", &id]).code, Some(0));
+    let conditions = [format!("port:{port}"), "output:ready".to_owned(), "file:made".to_owned()];
+    for condition in &conditions {
+        let ran = env.run(["wait", "--until", condition, "--timeout", "300ms", &id]);
+        assert!(ran.code == Some(124) && !ran.stderr.contains("never"), "{condition}: {ran}");
+    }
+    touch(&env, "go");
+    for condition in &conditions {
+        env.ok(["wait", "--until", condition, &id]);
+    }
+    env.ok(["kill", &id]);
+    for condition in [conditions[0].as_str(), "output:nothing", "file:nothing"] {
+        let ran = env.run(["wait", "--until", condition, &id]);
+        assert!(ran.code == Some(1) && ran.stderr.contains("never"), "{condition}: {ran}");
+    }
+}
+
+/// A wait that began before the end goes on after it.
+#[test]
+fn a_wait_for_a_port_goes_on_while_a_straggler_may_listen() {
+    let Some(_) = needs::program("python3") else { return };
+    let env = TestEnv::new();
+    let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = own.local_addr().unwrap().port();
+    drop(own);
+    let server = format!("({}; exec python3 -m http.server --bind 127.0.0.1 {port})", until("go"));
+    let id = env.ok(["run", "--leave-stragglers", &format!("{server} & {}; exit 0", until("end"))]);
+    let mut waiter = Background::spawn(env.jobcli(["wait", "--until", &format!("port:{port}"), &id]));
+    waiter.until_it_waits();
+    touch(&env, "end");
+    assert_eq!(env.run(["wait", &id]).code, Some(0));
+    touch(&env, "go");
+    assert_eq!(waiter.end().code(), Some(0), "{}", env.ok(["output", &id]));
+    env.ok(["kill", &id]);
+}
+
 #[test]
 fn of_several_jobs_one_or_all_are_waited_for() {
     let env = TestEnv::new();

@@ -1,14 +1,16 @@
 //! A program that embeds the library, for tests that need another supervisor or many jobs at once.
 //!
 //! `submit-with STORE PROGRAM COUNT WORD...` submits COUNT jobs and prints their ids. PROGRAM is what supervisors are
-//! started from, `-` for this program itself; one WORD is a shell line, several are a program and its arguments.
+//! started from, `-` for this program itself; one WORD is a shell line, several are a program and its arguments. A first
+//! WORD `timeout=MS` limits their time. With a COUNT of 0 it looks at all jobs, which adopts those without a supervisor.
 //! `submit-with pipe-size` prints how much a new pipe of this user holds.
 
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jobcore::{FileStore, JobManager, JobSpec, LocalRunner};
+use jobcore::{FileStore, JobManager, JobSpec, LocalRunner, Query};
 
 fn main() -> Result<(), Box<dyn Error>> {
     jobcore::supervisor::run_if_asked();
@@ -33,10 +35,24 @@ async fn submit(store: &str, program: &str, count: u32, words: &[String]) -> Res
         program => LocalRunner::with_program(program),
     };
     let jobs = JobManager::new(Arc::new(FileStore::open(store)?), Arc::new(runner))?;
+    if count == 0 {
+        jobs.list(&Query::default()).await?;
+    }
+    let (timeout, words) = match words.split_first() {
+        Some((first, rest)) if !rest.is_empty() && first.starts_with("timeout=") => {
+            let milliseconds = first.trim_start_matches("timeout=").parse()?;
+            (Some(Duration::from_millis(milliseconds)), rest)
+        }
+        _ => (None, words),
+    };
     for _ in 0..count {
         let spec = match words {
             [line] => JobSpec::shell(line),
             words => JobSpec::command(words.iter().cloned()),
+        };
+        let spec = match timeout {
+            Some(timeout) => spec.timeout(timeout),
+            None => spec,
         };
         let job = jobs.submit(spec.cwd(std::env::current_dir()?).inherit_env().build()?).await?;
         writeln!(std::io::stdout(), "{}", job.id)?;

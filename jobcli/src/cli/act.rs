@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use jobcore::{Key, Signal};
 
 use super::look::OneJob;
+use super::values::Selection;
 use crate::complete;
 
 /// Send something to a job.
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli send [OPTIONS] <ID> [TEXT]")]
 #[command(after_help = "\
-It needs a job that was started with `--stdin open` or `--tty`. Text is sent as a line: a line feed is added unless it ends \
-with one, or Enter on a terminal. Nothing waits for a job that does not read: what it has not taken is told, and the exit \
-code is 1 then.
+It needs a job that was started with `--stdin open` or `--tty`. Text and keys are sent in the order in which they are given. \
+Text that comes last is sent as a line: a line feed, or Enter on a terminal, is added unless it ends with one. Text that is \
+followed by a key is sent as it is. Nothing waits for a job that does not read: what it has not taken is reported, and the \
+exit code is 1 then.
 
 Keys are those of a terminal: a character, `C-c` for Ctrl-C, `M-x` for Alt-x, and Enter, Tab, S-Tab, Escape, Space, \
 Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12.
@@ -29,15 +31,9 @@ pub struct Send {
     /// Which job.
     #[command(flatten)]
     pub job: OneJob,
-    /// The text; `-` is all of standard input
-    #[arg(value_name = "TEXT")]
-    pub text: Option<String>,
-    /// The text, in which `\n`, `\t`, `\x1b` and so on stand for what they mean
-    #[arg(long, value_name = "TEXT", conflicts_with = "text", hide = true)]
-    pub input: Option<String>,
-    /// Press this key, after the text; may be given several times
-    #[arg(long, short, value_name = "KEY")]
-    pub key: Vec<Key>,
+    /// What to send.
+    #[command(flatten)]
+    pub typed: Typed,
     /// Send the text as it is, without an end of line
     #[arg(long, short)]
     pub raw: bool,
@@ -54,6 +50,68 @@ pub struct Send {
     /// Print what was taken as JSON, with the answer if there is one
     #[arg(long)]
     pub json: bool,
+}
+
+/// What is typed to a job, in the order in which it stands on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed(pub Vec<Piece>);
+
+/// A piece of what is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// A text.
+    Text(String),
+    /// A text in which `\n` and the like stand for what they mean.
+    Escaped(String),
+    /// All of standard input.
+    Stdin,
+    /// A key.
+    Key(Key),
+}
+
+/// The arguments of which [`Typed`] is made: they alone do not tell their order.
+#[derive(Debug, Args)]
+struct TypedArguments {
+    /// The text; `-` is all of standard input
+    #[arg(value_name = "TEXT")]
+    text: Option<String>,
+    /// The text, in which `\n`, `\t`, `\x1b` and so on stand for what they mean
+    #[arg(long, value_name = "TEXT", conflicts_with = "text", hide = true)]
+    input: Option<String>,
+    /// Press this key; may be given several times, before and after the text
+    #[arg(long, short, value_name = "KEY")]
+    key: Vec<Key>,
+}
+
+impl FromArgMatches for Typed {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let TypedArguments { text, input, key } = TypedArguments::from_arg_matches(matches)?;
+        let text = text.map(|text| if text == "-" { Piece::Stdin } else { Piece::Text(text) });
+        let placed = |name: &str, pieces: Vec<Piece>| {
+            let places = matches.indices_of(name).into_iter().flatten();
+            places.zip(pieces).collect::<Vec<_>>()
+        };
+        let mut pieces = placed("text", text.into_iter().collect());
+        pieces.extend(placed("input", input.into_iter().map(Piece::Escaped).collect()));
+        pieces.extend(placed("key", key.into_iter().map(Piece::Key).collect()));
+        pieces.sort_by_key(|(place, _)| *place);
+        Ok(Self(pieces.into_iter().map(|(_, piece)| piece).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Typed {
+    fn augment_args(command: Command) -> Command {
+        TypedArguments::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        TypedArguments::augment_args_for_update(command)
+    }
 }
 
 /// Connect this terminal to that of a job.
@@ -73,19 +131,31 @@ pub struct Attach {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A job is asked to end (SIGTERM to all of its processes), and what is left after the grace is killed. `killed` is printed \
-when nothing of it is left. `--signal` sends one signal to the process group of the main process, and nothing more.
+when nothing of it is left. `--signal` sends one signal to the process group of the main process, and nothing more. As with \
+kill(1), `-HUP` and `-1` stand for `--signal HUP`; `-9` and `-KILL` kill all processes of a job at once, as `--grace 0s`. \
+`--gone` is for a job whose supervisor is dead and whose processes cannot be seen from here; it is `orphaned` then, and the \
+record names who said so.
+
+Each job that is there is stopped; those that are not are reported, and the exit code is 3 then.
 
   jobcli kill 3f9a2c1b
   jobcli kill --grace 30s --all
-  jobcli kill --signal HUP 3f9a2c1b")]
+  jobcli kill --label branch=main
+  jobcli kill -9 web
+  jobcli kill --signal HUP 3f9a2c1b
+  jobcli kill --gone 3f9a2c1b")]
 pub struct Kill {
     /// The jobs
-    #[arg(required_unless_present_any = ["all", "job_id"], value_name = "ID", add = complete::live_jobs())]
+    #[arg(required_unless_present_any = ["all", "job_id", "label", "group"], conflicts_with_all = ["label", "group"],
+        value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true,
+    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all", "label", "group"], hide = true,
         add = complete::live_jobs())]
     pub job_id: Option<String>,
+    /// Those of a label or a group.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Send this signal once, and do not see to it that the job ends
     #[arg(long, short, value_name = "SIGNAL")]
     pub signal: Option<Signal>,
@@ -93,8 +163,11 @@ pub struct Kill {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "signal")]
     pub grace: Option<Duration>,
     /// All jobs that are not over, and what was left of others
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long, conflicts_with_all = ["ids", "label", "group"])]
     pub all: bool,
+    /// Signal nothing, and end the jobs on record: the container or sandbox that they ran in no longer exists
+    #[arg(long, conflicts_with_all = ["all", "signal", "grace", "no_wait"])]
+    pub gone: bool,
     /// Do not wait for the end
     #[arg(long)]
     pub no_wait: bool,

@@ -6,15 +6,35 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use jobcore::{Name, Status};
 
+use super::values::Selection;
 use crate::complete;
+
+/// Run jobs again, which nothing does by itself.
+#[derive(Debug, Args)]
+#[command(after_help = "  jobcli restart web")]
+pub struct Restart {
+    /// The job
+    #[arg(value_name = "ID", add = complete::jobs())]
+    pub id: String,
+}
 
 /// Remove jobs.
 #[derive(Debug, Args)]
-#[command(after_help = "  jobcli rm 3f9a2c1b\n  jobcli rm --kill 3f9a2c1b 77aa01c2\n  jobcli rm --worktree fix-login")]
+#[command(after_help = "\
+Each job that can be removed is removed; those that cannot be are reported, and the exit code is that of the first of them.
+
+  jobcli rm 3f9a2c1b
+  jobcli rm --kill 3f9a2c1b 77aa01c2
+  jobcli rm --label branch=old
+  jobcli rm --worktree fix-login")]
 pub struct Rm {
     /// The jobs
-    #[arg(required = true, value_name = "ID", add = complete::jobs())]
+    #[arg(required_unless_present_any = ["label", "group"], conflicts_with_all = ["label", "group"], value_name = "ID",
+        add = complete::jobs())]
     pub ids: Vec<String>,
+    /// Those of a label or a group.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Stop them first if they are not over
     #[arg(long)]
     pub kill: bool,
@@ -64,7 +84,8 @@ so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a grou
 and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
 `policy.allow` and \
 `policy.deny` are patterns, with commas, \
-of the commands that may be submitted and of those that may not; an empty text takes them away.
+of the commands that may be submitted and of those that may not, and `policy.allow_variables` \
+of the variables that may be set beside; an empty text takes them away.
 
   jobcli config get
   jobcli config set max_running 4

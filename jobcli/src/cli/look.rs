@@ -7,7 +7,7 @@ use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Pattern};
 use jobcore::{Name, Status, Until};
 
-use super::values::{ByteRange, parse_budget, parse_label, parse_range, parse_time};
+use super::values::{ByteRange, Selection, parse_budget, parse_label, parse_range, parse_time};
 use crate::complete;
 
 /// Sum up what runs of agents cost.
@@ -70,10 +70,16 @@ fn parse_usage_by(text: &str) -> Result<UsageBy, String> {
 /// List jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`.
+Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`. `+` after the status marks a job that has \
+ended and left processes that are still running.
+
+On a terminal the table is as wide as that: commands are cut first, then times and exit codes are left out, then names are \
+cut; `…` is where something is cut. Elsewhere nothing is. `[#2: 4 of 4 in agents]` before the command of a queued job says \
+what it waits for: it is the second of those that wait for the group `agents`, in which 4 of 4 jobs run.
 
   jobcli list --status running
   jobcli list --label branch=main --since 2d --json --all
+  jobcli list --quiet --group web
   jobcli list --count")]
 pub struct List {
     /// Only jobs with this status; may be given several times
@@ -97,12 +103,15 @@ pub struct List {
     /// Print how many jobs there are of each status, of all that are on record
     #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "since", "until", "limit", "all"])]
     pub count: bool,
-    /// At most so many
+    /// Print at most NUMBER jobs; 0 for all
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
     /// All there are
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// Print the full ids only, one a line
+    #[arg(long, short, conflicts_with_all = ["json", "count"])]
+    pub quiet: bool,
     /// Print them as a JSON array
     #[arg(long)]
     pub json: bool,
@@ -123,7 +132,8 @@ pub struct Show {
 /// Print the status of a job.
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli status [OPTIONS] <ID>")]
-#[command(after_help = "  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
+#[command(after_help = "\
+What a queued job waits for is told on standard error.\n\n  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
 pub struct StatusOf {
     /// Which job.
     #[command(flatten)]
@@ -184,9 +194,10 @@ pub struct Output {
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli tail [OPTIONS] <ID>")]
 #[command(after_help = "\
-The options for reading are those of `jobcli output`.
+The options for reading are those of `jobcli output`. As with tail(1), `-5` stands for `--lines 5`.
 
   jobcli tail 3f9a2c1b
+  jobcli tail -5 3f9a2c1b
   jobcli tail -n 50 --follow 3f9a2c1b
   jobcli tail --follow --clean --timestamps --grep 'GET|POST' 3f9a2c1b")]
 pub struct Tail {
@@ -254,7 +265,7 @@ pub struct ShowOutput {
     /// with jobs on a terminal
     #[arg(long, help_heading = "Reading")]
     pub clean: bool,
-    /// Print it as it was written, also what was written to a terminal, and the events of an agent
+    /// Print it as it was written, also to a terminal, what was written to a terminal, and the events of an agent
     #[arg(long, conflicts_with = "clean", help_heading = "Reading")]
     pub raw: bool,
     /// Print a line that is repeated once, with how often
@@ -279,7 +290,10 @@ impl ShowOutput {
 /// Wait for jobs to end, or to come to something.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Of several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended.
+As each job ends, one line on standard error says how: what it came to, after what time, and what was stopped with it. Of \
+several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A job \
+that is not there is reported, the others are waited for, and the exit code is 125. With `--label` or `--group`, those of \
+the jobs are waited for that have not ended yet.
 
 With `--until`, something else is waited for:
 
@@ -293,12 +307,17 @@ The exit code is 0 then when it is so, and 1 if it cannot be any more, since the
 
   jobcli wait 3f9a2c1b && echo fine
   jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2
+  jobcli wait --label batch=7
   jobcli wait --until 'output:ready|listening' --timeout 30s web
   jobcli wait --until port:3000 web")]
 pub struct Wait {
     /// The jobs
-    #[arg(required = true, value_name = "ID", add = complete::jobs())]
+    #[arg(required_unless_present_any = ["label", "group"], conflicts_with_all = ["label", "group"], value_name = "ID",
+        add = complete::jobs())]
     pub ids: Vec<String>,
+    /// Those of a label or a group.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Wait for one of them only
     #[arg(long)]
     pub any: bool,
@@ -314,6 +333,9 @@ pub struct Wait {
     /// Wait for so long at most, and exit with 124 then
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
+    /// Do not print how each job ended on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Print the jobs as JSON, with the reason why the waiting is over and cursors
     #[arg(long)]
     pub json: bool,

@@ -10,17 +10,17 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use act::{Attach, Kill, Send};
-pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Rm};
+pub use act::{Attach, Kill, Piece, Send, Typed};
+pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Restart, Rm};
 pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
 pub use run::{Delegate, Run};
-pub use values::{ByteRange, StdinFrom, Terminal};
+pub use values::{ByteRange, Selection, StdinFrom, Terminal};
 pub(crate) use values::{parse_stdin, parse_terminal};
 
 /// Background jobs that survive the shell that started them.
 ///
 /// Start a long command, close the terminal, come back: its state, its output and its exit code are there. A job is named
-/// by its full id, by its name, or by its short id: 4 digits of it or more.
+/// by its name, by its short id, or by the beginning or the end of its full id: 4 digits or more of one that no other job has.
 #[derive(Debug, Parser)]
 #[command(
     name = "jobcli",
@@ -44,16 +44,27 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes
-  `run --wait`, `run --follow` and `wait` pass the job's code: its exit code, or 128 and the number of the signal that \
-ended it; 124 when the time given to wait is up; 125 when jobcli itself fails, for an unknown job, or when nobody knows \
-the exit code; 130 when Ctrl-C ended the waiting (the job goes on). Of an agent it is 0 only if that says that it is done, \
-and follows the schema that it was given; `delegate --wait` and `delegate --follow` pass it, too.
-  All other verbs: 0 done, 1 failed, 2 wrong usage, 3 no such job, 4 refused.";
+  0    done
+  1    failed, or the answer is no
+  2    wrong usage
+  3    no such job
+  4    refused: by the policy, by a limit, or by what the job is doing
+  124  `wait`: the time given to wait is up
+  125  see below
+  130  Ctrl-C ended the waiting; the job is still running
+
+`run --wait`, `run --follow`, `delegate --wait`, `delegate --follow`, `wait` and `attach` exit with the code of the job: its \
+exit code, or 128 and the number of the signal that ended it. A job that was stopped or timed out never passes on 0: if it \
+exited with 0 nevertheless, the code is 143. An agent run passes on 0 only if the agent says that it is done and its answer \
+follows the schema that it was given. What would be 1, 3 or 4 of jobcli itself is 125 with these, whatever failed or was \
+refused, so that it is not taken for the job's; so is a job of which nobody knows the exit code. Of several jobs, the code \
+is the first that is not 0.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start a job and print its id
+    #[command(aliases = ["add", "submit", "enqueue"])]
     Run(Run),
     /// Start a job that something can be sent to, and print its id
     #[command(hide = true)]
@@ -61,14 +72,14 @@ pub enum Verb {
     /// Start a coding agent on a prompt and print the id of the job
     Delegate(Box<Delegate>),
     /// List jobs, the newest first
-    #[command(alias = "ls")]
+    #[command(aliases = ["ls", "ps"])]
     List(List),
     /// Show all that is known of a job
     Show(Show),
     /// Print the status of a job: one word
     Status(StatusOf),
     /// Print the output of a job
-    #[command(alias = "logs")]
+    #[command(aliases = ["logs", "log"])]
     Output(Output),
     /// Print the last lines of a job's output
     Tail(Tail),
@@ -82,8 +93,13 @@ pub enum Verb {
     /// Connect this terminal to that of a job
     Attach(Attach),
     /// Stop jobs: all of their processes
+    #[command(alias = "stop")]
     Kill(Kill),
+    /// Print the lines that run a job again
+    #[command(hide = true, aliases = ["rerun", "retry"])]
+    Restart(Restart),
     /// Remove jobs that are over, with their output
+    #[command(aliases = ["remove", "delete"])]
     Rm(Rm),
     /// Remove many jobs that are over, by age, number or size
     Prune(Prune),
@@ -104,6 +120,32 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Returns whether it makes a store where there is none. All others find it empty.
+    pub fn makes_store(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Execute(_) | Self::Delegate(_) | Self::Doctor(_) => true,
+            Self::Config(config) => matches!(config.what, ConfigVerb::Set { .. }),
+            Self::Group(group) => matches!(group.what, GroupVerb::Set { .. }),
+            Self::List(_)
+            | Self::Show(_)
+            | Self::Status(_)
+            | Self::Output(_)
+            | Self::Tail(_)
+            | Self::Wait(_)
+            | Self::Send(_)
+            | Self::Interact(_)
+            | Self::Attach(_)
+            | Self::Kill(_)
+            | Self::Restart(_)
+            | Self::Rm(_)
+            | Self::Prune(_)
+            | Self::Events(_)
+            | Self::Usage(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+
     /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
     pub fn passes_code(&self) -> bool {
         match self {
@@ -118,6 +160,7 @@ impl Verb {
             | Self::Send(_)
             | Self::Interact(_)
             | Self::Kill(_)
+            | Self::Restart(_)
             | Self::Rm(_)
             | Self::Prune(_)
             | Self::Events(_)

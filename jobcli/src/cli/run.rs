@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use jobcore::environment::VariablePattern;
 use jobcore::{Name, PermissionMode, Signal};
 
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
@@ -13,7 +14,8 @@ use crate::complete;
 /// Start a job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-One argument is a line for a shell, several are a program and its arguments; what follows `--` always is.
+One argument is a line for a shell, several are a program and its arguments; what follows `--` always is. Options go before \
+the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait` passes the option to `make`.
 
   jobcli run 'make -j4 && make test'
   jobcli run --timeout 1h cargo build --release
@@ -24,8 +26,9 @@ One argument is a line for a shell, several are a program and its arguments; wha
   echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
 
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
-`env` (an object), `env_clear`, `timeout` and `grace` (as here, or a number of seconds), `stdin`, `tty` (`true` or a size), `merge`, `labels` (an \
-object), `output_limit`, `name`, `key`, `group` and `leave_stragglers`. A field that is not known is refused. Flags come first.")]
+`env` (an object), `env_clear`, `env_only` (an array), `timeout` and `grace` (as here, or a number of seconds), \
+`stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, `group` and \
+`leave_stragglers`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -36,6 +39,9 @@ pub struct Run {
     /// Pass on no variables but those set with `--env`
     #[arg(long)]
     pub env_clear: bool,
+    /// Pass on only the variables of these names, beside those that little works without; `*` stands for any characters
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub env_only: Vec<VariablePattern>,
     /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
@@ -61,9 +67,9 @@ pub struct Run {
     /// Send it this signal first when it is stopped, and SIGTERM after half the grace
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<Signal>,
-    /// Run a line in this shell [default: bash if there is one, else sh]
+    /// Run a line in this shell, which may have options: `bash -o pipefail` [default: bash if there is one, else sh]
     #[arg(long, value_name = "SHELL")]
-    pub shell: Option<PathBuf>,
+    pub shell: Option<String>,
     /// Call it by this name, which no other job may have that is not over
     #[arg(long, short, value_name = "NAME")]
     pub name: Option<Name>,
@@ -82,6 +88,9 @@ pub struct Run {
     /// Print its output while it runs, wait for its end, and exit with its code
     #[arg(long, short)]
     pub follow: bool,
+    /// Print nothing on standard error but errors: not why it is queued, nor how it ended
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Print the job as JSON
     #[arg(long, conflicts_with = "follow")]
     pub json: bool,

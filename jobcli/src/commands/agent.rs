@@ -1,13 +1,12 @@
 //! What runs of agents print: the answer, or what the agent is doing.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
-use jobcore::output::{OutputQuery, Position, Stream};
+use jobcore::output::{OutputQuery, Position};
 use jobcore::{Job, JobManager, quoted};
 
-use super::output::follow_from;
+use super::output::{Sink, follow_from};
 use super::{Result, code_of, print_json, tell};
 use crate::agents::{self, Permit};
 use crate::error::codes;
@@ -32,11 +31,13 @@ fn tell_end(job: &Job, agent: &AgentShape) {
     let id = job.id.short();
     tell(&format!("{} {id}: {}", agent.agent, agents::line(agent)));
     if let Some(denied) = agents::denied(agent) {
-        let permits = match agents::to_permit(agent) {
-            Some(Permit::Tools(tools)) => tools.iter().map(|tool| format!(" --allow-tool {}", quoted(tool))).collect(),
-            Some(Permit::Mode(mode)) => format!(" --permission-mode {mode}"),
-            None => return tell(&denied),
+        let Some(Permit { tools, directories, mode }) = agents::to_permit(agent, &job.spec.cwd) else {
+            return tell(&denied);
         };
+        let tools = tools.iter().map(|tool| format!(" --allow-tool {}", quoted(tool)));
+        let directories = directories.iter().map(|path| format!(" --add-dir {}", quoted(&path.to_string_lossy())));
+        let mode = mode.iter().map(|mode| format!(" --permission-mode {mode}"));
+        let permits: String = tools.chain(directories).chain(mode).collect();
         tell(&format!("{denied}; to go on: jobcli delegate --resume {id}{permits} 'Go on.'"));
     }
 }
@@ -78,13 +79,11 @@ fn judged(job: &Job, agent: &AgentShape) -> u8 {
 /// Prints what the agent does, from the beginning and until it ends.
 pub(super) async fn follow(jobs: &JobManager, job: &Job, run: &AgentRun) -> Result<()> {
     let mut transcript = Transcript::new(run.format);
-    let query = OutputQuery::from(Position::Start).with_stream(Some(Stream::Stdout));
+    let query = OutputQuery::from(Position::Start).with_stream(run.format.stream());
     follow_from(jobs, job.id, query, |chunk| print(&agents::feed(&mut transcript, chunk))).await?;
     print(&transcript.end())
 }
 
 pub(super) fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
+    Sink::together(false).write_text(text.as_bytes())
 }

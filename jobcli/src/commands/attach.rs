@@ -10,8 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use super::output::{Sink, follow, write};
-use super::{Result, code_of, tell, tell_unknown_code};
+use super::ending;
+use super::output::{Sink, follow};
+use super::select::find;
+use super::{Result, code_of, tell};
 use crate::cli::Attach;
 use crate::error::{Failure, codes};
 use crate::ui;
@@ -28,7 +30,7 @@ const SHARED_SCREEN: &[u8] = b"\x1b[?1049l";
 const AS_USUAL: &[u8] = b"\x1b[0m\x1b[?1l\x1b>\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
 
 pub(super) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
-    let id = jobs.find(&arguments.id).await?;
+    let id = find(jobs, &arguments.id).await?;
     if jobs.job(id).await?.spec.terminal.is_none() {
         return Err(Failure::from(Error::NoTerminal { id }));
     }
@@ -53,8 +55,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     let job = jobs.wait_for(id).await?;
-    tell(&format!("job {} is over: {}", id.short(), job.status()));
-    tell_unknown_code(&job);
+    ending::tell_of(&job);
     Ok(ExitCode::from(code_of(&job)))
 }
 
@@ -68,6 +69,8 @@ async fn resize(jobs: &JobManager, id: JobId) -> Result<()> {
 /// Shows what the job shows, until it ends.
 async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result<()> {
     let before = jobs.output(id, &OutputQuery::from(Position::TailBytes(BEFORE))).await?;
+    // The two terminals are one: this one obeys what the job's is told.
+    let mut sink = Sink::together(true);
     let mut print = |chunk: &OutputChunk| {
         let bytes = chunk.bytes(None);
         let last = |sequence: &[u8]| bytes.windows(sequence.len()).rposition(|window| window == sequence);
@@ -75,7 +78,7 @@ async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result
             (None, None) => {}
             (own, shared) => *has_own_screen = own > shared,
         }
-        write(chunk, Sink::Together)
+        sink.write(chunk)
     };
     print(&before)?;
     follow(jobs, id, before.cursor, None, print).await

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::JobManager;
+use jobcore::{JobManager, escape};
 
 use super::Result;
 use crate::cli::{Config, ConfigVerb};
@@ -20,11 +20,11 @@ async fn get(jobs: &JobManager, key: Option<&str>) -> Result {
     match key {
         None => {
             for (key, value) in entries {
-                writeln!(out, "{key} = {value}")?;
+                writeln!(out, "{key} = {}", escape::one_line(&value))?;
             }
         }
         Some(key) => match entries.iter().find(|(name, _)| name == key) {
-            Some((_, value)) => writeln!(out, "{value}")?,
+            Some((_, value)) => writeln!(out, "{}", escape::one_line(value))?,
             None => {
                 return Err(Failure::new(codes::USAGE, format!("there is no setting `{key}`"))
                     .with_hint("run `jobcli config get`"));
@@ -39,7 +39,7 @@ async fn set(jobs: &JobManager, key: &str, value: &str) -> Result {
     let refuse = |reason| Failure::new(codes::USAGE, reason);
     // Tried first, so that what is wrong changes nothing.
     jobs.store().settings().await?.set(&key, &value).map_err(refuse)?;
-    jobs.change_settings(&mut |settings| {
+    jobs.change_settings(move |settings| {
         let _ = settings.set(&key, &value);
     })
     .await?;

@@ -1,17 +1,16 @@
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jobcore::agent::{NewWorktree, Schema};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::{Agent, Delegation, JobManager, JobSpecBuilder};
 
-use super::run::{print_submitted, tell_if_queued};
+use super::run::{expanded, print_submitted, tell_if_queued};
 use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::Delegate;
 use crate::delegation::Asked;
 use crate::error::{Failure, codes};
-use crate::settings::Settings;
+use crate::settings::{Settings, absolute, current_dir};
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
     let (follows, json) = (arguments.follow, arguments.json);
@@ -22,7 +21,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
     match (json, wait) {
         // Standard output is for the answer.
         (false, true) => tell(&format!("job {}", job.id)),
-        _ => print_submitted(jobs, &job, wait, json)?,
+        _ => print_submitted(jobs, &job, wait, json).await?,
     }
     if let Some(worktree) = job.spec.agent.as_ref().and_then(|run| run.worktree.as_ref()) {
         tell(&format!("worktree {}, branch {}", worktree.path.display(), worktree.branch));
@@ -44,25 +43,25 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
 }
 
 async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delegate) -> Result<(&'a Agent, Delegation)> {
-    let current =
-        std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")))?;
     let asked = Asked {
         agent: arguments.agent.clone(),
         prompt: prompt(&arguments.prompt)?,
-        cwd: arguments.cwd.clone(),
+        cwd: arguments.cwd.as_deref().map(expanded),
         permission_mode: arguments.permission_mode,
         resume: arguments.resume.clone(),
     };
-    let (agent, mut asked) = settings.delegation(jobs, asked, &current).await?;
+    let (agent, mut asked) = settings.delegation(jobs, asked, current_dir).await?;
     asked.model = arguments.model.clone().or(asked.model);
     asked.effort = arguments.effort.clone().or(asked.effort);
     asked.max_turns = arguments.max_turns.or(asked.max_turns);
     asked.max_budget_usd = arguments.max_budget.or(asked.max_budget_usd);
     asked.allow_tools.extend(arguments.allow_tool.iter().cloned());
-    asked.add_dirs.extend(arguments.add_dir.iter().map(|directory| current.join(directory)));
+    for directory in &arguments.add_dir {
+        asked.add_dirs.push(absolute(expanded(directory))?);
+    }
     asked.session_id = arguments.session_id.clone();
     asked.system_prompt = arguments.system_prompt.clone();
-    asked.schema = arguments.schema.as_deref().map(|schema| parse_schema(schema, &current)).transpose()?;
+    asked.schema = arguments.schema.as_deref().map(parse_schema).transpose()?;
     asked.worktree =
         arguments.worktree.clone().map(|branch| NewWorktree { branch: Some(branch).filter(|b| !b.is_empty()) });
     Ok((agent, asked))
@@ -108,10 +107,10 @@ fn text(place: &str, reader: impl Read) -> Result<String> {
 }
 
 /// Returns the schema, which is JSON itself if it begins like that.
-fn parse_schema(word: &str, current: &Path) -> Result<Schema> {
+fn parse_schema(word: &str) -> Result<Schema> {
     let wrong = |reason: String| Failure::new(codes::USAGE, format!("schema: {reason}"));
     if !word.trim_start().starts_with('{') {
-        let path: PathBuf = current.join(word);
+        let path = absolute(word.into())?;
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;
         let _: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).map_err(|error| wrong(format!("`{}`: {error}", path.display())))?;

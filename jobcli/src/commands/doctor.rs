@@ -23,6 +23,8 @@ pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, 
 fn submitter(store: &Path, spec: &JobSpec) -> Command {
     // The running program itself, even if its file has been replaced by an upgrade since.
     let mut command = Command::new("/proc/self/exe");
+    // The current one may be gone, and nothing depends on it.
+    command.current_dir("/");
     command.arg("--store").arg(store).args(["run", "--wait"]);
     for (name, value) in &spec.labels {
         command.arg("--label").arg(format!("{name}={value}"));

@@ -21,7 +21,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Group) -> Result {
     match arguments.what {
         GroupVerb::List { json } => list(jobs, json).await,
         GroupVerb::Set { name, limit } => {
-            jobs.change_settings(&mut |settings| settings.set_group(name.clone(), limit)).await?;
+            jobs.change_settings(move |settings| settings.set_group(name.clone(), limit)).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -47,10 +47,11 @@ async fn list(jobs: &JobManager, json: bool) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{:<20}  {:>5}  {:>7}  {:>6}", "GROUP", "LIMIT", "RUNNING", "QUEUED")?;
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(20);
+    writeln!(out, "{:<width$}  {:>5}  {:>7}  {:>6}", "GROUP", "LIMIT", "RUNNING", "QUEUED")?;
     for Row { name, limit, running, queued } in rows {
         let limit = if limit == 0 { "none".to_owned() } else { limit.to_string() };
-        writeln!(out, "{name:<20}  {limit:>5}  {running:>7}  {queued:>6}")?;
+        writeln!(out, "{name:<width$}  {limit:>5}  {running:>7}  {queued:>6}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

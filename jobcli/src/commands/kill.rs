@@ -1,27 +1,31 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{JobId, JobManager, JobShape, Query, Signal, StopOptions, StopReport};
+use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor};
 
+use super::select::{Which, find_all, select};
 use super::{Result, print_json};
 use crate::cli::Kill;
-use crate::error::codes;
+use crate::error::{Failures, codes};
+use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
-    let ids = match arguments.all {
-        true => live(jobs).await?,
-        false => {
-            let mut ids = Vec::with_capacity(arguments.ids.len());
-            for reference in arguments.ids.iter().chain(&arguments.job_id) {
-                ids.push(jobs.find(reference).await?);
-            }
-            ids
-        }
+    let mut failures = Failures::default();
+    let ids = if arguments.all {
+        live(jobs).await?
+    } else if arguments.selection.is_given() {
+        select(jobs, &arguments.selection, Which::Live).await?
+    } else {
+        let references: Vec<_> = arguments.ids.iter().chain(&arguments.job_id).cloned().collect();
+        find_all(jobs, &references, &mut failures).await
     };
-    match arguments.signal {
-        Some(signal) => send(jobs, &ids, signal, arguments.json).await,
-        None => stop(jobs, &ids, &arguments).await,
-    }
+    let done = match arguments.signal {
+        _ if arguments.gone => declare_gone(jobs, &ids, arguments.json, &mut failures).await?,
+        Some(signal) => send(jobs, &ids, signal, arguments.json, &mut failures).await?,
+        None => stop(jobs, &ids, &arguments, &mut failures).await?,
+    };
+    let code = failures.code().unwrap_or(if done { 0 } else { codes::FAILED });
+    Ok(ExitCode::from(code))
 }
 
 async fn live(jobs: &JobManager) -> Result<Vec<JobId>> {
@@ -29,18 +33,17 @@ async fn live(jobs: &JobManager) -> Result<Vec<JobId>> {
     Ok(listing.jobs.iter().map(|job| job.id).collect())
 }
 
-async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill) -> Result {
+/// Stops jobs, and returns whether nothing of them is left, as far as that was to be waited for.
+async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill, failures: &mut Failures) -> Result<bool> {
     let options = StopOptions::default().with_grace(arguments.grace).with_wait(!arguments.no_wait);
     let mut shapes = Vec::new();
-    let mut failure = None;
     let mut all_gone = true;
     // All are asked before any is reported, so that a slow one holds up none.
     for (_, report) in jobs.stop_all(ids, &options).await {
         let report = match report {
             Ok(report) => report,
             Err(error) => {
-                // The others are told first.
-                failure.get_or_insert(error);
+                failures.add(error);
                 continue;
             }
         };
@@ -52,18 +55,13 @@ async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill) -> Result {
         }
     }
     finish(&shapes, arguments.json)?;
-    match failure {
-        Some(error) => Err(error.into()),
-        None if all_gone || arguments.no_wait => Ok(ExitCode::SUCCESS),
-        None => Ok(ExitCode::from(codes::FAILED)),
-    }
+    Ok(all_gone || arguments.no_wait)
 }
 
 /// Returns the job, what there is to say about it, and whether nothing of it is left.
 fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
     let left = |processes: Option<u32>| match processes {
-        Some(1) => "stopping, 1 process left".to_owned(),
-        Some(processes) => format!("stopping, {processes} processes left"),
+        Some(count) => format!("stopping, {} left", processes_of(count)),
         None => "stopping".to_owned(),
     };
     match report {
@@ -75,7 +73,17 @@ fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
             }
         }
         StopReport::AlreadyEnded(job) => (job, format!("already {}", job.status()), true),
-        StopReport::Stopping { job, processes } => (job, left(*processes), false),
+        StopReport::StragglersStopped { job, processes } => {
+            let were = if *processes == 1 { "was" } else { "were" };
+            let stopped = format!("stopped {} that {were} still running", processes_of(*processes));
+            (job, format!("{}; {stopped}", had_ended(job.status())), true)
+        }
+        StopReport::Stopping { job, processes, survivors } => {
+            let name = |survivor: &Survivor| {
+                format!("; process {} ({}) {}", survivor.pid, ui::one_line(&survivor.name, None), survivor.reason)
+            };
+            (job, left(*processes) + &survivors.iter().map(name).collect::<String>(), false)
+        }
         StopReport::Bypassed { job, processes } => {
             (job, format!("its supervisor does not answer; {}", left(Some(*processes))), false)
         }
@@ -83,18 +91,61 @@ fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
     }
 }
 
-async fn send(jobs: &JobManager, ids: &[JobId], signal: Signal, json: bool) -> Result {
+fn had_ended(status: Status) -> &'static str {
+    match status {
+        Status::Completed => "had completed",
+        Status::Failed => "had failed",
+        Status::Killed => "had been killed",
+        Status::TimedOut => "had timed out",
+        Status::Orphaned => "had been orphaned",
+        _ => "had ended",
+    }
+}
+
+fn processes_of(count: u32) -> String {
+    format!("{count} process{}", if count == 1 { "" } else { "es" })
+}
+
+/// Puts on record that jobs whose processes cannot be seen are over, since a person says so.
+async fn declare_gone(jobs: &JobManager, ids: &[JobId], json: bool, failures: &mut Failures) -> Result<bool> {
+    let mut shapes = Vec::new();
+    for id in ids {
+        match jobs.declare_gone(*id).await {
+            Ok(job) => {
+                if !json {
+                    writeln!(std::io::stdout(), "{}: {}", job.label(), job.status())?;
+                }
+                shapes.push(jobs.shape(&job));
+            }
+            Err(error) => failures.add(error),
+        }
+    }
+    finish(&shapes, json)?;
+    Ok(true)
+}
+
+/// Sends a signal to each of several jobs.
+async fn send(jobs: &JobManager, ids: &[JobId], signal: Signal, json: bool, failures: &mut Failures) -> Result<bool> {
     let mut shapes: Vec<JobShape> = Vec::new();
     for id in ids {
-        jobs.signal(*id, signal).await?;
-        let job = jobs.job(*id).await?;
+        let sent = async {
+            jobs.signal(*id, signal).await?;
+            jobs.job(*id).await
+        };
+        let job = match sent.await {
+            Ok(job) => job,
+            Err(error) => {
+                failures.add(error);
+                continue;
+            }
+        };
         shapes.push(jobs.shape(&job));
         if !json {
             writeln!(std::io::stdout(), "{}: sent {signal}", job.label())?;
         }
     }
     finish(&shapes, json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 fn finish(shapes: &[JobShape], json: bool) -> Result<()> {

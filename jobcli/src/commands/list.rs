@@ -2,7 +2,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
-use jobcore::{JobManager, JobShape, Query};
+use jobcore::{JobManager, Listing, Query};
 
 use super::{Result, print_json, tell};
 use crate::cli::List;
@@ -12,7 +12,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
     if arguments.count {
         return count(jobs, arguments.json).await;
     }
-    let limit = (!arguments.all).then_some(arguments.limit);
+    let limit = Some(arguments.limit).filter(|limit| !arguments.all && *limit > 0);
     let query = Query::default()
         .with_statuses(arguments.status)
         .with_name(arguments.name)
@@ -21,25 +21,35 @@ pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
         .with_times(arguments.since, arguments.until)
         .with_limit(limit);
     let listing = jobs.list(&query).await?;
-    let mut shapes: Vec<JobShape> = Vec::new();
-    for job in &listing.jobs {
-        // One that was removed since is told as it was.
-        let mut shape = jobs.report(job).await.unwrap_or_else(|_| jobs.shape(job));
-        shape.agent = shape.agent.map(|agent| Box::new(agent.in_short()));
-        shapes.push(shape);
+    if arguments.quiet {
+        let mut out = std::io::stdout().lock();
+        for job in &listing.jobs {
+            writeln!(out, "{}", job.id)?;
+        }
+        tell_rest(&listing);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut shapes = jobs.reports(&listing.jobs).await;
+    for shape in &mut shapes {
+        shape.agent = shape.agent.take().map(|agent| Box::new(agent.in_short()));
     }
     if arguments.json {
         print_json(&shapes)?;
     } else {
         ui::table(&mut anstream::stdout().lock(), &shapes, Timestamp::now())?;
-        if listing.more {
-            tell("there are more; see them with `--all`");
-        }
+    }
+    tell_rest(&listing);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what is not in the answer.
+fn tell_rest(listing: &Listing) {
+    if listing.more {
+        tell("there are more; see them with `--all`");
     }
     for (id, error) in &listing.damaged {
         tell(&format!("job {id} cannot be read: {error}"));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn count(jobs: &JobManager, json: bool) -> Result {

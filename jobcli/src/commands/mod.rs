@@ -6,15 +6,19 @@ mod completions;
 mod config;
 mod delegate;
 mod doctor;
+mod ending;
 mod events;
 mod group;
 mod kill;
 mod list;
 mod man;
+mod order;
 mod output;
 mod prune;
+mod restart;
 mod rm;
 mod run;
+mod select;
 mod send;
 mod show;
 mod spec;
@@ -25,11 +29,12 @@ mod wait;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::Job;
+use jobcore::{Job, JobManager, escape};
 
 use crate::cli::{Cli, StdinFrom, Verb};
 use crate::error::{Failure, codes};
 use crate::settings::Settings;
+use crate::ui;
 
 type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
@@ -41,11 +46,15 @@ pub(crate) async fn run(cli: Cli) -> Result {
         _ => {}
     }
     let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
-    let jobs = settings.open("jobcli");
     if let Verb::Doctor(arguments) = cli.verb {
-        return doctor::run(jobs, &settings, &arguments).await;
+        return doctor::run(settings.open("jobcli").map(JobManager::with_inline_work), &settings, &arguments).await;
     }
-    let jobs = jobs?;
+    let jobs = match cli.verb.makes_store() {
+        true => settings.open_to_write("jobcli")?,
+        false => settings.open_to_look("jobcli")?,
+    };
+    // There is nothing else to do meanwhile, and a thread costs time.
+    let jobs = jobs.with_inline_work();
     match cli.verb {
         Verb::Run(arguments) => run::run(&jobs, &settings, arguments, None).await,
         // As it was with the tools that had this word: something could be sent to every job.
@@ -61,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Interact(arguments) => send::interact(&jobs, arguments).await,
         Verb::Attach(arguments) => attach::run(&jobs, &arguments).await,
         Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
+        Verb::Restart(arguments) => restart::run(&jobs, &arguments).await,
         Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
         Verb::Prune(arguments) => prune::run(&jobs, arguments).await,
         Verb::Events(arguments) => events::run(&jobs, &arguments).await,
@@ -76,7 +86,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
 /// Prints a job, or jobs, as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string(value).map_err(|error| Failure::new(codes::FAILED, error.to_string()))?;
-    writeln!(std::io::stdout(), "{json}")?;
+    writeln!(std::io::stdout(), "{}", escape::json(&json))?;
     Ok(())
 }
 
@@ -87,17 +97,10 @@ fn code_of(job: &Job) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(codes::OWN_FAILURE)
 }
 
-/// Says why a job has no exit code to pass on.
-fn tell_unknown_code(job: &Job) {
-    let Some(outcome) = job.state.outcome().filter(|outcome| outcome.shell_code().is_none()) else { return };
-    let reason = outcome.message.clone().unwrap_or_else(|| outcome.cause.as_str().replace('_', " "));
-    tell(&format!("job {} is {} without an exit code: {reason}", job.id.short(), job.status()));
-}
-
 /// Says something to a person: on standard error, so that it is no part of the data.
 fn tell(text: &str) {
     // Where it cannot be told, nobody listens.
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", ui::message(text));
 }
 
 /// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.
@@ -108,7 +111,9 @@ async fn unless_interrupted<T>(
     tokio::select! {
         done = what => done.map(Ok),
         _ = tokio::signal::ctrl_c() => {
-            tell(&format!("\ndetached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
+            // Behind the `^C` that the terminal shows.
+            let _ = writeln!(std::io::stderr());
+            tell(&format!("detached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
             Ok(Err(ExitCode::from(codes::DETACHED)))
         }
     }

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 use std::process::ExitCode;
 
 use jobcore::agent::AgentRun;
@@ -6,27 +6,99 @@ use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, S
 use jobcore::units::format_size;
 use jobcore::{Job, JobId, JobManager};
 
+use super::select::find;
 use super::{Result, agent, print_json, tell, unless_interrupted};
 use crate::agents;
 use crate::cli::{Output, ShowOutput, Tail};
+use crate::terminal::Harmless;
 
 /// How much is printed at a time.
 const CHUNK: u64 = 1024 * 1024;
 
-/// Where the two streams are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sink {
-    /// Both on standard output.
-    Together,
-    /// Each on its own.
-    Apart,
+/// Where the two streams of a job are printed. A terminal gets nothing of them that it would obey, but for colours and what
+/// redraws a line, unless it is raw.
+pub(super) struct Sink {
+    stdout: Printer<Stdout>,
+    /// Nothing where both are printed on standard output.
+    stderr: Option<Printer<Stderr>>,
+}
+
+enum Printer<W: Write> {
+    Raw(W),
+    Harmless(Harmless<W>),
+}
+
+impl<W: Write + IsTerminal> Printer<W> {
+    fn new(out: W, is_raw: bool) -> Self {
+        match is_raw || !out.is_terminal() {
+            true => Self::Raw(out),
+            false => Self::Harmless(Harmless::new(out)),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Raw(out) => out.write_all(bytes),
+            Self::Harmless(out) => out.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Raw(out) => out.flush(),
+            Self::Harmless(out) => out.flush(),
+        }
+    }
+}
+
+impl<W: Write> Drop for Printer<W> {
+    fn drop(&mut self) {
+        if let Self::Harmless(out) = self {
+            // Whoever does not read this has seen enough.
+            let _ = out.finish();
+        }
+    }
+}
+
+impl Sink {
+    /// Prints both on standard output.
+    pub(super) fn together(is_raw: bool) -> Self {
+        Self { stdout: Printer::new(io::stdout(), is_raw), stderr: None }
+    }
+
+    /// Prints each on its own.
+    pub(super) fn apart(is_raw: bool) -> Self {
+        Self { stderr: Some(Printer::new(io::stderr(), is_raw)), ..Self::together(is_raw) }
+    }
+
+    /// Prints a part of the output. What is gone is told where nobody takes it for output.
+    pub(super) fn write(&mut self, chunk: &OutputChunk) -> Result<()> {
+        for piece in &chunk.pieces {
+            match (piece, &mut self.stderr) {
+                (Piece::Data { stream: Stream::Stderr, bytes, .. }, Some(stderr)) => stderr.write(bytes)?,
+                (Piece::Data { bytes, .. }, _) => self.stdout.write(bytes)?,
+                (Piece::Gap { bytes, offset, .. }, _) => {
+                    self.stdout.flush()?;
+                    tell_gap(*offset, *bytes);
+                }
+                _ => {}
+            }
+        }
+        Ok(self.stdout.flush()?)
+    }
+
+    /// Prints text that was made of the output, on standard output.
+    pub(super) fn write_text(&mut self, text: &[u8]) -> Result<()> {
+        self.stdout.write(text)?;
+        Ok(self.stdout.flush()?)
+    }
 }
 
 pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
     let is_whole =
         arguments.head.is_none() && arguments.tail.is_none() && arguments.bytes.is_none() && arguments.cursor.is_none();
     if is_whole && arguments.show.is_as_usual() {
-        let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
+        let job = jobs.job(find(jobs, arguments.job.reference()).await?).await?;
         if let Some(run) = agents::told_run(&job) {
             return print_run(jobs, &job, run, arguments.show.follow).await;
         }
@@ -47,7 +119,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
 
 pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
     if arguments.show.is_as_usual() {
-        let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
+        let job = jobs.job(find(jobs, arguments.job.reference()).await?).await?;
         match agents::told_run(&job) {
             Some(run) if arguments.show.follow => return print_run(jobs, &job, run, true).await,
             Some(run) => {
@@ -72,7 +144,7 @@ async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, follows: bool) 
 }
 
 async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &ShowOutput) -> Result {
-    let id = jobs.find(reference).await?;
+    let id = find(jobs, reference).await?;
     let stream = match (show.stdout, show.stderr) {
         (true, _) => Some(Stream::Stdout),
         (_, true) => Some(Stream::Stderr),
@@ -83,12 +155,15 @@ async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &Sh
     match (show.json, view.is_plain()) {
         (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
         (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,
-        (false, false) if view.budget.is_some() => print_excerpt(jobs, id, &query, &view).await?,
+        (false, false) if view.budget.is_some() => {
+            print_excerpt(jobs, id, &query, &view, &mut Sink::together(show.raw)).await?;
+        }
         (false, is_plain) => {
             let printed = async {
+                let mut sink = Sink::together(show.raw);
                 match is_plain {
-                    true => print_bytes(jobs, id, query, show.follow).await,
-                    false => print_view(jobs, id, &query, &view, show.follow).await,
+                    true => print_bytes(jobs, id, query, show.follow, &mut sink).await,
+                    false => print_view(jobs, id, &query, &view, show.follow, &mut sink).await,
                 }
             };
             if !show.follow {
@@ -116,19 +191,19 @@ fn view(show: &ShowOutput, job: &Job) -> View {
 }
 
 /// Prints the output as it is.
-async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: bool) -> Result<()> {
+async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: bool, sink: &mut Sink) -> Result<()> {
     let mut query = query.with_max_bytes(CHUNK);
     loop {
         let chunk = jobs.output(id, &query).await?;
         tell_cut(chunk.cut);
-        write(&chunk, Sink::Together)?;
+        sink.write(&chunk)?;
         query = query.behind(&chunk);
         query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
         if chunk.more && query.max_lines != Some(0) {
             continue;
         }
         return match follows {
-            true => follow(jobs, id, chunk.cursor, query.stream, |chunk| write(chunk, Sink::Together)).await,
+            true => follow(jobs, id, chunk.cursor, query.stream, |chunk| sink.write(chunk)).await,
             false => Ok(()),
         };
     }
@@ -141,6 +216,7 @@ pub(super) async fn print_view(
     query: &OutputQuery,
     view: &View,
     follows: bool,
+    sink: &mut Sink,
 ) -> Result<()> {
     // All of it, piece by piece: lines come in parts only where they are very long.
     let (mut viewer, mut query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
@@ -153,7 +229,7 @@ pub(super) async fn print_view(
         query = query.behind(&chunk);
         let (cursor, more) = (chunk.cursor, chunk.more);
         viewer.feed(chunk);
-        print_shown(&mut viewer, &mut text)?;
+        print_shown(&mut viewer, &mut text, sink)?;
         let is_done = viewer.is_full() || (!more && is_over);
         match (viewer.is_full(), more) {
             (true, _) => viewer.stop(),
@@ -161,7 +237,7 @@ pub(super) async fn print_view(
             (false, false) => viewer.release(),
             (false, true) => {}
         }
-        print_shown(&mut viewer, &mut text)?;
+        print_shown(&mut viewer, &mut text, sink)?;
         if is_done {
             tell_fewer(viewer.is_cut());
             return Ok(());
@@ -172,37 +248,31 @@ pub(super) async fn print_view(
     }
 }
 
-fn print_shown(viewer: &mut Viewer, text: &mut ViewText) -> Result<()> {
+fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
     while let Some(shown) = viewer.next_shown() {
-        print_one(&shown, text)?;
+        print_one(&shown, text, sink)?;
     }
-    print_text(text)
+    sink.write_text(&text.take())
 }
 
 /// Prints the beginning and the end of a view.
-async fn print_excerpt(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View) -> Result<()> {
+async fn print_excerpt(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View, sink: &mut Sink) -> Result<()> {
     let viewed = jobs.view(id, query, view).await?;
     tell_fewer(viewed.cut);
     let mut text = ViewText::new(view, None);
     for shown in &viewed.shown {
-        print_one(shown, &mut text)?;
+        print_one(shown, &mut text, sink)?;
     }
-    print_text(&mut text)
+    sink.write_text(&text.take())
 }
 
-fn print_one(shown: &Shown, text: &mut ViewText) -> Result<()> {
+fn print_one(shown: &Shown, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
     text.push(shown);
     if let Shown::Gap { offset, bytes, .. } = shown {
-        print_text(text)?;
+        sink.write_text(&text.take())?;
         tell_gap(*offset, *bytes);
     }
     Ok(())
-}
-
-fn print_text(text: &mut ViewText) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&text.take())?;
-    Ok(stdout.flush()?)
 }
 
 /// Hands over what comes from `cursor` on, until the job has ended and all is told.
@@ -238,24 +308,6 @@ pub(super) async fn follow_from(
         }
         jobs.more_output(id, chunk.cursor).await?;
     }
-}
-
-/// Prints the bytes as they are. What is gone is told where nobody takes it for output.
-pub(super) fn write(chunk: &OutputChunk, sink: Sink) -> Result<()> {
-    let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
-    for piece in &chunk.pieces {
-        match piece {
-            Piece::Data { stream: Stream::Stderr, bytes, .. } if sink == Sink::Apart => stderr.write_all(bytes)?,
-            Piece::Data { bytes, .. } => stdout.write_all(bytes)?,
-            Piece::Gap { bytes, offset, .. } => {
-                stdout.flush()?;
-                tell_gap(*offset, *bytes);
-            }
-            _ => {}
-        }
-    }
-    stdout.flush()?;
-    Ok(())
 }
 
 fn tell_cut(is_cut: bool) {

@@ -2,49 +2,59 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use jobcore::{Error, Job, JobManager, StopOptions};
+use jobcore::{Error, Job, JobId, JobManager, StopOptions};
 
+use super::select::{Which, find_all, select};
 use super::{Result, tell};
 use crate::cli::Rm;
-use crate::error::Failure;
+use crate::error::{Failure, Failures};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
-    for reference in &arguments.ids {
-        let id = jobs.find(reference).await?;
-        if arguments.kill {
-            match jobs.stop(id, &StopOptions::default()).await {
-                // What cannot be read cannot be stopped either; whether it may be removed is not decided here.
-                Ok(_) | Err(Error::Damaged { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // What cannot be read has no name that could be told.
-        let job = jobs.job(id).await.ok();
-        let label = job.as_ref().map_or_else(|| id.short(), Job::label);
-        if arguments.worktree {
-            let environment = std::env::vars_os().collect();
-            jobs.remove_worktree(id, arguments.force, &environment).await.map_err(|error| advised(error, reference))?;
-        }
-        jobs.remove(id).await?;
-        writeln!(std::io::stdout(), "{label}: removed")?;
-        if let Some(left) = job.and_then(|job| job.spec.agent?.worktree).filter(|_| !arguments.worktree) {
-            let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
-            tell(&format!(
-                "its worktree stays: {}, branch {}; `{remove}` removes it",
-                left.path.display(),
-                left.branch
-            ));
+    let mut failures = Failures::default();
+    let ids = match arguments.selection.is_given() {
+        true => select(jobs, &arguments.selection, Which::All).await?,
+        false => find_all(jobs, &arguments.ids, &mut failures).await,
+    };
+    for id in ids {
+        if let Err(failure) = remove(jobs, id, &arguments).await {
+            failures.add(failure);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(failures.code().unwrap_or_default()))
+}
+
+async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
+    if arguments.kill {
+        match jobs.stop(id, &StopOptions::default()).await {
+            // What cannot be read cannot be stopped either; whether it may be removed is not decided here.
+            Ok(_) | Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // What cannot be read has no name that could be told.
+    let job = jobs.job(id).await.ok();
+    let label = job.as_ref().map_or_else(|| id.short(), Job::label);
+    if arguments.worktree {
+        let name = job.as_ref().and_then(|job| job.spec.name.as_ref());
+        let name = name.map_or_else(|| id.short(), ToString::to_string);
+        let environment = std::env::vars_os().collect();
+        jobs.remove_worktree(id, arguments.force, &environment).await.map_err(|error| advised(error, &name))?;
+    }
+    jobs.remove(id).await?;
+    writeln!(std::io::stdout(), "{label}: removed")?;
+    if let Some(left) = job.and_then(|job| job.spec.agent?.worktree).filter(|_| !arguments.worktree) {
+        let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
+        tell(&format!("its worktree stays: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch));
+    }
+    Ok(())
 }
 
 /// Says how to remove a worktree nevertheless, if nothing but what is lost with it speaks against that.
-fn advised(error: Error, reference: &str) -> Failure {
+fn advised(error: Error, name: &str) -> Failure {
     let would_lose = matches!(error, Error::WouldLose { .. });
     let failure = Failure::from(error);
     match would_lose {
-        true => failure.with_hint(format!("`jobcli rm --worktree --force {reference}` removes it nevertheless")),
+        true => failure.with_hint(format!("`jobcli rm --worktree --force {name}` removes it nevertheless")),
         false => failure,
     }
 }

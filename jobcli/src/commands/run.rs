@@ -1,19 +1,22 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::output::{Cursor, OutputQuery, Position, View};
+use jobcore::environment::{expand_home, known_directory};
+use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, View};
 use jobcore::spec::MAX_GIVEN;
-use jobcore::{Backlog, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Status, Stdin, Stragglers};
+use jobcore::units::short_duration;
+use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, QueueReason, Stdin, Stragglers};
 
-use super::output::{Sink, follow, print_view, write};
-use super::{Result, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
+use super::output::{Sink, follow, print_view};
+use super::{Result, code_of, ending, print_json, tell, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
-use crate::error::{Failure, codes};
-use crate::settings::Settings;
+use crate::error::{self, Failure, codes};
+use crate::settings::{Settings, absolute, current_dir};
 use crate::ui;
 
 /// Starts a job, which reads from `stdin` unless something else is said.
@@ -27,90 +30,126 @@ pub(super) async fn run(
     let is_silent = arguments.command.is_empty() && !std::io::stdin().is_terminal();
     let spec_file = arguments.spec.take().or_else(|| is_silent.then(|| PathBuf::from("-")));
     let is_argv = match spec_file {
-        Some(path) => super::spec::add(&mut arguments, &path)?,
-        None => is_argv(&arguments)?,
+        Some(path) => super::spec::add(&mut arguments, &expanded(&path))?,
+        None => {
+            super::order::check(&arguments.command)?;
+            is_argv(&arguments)?
+        }
     };
     arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
-    let (wait, follows, json) = (arguments.wait, arguments.follow, arguments.json);
-    let job = jobs.submit(spec(settings, arguments, is_argv)?).await?;
+    let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
+    let spec = spec(settings, arguments, is_argv)?;
+    let doubt = spec.doubt().filter(|_| !quiet);
+    let job = jobs.submit(spec).await?;
+    if let Some(doubt) = doubt {
+        tell(&format!("warning: {doubt}; the shell may not find it either"));
+    }
     match (json, follows, wait) {
         // Standard output is the job's own.
+        (false, true, _) if quiet => {}
         (false, true, _) => tell(&format!("job {}", job.id)),
-        _ => print_submitted(jobs, &job, wait, json)?,
+        _ => print_submitted(jobs, &job, wait, json).await?,
     }
-    tell_if_queued(jobs, &job).await?;
+    if !quiet {
+        tell_if_queued(jobs, &job).await?;
+    }
     if !wait && !follows {
         return Ok(ExitCode::SUCCESS);
     }
     let print = async {
         if follows {
-            let view = View::of(&job);
-            match view.is_plain() || std::io::stdout().is_terminal() {
-                true => follow(jobs, job.id, Cursor(0), None, |chunk| write(chunk, Sink::Apart)).await?,
-                false => print_view(jobs, job.id, &OutputQuery::from(Position::Start), &view, true).await?,
-            }
+            print_output(jobs, &job).await?;
         }
-        Ok(())
+        Ok::<_, Failure>(())
     };
-    end(jobs, &job, json, print).await
-}
-
-/// Prints what a program needs of a job that was just submitted: its id, or all of it, unless that follows at its end.
-pub(super) fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, json: bool) -> Result<()> {
-    match (json, wait) {
-        (true, false) => print_json(&jobs.shape(job)),
-        (true, true) => Ok(()),
-        (false, _) => Ok(writeln!(std::io::stdout(), "{}", job.id)?),
-    }
-}
-
-/// Does what prints the output of a job, waits for its end, and returns its exit code.
-async fn end(jobs: &JobManager, job: &Job, json: bool, print: impl Future<Output = Result<()>>) -> Result {
     let ended = async {
         print.await?;
         Ok(jobs.wait_for(job.id).await?)
     };
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
-        Ok(job) => finished(jobs, &job, json),
+        Ok(job) => finished(jobs, &job, json, quiet),
+    }
+}
+
+/// Prints the output of a job until it ends.
+async fn print_output(jobs: &JobManager, job: &Job) -> Result<()> {
+    let view = View::of(job);
+    let is_terminal = std::io::stdout().is_terminal();
+    // Whoever follows a job on a terminal from one sees what is drawn there, as by `attach`.
+    let mut sink = Sink::apart(job.spec.terminal.is_some());
+    if !view.is_plain() && !is_terminal {
+        return print_view(jobs, job.id, &OutputQuery::from(Position::Start), &view, true, &mut sink).await;
+    }
+    let mut is_line_open = false;
+    let print = |chunk: &OutputChunk| {
+        if let Some(Piece::Data { bytes, .. }) = chunk.pieces.last() {
+            is_line_open = !bytes.ends_with(b"\n");
+        }
+        sink.write(chunk)
+    };
+    follow(jobs, job.id, Cursor(0), None, print).await?;
+    if is_line_open && is_terminal && std::io::stderr().is_terminal() {
+        // What is told of the end begins a line of its own.
+        tell("");
+    }
+    Ok(())
+}
+
+/// Prints what a program needs of a job that was just submitted: its id, or all of it, unless that follows at its end. A
+/// person gets the short id before it, which is what people type.
+pub(super) async fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, json: bool) -> Result<()> {
+    match (json, wait) {
+        (true, false) => print_json(&jobs.report(job).await?),
+        (true, true) => Ok(()),
+        (false, _) if std::io::stdout().is_terminal() => {
+            Ok(writeln!(std::io::stdout(), "{}  {}", job.id.short(), job.id)?)
+        }
+        (false, _) => Ok(writeln!(std::io::stdout(), "{}", job.id)?),
     }
 }
 
 /// Says why a job does not start at once, if so, and where to see what it waits for.
 pub(super) async fn tell_if_queued(jobs: &JobManager, job: &Job) -> Result<()> {
-    if job.status() != Status::Queued {
-        return Ok(());
-    }
-    let Backlog { load, oldest, .. } = jobs.backlog().await?;
-    let (running, limit) = (load.running.len(), load.settings.max_running);
-    let oldest = oldest.map(|job| jobs.shape(&job)).map(|job| {
-        let time = ui::short_duration(Duration::from_millis(job.duration_ms.unwrap_or_default()));
+    let Some(queued) = jobs.why_queued(job).await? else { return Ok(()) };
+    let (group, filter) = match &queued.reason {
+        QueueReason::GroupLimit { group, .. } => (Some(group), format!(" --group {group}")),
+        QueueReason::StoreLimit { .. } => (None, String::new()),
+        _ => {
+            tell(&format!("queued: {queued}"));
+            return Ok(());
+        }
+    };
+    let oldest = jobs.oldest_running(group).await?.map(|job| jobs.shape(&job)).map(|job| {
+        let time = short_duration(Duration::from_millis(job.duration_ms.unwrap_or_default()));
         format!("; oldest: {}, {time}", job.name.map_or(job.short_id, String::from))
     });
-    let limit = if limit == 0 { String::new() } else { format!(" of {limit}") };
     let oldest = oldest.unwrap_or_default();
-    tell(&format!("queued: {running}{limit} running{oldest}; see `jobcli list --status running`"));
+    tell(&format!("queued: {queued}{oldest}; see `jobcli list --status running{filter}`"));
     Ok(())
 }
 
-fn finished(jobs: &JobManager, job: &Job, json: bool) -> Result {
+fn finished(jobs: &JobManager, job: &Job, json: bool, quiet: bool) -> Result {
     if json {
         print_json(&jobs.shape(job))?;
+    } else if !quiet {
+        ending::tell_of(job);
     }
-    tell_unknown_code(job);
     Ok(ExitCode::from(code_of(job)))
 }
 
 fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
-    let current =
-        || std::env::current_dir().map_err(|error| Failure::new(codes::FAILED, format!("current directory: {error}")));
-    let absolute = |path: PathBuf| Ok::<_, Failure>(current()?.join(path));
     let cwd = match arguments.cwd.clone() {
-        Some(cwd) => absolute(cwd)?,
-        None => current()?,
+        Some(cwd) => absolute(expanded(&cwd))?,
+        None => current_dir()?,
     };
     let builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(settings, &arguments, cwd));
     let mut builder = settings.apply(builder);
+    for variable in &arguments.env {
+        if let Some((name, value)) = variable_and_value(variable) {
+            builder = builder.env(name, value);
+        }
+    }
     if let Some(shell) = arguments.shell {
         builder = builder.with_shell(shell);
     }
@@ -130,7 +169,7 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         Some(StdinFrom::Open) => builder = builder.stdin(Stdin::Open),
         Some(StdinFrom::Given) => builder = builder.given(given()?),
         // Relative to where this is typed, as a shell's `<` would be.
-        Some(StdinFrom::File(path)) => builder = builder.stdin(Stdin::File(absolute(path)?)),
+        Some(StdinFrom::File(path)) => builder = builder.stdin(Stdin::File(absolute(expanded(&path))?)),
         None => {}
     }
     if let Some(Terminal(size)) = arguments.tty {
@@ -154,6 +193,11 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     Ok(builder.merge(arguments.merge).build()?)
 }
 
+/// Returns a path in which `~` is the home directory also where no shell has seen to that, as in `--cwd=~/x`.
+pub(super) fn expanded(path: &Path) -> PathBuf {
+    expand_home(path, std::env::var_os("HOME").as_deref())
+}
+
 /// Reads all of standard input, as far as a job can be given it.
 fn given() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -174,7 +218,7 @@ fn is_argv(arguments: &Run) -> Result<bool> {
         // A slip of the keyboard, not the name of a program.
         let first = first.display();
         let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
-        Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit();
+        error::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
     }
     Ok(is_argv)
 }
@@ -205,30 +249,36 @@ fn text(index: usize, word: &OsString) -> Result<String> {
 fn environment(settings: &Settings, arguments: &Run, cwd: PathBuf) -> Environment {
     let mut environment = match arguments.env_clear {
         true => Environment::default(),
-        false => settings.environment.apply(std::env::vars_os()),
+        false => {
+            let mut policy = settings.environment.clone();
+            if !arguments.env_only.is_empty() {
+                policy.only.clone_from(&arguments.env_only);
+            }
+            policy.apply(std::env::vars_os())
+        }
     };
-    if environment.get("PWD").is_some() {
+    if let Some(pwd) = environment.get("PWD").map(OsStr::to_owned) {
         // What a shell that had changed into it would say.
-        environment.set("PWD", cwd);
+        let known = if arguments.cwd.is_none() { known_directory(&cwd, Some(&pwd)) } else { cwd };
+        environment.set("PWD", known);
     }
     if arguments.tty.is_some() && !std::io::stdout().is_terminal() {
         // Whatever is said of the terminal here is not true of the job's, which has what everybody's has by now.
         environment.set("TERM", "xterm-256color");
     }
-    for variable in &arguments.env {
-        let bytes = variable.as_encoded_bytes();
-        match bytes.iter().position(|byte| *byte == b'=') {
-            Some(border) => {
-                use std::os::unix::ffi::OsStringExt;
-                let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-                environment.set(part(&bytes[..border]), part(&bytes[border + 1..]));
-            }
-            None => {
-                if let Some(value) = std::env::var_os(variable) {
-                    environment.set(variable, value);
-                }
-            }
+    for name in arguments.env.iter().filter(|variable| variable_and_value(variable).is_none()) {
+        // The caller's own, whatever is left out of it.
+        if let Some(value) = std::env::var_os(name) {
+            environment.set(name, value);
         }
     }
     environment
+}
+
+/// Returns the parts of `NAME=VALUE`.
+fn variable_and_value(variable: &OsStr) -> Option<(OsString, OsString)> {
+    let bytes = variable.as_bytes();
+    let border = bytes.iter().position(|byte| *byte == b'=')?;
+    let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    Some((part(&bytes[..border]), part(&bytes[border + 1..])))
 }

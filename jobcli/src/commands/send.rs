@@ -6,9 +6,10 @@ use jobcore::output::{Cursor, OutputQuery, Position, View};
 use jobcore::{JobId, JobManager, Message, OutputShape};
 use serde::Serialize;
 
-use super::output::{Sink, write};
+use super::output::Sink;
+use super::select::find;
 use super::{Result, print_json, tell};
-use crate::cli::Send;
+use crate::cli::{Piece, Send, Typed};
 use crate::error::{Failure, codes};
 
 /// What has been quiet for so long has given its answer.
@@ -38,37 +39,33 @@ struct Progress {
 }
 
 pub(super) async fn run(jobs: &JobManager, arguments: Send) -> Result {
-    if arguments.text.is_none() && arguments.input.is_none() && arguments.key.is_empty() && !arguments.eof {
+    let Typed(pieces) = &arguments.typed;
+    if pieces.is_empty() && !arguments.eof {
         return Err(Failure::new(codes::USAGE, "there is nothing to send")
             .with_hint("give a TEXT, `-` for standard input, `--key KEY` or `--eof`"));
     }
-    let id = jobs.find(arguments.job.reference()).await?;
+    let id = find(jobs, arguments.job.reference()).await?;
     let mut progress = Progress { bytes: 0, refused: false, cursor: None };
-    match (arguments.text.as_deref(), &arguments.input) {
-        (Some("-"), _) => {
-            let ends_line = !arguments.raw && arguments.key.is_empty();
-            send_stdin(jobs, id, &arguments, ends_line, &mut progress).await?;
-            if !arguments.key.is_empty() {
-                let keys = Message::bytes("").with_keys(arguments.key.clone());
-                progress.send(jobs, id, &keys, arguments.timeout).await?;
+    let mut message = Message::default();
+    for (index, piece) in pieces.iter().enumerate() {
+        // Keys that follow say themselves whether there is to be an Enter.
+        let is_line = index + 1 == pieces.len() && !arguments.raw;
+        let text = match piece {
+            Piece::Key(key) => {
+                message = message.with_keys(vec![key.clone()]);
+                continue;
             }
-        }
-        (text, input) => {
-            let text = match input {
-                Some(input) => Some(unescaped(input).map_err(|reason| Failure::new(codes::USAGE, reason))?),
-                None => text.map(|text| text.as_bytes().to_vec()),
-            };
-            let message = match text {
-                // Keys say themselves whether there is to be an Enter.
-                Some(text) if !arguments.raw && arguments.key.is_empty() => Message::line(text),
-                text => Message::bytes(text.unwrap_or_default()).with_keys(arguments.key.clone()),
-            };
-            // An end alone needs nothing before it.
-            if message != Message::default() {
-                progress.send(jobs, id, &message, arguments.timeout).await?;
+            Piece::Stdin => {
+                progress.send(jobs, id, &std::mem::take(&mut message), arguments.timeout).await?;
+                send_stdin(jobs, id, &arguments, is_line, &mut progress).await?;
+                continue;
             }
-        }
+            Piece::Text(text) => text.as_bytes().to_vec(),
+            Piece::Escaped(text) => unescaped(text).map_err(|reason| Failure::new(codes::USAGE, reason))?,
+        };
+        message = if is_line { message.with_line(text) } else { message.with_bytes(text) };
     }
+    progress.send(jobs, id, &message, arguments.timeout).await?;
     if arguments.eof && !progress.refused {
         jobs.end_input(id).await?;
     }
@@ -83,7 +80,8 @@ pub(super) async fn interact(jobs: &JobManager, mut arguments: Send) -> Result {
 
 impl Progress {
     async fn send(&mut self, jobs: &JobManager, id: JobId, message: &Message, patience: Duration) -> Result<()> {
-        if self.refused {
+        // An end alone needs nothing before it.
+        if self.refused || message.is_empty() {
             return Ok(());
         }
         let sent = jobs.send(id, message, patience).await?;
@@ -137,9 +135,9 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
         };
         print_json(&Report { job_id: id, sent_bytes: progress.bytes, complete: !progress.refused, answer })?;
     } else if arguments.wait.is_some() && !view.is_plain() {
-        std::io::stdout().write_all(&jobs.view(id, &query, &view).await?.text(&view, None))?;
+        Sink::together(false).write_text(&jobs.view(id, &query, &view).await?.text(&view, None))?;
     } else if arguments.wait.is_some() {
-        write(&jobs.output(id, &query).await?, Sink::Apart)?;
+        Sink::apart(false).write(&jobs.output(id, &query).await?)?;
     } else {
         writeln!(std::io::stdout(), "sent {} bytes", progress.bytes)?;
     }

@@ -4,35 +4,46 @@ use std::time::Duration;
 
 use jobcore::agent::AgentShape;
 use jobcore::units::format_size;
-use jobcore::{Command, Job, JobManager, JobShape, Stdin, Stragglers};
+use jobcore::{Command, Job, JobId, JobManager, JobShape, Stdin, Stragglers, escape};
 
+use super::select::find_all;
 use super::{Result, print_json};
 use crate::cli::Show;
+use crate::error::Failures;
 use crate::{agents, ui};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Show) -> Result {
-    for (index, reference) in arguments.ids.iter().enumerate() {
-        let job = jobs.job(jobs.find(reference).await?).await?;
-        let shape = jobs.report(&job).await?;
-        if arguments.json {
-            print_json(&shape)?;
-            continue;
-        }
-        let mut out = anstream::stdout().lock();
-        if index > 0 {
-            writeln!(out)?;
-        }
-        let directory = jobs.store().as_file().map(|store| store.job_directory(job.id));
-        describe(&mut out, &job, &shape)?;
-        if let Some(directory) = directory {
-            line(&mut out, "kept in", directory.display())?;
+    let mut failures = Failures::default();
+    let mut is_first = true;
+    for id in find_all(jobs, &arguments.ids, &mut failures).await {
+        match show(jobs, id, arguments.json, is_first).await {
+            Ok(()) => is_first = false,
+            Err(failure) => failures.add(failure),
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(failures.code().unwrap_or_default()))
+}
+
+async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Result<()> {
+    let job = jobs.look(id).await?;
+    let shape = jobs.report(&job).await?;
+    if json {
+        return print_json(&shape);
+    }
+    let mut out = anstream::stdout().lock();
+    if !is_first {
+        writeln!(out)?;
+    }
+    let directory = jobs.store().as_file().map(|store| store.job_directory(job.id));
+    describe(&mut out, &job, &shape)?;
+    if let Some(directory) = directory {
+        line(&mut out, "kept in", directory.display())?;
+    }
+    Ok(())
 }
 
 fn line(out: &mut impl Write, name: &str, value: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(out, "{name:<13}{value}")
+    writeln!(out, "{name:<13}{}", escape::one_line(&value.to_string()))
 }
 
 fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()> {
@@ -43,20 +54,23 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(name) = &shape.name {
         line(out, "name", name)?;
     }
-    line(out, "status", format_args!("{colour}{}{colour:#}", shape.status))?;
+    writeln!(out, "{:<13}{colour}{}{colour:#}", "status", shape.status)?;
+    if let Some(queued) = &shape.queued {
+        line(out, "queued", queued)?;
+    }
     if let Some(cause) = shape.cause {
         line(out, "cause", cause.as_str())?;
     }
     if let Some(message) = &shape.message {
-        line(out, "message", ui::one_line(message, None))?;
+        line(out, "message", message)?;
     }
     if shape.supervised == Some(false) {
         line(out, "supervisor", "lost, and none can be put in charge from here")?;
     }
     let kind = if matches!(job.spec.command, Command::Shell(_)) { "shell line" } else { "command" };
-    line(out, kind, ui::one_line(&shape.command_line(), None))?;
+    line(out, kind, shape.command_line())?;
     if let Some(shell) = &job.spec.shell {
-        line(out, "shell", shell.display())?;
+        line(out, "shell", shell)?;
     }
     line(out, "directory", &shape.cwd)?;
     if let Some(agent) = &shape.agent {
@@ -66,14 +80,10 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "group", group)?;
     }
     if let Some(key) = &job.spec.key {
-        line(out, "key", ui::one_line(key, None))?;
+        line(out, "key", key)?;
     }
     for (name, value) in &shape.labels {
-        line(
-            out,
-            "label",
-            ui::one_line(&if value.is_empty() { name.clone() } else { format!("{name}={value}") }, None),
-        )?;
+        line(out, "label", if value.is_empty() { name.clone() } else { format!("{name}={value}") })?;
     }
     if let Some(pid) = shape.pid {
         line(out, "process", pid)?;
@@ -98,7 +108,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         )?;
     }
     if let Some(who) = &shape.stopped_by {
-        line(out, "stopped by", ui::one_line(who, None))?;
+        line(out, "stopped by", who)?;
     }
     if let Some(cpu) = shape.cpu_ms {
         line(out, "cpu time", millis(cpu))?;
@@ -106,12 +116,12 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(peak) = shape.peak_rss_bytes {
         line(out, "peak memory", format_args!("{} (its largest process)", format_size(peak)))?;
     }
+    let still_running = if shape.stragglers_alive == Some(true) { ", still running" } else { "" };
     if let Some(stragglers) = shape.stragglers {
-        line(out, "stragglers", stragglers)?;
+        line(out, "stragglers", format_args!("{stragglers}{still_running}"))?;
     }
     for survivor in &shape.survivors {
-        let name = ui::one_line(&survivor.name, None);
-        line(out, "survivor", format_args!("{} {name}: {}", survivor.pid, survivor.reason))?;
+        line(out, "survivor", format_args!("{} {}: {}", survivor.pid, survivor.name, survivor.reason))?;
     }
     let dropped = match shape.dropped_bytes {
         0 => String::new(),
@@ -124,7 +134,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
 fn describe_agent(out: &mut impl Write, agent: &AgentShape) -> io::Result<()> {
     let digest = &agent.digest;
     line(out, "agent", format_args!("{}: {}", agent.agent, agents::line(agent)))?;
-    line(out, "prompt", ui::one_line(&agent.prompt, None))?;
+    line(out, "prompt", &agent.prompt)?;
     line(out, "may", agent.permission_mode.as_str())?;
     if let Some(denied) = agents::denied(agent) {
         line(out, "denied", denied)?;
@@ -136,7 +146,8 @@ fn describe_agent(out: &mut impl Write, agent: &AgentShape) -> io::Result<()> {
         line(out, "session", session)?;
     }
     if !digest.usage.is_empty() {
-        line(out, "tokens", agents::tokens(&digest.usage))?;
+        let of_all = if agent.of_conversation.contains("usage") { " in the whole conversation" } else { "" };
+        line(out, "tokens", format_args!("{}{of_all}", agents::tokens(&digest.usage)))?;
     }
     if let Some(worktree) = &agent.worktree {
         line(out, "worktree", format_args!("{} on branch {}", worktree.path.display(), worktree.branch))?;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jobcore::environment::VariablePattern;
 use jobcore::units::parse_size;
 use jobcore::{Name, Signal};
 use serde::Deserialize;
@@ -20,11 +21,13 @@ use crate::error::{Failure, codes};
 struct Spec {
     command: Command,
     cwd: Option<PathBuf>,
-    shell: Option<PathBuf>,
+    shell: Option<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     #[serde(default)]
     env_clear: bool,
+    #[serde(default)]
+    env_only: Vec<VariablePattern>,
     timeout: Option<Time>,
     grace: Option<Time>,
     stop_signal: Option<Signal>,
@@ -132,6 +135,9 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.output_limit = arguments.output_limit.or(limit);
     arguments.merge |= spec.merge;
     arguments.env_clear |= spec.env_clear;
+    if arguments.env_only.is_empty() {
+        arguments.env_only = spec.env_only;
+    }
     arguments.leave_stragglers |= spec.leave_stragglers;
     // Of the same name, the last counts.
     let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));

@@ -3,11 +3,12 @@ use std::process::ExitCode;
 
 use jobcore::JobManager;
 
-use super::{Result, print_json};
+use super::select::find;
+use super::{Result, print_json, tell};
 use crate::cli::StatusOf;
 
 pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
-    let job = jobs.job(jobs.find(arguments.job.reference()).await?).await?;
+    let job = jobs.look(find(jobs, arguments.job.reference()).await?).await?;
     if arguments.active {
         return Ok(ExitCode::from(u8::from(job.status().is_final())));
     }
@@ -15,6 +16,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
         print_json(&jobs.report(&job).await?)?;
     } else {
         writeln!(std::io::stdout(), "{}", job.status())?;
+        // Beside the one word that scripts want.
+        if let Some(queued) = jobs.why_queued(&job).await? {
+            tell(&format!("queued: {queued}"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,8 +9,8 @@ use jobcore::{JobManager, Query, Spent};
 use serde::Serialize;
 
 use super::{Result, print_json};
-use crate::agents;
 use crate::cli::{Usage, UsageBy};
+use crate::{agents, ui};
 
 /// A sum as it is printed.
 #[derive(Debug, Default, Serialize)]
@@ -51,14 +51,20 @@ pub(super) async fn run(jobs: &JobManager, arguments: Usage) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = std::io::stdout().lock();
-    let width = rows.iter().map(|row| row.of.chars().count()).max().unwrap_or(0).max("TOTAL".len());
-    writeln!(out, "{:<width$}  {:>5}  {:>10}  TOKENS", arguments.by.title(), "RUNS", "COST")?;
-    for row in rows.iter().chain([&Row { of: "TOTAL".to_owned(), ..total }]) {
+    let rows = rows.into_iter().chain([Row { of: "TOTAL".to_owned(), ..total }]);
+    // A label may be of any length, and on a terminal there has to be room for the figures.
+    let room = ui::stdout_width().map(|width| width / 3);
+    let rows: Vec<_> = rows.map(|row| Row { of: ui::one_line(&row.of, room), ..row }).collect();
+    let title = ui::one_line(&arguments.by.title(), room);
+    let width = rows.iter().map(|row| ui::width(&row.of)).max().unwrap_or(0).max(ui::width(&title));
+    let padded = |text: &str| format!("{text}{}", " ".repeat(width - ui::width(text)));
+    writeln!(out, "{}  {:>5}  {:>10}  TOKENS", padded(&title), "RUNS", "COST")?;
+    for row in &rows {
         let least = if row.at_least { "≥" } else { "" };
         let cost = row.cost_usd.map(|cost| format!("{least}{}", agents::dollars(cost))).unwrap_or_default();
         let tokens = Some(agents::tokens(&row.tokens)).filter(|tokens| !tokens.is_empty());
         let tokens = tokens.map(|tokens| format!("{least}{tokens}")).unwrap_or_default();
-        writeln!(out, "{:<width$}  {:>5}  {cost:>10}  {tokens}", row.of, row.runs)?;
+        writeln!(out, "{}  {:>5}  {cost:>10}  {tokens}", padded(&row.of), row.runs)?;
     }
     Ok(ExitCode::SUCCESS)
 }

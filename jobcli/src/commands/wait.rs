@@ -1,31 +1,44 @@
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
-use jobcore::{Job, JobManager, WaitFor, WaitOptions, WaitReason, Waited};
+use jobcore::{Job, JobId, JobManager, WaitFor, WaitOptions, WaitReason, Waited, escape};
 
-use super::{Result, agent, code_of, print_json, tell, tell_unknown_code, unless_interrupted};
+use super::select::{Which, find_all, select};
+use super::{Result, agent, code_of, ending, print_json, tell, unless_interrupted};
 use crate::cli::Wait;
-use crate::error::{Failure, codes};
+use crate::error::{Failure, Failures, codes};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
-    let mut ids = Vec::with_capacity(arguments.ids.len());
-    for reference in &arguments.ids {
-        ids.push(jobs.find(reference).await?);
-    }
+    let mut failures = Failures::default();
+    let ids = there(jobs, wanted(jobs, &arguments, &mut failures).await?, &mut failures).await;
     if arguments.cursor.is_some() && ids.len() > 1 {
         return Err(Failure::new(codes::USAGE, "a cursor is of one job; wait for one job"));
     }
+    if ids.is_empty() && failures.code().is_some() {
+        return Ok(ExitCode::from(codes::OWN_FAILURE));
+    }
     raise_descriptor_limit();
     let until = arguments.until.clone().unwrap_or_default();
+    // What an agent came to is told with its answer.
+    let tells_ends = until.is_exit() && !arguments.quiet && !arguments.json;
     let options = WaitOptions::default()
         .with_what(if arguments.any { WaitFor::Any } else { WaitFor::All })
         .with_until(until.clone())
         .with_cursor(arguments.cursor)
         .with_timeout(arguments.timeout)
-        .with_notice(|id, note| tell(&format!("job {}: {note}", id.short())));
+        .with_notice(|id, note| tell(&format!("job {}: {note}", id.short())))
+        .with_arrival(move |job| {
+            if tells_ends && job.spec.agent.is_none() {
+                ending::tell_of(job);
+            }
+        });
     let waiting = async { Ok(jobs.wait_until(&ids, &options).await?) };
-    let waited = match unless_interrupted(&arguments.ids.join(" "), waiting).await? {
+    let references = match arguments.selection.is_given() {
+        true => ids.iter().map(|id| id.short()).collect::<Vec<_>>().join(" "),
+        false => arguments.ids.join(" "),
+    };
+    let waited = match unless_interrupted(&references, waiting).await? {
         Ok(waited) => waited,
         Err(code) => return Ok(code),
     };
@@ -36,19 +49,46 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         }
         print_json(&shape)?;
     }
-    match until.is_exit() {
-        true => ended(jobs, &waited, &arguments).await,
-        false => reached(&waited, &arguments),
-    }
+    let code = match until.is_exit() {
+        true => ended(jobs, &waited, &arguments).await?,
+        false => reached(&waited, &arguments)?,
+    };
+    Ok(failures.code().map_or(ExitCode::from(code), |_| ExitCode::from(codes::OWN_FAILURE)))
 }
 
-/// Tells of jobs that ended, and passes on their code.
-async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result {
+/// Returns the jobs that are to be waited for.
+async fn wanted(jobs: &JobManager, arguments: &Wait, failures: &mut Failures) -> Result<Vec<JobId>> {
+    if !arguments.selection.is_given() {
+        return Ok(find_all(jobs, &arguments.ids, failures).await);
+    }
+    let ids = select(jobs, &arguments.selection, Which::Unfinished).await?;
+    if ids.is_empty() {
+        tell(&format!("all jobs with {} have ended", arguments.selection));
+    }
+    Ok(ids)
+}
+
+/// Returns those of the jobs that are there and can be read, so that one that cannot be waited for holds up no other.
+async fn there(jobs: &JobManager, ids: Vec<JobId>, failures: &mut Failures) -> Vec<JobId> {
+    let mut there = Vec::with_capacity(ids.len());
+    for id in ids {
+        match jobs.job(id).await {
+            Ok(_) => there.push(id),
+            Err(error) => failures.add(error),
+        }
+    }
+    there
+}
+
+/// Prints which jobs ended, and returns their code.
+async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result<u8> {
     let ended: Vec<&Job> = match waited.first {
         Some(first) => vec![&waited.jobs[first]],
         None => waited.jobs.iter().filter(|job| job.status().is_final()).collect(),
     };
-    if !arguments.json {
+    // A person who sees both streams has been told more than this.
+    let is_told = !arguments.quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if !arguments.json && !is_told {
         for job in &ended {
             writeln!(std::io::stdout(), "{} {}", job.id.short(), job.status())?;
         }
@@ -56,42 +96,37 @@ async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result {
     if waited.reason() == WaitReason::TimedOut {
         let left = waited.jobs.iter().filter(|job| !job.status().is_final()).count();
         tell(&format!("the time is up; {left} of {} jobs go on", waited.jobs.len()));
-        return Ok(ExitCode::from(codes::WAITED_ENOUGH));
+        return Ok(codes::WAITED_ENOUGH);
     }
     let mut first = 0;
     for job in ended {
-        let code = if job.spec.agent.is_some() {
-            agent::ended(jobs, job).await?
-        } else {
-            tell_unknown_code(job);
-            code_of(job)
-        };
+        let code = if job.spec.agent.is_some() { agent::ended(jobs, job).await? } else { code_of(job) };
         first = if first == 0 { code } else { first };
     }
-    Ok(ExitCode::from(first))
+    Ok(first)
 }
 
 /// Tells how far jobs have come.
-fn reached(waited: &Waited, arguments: &Wait) -> Result {
+fn reached(waited: &Waited, arguments: &Wait) -> Result<u8> {
     let until = arguments.until.as_ref().map(ToString::to_string).unwrap_or_default();
     for (job, reached) in waited.jobs.iter().zip(&waited.reached) {
         let (id, status) = (job.id.short(), job.status());
         if !arguments.json && reached.met {
-            let line = reached.line.as_deref().unwrap_or(&until);
+            let line = escape::one_line(reached.line.as_deref().unwrap_or(&until));
             writeln!(std::io::stdout(), "{id} {status}: {line}")?;
         }
         let note = reached.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
-        if !reached.met && status.is_final() {
+        if !reached.met && status.is_final() && !job.has_living_stragglers() {
             tell(&format!("job {id} is {status}, and `{until}` never came{note}"));
         } else if !reached.met && waited.timed_out {
             tell(&format!("the time is up for job {id}, which is {status}, and `{until}` has not come{note}"));
         }
     }
-    Ok(ExitCode::from(match waited.reason() {
+    Ok(match waited.reason() {
         WaitReason::Met => 0,
         WaitReason::TimedOut => codes::WAITED_ENOUGH,
         _ => codes::FAILED,
-    }))
+    })
 }
 
 /// Waiting for a job takes a descriptor, and a thousand jobs are more than many shells allow by default. Nothing that

@@ -34,7 +34,7 @@ pub struct Digest {
     /// schema asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
-    /// What it is doing, in one line of at most 120 characters: `Bash: cargo test`, `retry 3 of 10 in 2 s after HTTP 500`.
+    /// What it is doing, in one line of at most 120 characters: `Bash: cargo test`, `retry 3 of 10 in 2.3s after HTTP 500`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
     /// By which the CLI resumes the session.
@@ -52,6 +52,9 @@ pub struct Digest {
     /// How often the model did not answer and was asked again, as far as the output tells.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u64,
+    /// Why the model has to be asked again, while it has not answered since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Failure>,
     /// How many calls of tools were not permitted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub denials: u64,

@@ -1,12 +1,14 @@
 //! What an agent does, in one language for all CLIs.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest::{Denial, Failure, Usage};
-use super::words::{one_line, seconds};
+use super::words::one_line;
+use crate::units::short_duration;
 
 /// How long a line is that says what a tool does, in characters.
 const SUMMARY: usize = 120;
@@ -84,6 +86,16 @@ pub(super) enum AgentEvent {
     },
 }
 
+impl AgentEvent {
+    /// Returns whether this comes of an answer of the model.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(_) | Self::TextDelta(_) | Self::Thinking | Self::ToolStart { .. } | Self::ToolEnd { .. }
+        )
+    }
+}
+
 /// The model will be asked again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Retry {
@@ -99,7 +111,7 @@ pub(super) struct Retry {
     pub(super) reason: Option<String>,
 }
 
-/// As in `retry 3 of 10 in 2 s after HTTP 500`.
+/// As in `retry 3 of 10 in 2.3s after HTTP 500`.
 impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "retry {}", self.attempt)?;
@@ -107,7 +119,7 @@ impl fmt::Display for Retry {
             write!(f, " of {of}")?;
         }
         if let Some(millis) = self.after_ms {
-            write!(f, " in {}", seconds(millis))?;
+            write!(f, " in {}", short_duration(Duration::from_millis(millis)))?;
         }
         match (self.status, &self.reason) {
             (Some(status), _) => write!(f, " after HTTP {status}"),
@@ -243,7 +255,7 @@ mod tests {
     fn a_retry_is_one_line() {
         let retry =
             Retry { attempt: 3, of: Some(10), after_ms: Some(2376), status: Some(500), reason: Some("x".to_owned()) };
-        assert_eq!(retry.to_string(), "retry 3 of 10 in 2 s after HTTP 500");
+        assert_eq!(retry.to_string(), "retry 3 of 10 in 2.3s after HTTP 500");
         let retry = Retry { attempt: 1, reason: Some("high demand".to_owned()), ..Retry::default() };
         assert_eq!(retry.to_string(), "retry 1 after: high demand");
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Denial, Digest};
+use super::digest::{Denial, Digest, Failure};
 use super::event::{AgentEvent, AgentResult, OpenTools};
 use super::format::{Format, Tail};
+use super::stderr::Lines;
 use super::stream::{Found, Values};
 use super::words::{background, one_line};
 
@@ -21,7 +22,8 @@ const DENIALS: usize = 1000;
 /// The figures that miss what was in a part of the output that could not be read.
 const COUNTED: [&str; 8] = ["turns", "tool_calls", "retries", "denials", "results", "cost_usd", "usage", "duration_ms"];
 
-/// Reads the standard output of an agent, piece by piece, and knows at any time what it says.
+/// Reads the output of an agent, piece by piece, and knows at any time what it says: its standard output, and of those
+/// that report some things on standard error only, that too ([`Format::stream`]).
 ///
 /// How the bytes are divided makes no difference. The state can be kept, as JSON for example, and gone on from; it is
 /// bounded however long the output is, by the longest line that is read: 32 MiB. There is no clock and no I/O in it.
@@ -39,6 +41,9 @@ const COUNTED: [&str; 8] = ["turns", "tool_calls", "retries", "denials", "result
 pub struct Fold {
     format: Format,
     values: Values,
+    /// Of standard error.
+    #[serde(default)]
+    errors: Lines,
     /// Of plain text.
     tail: Tail,
     state: State,
@@ -63,7 +68,13 @@ struct State {
 impl Fold {
     /// Begins at the beginning of an output in this format.
     pub fn new(format: Format) -> Self {
-        Self { format, values: Values::default(), tail: Tail::default(), state: State::default() }
+        Self {
+            format,
+            values: Values::default(),
+            errors: Lines::default(),
+            tail: Tail::default(),
+            state: State::default(),
+        }
     }
 
     /// Returns the format.
@@ -71,7 +82,7 @@ impl Fold {
         self.format
     }
 
-    /// Takes the next bytes.
+    /// Takes the next bytes of standard output.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.format == Format::Text {
             return self.tail.push(bytes, LONGEST_RESULT);
@@ -80,9 +91,20 @@ impl Fold {
         values.feed(bytes, |found| state.find(*format, found));
     }
 
+    /// Takes the next bytes of standard error.
+    pub fn feed_stderr(&mut self, bytes: &[u8]) {
+        let Self { format, errors, state, .. } = self;
+        errors.feed(bytes, |line| {
+            if let Some(event) = format.stderr_event(line) {
+                state.add(event);
+            }
+        });
+    }
+
     /// Goes on behind bytes of the job that are gone. They may have been of the other stream.
     pub fn gap(&mut self) {
         self.values.gap();
+        self.errors.gap();
         self.tail.clear();
         self.state.lose();
     }
@@ -140,6 +162,9 @@ impl State {
         }
         // Whoever tells more than results tells of tools too.
         digest.tool_calls.get_or_insert_default();
+        if event.is_answer() {
+            digest.retry = None;
+        }
         match event {
             AgentEvent::Session { id, model } => {
                 digest.session_id = id.or(digest.session_id.take());
@@ -149,7 +174,7 @@ impl State {
             AgentEvent::Turn { id } => {
                 if id.is_none() || id != self.turn {
                     self.turns.1 += 1;
-                    digest.turns = Some(self.turns.0 + self.turns.1);
+                    digest.turns = Some(self.turns.0.saturating_add(self.turns.1));
                 }
                 self.turn = id;
                 self.thinks();
@@ -180,7 +205,9 @@ impl State {
             }
             AgentEvent::Retry(retry) => {
                 digest.retries += 1;
-                self.does(&retry.to_string());
+                let message = retry.to_string();
+                digest.retry = Some(Failure { message: message.clone(), kind: None, http_status: retry.status });
+                self.does(&message);
             }
             AgentEvent::Denied { id, tool } => {
                 let called = id.as_deref().and_then(|id| self.tools.get(id)).or(tool.as_ref());
@@ -210,18 +237,21 @@ impl State {
     fn end(&mut self, result: AgentResult) {
         let digest = &mut self.digest;
         digest.results += 1;
+        digest.retry = None;
         digest.success = Some(result.success);
         digest.session_id = result.session_id.or(digest.session_id.take());
         digest.model = digest.model.take().or(result.model);
         if let Some(turns) = result.turns {
-            self.turns = (self.turns.0 + turns, 0);
+            self.turns = (self.turns.0.saturating_add(turns), 0);
             digest.turns = Some(self.turns.0);
         }
         digest.tool_calls = result.tool_calls.or(digest.tool_calls);
         digest.cost_usd = result.cost_usd.or(digest.cost_usd);
         digest.usage = result.usage.unwrap_or(digest.usage);
-        digest.duration_ms =
-            result.duration_ms.map(|ms| ms + digest.duration_ms.unwrap_or_default()).or(digest.duration_ms);
+        digest.duration_ms = result
+            .duration_ms
+            .map(|ms| ms.saturating_add(digest.duration_ms.unwrap_or_default()))
+            .or(digest.duration_ms);
         digest.api_duration_ms = result.api_duration_ms.or(digest.api_duration_ms);
         // What is told all in all is whole again.
         let is_whole = |figure: &str| match figure {
@@ -276,7 +306,7 @@ impl State {
         digest.incomplete = true;
         digest.lower_bounds.extend(COUNTED.map(str::to_owned));
         (digest.success, digest.result, digest.result_cut_bytes) = (None, None, 0);
-        (digest.structured, digest.structured_cut_bytes, digest.error) = (None, 0, None);
+        (digest.structured, digest.structured_cut_bytes, digest.error, digest.retry) = (None, 0, None, None);
         (self.answer, self.tools, self.rested) = (Answer::default(), OpenTools::default(), false);
     }
 

@@ -1,7 +1,11 @@
 //! What a CLI says on standard error when it cannot even begin, or gives up.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
+use super::digest::Failure;
 use super::event::AgentEvent;
 use super::format::Format;
 use super::words::{one_line, plain};
@@ -26,23 +30,35 @@ const BESIDES: [&str; 10] = [
     "[claude-code:",
 ];
 
+/// A line of a log: `2026-11-21T08:52:12.545675Z ERROR codex_core::session: …`.
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\d{4}-\d\d-\d\d[T ]\S+\s+(?:ERROR|WARN|INFO|DEBUG|TRACE)\s+\S+:").expect("a valid pattern")
+});
+
 /// Returns the most telling line of what was written to standard error, at most 500 characters: a line that says that it
 /// is an error, else the last that is neither a warning nor a trace. Of several errors, the last. Gemini's object in
 /// JSON, the only word of an error there is with `-o json`, is told by its message.
 ///
+/// What an agent logs while it works is no reason for its end: where it `has_begun`, such lines are passed over.
+///
 /// Give it the end of standard error: no more than 64 KiB of that are looked at.
-pub fn last_words(stderr: &[u8]) -> Option<String> {
+pub fn last_words(stderr: &[u8], has_begun: bool) -> Option<Failure> {
     let text = String::from_utf8_lossy(&stderr[stderr.len().saturating_sub(LOOKED_AT)..]);
-    if let Some(message) = object(&text) {
-        return Some(message);
+    if let Some(failure) = object(&text) {
+        return Some(failure);
     }
     let clean = without_colours(&text);
     // Usage and options come below the line that says what is wrong with them.
     let lines =
         || clean.lines().filter(|line| !line.starts_with([' ', '\t'])).map(|line| line.trim_end_matches(" {").trim());
-    let words = || lines().filter(|line| line.len() > 1 && !begins(line, &BESIDES));
+    let is_word = |line: &&str| line.len() > 1 && !begins(line, &BESIDES) && !(has_begun && LOGGED.is_match(line));
+    let words = || lines().filter(is_word);
     let telling = |line: &&str| begins(behind_time(line), &TELLING);
-    words().rfind(telling).or_else(|| words().next_back()).map(|line| one_line(line, LONGEST))
+    words().rfind(telling).or_else(|| words().next_back()).map(|line| shortened(Failure::new(line)))
+}
+
+fn shortened(failure: Failure) -> Failure {
+    Failure { message: one_line(&failure.message, LONGEST), ..failure }
 }
 
 fn begins(line: &str, beginnings: &[&str]) -> bool {
@@ -60,15 +76,15 @@ fn behind_time(line: &str) -> &str {
     }
 }
 
-/// Returns the message of an object over the last lines.
-fn object(text: &str) -> Option<String> {
+/// Returns what an object over the last lines says.
+fn object(text: &str) -> Option<Failure> {
     let begin = text.rfind("\n{").map(|before| before + 1).or_else(|| text.starts_with('{').then_some(0))?;
     let value: Value = serde_json::from_str(text[begin..].trim_end()).ok()?;
     let result = Format::Gemini.events(&value).into_iter().find_map(|event| match event {
         AgentEvent::Result(result) => result.error,
         _ => None,
     });
-    Some(one_line(&result?.message, LONGEST)).filter(|message| !message.is_empty())
+    result.map(shortened).filter(|failure| !failure.message.is_empty())
 }
 
 fn without_colours(text: &str) -> String {

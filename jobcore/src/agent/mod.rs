@@ -13,8 +13,11 @@ mod event;
 mod fold;
 mod format;
 mod last_words;
+#[cfg(test)]
+mod properties;
 mod report;
 mod run;
+mod stderr;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! A run as every interface prints it: what was asked for, how far it is, and what came of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AgentRun, Digest, Failure, Format, PermissionMode, Worktree};
@@ -88,15 +90,19 @@ pub struct AgentShape {
     /// The git worktree that was made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
+    /// The figures that are those of the whole conversation, with what earlier runs used: `cost_usd`, `usage`. Empty for a
+    /// run that began its conversation.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub of_conversation: BTreeSet<String>,
     /// What its output says.
     #[serde(flatten)]
     pub digest: Digest,
 }
 
 impl AgentShape {
-    /// Puts together what is known of a run whose job is in this status. `last_words` are those of its standard error:
-    /// where its output has no error, they are one.
-    pub fn new(run: &AgentRun, status: Status, mut digest: Digest, last_words: Option<String>) -> Self {
+    /// Puts together what is known of a run whose job is in this status. `last_words` are those of its standard error: where
+    /// its output has no error, they are one.
+    pub fn new(run: &AgentRun, status: Status, mut digest: Digest, last_words: Option<Failure>) -> Self {
         let mut progress = Progress::of(status, run.format, &digest);
         if run.schema {
             digest.structure(run.format);
@@ -106,14 +112,20 @@ impl AgentShape {
                 digest.error = Some(Failure { message, kind: Some("schema".to_owned()), http_status: None });
             }
         }
-        if progress == Progress::Failed && digest.error.is_none() {
-            let message = last_words.unwrap_or_else(|| match digest.results {
-                0 => "it ended without a result".to_owned(),
-                _ => "its result is an error, of which it says nothing".to_owned(),
-            });
-            digest.error = Some(Failure { message, ..Failure::default() });
+        if digest.error.is_none() {
+            digest.error = match progress {
+                Progress::Failed => Some(reason(&digest, last_words)),
+                // A model that did not answer is why it was still there to be stopped.
+                Progress::Killed | Progress::TimedOut => digest.retry.clone().map(|retry| Failure {
+                    message: format!("the model had not answered: {}", retry.message),
+                    ..retry
+                }),
+                _ => None,
+            };
         }
         digest.model = digest.model.or_else(|| run.model.clone());
+        let sums = [("cost_usd", run.format.sums_up_cost()), ("usage", run.format.sums_up_usage())];
+        let sums = sums.into_iter().filter(|(_, is_sum)| *is_sum && run.resumes.is_some());
         Self {
             agent: run.agent.clone(),
             progress,
@@ -122,6 +134,7 @@ impl AgentShape {
             effort: run.effort.clone(),
             resumes: run.resumes.clone(),
             worktree: run.worktree.clone(),
+            of_conversation: sums.map(|(figure, _)| figure.to_owned()).collect(),
             digest,
         }
     }
@@ -132,6 +145,20 @@ impl AgentShape {
         (self.digest.result, self.digest.structured) = (None, None);
         self
     }
+}
+
+/// Returns why a run failed whose output has no error.
+fn reason(digest: &Digest, last_words: Option<Failure>) -> Failure {
+    let status = digest.retry.as_ref().and_then(|retry| retry.http_status);
+    if let Some(words) = last_words {
+        return Failure { http_status: words.http_status.or(status), ..words };
+    }
+    let message = match (digest.results, &digest.activity) {
+        (0, Some(activity)) => format!("it ended without a result; last seen: {activity}"),
+        (0, None) => "it ended without a result".to_owned(),
+        _ => "it reported an error without a message".to_owned(),
+    };
+    Failure { message, kind: None, http_status: status }
 }
 
 #[cfg(test)]
@@ -168,9 +195,40 @@ mod tests {
     #[test]
     fn a_failure_has_a_reason() {
         let run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "do it");
-        let shape = |last_words| AgentShape::new(&run, Status::Failed, Digest::default(), last_words);
-        assert_eq!(shape(Some("no such flag".to_owned())).digest.error.unwrap().message, "no such flag");
-        assert_eq!(shape(None).digest.error.unwrap().message, "it ended without a result");
+        let reason = |status, digest, words: Option<&str>| {
+            let words = words.map(|words| Failure { message: words.to_owned(), ..Failure::default() });
+            AgentShape::new(&run, status, digest, words).digest.error.map(|error| (error.message, error.http_status))
+        };
+        let told = |message: &str, status| Some((message.to_owned(), status));
+        let doing = || Digest { activity: Some("shell: make".to_owned()), ..Digest::default() };
+        let retry = || Failure { message: "retry 4 after HTTP 429".to_owned(), http_status: Some(429), kind: None };
+        let retrying = || Digest { retry: Some(retry()), ..doing() };
+        for (status, digest, words, expected) in [
+            (Status::Failed, Digest::default(), Some("no such flag"), told("no such flag", None)),
+            (Status::Failed, Digest::default(), None, told("it ended without a result", None)),
+            (Status::Failed, doing(), None, told("it ended without a result; last seen: shell: make", None)),
+            (Status::Failed, retrying(), Some("quota"), told("quota", Some(429))),
+            (Status::TimedOut, retrying(), None, told("the model had not answered: retry 4 after HTTP 429", Some(429))),
+            (Status::TimedOut, doing(), None, None),
+            (Status::Running, retrying(), None, None),
+        ] {
+            assert_eq!(reason(status, digest, words), expected, "{status} {words:?}");
+        }
+    }
+
+    #[test]
+    fn sums_of_a_conversation_are_named() {
+        let sums = |format, resumes: Option<&str>| {
+            let mut run = AgentRun::new("x", format, PermissionMode::Edit, "go on");
+            run.resumes = resumes.map(str::to_owned);
+            AgentShape::new(&run, Status::Completed, Digest::default(), None)
+                .of_conversation
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sums(Format::Claude, Some("a")), ["cost_usd", "usage"]);
+        assert_eq!(sums(Format::Codex, Some("a")), ["usage"]);
+        assert!(sums(Format::Gemini, Some("a")).is_empty() && sums(Format::Claude, None).is_empty());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Format;
 
+use crate::error::ParseError;
+
 /// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
 pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";
 
@@ -99,11 +101,12 @@ impl fmt::Display for PermissionMode {
 }
 
 impl FromStr for PermissionMode {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is no permission mode; use `read_only`, `edit` or `full`"))
+        let reason = || format!("`{text}` is no permission mode; use `read_only`, `edit` or `full`");
+        found.ok_or_else(|| ParseError::new(reason()))
     }
 }
 

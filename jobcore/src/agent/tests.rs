@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 /// A recorded standard output.
-struct Sample {
-    name: String,
-    format: Format,
-    bytes: Vec<u8>,
+pub(super) struct Sample {
+    pub(super) name: String,
+    pub(super) format: Format,
+    pub(super) bytes: Vec<u8>,
 }
 
 fn folder() -> PathBuf {
@@ -21,7 +21,7 @@ fn files(cli: &str) -> BTreeMap<String, Vec<u8>> {
     entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
 }
 
-fn samples() -> Vec<Sample> {
+pub(super) fn samples() -> Vec<Sample> {
     let clis = [
         ("claude", Format::Claude),
         ("codex", Format::Codex),
@@ -42,23 +42,14 @@ fn sample(name: &str) -> Sample {
     samples().into_iter().find(|sample| sample.name == name).unwrap()
 }
 
-fn fold(format: Format, pieces: &[&[u8]]) -> Fold {
+pub(super) fn fold(format: Format, pieces: &[&[u8]]) -> Fold {
     let mut fold = Fold::new(format);
     pieces.iter().for_each(|piece| fold.feed(piece));
     fold
 }
 
-fn digest(sample: &Sample) -> Digest {
+pub(super) fn digest(sample: &Sample) -> Digest {
     fold(sample.format, &[&sample.bytes]).digest()
-}
-
-/// Numbers that are the same each time.
-fn random(seed: u64) -> impl FnMut(usize) -> usize {
-    let mut state = seed;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
-    }
 }
 
 fn golden(name: &str, json: &str) {
@@ -96,14 +87,51 @@ fn the_golden_file_pins_the_last_words() {
     let mut told = String::new();
     for cli in ["claude", "codex", "gemini", "opencode"] {
         for (name, bytes) in files(cli).into_iter().filter(|(name, _)| name.ends_with(".stderr")) {
-            let words = last_words(&bytes).unwrap_or_default();
+            let Failure { message: words, http_status, .. } = last_words(&bytes, true).unwrap_or_default();
             assert!(words.chars().count() <= 500 && !words.contains('\n'));
-            told += &format!("{cli}/{name}: {words}\n");
+            let status = http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+            told += &format!("{cli}/{name}: {words}{status}\n");
         }
     }
     golden("agent_last_words.txt", &told);
-    assert_eq!(last_words(b""), None);
-    assert_eq!(last_words(&b"x".repeat(100_000)).unwrap().chars().count(), 500);
+    assert_eq!(last_words(b"", false), None);
+    assert_eq!(last_words(&b"x".repeat(100_000), false).unwrap().message.chars().count(), 500);
+}
+
+/// While Gemini CLI asked again, a look at it showed an agent that was thinking, for minutes.
+#[test]
+fn what_gemini_reports_on_standard_error_only_is_read() {
+    for (name, status, count, last) in [("error429.jsonl.stderr", 429, 9, 5), ("error500.json.stderr", 500, 8, 4)] {
+        let stderr = files("gemini").remove(name).unwrap();
+        let mut fold = Fold::new(Format::Gemini);
+        for bytes in stderr.chunks(100) {
+            fold.feed_stderr(bytes);
+        }
+        let digest = fold.digest();
+        let activity = format!("retry {last} after HTTP {status}");
+        assert_eq!((digest.retries, digest.activity.as_deref()), (count, Some(activity.as_str())), "{name}");
+        assert_eq!(digest.retry.unwrap().http_status, Some(status), "{name}");
+        let mut transcript = Transcript::new(Format::Gemini);
+        let told = transcript.feed_stderr(&stderr);
+        assert_eq!(told.lines().count() as u64, count, "{told}");
+        // It answered in the end.
+        fold.feed(&sample("gemini/plain.jsonl").bytes);
+        assert_eq!((fold.digest().success, fold.digest().retry), (Some(true), None), "{name}");
+    }
+    let mut others = Fold::new(Format::Codex);
+    others.feed_stderr(b"Attempt 1 failed with status 429. Retrying with backoff...\n");
+    assert_eq!(others.digest().retries, 0);
+}
+
+/// A tool of Gemini CLI that is refused a path looked as if it had failed.
+#[test]
+fn a_path_outside_of_geminis_workspace_is_a_denial() {
+    let output = br#"{"type":"tool_use","tool_name":"write_file","tool_id":"w","parameters":{"file_path":"/var/tmp/x"}}
+{"type":"tool_result","tool_id":"w","status":"error","error":{"type":"invalid_tool_params","message":"Path not in workspace: \"/var/tmp/x\" resolves outside"}}
+"#;
+    let digest = fold(Format::Gemini, &[output]).digest();
+    assert_eq!(digest.denials, 1);
+    assert_eq!((digest.denied[0].tool.as_str(), digest.denied[0].what.as_str()), ("write_file", "/var/tmp/x"));
 }
 
 /// By what the file names say, not by what is read.
@@ -182,47 +210,6 @@ fn a_stream_may_end_anywhere() {
             before = digest;
         }
         assert_eq!(before, digest(&sample), "{} byte by byte", sample.name);
-    }
-}
-
-#[test]
-fn how_the_bytes_are_divided_makes_no_difference() {
-    for sample in samples() {
-        let (whole, mut random) = (fold(sample.format, &[&sample.bytes]), random(7));
-        let mut told = Transcript::new(sample.format);
-        let told = told.feed(&sample.bytes) + &told.end();
-        for _ in 0..20 {
-            let (mut fold, mut rest) = (Fold::new(sample.format), sample.bytes.as_slice());
-            let mut transcript = (Transcript::new(sample.format), String::new());
-            let longest = 1 + random(3000);
-            while !rest.is_empty() {
-                let (piece, behind) = rest.split_at(rest.len().min(1 + random(longest)));
-                fold.feed(piece);
-                transcript.1 += &transcript.0.feed(piece);
-                // The state may be put away and taken up again at any time.
-                fold = serde_json::from_slice(&serde_json::to_vec(&fold).unwrap()).unwrap();
-                rest = behind;
-            }
-            assert_eq!(fold, whole, "{}", sample.name);
-            assert_eq!(transcript.1 + &transcript.0.end(), told, "{}", sample.name);
-        }
-    }
-}
-
-#[test]
-fn noise_between_events_does_no_harm() {
-    const NOISE: [&str; 6] = ["npm WARN deprecated", "{ not JSON", "[warn] x", "{\"a\":", "\u{1b}[0m", "}"];
-    for sample in samples().into_iter().filter(|sample| sample.name.ends_with(".jsonl")) {
-        let (mut noisy, mut random) = (Vec::new(), random(3));
-        for line in sample.bytes.split_inclusive(|byte| *byte == b'\n') {
-            noisy.extend_from_slice(NOISE[random(NOISE.len())].as_bytes());
-            noisy.push(b'\n');
-            noisy.extend_from_slice(line);
-        }
-        let mut digest_of_noisy = fold(sample.format, &[&noisy]).digest();
-        let lines = sample.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        assert_eq!(std::mem::take(&mut digest_of_noisy.noise), lines, "{}", sample.name);
-        assert_eq!(digest_of_noisy, digest(&sample), "{}", sample.name);
     }
 }
 

@@ -1,9 +1,13 @@
 //! What an agent does, as lines for people.
 
+use std::time::Duration;
+
 use super::event::{AgentEvent, AgentResult, OpenTools};
 use super::format::Format;
+use super::stderr::Lines;
 use super::stream::{Found, Values};
-use super::words::{background, dollars, one_line, plain, seconds};
+use super::words::{background, dollars, one_line, plain};
+use crate::units::short_duration;
 
 /// How long a line is that is not the model's, in characters.
 const LINE: usize = 200;
@@ -14,6 +18,8 @@ const LINE: usize = 200;
 pub struct Transcript {
     format: Format,
     values: Values,
+    /// Of standard error.
+    errors: Lines,
     /// A character of plain text that is not whole yet.
     torn: Vec<u8>,
     told: Told,
@@ -36,7 +42,7 @@ struct Told {
 impl Transcript {
     /// Begins at the beginning of an output in this format.
     pub fn new(format: Format) -> Self {
-        Self { format, values: Values::default(), torn: Vec::new(), told: Told::default() }
+        Self { format, values: Values::default(), errors: Lines::default(), torn: Vec::new(), told: Told::default() }
     }
 
     /// Takes the next bytes of the agent's standard output, and returns what there is to tell.
@@ -53,9 +59,22 @@ impl Transcript {
         std::mem::take(&mut self.told.text)
     }
 
+    /// Takes the next bytes of the agent's standard error, and returns what there is to tell of them: only what the CLI
+    /// reports nowhere else.
+    pub fn feed_stderr(&mut self, bytes: &[u8]) -> String {
+        let Self { format, errors, told, .. } = self;
+        errors.feed(bytes, |line| {
+            if let Some(event) = format.stderr_event(line) {
+                told.tell(event);
+            }
+        });
+        std::mem::take(&mut self.told.text)
+    }
+
     /// Goes on behind bytes that are gone, and returns a line that says so.
     pub fn gap(&mut self) -> String {
         self.values.gap();
+        self.errors.gap();
         self.torn.clear();
         self.told.lose();
         std::mem::take(&mut self.told.text)
@@ -145,11 +164,9 @@ impl Told {
             return;
         }
         let turns = |turns| if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") };
+        let time = result.duration_ms.map(|ms| short_duration(Duration::from_millis(ms)));
         let figures: Vec<String> =
-            [result.turns.map(turns), result.cost_usd.map(dollars), result.duration_ms.map(seconds)]
-                .into_iter()
-                .flatten()
-                .collect();
+            [result.turns.map(turns), result.cost_usd.map(dollars), time].into_iter().flatten().collect();
         let between = if figures.is_empty() { "" } else { ": " };
         self.line(&format!("✓ done{between}{}", figures.join(", ")));
     }

@@ -1,6 +1,6 @@
 //! Words as they are shown: plain, bounded, and without what could take over a terminal.
 
-use std::time::Duration;
+use crate::escape::is_obeyed;
 
 /// Returns at most so many characters, without control characters but line breaks and tabs, and without those that change
 /// the direction of what follows.
@@ -20,18 +20,7 @@ pub(super) fn one_line(text: &str, longest: usize) -> String {
 }
 
 fn is_plain(c: char) -> bool {
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c == '\n' || c == '\t' || !(c.is_control() || turns)
-}
-
-/// Returns a time as people say it: `0.5 s`, `12 s`, `3 min 7 s`.
-pub(super) fn seconds(millis: u64) -> String {
-    let whole = Duration::from_millis(millis.saturating_add(500)).as_secs();
-    match millis {
-        0..1000 => format!("{:.1} s", millis as f64 / 1000.0),
-        _ if whole < 60 => format!("{whole} s"),
-        _ => format!("{} min {} s", whole / 60, whole % 60),
-    }
+    c == '\n' || c == '\t' || !is_obeyed(c)
 }
 
 /// Returns an amount of US dollars as `$0.02`, or with more digits where it is small.
@@ -67,11 +56,5 @@ mod tests {
             [0.0, 0.00001, 0.0019, 0.019, 12.0].map(dollars),
             ["$0.00", "<$0.0001", "$0.0019", "$0.02", "$12.00"]
         );
-    }
-
-    #[test]
-    fn times_are_short() {
-        let shown = [0, 518, 1217, 9_600, 59_700, 187_000].map(seconds);
-        assert_eq!(shown, ["0.0 s", "0.5 s", "1 s", "10 s", "1 min 0 s", "3 min 7 s"]);
     }
 }

@@ -7,13 +7,11 @@ use rustix::process::{PidfdFlags, Resource};
 
 use super::{Doubt, Finding, Report};
 use crate::id::JobId;
-use crate::sys::{process, world};
+use crate::sys::{namespace, world};
 use crate::units::format_size;
 
 /// What is promised for: docs/guarantees.md.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
-/// The pid namespace that the machine itself starts with has this number, `PROC_PID_INIT_INO` of the kernel.
-const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
 /// A supervisor has about twenty descriptors open; a front end that waits for many jobs has two for each.
 const FEW_DESCRIPTORS: u64 = 256;
 /// The pipes of a job: two, of four pages each.
@@ -74,9 +72,10 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
         ("processes", processes(machine, jobs)),
         ("pipes", pipes(machine, jobs)),
         ("cgroup", cgroup(machine, jobs)),
+        ("proc", foreign_proc(namespace::has_own_proc())),
         ("proc", machine.read("proc/self/mounts").and_then(|mounts| hidepid(&mounts))),
-        ("container", container(process::namespace("pid"), machine.read("proc/1/comm").as_deref())),
-        ("sandbox", sandbox(world::capture().sandboxed)),
+        ("container", container(namespace::own("pid").unwrap_or(0), machine.read("proc/1/comm").as_deref())),
+        ("sandbox", sandbox(world::capture().is_ok_and(|world| world.sandboxed))),
         ("nested", own_job.map(nested)),
     ];
     for (name, finding) in steps {
@@ -227,6 +226,11 @@ fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
 }
 
 /// Looks for `/proc` with `hidepid` in `/proc/self/mounts`, proc(5).
+fn foreign_proc(is_own: bool) -> Option<Finding> {
+    let detail = "`/proc` is not that of this pid namespace: no job can be started";
+    (!is_own && cfg!(target_os = "linux")).then(|| Err(Doubt::failed(detail).advise(namespace::MOUNT_PROC)))
+}
+
 fn hidepid(mounts: &str) -> Option<Finding> {
     let mut lines = mounts.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let proc = lines.rfind(|fields| fields.get(1) == Some(&"/proc"))?;
@@ -242,7 +246,7 @@ fn hidepid(mounts: &str) -> Option<Finding> {
 }
 
 fn container(namespace: u64, first: Option<&str>) -> Option<Finding> {
-    if namespace == 0 || namespace == FIRST_PID_NAMESPACE {
+    if namespace == 0 || namespace == namespace::FIRST {
         return None;
     }
     let first = first.map_or(String::new(), |name| format!(" (`{}`)", name.trim()));
@@ -308,11 +312,13 @@ mod tests {
         let of = |options: &str| hidepid(&format!("sys /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\n"));
         assert!(of("rw,hidepid=invisible").unwrap().unwrap_err().detail.contains("hidepid=invisible"));
         assert_eq!((of("rw,relatime"), of("rw,hidepid=0"), hidepid("")), (None, None, None));
+        assert_eq!(foreign_proc(true), None);
+        assert!(foreign_proc(false).unwrap().unwrap_err().advice.unwrap().contains("--mount-proc"));
     }
 
     #[test]
     fn a_container_ends_with_its_first_process() {
-        assert_eq!(container(FIRST_PID_NAMESPACE, Some("systemd\n")), None);
+        assert_eq!(container(namespace::FIRST, Some("systemd\n")), None);
         assert_eq!(container(0, None), None);
         assert!(container(7, Some("node\n")).unwrap().unwrap_err().detail.contains("process 1 (`node`)"));
     }

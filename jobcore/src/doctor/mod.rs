@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::manager::JobManager;
 use crate::spec::{Environment, JobSpec};
+use crate::state::Status;
+use crate::store::Query;
 use machine::Machine;
 
 /// The label of the jobs by which things are proven.
@@ -223,6 +225,10 @@ impl Doctor {
             return;
         };
         store::examine(store, report);
+        // A job that was lost from the queue is put back when it is looked at: this looks at all queued jobs.
+        if let Err(error) = jobs.list(&Query::default().with_statuses(vec![Status::Queued])).await {
+            tracing::debug!(%error, "jobs that wait could not be looked at");
+        }
         let failed = report.failed().next().map(|step| step.name);
         if let Some(name) = failed {
             let detail = format!("nothing was proven, since `{name}` failed");

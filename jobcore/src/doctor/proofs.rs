@@ -51,8 +51,11 @@ const TREE: &str = "trap '' TERM; sleep 60 & \
 const TREE_SIZE: usize = 4;
 
 pub(super) async fn examine(doctor: &Doctor, jobs: &JobManager, report: &mut Report) {
-    let proofs =
-        Proofs { doctor, jobs, mark: JobId::mint(Timestamp::now(), &SystemRandom).to_string(), patience: PATIENCE };
+    let mark = match JobId::mint(Timestamp::now(), &SystemRandom) {
+        Ok(mark) => mark.to_string(),
+        Err(error) => return report.add("jobs", Err(error.into())),
+    };
+    let proofs = Proofs { doctor, jobs, mark, patience: PATIENCE };
     proofs.examine(report).await;
 }
 
@@ -87,7 +90,9 @@ impl Proofs<'_> {
                 report.add("start", Err(Doubt { advice, ..doubt }));
             }
         }
-        if let Err(doubt) = self.within(self.clean_up()).await {
+        // However soon the proofs were given up: what they leave is removed.
+        let patient = Self { mark: self.mark.clone(), patience: self.patience.max(PATIENCE), ..*self };
+        if let Err(doubt) = patient.within(patient.clean_up()).await {
             report.add("clean_up", Err(doubt.advise(format!("remove the jobs with the label `{LABEL}` by hand"))));
         }
     }
@@ -428,7 +433,7 @@ mod tests {
 
     /// Looks at a store with supervisors from this program, and returns the steps. No job may be left.
     fn examine(store: &FileStore, program: &str) -> Vec<Step> {
-        let jobs = JobManager::new(Arc::new(store.clone()), Arc::new(LocalRunner::with_program(program))).unwrap();
+        let jobs = JobManager::new(Arc::new(store.clone()), Arc::new(LocalRunner::trusting(program.into()))).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let doctor = Doctor::default();
         let mut report = Report::default();

@@ -3,17 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::JobManager;
-use crate::agent::{self, AgentShape, Digest, Fold, Format};
+use crate::agent::{self, AgentShape, Digest, Failure, Fold, Format};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::job::{Job, JobShape};
 use crate::output::{Cursor, OutputQuery, Piece, Position, Stream};
+use crate::queue::InQueue;
 use crate::state::Status;
 
 /// Under which name the state of a reading is kept.
 const CACHE: &str = "digest";
 /// The version of it. Whatever changes what is read of the same output makes another.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// How much is read before it is worth keeping where that ended, in bytes of both streams.
 const WORTH_KEEPING: u64 = 64 << 10;
 /// How much of the end of standard error is looked at for a reason, in bytes.
@@ -42,16 +43,42 @@ impl Reading {
 }
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what an agent that it is a run of says.
+    /// Returns the shape in which a job is printed, as of now, with what an agent that it is a run of says, and why it is
+    /// queued if it is.
     ///
     /// # Errors
-    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent.
+    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
+        self.report_with(job, self.why_queued(job).await?).await
+    }
+
+    /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed
+    /// meanwhile or cannot be read, is told as it is given.
+    pub async fn reports(&self, jobs: &[Job]) -> Vec<JobShape> {
+        // One look at the queue for all of them.
+        let is_queued = |job: &Job| job.status() == Status::Queued;
+        let load = match jobs.iter().any(is_queued) {
+            true => self.store.load().await.ok(),
+            false => None,
+        };
+        let mut shapes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let queued = match &load {
+                Some(load) if is_queued(job) => self.in_queue(job, load).await.ok(),
+                _ => None,
+            };
+            shapes.push(self.report_with(job, queued).await.unwrap_or_else(|_| self.shape(job)));
+        }
+        shapes
+    }
+
+    async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
         let mut shape = self.shape(job);
+        shape.queued = queued;
         if let Some(run) = &job.spec.agent {
             let digest = self.digest(job.id, run.format).await?;
             let last_words = match digest.error {
-                None if job.status() == Status::Failed => self.last_words(job.id).await?,
+                None if job.status() == Status::Failed => self.last_words(job.id, digest.activity.is_some()).await?,
                 _ => None,
             };
             shape.agent = Some(Box::new(AgentShape::new(run, job.status(), digest, last_words)));
@@ -59,14 +86,14 @@ impl JobManager {
         Ok(shape)
     }
 
-    /// Returns what a CLI says on standard error that could not even begin.
-    async fn last_words(&self, id: JobId) -> Result<Option<String>> {
+    /// Returns what a CLI says on standard error when it gives up.
+    async fn last_words(&self, id: JobId, has_begun: bool) -> Result<Option<Failure>> {
         let query = OutputQuery::from(Position::TailBytes(LAST_WORDS)).with_stream(Some(Stream::Stderr));
         let chunk = self.output(id, &query.with_max_bytes(LAST_WORDS)).await?;
-        Ok(agent::last_words(&chunk.bytes(Some(Stream::Stderr))))
+        Ok(agent::last_words(&chunk.bytes(Some(Stream::Stderr)), has_begun))
     }
 
-    /// Reads what an agent wrote to its standard output in this format, and returns what it is doing or what came of it.
+    /// Reads what an agent wrote in this format, and returns what it is doing or what came of it.
     ///
     /// What was read before is not read again: where that ended is kept with the job, as a cache. An output of any size
     /// takes the memory of its longest line, at most.
@@ -74,6 +101,10 @@ impl JobManager {
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`].
     pub async fn digest(&self, id: JobId, format: Format) -> Result<Digest> {
+        self.offload(move |jobs| async move { jobs.digest_here(id, format).await }).await
+    }
+
+    async fn digest_here(&self, id: JobId, format: Format) -> Result<Digest> {
         // The status first: when it says that the job is over, the output is whole.
         let is_over = self.job(id).await?.status().is_final();
         let mut reading = self.reading(id, format).await?;
@@ -101,13 +132,14 @@ impl JobManager {
         let (begin, mut until) = (reading.cursor, None);
         loop {
             let from = Position::Cursor(reading.cursor);
-            let query = OutputQuery::from(from).with_stream(Some(Stream::Stdout)).with_until(until);
+            let query = OutputQuery::from(from).with_stream(reading.fold.format().stream()).with_until(until);
             let chunk = self.output(id, &query).await?;
             // What is written meanwhile is for the next time: this ends.
             until.get_or_insert(chunk.end);
             for piece in &chunk.pieces {
                 match piece {
-                    Piece::Data { bytes, .. } => reading.fold.feed(bytes),
+                    Piece::Data { stream: Stream::Stdout, bytes, .. } => reading.fold.feed(bytes),
+                    Piece::Data { stream: Stream::Stderr, bytes, .. } => reading.fold.feed_stderr(bytes),
                     Piece::Gap { .. } => reading.fold.gap(),
                 }
             }
@@ -159,9 +191,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(FileStore::open(directory.path().join("store")).unwrap());
         let jobs = JobManager::new(store.clone(), Arc::new(InProcessRunner::new())).unwrap();
-        let id = JobId::mint(Timestamp::UNIX_EPOCH, &SystemRandom);
+        let id = JobId::mint(Timestamp::UNIX_EPOCH, &SystemRandom).unwrap();
         let spec = JobSpec::command(["true"]).output_limit(output_limit).build().unwrap();
-        let world = crate::sys::world::capture();
+        let world = crate::sys::world::capture().unwrap();
         store.create(Submission::new(id, Timestamp::UNIX_EPOCH, spec, "/bin/true".into(), world)).await.unwrap();
         let claim = store.next_due().await.unwrap().unwrap();
         (directory, jobs, id, claim)

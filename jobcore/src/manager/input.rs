@@ -26,41 +26,73 @@ pub struct Sent {
     pub cursor: Cursor,
 }
 
-/// What is sent to a job.
+/// What is sent to a job: text and keys, in the order in which they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Message {
-    bytes: Vec<u8>,
-    is_line: bool,
-    keys: Vec<Key>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Bytes(Vec<u8>),
+    Line(Vec<u8>),
+    Key(Key),
 }
 
 impl Message {
     /// These bytes, as they are.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), ..Self::default() }
+        Self::default().with_bytes(bytes)
     }
 
     /// This text as a line: ended by a line feed, or by Enter on a terminal, unless it ends with one already.
     pub fn line(text: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: text.into(), is_line: true, ..Self::default() }
+        Self::default().with_line(text)
+    }
+
+    /// Adds these bytes, as they are.
+    pub fn with_bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        if !bytes.is_empty() {
+            self.parts.push(Part::Bytes(bytes));
+        }
+        self
+    }
+
+    /// Adds this text as a line, as [`Message::line`].
+    pub fn with_line(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.parts.push(Part::Line(text.into()));
+        self
     }
 
     /// Presses these keys then.
-    pub fn with_keys(self, keys: Vec<Key>) -> Self {
-        Self { keys, ..self }
+    pub fn with_keys(mut self, keys: Vec<Key>) -> Self {
+        self.parts.extend(keys.into_iter().map(Part::Key));
+        self
+    }
+
+    /// Returns whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 
     fn to_bytes(&self, job: &Job) -> Result<Vec<u8>> {
         let has_terminal = job.spec.terminal.is_some();
-        if !self.keys.is_empty() && !has_terminal {
-            return Err(Error::NoTerminal { id: job.id });
+        let mut bytes = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Bytes(part) => bytes.extend(part),
+                Part::Line(text) => {
+                    bytes.extend(text);
+                    if !text.ends_with(b"\n") && !text.ends_with(&[Key::ENTER]) {
+                        bytes.push(if has_terminal { Key::ENTER } else { b'\n' });
+                    }
+                }
+                Part::Key(key) if has_terminal => bytes.extend(key.bytes()),
+                Part::Key(_) => return Err(Error::NoTerminal { id: job.id }),
+            }
         }
-        let mut bytes = self.bytes.clone();
-        if self.is_line && !bytes.ends_with(b"\n") && !bytes.ends_with(&[Key::ENTER]) {
-            bytes.push(if has_terminal { Key::ENTER } else { b'\n' });
-        }
-        self.keys.iter().for_each(|key| bytes.extend(key.bytes()));
         Ok(bytes)
     }
 }

@@ -2,10 +2,17 @@
 
 mod agent;
 mod delegate;
+mod find;
+mod first_command;
 mod input;
+mod offload;
 mod program;
+mod queue;
 mod reach;
+mod start;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod view;
 mod wait;
@@ -20,28 +27,36 @@ pub use stop::{StopOptions, StopReport};
 pub use usage::Spent;
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
+use offload::Workplace;
+use start::Starts;
+
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::error::{Error, Result};
-use crate::id::{IdPrefix, JobId};
+use crate::id::JobId;
 use crate::job::{Job, JobShape, OutputShape};
-use crate::name::Name;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
 use crate::policy::Policy;
-use crate::record::{Ended, Submission, Verdict};
+use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
-use crate::state::{State, Status};
-use crate::store::{Created, Disposable, Events, JobStore, Load, Query, Retention, StoreSettings, Tally};
-use crate::sys::world;
+use crate::state::{Cause, Outcome, State, Status};
+use crate::store::{Created, Disposable, Events, JobStore, Query, Retention, StoreSettings, Tally};
+use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
 const LETTING_GO: Duration = Duration::from_millis(500);
-/// How often that is looked at: no end record tells of it.
+/// How long [`JobManager::look`] waits for a supervisor to record the process of its command.
+const STARTING: Duration = Duration::from_millis(250);
+/// How often either is looked at: it takes a few milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Jobs of one store: submit, look, wait, stop, remove.
 ///
 /// Clones share the store and the runner. Nothing here is cached: what is returned was true when it was looked at.
+///
+/// No method blocks the thread that polls it for longer than it takes to read the records of one job, some microseconds:
+/// whatever may take longer is done on threads of the tokio runtime's blocking pool, 32 at most, unless
+/// [`JobManager::with_inline_work`] says otherwise.
 #[derive(Debug, Clone)]
 pub struct JobManager {
     store: Arc<dyn JobStore>,
@@ -51,21 +66,13 @@ pub struct JobManager {
     name: String,
     own_job: Option<JobId>,
     policy: Policy,
+    workplace: Workplace,
+    starts: Starts,
 }
 
 /// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
 /// container, or runs jobs only within itself.
 const UNSUPERVISED: Duration = Duration::from_millis(200);
-
-/// How busy a store is, and with what.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Backlog {
-    /// The limits, who runs and who waits.
-    pub load: Load,
-    /// The job that has been running for the longest time.
-    pub oldest: Option<Job>,
-}
 
 /// Jobs, the newest first, and those whose records cannot be read.
 #[derive(Debug)]
@@ -82,6 +89,9 @@ pub struct Listing {
 impl JobManager {
     /// Uses this store and this runner.
     ///
+    /// A runner whose supervisors are another program starts that once, and blocks until it has answered: see
+    /// [`LocalRunner::with_program`](crate::LocalRunner::with_program).
+    ///
     /// # Errors
     /// [`Error::Unsupported`] if they do not work together, with the reason.
     pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
@@ -95,6 +105,8 @@ impl JobManager {
             name,
             own_job: None,
             policy: Policy::default(),
+            workplace: Workplace::pool(),
+            starts: Starts::default(),
         })
     }
 
@@ -149,37 +161,91 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::AgentRefused`], [`Error::Forbidden`]. So
-    /// does a store without room.
-    pub async fn submit(&self, mut spec: JobSpec) -> Result<Job> {
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::AgentRefused`], [`Error::Forbidden`];
+    /// [`Error::Unsupported`] where `/proc` does not show this program's own processes. So does a store without room. An
+    /// error means that nothing was started, and that nothing will be: what was on record already is withdrawn. Where it
+    /// cannot be, the job is returned.
+    pub async fn submit(&self, spec: JobSpec) -> Result<Job> {
+        self.offload(move |jobs| async move { jobs.submit_here(spec).await }).await
+    }
+
+    async fn submit_here(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;
+        namespace::check_proc()?;
         let program = program::check(&mut spec)?;
         self.check_policy(&spec).await?;
         let now = self.clock.now();
-        let id = JobId::mint(now, self.random.as_ref());
-        let submission = Submission::new(id, now, spec, program, world::capture());
+        let id = JobId::mint(now, self.random.as_ref())?;
+        let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;
+        let mut known = Evidence::new(submission.as_recorded());
         if let Created::Existing(id) = self.store.create(submission).await? {
             return self.job(id).await;
         }
+        // From here on the job is on record, and may be started by anybody at any time.
+        match self.start_submitted(id).await {
+            Ok(is_started) => known.held = is_started,
+            Err(error) if self.withdraw(id).await => return Err(error),
+            Err(error) => tracing::warn!(%id, %error, "a job that was submitted may not have been started"),
+        }
+        // Its id is the answer, whether or not more is to be learned of it.
+        match self.job(id).await {
+            Err(error) => {
+                tracing::warn!(%id, %error, "a job that was submitted could not be looked at");
+                Ok(known.judge(now)?.0)
+            }
+            looked => looked,
+        }
+    }
+
+    /// Starts what is due now that a job was submitted, and returns whether that was among it.
+    async fn start_submitted(&self, id: JobId) -> Result<bool> {
+        let mut is_started = false;
         // Published first, and then looked for a slot: whoever frees one looks at the queue after that.
-        while let Some(claim) = self.store.next_due().await? {
+        let mut last = None;
+        while let Some(claim) = self.next_due(&mut last).await? {
             let due = claim.submission().job_id;
-            match self.runner.start(&self.store, claim).await {
-                Ok(()) => {}
-                // Whoever submits is told that nothing runs; then nothing may be left that would.
-                Err(error) if due == id => {
-                    let _ = self.store.remove(id).await;
-                    return Err(error);
-                }
+            match self.start(claim).await {
+                Ok(()) => is_started |= due == id,
+                Err(error) if due == id => return Err(error),
                 Err(error) => {
                     tracing::warn!(%due, %error, "a job that is due could not be started");
                     break;
                 }
             }
         }
-        self.job(id).await
+        Ok(is_started)
+    }
+
+    /// Withdraws a job that was submitted, and returns whether it never was and never will be started. Its end is put on record
+    /// before it is removed, so that it stays unstarted even if it cannot be removed.
+    async fn withdraw(&self, id: JobId) -> bool {
+        let withdrawn = async {
+            let Some(mut claim) = self.store.claim(id).await? else { return Ok(false) };
+            let evidence = claim.evidence().await?;
+            if evidence.start.is_some() || evidence.ended.is_some() {
+                return Ok(false);
+            }
+            let mut outcome = Outcome::new(Cause::NeverStarted, self.clock.now());
+            outcome.stopped_by = Some(self.name.clone());
+            outcome.message = Some("its submission failed".to_owned());
+            claim.finish(&Ended::new(None, outcome)).await?;
+            drop(claim);
+            self.store.remove(id).await.or_else(|error| {
+                tracing::debug!(%id, %error, "a job that was withdrawn could not be removed");
+                Ok(())
+            })?;
+            Ok::<_, Error>(true)
+        };
+        match withdrawn.await {
+            Ok(is_withdrawn) => is_withdrawn,
+            Err(Error::NotFound { .. }) => true,
+            Err(error) => {
+                tracing::debug!(%id, %error, "a job could not be withdrawn");
+                false
+            }
+        }
     }
 
     /// Changes the settings of the store, for everybody and from now on, and starts what is due then.
@@ -188,28 +254,14 @@ impl JobManager {
     /// If the store cannot be read or written.
     pub async fn change_settings(
         &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+        mut change: impl FnMut(&mut StoreSettings) + Send + 'static,
     ) -> Result<StoreSettings> {
-        let settings = self.store.change_settings(change).await?;
-        self.tend().await;
-        Ok(settings)
-    }
-
-    /// Returns how busy the store is.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn backlog(&self) -> Result<Backlog> {
-        let load = self.store.load().await?;
-        let mut oldest: Option<Job> = None;
-        for slot in &load.running {
-            // One that is gone or cannot be read is not the one to name.
-            let Ok(job) = self.job(slot.id).await else { continue };
-            if !job.status().is_final() && oldest.as_ref().is_none_or(|oldest| job.submitted_at < oldest.submitted_at) {
-                oldest = Some(job);
-            }
-        }
-        Ok(Backlog { load, oldest })
+        let changing = move |jobs: Self| async move {
+            let settings = jobs.store.change_settings(&mut change).await?;
+            jobs.tend().await;
+            Ok(settings)
+        };
+        self.offload(changing).await
     }
 
     /// Returns a job as it is now.
@@ -221,12 +273,43 @@ impl JobManager {
         let (job, verdict) = evidence.judge(self.clock.now())?;
         match verdict {
             // Asked before the lock is taken, which whoever may adopt it would find taken.
-            Verdict::OnRecord if job.is_unsupervised() && evidence.is_to_be_adopted_by(&world::capture())? => {
-                self.adopt(job).await
+            Verdict::OnRecord if job.is_unsupervised() && evidence.is_to_be_adopted_by(&world::capture()?)? => {
+                self.offload(|jobs| async move { jobs.adopt(job).await }).await
+            }
+            Verdict::OnRecord if job.status() == Status::Queued && self.is_put_back(id).await => {
+                if let Err(error) = self.start_due().await {
+                    tracing::debug!(%id, %error, "a job that was put back into the queue could not be started");
+                }
+                Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
             }
             Verdict::OnRecord => Ok(job),
             Verdict::FoundOut => self.record_end(id).await.map(|recorded| recorded.unwrap_or(job)),
         }
+    }
+
+    /// Returns a job as [`JobManager::job`] does. One that is just being started is waited for, a quarter of a second at most:
+    /// a moment after its submission, its process is not on record yet.
+    ///
+    /// # Errors
+    /// As [`JobManager::job`].
+    pub async fn look(&self, id: JobId) -> Result<Job> {
+        let deadline = tokio::time::Instant::now() + STARTING;
+        loop {
+            let job = self.job(id).await?;
+            let is_starting = job.status() == Status::Running && job.held && job.state.started_at().is_none();
+            if !is_starting || tokio::time::Instant::now() >= deadline {
+                return Ok(job);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Puts a job back into the queue that was lost from it, and returns whether it was. Where that fails it is as before.
+    async fn is_put_back(&self, id: JobId) -> bool {
+        self.store.put_back(id).await.unwrap_or_else(|error| {
+            tracing::debug!(%id, %error, "whether a job that waits is in the queue could not be seen to");
+            false
+        })
     }
 
     /// Puts a new supervisor in charge of a command whose supervisor was killed. Returns the job as it is then: where that
@@ -238,7 +321,7 @@ impl JobManager {
             return Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0);
         };
         let evidence = claim.evidence().await?;
-        if !evidence.is_to_be_adopted_by(&world::capture())? {
+        if !evidence.is_to_be_adopted_by(&world::capture()?)? {
             return Ok(evidence.judge(self.clock.now())?.0);
         }
         if let Err(error) = self.runner.adopt(&self.store, claim).await {
@@ -261,44 +344,16 @@ impl JobManager {
         Ok(Some(job))
     }
 
-    /// Returns the job that a person or a program means: by its full id; by its name, where one that has not ended comes
-    /// before the newest that has; or by its short id.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
-    pub async fn find(&self, reference: &str) -> Result<JobId> {
-        let not_found = || Error::NotFound { reference: reference.to_owned() };
-        if let Ok(id) = reference.parse() {
-            return Ok(id);
-        }
-        if let Ok(name) = reference.parse::<Name>()
-            // Only the newest of a name can be one that has not ended.
-            && let Some(id) = self.store.named(&name).await?
-        {
-            return Ok(id);
-        }
-        let prefix: IdPrefix = reference.parse().map_err(|_| not_found())?;
-        let mut candidates = self.store.ids(&Query::default().with_prefix(prefix.clone()), None, usize::MAX).await?;
-        candidates.retain(|id| prefix.matches(*id));
-        let mut found = Vec::new();
-        for id in candidates {
-            // A store may know of ids whose jobs were never published, or have been removed.
-            if !matches!(self.store.evidence(id).await, Err(Error::NotFound { .. })) {
-                found.push(id);
-            }
-        }
-        match found.as_slice() {
-            [] => Err(not_found()),
-            [id] => Ok(*id),
-            _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: found }),
-        }
-    }
-
     /// Lists jobs, the newest first.
     ///
     /// # Errors
     /// If the store cannot be read. A job whose records cannot be read is part of the answer.
     pub async fn list(&self, query: &Query) -> Result<Listing> {
+        let query = query.clone();
+        self.offload(move |jobs| async move { jobs.list_here(&query).await }).await
+    }
+
+    async fn list_here(&self, query: &Query) -> Result<Listing> {
         /// How many ids are asked for at a time.
         const PAGE: usize = 256;
         self.tend().await;
@@ -337,6 +392,10 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read. A job whose records cannot be read is not counted.
     pub async fn count(&self) -> Result<BTreeMap<Status, u64>> {
+        self.offload(|jobs| async move { jobs.count_here().await }).await
+    }
+
+    async fn count_here(&self) -> Result<BTreeMap<Status, u64>> {
         self.tend().await;
         let Tally { ended: mut counts, others, .. } = self.store.tally().await?;
         for id in others {
@@ -352,8 +411,11 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read.
     pub async fn events(&self, since: u64, limit: usize) -> Result<Events> {
-        self.tend().await;
-        self.store.events(since, limit).await
+        let reading = move |jobs: Self| async move {
+            jobs.tend().await;
+            jobs.store.events(since, limit).await
+        };
+        self.offload(reading).await
     }
 
     /// Returns when there may be an event of this number or a later one. What nobody did, such as a queued job that nobody
@@ -371,6 +433,11 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read.
     pub async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
+        let retention = retention.clone();
+        self.offload(move |jobs| async move { jobs.prune_here(&retention, dry_run).await }).await
+    }
+
+    async fn prune_here(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
         self.tend().await;
         let mut excess = retention.excess(self.store.disposable().await?, self.clock.now());
         if dry_run {
@@ -393,12 +460,16 @@ impl JobManager {
     /// # Errors
     /// [`Error::NotFound`], and if the store cannot be read.
     pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
-        let evidence = self.store.evidence(id).await?;
-        let log = self.store.log(id).await?;
-        let chunk = output::read(log.as_ref(), evidence.output.bytes, query);
-        // It may have been removed while it was read: then what was read may have holes.
-        self.store.log(id).await?;
-        chunk
+        let query = *query;
+        let reading = move |jobs: Self| async move {
+            let evidence = jobs.store.evidence(id).await?;
+            let log = jobs.store.log(id).await?;
+            let chunk = output::read(log.as_ref(), evidence.output.bytes, &query);
+            // It may have been removed while it was read: then what was read may have holes.
+            jobs.store.log(id).await?;
+            chunk
+        };
+        self.offload(reading).await
     }
 
     /// Reads output of a job as text, with the status that it had before.
@@ -438,15 +509,16 @@ impl JobManager {
     /// Removes the record and the output of a job that is over, or whose records cannot be read.
     ///
     /// # Errors
-    /// [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`].
+    /// [`Error::StillLive`], [`Error::Unsupervised`], [`Error::StragglersLeft`], [`Error::NotFound`].
     pub async fn remove(&self, id: JobId) -> Result<()> {
         self.check_removable(id).await?;
-        self.store.remove(id).await
+        self.offload(move |jobs| async move { jobs.store.remove(id).await }).await
     }
 
     /// Refuses what somebody may still be in charge of.
     async fn check_removable(&self, id: JobId) -> Result<()> {
         match self.job(id).await {
+            Ok(job) if job.is_unsupervised() => Err(Error::Unsupervised { id, pid: job.pid }),
             Ok(job) if !job.status().is_final() => Err(Error::StillLive { id, status: job.status() }),
             Ok(job) if job.held && !self.is_let_go(id, LETTING_GO).await? => Err(Error::StragglersLeft { id }),
             Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => Ok(()),
@@ -476,18 +548,35 @@ impl JobManager {
     /// Does what those left undone who were killed: puts supervisors in charge of commands that lost theirs, puts ends on
     /// record that nobody saw, and starts what is due.
     async fn tend(&self) {
+        if let Err(error) = self.try_to_tend().await {
+            tracing::debug!(%error, "what is due could not be started");
+        }
+    }
+
+    /// Does so, and returns why what is due could not be started: that is left to the next process that uses the store.
+    async fn try_to_tend(&self) -> Result<()> {
+        self.offload(|jobs| async move { jobs.tend_here().await }).await
+    }
+
+    async fn tend_here(&self) -> Result<()> {
         // Those first, since a slot may be free then.
         for id in self.store.unattended().await.unwrap_or_default() {
             if let Err(error) = self.job(id).await {
                 tracing::debug!(%id, %error, "a job that nobody is in charge of could not be looked at");
             }
         }
-        while let Ok(Some(claim)) = self.store.next_due().await {
+        self.start_due().await
+    }
+
+    /// Starts what is due.
+    async fn start_due(&self) -> Result<()> {
+        let mut last = None;
+        while let Some(claim) = self.next_due(&mut last).await? {
             let due = claim.submission().job_id;
-            if let Err(error) = self.runner.start(&self.store, claim).await {
+            self.start(claim).await.inspect_err(|error| {
                 tracing::warn!(%due, %error, "a job that is due could not be started");
-                return;
-            }
+            })?;
         }
+        Ok(())
     }
 }

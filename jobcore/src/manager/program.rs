@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::first_command::{FirstCommand, first_command};
 use crate::agent::Agent;
 use crate::error::{Error, Result};
+use crate::job::quoted;
 use crate::record::Submission;
-use crate::spec::{Command, Environment, JobSpec, Stdin};
+use crate::spec::{Command, Environment, JobSpec, Stdin, shell_words};
 use crate::supervisor::{command_arguments, command_variables};
 
 /// Where execvp(3) looks if there is no `PATH`.
@@ -23,9 +25,21 @@ impl Agent {
     }
 }
 
+impl JobSpec {
+    /// Returns why the shell may not find the first command of a line: it is neither a program in the `PATH` of the job nor
+    /// one of the shell's own commands. Nothing is returned if that cannot be told from the words alone, and nothing for
+    /// a line of one word, which [`JobManager::submit`](crate::JobManager::submit) refuses then.
+    pub fn doubt(&self) -> Option<Error> {
+        first_command(self).filter(|first| !first.is_a_word()).and_then(|first| first.lookup(self))
+    }
+}
+
 /// Checks what `spec` names on this machine, and returns the program to execute.
 pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
     check_cwd(&spec.cwd)?;
+    if let Some(error) = first_command(spec).filter(FirstCommand::is_a_word).and_then(|word| word.lookup(spec)) {
+        return Err(error);
+    }
     if let Stdin::File(path) = &spec.stdin {
         let path = spec.cwd.join(path);
         check_input(&path)?;
@@ -35,15 +49,17 @@ pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
         (Command::Argv(argv), _) => {
             find(OsStr::new(argv.first().map_or("", String::as_str)), &spec.cwd, &spec.environment)
         }
-        (Command::Shell(_), Some(shell)) => {
-            let program = find(shell.as_os_str(), &spec.cwd, &spec.environment)?;
-            spec.shell = Some(program.clone());
-            Ok(program)
-        }
-        (Command::Shell(_), None) => {
+        (Command::Shell(_), shell) => {
             let find = |name: &str| find(name.as_ref(), &spec.cwd, &spec.environment);
-            let program = find("bash").or_else(|_| find("sh"))?;
-            spec.shell = Some(program.clone());
+            let (program, options) = match shell {
+                Some(shell) => {
+                    let words = shell_words(shell).map_err(|reason| Error::InvalidSpec { field: "shell", reason })?;
+                    (find(&words[0])?, words[1..].to_vec())
+                }
+                None => (find("bash").or_else(|_| find("sh"))?, Vec::new()),
+            };
+            let words = [program.to_string_lossy().into_owned()].into_iter().chain(options);
+            spec.shell = Some(words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" "));
             Ok(program)
         }
     }
@@ -90,7 +106,7 @@ fn check_input(path: &Path) -> Result<()> {
 }
 
 /// Finds a program as execvp(3) would, in the environment and the directory that the job will have.
-fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
+pub(super) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         let path = cwd.join(program);
         return match refusal(&path) {

@@ -22,6 +22,8 @@ const PROMPT: Duration = Duration::from_millis(100);
 /// How often ports are looked at, of which the kernel tells nobody: soon at first, later at this distance.
 const PORTS_FIRST: Duration = Duration::from_millis(20);
 const PORTS_LAST: Duration = Duration::from_millis(250);
+/// How often what is left of a job that has ended is looked at: nobody tells of its end.
+const STRAGGLERS: Duration = Duration::from_millis(200);
 /// One at a time: however many wait for ports in this program, there is time for other things.
 static LOOK_AT_PORTS: Semaphore = Semaphore::const_new(1);
 
@@ -29,7 +31,7 @@ static LOOK_AT_PORTS: Semaphore = Semaphore::const_new(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reached {
-    /// Whether it is what was waited for. If not, and the job is over, it never will be.
+    /// Whether it is what was waited for. If not, and the job has ended and left nothing running, it never will be.
     pub met: bool,
     /// Where to go on reading: behind the line that was waited for, or else behind all output so far.
     pub cursor: Cursor,
@@ -49,6 +51,11 @@ impl Reached {
 fn reached(job: Job, met: bool) -> (Job, Reached) {
     let reached = Reached::now(&job, met);
     (job, reached)
+}
+
+/// Returns whether nothing more comes of a job: it has ended, and so has what it left running.
+fn is_over(job: &Job) -> bool {
+    job.status().is_final() && !job.has_living_stragglers()
 }
 
 impl JobManager {
@@ -74,7 +81,7 @@ impl JobManager {
         loop {
             // Looked at before reading: what was written before an end is read after it is known.
             let job = self.job(id).await?;
-            let is_over = job.status().is_final();
+            let is_over = is_over(&job);
             let chunk = self.output(id, &OutputQuery::from(Position::Cursor(cursor))).await?;
             let more = chunk.more;
             cursor = chunk.cursor;
@@ -88,13 +95,22 @@ impl JobManager {
             match matcher.open_match() {
                 Some(line) if is_over => return Ok((job, found(line))),
                 None if is_over => return Ok(reached(job, false)),
-                Some(line) => match timeout(PROMPT, self.more_output(id, cursor)).await {
+                Some(line) => match timeout(PROMPT, self.more_to_read(&job, cursor)).await {
                     Ok(more) => more?,
                     Err(_) => return Ok((job, found(line))),
                 },
-                None => self.more_output(id, cursor).await?,
+                None => self.more_to_read(&job, cursor).await?,
             }
         }
+    }
+
+    /// Returns when there may be more output of a job, or of what is left of it.
+    async fn more_to_read(&self, job: &Job, cursor: Cursor) -> Result<()> {
+        if job.has_living_stragglers() {
+            sleep(STRAGGLERS).await;
+            return Ok(());
+        }
+        self.more_output(job.id, cursor).await
     }
 
     async fn reach_quiet(&self, id: JobId, time: Duration) -> Result<(Job, Reached)> {
@@ -137,7 +153,7 @@ impl JobManager {
         loop {
             let turn = LOOK_AT_PORTS.acquire().await;
             let job = self.job(id).await?;
-            if job.status().is_final() {
+            if is_over(&job) {
                 return Ok(reached(job, false));
             }
             let listener = self.port_listener(&job, port).await?;
@@ -151,7 +167,7 @@ impl JobManager {
             }
             told = note;
             tokio::select! {
-                ended = &mut end => return Ok(reached(ended?, false)),
+                ended = &mut end, if !job.status().is_final() => drop(ended?),
                 () = sleep(distance) => {}
             }
             distance = (distance * 2).min(PORTS_LAST);
@@ -159,13 +175,17 @@ impl JobManager {
     }
 
     async fn port_listener(&self, job: &Job, port: u16) -> Result<Listener> {
-        let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| job.pid.is_some()) else {
+        let is_there = job.pid.is_some() || job.has_living_stragglers();
+        let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| is_there) else {
             return Ok(Listener::Nobody);
         };
         let marker = crate::supervisor::marker(job.id);
-        Ok(port::listener(port, running.process.pid, || {
-            crate::sys::process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other)
-        }))
+        let looking = move |_| async move {
+            Ok(port::listener(port, running.process.pid, || {
+                crate::sys::process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other)
+            }))
+        };
+        self.offload(looking).await
     }
 
     /// Returns what stands in the way of a job that has not come to something.
@@ -182,9 +202,14 @@ impl JobManager {
             if path.exists() {
                 return Ok(reached(self.job(id).await?, true));
             }
-            tokio::select! {
+            let job = self.job(id).await?;
+            if is_over(&job) {
                 // What was made before the end is found after it is known.
-                ended = &mut end => return Ok(reached(ended?, path.exists())),
+                return Ok(reached(job, path.exists()));
+            }
+            tokio::select! {
+                ended = &mut end, if !job.status().is_final() => drop(ended?),
+                () = sleep(STRAGGLERS), if job.status().is_final() => {}
                 () = appearance.changed() => {}
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal as RawSignal;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -11,15 +12,18 @@ use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::record::Ended;
+use crate::record::{Ended, Running, Seen};
 use crate::signal::Signal;
-use crate::state::{Cause, Outcome, State};
+use crate::state::{Cause, Outcome, State, Survivor};
 use crate::sys::process;
 
 /// How much longer than its grace a stop is waited for.
 const BEYOND_GRACE: Duration = Duration::from_secs(2);
 /// How many are stopped at a time: each takes a few descriptors, of which many shells allow 1,024.
 const AT_ONCE: usize = 200;
+
+/// Why a job is not declared gone.
+const SUPERVISED: &str = "its supervisor is alive, in another container or sandbox perhaps";
 
 /// How to stop a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +63,21 @@ pub enum StopReport {
     Stopped(Job),
     /// It was over before, and nothing of it is left.
     AlreadyEnded(Job),
+    /// It was over before, and the processes that it had left are stopped.
+    StragglersStopped {
+        /// The job.
+        job: Job,
+        /// How many were left.
+        processes: u32,
+    },
     /// It has been asked to end, and is not over yet; or it is over, and what was left of it has been asked to end.
     Stopping {
         /// The job.
         job: Job,
         /// How many processes are left, as far as that could be found out.
         processes: Option<u32>,
+        /// Some of those that were killed already, and why they are still there.
+        survivors: Vec<Survivor>,
     },
     /// Its supervisor does not answer (it may be stopped by a signal). The processes that could be seen were signalled
     /// from here; the end will be on record when the supervisor goes on.
@@ -91,7 +104,7 @@ impl JobManager {
                     }
                 }
                 State::Running(run) | State::Paused(run) if !run.supervised => {
-                    return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+                    return Err(Error::Unsupervised { id, pid: job.pid });
                 }
                 State::Running(_) | State::Paused(_) => return self.stop_running(job, options).await,
                 State::Ended(_) if job.held => return self.stop_stragglers(job, options).await,
@@ -135,6 +148,38 @@ impl JobManager {
         self.job(id).await.map(Some)
     }
 
+    /// Ends a job on record because a person says that the container or sandbox it ran in no longer exists: it is
+    /// orphaned, and its slot and name are free. Nothing is signalled. A job that has ended is returned as it is.
+    ///
+    /// For a job whose lock is free and whose processes cannot be seen from here, so that nothing but the word of a person
+    /// tells whether they live.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`] for a job that was not started, that is supervised, or of which it can be
+    /// seen from here whether it lives.
+    pub async fn declare_gone(&self, id: JobId) -> Result<Job> {
+        let refused = |reason: &str| Err(Error::Refused { id, reason: reason.to_owned() });
+        let job = self.job(id).await?;
+        match &job.state {
+            State::Ended(_) => return Ok(job),
+            State::Queued => return refused("it is queued and has no processes"),
+            State::Running(run) | State::Paused(run) if run.supervised => return refused(SUPERVISED),
+            State::Running(_) | State::Paused(_) => {}
+        }
+        let Some(mut claim) = self.store.claim(id).await? else { return refused(SUPERVISED) };
+        let evidence = claim.evidence().await?;
+        let now = self.clock.now();
+        let (job, _) = evidence.judge(now)?;
+        if job.status().is_final() || evidence.seen != Seen::Unknown {
+            return refused("its processes can be seen from here");
+        }
+        let message = format!("{} said that the container or sandbox it ran in no longer exists", self.name);
+        let outcome = evidence.lost(Cause::SupervisorLost, Some(message), now);
+        claim.finish(&Ended::new(job.state.started_at(), outcome)).await?;
+        drop(claim);
+        self.job(id).await
+    }
+
     async fn stop_running(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
         let id = job.id;
         let mut answer = self.store.request(id, Request::stop(options.grace, &self.name)).await;
@@ -154,33 +199,38 @@ impl JobManager {
                 return ended.map(StopReport::Stopped);
             }
         }
-        let processes = self.count_processes(id).await;
+        let (processes, survivors) = self.what_is_left(id).await;
         let job = self.job(id).await?;
         Ok(match job.status().is_final() {
             true => StopReport::Stopped(job),
-            false => StopReport::Stopping { job, processes },
+            false => StopReport::Stopping { job, processes, survivors },
         })
     }
 
     /// Stops what was left of a job that is over.
     async fn stop_stragglers(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
         let id = job.id;
+        let (before, _) = self.what_is_left(id).await;
         if let Err(Error::NoAnswer { .. }) = self.store.request(id, Request::stop(options.grace, &self.name)).await {
             // Nothing was left: its supervisor was on its way out.
             return Ok(StopReport::AlreadyEnded(job));
         }
         let limit = options.grace.unwrap_or(job.spec.grace()) + BEYOND_GRACE;
         if options.wait && self.is_let_go(id, limit).await? {
-            return Ok(StopReport::AlreadyEnded(job));
+            return Ok(match before {
+                Some(processes) if processes > 0 => StopReport::StragglersStopped { job, processes },
+                Some(_) | None => StopReport::AlreadyEnded(job),
+            });
         }
-        let processes = self.count_processes(id).await;
-        Ok(StopReport::Stopping { job, processes })
+        let (processes, survivors) = self.what_is_left(id).await;
+        Ok(StopReport::Stopping { job, processes, survivors })
     }
 
-    async fn count_processes(&self, id: JobId) -> Option<u32> {
+    /// Asks how many processes of a job are left, and which of them were killed in vain.
+    async fn what_is_left(&self, id: JobId) -> (Option<u32>, Vec<Survivor>) {
         match self.store.request(id, Request::Count).await {
-            Ok(Answer::Processes { count }) => Some(count),
-            Ok(_) | Err(_) => None,
+            Ok(Answer::Processes { count, survivors }) => (Some(count), survivors),
+            Ok(_) | Err(_) => (None, Vec::new()),
         }
     }
 
@@ -192,30 +242,35 @@ impl JobManager {
             State::Ended(_) => return Ok(StopReport::AlreadyEnded(job)),
             State::Queued => return Err(Error::NoAnswer { id }),
             State::Running(run) | State::Paused(run) if !run.supervised => {
-                return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+                return Err(Error::Unsupervised { id, pid: job.pid });
             }
             State::Running(_) | State::Paused(_) => {}
         }
         let running = self.store.evidence(id).await?.running;
         let (Some(_), Some(running)) = (job.pid, running) else { return Err(Error::NoAnswer { id }) };
-        let marker = crate::supervisor::marker(id);
-        let signal_all = |signals: &[rustix::process::Signal]| {
-            let members = process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other);
+        let mut processes = self.signal_all(id, &running, &[RawSignal::TERM, RawSignal::CONT]).await?;
+        if options.wait && processes > 0 {
+            // Nobody reaps them while their supervisor stands still, but the dead are not counted.
+            tokio::time::sleep(options.grace.unwrap_or(job.spec.grace())).await;
+            self.signal_all(id, &running, &[RawSignal::KILL]).await?;
+            processes = self.signal_all(id, &running, &[]).await?;
+        }
+        Ok(StopReport::Bypassed { job: self.job(id).await?, processes })
+    }
+
+    /// Sends signals to all processes of a job that can be seen, and returns how many these are.
+    async fn signal_all(&self, id: JobId, running: &Running, signals: &'static [RawSignal]) -> Result<u32> {
+        let (main, marker) = (running.process.clone(), crate::supervisor::marker(id));
+        let sending = move |_| async move {
+            let members = process::visible_tree(Some(&main), &marker, crate::supervisor::is_other);
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);
                 }
             }
-            u32::try_from(members.len()).unwrap_or(u32::MAX)
+            Ok(u32::try_from(members.len()).unwrap_or(u32::MAX))
         };
-        let mut processes = signal_all(&[rustix::process::Signal::TERM, rustix::process::Signal::CONT]);
-        if options.wait && processes > 0 {
-            // Nobody reaps them while their supervisor stands still, but the dead are not counted.
-            tokio::time::sleep(options.grace.unwrap_or(job.spec.grace())).await;
-            signal_all(&[rustix::process::Signal::KILL]);
-            processes = signal_all(&[]);
-        }
-        Ok(StopReport::Bypassed { job: self.job(id).await?, processes })
+        self.offload(sending).await
     }
 
     /// Sends one signal to the process group of a job's main process, and does nothing more.
@@ -227,7 +282,7 @@ impl JobManager {
         match &job.state {
             State::Queued | State::Ended(_) => return Err(Error::NotRunning { id, status: job.status() }),
             State::Running(run) | State::Paused(run) if !run.supervised => {
-                return Err(Error::Unsupervised { id, pid: job.pid.unwrap_or_default() });
+                return Err(Error::Unsupervised { id, pid: job.pid });
             }
             State::Running(_) | State::Paused(_) => {}
         }

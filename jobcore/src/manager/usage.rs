@@ -31,6 +31,11 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read. Runs whose records cannot be read are left out.
     pub async fn usage(&self, query: &Query) -> Result<Vec<Spent>> {
+        let query = query.clone();
+        self.offload(move |jobs| async move { jobs.usage_here(&query).await }).await
+    }
+
+    async fn usage_here(&self, query: &Query) -> Result<Vec<Spent>> {
         let mut all = self.list(&Query::default().with_group(AGENTS.parse().ok())).await?.jobs;
         // In the order in which they were submitted: a session goes on where an earlier run ended.
         all.reverse();
@@ -108,7 +113,7 @@ mod tests {
                 JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap().with_clock(clock.clone());
             for prompt in ["first", "second", "third", "fourth"] {
                 let run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, prompt);
-                let spec = JobSpec::shell(prompt).inherit_env().agent(run).label("for", prompt);
+                let spec = JobSpec::shell(prompt).agent(run).label("for", prompt);
                 let job = jobs.submit(spec.build().unwrap()).await.unwrap();
                 jobs.wait_for(job.id).await.unwrap();
                 clock.advance(std::time::Duration::from_secs(1));

@@ -17,6 +17,11 @@ impl JobManager {
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`].
     pub async fn view(&self, id: JobId, query: &OutputQuery, view: &View) -> Result<Viewed> {
+        let (query, view) = (*query, view.clone());
+        self.offload(move |jobs| async move { jobs.view_here(id, &query, &view).await }).await
+    }
+
+    async fn view_here(&self, id: JobId, query: &OutputQuery, view: &View) -> Result<Viewed> {
         // The status first: when it says that the job is over, the output is whole.
         let status = self.job(id).await?.status();
         let (mut viewer, mut source) = Viewer::new(view, query);
@@ -109,8 +114,13 @@ impl JobManager {
 pub(super) mod tests {
     use std::sync::Arc;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
     use super::*;
     use crate::clock::{SystemRandom, Timestamp};
+    use crate::generate::cases;
     use crate::output::{Grep, Shown};
     use crate::record::{Ended, Submission};
     use crate::store::{JobClaim, JobStore};
@@ -136,9 +146,9 @@ pub(super) mod tests {
         let store = Arc::new(MemoryStore::new());
         let jobs = JobManager::new(store.clone(), Arc::new(InProcessRunner::new())).unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        let id = JobId::mint(now, &SystemRandom);
+        let id = JobId::mint(now, &SystemRandom).unwrap();
         let spec = JobSpec::command(["true"]).output_limit(0).build().unwrap();
-        let world = crate::sys::world::capture();
+        let world = crate::sys::world::capture().unwrap();
         store.create(Submission::new(id, now, spec, "/bin/true".into(), world)).await.unwrap();
         let mut claim = store.next_due().await.unwrap().unwrap();
         for (second, (stream, bytes)) in (0..).zip(parts) {
@@ -233,33 +243,28 @@ pub(super) mod tests {
     }
 
     /// Two streams, lines of all lengths, characters of all lengths, the streams changing within lines.
-    fn mixed() -> Vec<(Stream, Vec<u8>)> {
-        let mut state = 7_u64;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
-        let mut parts = Vec::new();
-        for _ in 0..400 {
-            let stream = if random(3) == 0 { ERR } else { OUT };
-            let text: String = (0..random(80))
-                .map(|_| match random(20) {
-                    0 => '\n',
-                    1 => '日',
-                    2 => 'é',
-                    letter => char::from(b'a' + u8::try_from(letter).unwrap()),
-                })
-                .collect();
-            parts.push((stream, text.into_bytes()));
-        }
-        parts.push((OUT, b"end".to_vec()));
-        parts
+    fn mixed() -> impl Strategy<Value = Vec<(Stream, String)>> {
+        let letter =
+            prop_oneof![1 => Just('\n'), 1 => Just('日'), 1 => Just('é'), 17 => proptest::char::range('a', 'r')];
+        let text = vec(letter, 0..80).prop_map(String::from_iter);
+        vec((prop_oneof![2 => Just(OUT), 1 => Just(ERR)], text), 0..400)
     }
 
+    /// However small the answers are.
     #[test]
     fn a_chain_of_small_answers_gives_everything_once() {
-        let parts = mixed();
-        let parts: Vec<_> = parts.iter().map(|(stream, bytes)| (*stream, bytes.as_slice())).collect();
+        let mut runner = TestRunner::new(ProptestConfig { source_file: Some(file!()), ..cases(3) });
+        runner
+            .run(&mixed(), |parts| {
+                chain_gives_everything_once(&parts);
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    fn chain_gives_everything_once(parts: &[(Stream, String)]) {
+        let parts: Vec<_> = parts.iter().map(|(stream, text)| (*stream, text.as_bytes())).collect();
+        let parts = [&parts[..], &[(OUT, b"end")]].concat();
         block_on(async {
             let (jobs, id) = wrote(&parts).await;
             for (view, size) in [

@@ -45,10 +45,13 @@ pub struct WaitOptions {
     /// For how long at most.
     pub timeout: Option<Duration>,
     notice: Option<Notice>,
+    arrival: Option<Arrival>,
 }
 
-/// Who is told at once what stands in the way of a job.
+/// What is called at once when something stands in the way of a job.
 type Notice = Arc<dyn Fn(JobId, &str) + Send + Sync>;
+/// What is called at once when a job has come to what was waited for, or no longer can.
+type Arrival = Arc<dyn Fn(&Job) + Send + Sync>;
 
 impl WaitOptions {
     /// Waits for all of the jobs, or for one.
@@ -79,6 +82,19 @@ impl WaitOptions {
     #[must_use]
     pub fn with_notice(self, notice: impl Fn(JobId, &str) + Send + Sync + 'static) -> Self {
         Self { notice: Some(Arc::new(notice)), ..self }
+    }
+
+    /// Calls this for each job as soon as it has come to what is waited for, or no longer can since it has ended, while the
+    /// others are still waited for. Of a wait for any, it is called for the first alone.
+    #[must_use]
+    pub fn with_arrival(self, arrival: impl Fn(&Job) + Send + Sync + 'static) -> Self {
+        Self { arrival: Some(Arc::new(arrival)), ..self }
+    }
+
+    fn arrived(&self, job: &Job) {
+        if let Some(arrival) = &self.arrival {
+            arrival(job);
+        }
     }
 
     pub(super) fn tell(&self, id: JobId, note: &str) {
@@ -182,13 +198,20 @@ impl JobManager {
     /// Waits for one job to end, however long it takes.
     ///
     /// # Errors
-    /// As [`JobManager::job`]; the job may also be removed meanwhile.
+    /// As [`JobManager::job`]; the job may also be removed meanwhile. Of a queued job also that this process lacks what it
+    /// would need to start it.
     pub async fn wait_for(&self, id: JobId) -> Result<Job> {
         loop {
-            self.tend().await;
+            let tended = self.try_to_tend().await;
             let job = self.job(id).await?;
             if job.status().is_final() {
                 return Ok(job);
+            }
+            // Without descriptors, say, this process starts nothing however long it waits.
+            if let (Status::Queued, Err(error)) = (job.status(), tended)
+                && error.lacks_resources()
+            {
+                return Err(error);
             }
             self.until_attended(&job).await?;
             self.store.settled(id).await?;
@@ -231,6 +254,9 @@ impl JobManager {
         if matches!((options.what, &options.until), (WaitFor::Any, Until::Exit)) {
             // What has ended already is told by the order of the arguments.
             first = jobs.iter().position(|job| job.status().is_final());
+            if let Some(first) = first {
+                options.arrived(&jobs[first]);
+            }
         }
         let mut reached: Vec<Option<Reached>> = vec![None; ids.len()];
         let mut timed_out = false;
@@ -277,6 +303,7 @@ impl JobManager {
             let (index, came) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             let (job, came) = came?;
             let met = came.met;
+            options.arrived(&job);
             jobs[index] = job;
             reached[index] = Some(came);
             match options.what {

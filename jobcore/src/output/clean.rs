@@ -112,16 +112,33 @@ impl Drawn {
     /// Blanks these cells, or takes them away where nothing is behind them.
     fn erase(&mut self, from: usize, to: usize) {
         if to >= self.cells.len() {
-            self.cells.truncate(from);
-        } else {
-            self.cells[from.min(to)..to].fill(' ');
+            self.drain(from, self.cells.len());
+        } else if from < to {
+            self.bytes -= length(&self.cells[from..to]);
+            self.cells[from..to].fill(' ');
+            self.bytes += to - from;
         }
-        self.measure();
     }
 
-    fn measure(&mut self) {
-        self.bytes = self.cells.iter().map(|c| c.len_utf8()).sum();
+    /// Takes these cells away.
+    fn drain(&mut self, from: usize, to: usize) {
+        let gone = self.cells.drain(from.min(to)..to);
+        self.bytes -= length(gone.as_slice());
     }
+
+    /// Puts blanks before the cursor's cell. What is pushed over the edge is gone.
+    fn insert(&mut self, count: usize) {
+        let width = self.cells.len().max(WIDEST);
+        let count = count.min(width - self.column);
+        self.drain((width - count).min(self.cells.len()), self.cells.len());
+        self.cells.splice(self.column..self.column, std::iter::repeat_n(' ', count));
+        self.bytes += count;
+    }
+}
+
+/// How long these are in UTF-8.
+fn length(cells: &[char]) -> usize {
+    cells.iter().map(|c| c.len_utf8()).sum()
 }
 
 impl Perform for Drawn {
@@ -164,14 +181,9 @@ impl Perform for Drawn {
             ('X', _) => self.erase(self.column, self.column + count),
             ('P', _) => {
                 let to = (self.column + count).min(self.cells.len());
-                self.cells.drain(self.column.min(to)..to);
-                self.measure();
+                self.drain(self.column, to);
             }
-            ('@', _) if self.column < self.cells.len() => {
-                let blanks = std::iter::repeat_n(' ', count.min(WIDEST));
-                self.cells.splice(self.column..self.column, blanks);
-                self.measure();
-            }
+            ('@', _) if self.column < self.cells.len() => self.insert(count),
             ('C' | 'a', _) => self.go_to(self.column + count),
             ('D', _) => self.column = self.column.saturating_sub(count),
             ('G' | '`', _) => self.go_to(count - 1),
@@ -193,7 +205,13 @@ impl Perform for Drawn {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
     use super::*;
+    use crate::generate::cases;
+    use crate::output::properties::PARTS;
 
     /// Draws bytes given in pieces that end at these places, and shows line after line with `/` in between.
     fn drawn(bytes: &[u8], cuts: &[usize]) -> String {
@@ -289,42 +307,18 @@ mod tests {
         }
     }
 
-    #[test]
-    fn neither_does_it_in_any_nonsense() {
-        const PARTS: [&[u8]; 22] = [
-            b"a",
-            b"xyz",
-            b"\x1b",
-            b"[",
-            b"]",
-            b"?",
-            b";",
-            b"1",
-            b"25",
-            b"K",
-            b"G",
-            b"C",
-            b"P",
-            b"@",
-            b"m",
-            b"\r",
-            b"\x08",
-            b"\x07",
-            b"\x1b\\",
-            b"\xc3\xa9",
-            b"\xe6\x97\xa5",
-            b"\xf0\x9f\x98",
-        ];
-        let mut state = 1_u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(state >> 33).unwrap() % below
-        };
-        for _ in 0..3000 {
-            let bytes: Vec<u8> = (0..random(30)).flat_map(|_| PARTS[random(PARTS.len())].to_vec()).collect();
-            let mut cuts = [random(bytes.len() + 1), random(bytes.len() + 1), random(bytes.len() + 1)];
+    proptest! {
+        #![proptest_config(cases(1000))]
+
+        #[test]
+        fn neither_does_it_in_any_nonsense(
+            parts in vec(select(&PARTS[..]), 0..30),
+            cuts in vec(any::<Index>(), 0..4),
+        ) {
+            let bytes: Vec<u8> = parts.concat().into_iter().filter(|byte| *byte != b'\n').collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             cuts.sort_unstable();
-            assert_eq!(drawn(&bytes, &cuts), drawn(&bytes, &[]), "{bytes:x?} at {cuts:?}");
+            prop_assert_eq!(drawn(&bytes, &cuts), drawn(&bytes, &[]));
         }
     }
 

@@ -8,6 +8,8 @@ use super::lines::Lines;
 use super::view::{Held, Shown};
 use super::{Line, OutputChunk};
 
+use crate::error::ParseError;
+
 /// A regular expression, as the crate `regex` has them: matched in linear time, and refused where it would be too large.
 /// It is looked for anywhere in a line.
 #[derive(Debug, Clone)]
@@ -21,10 +23,10 @@ impl Pattern {
 }
 
 impl FromStr for Pattern {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        regex::bytes::Regex::new(text).map(Self).map_err(|error| error.to_string())
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        regex::bytes::Regex::new(text).map(Self).map_err(|error| ParseError::new(error.to_string()))
     }
 }
 
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_wrong_or_too_large_says_so() {
-        let refused = |text: &str| text.parse::<Pattern>().unwrap_err();
+        let refused = |text: &str| text.parse::<Pattern>().unwrap_err().to_string();
         assert!(refused("a(b").contains("unclosed group"), "{}", refused("a(b"));
         assert!(refused(r"(\w{1000}){1000}").contains("size limit"), "{}", refused(r"(\w{1000}){1000}"));
     }

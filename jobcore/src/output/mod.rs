@@ -8,7 +8,11 @@
 mod clean;
 mod excerpt;
 mod grep;
+#[cfg(any(test, feature = "fuzzing"))]
+mod invariants;
 mod lines;
+#[cfg(test)]
+mod properties;
 mod read;
 mod text;
 mod view;
@@ -20,11 +24,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{ParseError, Result};
 
 pub(crate) use excerpt::Excerpt;
 pub use excerpt::Viewed;
 pub use grep::{Grep, LineMatcher, Pattern};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use invariants::check_lines;
 pub use lines::Line;
 pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
 pub use text::ViewText;
@@ -54,10 +60,11 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("`{text}` is no cursor; use the number that an earlier answer gave"))
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let reason = || format!("`{text}` is no cursor; use the number that an earlier answer gave");
+        text.parse().map(Self).map_err(|_| ParseError::new(reason()))
     }
 }
 
@@ -83,6 +90,21 @@ impl Segment {
     }
 }
 
+/// Returns segments in order, without those that cannot be: one that begins within another, or behind the last offset that
+/// a row can name. Files with such names are not a log's.
+pub(crate) fn in_order(mut segments: Vec<Segment>) -> Vec<Segment> {
+    segments.sort_by_key(|segment| segment.start);
+    let mut end = 0;
+    segments.retain(|segment| {
+        let is_one = segment.start >= end && segment.start.saturating_add(segment.len) <= Row::LAST_OFFSET;
+        if is_one {
+            end = segment.end();
+        }
+        is_one
+    });
+    segments
+}
+
 /// A row of the sidecar: the bytes from `offset` on, up to the next row's, belong to `stream`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,6 +120,8 @@ pub struct Row {
 impl Row {
     /// The size of a row on disk: a power of two, so that a full disk cannot tear one.
     pub const SIZE: usize = 16;
+    /// On disk an offset has seven bytes.
+    const LAST_OFFSET: u64 = u64::MAX >> 8;
 
     pub(crate) fn to_bytes(self) -> [u8; Self::SIZE] {
         let stream = match self.stream {

@@ -372,7 +372,7 @@ impl<'a> Reader<'a> {
     fn since(&self, since: Timestamp) -> Result<u64> {
         let micros = u64::try_from(since.as_microsecond()).unwrap_or(0);
         // The bytes of a row came within this time from its own on.
-        let is_before = |row: Option<Row>| row.is_some_and(|row| row.micros + ROW_MICROS <= micros);
+        let is_before = |row: Option<Row>| row.is_some_and(|row| row.micros.saturating_add(ROW_MICROS) <= micros);
         let row = |segment: Segment, index| Ok(self.log.rows(segment.start, index, 1)?.into_iter().next());
         let later = halve(self.segments.len() as u64, |index| row(self.segments[index as usize], 0).map(is_before))?;
         // It is in the segment before, or else that one's first byte.

@@ -5,6 +5,7 @@ use std::io;
 
 use super::{Row, Segment, Stream};
 use crate::job::OutputSize;
+use crate::spec::MIN_OUTPUT_LIMIT;
 
 /// No segment is larger, so that a log without a limit can still be looked at piece by piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024 * 1024;
@@ -56,6 +57,8 @@ impl Kept {
 impl<B: LogBackend> LogWriter<B> {
     /// Begins an empty log that keeps at most `limit` bytes, rows included; 0 means no limit.
     pub(crate) fn new(backend: B, limit: u64) -> Self {
+        // A record that was damaged, or written by somebody else, may say less.
+        let limit = if limit == 0 { 0 } else { limit.max(MIN_OUTPUT_LIMIT) };
         let segment_size = match limit {
             0 => LARGEST_SEGMENT,
             limit => (limit / SEGMENTS).min(LARGEST_SEGMENT),

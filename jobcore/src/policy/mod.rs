@@ -3,46 +3,28 @@
 //! A policy looks at the words of a command before it runs, and cannot know what a permitted program does then.
 //! `docs/policy.md` has the rules and their limits. Where there is no policy, nothing is parsed.
 
-mod commands;
+mod builtins;
+mod found;
+mod parse;
+mod shells;
+mod variables;
 mod wrappers;
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use crate::error::{Error, Result};
-use crate::spec::{Command, JobSpec};
-use commands::{Found, Simple, Word};
-
-/// The shells whose lines the parser understands.
-const SHELLS: [&str; 4] = ["bash", "sh", "dash", "ash"];
+use crate::environment::VariablePattern;
+use crate::error::{Error, ParseError, Result};
+use crate::spec::{Command, JobSpec, shell_words};
+use found::{Found, Simple, Value, Word};
+use shells::Dialect;
+pub use variables::{HARMLESS_VARIABLES, POWERFUL_VARIABLES};
 
 /// So much of a command is shown when it is refused, in characters.
 const SHOWN: usize = 120;
-
-/// Variables that change which program a permitted word starts, or what a shell does before its line. A `*` at the end
-/// stands for any rest.
-const POWERFUL_VARIABLES: [&str; 16] = [
-    "PATH",
-    "LD_*",
-    "BASH_ENV",
-    "BASH_FUNC_*",
-    "ENV",
-    "IFS",
-    "PROMPT_COMMAND",
-    "PS4",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "GIT_SSH*",
-    "NODE_OPTIONS",
-    "PERL5OPT",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "RUBYOPT",
-];
 
 /// Which commands may be submitted. The default permits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +37,10 @@ pub struct Policy {
     /// No simple command may match one, whatever is allowed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Pattern>,
+    /// Variables that may be set beside [`HARMLESS_VARIABLES`] and those in small letters, where only some commands are
+    /// allowed. One of [`POWERFUL_VARIABLES`] has to be named in full.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_variables: Vec<VariablePattern>,
 }
 
 /// The words with which a command begins, such as `npm run *`: in each, `*` stands for any characters and `?` for one.
@@ -66,32 +52,33 @@ pub struct Pattern(Vec<String>);
 ///
 /// # Errors
 /// Says which of them is wrong, and why.
-pub fn parse_list(text: &str) -> Result<Vec<Pattern>, String> {
+pub fn parse_list<P: FromStr<Err = ParseError>>(text: &str) -> Result<Vec<P>, ParseError> {
     text.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::parse).collect()
 }
 
 /// Returns patterns as [`parse_list`] takes them.
-pub fn list_text(patterns: &[Pattern]) -> String {
-    patterns.iter().map(Pattern::to_string).collect::<Vec<_>>().join(", ")
+pub fn list_text<P: fmt::Display>(patterns: &[P]) -> String {
+    patterns.iter().map(P::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Pattern {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         // Whoever writes one of these expects a pattern to be a line of a shell, and would be let down.
         if let Some(wrong) = text.chars().find(|c| ";|&$`<>()'\"\\,\n".contains(*c)) {
-            return Err(format!("`{text}`: a pattern is the first words of one command, and has no `{wrong}`"));
+            let reason = format!("`{text}`: a pattern is the first words of one command, and has no `{wrong}`");
+            return Err(ParseError::new(reason));
         }
         let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-        if words.is_empty() { Err("a pattern has at least one word".to_owned()) } else { Ok(Self(words)) }
+        if words.is_empty() { Err(ParseError::new("a pattern has at least one word")) } else { Ok(Self(words)) }
     }
 }
 
 impl TryFrom<String> for Pattern {
-    type Error = String;
+    type Error = ParseError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ParseError> {
         text.parse()
     }
 }
@@ -139,22 +126,30 @@ fn base_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
-fn is_powerful(name: &str) -> bool {
-    POWERFUL_VARIABLES.iter().any(|pattern| WildMatch::new(pattern).matches(name))
-}
-
 impl Policy {
     /// Allows what matches one of `allow`, or everything if there is none, and denies what matches one of `deny`.
     pub fn new(allow: Vec<Pattern>, deny: Vec<Pattern>) -> Self {
-        Self { allow, deny }
+        Self { allow, deny, allow_variables: Vec::new() }
     }
 
-    /// Returns whether everything is permitted.
+    /// Lets these variables be set as well.
+    #[must_use]
+    pub fn with_variables(self, allow_variables: Vec<VariablePattern>) -> Self {
+        Self { allow_variables, ..self }
+    }
+
+    /// Returns whether everything is permitted, whatever variables are.
     pub fn is_empty(&self) -> bool {
         self.allow.is_empty() && self.deny.is_empty()
     }
 
-    /// Checks every simple command that `spec` would run. Under a policy, what cannot be judged is not permitted.
+    /// Returns whether nothing is said, of variables neither.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks every simple command that `spec` would run, and every variable that it sets. Under a policy, what cannot be judged
+    /// is not permitted. A spec without a shell is judged as one for bash; at submit, each has one.
     ///
     /// # Errors
     /// [`Error::Forbidden`]
@@ -166,12 +161,14 @@ impl Policy {
             Command::Shell(line) => shorten(line),
             Command::Argv(argv) => shorten(&argv.join(" ")),
         };
-        let unjudged = |reason| Error::Forbidden { command: shown, reason };
+        let given: Vec<_> = spec.set_variables().map(|(name, value)| (name.into_owned(), Value::of(&value))).collect();
         let found = match &spec.command {
-            Command::Shell(line) => check_shell(spec.shell.as_deref()).and_then(|()| commands::of_line(line)),
-            Command::Argv(argv) => commands::of_argv(argv),
+            Command::Shell(line) => {
+                dialect(spec.shell.as_deref()).and_then(|dialect| Found::of_line(line, dialect, &given))
+            }
+            Command::Argv(argv) => Found::of_argv(argv, &given),
         };
-        self.judge(&found.map_err(unjudged)?)
+        self.judge(&found.map_err(|reason| Error::Forbidden { command: shown, reason })?)
     }
 
     fn judge(&self, found: &Found) -> Result<()> {
@@ -190,22 +187,26 @@ impl Policy {
                 return refuse(command, format!("allowed are: {}", list_text(&self.allow)));
             }
         }
-        match found.variables.iter().find(|name| is_powerful(name)) {
-            Some(name) if !self.allow.is_empty() => Err(Error::Forbidden {
-                command: format!("{name}=..."),
-                reason: "this variable can change what the allowed commands run".to_owned(),
-            }),
-            _ => Ok(()),
-        }
+        found.variables.iter().try_for_each(|name| self.judge_variable(name))
+    }
+
+    fn judge_variable(&self, name: &str) -> Result<()> {
+        let reason = if variables::is_code(name) {
+            "a shell runs what this variable says"
+        } else if !self.allow.is_empty() && !variables::may_be_set(name, &self.allow_variables) {
+            "this variable could change what the allowed commands run; `policy.allow_variables` says which may be set"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Forbidden { command: shorten(&format!("{name}=...")), reason: reason.to_owned() })
     }
 }
 
-fn check_shell(shell: Option<&Path>) -> Result<(), String> {
-    let Some(name) = shell.map(|shell| shell.file_name().unwrap_or_default().to_string_lossy()) else { return Ok(()) };
-    if SHELLS.contains(&&*name) {
-        return Ok(());
-    }
-    Err(format!("lines for the shell `{name}` cannot be judged; those for {} can", SHELLS.join(", ")))
+/// Returns how the shell of a job reads its line.
+fn dialect(shell: Option<&str>) -> found::Result<Dialect> {
+    let Some(shell) = shell else { return Ok(Dialect::Bash) };
+    let words = shell_words(shell)?;
+    shells::check(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn shorten(text: &str) -> String {
@@ -216,5 +217,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

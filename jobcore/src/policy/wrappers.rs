@@ -1,9 +1,8 @@
 //! Commands that run other commands: which ones, as far as their own words tell.
 
-use rable::{Node, NodeKind};
-
-use super::base_name;
-use super::commands::{Found, Word};
+use super::found::{Found, Result, Word};
+use super::shells::{self, Options};
+use super::{base_name, builtins};
 
 /// How to read the words before the command that a wrapper runs.
 struct Wrapper {
@@ -28,7 +27,7 @@ const NONE: Wrapper =
 const WRAPPERS: [Wrapper; 13] = [
     Wrapper { names: &["nohup", "builtin", "busybox"], ..NONE },
     Wrapper { names: &["exec"], flags: "cl", values: "a", ..NONE },
-    Wrapper { names: &["command"], flags: "pvV", ..NONE },
+    Wrapper { names: &["command"], flags: "p", ..NONE },
     Wrapper { names: &["nice"], values: "n", long_values: &["adjustment"], ..NONE },
     Wrapper {
         names: &["ionice"],
@@ -55,6 +54,8 @@ const WRAPPERS: [Wrapper; 13] = [
         values: "fo",
         long_flags: &["append", "portability", "quiet", "verbose"],
         long_values: &["format", "output"],
+        // The keyword of bash takes what may stand before any command.
+        assigns: true,
         ..NONE
     },
     Wrapper {
@@ -86,58 +87,37 @@ const WRAPPERS: [Wrapper; 13] = [
     },
 ];
 
-/// Programs that take a shell line with `-c`.
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
 /// Commands of the shell that set the variables that they name.
 const DECLARATIONS: [&str; 5] = ["export", "declare", "typeset", "local", "readonly"];
 
-type Result<T = ()> = std::result::Result<T, String>;
+/// Returns whether this is a command of the shell that sets the variables it names.
+pub(super) fn is_declaration(name: &str) -> bool {
+    DECLARATIONS.contains(&name)
+}
 
-fn unreadable(name: &str, reason: &str) -> String {
+pub(super) fn unreadable(name: &str, reason: &str) -> String {
     format!("it cannot be judged what `{name}` runs: {reason}")
 }
 
-/// Takes down what a command runs beside itself.
-pub(super) fn look_into(words: &[Word], redirects: &[Node], found: &mut Found) -> Result {
+/// Takes down what a command runs and sets beside itself.
+pub(super) fn look_into(words: &[Word], found: &mut Found) -> Result {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| program.is_literal) else {
         return Ok(());
     };
     let name = base_name(&program.text);
-    if SHELLS.contains(&name) {
-        return shell(name, arguments, redirects, found);
-    }
-    if DECLARATIONS.contains(&name) {
-        arguments.iter().filter(|word| word.text.contains('=')).for_each(|word| found.assignment(&word.text));
+    if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name)) {
+        return wrapped(name, wrapper, arguments, found);
     }
     match name {
-        "eval" => {
-            let arguments = arguments.strip_prefix(&[literal("--")][..]).unwrap_or(arguments);
-            found.line(&literal_line(name, arguments)?)
-        }
-        "trap" => {
-            let arguments = arguments.strip_prefix(&[literal("--")][..]).unwrap_or(arguments);
-            match arguments {
-                // With one word, it is a signal that is reset; with options, they are printed.
-                [line, _, ..] if !line.is_literal || !line.text.starts_with('-') => {
-                    found.line(&literal_line(name, std::slice::from_ref(line))?)
-                }
-                _ => Ok(()),
-            }
-        }
         "find" => find(arguments, found),
-        _ => match WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name)) {
-            Some(wrapper) => wrapped(name, wrapper, arguments, redirects, found),
-            None => Ok(()),
-        },
+        _ if is_declaration(name) => builtins::declaration(name, arguments, found),
+        _ if builtins::look_into(name, arguments, found)? => Ok(()),
+        _ => shell(name, arguments, found),
     }
-}
-
-fn literal(text: &str) -> Word {
-    Word { text: text.to_owned(), is_literal: true }
 }
 
 /// Returns words as the line that a shell makes of them.
-fn literal_line(name: &str, words: &[Word]) -> Result<String> {
+pub(super) fn literal_line(name: &str, words: &[Word]) -> Result<String> {
     if words.iter().any(|word| !word.is_literal) {
         return Err(unreadable(name, "its line is known only when it runs"));
     }
@@ -145,149 +125,191 @@ fn literal_line(name: &str, words: &[Word]) -> Result<String> {
 }
 
 /// A shell runs the line behind `-c`, or else a script, or else what it reads.
-fn shell(name: &str, arguments: &[Word], redirects: &[Node], found: &mut Found) -> Result {
-    let mut is_line = false;
-    let mut rest = arguments.iter();
-    let operand = loop {
-        let Some(word) = rest.next() else { break None };
-        let text = word.text.as_str();
-        if !word.is_literal && !is_line {
-            return Err(unreadable(name, "its options are known only when it runs"));
+fn shell(name: &str, arguments: &[Word], found: &mut Found) -> Result {
+    let dialect = match shells::dialect(name) {
+        Ok(None) => return Ok(()),
+        Ok(Some(dialect)) => dialect,
+        // Such a shell is a program like others as long as it runs a script.
+        Err(_) if arguments.first().is_some_and(|word| word.is_literal && !word.text.starts_with(['-', '+'])) => {
+            return Ok(());
         }
-        if matches!(text, "--" | "-") {
-            break rest.next();
-        }
-        if !word.is_literal || !text.starts_with(['-', '+']) {
-            break Some(word);
-        }
-        if !text.starts_with("--") {
-            is_line |= text.starts_with('-') && text.contains('c');
-        }
-        let takes_value = if text.starts_with("--") {
-            matches!(text, "--rcfile" | "--init-file")
-        } else {
-            text.ends_with(['o', 'O'])
-        };
-        if takes_value {
-            rest.next();
-        }
+        Err(reason) => return Err(reason),
     };
+    let known: Vec<_> = arguments.iter().map_while(|word| word.is_literal.then_some(word.text.as_str())).collect();
+    let options = Options::read(&known)?;
+    let operand = arguments.get(options.used);
+    if options.is_line {
+        let Some(line) = operand else { return Err(unreadable(name, "there is no line")) };
+        return found.line(&literal_line(name, std::slice::from_ref(line))?, dialect);
+    }
     match operand {
-        Some(line) if is_line => found.line(&literal_line(name, std::slice::from_ref(line))?),
-        Some(_) => Ok(()),
-        None if is_line => Err(unreadable(name, "there is no line")),
-        None => {
-            for redirect in redirects {
-                match &redirect.kind {
-                    NodeKind::HereDoc { content, quoted, .. } if *quoted || !content.contains(['$', '`', '\\']) => {
-                        found.line(content)?;
-                    }
-                    NodeKind::HereDoc { .. } => {
-                        return Err(unreadable(name, "its here-document is known only when it runs"));
-                    }
-                    _ => {}
-                }
-            }
+        Some(word) if !word.is_literal => Err(unreadable(name, "its options are known only when it runs")),
+        Some(script) if !options.is_input && !is_input(&script.text) => Ok(()),
+        _ => {
+            found.reads_commands(name, dialect);
             Ok(())
         }
     }
 }
 
+/// Returns whether a file may be what a program reads anyway, by another name: `/dev/stdin`, in whatever way it is written.
+pub(super) fn is_input(path: &str) -> bool {
+    path.split('/').any(|part| ["dev", "proc"].contains(&part))
+}
+
 /// Runs a command for what it finds, each up to `;` or `+`.
 fn find(arguments: &[Word], found: &mut Found) -> Result {
+    const ACTIONS: [&str; 4] = ["-exec", "-execdir", "-ok", "-okdir"];
+    let is_end = |word: &Word| word.could_be(";") || word.could_be("+");
     let mut rest = arguments;
-    while let Some(start) =
-        rest.iter().position(|word| matches!(word.text.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir"))
-    {
+    while let Some(start) = rest.iter().position(|word| ACTIONS.iter().any(|action| word.could_be(action))) {
+        let action = &rest[start];
         rest = &rest[start + 1..];
+        if !action.is_literal {
+            // As long as no command has an end, there is none.
+            if action.splits || rest.iter().any(is_end) {
+                return Err(unreadable("find", "its arguments are known only when it runs; put them into quotes"));
+            }
+            continue;
+        }
         let end = rest.iter().enumerate().position(|(position, word)| {
             word.text == ";" || (word.text == "+" && position > 0 && rest[position - 1].text == "{}")
         });
         let Some(end) = end else { return Err(unreadable("find", "its command has no end")) };
-        found.simple(rest[..end].to_vec(), &[])?;
+        found.simple(rest[..end].iter().map(|word| replaced(word, "{}")).collect())?;
         rest = &rest[end + 1..];
     }
     Ok(())
 }
 
-fn wrapped(name: &str, wrapper: &Wrapper, arguments: &[Word], redirects: &[Node], found: &mut Found) -> Result {
-    let command = command_of(name, wrapper, arguments, found)?;
-    if name == "command" && arguments.iter().any(|word| matches!(word.text.as_str(), "-v" | "-V")) {
+/// Returns a word in which a program puts something in the place of a mark.
+fn replaced(word: &Word, mark: &str) -> Word {
+    if word.text.contains(mark) { word.replaced() } else { word.clone() }
+}
+
+fn wrapped(name: &str, wrapper: &Wrapper, arguments: &[Word], found: &mut Found) -> Result {
+    if name == "command"
+        && arguments.first().is_some_and(|word| ["-v", "-V", "-pv", "-pV"].contains(&word.text.as_str()))
+    {
+        // It tells what a command is.
         return Ok(());
     }
+    let Inner { command, mark } = Inner::of(name, wrapper, arguments, found)?;
+    if name != "xargs" {
+        return found.simple(command.to_vec());
+    }
+    if let Some(mark) = mark {
+        return found.simple(command.iter().map(|word| replaced(word, &mark)).collect());
+    }
     // What is read becomes arguments: it must not be what the command at the end of all wrappers is.
-    if name == "xargs"
-        && let Some(reader) = last_wrapper(command)
-    {
+    if let Some(reader) = last_wrapper(command) {
         return Err(unreadable(&reader, "it takes its command from what `xargs` reads"));
     }
-    found.simple(command.to_vec(), redirects)
+    found.simple(command.to_vec())
 }
 
 /// Returns the wrapper, or the shell, to which words could be appended as its command.
 fn last_wrapper(command: &[Word]) -> Option<String> {
     let (program, arguments) = command.split_first()?;
     let name = base_name(&program.text);
-    if SHELLS.contains(&name) {
-        return (!arguments.iter().any(|word| !word.text.starts_with('-'))).then(|| name.to_owned());
+    if !matches!(shells::dialect(name), Ok(None)) {
+        let known: Vec<_> = arguments.iter().map(|word| word.text.as_str()).collect();
+        let has_operand = Options::read(&known).is_ok_and(|options| options.used < known.len());
+        return (!has_operand).then(|| name.to_owned());
     }
-    if name == "eval" {
+    if name == "find" || name == "eval" {
         return Some(name.to_owned());
     }
     let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name))?;
-    match command_of(name, wrapper, arguments, &mut Found::default()) {
-        Ok([]) | Err(_) => Some(name.to_owned()),
-        Ok(inner) => last_wrapper(inner),
+    let mut found = Found::new(shells::Dialect::Bash);
+    match Inner::of(name, wrapper, arguments, &mut found) {
+        Ok(Inner { command: [], .. }) | Err(_) => Some(name.to_owned()),
+        Ok(Inner { command, .. }) => last_wrapper(command),
     }
 }
 
-/// Returns the command that a wrapper runs, which may be none.
-fn command_of<'a>(name: &str, wrapper: &Wrapper, arguments: &'a [Word], found: &mut Found) -> Result<&'a [Word]> {
-    let mut rest = arguments;
-    while let Some((word, after)) = rest.split_first() {
-        let text = word.text.as_str();
-        if !text.starts_with('-') || (text == "-" && name != "env") {
-            break;
-        }
-        rest = after;
-        if text == "--" {
-            break;
-        }
-        let unknown = || unreadable(name, &format!("its option `{text}` is not known"));
-        if !word.is_literal {
-            return Err(unknown());
-        }
-        let takes_next = if let Some(long) = text.strip_prefix("--") {
-            let (option, value) = long.split_once('=').map_or((long, None), |(option, value)| (option, Some(value)));
-            let takes_value = wrapper.long_values.contains(&option);
-            if !takes_value && !wrapper.long_flags.contains(&option) {
+/// What a wrapper runs.
+struct Inner<'w> {
+    /// The command, which may be none.
+    command: &'w [Word],
+    /// What `xargs` replaces in it.
+    mark: Option<String>,
+}
+
+impl<'w> Inner<'w> {
+    fn of(name: &str, wrapper: &Wrapper, arguments: &'w [Word], found: &mut Found) -> Result<Self> {
+        let mut mark = None;
+        let mut rest = arguments;
+        while let Some((word, after)) = rest.split_first() {
+            if !word.could_be_option() || (word.text == "-" && name != "env") {
+                break;
+            }
+            let text = word.text.as_str();
+            let unknown = || unreadable(name, &format!("its option `{text}` is not known"));
+            if !word.is_literal {
+                // A program that is not known is refused as such.
+                if word.start.is_empty() {
+                    break;
+                }
                 return Err(unknown());
             }
-            takes_value && value.is_none()
-        } else {
-            let letters = &text[1..];
-            let is_number = name == "nice" && letters.bytes().all(|byte| byte.is_ascii_digit());
-            let value = letters.find(|letter| !wrapper.flags.contains(letter));
-            match value {
-                None => false,
-                Some(_) if is_number => false,
-                Some(position) if letters[position..].starts_with(|letter| wrapper.values.contains(letter)) => {
-                    position + 1 == letters.len()
-                }
-                Some(_) => return Err(unknown()),
+            rest = after;
+            if text == "--" {
+                break;
             }
-        };
-        if takes_next {
-            rest = rest.split_first().map_or(&[], |(_, rest)| rest);
+            let (option, value) = if let Some(long) = text.strip_prefix("--") {
+                let (option, value) =
+                    long.split_once('=').map_or((long, None), |(option, value)| (option, Some(value)));
+                let takes_value = wrapper.long_values.contains(&option);
+                if !takes_value && !wrapper.long_flags.contains(&option) {
+                    return Err(unknown());
+                }
+                if takes_value && value.is_none() { (option, take(&mut rest)) } else { (option, value) }
+            } else {
+                let letters = &text[1..];
+                let is_number = name == "nice" && letters.bytes().all(|byte| byte.is_ascii_digit());
+                match letters.find(|letter| !wrapper.flags.contains(letter)) {
+                    None => ("", None),
+                    Some(_) if is_number => ("", None),
+                    Some(position) if letters[position..].starts_with(|letter| wrapper.values.contains(letter)) => {
+                        let (option, attached) = letters[position..].split_at(1);
+                        (option, if attached.is_empty() { take(&mut rest) } else { Some(attached) })
+                    }
+                    Some(_) => return Err(unknown()),
+                }
+            };
+            if name == "xargs" && (option == "replace" || option == "I") {
+                mark = Some(value.filter(|value| !value.is_empty()).unwrap_or("{}").to_owned());
+            }
+            if rest.len() < after.len() && !after[0].is_literal {
+                return Err(unreadable(name, &format!("what follows its option `{text}` is known only when it runs")));
+            }
         }
+        for _ in 0..wrapper.operands {
+            if let Some((word, after)) = rest.split_first() {
+                if !word.is_literal {
+                    return Err(unreadable(name, &format!("`{}` is known only when it runs", word.text)));
+                }
+                rest = after;
+            }
+        }
+        while wrapper.assigns
+            && let Some((word, after)) = rest.split_first()
+            && let Some((variable, _)) = word.start.split_once('=')
+        {
+            if word.splits {
+                return Err(unreadable(name, &format!("`{}` can become several words; put it into quotes", word.text)));
+            }
+            found.set(variable, word.value_behind_equals());
+            rest = after;
+        }
+        Ok(Self { command: rest, mark })
     }
-    rest = rest.get(wrapper.operands..).unwrap_or_default();
-    while wrapper.assigns
-        && let Some((word, after)) = rest.split_first()
-        && word.text.contains('=')
-    {
-        found.assignment(&word.text);
-        rest = after;
-    }
-    Ok(rest)
+}
+
+/// Takes the next word as the value of an option.
+fn take<'w>(rest: &mut &'w [Word]) -> Option<&'w str> {
+    let (word, after) = rest.split_first()?;
+    *rest = after;
+    Some(&word.text)
 }

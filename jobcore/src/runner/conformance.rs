@@ -1,9 +1,10 @@
 //! What every [`Runner`] must do, as tests: see [`store::conformance`](crate::store::conformance) for
 //! how a suite is used. The cases run real commands, `/bin/sh` among them.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, NoInput};
 use crate::job::Job;
@@ -14,9 +15,16 @@ use crate::signal::Signal;
 use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
 use crate::state::{Cause, Outcome, Status};
 use crate::store::conformance::Backend;
+use crate::supervisor;
+use crate::sys::process;
 
 /// How long a wait may take that should end.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The variable by which what a job of a bench started is found.
+const BENCH: &str = "JOBCORE_CONFORMANCE";
+/// How long a supervisor whose command was killed may take to end by itself.
+const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// Makes a test of each case of the contract of [`Runner`](crate::Runner), for the runner that the second expression
 /// gives over the [`Backend`](crate::store::conformance::Backend) of the first.
@@ -46,6 +54,7 @@ macro_rules! runner_conformance {
             a_signal_is_sent_once
             a_job_ends_with_the_process_that_its_spec_names
             stragglers_are_stopped_and_counted
+            a_stop_is_answered_while_stragglers_are_being_stopped
             stragglers_are_left_if_the_spec_says_so
             output_is_followed_to_the_end
             what_was_asked_is_answered_for_every_handle
@@ -67,7 +76,8 @@ macro_rules! runner_conformance {
     };
 }
 
-/// Where a runner is tested: a store of its own, and a directory to work in.
+/// Where a runner is tested: a store of its own, and a directory to work in. A case that fails leaves nothing running: when
+/// this is dropped by a panic, it kills what its jobs started.
 #[derive(Debug)]
 pub struct Bench {
     jobs: JobManager,
@@ -81,14 +91,16 @@ impl Bench {
     pub fn new(backend: &Backend, runner: &Arc<dyn Runner>) -> Self {
         let manager = || JobManager::new(backend.open(), Arc::clone(runner)).expect("the runner takes the store");
         let (jobs, other) = (manager(), manager());
-        let unique = crate::id::JobId::mint(crate::clock::Timestamp::now(), &crate::clock::SystemRandom);
+        let unique = crate::id::JobId::mint(crate::clock::Timestamp::now(), &crate::clock::SystemRandom)
+            .expect("there is randomness");
         let directory = std::env::temp_dir().join(format!("jobcore-conformance-{unique}"));
         std::fs::create_dir(&directory).expect("a directory can be made");
         Self { jobs, other, directory }
     }
 
     fn shell(&self, line: &str) -> JobSpecBuilder {
-        JobSpec::shell(line).with_shell("/bin/sh").cwd(&self.directory).env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        let spec = JobSpec::shell(line).with_shell("/bin/sh").cwd(&self.directory);
+        spec.env("PATH", "/usr/local/bin:/usr/bin:/bin").env(BENCH, &self.directory)
     }
 
     async fn submit(&self, spec: JobSpecBuilder) -> Job {
@@ -120,9 +132,9 @@ impl Bench {
     }
 
     async fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while !condition() {
-            assert!(tokio::time::Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -136,12 +148,60 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.kill_all();
+        }
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
+impl Bench {
+    /// Kills what jobs started, whatever became of their records, and then the supervisors that do not end by themselves.
+    fn kill_all(&self) {
+        let begin = Instant::now();
+        while begin.elapsed() < LETTING_GO * 2 {
+            let (commands, supervisors) = (self.commands(), self.supervisors());
+            if commands.is_empty() && supervisors.is_empty() {
+                return;
+            }
+            let lingering = supervisors.iter().filter(|_| begin.elapsed() > LETTING_GO);
+            for stat in commands.iter().chain(lingering) {
+                let _ = process::signal(stat, rustix::process::Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Returns the living processes that jobs of this bench started.
+    fn commands(&self) -> Vec<process::Stat> {
+        let marker = format!("{BENCH}={}", self.directory.display());
+        process::visible_tree(None, &marker, |_| false)
+    }
+
+    /// Returns the living supervisors of jobs of this bench.
+    fn supervisors(&self) -> Vec<process::Stat> {
+        let Some(store) = self.jobs.store().as_file() else { return Vec::new() };
+        let is_ours = |stat: &process::Stat| {
+            let arguments = process::arguments(stat);
+            let root = supervisor::parse_arguments(&arguments).map(|(root, _)| root);
+            !stat.is_dead() && root == Some(store.root().as_os_str().as_bytes())
+        };
+        process::all().into_iter().filter(is_ours).collect()
+    }
+}
+
+/// Another process that a case needs, which ends with it.
+struct Companion(std::process::Child);
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn is_alive(pid: i32) -> bool {
-    crate::sys::process::Stat::read(pid).is_some_and(|stat| !stat.is_dead())
+    process::Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }
 
 fn quickly() -> StopOptions {
@@ -331,16 +391,19 @@ pub async fn a_stop_asks_first(bench: &Bench) {
 
 /// It goes to the main process and its group alone. What is left then is asked as always.
 pub async fn a_stop_begins_with_the_signal_of_the_spec(bench: &Bench) {
-    let line = "setsid bash -c 'trap \"echo child; exit\" TERM; touch ready; while :; do sleep 0.02; done' & \
-                trap 'echo main; exit 7' INT; trap 'echo wrong' TERM; while :; do sleep 0.02; done";
+    // The child is the last to be ready: it is started when the main process has set its traps, which it does not inherit.
+    let line = "trap 'echo main; exit 7' INT; trap 'echo wrong' TERM; \
+                setsid bash -c 'trap \"echo child; exit\" TERM; touch ready; while :; do sleep 0.02; done' & \
+                while :; do sleep 0.02; done";
     let job = bench.submit(bench.shell(line).stop_signal(Signal::INT)).await;
     bench.file("ready").await;
     let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
     assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(7)));
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "main\nchild\n");
-    // One that takes no notice of it is asked as any other before it is killed.
+    // One that takes no notice of it is asked as any other before it is killed, after half of the grace: the other half has
+    // to be enough for its answer on a machine under load.
     let line = "trap '' INT; trap 'echo bye; exit 0' TERM; touch deaf; while :; do sleep 0.02; done";
-    let job = bench.submit(bench.shell(line).stop_signal(Signal::INT).grace(Duration::from_secs(2))).await;
+    let job = bench.submit(bench.shell(line).stop_signal(Signal::INT).grace(Duration::from_secs(8))).await;
     bench.file("deaf").await;
     let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
     assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(0)));
@@ -377,19 +440,19 @@ pub async fn a_timeout_ends_the_job(bench: &Bench) {
 
 /// Whoever is named may have ended before the job is started, while it runs, or later than the job.
 pub async fn a_job_ends_with_the_process_that_its_spec_names(bench: &Bench) {
-    let mut session = std::process::Command::new("sleep").arg("1000").spawn().expect("it is started");
-    let id = i32::try_from(session.id()).expect("a process id");
-    let process = crate::sys::process::identify(id).expect("it is there");
+    let session = std::process::Command::new("sleep").arg("1000").spawn().expect("it is started");
+    let session = Companion(session);
+    let id = i32::try_from(session.0.id()).expect("a process id");
+    let process = process::identify(id).expect("it is there");
     let bound = |line: &str| bench.shell(line).ends_with(process.clone());
     let (short, _) = bench.finish(bound("exit 0")).await;
     assert_eq!(short.status(), Status::Completed);
     let job = bench.submit(bound("trap 'exit 7' TERM; touch ready; while :; do sleep 0.02; done")).await;
     bench.file("ready").await;
-    session.kill().expect("it is killed");
+    drop(session);
     let (job, outcome) = bench.ended(&job).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, Some(7)));
     assert_eq!(outcome.stopped_by.as_deref(), Some("the end of its session"));
-    session.wait().expect("it is reaped");
     let (late, outcome) = bench.finish(bound("touch late")).await;
     assert_eq!((late.status(), outcome.cause), (Status::Killed, Cause::NeverStarted));
     assert_eq!((late.state.started_at(), bench.directory.join("late").exists()), (None, false));
@@ -418,6 +481,23 @@ pub async fn stragglers_are_stopped_and_counted(bench: &Bench) {
     assert_eq!((job.status(), outcome.exit_code, outcome.stragglers), (Status::Failed, Some(4), 1));
     let child = bench.pid("child");
     bench.until("the straggler to be gone", || !is_alive(child)).await;
+}
+
+/// Whoever cannot wait for the grace of what is left asks for less. The end of the job stays its own.
+pub async fn a_stop_is_answered_while_stragglers_are_being_stopped(bench: &Bench) {
+    use crate::control::{Answer, Request};
+    let line = "(trap '' TERM; : > child; while :; do sleep 1; done) & echo $$ > main; \
+                while [ ! -e child ]; do sleep 0.02; done; : > ready; exit 4";
+    let job = bench.submit(bench.shell(line).grace(Duration::from_secs(1000))).await;
+    bench.file("ready").await;
+    let main = bench.pid("main");
+    bench.until("the main process to end", || !is_alive(main)).await;
+    let count = bench.other.store().request(job.id, Request::Count).await.expect("it is answered");
+    assert!(matches!(count, Answer::Processes { count: 1.., .. }), "{count:?}");
+    assert!(bench.other.signal(job.id, Signal::INT).await.is_err(), "there is nobody to get it");
+    let (job, outcome) = stopped(bench, &job, &quickly()).await;
+    assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Failed, Cause::Exited, Some(4)));
+    assert_eq!(outcome.stopped_by, None);
 }
 
 /// A program that puts itself into the background may be a job.
@@ -456,7 +536,7 @@ pub async fn what_was_asked_is_answered_for_every_handle(bench: &Bench) {
     let job = bench.submit(bench.shell("touch ready; sleep 1000 & wait")).await;
     bench.file("ready").await;
     let count = bench.other.store().request(job.id, Request::Count).await.expect("it is answered");
-    assert!(matches!(count, Answer::Processes { count: 1.. }), "{count:?}");
+    assert!(matches!(count, Answer::Processes { count: 1.., .. }), "{count:?}");
     stopped(bench, &job, &quickly()).await;
 }
 
@@ -465,4 +545,58 @@ pub async fn usage_is_recorded_or_absent(bench: &Bench) {
     let (_, outcome) = bench.finish(bench.shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")).await;
     assert!(outcome.cpu_ms.is_none_or(|ms| ms > 0));
     assert!(outcome.peak_rss_bytes.is_none_or(|bytes| bytes > 100_000));
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::error::Result;
+    use crate::store::{JobClaim, JobStore};
+    use crate::{FileStore, InProcessRunner};
+
+    /// Starts a job, and fails then.
+    #[derive(Debug)]
+    struct Broken;
+
+    #[async_trait]
+    impl Runner for Broken {
+        fn check(&self, _: &dyn JobStore) -> Result<()> {
+            Ok(())
+        }
+
+        async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
+            InProcessRunner::new().start(store, claim).await?;
+            panic!("{}", "it breaks after the start")
+        }
+
+        async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_case_that_fails_leaves_nothing_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("store");
+        let backend = Backend::new(move || Arc::new(FileStore::open(&root).unwrap())).keeping(directory);
+        let runner: Arc<dyn Runner> = Arc::new(Broken);
+        let marker = std::sync::OnceLock::new();
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            crate::store::conformance::block_on(async {
+                let bench = Bench::new(&backend, &runner);
+                marker.set(format!("{BENCH}={}", bench.directory.display())).unwrap();
+                // Its first job sleeps for 1,000 seconds.
+                what_takes_no_input_says_so(&bench).await;
+            });
+        }));
+        let message = failed.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("it breaks after the start"), "{message}");
+        let left = process::visible_tree(None, marker.get().unwrap(), |_| false);
+        for stat in &left {
+            let _ = process::signal(stat, rustix::process::Signal::KILL);
+        }
+        assert!(left.is_empty(), "{left:?}");
+    }
 }

@@ -398,7 +398,7 @@ impl Actor {
     /// Answers what is asked; returns the signal of which the job dies, if it does.
     async fn serve(&mut self, incoming: Incoming) -> Option<Signal> {
         let (answer, death) = match &incoming.request {
-            Request::Count => (Answer::Processes { count: 1 }, None),
+            Request::Count => (Answer::processes(1), None),
             Request::EndInput => {
                 self.claim.end_input().await;
                 (Answer::Accepted, None)
@@ -611,7 +611,7 @@ mod tests {
         let gate = Gate::new(&clock);
         let runner = FakeRunner::new(&clock).script("gated", Script::new().waits_for(&gate).takes(SECOND));
         let jobs = manager(&clock, runner);
-        jobs.change_settings(&mut |settings| settings.max_running = 1).await.unwrap();
+        jobs.change_settings(|settings| settings.max_running = 1).await.unwrap();
         let (first, second) = (submit(&jobs, "gated").await, submit(&jobs, "gated").await);
         assert_eq!((first.status(), second.status()), (Status::Running, Status::Queued));
         clock.advance(SECOND * 10);

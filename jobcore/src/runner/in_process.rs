@@ -1,7 +1,11 @@
 //! Jobs as children of the host program: for any store, and gone with the program.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +14,8 @@ use async_trait::async_trait;
 use rustix::process::Signal as RawSignal;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Runner, cause_of, start_due};
 use crate::clock::Timestamp;
@@ -71,10 +76,9 @@ impl Runner for InProcessRunner {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
                     Watcher::new(claim, child, companion).watch().await;
-                    start_due(&InProcessRunner, &store).await;
-                    if let Err(error) = store.sweep().await {
-                        tracing::debug!(%error, "old jobs could not be removed");
-                    }
+                    let runtime = Handle::current();
+                    // Starting processes and removing files take their time.
+                    tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store)));
                 });
             }
             Err(reason) => {
@@ -88,6 +92,14 @@ impl Runner for InProcessRunner {
 
     async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
         Err(super::cannot_adopt())
+    }
+}
+
+/// Does what follows from the end of a job: starts what is due, and removes what is not to be kept.
+async fn follow_up(store: &Arc<dyn JobStore>) {
+    start_due(&InProcessRunner, store).await;
+    if let Err(error) = store.sweep().await {
+        tracing::debug!(%error, "old jobs could not be removed");
     }
 }
 
@@ -107,42 +119,41 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
-    let mut arguments = supervisor::command_arguments(submission).into_iter();
-    let mut command = std::process::Command::new(&submission.program);
-    command.arg0(os(arguments.next().unwrap_or_default())).args(arguments.map(os));
-    command.current_dir(&spec.cwd).env_clear().process_group(0);
-    for variable in supervisor::command_variables(submission, environment) {
-        let border = variable.iter().skip(1).position(|byte| *byte == b'=').map_or(variable.len(), |at| at + 1);
-        let (name, value) = variable.split_at(border);
-        command.env(os(name.to_vec()), os(value.get(1..).unwrap_or_default().to_vec()));
-    }
-    command.stdin(match (&spec.stdin, stdin) {
-        (_, Some(pipe)) => pipe.into(),
-        (Stdin::Closed | Stdin::Open | Stdin::Given, None) => Stdio::null(),
+    let variables = supervisor::command_variables(submission, environment);
+    let stdin = match (&spec.stdin, stdin) {
+        (_, Some(pipe)) => Some(pipe),
+        (Stdin::Closed | Stdin::Open | Stdin::Given, None) => None,
         (Stdin::File(path), None) => {
-            std::fs::File::open(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.into()
+            Some(File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?.into())
         }
-    });
+    };
     let merged = match spec.merge {
         false => None,
-        true => {
-            let pipe = std::io::pipe().and_then(|(reader, writer)| Ok((reader, writer.try_clone()?, writer)));
-            Some(pipe.map_err(|error| format!("cannot make a pipe: {error}"))?)
-        }
+        true => Some(std::io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?),
     };
-    let merged = match merged {
-        None => {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            None
+    let start = |program: &Path, arguments: &[Vec<u8>]| {
+        let mut arguments = arguments.iter().map(|word| OsStr::from_bytes(word));
+        let mut command = std::process::Command::new(program);
+        command.arg0(arguments.next().unwrap_or_default()).args(arguments);
+        command.current_dir(&spec.cwd).env_clear().process_group(0);
+        for variable in &variables {
+            let border = variable.iter().skip(1).position(|byte| *byte == b'=').map_or(variable.len(), |at| at + 1);
+            let (name, value) = variable.split_at(border);
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..).unwrap_or_default()));
         }
-        Some((reader, stdout, stderr)) => {
-            command.stdout(stdout).stderr(stderr);
-            Some(reader)
-        }
+        command.stdin(match &stdin {
+            Some(file) => file.try_clone()?.into(),
+            None => Stdio::null(),
+        });
+        match &merged {
+            Some((_, writer)) => command.stdout(writer.try_clone()?).stderr(writer.try_clone()?),
+            None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+        };
+        tokio::process::Command::from(command).spawn()
     };
-    let mut command = tokio::process::Command::from(command);
-    let mut process =
-        command.spawn().map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))?;
+    let mut process = supervisor::execute(&submission.program, supervisor::command_arguments(submission), start)
+        .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))?;
+    let merged = merged.map(|(reader, _)| reader);
     let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
     let identity = process::identify(pid).ok();
     let outputs = match merged {
@@ -157,10 +168,6 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
         ],
     };
     Ok(Child { process, pid, identity, outputs })
-}
-
-fn os(bytes: Vec<u8>) -> std::ffi::OsString {
-    std::os::unix::ffi::OsStringExt::from_vec(bytes)
 }
 
 /// Watches one job to its end.
@@ -226,23 +233,24 @@ impl Watcher {
                 Wake::Exit(Err(_)) => break,
                 Wake::TimedOut => {
                     self.cause.get_or_insert((Cause::TimedOut, None));
-                    self.begin_stop(self.claim.submission().spec.grace());
+                    self.begin_stop(self.claim.submission().spec.grace()).await;
                 }
                 Wake::Left => {
                     self.companion = None;
                     self.cause.get_or_insert((Cause::Stopped, Some(SESSION_END.to_owned())));
-                    self.begin_stop(self.claim.submission().spec.grace());
+                    self.begin_stop(self.claim.submission().spec.grace()).await;
                 }
-                Wake::TerminateNow => self.terminate(),
+                Wake::TerminateNow => self.terminate().await,
                 Wake::KillNow => {
-                    self.send_all(RawSignal::KILL);
+                    self.send_all(RawSignal::KILL).await;
                     self.kill_at = Some(Instant::now() + DYING);
                 }
             }
         }
-        let leaves = self.claim.submission().spec.stragglers == Stragglers::Leave && self.cause.is_none();
         self.drain(LAST_WORDS, &mut buffer).await;
-        self.stragglers = self.members().len().try_into().unwrap_or(u32::MAX);
+        // One that was asked to stop meanwhile leaves nothing.
+        let leaves = self.claim.submission().spec.stragglers == Stragglers::Leave && self.kill_at.is_none();
+        self.stragglers = self.members().await.len().try_into().unwrap_or(u32::MAX);
         if self.cause.is_some() {
             // A stop names no stragglers: all of it was asked to end.
             self.stragglers = 0;
@@ -284,27 +292,29 @@ impl Watcher {
         }
     }
 
-    /// Reads what still comes, until nobody has the pipes any more or the time is up.
+    /// Keeps what still comes after the end of the main process, until nobody has the pipes any more or the time is up.
     async fn drain(&mut self, time: Duration, buffer: &mut [u8]) {
         let deadline = Instant::now() + time;
-        while self.child.outputs.iter().any(Option::is_some) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let [first, second] = &mut self.child.outputs;
-            let (low, high) = buffer.split_at_mut(buffer.len() / 2);
-            let next = async {
-                tokio::select! {
-                    read = read_from(first, low) => (0, read),
-                    read = read_from(second, high) => (1, read),
-                }
-            };
-            let Ok((index, read)) = timeout(left, next).await else { return };
-            self.keep(index, read, buffer).await;
+        while self.child.outputs.iter().any(Option::is_some) && self.attend(deadline, buffer).await {}
+    }
+
+    /// Keeps output, or answers whoever asks, after the end of the main process: returns false if there was neither before
+    /// the deadline.
+    async fn attend(&mut self, deadline: Instant, buffer: &mut [u8]) -> bool {
+        let [first, second] = &mut self.child.outputs;
+        let (low, high) = buffer.split_at_mut(buffer.len() / 2);
+        tokio::select! {
+            read = read_from(first, low) => self.keep(0, read, buffer).await,
+            read = read_from(second, high) => self.keep(1, read, buffer).await,
+            incoming = self.claim.next_request() => self.serve(incoming).await,
+            () = sleep_until(deadline) => return false,
         }
+        true
     }
 
     async fn serve(&mut self, incoming: Incoming) {
         let answer = match &incoming.request {
-            Request::Count => Answer::Processes { count: self.members().len().try_into().unwrap_or(u32::MAX) },
+            Request::Count => Answer::processes(self.members().await.len().try_into().unwrap_or(u32::MAX)),
             Request::EndInput => {
                 self.claim.end_input().await;
                 Answer::Accepted
@@ -313,9 +323,16 @@ impl Watcher {
             Request::Stop { grace_ms, requester } => {
                 let spec = &self.claim.submission().spec;
                 let grace = grace_ms.map_or(spec.grace(), Duration::from_millis);
-                self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
-                self.begin_stop(grace);
+                // What ended by itself before anybody asked did so, even while its stragglers are being stopped.
+                if self.exit.is_none() {
+                    self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
+                }
+                self.begin_stop(grace).await;
                 Answer::Accepted
+            }
+            // The number of its group may be that of another by now.
+            Request::Signal { .. } if self.exit.is_some() => {
+                Answer::Refused { reason: "its main process has ended".to_owned() }
             }
             Request::Signal { signal, requester } => {
                 let group = rustix::process::Pid::from_raw(self.child.pid);
@@ -331,7 +348,7 @@ impl Watcher {
         incoming.answer(answer);
     }
 
-    fn begin_stop(&mut self, grace: Duration) {
+    async fn begin_stop(&mut self, grace: Duration) {
         let kill_at = Instant::now() + grace;
         if let Some(earlier) = self.kill_at {
             self.kill_at = Some(earlier.min(kill_at));
@@ -343,42 +360,52 @@ impl Watcher {
             Some(signal) if process::signal_group(self.child.pid, signal) => {
                 self.terminate_at = Some(Instant::now() + grace / 2);
             }
-            _ => self.terminate(),
+            _ => self.terminate().await,
         }
     }
 
     /// Asks all of the job to end.
-    fn terminate(&mut self) {
+    async fn terminate(&mut self) {
         self.terminate_at = None;
-        self.send_all(RawSignal::TERM);
-        self.send_all(RawSignal::CONT);
+        self.send_all(RawSignal::TERM).await;
+        self.send_all(RawSignal::CONT).await;
     }
 
-    fn members(&self) -> Vec<process::Stat> {
+    /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
+    /// there are, while other tasks of the runtime go on.
+    async fn members(&self) -> Vec<process::Stat> {
         let marker = supervisor::marker(self.claim.submission().job_id);
-        process::visible_tree(self.child.identity.as_ref(), &marker, supervisor::is_other)
+        let main = self.child.identity.clone();
+        let looking = move || process::visible_tree(main.as_ref(), &marker, supervisor::is_other);
+        match tokio::task::spawn_blocking(looking).await {
+            Ok(members) => members,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime ends, and with it whoever watches the job.
+            Err(_) => std::future::pending().await,
+        }
     }
 
-    fn send_all(&self, signal: RawSignal) {
-        for stat in self.members() {
+    async fn send_all(&self, signal: RawSignal) {
+        for stat in self.members().await {
             let _ = process::signal(&stat, signal);
         }
     }
 
     /// Stops what is left when the main process has ended, as far as it can be seen.
     async fn stop_the_rest(&mut self, buffer: &mut [u8]) {
-        if self.members().is_empty() {
+        if self.members().await.is_empty() {
             return self.drain(LAST_WORDS, buffer).await;
         }
-        self.begin_stop(self.claim.submission().spec.grace());
+        self.begin_stop(self.claim.submission().spec.grace()).await;
         if self.terminate_at.is_some() {
-            self.terminate();
+            self.terminate().await;
         }
-        let kill_at = self.kill_at.unwrap_or_else(Instant::now);
-        let give_up_at = kill_at + DYING;
         loop {
-            let members = self.members();
+            let members = self.members().await;
             let now = Instant::now();
+            // Somebody may ask for less grace meanwhile.
+            let kill_at = self.kill_at.unwrap_or(now);
+            let give_up_at = kill_at + DYING;
             if members.is_empty() {
                 break;
             }
@@ -389,11 +416,11 @@ impl Watcher {
                 break;
             }
             if now >= kill_at {
-                self.send_all(RawSignal::KILL);
+                self.send_all(RawSignal::KILL).await;
             }
             // Nobody tells a stranger that these are gone: this is the one place that looks again and again.
-            self.drain(DYING_LOOK, buffer).await;
-            tokio::time::sleep(DYING_LOOK).await;
+            let look_at = now + DYING_LOOK;
+            while self.attend(look_at, buffer).await {}
         }
         self.drain(LAST_WORDS, buffer).await;
     }

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
@@ -21,45 +21,54 @@ use crate::supervisor;
 #[derive(Debug, Clone)]
 pub struct LocalRunner {
     program: PathBuf,
+    /// Whether another program has said that it is a supervisor; nothing to ask where it is this one.
+    answered: Option<Arc<OnceLock<()>>>,
 }
 
 impl LocalRunner {
     /// Returns a runner whose supervisors are this program.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless [`supervisor::run_if_asked`] was called: the program would start a second copy of
-    /// itself where a supervisor is meant.
+    /// [`Error::Unsupported`] unless [`supervisor::run_if_asked`] was called, and before this program had threads: it
+    /// would start a second copy of itself where a supervisor is meant.
     pub fn new() -> Result<Self> {
-        if !supervisor::is_prepared() {
-            let reason = "this program cannot be started as a supervisor: call `jobcore::supervisor::run_if_asked()` \
-                          first thing in `main`, or name a program that does with `LocalRunner::with_program`"
-                .to_owned();
-            return Err(Error::Unsupported { reason });
-        }
+        supervisor::check_prepared()?;
         // On Linux the running program itself, even if its file has been replaced by an upgrade since.
         let program = match cfg!(target_os = "linux") {
             true => PathBuf::from("/proc/self/exe"),
             false => std::env::current_exe().context("find", "this program".as_ref())?,
         };
-        Ok(Self { program })
+        Ok(Self::trusting(program))
     }
 
     /// Returns a runner whose supervisors are another program, one that calls [`supervisor::run_if_asked`].
+    ///
+    /// The program is started once to ask it, by [`Runner::check`] and so by [`JobManager::new`](crate::JobManager::new),
+    /// which fails if it does not answer within 5 s.
     pub fn with_program(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into() }
+        Self { answered: Some(Arc::default()), ..Self::trusting(program.into()) }
+    }
+
+    /// Returns a runner whose supervisors are a program that need not be asked.
+    pub(crate) fn trusting(program: PathBuf) -> Self {
+        Self { program, answered: None }
     }
 }
 
 #[async_trait]
 impl Runner for LocalRunner {
     fn check(&self, store: &dyn JobStore) -> Result<()> {
-        if store.as_file().is_some() {
-            return Ok(());
+        if store.as_file().is_none() {
+            let reason = "a detached supervisor needs a store whose jobs are directories, such as `FileStore`; \
+                          use `InProcessRunner` with this one"
+                .to_owned();
+            return Err(Error::Unsupported { reason });
         }
-        let reason = "a detached supervisor needs a store whose jobs are directories, such as `FileStore`; \
-                      use `InProcessRunner` with this one"
-            .to_owned();
-        Err(Error::Unsupported { reason })
+        if let Some(answered) = self.answered.as_ref().filter(|answered| answered.get().is_none()) {
+            supervisor::probe(&self.program)?;
+            let _ = answered.set(());
+        }
+        Ok(())
     }
 
     async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {

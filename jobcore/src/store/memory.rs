@@ -21,7 +21,7 @@ use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::name::Name;
 use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
-use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
+use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
 use crate::sys::{self, pipe};
 
@@ -167,10 +167,9 @@ impl Entry {
         evidence.running = records.running.clone();
         evidence.ended = records.ended.clone();
         evidence.held = records.holder.is_some();
-        evidence.seen = match (&records.running, &records.ended) {
-            (Some(running), None) => crate::sys::process::look(&running.process),
-            _ => Seen::Gone,
-        };
+        if evidence.ended.is_none() {
+            evidence.seen = super::look(&evidence);
+        }
         evidence.output = lock(&self.log).size();
         evidence
     }
@@ -206,16 +205,18 @@ impl JobStore for MemoryStore {
         let mut admission = lock(&self.admission);
         admission.tidy();
         let spec = &submission.spec;
-        for entry in lock(&self.jobs).values() {
-            let other = &entry.submission.spec;
-            if spec.key.is_some() && other.key == spec.key {
-                return super::same_key(&submission, &entry.submission).map(Created::Existing);
-            }
-            if let (Some(name), true) = (&spec.name, other.name == spec.name)
-                && !entry.is_over()
-            {
-                return Err(Error::NameTaken { name: name.clone(), id: entry.submission.job_id });
-            }
+        let jobs: Vec<_> = lock(&self.jobs).values().cloned().collect();
+        // A key makes no second job, whatever name that would have.
+        if spec.key.is_some()
+            && let Some(entry) = jobs.iter().find(|entry| entry.submission.spec.key == spec.key)
+        {
+            return super::same_key(&submission, &entry.submission).map(Created::Existing);
+        }
+        if let Some(name) = &spec.name
+            && let Some(entry) = jobs.iter().find(|it| it.submission.spec.name == spec.name && !it.is_over())
+        {
+            let (job, _) = entry.evidence().judge(Timestamp::now())?;
+            return Err(Error::name_taken(name, &job, &spec.cwd));
         }
         if spec.agent.is_some() {
             let jobs = lock(&self.jobs);
@@ -223,10 +224,13 @@ impl JobStore for MemoryStore {
             let times = runs.map(|run| run.submitted_at).collect();
             admission.settings.agents.check_rate(submission.submitted_at, times)?;
         }
-        let taken: Vec<_> = admission.slots.iter().chain(&admission.waiting).cloned().collect();
-        let group = submission.spec.group.as_ref();
-        if admission.settings.when_full == WhenFull::Refuse && !admission.has_room(group, &taken) {
-            return Err(Error::Full { running: taken.len(), limit: admission.settings.max_running });
+        // One that is about to be started has a slot and waits still: it counts once.
+        let has_slot = |entry: &&Arc<Entry>| admission.slots.iter().any(|slot| Arc::ptr_eq(slot, entry));
+        let waiting = admission.waiting.iter().filter(|entry| !has_slot(entry));
+        let taken = admission.slots.iter().chain(waiting).map(|entry| entry.submission.spec.group.as_ref());
+        let reached = admission.settings.reached(submission.spec.group.as_ref(), taken);
+        if let Some(reached) = reached.filter(|_| admission.settings.when_full == WhenFull::Refuse) {
+            return Err(Error::full(reached));
         }
         let id = submission.job_id;
         let limit = submission.spec.output_limit;

@@ -5,6 +5,8 @@ pub mod conformance;
 mod events;
 pub mod file;
 pub mod memory;
+#[cfg(test)]
+mod model;
 mod query;
 mod retention;
 mod settings;
@@ -23,14 +25,16 @@ use crate::id::JobId;
 use crate::job::OutputSize;
 use crate::name::Name;
 use crate::output::{JobLog, Stream};
-use crate::record::{Ended, Evidence, Running, Start, Submission};
+use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
 use crate::spec::{Environment, JobSpec};
 use crate::state::Status;
+use crate::supervisor;
+use crate::sys::{namespace, process};
 
 pub use events::{EventKind, Events, JobEvent};
 pub use query::Query;
 pub use retention::{Disposable, Retention};
-pub use settings::{AGENTS, AgentSettings, GroupSettings, StoreSettings, WhenFull};
+pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -77,6 +81,15 @@ pub trait JobStore: Send + Sync + Debug {
     /// # Errors
     /// If the store cannot be read or written.
     async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>>;
+
+    /// Sees to it that a job that waits can be found by [`JobStore::next_due`], and returns whether it could not. To be called
+    /// for jobs that were found to be queued. A store that finds them by nothing that could be lost has nothing to do.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    async fn put_back(&self, _: JobId) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Returns what is set, who has a slot, and who waits for one in order.
     ///
@@ -298,6 +311,33 @@ pub trait JobClaim: Send + Sync + Debug {
 
 /// How long whoever runs a job may take to open its input. That it comes up slowly says nothing of whether it reads.
 const STARTING: Duration = Duration::from_secs(10);
+
+/// Returns what can be seen of a job that has no end on record.
+fn look(evidence: &Evidence) -> Seen {
+    let main = evidence.running.as_ref().map(|running| &running.process);
+    if evidence.held {
+        return main.map_or(Seen::Gone, process::look);
+    }
+    let running = evidence.running.as_ref().map(|running| (&running.process, running.at));
+    let Some((known, at)) = running.or(evidence.start.as_ref().map(|start| (&start.holder, start.at))) else {
+        return Seen::Gone;
+    };
+    match process::look(known) {
+        Seen::Unknown if namespace::has_ended(known, at) => Seen::NamespaceEnded,
+        seen @ (Seen::Unknown | Seen::Rebooted | Seen::NamespaceEnded | Seen::Stragglers) => seen,
+        seen @ (Seen::Alive(_) | Seen::Paused(_)) if main.is_some() => seen,
+        Seen::Alive(_) | Seen::Paused(_) | Seen::Gone => {
+            let marker = supervisor::marker(evidence.submission.job_id);
+            let tree = process::visible_tree(main, &marker, supervisor::is_other);
+            match (tree.first(), main) {
+                (None, _) => Seen::Gone,
+                (Some(_), Some(_)) => Seen::Stragglers,
+                // The holder was killed before it put the command on record that it had started.
+                (Some(first), None) => Seen::Alive(first.pid),
+            }
+        }
+    }
+}
 
 /// The refusal to remove what somebody is in charge of.
 fn held(id: JobId) -> Error {

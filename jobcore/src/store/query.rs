@@ -24,7 +24,7 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Only those that were submitted before this time.
     pub until: Option<Timestamp>,
-    /// Only those whose short id may be this.
+    /// Only those whose id has this part.
     pub prefix: Option<IdPrefix>,
     /// At most so many, the newest; all, if absent.
     pub limit: Option<usize>,
@@ -75,7 +75,7 @@ impl Query {
         Self { since, until, ..self }
     }
 
-    /// Lists only jobs whose short id may be this.
+    /// Lists only jobs whose id has this part.
     #[must_use]
     pub fn with_prefix(self, prefix: IdPrefix) -> Self {
         Self { prefix: Some(prefix), ..self }

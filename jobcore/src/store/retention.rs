@@ -100,7 +100,7 @@ mod tests {
 
     fn job(seconds_ago: i64, status: Status, output: u64) -> Disposable {
         let at = Timestamp::from_second(1_795_000_000 - seconds_ago).unwrap();
-        Disposable::new(JobId::mint(at, &SystemRandom), status, at, output)
+        Disposable::new(JobId::mint(at, &SystemRandom).unwrap(), status, at, output)
     }
 
     fn gone(retention: &Retention, jobs: &[Disposable]) -> Vec<usize> {

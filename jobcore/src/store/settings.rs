@@ -29,7 +29,7 @@ pub struct StoreSettings {
     /// How many bytes are kept of jobs that are over; 0 means no limit.
     pub keep_bytes: u64,
     /// Which commands may be submitted.
-    #[serde(skip_serializing_if = "Policy::is_empty")]
+    #[serde(skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
     /// Groups that have a limit of their own. [`AGENTS`] has one of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -145,8 +145,20 @@ pub struct GroupSettings {
     pub limit: u32,
 }
 
+/// A limit that is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReachedLimit {
+    /// The group whose limit it is; none if it is the store's.
+    pub group: Option<Name>,
+    /// How many jobs count against it now.
+    pub running: usize,
+    /// How many may.
+    pub limit: u32,
+}
+
 /// The names by which people get and set what is set.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "max_running",
     "when_full",
     "keep_days",
@@ -154,6 +166,7 @@ const KEYS: [&str; 10] = [
     "keep_bytes",
     "policy.allow",
     "policy.deny",
+    "policy.allow_variables",
     "agents.per_minute",
     "agents.depth",
     "agents.full",
@@ -174,6 +187,7 @@ impl StoreSettings {
             ("keep_bytes".to_owned(), self.keep_bytes.to_string()),
             ("policy.allow".to_owned(), policy::list_text(&self.policy.allow)),
             ("policy.deny".to_owned(), policy::list_text(&self.policy.deny)),
+            ("policy.allow_variables".to_owned(), policy::list_text(&self.policy.allow_variables)),
             ("agents.per_minute".to_owned(), self.agents.per_minute.to_string()),
             ("agents.depth".to_owned(), self.agents.depth.to_string()),
             ("agents.full".to_owned(), self.agents.full.to_string()),
@@ -208,6 +222,7 @@ impl StoreSettings {
             }
             "policy.allow" => self.policy.allow = policy::parse_list(value)?,
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
+            "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
             _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
                 Some(name) => self.set_group(name.parse()?, number()?),
                 None => {
@@ -249,13 +264,26 @@ impl StoreSettings {
 
     /// Returns whether one more job, of this group, may run beside those that have a slot, which are given by group.
     pub fn has_room<'a>(&self, group: Option<&Name>, taken: impl IntoIterator<Item = Option<&'a Name>>) -> bool {
+        self.reached(group, taken).is_none()
+    }
+
+    /// Returns the limit that keeps one more job, of this group, from running beside those that have a slot, which are given
+    /// by group. If both are reached, that is the limit of the group: a job of another group that ends makes no room.
+    pub fn reached<'a>(
+        &self,
+        group: Option<&Name>,
+        taken: impl IntoIterator<Item = Option<&'a Name>>,
+    ) -> Option<ReachedLimit> {
         let (mut all, mut of_group) = (0, 0);
         for other in taken {
             all += 1;
-            of_group += u32::from(group.is_some() && other == group);
+            of_group += usize::from(group.is_some() && other == group);
         }
-        let limit = group.map_or(0, |group| self.group_limit(group));
-        (self.max_running == 0 || all < self.max_running) && (limit == 0 || of_group < limit)
+        let is_reached = |running: usize, limit: u32| limit != 0 && usize::try_from(limit).is_ok_and(|l| running >= l);
+        let of_group = group.map(|group| (Some(group), of_group, self.group_limit(group)));
+        let limits = of_group.into_iter().chain([(None, all, self.max_running)]);
+        let (group, running, limit) = limits.into_iter().find(|(_, running, limit)| is_reached(*running, *limit))?;
+        Some(ReachedLimit { group: group.cloned(), running, limit })
     }
 }
 
@@ -281,6 +309,7 @@ mod tests {
         settings.set("agents.full", "true").unwrap();
         settings.set("policy.allow", "npm, git status,cargo *").unwrap();
         settings.set("policy.deny", "rm -rf").unwrap();
+        settings.set("policy.allow_variables", "APP_*, CC").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
@@ -299,6 +328,7 @@ mod tests {
             ("max_running", "many"),
             ("when_full", "wait"),
             ("policy.allow", "a; b"),
+            ("policy.allow_variables", "A=1"),
         ] {
             assert!(settings.set(key, value).is_err(), "{key} {value}");
         }
@@ -338,6 +368,12 @@ mod tests {
         settings.set_group(web.clone(), 1);
         assert!(settings.has_room(Some(&web), [None, Some(&db)]));
         assert!(!settings.has_room(Some(&web), [Some(&web)]));
+        let reached = |group, taken: &[Option<&Name>]| {
+            let reached = settings.reached(group, taken.iter().copied()).unwrap();
+            (reached.group.map(String::from), reached.running, reached.limit)
+        };
+        assert_eq!(reached(Some(&web), &[None, Some(&web), Some(&db)]), (Some("web".to_owned()), 1, 1));
+        assert_eq!(reached(Some(&db), &[None, Some(&web), Some(&db)]), (None, 3, 3));
         assert!(settings.has_room(Some(&db), [Some(&web), Some(&db)]));
         assert!(!settings.has_room(None, [None, None, Some(&db)]));
         settings.max_running = 0;

@@ -15,6 +15,13 @@ pub(super) struct Exit {
     pub(super) at: Timestamp,
 }
 
+impl Exit {
+    /// Returns the end of a main process that nobody saw.
+    pub(super) fn unseen() -> Self {
+        Self { code: None, signal: None, core_dumped: false, at: Timestamp::now() }
+    }
+}
+
 /// Reaps all children that are over, and returns how the main process ended if it was among them.
 pub(super) fn reap(main: i32) -> Option<Exit> {
     let mut exit = None;

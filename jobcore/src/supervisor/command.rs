@@ -1,15 +1,16 @@
 //! Starting the command of a job, in the world that its submitter had.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::terminal::Terminal;
 use super::{JOB_ID, PARENT_JOB_ID};
 use crate::record::Submission;
-use crate::spec::{Command, Environment, Stdin};
+use crate::spec::{Command, Environment, Stdin, shell_words};
 use crate::store::file::input;
 use crate::store::file::layout::AttemptDir;
 use crate::sys::spawn::{self, Streams};
@@ -67,22 +68,55 @@ pub(super) fn start(
 }
 
 fn spawn(submission: &Submission, environment: Environment, streams: Streams<'_>) -> Result<i32, String> {
-    let (mut arguments, variables) = (arguments(submission), variables(submission, environment));
-    in_world(submission, || match spawn::session_leader(&submission.program, &arguments, &variables, streams) {
-        // A script that names no interpreter: execvp(3) and the shells give it to `sh`.
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
-            let program = submission.program.as_os_str().as_bytes().to_vec();
-            arguments.splice(..1, [b"sh".to_vec(), program]);
-            spawn::session_leader("/bin/sh".as_ref(), &arguments, &variables, streams)
-        }
-        spawned => spawned,
-    })
-    .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))
+    let cwd = &submission.spec.cwd;
+    std::env::set_current_dir(cwd)
+        .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;
+    let (arguments, variables) = (arguments(submission), variables(submission, environment));
+    let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
+    in_world(submission, || execute(&submission.program, arguments, spawn))
+        .map_err(|error| refusal(&submission.program, &error))
 }
 
-/// Calls `spawn` with the working directory, umask and limits that the command is to have, and takes them back.
+/// Executes a program by `spawn`, with these arguments, of which the first is its name. A script that names no interpreter
+/// is given to `sh`, as execvp(3) and the shells do it; posix_spawn(3) does not.
+pub(crate) fn execute<T>(
+    program: &Path,
+    mut arguments: Vec<Vec<u8>>,
+    spawn: impl Fn(&Path, &[Vec<u8>]) -> io::Result<T>,
+) -> io::Result<T> {
+    match spawn(program, &arguments) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
+            arguments.splice(..1, [b"sh".to_vec(), program.as_os_str().as_bytes().to_vec()]);
+            spawn("/bin/sh".as_ref(), &arguments)
+        }
+        spawned => spawned,
+    }
+}
+
+/// Returns why a program could not be executed, in words. execve(2) says of a script whose interpreter is missing what it says
+/// of a missing script.
+fn refusal(program: &Path, error: &io::Error) -> String {
+    let shown = program.display();
+    match interpreter(program).filter(|interpreter| error.kind() == io::ErrorKind::NotFound && !interpreter.exists()) {
+        Some(interpreter) => {
+            format!("cannot execute `{shown}`: its interpreter `{}` does not exist", interpreter.display())
+        }
+        None => format!("cannot execute `{shown}`: {error}"),
+    }
+}
+
+/// Returns the interpreter that a script names in its first line.
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    // As much as the kernel looks at.
+    let mut beginning = Vec::new();
+    File::open(program).ok()?.take(256).read_to_end(&mut beginning).ok()?;
+    let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let word = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
+    Some(Path::new(OsStr::from_bytes(word)).to_owned())
+}
+
+/// Calls `spawn` with the umask and the limits that the command is to have, and takes them back, and the working directory.
 fn in_world<T>(submission: &Submission, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    std::env::set_current_dir(&submission.spec.cwd)?;
     world::renice(&submission.world);
     let mask = submission.world.umask.map(|umask| rustix::process::umask(rustix::fs::Mode::from_bits_truncate(umask)));
     world::lower_limits(&submission.world);
@@ -91,7 +125,8 @@ fn in_world<T>(submission: &Submission, spawn: impl FnOnce() -> io::Result<T>) -
     if let Some(mask) = mask {
         rustix::process::umask(mask);
     }
-    std::env::set_current_dir("/")?;
+    // A supervisor that stays there keeps a file system busy, but what was started was started.
+    let _ = std::env::set_current_dir("/");
     spawned
 }
 
@@ -101,10 +136,19 @@ pub(crate) fn arguments(submission: &Submission) -> Vec<Vec<u8>> {
         Command::Argv(argv) => argv.iter().map(|word| word.clone().into_bytes()).collect(),
         Command::Shell(line) => {
             let shell = submission.program.as_os_str().as_bytes().to_vec();
-            // `--`, since a line may begin with a dash.
-            vec![shell, b"-c".to_vec(), b"--".to_vec(), line.clone().into_bytes()]
+            // Only where the line would be taken for an option: not every shell knows what it means.
+            let dashes = line.starts_with(['-', '+']).then(|| b"--".to_vec());
+            let words = [shell].into_iter().chain(shell_options(submission)).chain([b"-c".to_vec()]);
+            words.chain(dashes).chain([line.clone().into_bytes()]).collect()
         }
     }
+}
+
+fn shell_options(submission: &Submission) -> Vec<Vec<u8>> {
+    let shell = submission.spec.shell.as_deref();
+    // Earlier versions put the path on record as it is, and knew of no options.
+    let words = shell.filter(|shell| submission.program.to_str() != Some(shell)).map(shell_words);
+    words.and_then(Result::ok).into_iter().flatten().skip(1).map(String::into_bytes).collect()
 }
 
 /// Returns `NAME=VALUE` for the whole environment of the command.

@@ -9,7 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::account::{self, Exit};
 use crate::clock::Timestamp;
-use crate::record::ProcessId;
+use crate::record::{ProcessId, Seen};
 use crate::signal::Signal;
 use crate::sys::process;
 
@@ -19,6 +19,8 @@ pub(super) enum MainEnd {
     Child(SignalFd),
     /// It is somebody else's.
     Stranger { process: ProcessId, fd: OwnedFd },
+    /// It ended while no supervisor was there to see it.
+    Unseen,
 }
 
 impl MainEnd {
@@ -27,21 +29,26 @@ impl MainEnd {
         Ok(Self::Child(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    /// Watches a process that is no child; nothing if it is gone.
-    pub(super) fn of_stranger(process: &ProcessId) -> Option<Self> {
-        Some(Self::Stranger { fd: process::open(process)?, process: process.clone() })
-    }
-
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Child(signals) => signals.as_fd(),
-            Self::Stranger { fd, .. } => fd.as_fd(),
+    /// Watches a process that is no child.
+    ///
+    /// # Errors
+    /// If it lives and cannot be watched.
+    pub(super) fn of_stranger(process: &ProcessId) -> io::Result<Self> {
+        match (process::open(process), process::look(process)) {
+            (Some(fd), _) => Ok(Self::Stranger { fd, process: process.clone() }),
+            (None, Seen::Alive(_) | Seen::Paused(_)) => Err(io::Error::other("its main process cannot be watched")),
+            (None, _) => Ok(Self::Unseen),
         }
     }
 
-    /// Returns whether there is nothing more to be told when the main process has ended.
-    pub(super) fn is_told_once(&self) -> bool {
-        matches!(self, Self::Stranger { .. })
+    /// Returns what becomes ready when there is something to collect. `has_exited` says whether the end of the main process
+    /// was collected before: nothing follows it but the ends of other children.
+    pub(super) fn as_fd(&self, has_exited: bool) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Child(signals) => Some(signals.as_fd()),
+            Self::Stranger { fd, .. } => (!has_exited).then(|| fd.as_fd()),
+            Self::Unseen => None,
+        }
     }
 
     /// Reaps what there is to reap, and returns how the main process ended if it has. To be called when the descriptor
@@ -52,6 +59,7 @@ impl MainEnd {
                 while let Ok(Some(_)) = signals.read_signal() {}
                 account::reap(main)
             }
+            Self::Unseen => Some(Exit::unseen()),
             Self::Stranger { process, fd } => {
                 let status = process::exit_status(process, fd);
                 Some(Exit {

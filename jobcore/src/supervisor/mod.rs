@@ -8,6 +8,7 @@ mod account;
 mod command;
 mod main_end;
 mod pipe;
+mod probe;
 mod run;
 mod terminal;
 mod tree;
@@ -15,18 +16,19 @@ mod tree;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
 use crate::sys::spawn::{self, Streams};
 
-pub(crate) use command::{arguments as command_arguments, variables as command_variables};
+pub(crate) use command::{arguments as command_arguments, execute, variables as command_variables};
+pub(crate) use probe::probe;
 pub(crate) use tree::is_other_supervisor as is_other;
 
 /// The variable by which a command knows its job.
@@ -46,27 +48,49 @@ pub(crate) fn marker(id: JobId) -> String {
     format!("{JOB_ID}={id}")
 }
 
-static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+/// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.
+static WAS_ALONE: OnceLock<bool> = OnceLock::new();
 
 /// Turns this process into a supervisor if it was started as one, and does not return then.
 ///
-/// Call it first thing in `main`, before threads, runtimes or command lines. A program that uses a
-/// [`LocalRunner`](crate::LocalRunner) must do so, or name another program that does.
+/// Call it first thing in `main`, before there are threads, a runtime or a command line. A program that uses a
+/// [`LocalRunner`](crate::LocalRunner) must do so, or name another program that does. A `main` under
+/// `#[tokio::main]` is too late: the runtime has started its threads by then, and a supervisor can have none. Such a
+/// process never becomes a supervisor, and [`LocalRunner::new`](crate::LocalRunner::new) fails in it and says so.
+///
+/// Costs one system call in a program that was not started as a supervisor.
 pub fn run_if_asked() {
-    IS_PREPARED.store(true, Ordering::Relaxed);
+    let is_alone = *WAS_ALONE.get_or_init(crate::sys::is_single_threaded);
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == MARKER) {
         let arguments: Vec<_> = arguments.collect();
-        std::process::exit(match main(&arguments) {
-            Ok(()) => 0,
-            Err(_) => 1,
+        // With another thread, signals that are blocked here would be delivered there, and descriptors that are closed
+        // here be in use there.
+        std::process::exit(match is_alone && main(&arguments).is_ok() {
+            true => 0,
+            false => 1,
         });
     }
 }
 
-/// Returns whether this program would become a supervisor if it were started as one.
-pub(crate) fn is_prepared() -> bool {
-    IS_PREPARED.load(Ordering::Relaxed)
+/// Checks that this program would become a supervisor if it were started as one.
+///
+/// # Errors
+/// [`Error::Unsupported`], with what to do, if it would not.
+pub(crate) fn check_prepared() -> Result<()> {
+    let reason = match WAS_ALONE.get() {
+        Some(true) => return Ok(()),
+        Some(false) => {
+            "this program cannot be started as a supervisor: it had threads before it called \
+             `jobcore::supervisor::run_if_asked()`, as under `#[tokio::main]`; call it first thing in a plain `fn main`, \
+             and then build the runtime, or call the function that has `#[tokio::main]`"
+        }
+        None => {
+            "this program cannot be started as a supervisor: call `jobcore::supervisor::run_if_asked()` first thing in a \
+             plain `fn main`, or name a program that does with `LocalRunner::with_program`"
+        }
+    };
+    Err(Error::Unsupported { reason: reason.to_owned() })
 }
 
 /// Starts a supervisor for a job of which `lock` holds the lock, and returns its process id. The caller closes its copy of
@@ -74,13 +98,17 @@ pub(crate) fn is_prepared() -> bool {
 pub(crate) fn start(program: &Path, root: &Path, id: JobId, lock: BorrowedFd<'_>) -> Result<i32> {
     let null_path = Path::new("/dev/null");
     let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
-    // Descriptors 0 to 2 may be closed in a caller, and then be given to these: they are moved out of the way.
-    let away = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3).context("copy", null_path);
-    let (lock, null) = (away(lock)?, away(null.as_fd())?);
+    let (lock, null) = (away(lock)?, away(null)?);
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root.as_os_str().as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
     let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
     spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
+}
+
+/// Moves a descriptor out of the way, or a copy of one that is only lent: 0 to 2 may be closed in a caller, and then be
+/// given to what it opens.
+fn away(fd: impl AsFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(&fd, 3).context("copy", "a descriptor".as_ref())
 }
 
 /// The job that a supervisor was started for, as its arguments say.
@@ -94,10 +122,15 @@ pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
 }
 
 fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let [version, root, id] = arguments else { return Err("three arguments are needed".into()) };
+    let Some((version, arguments)) = arguments.split_first() else { return Err("no version".into()) };
     if version != HANDOVER_VERSION {
         return Err("another version of the handover".into());
     }
+    let (root, id) = match arguments {
+        [word] if word == probe::WORD => return Ok(probe::answer()?),
+        [root, id] => (root, id),
+        _ => return Err("a store and a job are needed".into()),
+    };
     let id: JobId = id.to_str().ok_or("no id")?.parse()?;
     let lock = detach()?;
     let records = Records::adopt_lock(&Layout::new(Path::new(root)), id, lock)?;
@@ -114,7 +147,7 @@ fn detach() -> io::Result<File> {
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     std::env::set_current_dir("/")?;
-    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    crate::sys::world::set_own_umask();
     // Nothing but SIGKILL ends a supervisor before its job: a signal that was meant for a whole session, at a shutdown
     // say, reaches the command too, and what became of it is worth a record.
     nix::sys::signal::SigSet::all().thread_block()?;

@@ -25,13 +25,17 @@ use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::store::file::{FileStore, Records};
 use crate::store::file::{atomic, control, input};
 use crate::sys::companion::{Companion, SESSION_END};
-use crate::sys::process;
+use crate::sys::oom::OomKills;
+use crate::sys::{namespace, process};
 
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
 /// the last stage of a pipeline.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long killed processes may take to be gone before they are called survivors.
 const DYING: Duration = Duration::from_secs(5);
+/// How often what is left is killed until then. A process that was killed while the list was read has children that come
+/// to the supervisor without a signal of their own.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
 /// How long the end of a job is tried to be put on record, and at what distance.
 const RECORDING: Duration = Duration::from_secs(600);
 const RECORDING_AGAIN: Duration = Duration::from_millis(200);
@@ -43,6 +47,8 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
         return Ok(());
     }
+    // A front end starts no supervisor where this fails; by the processes of another namespace it would stop strangers.
+    namespace::check_proc()?;
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let holder = process::identify(own).context("look at", "/proc/self".as_ref())?;
     let control_path = records.attempt.control();
@@ -162,7 +168,9 @@ fn record(records: &Records, ended: &Ended) {
 /// What there is to say of a stop that could not be proven.
 const ADOPTED_STOP: &str =
     "its first supervisor had been killed; what was stopped is what could be seen to belong to it";
-/// How often the rest of an adopted job is looked for.
+/// What there is to say of a main process that the kernel killed for its memory.
+const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
+/// How often what is left of a job is looked for when nobody tells of its end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What there is to do.
@@ -189,6 +197,7 @@ struct Charge {
     started_at: Timestamp,
     times_out_at: Option<Instant>,
     companion: Companion,
+    oom_kills: Option<OomKills>,
 }
 
 /// A stop that is under way.
@@ -196,7 +205,10 @@ struct Charge {
 struct Stop {
     /// When everything is asked to end, if only the main process has been so far, by the signal that its spec names.
     terminate_at: Option<Instant>,
+    /// When what is left is killed, and then when it is killed again.
     kill_at: Instant,
+    /// When what was killed and is still there counts as survivors; known from the first time on that it is killed.
+    gives_up_at: Option<Instant>,
 }
 
 struct Supervisor<'a> {
@@ -213,6 +225,10 @@ struct Supervisor<'a> {
     /// Signals that were sent on request: dying of one of them was asked for.
     sent: Vec<(Signal, String)>,
     survivors: Vec<Survivor>,
+    /// Whether nobody tells when what is left of the job is gone, so that it is looked for again and again.
+    looks_again: bool,
+    /// Whether the kernel killed the main process because memory ran out.
+    is_out_of_memory: bool,
 }
 
 impl<'a> Supervisor<'a> {
@@ -233,6 +249,7 @@ impl<'a> Supervisor<'a> {
             pipes.push(OutputPipe::make(path, *stream).context("make the pipe", path)?);
         }
         let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
+        let oom_kills = OomKills::of("self");
         let environment = records.environment()?;
         let (main, input) = match command::start(&submission, environment, attempt, &records.job.given()) {
             Ok(started) => started,
@@ -255,11 +272,23 @@ impl<'a> Supervisor<'a> {
         Ok(Ok(Self::new(
             records,
             submission,
-            Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at, companion },
+            Charge {
+                log,
+                pipes,
+                input,
+                control,
+                family,
+                main_end,
+                main,
+                started_at,
+                times_out_at,
+                companion,
+                oom_kills,
+            },
         )))
     }
 
-    /// Takes charge of a command whose supervisor was killed, and of its pipes; nothing if it is not there any more.
+    /// Takes charge of a command whose supervisor was killed, and of its pipes; nothing if no process of the job is left.
     fn adopt(
         records: &'a Records,
         submission: Submission,
@@ -278,13 +307,17 @@ impl<'a> Supervisor<'a> {
             }),
         };
         let Some(running) = running else { return Ok(None) };
-        let Some(main_end) = MainEnd::of_stranger(&running.process) else { return Ok(None) };
+        let main_end = MainEnd::of_stranger(&running.process).context("watch", "/proc".as_ref())?;
         let log = FileLogWriter::resume(attempt, submission.spec.output_limit)?;
         // How long the machine was asleep while nobody watched is not known.
         let age = Duration::try_from(Timestamp::now().duration_since(running.at)).unwrap_or_default();
         let times_out_at = submission.spec.timeout().map(|timeout| Instant::now() + timeout.saturating_sub(age));
         let (main, started_at) = (running.process.pid, running.at);
         let family = Family::Adopted { main: running.process, marker };
+        let is_gone = matches!(main_end, MainEnd::Unseen);
+        if is_gone && family.members().is_empty() {
+            return Ok(None);
+        }
         // A terminal is gone with the supervisor that held it.
         let input = match &submission.spec {
             spec if spec.terminal.is_none() => input::Open::resume(attempt).map_or(Input::None, Input::Pipe),
@@ -292,8 +325,25 @@ impl<'a> Supervisor<'a> {
         };
         let companion = Companion::of(submission.spec.ends_with.as_ref());
         let pipes = std::mem::take(pipes);
-        let charge = Charge { log, pipes, input, control, family, main_end, main, started_at, times_out_at, companion };
-        Ok(Some(Self::new(records, submission, charge)))
+        let oom_kills = OomKills::of(&main.to_string());
+        let charge = Charge {
+            log,
+            pipes,
+            input,
+            control,
+            family,
+            main_end,
+            main,
+            started_at,
+            times_out_at,
+            companion,
+            oom_kills,
+        };
+        let mut supervisor = Self::new(records, submission, charge);
+        if is_gone {
+            supervisor.reap();
+        }
+        Ok(Some(supervisor))
     }
 
     fn new(records: &'a Records, submission: Submission, charge: Charge) -> Self {
@@ -308,6 +358,8 @@ impl<'a> Supervisor<'a> {
             cause: None,
             sent: Vec::new(),
             survivors: Vec::new(),
+            looks_again: false,
+            is_out_of_memory: false,
         }
     }
 
@@ -328,14 +380,14 @@ impl<'a> Supervisor<'a> {
             self.stop.as_ref().map(|stop| stop.terminate_at.unwrap_or(stop.kill_at).min(stop.kill_at)),
             self.last_words_until.filter(|_| self.stop.is_none()),
             self.charge.times_out_at.filter(|_| self.is_wanted()),
-            self.looks_again().then(|| Instant::now() + LOOK_AGAIN),
+            self.looks_again.then(|| Instant::now() + LOOK_AGAIN),
             self.is_left().then(Instant::now),
         ];
         let shrinking = self.charge.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let next = deadlines.into_iter().flatten().chain(shrinking).min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         let charge = &self.charge;
-        let main_end = (self.exit.is_none() || !charge.main_end.is_told_once()).then(|| charge.main_end.as_fd());
+        let main_end = charge.main_end.as_fd(self.exit.is_some());
         let typing = match &charge.input {
             Input::Terminal(terminal) => Some(terminal.waits_for()),
             Input::None | Input::Pipe(_) => None,
@@ -362,11 +414,6 @@ impl<'a> Supervisor<'a> {
     /// Returns whether the job goes on although the process that it ends with is gone.
     fn is_left(&self) -> bool {
         self.is_wanted() && matches!(self.charge.companion, Companion::Gone)
-    }
-
-    /// Returns whether what is left of the job are strangers, of whose end nobody tells.
-    fn looks_again(&self) -> bool {
-        self.exit.is_some() && matches!(self.charge.family, Family::Adopted { .. })
     }
 
     /// Does all that is to be done now.
@@ -410,26 +457,39 @@ impl<'a> Supervisor<'a> {
         {
             self.terminate();
         }
-        if self.stop.as_ref().is_some_and(|stop| stop.kill_at <= now) {
+        // The end of one that was killed may have made others children of this process.
+        if self.stop.as_ref().is_some_and(|stop| stop.kill_at <= now || stop.gives_up_at.is_some() && ready.has_ended) {
             self.kill();
         }
     }
 
     fn reap(&mut self) {
-        if let Some(exit) = self.charge.main_end.collect(self.charge.main) {
-            self.exit = Some(exit);
-            self.last_words_until = Some(Instant::now() + LAST_WORDS);
+        let Some(exit) = self.charge.main_end.collect(self.charge.main) else { return };
+        self.is_out_of_memory = exit.signal == Some(Signal::from_number(nix::libc::SIGKILL))
+            && self.charge.oom_kills.as_ref().is_some_and(OomKills::have_risen);
+        self.exit = Some(exit);
+        self.last_words_until = Some(Instant::now() + LAST_WORDS);
+        if let Some(stop) = self.stop.as_mut().filter(|stop| stop.gives_up_at.is_some()) {
+            // It was a survivor itself perhaps, and kept others from ending.
+            (stop.kill_at, stop.gives_up_at) = (Instant::now(), None);
+            self.survivors.clear();
         }
     }
 
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
         if self.exit.is_none() {
             return false;
         }
-        if !self.survivors.is_empty() || self.leaves_stragglers() {
-            return true;
-        }
-        self.charge.family.remaining().is_empty()
+        !self.survivors.is_empty() || self.leaves_stragglers() || self.is_empty()
+    }
+
+    /// Returns whether no process of the job is left.
+    fn is_empty(&mut self) -> bool {
+        let remaining = self.charge.family.remaining();
+        let is_adopted = matches!(self.charge.family, Family::Adopted { .. });
+        // Nobody tells a stranger that they are gone, nor that another supervisor which is coming up is on record.
+        self.looks_again = !remaining.is_empty() && (is_adopted || remaining.iter().all(super::is_other));
+        remaining.is_empty()
     }
 
     /// Returns whether what is left when the main process has ended by itself is to be left alone.
@@ -451,7 +511,7 @@ impl<'a> Supervisor<'a> {
         if terminate_at.is_none() {
             self.terminate();
         }
-        self.stop = Some(Stop { terminate_at, kill_at: now + grace });
+        self.stop = Some(Stop { terminate_at, kill_at: now + grace, gives_up_at: None });
     }
 
     /// Sends the signal that the spec names, and returns whether it was.
@@ -474,28 +534,29 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Kills until nothing is left, or until it is clear what cannot be killed.
+    /// Kills what is left now. It is called again until nothing is, or until it is clear what cannot be killed; that is tried
+    /// again from time to time while the main process is among it, since the job has not ended before that.
     fn kill(&mut self) {
-        self.charge.family.kill_all();
-        let deadline = Instant::now() + DYING;
-        loop {
-            self.reap();
-            if self.charge.family.kill_remaining() == 0 {
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            // A process that was killed while the list was read has children that come to us without a signal of
-            // their own; so the wait is short.
-            poll([(self.charge.main_end.as_fd(), PollFlags::IN)], Some(left.min(Duration::from_millis(20))));
+        let now = Instant::now();
+        let Some(stop) = &mut self.stop else { return };
+        if stop.gives_up_at.is_none() {
+            self.charge.family.kill_all();
         }
-        if self.exit.is_some() {
+        let gives_up_at = *stop.gives_up_at.get_or_insert(now + DYING);
+        let left = self.charge.family.kill_remaining();
+        let has_given_up = now >= gives_up_at;
+        stop.kill_at = now + if has_given_up { DYING } else { KILL_AGAIN };
+        if has_given_up && left > 0 {
             self.survivors = self.charge.family.survivors();
         }
-        // The main process itself is still there: the job is not over, and is tried again.
-        self.stop = Some(Stop { terminate_at: None, kill_at: Instant::now() + DYING });
+    }
+
+    /// Names what was killed and is still there.
+    fn unstoppable(&self) -> Vec<Survivor> {
+        match self.stop.as_ref().and_then(|stop| stop.gives_up_at) {
+            Some(_) => self.charge.family.survivors(),
+            None => Vec::new(),
+        }
     }
 
     fn answer_requests(&mut self) {
@@ -519,7 +580,11 @@ impl<'a> Supervisor<'a> {
 
     fn serve(&mut self, request: Request) -> Answer {
         match request {
-            Request::Count => Answer::Processes { count: count(&self.charge.family.members()) },
+            Request::Count => {
+                let survivors = self.unstoppable();
+                let members = self.charge.family.members().len().max(survivors.len());
+                Answer::Processes { count: members.try_into().unwrap_or(u32::MAX), survivors }
+            }
             Request::EndInput => self.end_input(),
             Request::Resize { size } => match &self.charge.input {
                 Input::Terminal(terminal) => match terminal.resize(size) {
@@ -536,7 +601,7 @@ impl<'a> Supervisor<'a> {
                 }
                 let kill_at = Instant::now() + grace;
                 match &mut self.stop {
-                    Some(stop) if stop.kill_at <= kill_at => {}
+                    Some(stop) if stop.gives_up_at.is_some() || stop.kill_at <= kill_at => {}
                     Some(stop) => {
                         stop.kill_at = kill_at;
                         self.note_stop(grace);
@@ -588,7 +653,7 @@ impl<'a> Supervisor<'a> {
         if self.leaves_stragglers() {
             self.stragglers = count(&self.charge.family.members());
         }
-        let exit = self.exit.unwrap_or(Exit { code: None, signal: None, core_dumped: false, at: Timestamp::now() });
+        let exit = self.exit.unwrap_or_else(Exit::unseen);
         let asked_for = |signal| self.sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
         let is_adopted = matches!(self.charge.family, Family::Adopted { .. });
         let was_asked_to_end = self.cause.is_some();
@@ -598,6 +663,7 @@ impl<'a> Supervisor<'a> {
             (None, None) => (Cause::Exited, None),
             (None, signal) => match asked_for(signal) {
                 Some(who) => (Cause::Stopped, Some(who)),
+                None if self.is_out_of_memory => (Cause::Oom, None),
                 None => (Cause::Signalled, None),
             },
         };
@@ -607,6 +673,9 @@ impl<'a> Supervisor<'a> {
             outcome.message = was_asked_to_end.then(|| ADOPTED_STOP.to_owned());
         } else {
             (outcome.cpu_ms, outcome.peak_rss_bytes) = account::usage();
+        }
+        if cause == Cause::Oom {
+            outcome.message = Some(OUT_OF_MEMORY.to_owned());
         }
         outcome.exit_code = exit.code;
         outcome.signal = exit.signal;
@@ -623,7 +692,7 @@ impl<'a> Supervisor<'a> {
     fn keep_company(&mut self) {
         self.stop = None;
         self.last_words_until = None;
-        while !self.charge.family.remaining().is_empty() {
+        while !self.is_empty() {
             let ready = self.wait();
             self.turn(&ready);
             // A reap begins the last words of the main process only once.
@@ -672,9 +741,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("store");
         let store = FileStore::open(&root).unwrap();
-        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         let spec = JobSpec::command(["true"]).build().unwrap();
-        let submission = Submission::new(id, Timestamp::now(), spec, "/bin/true".into(), world::capture());
+        let submission = Submission::new(id, Timestamp::now(), spec, "/bin/true".into(), world::capture().unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.create(submission)).unwrap();
         let records = Records::claim(&Layout::new(&root), id).unwrap().unwrap();

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -21,6 +22,10 @@ use crate::sys::process::{self, Stat};
 
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
 const NAMED: usize = 8;
+
+/// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
+/// its job was started.
+const COMING_UP: Duration = Duration::from_secs(2);
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -54,8 +59,8 @@ impl Family {
     /// descend; or all members.
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
-            Self::Own { layout, id } => own_children(layout, *id),
-            Self::Adopted { .. } => self.members(),
+            Self::Own { layout, id } => own_children(layout, *id, is_proven_supervisor),
+            Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_proven_supervisor),
         }
     }
 
@@ -84,26 +89,29 @@ impl Family {
     /// Kills what remains now, and returns how many there are.
     pub(super) fn kill_remaining(&self) -> usize {
         let remaining = self.remaining();
-        for stat in remaining.iter().filter(|stat| !stat.is_dead()) {
+        for stat in remaining.iter().filter(|stat| !stat.is_dead() && !is_other_supervisor(stat)) {
             let _ = process::signal(stat, Signal::KILL);
         }
         remaining.len()
     }
 
-    /// Names what is still there, with the reason as far as it can be seen.
+    /// Names what is still there after it was killed, with the reason as far as it can be seen.
     pub(super) fn survivors(&self) -> Vec<Survivor> {
         let reason = |stat: &Stat| match (stat.state, process::signal(stat, Signal::KILL)) {
+            _ if stat.is_dead() => "has ended and cannot be reaped yet: a debugger may hold it".to_owned(),
             (b'D', _) => "in an uninterruptible wait of the kernel".to_owned(),
             (_, Err(error)) => format!("cannot be signalled: {error}"),
             (_, Ok(())) => "was killed and has not ended yet".to_owned(),
         };
+        let mut left = self.members();
+        left.extend(self.remaining().into_iter().filter(Stat::is_dead));
         let name = |stat: &Stat| Survivor::new(stat.pid, stat.name.clone(), reason(stat));
-        self.members().iter().take(NAMED).map(name).collect()
+        left.iter().take(NAMED).map(name).collect()
     }
 }
 
 fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
-    let mut found = own_children(layout, id);
+    let mut found = own_children(layout, id, is_other_supervisor);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
@@ -115,10 +123,10 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
     found
 }
 
-fn own_children(layout: &Layout, id: JobId) -> Vec<Stat> {
+fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = process::children(own).into_iter().filter_map(Stat::read);
-    children.filter(|stat| !is_other_supervisor(stat) && !is_other_command(stat, layout, id)).collect()
+    children.filter(|stat| !is_foreign(stat) && !is_other_command(stat, layout, id)).collect()
 }
 
 /// Returns whether a child is the command of another job of the store. When the supervisor of a job is killed that was
@@ -127,7 +135,7 @@ fn own_children(layout: &Layout, id: JobId) -> Vec<Stat> {
 /// Whoever says so in his environment must be the living main process that the records of that job name, or of its
 /// session, into which nobody can get who was not born in it.
 fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
-    let Some(id) = process::variable(stat.pid, super::JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
+    let Some(id) = process::variable(stat, super::JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
         return false;
     };
     let job = layout.job(id);
@@ -139,22 +147,47 @@ fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
         && matches!(process::look(&main), Seen::Alive(_) | Seen::Paused(_))
 }
 
-/// Returns whether a process is the supervisor of another job, which no stop of this one may touch, nor what is below.
-///
-/// Its arguments say so, which anybody could forge; so the job that they name must have its lock held, and by just that
-/// process where its record says by whom. Whoever is about to replace one that was killed has not said so yet.
+/// Returns whether a process is the supervisor of another job, or may be one that is just coming up: no stop of this job may
+/// touch it, nor what is below it.
 pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
-    let arguments = process::arguments(stat.pid);
-    let Some((root, id)) = super::parse_arguments(&arguments) else { return false };
-    let job = Layout::new(Path::new(std::ffi::OsStr::from_bytes(root))).job(id);
-    if !File::open(job.lock()).is_ok_and(|file| lock::is_held(&file).unwrap_or(false)) {
-        return false;
-    }
-    match atomic::read::<Start>(&job.attempt().start()) {
-        Ok(Some(start)) => {
-            let is_holder = start.holder.pid == stat.pid && start.holder.start_time == stat.start_time;
-            is_holder || process::look(&start.holder) == Seen::Gone
+    !matches!(Claim::of(stat), Claim::None)
+}
+
+/// Returns whether a process is the supervisor of another job for certain. This job has not ended while another child says so
+/// and has not proven it yet.
+fn is_proven_supervisor(stat: &Stat) -> bool {
+    matches!(Claim::of(stat), Claim::Proven)
+}
+
+/// What there is to the claim of a process to be the supervisor of another job. Its arguments say so, which anybody could
+/// forge.
+enum Claim {
+    /// There is none, or it is false.
+    None,
+    /// It holds the lock of the job, and has had little time to put itself on record.
+    ComingUp,
+    /// The records of the job name it as the holder of the lock, which is held; or it holds that lock itself, and the records
+    /// name one that is dead, or that counts in another namespace.
+    Proven,
+}
+
+impl Claim {
+    fn of(stat: &Stat) -> Self {
+        let arguments = process::arguments(stat);
+        let Some((root, id)) = super::parse_arguments(&arguments) else { return Self::None };
+        let job = Layout::new(Path::new(std::ffi::OsStr::from_bytes(root))).job(id);
+        let Ok(lock) = File::open(job.lock()) else { return Self::None };
+        if !lock::is_held(&lock).unwrap_or(false) {
+            return Self::None;
         }
-        Ok(None) | Err(_) => true,
+        let start = atomic::read::<Start>(&job.attempt().start()).ok().flatten();
+        match start.map(|start| start.holder) {
+            Some(holder) if (holder.pid, holder.start_time) == (stat.pid, stat.start_time) => Self::Proven,
+            Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,
+            _ if !lock::is_held_by(&lock, stat) => Self::None,
+            Some(_) => Self::Proven,
+            None if process::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
+            None => Self::None,
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Companion {
         let Some(process) = process else { return Self::None };
         match (process::open(process), process::look(process)) {
             (Some(fd), _) => Self::Alive(fd),
-            (None, Seen::Gone | Seen::Rebooted) => Self::Gone,
+            (None, Seen::Gone | Seen::Stragglers | Seen::NamespaceEnded | Seen::Rebooted) => Self::Gone,
             (None, Seen::Alive(_) | Seen::Paused(_) | Seen::Unknown) => Self::None,
         }
     }

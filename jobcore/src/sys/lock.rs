@@ -4,13 +4,16 @@
 //! the last one is gone, however the process ended. It can be looked at without being taken. Neither is true of
 //! `flock` (a look takes it) or of the classic process lock (any close of the file drops it), so they are not used.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+
+use super::process::{self, Stat};
 
 /// Byte 0 is the bell: a waiter that blocks on it is woken when the holder lets go. Byte 1 is life.
 const BELL: i64 = 0;
@@ -71,9 +74,46 @@ pub(crate) fn is_held(file: &File) -> io::Result<bool> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
+/// Returns whether a process holds the lock itself, as far as it can be looked into.
+pub(crate) fn is_held_by(file: &File, process: &Stat) -> bool {
+    let Ok(lock) = file.metadata() else { return false };
+    let is_lock = |fd: i32| {
+        let open = fs::metadata(process.path(&format!("fd/{fd}")));
+        open.is_ok_and(|open| (open.dev(), open.ino()) == (lock.dev(), lock.ino()))
+    };
+    let holds = |fd: i32| {
+        let info = fs::read_to_string(process.path(&format!("fdinfo/{fd}")));
+        info.is_ok_and(|info| info.lines().any(is_life))
+    };
+    process::numbers(&process.path("fd")).any(|fd| is_lock(fd) && holds(fd))
+}
+
+/// Returns whether a line of `/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5), says that this open file has the lock of life:
+/// `lock: 1: OFDLCK ADVISORY WRITE -1 00:1b:4711 0 1`, in which the last two are the first byte and the last.
+fn is_life(line: &str) -> bool {
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let ["lock:", _, "OFDLCK", _, "WRITE", _, _, first, last] = words.as_slice() else { return false };
+    first.parse().is_ok_and(|first: i64| first <= LIFE) && last.parse().map_or(*last == "EOF", |last: i64| LIFE <= last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_holder_is_told_from_one_who_only_opened_it() {
+        let own = Stat::read(std::process::id().try_into().unwrap()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (holder, other) = (file.reopen().unwrap(), file.reopen().unwrap());
+        assert!(!is_held_by(&other, &own), "nobody has it");
+        assert!(try_take(&holder).unwrap());
+        assert!(is_held_by(&other, &own));
+        ring(&holder).unwrap();
+        assert!(is_held_by(&other, &own), "the bell is free, and life is not");
+        drop(holder);
+        set(&other, libc::F_WRLCK, BELL).unwrap();
+        assert!(!is_held_by(&other, &own), "that is the bell");
+    }
 
     #[test]
     fn a_look_takes_nothing_and_the_last_close_frees() {

@@ -3,6 +3,8 @@
 pub(crate) mod appear;
 pub(crate) mod companion;
 pub(crate) mod lock;
+pub(crate) mod namespace;
+pub(crate) mod oom;
 pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod process;
@@ -14,10 +16,17 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::inotify;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Returns whether this process has one thread, as far as `/proc` says: where it says nothing, it has.
+pub(crate) fn is_single_threaded() -> bool {
+    // A directory has a link for each directory in it, here one a thread, and two more: one call, and nothing to parse.
+    std::fs::metadata("/proc/self/task").map_or(true, |threads| threads.nlink() <= 3)
+}
 
 /// Registers a descriptor with the current tokio runtime, to be told when it can be read.
 pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
@@ -66,5 +75,20 @@ pub(crate) fn close_inherited() {
     for fd in numbers.into_iter().filter(|fd| *fd > 2) {
         // SAFETY: as above; the listing's own descriptor is closed by now, and closing it again is an EBADF.
         unsafe { nix::libc::close(fd) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_thread_is_noticed() {
+        // Tests have threads of their own; that one alone is seen as such is shown by each program that embeds this.
+        let (stay, until) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || until.recv().unwrap_err());
+        assert!(!is_single_threaded());
+        drop(stay);
+        thread.join().unwrap();
     }
 }

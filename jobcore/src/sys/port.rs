@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -24,29 +25,40 @@ pub(crate) enum Listener {
 const LISTENS: &str = "0A";
 
 /// Returns who listens on a port, as the process `main` sees the network, and whether that is one of `members`.
-pub(crate) fn listener(port: u16, main: i32, members: impl FnOnce() -> Vec<Stat>) -> Listener {
-    let Some(sockets) = listening(port, main) else {
+pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) -> Listener {
+    // What is left of a job sees the network as its main process did.
+    let Some(view) = view(main, &members) else { return Listener::Nobody };
+    let Some(sockets) = listening(port, &view) else {
         // One who is gone listens no more. Without a list there is nothing but to try.
         let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        return if !is_gone(main) && answers() { Listener::Own } else { Listener::Nobody };
+        return if answers() { Listener::Own } else { Listener::Nobody };
     };
     if sockets.is_empty() {
         return Listener::Nobody;
     }
     let mut all_seen = true;
     for member in members() {
-        match holds(member.pid, &sockets) {
+        match holds(&member, &sockets) {
             Some(true) => return Listener::Own,
             Some(false) => {}
             None => all_seen &= !process_is_there(&member),
         }
     }
-    let other = process::all().into_iter().find(|stat| holds(stat.pid, &sockets) == Some(true));
+    let other = process::all().into_iter().find(|stat| holds(stat, &sockets) == Some(true));
     match other {
         Some(other) => Listener::Other(Some((other.pid, other.name))),
         None if all_seen => Listener::Other(None),
         None => Listener::Own,
     }
+}
+
+/// Returns where the process `main`, or another member while that is gone, is seen in `/proc`; nothing if all are gone.
+fn view(main: i32, members: &impl Fn() -> Vec<Stat>) -> Option<PathBuf> {
+    let main = match Stat::read(main).filter(|stat| !stat.is_dead()) {
+        Some(stat) => Some(stat.path("net")),
+        None => (!is_gone(main)).then(|| format!("/proc/{main}/net").into()),
+    };
+    main.or_else(|| members().first().map(|member| member.path("net")))
 }
 
 /// Returns whether a process is over, also where `/proc` hides those of other users.
@@ -61,12 +73,12 @@ fn process_is_there(stat: &Stat) -> bool {
     Stat::read(stat.pid).is_some_and(|now| now.start_time == stat.start_time && !now.is_dead())
 }
 
-/// Returns the inodes of the sockets that listen on a port; nothing where that cannot be seen.
-fn listening(port: u16, main: i32) -> Option<HashSet<u64>> {
+/// Returns the inodes of the sockets that listen on a port, by the tables in `net`; nothing where those cannot be seen.
+fn listening(port: u16, net: &Path) -> Option<HashSet<u64>> {
     let mut sockets = HashSet::new();
     let mut seen = false;
     for table in ["tcp", "tcp6"] {
-        let Ok(text) = fs::read_to_string(format!("/proc/{main}/net/{table}")) else { continue };
+        let Ok(text) = fs::read_to_string(net.join(table)) else { continue };
         seen = true;
         sockets.extend(text.lines().skip(1).filter_map(|line| inode(line, port)));
     }
@@ -84,9 +96,9 @@ fn inode(row: &str, port: u16) -> Option<u64> {
 }
 
 /// Returns whether a process has one of the sockets open; nothing if that cannot be seen.
-fn holds(pid: i32, sockets: &HashSet<u64>) -> Option<bool> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    let is_one = |link: &std::path::Path| {
+fn holds(process: &Stat, sockets: &HashSet<u64>) -> Option<bool> {
+    let entries = fs::read_dir(process.path("fd")).ok()?;
+    let is_one = |link: &Path| {
         let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
         Some(sockets.contains(&inode.parse().ok()?))
     };

@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
+use super::namespace;
 use crate::record::{ProcessId, Seen};
 
 /// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as it is needed.
@@ -15,11 +18,16 @@ use crate::record::{ProcessId, Seen};
 pub(crate) struct Stat {
     pub(crate) pid: i32,
     pub(crate) name: String,
+    /// The state of the main thread; once that has exited, the state of another one that has not.
     pub(crate) state: u8,
     pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
     pub(crate) start_time: u64,
+    /// How many threads there are, counting a main thread that has exited.
+    threads: i64,
+    /// The thread through which the process can be looked into: of a main thread that has exited nothing can be read.
+    thread: i32,
     /// How it ended, of a zombie, as wait(2) tells it.
     exit_status: Option<i32>,
 }
@@ -27,10 +35,14 @@ pub(crate) struct Stat {
 impl Stat {
     /// Reads the line of a process; nothing if it is gone.
     pub(crate) fn read(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        let stat = Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+        match stat.has_lost_main_thread() {
+            true => Some(stat.seen_through_another_thread()),
+            false => Some(stat),
+        }
     }
 
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         // The name stands in parentheses and may itself hold blanks and parentheses.
         let open = line.iter().position(|byte| *byte == b'(')?;
         let close = line.iter().rposition(|byte| *byte == b')')?;
@@ -47,17 +59,51 @@ impl Stat {
             group: number(5)?.try_into().ok()?,
             session: number(6)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
+            threads: number(20)?,
+            thread: pid,
             exit_status: number(52).and_then(|status| status.try_into().ok()),
         })
     }
 
+    /// Returns whether the main thread has exited while others run on, as after pthread_exit(3) in `main`. The kernel shows
+    /// such a process as a zombie, and yet it lives.
+    fn has_lost_main_thread(&self) -> bool {
+        self.state == b'Z' && self.threads > 1
+    }
+
+    fn seen_through_another_thread(self) -> Self {
+        let directory = format!("/proc/{}/task", self.pid);
+        let read = |thread: i32| Self::parse(&fs::read(format!("{directory}/{thread}/stat")).ok()?);
+        let living = numbers(directory.as_ref()).filter_map(read).find(|thread| !matches!(thread.state, b'Z' | b'X'));
+        // If all of them exited since, the next look will show a zombie without other threads.
+        living.map_or(self.clone(), |living| Self { state: living.state, thread: living.pid, ..self })
+    }
+
     /// Returns whether the process is over: a zombie, or about to be one.
     pub(crate) fn is_dead(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        matches!(self.state, b'Z' | b'X') && !self.has_lost_main_thread()
+    }
+
+    /// Returns the path of something that `/proc` has for each thread: `environ`, `fd`, `net/tcp`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/task/{}/{name}", self.pid, self.thread).into()
     }
 }
 
-/// Returns the id of this boot.
+/// Returns how long ago a process was started, by its start time as this process would read it.
+pub(crate) fn age(start_time: u64) -> Option<Duration> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let start = start_time.checked_mul(1000)?.checked_div(rustix::param::clock_ticks_per_second())?;
+    Duration::try_from(now).ok()?.checked_sub(Duration::from_millis(start))
+}
+
+/// Returns the numbers among the names in a directory of `/proc`: processes, or threads of one.
+pub(super) fn numbers(directory: &Path) -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Returns the id of this boot; empty if it cannot be read.
 pub(crate) fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
@@ -66,34 +112,34 @@ pub(crate) fn boot_id() -> &'static str {
     })
 }
 
-/// Returns the inode number of a namespace of this process (`pid`, `mnt`), namespaces(7); 0 where there are none.
-pub(crate) fn namespace(kind: &str) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |metadata| metadata.ino())
-}
-
-fn pid_namespace() -> u64 {
-    static NAMESPACE: OnceLock<u64> = OnceLock::new();
-    *NAMESPACE.get_or_init(|| namespace("pid"))
-}
-
 /// Returns who a living process is.
 pub(crate) fn identify(pid: i32) -> io::Result<ProcessId> {
+    if boot_id().is_empty() {
+        return Err(io::Error::other("the id of this boot cannot be read"));
+    }
     let stat = Stat::read(pid).ok_or(io::ErrorKind::NotFound)?;
-    Ok(ProcessId { boot_id: boot_id().to_owned(), pid_namespace: pid_namespace(), pid, start_time: stat.start_time })
+    Ok(ProcessId {
+        boot_id: boot_id().to_owned(),
+        pid_namespace: namespace::own_pid(),
+        pid,
+        start_time: stat.start_time,
+    })
 }
 
 /// Returns whether the number of `process` means something here: same boot, same pid namespace.
 pub(crate) fn is_comparable(process: &ProcessId) -> bool {
-    process.boot_id == boot_id() && process.pid_namespace == pid_namespace()
+    process.boot_id == boot_id() && process.pid_namespace == namespace::own_pid()
 }
 
 /// Returns what can be seen of a process from here.
 pub(crate) fn look(process: &ProcessId) -> Seen {
+    if boot_id().is_empty() {
+        return Seen::Unknown;
+    }
     if process.boot_id != boot_id() {
         return Seen::Rebooted;
     }
-    if process.pid_namespace != pid_namespace() {
+    if process.pid_namespace != namespace::own_pid() {
         return Seen::Unknown;
     }
     match Stat::read(process.pid) {
@@ -101,6 +147,8 @@ pub(crate) fn look(process: &ProcessId) -> Seen {
             b'T' => Seen::Paused(process.pid),
             _ => Seen::Alive(process.pid),
         },
+        // Not to have been able to look is not to have seen that it is gone.
+        None if !matches!(Path::new(&format!("/proc/{}", process.pid)).try_exists(), Ok(false)) => Seen::Unknown,
         _ => Seen::Gone,
     }
 }
@@ -162,9 +210,7 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
 
 /// Returns all processes that can be seen.
 pub(crate) fn all() -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(Stat::read).collect()
+    numbers("/proc".as_ref()).filter_map(Stat::read).collect()
 }
 
 /// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
@@ -183,7 +229,7 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let belongs = |stat: &Stat| {
         let by_kinship = main.is_some_and(|main| stat.pid == main || stat.session == main || stat.group == main);
-        by_kinship || has_variable(stat.pid, marker)
+        by_kinship || has_variable(stat, marker)
     };
     let members: HashSet<i32> = everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
     let candidates: Vec<&Stat> = everybody.iter().filter(|stat| stat.pid != own && !stat.is_dead()).collect();
@@ -208,21 +254,24 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
     candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
 }
 
-fn has_variable(pid: i32, variable: &str) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+fn has_variable(stat: &Stat, variable: &str) -> bool {
+    environment(stat).split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
 }
 
 /// Returns the value of a variable in the environment that a process was started with.
-pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+pub(crate) fn variable(stat: &Stat, name: &str) -> Option<String> {
+    let environment = environment(stat);
     let mut entries = environment.split(|byte| *byte == 0);
     entries.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
+fn environment(stat: &Stat) -> Vec<u8> {
+    fs::read(stat.path("environ")).unwrap_or_default()
+}
+
 /// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
-pub(crate) fn arguments(pid: i32) -> Vec<Vec<u8>> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+pub(crate) fn arguments(stat: &Stat) -> Vec<Vec<u8>> {
+    let line = fs::read(stat.path("cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
     line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
@@ -266,6 +315,18 @@ mod tests {
         assert_eq!((stat.pid, stat.name.as_str(), stat.state), (42, "a) b (c)", b'S'));
         assert_eq!((stat.parent, stat.group, stat.session, stat.start_time), (1, 2, 3, 987));
         assert_eq!(Stat::parse(b"42 (torn"), None);
+    }
+
+    /// Its state is that of a zombie, and the number of its threads says that it is none.
+    #[test]
+    fn a_process_lives_while_any_of_its_threads_does() {
+        let stat = |state: char, threads: u32| {
+            let line = format!("42 (a) {state} 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 987 0 0");
+            Stat::parse(line.as_bytes()).unwrap()
+        };
+        let dead = [('Z', 0), ('Z', 1), ('X', 0), ('X', 2)].map(|(state, threads)| stat(state, threads).is_dead());
+        let alive = [('Z', 2), ('S', 1), ('T', 3), ('D', 1)].map(|(state, threads)| stat(state, threads).is_dead());
+        assert_eq!((dead, alive), ([true; 4], [false; 4]));
     }
 
     /// A stop by what can be seen would signal a stranger otherwise.

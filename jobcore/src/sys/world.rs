@@ -1,9 +1,15 @@
 //! What a process inherits: umask, niceness, soft limits, namespaces. Captured at submit, restored for the command.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
+use super::namespace;
+use crate::error::{IoContext, Result};
 use crate::record::World;
 
 /// The limits of getrlimit(2), by the names that people know from `ulimit` and limits.conf(5).
@@ -20,24 +26,80 @@ const LIMITS: [(&str, Resource); 10] = [
     ("stack", Resource::Stack),
 ];
 
+/// Where Linux tells of this process.
+const STATUS: &str = "/proc/self/status";
+
 /// Returns the world of this process.
-pub(crate) fn capture() -> World {
+///
+/// # Errors
+/// If the system does not say. A world that is only half known fits no process, so no process could start what was submitted
+/// in it.
+pub(crate) fn capture() -> Result<World> {
     let soft_limits: BTreeMap<_, _> = LIMITS
         .into_iter()
         .filter_map(|(name, resource)| Some((name.to_owned(), rustix::process::getrlimit(resource).current?)))
         .collect();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = match cfg!(target_os = "linux") {
+        true => std::fs::read_to_string(STATUS).context("read", STATUS.as_ref())?,
+        false => String::new(),
+    };
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let namespace = |kind| Some(super::process::namespace(kind)).filter(|inode| *inode != 0);
-    World {
-        // Read so that it is not changed for a moment, as umask(2) would for every thread.
-        umask: field("Umask:").and_then(|mask| u32::from_str_radix(mask, 8).ok()),
+    let umask = umask_in(&status);
+    remember_umask(umask);
+    Ok(World {
+        umask,
         nice: rustix::process::getpriority_process(None).ok(),
         soft_limits,
-        pid_namespace: namespace("pid"),
-        mount_namespace: namespace("mnt"),
+        pid_namespace: own_namespace("pid")?.filter(|_| namespace::has_own_proc()),
+        mount_namespace: own_namespace("mnt")?,
         sandboxed: [field("NoNewPrivs:"), field("Seccomp:")].into_iter().flatten().any(|value| value != "0"),
+    })
+}
+
+fn own_namespace(kind: &str) -> Result<Option<u64>> {
+    let path = format!("/proc/self/ns/{kind}");
+    match namespace::own(kind) {
+        Ok(inode) => Ok(Some(inode)),
+        // A kernel without such namespaces, in which everybody is in the same one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self").exists() => Ok(None),
+        Err(_) if cfg!(not(target_os = "linux")) => Ok(None),
+        Err(error) => Err(error).context("look at", path.as_ref()),
     }
+}
+
+/// Reads the umask, so that it is not changed for a moment, as umask(2) would for every thread.
+fn umask_in(status: &str) -> Option<u32> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(mask.trim(), 8).ok()
+}
+
+/// What is known of the umask of this process: nothing yet, that files belong to their owner, or that they would not.
+static UMASK: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const SPARES_OWNER: u8 = 1;
+const HITS_OWNER: u8 = 2;
+
+fn remember_umask(umask: Option<u32>) -> u8 {
+    let known = if umask.is_some_and(|umask| umask & 0o700 != 0) { HITS_OWNER } else { SPARES_OWNER };
+    UMASK.store(known, Ordering::Relaxed);
+    known
+}
+
+/// Returns whether what this process makes has to be given its mode, since the umask takes it away from its own owner.
+/// Looked at once, and whenever a job is submitted.
+pub(crate) fn umask_hits_owner() -> bool {
+    let known = match UMASK.load(Ordering::Relaxed) {
+        UNKNOWN => remember_umask(umask_in(&std::fs::read_to_string(STATUS).unwrap_or_default())),
+        known => known,
+    };
+    known == HITS_OWNER
+}
+
+/// Sets the umask under which a supervisor makes its own files.
+pub(crate) fn set_own_umask() {
+    let own = Mode::RWXG | Mode::RWXO;
+    rustix::process::umask(own);
+    remember_umask(Some(own.bits()));
 }
 
 /// Gives this process the soft limits of `world`, as far as its hard limits allow.

@@ -1,7 +1,9 @@
 //! The server over streamable HTTP: the same handler, behind a token, and with limits to what it keeps for anybody.
 
 mod connections;
+mod names;
 mod sessions;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rmcp::transport::StreamableHttpService;
@@ -20,7 +22,9 @@ use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::names::Names;
 use self::sessions::Sessions;
+use self::turns::Turns;
 use crate::ending;
 use crate::lines;
 use crate::server::{LARGEST_REQUEST, Server};
@@ -36,21 +40,21 @@ pub(crate) async fn serve(server: Server, listener: TcpListener, address: Socket
     let closing = server.closing().clone();
     let silence = CancellationToken::new();
     let sessions = Arc::new(Sessions::default());
-    let hosts = known_hosts(address, hosts);
+    let names = Names::of(address, hosts);
     #[cfg(feature = "conformance")]
     let server = crate::conformance::Fixtures::before(server);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
-        .with_allowed_origins(hosts.iter().flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]))
-        .enforce_origin_validation()
-        .with_allowed_hosts(hosts)
+        // `names` look at both, and more closely.
+        .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_REQUEST)
         .with_cancellation_token(silence.clone());
     let service = StreamableHttpService::new(move || Ok(server.for_client()), sessions.manager(), config);
     let app = Router::new()
         .route_service("/mcp", service)
         .route_layer(from_fn_with_state(sessions, sessions::bound))
-        .route_layer(from_fn(read_whole))
+        .route_layer(from_fn_with_state(Turns::default(), read_whole))
+        .route_layer(from_fn_with_state(names, names::known))
         .route_layer(from_fn_with_state(token, authorize))
         .route("/healthz", get(async || "ok\n"));
     let serving = connections::serve(listener, app, closing.clone());
@@ -66,19 +70,6 @@ pub(crate) async fn serve(server: Server, listener: TcpListener, address: Socket
     }
 }
 
-/// What clients may call this server: pages of other sites, and names that somebody else made to point here, are refused.
-fn known_hosts(address: SocketAddr, more: &[String]) -> Vec<String> {
-    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
-    if !address.ip().is_unspecified() {
-        hosts.push(match address {
-            SocketAddr::V4(address) => address.ip().to_string(),
-            SocketAddr::V6(address) => format!("[{}]", address.ip()),
-        });
-    }
-    hosts.extend_from_slice(more);
-    hosts
-}
-
 async fn authorize(State(token): State<Token>, headers: HeaderMap, request: Request, next: Next) -> Response {
     if headers.get(AUTHORIZATION).is_some_and(|header| token.is_in(header.as_bytes())) {
         return next.run(request).await;
@@ -88,10 +79,14 @@ async fn authorize(State(token): State<Token>, headers: HeaderMap, request: Requ
 }
 
 /// Reads a request to its end, so that what begins with it does not wait for who never comes to one.
-async fn read_whole(request: Request, next: Next) -> Response {
+async fn read_whole(State(turns): State<Turns>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY, to_bytes(body, LARGEST_REQUEST)).await {
         Ok(Ok(body)) => {
+            let turn = match (sessions::session(&head.headers), lines::request_id(&body)) {
+                (Some(session), Some(id)) => Some(turns.take(session, &id).await),
+                _ => None,
+            };
             let response = next.run(Request::from_parts(head, body.clone().into())).await;
             if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE
                 && let Err(Some(answer)) = lines::read(&body, body.len())
@@ -100,7 +95,10 @@ async fn read_whole(request: Request, next: Next) -> Response {
                 let json = [(CONTENT_TYPE, "application/json")];
                 return (StatusCode::BAD_REQUEST, json, answer.to_string()).into_response();
             }
-            response
+            match turn {
+                Some(turn) => turn.until_sent(response),
+                None => response,
+            }
         }
         Ok(Err(_)) => {
             let reason = format!("A request has at most {LARGEST_REQUEST} bytes.\n");

@@ -67,7 +67,8 @@ impl Sessions {
     }
 }
 
-fn session(headers: &HeaderMap) -> Option<&str> {
+/// Returns the session that a request or an answer is part of.
+pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
     headers.get(SESSION)?.to_str().ok()
 }
 

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use jobcli::error::{self, Failure, codes};
+use jobcore::escape;
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -126,7 +127,8 @@ fn check(slot: &Slot<'_>, configuration: &Configuration) -> Result {
 
 /// Writes what changed, if anything did, and shows it. Returns whether something did.
 fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str, nothing: &str) -> Result<bool> {
-    let (word, path) = (client.word(), configuration.path().display());
+    let path = configuration.path().display().to_string();
+    let (word, path) = (client.word(), escape::one_line(&path));
     if changed == configuration.text() {
         writeln!(io::stdout(), "{word}: {nothing} {path}: nothing is changed")?;
         return Ok(false);
@@ -138,12 +140,12 @@ fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str
     for line in TextDiff::from_lines(configuration.text(), changed).unified_diff().context_radius(0).to_string().lines()
     {
         match line.chars().count() {
-            0..=LINE => writeln!(out, "  {line}")?,
+            0..=LINE => writeln!(out, "  {}", escape::lines(line))?,
             length => writeln!(out, "  {}… ({length} characters)", &line[..1])?,
         }
     }
     if let Some(backup) = backup {
-        writeln!(out, "backup: {}", backup.display())?;
+        writeln!(out, "backup: {}", escape::one_line(&backup.display().to_string()))?;
     }
     Ok(true)
 }

@@ -37,6 +37,8 @@ pub(super) struct Arguments {
     permission_mode: Option<Mode>,
     /// Such as "Bash(git *)"
     allow_tools: Option<Vec<String>>,
+    #[schemars(extend("x-unlisted" = true))]
+    add_dirs: Option<Vec<PathBuf>>,
     /// Job whose conversation goes on
     resume: Option<String>,
     /// In a git worktree of its own
@@ -102,13 +104,14 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
         permission_mode: arguments.permission_mode.map(PermissionMode::from),
         resume: arguments.resume,
     };
-    let asked = settings.delegation(server.jobs(), asked, &current_dir(server)?).await;
+    let asked = settings.delegation(server.jobs(), asked, || current_dir(server)).await;
     let (agent, mut asked) = told(server, asked).await?;
     asked.model = arguments.model.or(asked.model);
     asked.effort = arguments.effort.or(asked.effort);
     asked.max_turns = arguments.max_turns.or(asked.max_turns);
     asked.max_budget_usd = arguments.max_budget_usd.or(asked.max_budget_usd);
     asked.allow_tools.extend(arguments.allow_tools.into_iter().flatten());
+    asked.add_dirs.extend(arguments.add_dirs.into_iter().flatten().map(|directory| asked.cwd.join(directory)));
     asked.worktree = arguments.worktree.unwrap_or_default().then(NewWorktree::default);
     let environment = environment(server);
     let timeout = timeout(server, arguments.timeout_s)?;
@@ -141,8 +144,8 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     let next = match job.status() {
         status if status.is_final() => String::new(),
         Status::Queued => format!(
-            " As many agents run as may; it starts when one ends. Next: wait {{\"job_ids\": [\"{short}\"]}}, or list \
-             {{\"status\": [\"running\"]}} to see what runs."
+            "{} Next: wait {{\"job_ids\": [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see what runs.",
+            run.when_due()
         ),
         _ if run.has_ended() => format!(" Its process goes on. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end."),
         _ => format!(
@@ -163,7 +166,8 @@ pub(crate) fn is_shown(server: &Server) -> bool {
 
 /// Returns the agents that are there, by their names.
 fn installed<'a>(server: &'a Server, environment: &Environment) -> Vec<&'a str> {
-    let Ok(current) = current_dir(server) else { return Vec::new() };
+    // Where a relative program would be looked for. Most are not.
+    let current = current_dir(server).unwrap_or_else(|_| "/".into());
     let agents = server.settings().agents.iter().filter(|agent| agent.is_installed(&current, environment));
     agents.map(|agent| agent.name.as_str()).collect()
 }

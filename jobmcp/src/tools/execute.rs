@@ -7,7 +7,8 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
 use jobcore::record::ProcessId;
-use jobcore::{Job, JobSpec, JobSpecBuilder, Status, Stdin, TerminalSize};
+use jobcore::units::parse_size;
+use jobcore::{Job, JobSpec, JobSpecBuilder, Signal, Status, Stdin, Stragglers, TerminalSize};
 use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -41,6 +42,8 @@ pub(super) struct Arguments {
     name: Option<String>,
     /// A job that has this key is returned instead
     key: Option<String>,
+    /// Its standard input
+    input: Option<String>,
     /// "open" for interact; default "closed"
     stdin: Option<StdinMode>,
     tty: Option<bool>,
@@ -49,6 +52,11 @@ pub(super) struct Arguments {
     lifetime: Option<Lifetime>,
     /// Queue with its own limit
     group: Option<String>,
+    leave_stragglers: Option<bool>,
+    #[schemars(extend("x-unlisted" = true))]
+    stop_signal: Option<String>,
+    #[schemars(extend("x-unlisted" = true))]
+    output_limit: Option<String>,
     format: Option<Format>,
 }
 
@@ -83,7 +91,7 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
     let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
     let format = arguments.format.unwrap_or_default();
-    let spec = told(server, spec(server, arguments)?.build()).await?;
+    let spec = told(server, spec(server, arguments).await?.build()).await?;
     let id = server.submit(spec).await?.id;
     let job = started(server, id, wait, context).await?;
     if format == Format::Json {
@@ -101,20 +109,22 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     let (output, viewed) = told(server, text::read(server.jobs(), job.id, Cursor(0), None, BUDGET).await).await?;
     let now = Timestamp::now();
-    let shape = job.shape(now);
+    let shape = text::shape(server.jobs(), job).await;
     let (name, state) = (text::name(job), text::state(&shape, now));
     let short = job.id.short();
     let cursor = viewed.cursor;
+    let left = text::stragglers(job);
     let answer = match job.status() {
-        status if status.is_final() && output.is_empty() => format!("Job {name} {state}. It wrote nothing."),
-        status if status.is_final() => format!("Job {name} {state}.\n\n{output}"),
+        status if status.is_final() && output.is_empty() => format!("Job {name} {state}.{left} It wrote nothing."),
+        status if status.is_final() => format!("Job {name} {state}.{left}\n\n{output}"),
         Status::Queued => format!(
-            "Job {name} is {state}: as many jobs run as may. It starts when one ends. Next: wait {{\"job_ids\": \
-             [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see what runs."
+            "Job {name} is {state}.{} Next: wait {{\"job_ids\": [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see \
+             what runs.",
+            text::when_due(&shape)
         ),
         _ => {
             let so_far = match output.is_empty() {
-                true => "It has written nothing so far.".to_owned(),
+                true => format!("It has written nothing so far.{}", text::silence(job, now)),
                 false => format!("Its output so far:\n\n{output}"),
             };
             format!(
@@ -126,15 +136,18 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     Ok(Answer::text(answer).about(job, Some(cursor)))
 }
 
-fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
+async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
     let spec = match (arguments.command, arguments.argv) {
         (Some(line), None) => JobSpec::shell(line),
         (None, Some(argv)) => JobSpec::command(argv),
         _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
     };
     short_enough(arguments.cwd.as_ref())?;
-    let current = current_dir(server)?;
-    let cwd = arguments.cwd.map_or(current.clone(), |cwd| current.join(cwd));
+    let cwd = match arguments.cwd {
+        Some(cwd) if cwd.is_absolute() => cwd,
+        Some(cwd) => told(server, current_dir(server)).await?.join(cwd),
+        None => told(server, current_dir(server)).await?,
+    };
     let mut environment = server.settings().environment.apply(std::env::vars_os());
     if environment.get("PWD").is_some() {
         environment.set("PWD", &cwd);
@@ -143,15 +156,36 @@ fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         // What is said of a terminal here is not true of the job's.
         environment.set("TERM", "xterm-256color");
     }
-    for (name, value) in arguments.env.into_iter().flatten() {
-        environment.set(name, value);
-    }
     let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
+    for (name, value) in arguments.env.into_iter().flatten() {
+        spec = spec.env(name, value);
+    }
     if let Some(timeout) = timeout(server, arguments.timeout_s)? {
         spec = spec.timeout(timeout);
     }
-    if let Some(StdinMode::Open) = arguments.stdin {
-        spec = spec.stdin(Stdin::Open);
+    match (arguments.input, arguments.stdin) {
+        (Some(_), Some(StdinMode::Open)) => {
+            return Err(Failure::new("input: with stdin \"open\", send it with interact when the job has started."));
+        }
+        (Some(_), _) if arguments.tty == Some(true) => {
+            return Err(Failure::new("input: on a terminal, send it with interact when the job has started."));
+        }
+        (Some(input), _) => spec = spec.given(input),
+        (None, Some(StdinMode::Open)) => spec = spec.stdin(Stdin::Open),
+        (None, Some(StdinMode::Closed) | None) => {}
+    }
+    if let Some(signal) = arguments.stop_signal {
+        let signal: Signal = signal.parse().map_err(|reason| Failure::new(format!("stop_signal: {reason}.")))?;
+        spec = spec.stop_signal(signal);
+    }
+    if let Some(limit) = arguments.output_limit {
+        spec =
+            spec.output_limit(parse_size(&limit).map_err(|reason| Failure::new(format!("output_limit: {reason}.")))?);
+    }
+    match arguments.leave_stragglers {
+        Some(true) => spec = spec.stragglers(Stragglers::Leave),
+        Some(false) => spec = spec.stragglers(Stragglers::Stop),
+        None => {}
     }
     if arguments.tty == Some(true) {
         spec = spec.terminal(TerminalSize::default());

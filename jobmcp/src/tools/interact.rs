@@ -33,7 +33,9 @@ pub(super) struct Arguments {
     eof: Option<bool>,
     /// 0 to 50, default 2
     wait_s: Option<f64>,
+    #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
+    #[schemars(extend("x-unlisted" = true))]
     format: Option<Format>,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::units::counted;
 use jobcore::{Error, JobId, Signal, StopOptions, StopReport};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -20,8 +21,8 @@ const LONGEST_GRACE: Duration = Duration::from_secs(45);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    job_id: Option<String>,
-    job_ids: Option<Vec<String>>,
+    #[serde(default)]
+    job_ids: Vec<String>,
     /// Only send this, such as "INT"
     signal: Option<String>,
     /// 0 to 45, default 5
@@ -40,9 +41,9 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
-    let references: Vec<String> = arguments.job_id.into_iter().chain(arguments.job_ids.into_iter().flatten()).collect();
+    let references = arguments.job_ids;
     if references.is_empty() {
-        return Err(Failure::new("kill: name the job as `job_id`, or several as `job_ids`; list shows them."));
+        return Err(Failure::new("job_ids: name at least one job; list shows them."));
     }
     let grace =
         arguments.grace_s.map(|grace| seconds("grace_s", Some(grace), Duration::ZERO, LONGEST_GRACE)).transpose()?;
@@ -89,34 +90,42 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
             killed.remove(server).await;
         }
     }
-    let text: Vec<_> = results.iter().map(|killed| killed.text.clone()).collect();
-    let structured = json!({ "results": results.iter().map(|killed| killed.fields.clone()).collect::<Vec<_>>() });
+    let text: Vec<_> = results.iter().map(|killed| format!("{}: {}", killed.name, killed.said)).collect();
+    let structured = json!({ "results": results.into_iter().map(Killed::into_fields).collect::<Vec<_>>() });
     Ok(Answer::text(text.join("\n")).with_structured(structured))
 }
 
 /// What became of one job.
 struct Killed {
     id: Option<JobId>,
-    text: String,
+    name: String,
+    /// The same in the text and the fields: clients show their models only one of them.
+    said: String,
     fields: Value,
 }
 
 impl Killed {
     fn not_found(reference: &str) -> Self {
         let reference = text::cut(reference, 100);
-        let text = format!("`{reference}`: not_found. Call list to see the jobs there are.");
-        Self { id: None, text, fields: json!({ "job_id": reference, "status": "not_found" }) }
+        let said = "not_found. Call list to see the jobs there are.".to_owned();
+        let fields = json!({ "job_id": reference, "status": "not_found" });
+        Self { id: None, name: format!("`{reference}`"), said, fields }
+    }
+
+    fn into_fields(mut self) -> Value {
+        self.fields["state"] = self.said.into();
+        self.fields
     }
 
     async fn remove(&mut self, server: &Server) {
         let Some(id) = self.id else { return };
         match server.jobs().remove(id).await {
             Ok(()) => {
-                self.text.push_str(" Its record and output are removed.");
+                self.said.push_str(" Its record and output are removed.");
                 self.fields["removed"] = Value::Bool(true);
             }
             Err(error) => {
-                self.text.push_str(&format!(" It was not removed: {error}."));
+                self.said.push_str(&format!(" It was not removed: {error}."));
                 self.fields["removed"] = Value::Bool(false);
             }
         }
@@ -131,7 +140,7 @@ async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
         sent => {
             told(server, sent).await?;
             let fields = json!({ "job_id": job.id.short(), "status": "signalled", "signal": signal });
-            Ok(Killed { id: Some(id), text: format!("{name}: {signal} was sent."), fields })
+            Ok(Killed { id: Some(id), name, said: format!("{signal} was sent."), fields })
         }
     }
 }
@@ -140,13 +149,17 @@ async fn stopped(server: &Server, id: JobId, report: jobcore::Result<StopReport>
     Ok(match told(server, report).await? {
         StopReport::Stopped(job) => of(&job, "killed", ""),
         StopReport::AlreadyEnded(job) => of(&job, "already_terminated", ""),
-        StopReport::Stopping { job, processes } => {
-            let left = processes.map(|count| format!(" {count} processes are left.")).unwrap_or_default();
-            of(&job, "stopping", &left)
+        StopReport::StragglersStopped { job, processes } => {
+            let stopped = counted(processes, "process", "processes");
+            of(&job, "already_terminated", &format!(" It had left {stopped} running, now stopped."))
+        }
+        StopReport::Stopping { job, processes, .. } => {
+            let left = processes.map(|count| format!(" {} left.", counted(count, "process is", "processes are")));
+            of(&job, "stopping", &left.unwrap_or_default())
         }
         StopReport::Bypassed { job, processes } => {
-            let left = format!(" Its supervisor does not answer; {processes} processes were signalled.");
-            of(&job, "stopping", &left)
+            let signalled = counted(processes, "process was", "processes were");
+            of(&job, "stopping", &format!(" Its supervisor does not answer; {signalled} signalled."))
         }
         _ => of(&job(server, id).await?, "stopping", ""),
     })
@@ -160,7 +173,7 @@ fn of(job: &jobcore::Job, status: &str, note: &str) -> Killed {
         "stopping" => format!("it is {}", text::state(&shape, now)),
         _ => format!("it {}", text::state(&shape, now)),
     };
-    let text = format!("{}: {status}, {state}.{note}", text::name(job));
+    let said = format!("{status}, {state}.{note}");
     let mut fields = json!({ "job_id": job.id.short(), "status": status });
     for (field, value) in
         [("exit_code", json!(shape.exit_code)), ("signal", json!(shape.signal)), ("cause", json!(shape.cause))]
@@ -169,5 +182,5 @@ fn of(job: &jobcore::Job, status: &str, note: &str) -> Killed {
             fields[field] = value;
         }
     }
-    Killed { id: Some(job.id), text, fields }
+    Killed { id: Some(job.id), name: text::name(job), said, fields }
 }

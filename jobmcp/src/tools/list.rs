@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
+use jobcore::units::counted;
 use jobcore::{Error, EventKind, Job, Query, Status};
 use rmcp::model::{JsonObject, Tool};
 use schemars::JsonSchema;
@@ -109,7 +110,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         lines.push(format!("There are more: pass offset {}.", offset.saturating_add(limit)));
     }
     if damaged > 0 {
-        lines.push(format!("The records of {damaged} jobs cannot be read."));
+        lines.push(format!("The records of {} cannot be read.", counted(damaged, "job", "jobs")));
     }
     lines.push(format!("Event {event}: pass it as ended_since later to see what ended."));
     let fields = json!({ "jobs": listed, "more": more, "event": event });
@@ -173,7 +174,7 @@ async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<
 
 /// Returns a job in fields, and the same in one line.
 async fn entry(server: &Server, job: &Job, now: Timestamp) -> (Value, String) {
-    let shape = job.shape(now);
+    let shape = text::shape(server.jobs(), job).await;
     let mut entry = json!({ "job_id": job.id.short(), "status": shape.status });
     for (field, value) in [("name", json!(shape.name)), ("exit_code", json!(shape.exit_code))] {
         if !value.is_null() {

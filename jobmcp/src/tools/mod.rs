@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Stream};
-use jobcore::{Job, JobId, Name, OutputShape};
+use jobcore::{Job, JobId, Name, OutputShape, escape};
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
@@ -59,13 +59,47 @@ pub(crate) fn all() -> &'static [Tool] {
     &ALL
 }
 
+/// Returns the same tools as models are told of them: without arguments that are rarely needed.
+pub(crate) fn listed() -> &'static [Tool] {
+    static LISTED: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+        let mut tools = all().to_vec();
+        for tool in &mut tools {
+            tool.input_schema = schema::listed(&tool.input_schema);
+        }
+        tools
+    });
+    &LISTED
+}
+
 /// Calls a tool.
 pub(crate) async fn call(
     server: &Server,
     name: &str,
-    arguments: JsonObject,
+    mut arguments: JsonObject,
     context: &Context,
 ) -> Result<CallToolResponse> {
+    if let Some(tool) = all().iter().find(|known| known.name == name) {
+        schema::fit(&tool.input_schema, &mut arguments).map_err(Failure::new)?;
+    }
+    let is_shortened = shorten_wait(&mut arguments);
+    let mut response = dispatch(server, name, arguments, context).await?;
+    if is_shortened && let CallToolResponse::Complete(result) = &mut response {
+        result.content.push(ContentBlock::text(format!("[wait_s is at most {}.]", LONGEST_WAIT.as_secs())));
+    }
+    Ok(response)
+}
+
+/// Takes the longest wait that there is for a longer one, and returns whether it did: who asks for that will call again.
+fn shorten_wait(arguments: &mut JsonObject) -> bool {
+    let Some(wait) = arguments.get_mut("wait_s") else { return false };
+    let is_longer = wait.as_f64().is_some_and(|wait| wait > LONGEST_WAIT.as_secs_f64());
+    if is_longer {
+        *wait = LONGEST_WAIT.as_secs().into();
+    }
+    is_longer
+}
+
+async fn dispatch(server: &Server, name: &str, arguments: JsonObject, context: &Context) -> Result<CallToolResponse> {
     let answer = match name {
         "execute" => return execute::run(server, parse(name, arguments)?, context).await,
         delegate::NAME => return delegate::run(server, parse(name, arguments)?, context).await,
@@ -81,10 +115,7 @@ pub(crate) async fn call(
     Ok(answer?.into_result().into())
 }
 
-fn parse<T: DeserializeOwned>(tool: &str, mut arguments: JsonObject) -> Result<T> {
-    if let Some(tool) = all().iter().find(|known| known.name == tool) {
-        schema::fit(&tool.input_schema, &mut arguments).map_err(Failure::new)?;
-    }
+fn parse<T: DeserializeOwned>(tool: &str, arguments: JsonObject) -> Result<T> {
     serde_json::from_value(Value::Object(arguments)).map_err(|error| Failure::new(format!("{tool}: {error}.")))
 }
 
@@ -129,8 +160,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), structured: None, job: None }
+    /// Whatever a job is called or wrote, no client prints it to a terminal that obeys it.
+    fn text(text: impl AsRef<str>) -> Self {
+        Self { text: escape::lines(text.as_ref()).into_owned(), structured: None, job: None }
+    }
+
+    /// Says it in fields, and as JSON to those who read text only.
+    fn fields(fields: Value) -> Self {
+        Self::text(escape::json(&fields.to_string())).with_structured(fields)
     }
 
     /// Says the same in fields.
@@ -196,13 +233,12 @@ pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
 }
 
 /// Returns the directory in which jobs run, unless a call names another, and from which that is looked at.
-fn current_dir(server: &Server) -> Result<PathBuf> {
+fn current_dir(server: &Server) -> jobcore::Result<PathBuf> {
     match &server.background().working_dir {
         Some(directory) => Ok(directory.clone()),
-        None => std::env::current_dir().map_err(|error| {
-            Failure::new(format!(
-                "The server's own directory cannot be used ({error}); give `cwd` as an absolute path."
-            ))
+        None => std::env::current_dir().map_err(|error| jobcore::Error::BadCwd {
+            path: ".".into(),
+            reason: format!("the server's own directory cannot be used ({error}); give `cwd` as an absolute path"),
         }),
     }
 }
@@ -315,6 +351,9 @@ fn output_fields(job: &Job, shape: &OutputShape) -> Value {
     if let Some(signal) = outcome.and_then(|outcome| outcome.signal) {
         fields["signal"] = json!(signal);
     }
+    if let Some(count) = outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0) {
+        fields["stragglers"] = count.into();
+    }
     fields
 }
 
@@ -323,7 +362,7 @@ async fn answer_in_fields(server: &Server, job: &Job, from: Cursor, which: Which
     let query = jobcore::output::OutputQuery::from(jobcore::output::Position::Cursor(from)).with_stream(which.stream());
     let shape = told(server, server.jobs().view_text(job.id, &query, &text::view(budget)).await).await?;
     let fields = output_fields(job, &shape);
-    Ok(Answer::text(fields.to_string()).with_structured(fields).about(job, Some(shape.cursor)))
+    Ok(Answer::fields(fields).about(job, Some(shape.cursor)))
 }
 
 #[cfg(test)]
@@ -332,11 +371,11 @@ mod tests {
 
     #[test]
     fn the_tools_are_few_and_small() {
-        let tools = all();
+        let tools = listed();
         let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
         assert_eq!(names, ["execute", "delegate", "wait", "output", "tail", "interact", "kill", "status", "list"]);
         let json = serde_json::to_string(tools).unwrap();
-        assert!(json.len() < 8 * 1024, "{} bytes", json.len());
+        assert!(json.len() < 8_000, "{} bytes", json.len());
         for tool in tools {
             let json = serde_json::to_value(tool).unwrap();
             assert!(json["description"].as_str().unwrap().len() < 2048 && json["title"].is_string(), "{json}");
@@ -346,7 +385,7 @@ mod tests {
             assert_eq!(annotations["readOnlyHint"] == false, annotations["destructiveHint"].is_boolean(), "{json}");
             assert_eq!(json["inputSchema"]["additionalProperties"], false, "{json}");
             let schema = json["inputSchema"].to_string();
-            for noise in ["\"null\"", "$schema", "$ref", "\"format\":\"", "\"default\":null"] {
+            for noise in [schema::UNLISTED, "\"null\"", "$schema", "$ref", "\"format\":\"", "\"default\":null"] {
                 assert!(!schema.contains(noise), "{noise} in {schema}");
             }
         }

@@ -1,9 +1,9 @@
 //! `output` and `tail`: what a job wrote.
 
 use jobcli::agents;
-use jobcore::Job;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
+use jobcore::{Job, ParseError};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,8 +23,8 @@ pub(super) struct Arguments {
     job_id: String,
     /// Only what follows
     cursor: Option<u64>,
-    /// Only the last lines
-    tail_lines: Option<u64>,
+    /// Only the last
+    lines: Option<u64>,
     /// Only lines that match this regex
     grep: Option<String>,
     /// Lines around each match
@@ -44,7 +44,9 @@ pub(super) struct TailArguments {
     job_id: String,
     /// 1 to 1000, default 50
     lines: Option<u64>,
+    #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
+    #[schemars(extend("x-unlisted" = true))]
     format: Option<Format>,
 }
 
@@ -81,7 +83,7 @@ pub(super) async fn tail(server: &Server, arguments: TailArguments) -> Result {
         return Err(Failure::new(format!("lines: {lines} is not between 1 and 1000.")));
     }
     let TailArguments { job_id, stream, format, .. } = arguments;
-    run(server, Arguments { job_id, stream, format, tail_lines: Some(lines), ..Arguments::default() }).await
+    run(server, Arguments { job_id, stream, format, lines: Some(lines), ..Arguments::default() }).await
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
@@ -89,19 +91,18 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if !(1000..=LARGEST).contains(&budget) {
         return Err(Failure::new(format!("max_bytes: {budget} is not between 1000 and {LARGEST}.")));
     }
-    if arguments.cursor.is_some() && arguments.tail_lines.is_some() {
-        return Err(Failure::new("Give either `cursor` or `tail_lines`."));
+    if arguments.cursor.is_some() && arguments.lines.is_some() {
+        return Err(Failure::new("Give either `cursor` or `lines`."));
     }
     let id = find(server, &arguments.job_id).await?;
     let job = job(server, id).await?;
     if arguments.is_as_usual() && agents::told_run(&job).is_some() {
-        return of_run(server, &job, arguments.tail_lines, budget).await;
+        return of_run(server, &job, arguments.lines, budget).await;
     }
     let grep = match &arguments.grep {
         Some(pattern) => {
-            let pattern: Pattern = pattern
-                .parse()
-                .map_err(|reason: String| Failure::new(format!("grep: {}.", reason.trim_end_matches('.'))))?;
+            let wrong = |error: ParseError| format!("grep: {}.", error.to_string().trim_end_matches('.'));
+            let pattern: Pattern = pattern.parse().map_err(|error| Failure::new(wrong(error)))?;
             let context = arguments.context.unwrap_or_default();
             Some(Grep::new(pattern).with_context(context, context))
         }
@@ -112,7 +113,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         .with_clean(!arguments.raw.unwrap_or_default())
         .with_fold(arguments.fold.unwrap_or_default())
         .with_grep(grep);
-    let from = match (arguments.tail_lines, arguments.cursor) {
+    let from = match (arguments.lines, arguments.cursor) {
         (Some(lines), _) => Position::TailLines(lines),
         (None, Some(cursor)) => Position::Cursor(Cursor(cursor)),
         (None, None) => Position::Start,
@@ -122,14 +123,14 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if arguments.format == Some(Format::Json) {
         let shape = told(server, server.jobs().view_text(id, &query, &view).await).await?;
         let fields = output_fields(&job, &shape);
-        return Ok(Answer::text(fields.to_string()).with_structured(fields).about(&job, Some(shape.cursor)));
+        return Ok(Answer::fields(fields).about(&job, Some(shape.cursor)));
     }
     let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
     let output = String::from_utf8_lossy(&viewed.text(&view, stream)).into_owned();
     let now = Timestamp::now();
     let verb = if job.status().is_final() { "" } else { "is " };
-    let mut head =
-        format!("Job {} {verb}{}; cursor {}.", text::name(&job), text::state(&job.shape(now), now), viewed.cursor);
+    let state = text::state(&text::shape(server.jobs(), &job).await, now);
+    let mut head = format!("Job {} {verb}{state}; cursor {}.", text::name(&job), viewed.cursor);
     if job.output.dropped > 0 {
         head.push_str(&format!(" {} bytes of its output were not kept.", job.output.dropped));
     }
@@ -142,11 +143,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
 }
 
 /// Answers with what a run of an agent came to, or with the last lines of what it did.
-async fn of_run(server: &Server, job: &Job, tail_lines: Option<u64>, budget: u64) -> Result {
+async fn of_run(server: &Server, job: &Job, lines: Option<u64>, budget: u64) -> Result {
     let run = told(server, Run::of(server, job).await).await?;
     let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
     let note = " (raw, stream, grep, cursor and format \"json\" read the stream itself.)";
-    let text = match (tail_lines, run.has_ended()) {
+    let text = match (lines, run.has_ended()) {
         (None, true) => told(server, run.told(note, budget).await).await?,
         (lines, _) => {
             let room = usize::try_from(budget).unwrap_or(usize::MAX);

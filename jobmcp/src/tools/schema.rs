@@ -1,17 +1,25 @@
 //! Schemas of arguments, tidied: what some clients refuse or every model pays for is taken out. And arguments that have to
-//! fit them, so that whoever is wrong is told which one, and what it takes.
+//! fit them, so that whoever is wrong is told which one, and what it takes. What a client changed on the way, so that a model
+//! could not mend it, is taken as it was meant: lists and numbers as JSON text, one value for a list of one.
 
 use std::sync::Arc;
 
 use rmcp::handler::server::tool::schema_for_type;
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::text;
 
 /// Of a value that is wrong, so much is told.
 const SHOWN: usize = 100;
+
+/// Marks an argument that models are not told of, since it is rarely needed. It is taken all the same.
+pub(super) const UNLISTED: &str = "x-unlisted";
+
+/// Other names that an argument may be given by where the tool has none of that name.
+const OTHER_NAMES: [(&str, &str); 4] =
+    [("job_id", "job_ids"), ("job_ids", "job_id"), ("tail_lines", "lines"), ("timeout_s", "wait_s")];
 
 /// Returns the schema of a tool's arguments.
 pub(super) fn of<T: JsonSchema + 'static>() -> Arc<JsonObject> {
@@ -20,6 +28,15 @@ pub(super) fn of<T: JsonSchema + 'static>() -> Arc<JsonObject> {
     let Value::Object(mut schema) = schema else { return Arc::default() };
     for word in ["$schema", "title", "description"] {
         schema.remove(word);
+    }
+    Arc::new(schema)
+}
+
+/// Returns the schema that models are told.
+pub(super) fn listed(schema: &JsonObject) -> Arc<JsonObject> {
+    let mut schema = schema.clone();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|_, property| property[UNLISTED] != true);
     }
     Arc::new(schema)
 }
@@ -68,12 +85,14 @@ fn without_null(object: &mut JsonObject) {
     }
 }
 
-/// Refuses arguments that are of another kind than the schema says. A whole number may be written as `5.0`, and what is
-/// optional may be null. Ones that the schema does not know are left to whoever takes the others.
+/// Refuses arguments that are of another kind than the schema says, and turns what is meant as that kind into it: a whole
+/// number may be written as `5.0`, and all but text as JSON text. What is optional may be null. Ones that the schema does not
+/// know are left to whoever takes the others.
 ///
 /// # Errors
 /// The name of the first one that is wrong, and what it has to be.
 pub(super) fn fit(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String> {
+    rename(schema, arguments)?;
     let is_required =
         |name: &str| schema.get("required").and_then(Value::as_array).is_some_and(|all| all.contains(&name.into()));
     for (name, value) in arguments {
@@ -85,7 +104,68 @@ pub(super) fn fit(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(),
     Ok(())
 }
 
+/// Gives arguments that have another name the one that the tool knows.
+fn rename(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String> {
+    let kind = |name: &str| schema.get("properties").and_then(|properties| properties.get(name));
+    for (other, name) in OTHER_NAMES {
+        let (None, Some(known)) = (kind(other), kind(name)) else { continue };
+        let Some(mut value) = arguments.remove(other).filter(|value| !value.is_null()) else { continue };
+        if other == "job_ids" {
+            value = only(other, value)?;
+        }
+        let before = arguments.remove(name).filter(|value| !value.is_null());
+        let value = match before {
+            None => value,
+            Some(before) if before == value => value,
+            Some(mut before) if known["type"] == "array" => {
+                fit_value(name, known, &mut before)?;
+                fit_value(other, known, &mut value)?;
+                let items = [before, value].into_iter().filter_map(|list| list.as_array().cloned());
+                Value::Array(items.flatten().collect())
+            }
+            Some(_) => return Err(format!("{other}: it is another word for `{name}`; give one of them.")),
+        };
+        arguments.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Returns the only one of a list.
+fn only(name: &str, mut list: Value) -> Result<Value, String> {
+    fit_value(name, &json!({ "type": "array", "items": { "type": "string" } }), &mut list)?;
+    match list.as_array_mut().map(Vec::as_mut_slice) {
+        Some([one]) => Ok(one.take()),
+        _ => Err(format!("{name}: name one job; call this for each.")),
+    }
+}
+
+/// Turns text into what it says in JSON, if that is of the kind that is wanted, and one value into a list of it. Text stays
+/// text where text is wanted, whatever it looks like.
+fn read(schema: &Value, value: &mut Value) {
+    let wanted = schema["type"].as_str().unwrap_or_default();
+    if let Value::String(text) = &*value {
+        let text = if wanted == "boolean" { text.to_lowercase() } else { text.clone() };
+        match (wanted, serde_json::from_str(text.trim())) {
+            ("array", Ok(read @ Value::Array(_)))
+            | ("object", Ok(read @ Value::Object(_)))
+            | ("integer" | "number", Ok(read @ Value::Number(_)))
+            | ("boolean", Ok(read @ Value::Bool(_))) => *value = read,
+            _ => {}
+        }
+    }
+    match (wanted, &mut *value) {
+        ("array", Value::String(_)) => *value = Value::Array(vec![value.take()]),
+        ("string", Value::Array(items)) => {
+            if let [one @ Value::String(_)] = items.as_mut_slice() {
+                *value = one.take();
+            }
+        }
+        _ => {}
+    }
+}
+
 fn fit_value(name: &str, schema: &Value, value: &mut Value) -> Result<(), String> {
+    read(schema, value);
     let choices = schema["enum"].as_array();
     let fits = match (schema["type"].as_str().unwrap_or_default(), &mut *value) {
         ("string", Value::String(_)) => choices.is_none_or(|choices| choices.contains(value)),
@@ -132,5 +212,79 @@ fn kind(schema: &Value) -> String {
         ("array", _) => "an array, such as [\"a\", \"b\"]".to_owned(),
         ("object", _) => "an object, such as {\"NAME\": \"value\"}".to_owned(),
         _ => "a string".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    fn schema() -> JsonObject {
+        let text = json!({ "type": "string" });
+        let schema = json!({ "properties": {
+            "command": text, "job_ids": { "type": "array", "items": text }, "env": { "type": "object", "additionalProperties": text },
+            "wait_s": { "type": "number" }, "lines": { "type": "integer" }, "tty": { "type": "boolean" },
+            "mode": { "type": "string", "enum": ["all", "any"] }, "rare": { "type": "string", UNLISTED: true },
+        } });
+        schema.as_object().unwrap().clone()
+    }
+
+    fn fitted(arguments: &Value) -> Result<Value, String> {
+        let mut arguments = arguments.as_object().unwrap().clone();
+        fit(&schema(), &mut arguments).map(|()| Value::Object(arguments))
+    }
+
+    #[test_case(&json!({ "job_ids": "[\"b\", \"c\"]" }), &json!({ "job_ids": ["b", "c"] }); "a list as text")]
+    #[test_case(&json!({ "job_ids": " [\"b\"]\n" }), &json!({ "job_ids": ["b"] }); "a list as text with space around it")]
+    #[test_case(&json!({ "job_ids": "b" }), &json!({ "job_ids": ["b"] }); "one for a list of one")]
+    #[test_case(&json!({ "job_ids": "12345678" }), &json!({ "job_ids": ["12345678"] }); "an id that looks like a number")]
+    #[test_case(&json!({ "job_ids": "1234567e8" }), &json!({ "job_ids": ["1234567e8"] }); "an id that looks like another number")]
+    #[test_case(&json!({ "job_id": "b" }), &json!({ "job_ids": ["b"] }); "by the name of one")]
+    #[test_case(&json!({ "job_id": ["a"], "job_ids": "[\"b\"]" }), &json!({ "job_ids": ["b", "a"] }); "by both names")]
+    #[test_case(&json!({ "env": "{\"A\": \"1\"}" }), &json!({ "env": { "A": "1" } }); "an object as text")]
+    #[test_case(&json!({ "wait_s": "5" }), &json!({ "wait_s": 5 }); "a number as text")]
+    #[test_case(&json!({ "timeout_s": "0.5" }), &json!({ "wait_s": 0.5 }); "a number as text by another name")]
+    #[test_case(&json!({ "tail_lines": "20.0" }), &json!({ "lines": 20 }); "a whole number as text")]
+    #[test_case(&json!({ "tty": "true" }), &json!({ "tty": true }); "a boolean as text")]
+    #[test_case(&json!({ "tty": "False" }), &json!({ "tty": false }); "a boolean as Python writes it")]
+    #[test_case(&json!({ "mode": ["any"] }), &json!({ "mode": "any" }); "a list of one for one")]
+    #[test_case(&json!({ "command": "[\"a\"]" }), &json!({ "command": "[\"a\"]" }); "a command that looks like a list")]
+    #[test_case(&json!({ "command": "5" }), &json!({ "command": "5" }); "a command that looks like a number")]
+    #[test_case(&json!({ "command": "true" }), &json!({ "command": "true" }); "a command that looks like a boolean")]
+    #[test_case(&json!({ "timeout_s": null, "wait_s": 1 }), &json!({ "wait_s": 1 }); "what is left out by another name")]
+    fn what_a_client_changed_is_taken_as_it_was_meant(sent: &Value, meant: &Value) {
+        assert_eq!(&fitted(sent).unwrap(), meant);
+    }
+
+    #[test_case(&json!({ "wait_s": "5s" }), "wait_s: \"5s\" is not a number."; "a time")]
+    #[test_case(&json!({ "wait_s": "[5]" }), "wait_s: \"[5]\" is not a number."; "a list as text")]
+    #[test_case(&json!({ "tty": "1" }), "tty: \"1\" is not true or false."; "a number for a boolean")]
+    #[test_case(&json!({ "env": "A=1" }), "env: \"A=1\" is not an object, such as {\"NAME\": \"value\"}."; "an assignment")]
+    #[test_case(&json!({ "command": ["ls", "-l"] }), "command: [\"ls\",\"-l\"] is not a string."; "words")]
+    #[test_case(&json!({ "mode": "\"any\"" }), "mode: \"\\\"any\\\"\" is not one of \"all\", \"any\"."; "in quotes")]
+    #[test_case(&json!({ "wait_s": 1, "timeout_s": 2 }), "timeout_s: it is another word for `wait_s`; give one of them."; "two")]
+    fn what_is_still_wrong_is_told_with_what_would_work(sent: &Value, expected: &str) {
+        assert_eq!(fitted(sent).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn a_tool_that_takes_one_job_takes_a_list_of_it() {
+        let schema = json!({ "properties": { "job_id": { "type": "string" } } }).as_object().unwrap().clone();
+        let fitted = |sent: Value| {
+            let mut arguments = sent.as_object().unwrap().clone();
+            fit(&schema, &mut arguments).map(|()| Value::Object(arguments))
+        };
+        for sent in [json!({ "job_ids": ["b"] }), json!({ "job_ids": "b" }), json!({ "job_ids": "[\"b\"]" })] {
+            assert_eq!(fitted(sent).unwrap(), json!({ "job_id": "b" }));
+        }
+        assert_eq!(fitted(json!({ "job_ids": ["a", "b"] })).unwrap_err(), "job_ids: name one job; call this for each.");
+    }
+
+    #[test]
+    fn what_is_not_listed_is_taken() {
+        assert!(listed(&schema())["properties"].get("rare").is_none());
+        assert_eq!(fitted(&json!({ "rare": "x" })).unwrap(), json!({ "rare": "x" }));
     }
 }

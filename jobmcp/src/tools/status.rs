@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, READS, Result, find, job, told, tool as describe};
+use super::{Answer, READS, Result, find, told, tool as describe};
 use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
@@ -51,9 +51,9 @@ fn output_schema() -> Arc<JsonObject> {
 
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let id = find(server, &arguments.job_id).await?;
-    let job = job(server, id).await?;
+    let job = told(server, server.jobs().look(id).await).await?;
     let now = Timestamp::now();
-    let shape = job.shape(now);
+    let shape = text::shape(server.jobs(), &job).await;
     let run = told(server, Run::of(server, &job).await).await?;
     let view = text::view(LAST_BYTES);
     let query = OutputQuery::from(Position::TailLines(LAST_LINES));
@@ -68,6 +68,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("name", json!(shape.name)),
         ("status", json!(shape.status)),
         ("state", json!(text::state(&shape, now))),
+        ("queued", json!(shape.queued)),
         ("agent", json!(run.as_ref().map(Run::fields))),
         ("command", json!(text::command(&shape))),
         ("cwd", json!(shape.cwd)),
@@ -91,6 +92,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let known: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let text: Vec<String> = known
         .iter()
+        // The state has it in words.
+        .filter(|(field, _)| *field != "queued")
         .map(|(field, value)| match (&run, *field) {
             (Some(run), "agent") => run.lines(),
             _ => line(field, value),

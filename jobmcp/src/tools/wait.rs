@@ -33,9 +33,10 @@ pub(super) struct Arguments {
     /// exit (default), output:REGEX, quiet:5s, port:3000 or file:PATH
     until: Option<String>,
     /// 0 to 50, default 30
-    timeout_s: Option<f64>,
+    wait_s: Option<f64>,
     /// Of one job: only what follows
     cursor: Option<u64>,
+    #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
     format: Option<Format>,
 }
@@ -61,7 +62,7 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
-    let timeout = seconds("timeout_s", arguments.timeout_s, WAIT, LONGEST_WAIT)?;
+    let timeout = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
     let until = arguments.until.as_deref().unwrap_or("exit");
     let until: Until = until.parse().map_err(|reason| Failure::new(format!("until: {reason}.")))?;
     if arguments.job_ids.is_empty() {
@@ -148,7 +149,10 @@ async fn tell(
             continue;
         }
         let verb = if job.status().is_final() { "" } else { "is " };
-        text.push_str(&format!("Job {name} {verb}{}.{notes}", text::state(&job.shape(now), now)));
+        notes.push_str(&text::stragglers(job));
+        notes.push_str(text::silence(job, now));
+        let state = text::state(&text::shape(server.jobs(), job).await, now);
+        text.push_str(&format!("Job {name} {verb}{state}.{notes}"));
         // Of many jobs, each has too little room to say anything.
         let (output, cursor) = match budget < LEAST {
             true => (String::new(), reached.cursor),

@@ -1,11 +1,14 @@
 //! Gemini CLI: `stream-json` has one event a line, `json` one object over many lines. Of an error, `json` has nothing on
 //! standard output.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::{Failure, owned, status, text, unknown};
 use crate::agent::digest::Usage;
-use crate::agent::event::{AgentEvent, AgentResult, Tool};
+use crate::agent::event::{AgentEvent, AgentResult, Retry, Tool};
 
 pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
     match text(value, "type") {
@@ -33,11 +36,33 @@ pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
 fn tool_result(value: &Value) -> Vec<AgentEvent> {
     let id = text(value, "tool_id").to_owned();
     let ok = text(value, "status") == "success";
-    // What the approval mode does not permit is not there for the model: it called what it knows all the same.
-    let denied = (value["error"]["type"] == "tool_not_registered")
+    let error = &value["error"];
+    // What the approval mode does not permit is not there for the model: it called what it knows all the same. A path
+    // outside the workspace is refused in every mode.
+    let denied = (error["type"] == "tool_not_registered" || text(error, "message").contains("Path not in workspace"))
         .then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
-    let summary = (!ok).then(|| text(&value["error"], "message").lines().next().map(str::to_owned)).flatten();
+    let summary = (!ok).then(|| text(error, "message").lines().next().map(str::to_owned)).flatten();
     denied.into_iter().chain([AgentEvent::ToolEnd { id, ok, summary }]).collect()
+}
+
+/// A request that is made again is reported on standard error only: `Attempt 1 failed with status 429. Retrying with
+/// backoff... _ApiError: {…}`.
+static ATTEMPT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^Attempt ([0-9]+) failed(?: with status ([0-9]{3}))?[^.]*\. Retrying[^:{]*:?\s*(.*)")
+        .expect("a valid pattern")
+});
+
+pub(super) fn stderr_event(line: &str) -> Option<AgentEvent> {
+    let said = ATTEMPT.captures(line)?;
+    let failure = said.get(3).map(|reason| reason.as_str()).filter(|reason| !reason.is_empty()).map(Failure::new);
+    let told = said.get(2).and_then(|status| status.as_str().parse().ok());
+    Some(AgentEvent::Retry(Retry {
+        attempt: said[1].parse().ok()?,
+        of: None,
+        after_ms: None,
+        status: told.or(failure.as_ref().and_then(|failure| failure.http_status)),
+        reason: failure.map(|failure| failure.message),
+    }))
 }
 
 /// The last event of a stream.

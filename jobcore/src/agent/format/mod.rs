@@ -6,12 +6,16 @@ mod gemini;
 mod opencode;
 mod text;
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest::Failure;
 use super::event::AgentEvent;
 use super::words::{one_line, plain};
+use crate::output::Stream;
 pub(super) use text::Tail;
 
 /// How long a message is, in characters.
@@ -47,6 +51,20 @@ impl Format {
         matches!(self, Self::Claude | Self::Codex)
     }
 
+    /// Returns the stream that a reader needs; `None` if that is both, since the CLI reports some things on standard error
+    /// only.
+    pub fn stream(self) -> Option<Stream> {
+        (self != Self::Gemini).then_some(Stream::Stdout)
+    }
+
+    /// Returns what a line of standard error means. Most mean nothing.
+    pub(super) fn stderr_event(self, line: &str) -> Option<AgentEvent> {
+        match self {
+            Self::Gemini => gemini::stderr_event(line),
+            Self::Claude | Self::Codex | Self::Opencode | Self::Text => None,
+        }
+    }
+
     /// Returns what one value of the output means. Most mean one thing, some nothing, some several.
     pub(super) fn events(self, value: &Value) -> Vec<AgentEvent> {
         match self {
@@ -76,23 +94,27 @@ fn unknown(kind: impl Into<String>) -> Vec<AgentEvent> {
     vec![AgentEvent::Unknown { kind: one_line(&kind.into(), 80) }]
 }
 
+/// An HTTP status in a sentence: `unexpected status 401 Unauthorized`, `last status: 429`, `API Error: 400 …`, `HTTP 500`.
+static HTTP_STATUS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:status(?: code)?|api error|http)\b[:=]?\s*([1-5][0-9]{2})\b").expect("a valid pattern")
+});
+/// Where Gemini CLI put its report, which nobody can read once the run is on record.
+static REPORT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\s*Full report available at: \S+").expect("a valid pattern"));
+
 impl Failure {
     /// Describes what went wrong by what the CLI says of it, in which there may be the server's own words in JSON.
-    fn new(said: &str) -> Self {
-        let json = said.find('{').and_then(|begin| Some(&said[begin..=said.rfind('}')?]));
+    pub(super) fn new(said: &str) -> Self {
+        let json = said.find('{').and_then(|begin| said.get(begin..=said.rfind('}')?));
         let answer: Option<Value> = json.and_then(|json| serde_json::from_str(json).ok());
         let error = answer.as_ref().map_or(&Value::Null, |answer| &answer["error"]);
         let named = |error: &Value| owned(&error["type"]).or_else(|| owned(&error["status"]));
-        // As in `unexpected status 401 Unauthorized`, `API Error: 400 …`.
-        let number = ["status ", "API Error: "].iter().find_map(|before| {
-            let (_, behind) = said.split_once(before)?;
-            behind.get(..3)?.parse().ok()
-        });
-        let message = error["message"].as_str().unwrap_or(said);
+        let number = || HTTP_STATUS.captures(said)?.get(1)?.as_str().parse().ok();
+        let message = error["message"].as_str().map_or_else(|| REPORT.replace_all(said, ""), Into::into);
         Self {
-            message: if message.is_empty() { "no reason is given".to_owned() } else { plain(message, MESSAGE) },
+            message: if message.is_empty() { "no reason is given".to_owned() } else { plain(&message, MESSAGE) },
             kind: named(error),
-            http_status: status(&error["code"]).or_else(|| number.filter(|number| (100..600).contains(number))),
+            http_status: status(&error["code"]).or_else(number),
         }
     }
 }
@@ -126,6 +148,18 @@ mod tests {
                 failure("bad", Some("INVALID"), Some(400)),
             ),
             ("unexpected status 401 Unauthorized", failure("unexpected status 401 Unauthorized", None, Some(401))),
+            (
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                failure("exceeded retry limit, last status: 429 Too Many Requests", None, Some(429)),
+            ),
+            ("API Error: 529 overloaded", failure("API Error: 529 overloaded", None, Some(529))),
+            ("request failed with status code 503", failure("request failed with status code 503", None, Some(503))),
+            (
+                "It failed. Full report available at: /tmp/report.json QuotaError: too much",
+                failure("It failed. QuotaError: too much", None, None),
+            ),
+            ("}{", failure("}{", None, None)),
+            ("status 4290", failure("status 4290", None, None)),
             ("status 99é", failure("status 99é", None, None)),
             ("", failure("no reason is given", None, None)),
         ];

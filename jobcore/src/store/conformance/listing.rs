@@ -19,7 +19,7 @@ pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
         for minute in 0..3_i64 {
             let now = Timestamp::from_second(1_795_000_000 + day * 86_400 + minute * 60).expect("a time");
             let submission = simple();
-            let id = JobId::mint(now, &SystemRandom);
+            let id = JobId::mint(now, &SystemRandom).expect("there is randomness");
             let submission = Submission { job_id: id, submitted_at: now, ..submission };
             store.create(submission).await.expect("the job is created");
             expected.insert(0, id);

@@ -146,7 +146,13 @@ pub fn block_on(case: impl Future<Output = ()>) {
 fn submission(spec: JobSpecBuilder) -> Submission {
     let now = SystemClock.now();
     let spec = spec.build().expect("the spec is valid");
-    Submission::new(JobId::mint(now, &SystemRandom), now, spec, "/bin/true".into(), crate::sys::world::capture())
+    Submission::new(
+        JobId::mint(now, &SystemRandom).expect("there is randomness"),
+        now,
+        spec,
+        "/bin/true".into(),
+        crate::sys::world::capture().expect("the system tells of itself"),
+    )
 }
 
 fn simple() -> Submission {

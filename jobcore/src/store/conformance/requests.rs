@@ -13,13 +13,13 @@ pub async fn a_request_is_answered_by_the_holder(backend: &Backend) {
         for count in 1..=2 {
             let incoming = claim.next_request().await;
             assert_eq!(incoming.request, Request::Count);
-            incoming.answer(Answer::Processes { count });
+            incoming.answer(Answer::processes(count));
         }
         claim
     });
     for count in 1..=2 {
         let answer = soon("an answer", backend.open().request(id, Request::Count)).await.expect("it is answered");
-        assert_eq!(answer, Answer::Processes { count });
+        assert_eq!(answer, Answer::processes(count));
     }
     drop(soon("the holder", holder).await.expect("no panic"));
 }

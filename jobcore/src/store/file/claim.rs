@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use async_trait::async_trait;
 use tokio::net::unix::pipe;
@@ -10,7 +11,7 @@ use tokio::net::unix::pipe;
 use super::FileStore;
 use super::layout::{AttemptDir, JobDir, Layout};
 use super::log::FileLogWriter;
-use super::queue::Queued;
+use super::queue::{Queued, forget};
 use super::{atomic, control, feed, index, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
@@ -41,15 +42,17 @@ impl Records {
         let job = layout.job(id);
         let path = job.lock();
         let not_found = || Error::NotFound { reference: id.to_string() };
-        let lock = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
-            opened => opened.context("open", &path)?,
+        let Some(lock) = atomic::open_if_there(&path, OpenOptions::new().read(true).write(true))? else {
+            return match atomic::is_there(&job.path)? {
+                true => Err(Error::Damaged { path, reason: "it is not there".to_owned() }),
+                false => Err(not_found()),
+            };
         };
         if !lock::try_take(&lock).context("lock", &path)? {
             return Ok(None);
         }
         // The job may have been removed, or be on its way to the trash, since the file was opened.
-        if !is_at(&lock, &path) {
+        if !is_at(&lock, &path)? {
             return Err(not_found());
         }
         Ok(Some(Self::with_lock(layout, id, lock)))
@@ -61,7 +64,7 @@ impl Records {
     /// If `lock` is not that job's, or is held by somebody else.
     pub(crate) fn adopt_lock(layout: &Layout, id: JobId, lock: File) -> Result<Self> {
         let path = layout.job(id).lock();
-        if !is_at(&lock, &path) || !lock::try_take(&lock).context("lock", &path)? {
+        if !is_at(&lock, &path)? || !lock::try_take(&lock).context("lock", &path)? {
             return Err(Error::Refused {
                 id,
                 reason: "the descriptor that was handed over is not its lock".to_owned(),
@@ -84,13 +87,16 @@ impl Records {
 
     pub(crate) fn environment(&self) -> Result<Environment> {
         let path = self.job.environment();
-        Ok(Environment::from_bytes(&fs::read(&path).context("read", &path)?))
+        let bytes =
+            atomic::read_bytes(&path)?.ok_or_else(|| Error::io("read", &path)(io::ErrorKind::NotFound.into()))?;
+        Ok(Environment::from_bytes(&bytes))
     }
 
     pub(crate) fn start(&self, start: &Start) -> Result<()> {
         atomic::publish_reserved(&self.attempt.start(), start)?;
-        // The queue has nothing to say about this job any more.
-        if let Some(queued) = Queued::read(&self.job) {
+        // The job is no longer queued. If its entry cannot be removed, the next process that looks for what is due does
+        // that.
+        if let Ok(Some(queued)) = Queued::read(&self.job) {
             let _ = fs::remove_file(self.layout.queue().join(queued.entry_name(self.id)));
         }
         Ok(())
@@ -120,13 +126,8 @@ impl Records {
     /// by whoever comes next, and no end is ever replaced.
     pub(crate) fn finish(&self, ended: &Ended) -> Result<()> {
         let of_attempt = self.attempt.ended();
-        if !of_attempt.exists() {
-            match atomic::publish_reserved(&of_attempt, ended) {
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    atomic::publish(&of_attempt, &atomic::to_json(ended, &of_attempt)?)?;
-                }
-                published => published?,
-            }
+        if !atomic::is_there(&of_attempt)? {
+            atomic::publish_once(&of_attempt, ended)?;
         }
         let of_job = self.job.ended();
         match fs::hard_link(&of_attempt, &of_job) {
@@ -141,24 +142,31 @@ impl Records {
         Ok(())
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.job.ended().exists() || self.attempt.ended().exists()
+    pub(super) fn has_ended(&self) -> Result<bool> {
+        Ok(atomic::is_there(&self.job.ended())? || atomic::is_there(&self.attempt.ended())?)
+    }
+
+    /// Returns whether it may have run, or has ended: then it is never started.
+    pub(super) fn is_past_queue(&self) -> Result<bool> {
+        Ok(atomic::is_there(&self.attempt.start())? || self.has_ended()?)
     }
 
     /// Does what follows from an end that is on record, as far as whoever published it has not done it: it is told once at
-    /// least.
+    /// least. If the environment cannot be erased, the slot of the job stays, by which that is found and tried again.
     pub(super) fn complete_end(&self) -> Result<()> {
         let Some(ended) = FileStore::end_on_record(&self.job)? else { return Ok(()) };
         // No further attempt can follow, so that nobody needs the environment any more.
-        let _ = fs::remove_file(self.job.environment());
-        let queued = Queued::read(&self.job);
+        let erased = erase(&self.job.environment());
+        let queued = Queued::read(&self.job).ok().flatten();
         let row = queued.as_ref().and_then(|queued| queued.row);
         index::note_end(&self.layout, self.id, row, &ended, || {
             feed::add(&self.layout, &JobEvent::end(self.id, &ended.outcome));
         });
-        // Last, since it is by these that somebody finds out that not all was done.
-        if let Some(queued) = queued {
-            queued.forget(&self.layout, self.id);
+        match erased {
+            Ok(()) => forget(&self.layout, self.id, queued.as_ref()),
+            Err(error) => {
+                tracing::warn!(id = %self.id, %error, "the environment of a job that has ended could not be erased");
+            }
         }
         Ok(())
     }
@@ -177,12 +185,24 @@ impl Records {
     }
 }
 
-/// Returns whether an open file is (still) the one at `path`.
-fn is_at(file: &File, path: &std::path::Path) -> bool {
+/// Returns whether an open file is (still) the one at `path`. If that cannot be found out, it is an error and not `false`.
+fn is_at(file: &File, path: &Path) -> Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
-        _ => false,
+    let open = file.metadata().context("look at", path)?;
+    let there = atomic::unless_missing(fs::symlink_metadata(path).context("look at", path))?;
+    Ok(there.is_some_and(|there| (open.dev(), open.ino()) == (there.dev(), there.ino())))
+}
+
+/// Removes a file that holds secrets. Where it cannot be removed, what it holds is: that needs no change of the directory.
+fn erase(path: &Path) -> Result<()> {
+    let removed = fs::remove_file(path).context("remove", path);
+    match atomic::unless_missing(removed) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            atomic::open(path, OpenOptions::new().write(true))?.set_len(0).context("erase", path)?;
+            tracing::debug!(%error, "a file that could not be removed was emptied");
+            Ok(())
+        }
     }
 }
 
@@ -222,7 +242,7 @@ impl JobClaim for FileClaim {
     }
 
     async fn evidence(&self) -> Result<Evidence> {
-        FileStore { layout: self.records.layout.clone() }.collect_held(self.records.id)
+        FileStore::of_layout(self.records.layout.clone()).collect_held(self.records.id)
     }
 
     async fn environment(&self) -> Result<Environment> {
@@ -231,7 +251,7 @@ impl JobClaim for FileClaim {
 
     async fn given(&self) -> Result<OwnedFd> {
         let path = self.records.job.given();
-        Ok(File::open(&path).context("open", &path)?.into())
+        Ok(atomic::open(&path, OpenOptions::new().read(true))?.into())
     }
 
     async fn start(&mut self, start: &Start) -> Result<()> {

@@ -71,7 +71,7 @@ pub(crate) fn answer(attempt: &AttemptDir, request_id: u64, answer: &Answer) {
     let path = attempt.answer(request_id);
     match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path) {
         Ok(mut pipe) => {
-            let frame = Frame { v: PROTOCOL_VERSION, request_id, body: answer.clone() };
+            let frame = Frame { v: PROTOCOL_VERSION, request_id, body: answer.clone() }.fitted();
             let _ = pipe.write_all(&frame.to_bytes());
         }
         Err(_) => drop(std::fs::remove_file(&path)),

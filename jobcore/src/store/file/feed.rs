@@ -3,12 +3,12 @@
 //! Nobody needs a lock to add a row: the kernel puts it behind the last, and its place is its number. A segment has room
 //! for a fixed number of rows; one that lands behind that counts for nothing, and is added to the next segment again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 
 use super::layout::Layout;
-use super::{FileStore, names};
+use super::{FileStore, atomic, names};
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
@@ -20,6 +20,8 @@ const ROW: usize = 64;
 const ROW_BYTES: u64 = ROW as u64;
 /// How many rows a segment has.
 const SEGMENT: u64 = 16_384;
+/// No store comes near this number of events: what has it for a name is none of ours.
+const MOST: u64 = 1 << 53;
 /// How many segments are kept.
 const KEPT: usize = 8;
 /// What follows this is the checksum of the rest.
@@ -60,7 +62,8 @@ fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
 
 fn segments(layout: &Layout) -> Result<Vec<u64>> {
     let mut segments: Vec<u64> = names(&layout.events())?.iter().filter_map(|name| name.parse().ok()).collect();
-    segments.retain(|first| first % SEGMENT == 0);
+    // A number of an event is one that JSON can hold, and there are some more after it.
+    segments.retain(|first| first % SEGMENT == 0 && *first < MOST);
     segments.sort_unstable();
     Ok(segments)
 }
@@ -83,8 +86,7 @@ fn try_add(layout: &Layout, event: &JobEvent) -> Result<()> {
     };
     loop {
         let path = layout.event_segment(first);
-        let mut options = OpenOptions::new();
-        let mut file = options.append(true).create(true).mode(0o600).open(&path).context("open", &path)?;
+        let mut file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
         let end = file.metadata().context("look at", &path)?.len();
         if end < SEGMENT * ROW_BYTES {
             file.write_all(&row).context("write", &path)?;
@@ -118,12 +120,8 @@ impl FileStore {
         let mut events = Vec::new();
         for first in segments.into_iter().filter(|first| first + SEGMENT > start) {
             let path = self.layout.event_segment(first);
-            let file = match File::open(&path) {
-                Ok(file) => file,
-                // Dropped since.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(crate::Error::io("open", &path)(error)),
-            };
+            // Dropped since, if it is not there.
+            let Some(file) = atomic::open_if_there(&path, OpenOptions::new().read(true))? else { continue };
             let rows = (file.metadata().context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT);
             let from = next.max(first);
             let count = (first + rows).saturating_sub(from).min((limit - events.len()) as u64);
@@ -140,6 +138,18 @@ impl FileStore {
     }
 }
 
+/// Checks what is read of a segment whose file says this: for the fuzz targets and the property tests.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn check_events(bytes: &[u8]) {
+    let (rows, _) = bytes.as_chunks::<ROW>();
+    for (number, row) in rows.iter().enumerate() {
+        let Some(event) = decode(row, number as u64) else { continue };
+        assert_eq!(event.number, number as u64);
+        assert_eq!(decode(&encode(&event), event.number).as_ref(), Some(&event));
+        serde_json::to_vec(&event).expect("an event can be shown");
+    }
+}
+
 /// Returns how many events a segment has; none if it has been dropped since.
 fn rows(layout: &Layout, first: u64) -> Result<u64> {
     let path = layout.event_segment(first);
@@ -151,12 +161,14 @@ fn rows(layout: &Layout, first: u64) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::clock::SystemRandom;
 
     #[test]
     fn rows_are_read_back_and_damage_is_seen() {
-        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         for (event, status, exit_code) in [
             (EventKind::Submitted, None, None),
             (EventKind::Ended, Some(Status::Failed), Some(-1)),
@@ -175,7 +187,7 @@ mod tests {
     fn many_writers_fill_segments_without_a_gap_and_old_ones_go() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
-        let ids: Vec<_> = (0..4).map(|_| JobId::mint(Timestamp::now(), &SystemRandom)).collect();
+        let ids: Vec<_> = (0..4).map(|_| JobId::mint(Timestamp::now(), &SystemRandom).unwrap()).collect();
         // Nearly full: the writers get to the border together.
         let path = store.layout.event_segment(0);
         let filler = encode(&JobEvent::now(ids[0], EventKind::Submitted)).repeat(SEGMENT as usize - 100);

@@ -92,7 +92,7 @@ mod tests {
     async fn a_pipe_that_its_supervisor_has_yet_to_open_is_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         let attempt = AttemptDir { path: directory.path().to_owned() };
-        let id = JobId::mint(Timestamp::now(), &SystemRandom);
+        let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         pipe::make(&attempt.stdin()).unwrap();
         // The first is polled first, and has tried once when the second opens the pipe.
         let sending = send(id, &attempt, b"hello", Duration::from_secs(60));

@@ -1,17 +1,18 @@
 //! The output of a job on disk: segments `OFFSET.log`, and beside each its rows, `OFFSET.idx`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::pipe::SpliceFlags;
 
-use super::atomic::{create_dir, create_file};
+use super::atomic::{self, create_dir, create_file};
 use super::layout::AttemptDir;
 use crate::error::{Error, IoContext, Result};
 use crate::job::OutputSize;
-use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
+use crate::output::{self, JobLog, LogBackend, LogWriter, Row, Segment, Stream};
 
 /// How much is moved from a pipe at a time at most.
 const MOVE: u64 = 1024 * 1024;
@@ -212,11 +213,16 @@ impl FileLog {
 }
 
 /// Turns "is gone" into the value that says so.
-fn unless_gone<T>(result: io::Result<T>, gone: T, action: &'static str, path: &std::path::Path) -> Result<T> {
+fn unless_gone<T>(result: io::Result<T>, gone: T, action: &'static str, path: &Path) -> Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(gone),
         result => result.map_err(Error::io(action, path)),
     }
+}
+
+/// Opens a file of the log; nothing if it is gone.
+fn open(path: &Path) -> Result<Option<File>> {
+    atomic::open_if_there(path, OpenOptions::new().read(true))
 }
 
 impl JobLog for FileLog {
@@ -229,19 +235,19 @@ impl JobLog for FileLog {
         for entry in entries {
             let name = entry.context("list", &directory)?.file_name();
             let start = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|start| start.parse().ok());
-            let Some(start) = start else { continue };
+            // No log comes near the end of the numbers, behind which a segment could not be added up.
+            let Some(start) = start.filter(|start: &u64| *start < u64::MAX / 2) else { continue };
             let path = self.attempt.segment(start);
             let length = unless_gone(fs::metadata(&path).map(|metadata| Some(metadata.len())), None, "look at", &path)?;
             segments.extend(length.map(|length| Segment::new(start, length)));
         }
-        segments.sort_by_key(|segment| segment.start);
-        Ok(segments)
+        Ok(output::in_order(segments))
     }
 
     fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let path = self.attempt.segment(segment);
-        let read = || File::open(&path)?.read_at(buffer, offset.saturating_sub(segment));
-        unless_gone({ read }(), 0, "read", &path)
+        let Some(file) = open(&path)? else { return Ok(0) };
+        file.read_at(buffer, offset.saturating_sub(segment)).map_err(Error::io("read", &path))
     }
 
     fn row_count(&self, segment: u64) -> Result<u64> {
@@ -251,13 +257,11 @@ impl JobLog for FileLog {
 
     fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
         let path = self.attempt.rows(segment);
-        let read = || {
-            let mut bytes = vec![0; count * Row::SIZE];
-            let length = File::open(&path)?.read_at(&mut bytes, first * Row::SIZE as u64)?;
-            let rows = bytes[..length].chunks_exact(Row::SIZE);
-            Ok(rows.map(|row| Row::from_bytes(row.try_into().expect("chunks are exact"))).collect())
-        };
-        unless_gone(read(), Vec::new(), "read", &path)
+        let Some(file) = open(&path)? else { return Ok(Vec::new()) };
+        let mut bytes = vec![0; count * Row::SIZE];
+        let length = file.read_at(&mut bytes, first * Row::SIZE as u64).map_err(Error::io("read", &path))?;
+        let rows = bytes[..length].chunks_exact(Row::SIZE);
+        Ok(rows.map(|row| Row::from_bytes(row.try_into().expect("chunks are exact"))).collect())
     }
 }
 

@@ -5,25 +5,35 @@ pub(crate) mod atomic;
 mod claim;
 pub(crate) mod control;
 mod feed;
+mod hints;
 mod index;
 pub(crate) mod input;
 pub(crate) mod layout;
 pub(crate) mod log;
+#[cfg(test)]
+mod properties;
 mod queue;
+mod seal;
 mod settings;
 mod sweep;
 mod watch;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use claim::FileClaim;
 pub(crate) use claim::Records;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use feed::check_events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use index::check_index;
 use layout::{JobDir, Layout};
 use watch::{Backoff, Watch};
 
@@ -42,6 +52,8 @@ use crate::sys::{lock, process};
 const FORMAT: u32 = 1;
 /// What stands before it in the file that says so.
 const FORMAT_TEXT: &str = "jobcore store, format ";
+/// How often a job is tried to be published while the directory of its day comes and goes.
+const PUBLISHING: usize = 8;
 /// How long an answer may take that was given by a process that is gone.
 const LAST_BREATH: Duration = Duration::from_millis(10);
 
@@ -52,6 +64,8 @@ const LAST_BREATH: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct FileStore {
     layout: Layout,
+    /// Whether there is a store that is safe and understood. Until then there is none, or an empty directory.
+    is_made: Arc<AtomicBool>,
 }
 
 impl FileStore {
@@ -61,20 +75,73 @@ impl FileStore {
     /// [`Error::StoreRefused`] if it is not safe or not understood, with the reason; [`Error::Io`] if it cannot be
     /// made or read.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
-        let root = std::path::absolute(root.as_ref()).context("find", root.as_ref())?;
-        let layout = Layout::new(&root);
-        if !root.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&root).context("make the store", &root)?;
-        }
-        check_owner(&root)?;
-        match fs::read_to_string(layout.format()) {
-            Ok(text) => check_format(&root, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(&layout)?,
-            Err(error) => return Err(Error::io("read", &layout.format())(error)),
-        }
-        let store = Self { layout };
-        store.clear_left_overs();
+        let store = Self::at(root)?;
+        store.make()?;
         Ok(store)
+    }
+
+    /// Opens a store, and makes nothing: where there is none, it is an empty one, which is made by the first job that is
+    /// submitted to it, or the first setting that is changed. For programs that may only be asked to look.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`].
+    pub fn at(root: impl AsRef<Path>) -> Result<Self> {
+        let root = std::path::absolute(root.as_ref()).context("find", root.as_ref())?;
+        let store = Self::of_layout(Layout::new(&root));
+        if store.is_made()? {
+            store.clear_left_overs();
+        }
+        Ok(store)
+    }
+
+    fn of_layout(layout: Layout) -> Self {
+        Self { layout, is_made: Arc::default() }
+    }
+
+    /// Returns whether there is a store by now. Once there was, that is not looked at again.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`], where something else is in its place.
+    pub fn is_made(&self) -> Result<bool> {
+        if self.is_made.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let root = &self.layout.root;
+        if !atomic::is_there(root)? {
+            return Ok(false);
+        }
+        check_owner(root)?;
+        match atomic::read_bytes(&self.layout.format())? {
+            Some(text) => check_format(root, &String::from_utf8_lossy(&text))?,
+            None => {
+                let is_empty = fs::read_dir(root).context("list", root)?.next().is_none();
+                let is_ours = [self.layout.days(), self.layout.queue()].iter().any(|path| path.exists());
+                if !is_empty && !is_ours {
+                    let reason = "it is neither empty nor a store; name another directory".to_owned();
+                    return Err(Error::StoreRefused { path: root.clone(), reason });
+                }
+                return Ok(false);
+            }
+        }
+        self.is_made.store(true, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Makes the store, if there is none.
+    fn make(&self) -> Result<()> {
+        if self.is_made()? {
+            return Ok(());
+        }
+        let layout = &self.layout;
+        atomic::create_dir_all(&layout.root).context("make the store", &layout.root)?;
+        check_owner(&layout.root)?;
+        let hints = [layout.queue(), layout.slots(), layout.names(), layout.keys()];
+        for directory in [layout.days(), layout.staging(), layout.trash()].into_iter().chain(hints) {
+            make_dir(&directory)?;
+        }
+        atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())?;
+        self.is_made.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Returns the directory of the store.
@@ -87,23 +154,9 @@ impl FileStore {
         self.layout.job(id).path
     }
 
-    fn make(layout: &Layout) -> Result<()> {
-        let is_empty = fs::read_dir(&layout.root).context("list", &layout.root)?.next().is_none();
-        let is_ours = || [layout.days(), layout.queue()].iter().any(|path| path.exists());
-        if !is_empty && !is_ours() {
-            let reason = "it is neither empty nor a store; name another directory".to_owned();
-            return Err(Error::StoreRefused { path: layout.root.clone(), reason });
-        }
-        let hints = [layout.queue(), layout.slots(), layout.names(), layout.keys()];
-        for directory in [layout.days(), layout.staging(), layout.trash()].into_iter().chain(hints) {
-            make_dir(&directory)?;
-        }
-        atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
-    }
-
     fn existing(&self, id: JobId) -> Result<JobDir> {
         let job = self.layout.job(id);
-        if job.path.exists() { Ok(job) } else { Err(Self::not_found(id)) }
+        if atomic::is_there(&job.path)? { Ok(job) } else { Err(Self::not_found(id)) }
     }
 
     fn not_found(id: JobId) -> Error {
@@ -114,7 +167,15 @@ impl FileStore {
     fn stage(&self, submission: &Submission) -> Result<()> {
         let id = submission.job_id;
         let job = self.layout.staged(id);
-        atomic::create_dir(&job.path).context("make", &job.path)?;
+        self.make()?;
+        let make = || atomic::create_dir(&job.path).context("make", &job.path);
+        if atomic::unless_missing(make())?.is_none() {
+            // The directory, or the whole store, was removed since it was opened.
+            self.is_made.store(false, Ordering::Relaxed);
+            self.make()?;
+            make_dir(&self.layout.staging())?;
+            make()?;
+        }
         let made = Self::fill(&job, submission);
         if made.is_err() {
             let _ = fs::remove_dir_all(&job.path);
@@ -142,13 +203,17 @@ impl FileStore {
     /// Renames a staged job into its place.
     fn publish(&self, id: JobId) -> Result<()> {
         let (from, to) = (self.layout.staged(id).path, self.layout.job(id).path);
-        loop {
-            match fs::rename(&from, &to) {
-                // The first job of a day; an empty day may also be removed at any time.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => make_dir(&self.layout.day(id))?,
-                published => return published.context("publish", &to),
+        let rename = || fs::rename(&from, &to).context("publish", &to);
+        for _ in 0..PUBLISHING {
+            if atomic::unless_missing(rename())?.is_some() {
+                return Ok(());
+            }
+            // The first job of a day; an empty day may also be removed at any time.
+            if atomic::unless_missing(make_dir(&self.layout.day(id)))?.is_none() {
+                make_dir(&self.layout.days())?;
             }
         }
+        rename()
     }
 
     fn end_on_record(job: &JobDir) -> Result<Option<Ended>> {
@@ -161,21 +226,27 @@ impl FileStore {
 
     fn is_held(&self, id: JobId) -> Result<bool> {
         let path = self.layout.job(id).lock();
-        match File::open(&path) {
-            Ok(file) => lock::is_held(&file).context("look at the lock", &path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.layout.job(id).path.exists() {
-                    return Err(Error::Damaged { path, reason: "it is not there".to_owned() });
-                }
-                Err(Self::not_found(id))
-            }
-            Err(error) => Err(Error::io("open", &path)(error)),
+        match atomic::open_if_there(&path, OpenOptions::new().read(true))? {
+            Some(file) => lock::is_held(&file).context("look at the lock", &path),
+            None => Err(self.missing(id, path)?),
         }
     }
 
-    fn has_living_process(&self, id: JobId) -> bool {
-        let running: Option<Running> = atomic::read(&self.layout.job(id).attempt().running()).ok().flatten();
-        running.is_some_and(|running| matches!(process::look(&running.process), Seen::Alive(_) | Seen::Paused(_)))
+    /// Returns what is wrong where a job has no such record: that there is no such job, or that the record was lost.
+    fn missing(&self, id: JobId, path: PathBuf) -> Result<Error> {
+        Ok(match atomic::is_there(&self.layout.job(id).path)? {
+            true => Error::Damaged { path, reason: "it is not there".to_owned() },
+            false => Self::not_found(id),
+        })
+    }
+
+    /// Returns whether the main process of a job lives, as far as that is on record.
+    fn has_living_process(&self, id: JobId) -> Result<bool> {
+        let running: Option<Running> = match atomic::read(&self.layout.job(id).attempt().running()) {
+            Err(Error::Damaged { .. }) => None,
+            running => running?,
+        };
+        Ok(running.is_some_and(|running| matches!(process::look(&running.process), Seen::Alive(_) | Seen::Paused(_))))
     }
 
     fn collect(&self, id: JobId) -> Result<Evidence> {
@@ -192,11 +263,7 @@ impl FileStore {
         let attempt = job.attempt();
         let submission: Submission = match atomic::read(&job.submission())? {
             Some(submission) => submission,
-            None if job.path.exists() => {
-                let reason = "it is not there".to_owned();
-                return Err(Error::Damaged { path: job.submission(), reason });
-            }
-            None => return Err(Self::not_found(id)),
+            None => return Err(self.missing(id, job.submission())?),
         };
         if submission.job_id != id {
             let reason = format!("it is the record of another job, {}", submission.job_id);
@@ -216,6 +283,10 @@ impl FileStore {
             // What was left of the job may have written on. The log knows of that, but not of what it could not keep
             // at its end.
             if evidence.submission.spec.stragglers == Stragglers::Leave || !ended.outcome.survivors.is_empty() {
+                if evidence.held {
+                    // By its main process, what is left of it can be recognised.
+                    evidence.running = atomic::read(&attempt.running())?;
+                }
                 let there = log.size()?;
                 evidence.output = OutputSize::new(bytes.max(there.bytes), dropped.max(there.dropped));
             }
@@ -224,19 +295,7 @@ impl FileStore {
         evidence.output = log.size()?;
         evidence.start = atomic::read(&attempt.start())?;
         evidence.running = atomic::read(&attempt.running())?;
-        evidence.seen = match (&evidence.running, &evidence.start) {
-            (Some(running), _) => process::look(&running.process),
-            // Whether the command was started is not known: only itself could tell.
-            (None, Some(start)) if !evidence.held => match process::look(&start.holder) {
-                Seen::Rebooted => Seen::Rebooted,
-                Seen::Unknown => Seen::Unknown,
-                Seen::Alive(_) | Seen::Paused(_) | Seen::Gone => {
-                    let tree = process::visible_tree(None, &crate::supervisor::marker(id), crate::supervisor::is_other);
-                    tree.first().map_or(Seen::Gone, |first| Seen::Alive(first.pid))
-                }
-            },
-            (None, _) => Seen::Gone,
-        };
+        evidence.seen = super::look(&evidence);
         Ok(evidence)
     }
 
@@ -327,6 +386,10 @@ impl JobStore for FileStore {
         Ok(Some(Box::new(FileClaim::new(records, submission))))
     }
 
+    async fn put_back(&self, id: JobId) -> Result<bool> {
+        self.put_back_queued(id)
+    }
+
     async fn load(&self) -> Result<Load> {
         self.read_load()
     }
@@ -382,7 +445,9 @@ impl JobStore for FileStore {
 
     async fn happened(&self, number: u64) -> Result<()> {
         let mut watch = Watch::default();
-        make_dir(&self.layout.events())?;
+        if self.is_made()? {
+            make_dir(&self.layout.events())?;
+        }
         watch.directory(&self.layout.events())?;
         // What happened before the watch was put up woke nobody.
         if self.read_events(number, 1)?.next <= number {
@@ -410,8 +475,12 @@ impl JobStore for FileStore {
             }
             // Without a lock that can be taken nobody will ever be in charge of it; whether somebody is, only the main
             // process tells.
-            Err(_) if self.layout.job(id).path.exists() && !self.has_living_process(id) => None,
-            Err(error) => return Err(error),
+            Err(error) => {
+                if !atomic::is_there(&self.layout.job(id).path)? || self.has_living_process(id)? {
+                    return Err(error);
+                }
+                None
+            }
         };
         let trash = self.unlink(id)?;
         fs::remove_dir_all(&trash).context("remove", &trash)
@@ -430,7 +499,8 @@ impl JobStore for FileStore {
         let mut watch = Watch::default();
         watch.files(&attempt, false, true)?;
         // What happened before the watch was put up woke nobody.
-        if attempt.path.exists() && !attempt.start().exists() && !attempt.ended().exists() {
+        let is_there = |path: PathBuf| atomic::is_there(&path);
+        if is_there(attempt.path.clone())? && !is_there(attempt.start())? && !is_there(attempt.ended())? {
             watch.changed(&mut Backoff::new()).await;
         }
         Ok(())
@@ -453,12 +523,7 @@ impl JobStore for FileStore {
     }
 
     async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
-        let job = self.existing(id)?;
-        match fs::read(job.cache(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &job.cache(name))(error)),
-        }
+        atomic::read_bytes(&self.existing(id)?.cache(name))
     }
 
     async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
@@ -498,20 +563,28 @@ impl JobStore for FileStore {
     }
 }
 
+/// Returns what is in a directory; nothing also if there is no such directory.
 fn names(directory: &Path) -> Result<Vec<String>> {
+    Ok(list(directory)?.unwrap_or_default())
+}
+
+/// Returns what is in a directory; nothing if there is no such directory.
+fn list(directory: &Path) -> Result<Option<Vec<String>>> {
     let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // Nothing of ours is there, whatever else is.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Some(Vec::new())),
         entries => entries.context("list", directory)?,
     };
     let mut names = Vec::new();
     for entry in entries {
         names.extend(entry.context("list", directory)?.file_name().into_string());
     }
-    Ok(names)
+    Ok(Some(names))
 }
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 mod conformance {

@@ -6,15 +6,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::hints::Hints;
 use super::index::{self, RowState};
 use super::layout::{JobDir, Layout};
-use super::{FileStore, Records, atomic, feed, names};
+use super::{FileStore, Records, atomic, feed, list};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -47,14 +48,8 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Reads where a job stands; nothing if that is not on record.
-    pub(crate) fn read(job: &JobDir) -> Option<Self> {
-        atomic::read(&job.queued()).ok().flatten()
-    }
-
-    /// Removes what the queue and the slots say of a job.
-    pub(super) fn forget(&self, layout: &Layout, id: JobId) {
-        let _ = fs::remove_file(layout.queue().join(self.entry_name(id)));
-        let _ = fs::remove_file(layout.slots().join(self.slot_name(id)));
+    pub(crate) fn read(job: &JobDir) -> Result<Option<Self>> {
+        atomic::read(&job.queued())
     }
 
     pub(crate) fn entry_name(&self, id: JobId) -> String {
@@ -62,9 +57,29 @@ impl Queued {
     }
 
     pub(crate) fn slot_name(&self, id: JobId) -> String {
-        match &self.group {
-            Some(group) => format!("{id}@{group}"),
-            None => id.to_string(),
+        slot_name(&Slot { id, group: self.group.clone() })
+    }
+}
+
+fn slot_name(Slot { id, group }: &Slot) -> String {
+    match group {
+        Some(group) => format!("{id}@{group}"),
+        None => id.to_string(),
+    }
+}
+
+/// Removes what the queue and the slots say of a job, which stood there if that can be read.
+pub(super) fn forget(layout: &Layout, id: JobId, queued: Option<&Queued>) {
+    if let Some(queued) = queued {
+        let _ = fs::remove_file(layout.queue().join(queued.entry_name(id)));
+        let _ = fs::remove_file(layout.slots().join(queued.slot_name(id)));
+        return;
+    }
+    for directory in [layout.queue(), layout.slots()] {
+        for entry in entries(&directory).ok().flatten().unwrap_or_default() {
+            if entry.slot.id == id {
+                let _ = fs::remove_file(directory.join(entry.name));
+            }
         }
     }
 }
@@ -79,8 +94,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn take(layout: &Layout) -> Result<Self> {
         let path = layout.admission();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.context("open", &path)?;
+        let file = atomic::open_or_create(&path, OpenOptions::new().read(true).write(true).truncate(false))?;
         if !lock::take_within(&file, PATIENCE).context("lock", &path)? {
             let reason =
                 format!("it has been busy for {PATIENCE:?}; a process that uses it may be stopped by a signal");
@@ -90,58 +104,125 @@ impl Admission {
     }
 
     /// Returns the next number of the queue.
-    fn next_number(&self) -> Result<u64> {
-        let mut text = [0; 20];
+    fn next_number(&self, layout: &Layout) -> Result<u64> {
+        let mut text = [0; Counter::SIZE];
         let length = self.file.read_at(&mut text, 0).context("read", &self.path)?;
-        let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
-        let number = text.trim().parse::<u64>().unwrap_or(0) + 1;
-        self.file.write_all_at(format!("{number:020}").as_bytes(), 0).context("write", &self.path)?;
+        let last = match Counter::parse(&text[..length]) {
+            Counter::Sealed(last) if last < MOST => last,
+            // It was changed from outside, or written by a version that wrote no checksum. The jobs that wait count.
+            counter => counter.near(&entries(&layout.queue())?.unwrap_or_default()),
+        };
+        let number = last + 1;
+        self.file.write_all_at(&Counter::to_bytes(number), 0).context("write", &self.path)?;
         Ok(number)
+    }
+}
+
+/// What the file `admission` holds: the last number of the queue. It is no truth, and cannot stop the queue.
+#[derive(Debug, PartialEq, Eq)]
+enum Counter {
+    /// With the checksum that belongs to it.
+    Sealed(u64),
+    /// A number without one.
+    Bare(u64),
+    /// Nothing that could be one.
+    Unreadable,
+}
+
+/// Numbers of the queue are smaller: sixteen digits, which all versions read.
+const MOST: u64 = 9_999_999_999_999_999;
+/// How far the counter may be from the numbers of the jobs that wait.
+const NEAR: u64 = 1_000_000;
+
+impl Counter {
+    /// Twenty digits, a blank, the checksum of the digits, and the end of the line.
+    const SIZE: usize = 30;
+
+    fn to_bytes(number: u64) -> Vec<u8> {
+        let digits = format!("{number:020}");
+        format!("{digits} {:08x}\n", crc32fast::hash(digits.as_bytes())).into_bytes()
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let Some(number) = text.get(..20).unwrap_or(text).trim().parse().ok() else { return Self::Unreadable };
+        if bytes == Self::to_bytes(number) { Self::Sealed(number) } else { Self::Bare(number) }
+    }
+
+    /// Returns the last number: the counter if it fits the jobs that wait, else the last of theirs.
+    fn near(&self, waiting: &[Entry]) -> u64 {
+        let last = waiting.iter().filter_map(|entry| entry.number).filter(|number| *number < MOST).max();
+        match (self, last) {
+            (Self::Sealed(number) | Self::Bare(number), None) if *number < MOST => *number,
+            (Self::Bare(number), Some(last)) if (last..last.saturating_add(NEAR)).contains(number) => *number,
+            (_, last) => last.unwrap_or(0),
+        }
     }
 }
 
 /// A name in `queue/` or `slots/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+pub(super) struct Entry {
+    /// The number of the queue, which slots do not have. One that is too large to be any is the largest.
+    number: Option<u64>,
     name: String,
-    slot: Slot,
+    pub(super) slot: Slot,
 }
 
 impl Entry {
     fn parse(name: String) -> Option<Self> {
-        let rest =
-            name.split_once('-').filter(|(number, _)| number.len() == 16).map_or(name.as_str(), |(_, rest)| rest);
-        let (id, group) = match rest.split_once('@') {
+        if let Some(slot) = Self::parse_slot(&name) {
+            return Some(Self { number: None, name, slot });
+        }
+        let (digits, slot) = name.split_once('-')?;
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let (number, slot) = (digits.parse().unwrap_or(u64::MAX), Self::parse_slot(slot)?);
+        Some(Self { number: Some(number), name, slot })
+    }
+
+    fn parse_slot(name: &str) -> Option<Slot> {
+        let (id, group) = match name.split_once('@') {
             Some((id, group)) => (id, Some(group.parse().ok()?)),
-            None => (rest, None),
+            None => (name, None),
         };
-        let slot = Slot { id: id.parse().ok()?, group };
-        Some(Self { name, slot })
+        Some(Slot { id: id.parse().ok()?, group })
     }
 }
 
-fn entries(directory: &std::path::Path) -> Result<Vec<Entry>> {
-    let mut entries: Vec<_> = names(directory)?.into_iter().filter_map(Entry::parse).collect();
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
+/// Returns what is in `queue/` or `slots/`, in order; nothing if there is no such directory.
+pub(super) fn entries(directory: &Path) -> Result<Option<Vec<Entry>>> {
+    let Some(names) = list(directory)? else { return Ok(None) };
+    let mut entries: Vec<_> = names.into_iter().filter_map(Entry::parse).collect();
+    entries.sort_unstable_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    Ok(Some(entries))
 }
 
 impl FileStore {
     /// Returns the job that a file in `names` or `keys` points to, if it is on record.
-    fn pointed_to(&self, pointer: &std::path::Path) -> Result<Option<JobId>> {
-        match fs::read_to_string(pointer) {
-            Ok(text) => Ok(text.trim().parse().ok().filter(|id| self.layout.job(*id).path.exists())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", pointer)(error)),
-        }
+    ///
+    /// # Errors
+    /// Also if it points to nothing that could be a job: then it is not known whether the name or the key is taken.
+    fn pointed_to(&self, pointer: &Path) -> Result<Option<JobId>> {
+        let Some(bytes) = atomic::read_bytes(pointer)? else { return Ok(None) };
+        let id: Option<JobId> = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+        let Some(id) = id else {
+            let reason = "it holds no id of a job".to_owned();
+            return Err(Error::Damaged { path: pointer.to_owned(), reason });
+        };
+        Ok(atomic::is_there(&self.layout.job(id).path)?.then_some(id))
     }
 
     /// Returns the newest job of a name.
     pub(super) fn find_named(&self, name: &Name) -> Result<Option<JobId>> {
-        if let Some(id) = self.pointed_to(&self.layout.name(name))? {
-            return Ok(Some(id));
+        match self.pointed_to(&self.layout.name(name)) {
+            Ok(Some(id)) => return Ok(Some(id)),
+            // The newest has been removed, or is not known. There may be others: what has a row may be gone, or not be
+            // readable.
+            Ok(None) | Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
-        // The newest has been removed. There may be earlier ones: what has a row may be gone, or not be readable.
         let is_named = |id: &JobId| {
             let submission = atomic::read::<Submission>(&self.layout.job(*id).submission()).ok().flatten();
             submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
@@ -152,13 +233,30 @@ impl FileStore {
 
     /// Returns the job that has a key.
     pub(super) fn find_keyed(&self, key: &str) -> Result<Option<JobId>> {
-        self.pointed_to(&self.layout.key(key))
+        match self.pointed_to(&self.layout.key(key)) {
+            Err(Error::Damaged { .. }) => {
+                self.find_pointed(&Admission::take(&self.layout)?, Hints::Keys, &self.layout.key(key))
+            }
+            found => found,
+        }
+    }
+
+    /// Returns the job that a file in `names` or `keys` points to. Where they are not there or cannot be read they are made
+    /// again first: else a name or a key that is taken would be free.
+    fn find_pointed(&self, admission: &Admission, hints: Hints, pointer: &Path) -> Result<Option<JobId>> {
+        match self.pointed_to(pointer) {
+            Ok(None) if !atomic::is_there(&hints.directory(&self.layout))? => {}
+            Err(Error::Damaged { .. }) => {}
+            found => return found,
+        }
+        self.make_again(admission, hints)?;
+        self.pointed_to(pointer)
     }
 
     /// Takes a job out of its place, into the trash, with all that points to it. Nobody may be in charge of it.
     pub(super) fn unlink(&self, id: JobId) -> Result<PathBuf> {
         let job = self.layout.job(id);
-        let queued = Queued::read(&job);
+        let queued = Queued::read(&job).ok().flatten();
         let submission: Option<Submission> = atomic::read(&job.submission()).ok().flatten();
         let spec = submission.map(|submission| submission.spec);
         let name = spec.as_ref().and_then(|spec| spec.name.as_ref()).map(|name| self.layout.name(name));
@@ -166,7 +264,7 @@ impl FileStore {
         // Under the lock, since another job may get the name or the key at this moment.
         let _admission = Admission::take(&self.layout)?;
         for pointer in [name, key].into_iter().flatten() {
-            if self.pointed_to(&pointer)? == Some(id) {
+            if self.pointed_to(&pointer).is_ok_and(|found| found == Some(id)) {
                 let _ = fs::remove_file(pointer);
             }
         }
@@ -174,25 +272,26 @@ impl FileStore {
         // Whoever dies between these leaves a row that has to be looked at, and nothing that is wrong.
         index::mark(&self.layout, id, row, RowState::Open);
         let trash = self.layout.trash().join(id.to_string());
-        match fs::rename(&job.path, &trash) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                index::mark(&self.layout, id, row, RowState::Removed);
-                return Err(Self::not_found(id));
-            }
-            renamed => renamed.context("remove", &job.path)?,
+        let rename = || atomic::unless_missing(fs::rename(&job.path, &trash).context("remove", &job.path));
+        let mut renamed = rename()?;
+        if renamed.is_none() && atomic::is_there(&job.path)? {
+            super::make_dir(&self.layout.trash())?;
+            renamed = rename()?;
+        }
+        if renamed.is_none() {
+            index::mark(&self.layout, id, row, RowState::Removed);
+            return Err(Self::not_found(id));
         }
         feed::add(&self.layout, &JobEvent::now(id, EventKind::Removed));
         index::mark(&self.layout, id, row, RowState::Removed);
-        if let Some(queued) = queued {
-            queued.forget(&self.layout, id);
-        }
+        forget(&self.layout, id, queued.as_ref());
         Ok(trash)
     }
 
     /// Refuses a name that is taken, and finds the job that has the key already.
-    fn check_name_and_key(&self, submission: &Submission) -> Result<Created> {
+    fn check_name_and_key(&self, admission: &Admission, submission: &Submission) -> Result<Created> {
         if let Some(key) = &submission.spec.key
-            && let Some(id) = self.find_keyed(key)?
+            && let Some(id) = self.find_pointed(admission, Hints::Keys, &self.layout.key(key))?
         {
             let path = self.layout.job(id).submission();
             let missing = || Error::Damaged { path: path.clone(), reason: "it is not there".to_owned() };
@@ -200,10 +299,12 @@ impl FileStore {
             return crate::store::same_key(submission, &old).map(Created::Existing);
         }
         if let Some(name) = &submission.spec.name
-            && let Some(id) = self.pointed_to(&self.layout.name(name))?
-            && !self.collect(id)?.judge(Timestamp::now())?.0.status().is_final()
+            && let Some(id) = self.find_pointed(admission, Hints::Names, &self.layout.name(name))?
         {
-            return Err(Error::NameTaken { name: name.clone(), id });
+            let (job, _) = self.collect(id)?.judge(Timestamp::now())?;
+            if !job.status().is_final() {
+                return Err(Error::name_taken(name, &job, &submission.spec.cwd));
+            }
         }
         Ok(Created::New)
     }
@@ -223,27 +324,28 @@ impl FileStore {
         let group = submission.spec.group.clone();
         let admission = Admission::take(&self.layout)?;
         let settings = self.read_settings()?;
-        if let Created::Existing(id) = self.check_name_and_key(submission)? {
+        if let Created::Existing(id) = self.check_name_and_key(&admission, submission)? {
             return Ok(Created::Existing(id));
         }
         if submission.spec.agent.is_some() {
             settings.agents.check_rate(submission.submitted_at, self.agents_since(submission.submitted_at)?)?;
         }
         if settings.when_full == crate::store::WhenFull::Refuse {
-            let mut taken = entries(&self.layout.slots())?;
+            let mut taken = self.entries(&admission, Hints::Slots)?;
             if !has_room(&settings, group.as_ref(), &taken) {
                 self.free_slots(&mut taken);
             }
             // Who waits already has the first claim on what is free.
-            let waiting = entries(&self.layout.queue())?;
+            let mut waiting = self.entries(&admission, Hints::Queue)?;
+            // One that is about to be started has a slot already.
+            waiting.retain(|entry| taken.iter().all(|slot| slot.slot.id != entry.slot.id));
             taken.extend(waiting);
-            if !has_room(&settings, group.as_ref(), &taken) {
-                return Err(Error::Full { running: taken.len(), limit: settings.max_running });
-            }
+            let taken = taken.iter().map(|entry| entry.slot.group.as_ref());
+            settings.reached(group.as_ref(), taken).map_or(Ok(()), |reached| Err(Error::full(reached)))?;
         }
         // The row first: one without a job is passed over, a job without one would not be listed.
         let row = index::add(&self.layout, submission)?;
-        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, row, group };
+        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number(&self.layout)?, row, group };
         let staged = self.layout.staged(id).queued();
         atomic::write_private(&staged, &atomic::to_json(&queued, &staged)?)?;
         // One that points to no job is as good as none, so these come first, too.
@@ -254,7 +356,15 @@ impl FileStore {
         }
         // The hint first: one without a job is passed over, a job without one would not be found.
         let entry = self.layout.queue().join(queued.entry_name(id));
-        let made = atomic::create_file(&entry).context("make", &entry).and_then(|_| self.publish(id));
+        let make = || atomic::unless_missing(atomic::create_file(&entry).map(drop).context("make", &entry));
+        let made = make().and_then(|made| match made {
+            Some(()) => Ok(()),
+            None => {
+                self.make_again(&admission, Hints::Queue)?;
+                make().map(drop)
+            }
+        });
+        let made = made.and_then(|()| self.publish(id));
         match &made {
             Ok(()) => feed::add(&self.layout, &JobEvent::now(id, EventKind::Submitted)),
             Err(_) => {
@@ -267,15 +377,15 @@ impl FileStore {
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
     pub(crate) fn due(&self) -> Result<Option<Records>> {
-        if names(&self.layout.queue())?.is_empty() {
+        if !self.is_made()? || list(&self.layout.queue())?.is_some_and(|names| names.is_empty()) {
             return Ok(None);
         }
-        let _admission = Admission::take(&self.layout)?;
+        let admission = Admission::take(&self.layout)?;
         let settings = self.read_settings()?;
-        let own = world::capture();
-        let mut taken = entries(&self.layout.slots())?;
+        let own = world::capture()?;
+        let mut taken = self.entries(&admission, Hints::Slots)?;
         let mut is_checked = false;
-        for entry in entries(&self.layout.queue())? {
+        for entry in self.entries(&admission, Hints::Queue)? {
             let has_slot = taken.iter().any(|slot| slot.slot.id == entry.slot.id);
             if !has_slot && !has_room(&settings, entry.slot.group.as_ref(), &taken) {
                 if is_checked {
@@ -294,10 +404,23 @@ impl FileStore {
         Ok(None)
     }
 
+    /// Returns what is in `queue/` or `slots/`, which are made again where they are not there.
+    fn entries(&self, admission: &Admission, hints: Hints) -> Result<Vec<Entry>> {
+        let directory = hints.directory(&self.layout);
+        if let Some(entries) = entries(&directory)? {
+            return Ok(entries);
+        }
+        self.make_again(admission, hints)?;
+        Ok(entries(&directory)?.unwrap_or_default())
+    }
+
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
     fn claim_waiting(&self, entry: &Entry, own: &World) -> Result<Option<Records>> {
         let id = entry.slot.id;
         let forget = || drop(fs::remove_file(self.layout.queue().join(&entry.name)));
+        // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
+        // to be started when that works. What this process lacks it would lack for all others, too.
+        let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(None) };
         let records = match Records::claim(&self.layout, id) {
             Ok(Some(records)) => records,
             // Somebody is about to start it, or has done so.
@@ -306,21 +429,28 @@ impl FileStore {
                 forget();
                 return Ok(None);
             }
-            // Without a lock it can never be started. It stays, to be seen and removed.
-            Err(_) => return Ok(None),
+            Err(error) => return pass_over(error),
         };
-        if records.attempt.start().exists() || records.has_ended() {
+        // Not known to be past the queue is not the same as known to wait: what cannot be looked at is not started.
+        let is_past_queue = match records.is_past_queue() {
+            Ok(is_past_queue) => is_past_queue,
+            Err(error) => return pass_over(error),
+        };
+        if is_past_queue {
             records.complete_end()?;
             forget();
             return Ok(None);
         }
-        let Ok(submission) = records.submission() else { return Ok(None) };
+        let submission = match records.submission() {
+            Ok(submission) => submission,
+            Err(error) => return pass_over(error),
+        };
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             return Ok(None);
         }
-        let slot = self.layout.slots().join(&entry.name[17..]);
+        let slot = self.layout.slots().join(slot_name(&entry.slot));
         match atomic::create_file(&slot) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", &slot)(error)),
             Ok(_) | Err(_) => Ok(Some(records)),
@@ -354,7 +484,10 @@ impl FileStore {
 
     /// Returns jobs that have a slot, have been started and have no end, and whose lock nobody holds.
     pub(crate) fn find_unattended(&self) -> Result<Vec<JobId>> {
-        let mut slots = entries(&self.layout.slots())?;
+        if !self.is_made()? {
+            return Ok(Vec::new());
+        }
+        let mut slots = entries(&self.layout.slots())?.unwrap_or_default();
         if slots.len() > LOOKED_AT {
             // A thousand that end at the same time must not look at each other a million times. The next who looks
             // begins somewhere else.
@@ -370,11 +503,12 @@ impl FileStore {
                 Ok(true) | Err(_) => return false,
             }
             let (job, attempt) = (self.layout.job(id), self.layout.job(id).attempt());
-            if job.ended().exists() || attempt.ended().exists() {
+            let is_there = |path: PathBuf| atomic::is_there(&path).unwrap_or(false);
+            if is_there(job.ended()) || is_there(attempt.ended()) {
                 self.finish_again(id);
                 return false;
             }
-            attempt.start().exists()
+            is_there(attempt.start())
         });
         Ok(slots.into_iter().map(|entry| entry.slot.id).collect())
     }
@@ -395,7 +529,7 @@ impl FileStore {
     pub(crate) fn claim_unattended(&self, id: JobId) -> Result<Option<Records>> {
         let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
         let evidence = self.collect_held(id)?;
-        if evidence.is_to_be_adopted_by(&world::capture())? {
+        if evidence.is_to_be_adopted_by(&world::capture()?)? {
             return Ok(Some(records));
         }
         let (job, verdict) = evidence.judge(Timestamp::now())?;
@@ -421,8 +555,8 @@ impl FileStore {
     /// Returns who has a slot and who waits for one.
     pub(super) fn read_load(&self) -> Result<Load> {
         let settings = self.read_settings()?;
-        let slots = |directory: &std::path::Path| -> Result<Vec<Slot>> {
-            Ok(entries(directory)?.into_iter().map(|entry| entry.slot).collect())
+        let slots = |directory: &Path| -> Result<Vec<Slot>> {
+            Ok(entries(directory)?.unwrap_or_default().into_iter().map(|entry| entry.slot).collect())
         };
         let (running, mut waiting) = (slots(&self.layout.slots())?, slots(&self.layout.queue())?);
         waiting.retain(|slot| !running.contains(slot));
@@ -444,13 +578,48 @@ mod tests {
         let queued = Queued { v: 1, sequence: 42, row: None, group: Some("a-b.c".parse().unwrap()) };
         let entry = Entry::parse(queued.entry_name(id)).unwrap();
         assert_eq!(entry.slot, Slot { id, group: queued.group.clone() });
-        assert_eq!(entry.name[17..], queued.slot_name(id));
+        assert_eq!((slot_name(&entry.slot), entry.number), (queued.slot_name(id), Some(42)));
         assert_eq!(Entry::parse(queued.slot_name(id)).unwrap().slot, entry.slot);
         let plain = Queued { group: None, ..queued };
         assert_eq!(Entry::parse(plain.entry_name(id)).unwrap().slot, Slot { id, group: None });
         assert_eq!(Entry::parse(plain.slot_name(id)).unwrap().slot, Slot { id, group: None });
-        for wrong in ["", "x", "0000000000000001-x", "..", ".hidden"] {
+        // The first digits of an id are no number, whatever they are.
+        let digits = "01922270-2fd9-7d4d-b2cf-5a521f07d537";
+        assert_eq!(Entry::parse(digits.to_owned()).unwrap().number, None);
+        for (name, number) in [("7", 7), ("00090000000000000003", 90_000_000_000_000_003), (&"9".repeat(30), u64::MAX)]
+        {
+            assert_eq!(Entry::parse(format!("{name}-{digits}@g")).unwrap().number, Some(number), "{name}");
+        }
+        for wrong in
+            ["", "x", "0000000000000001-x", "..", ".hidden", "-1", "1", &format!("-{digits}"), &format!("x-{digits}")]
+        {
             assert_eq!(Entry::parse(wrong.to_owned()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_counter_is_believed_only_where_it_may_be_right() {
+        assert_eq!(Counter::parse(&Counter::to_bytes(7)), Counter::Sealed(7));
+        assert_eq!(Counter::to_bytes(u64::MAX).len(), Counter::SIZE);
+        assert_eq!(Counter::parse(b"00000000000000000007"), Counter::Bare(7), "of version 0.1.0");
+        let mut changed = Counter::to_bytes(7);
+        changed[3] = b'9';
+        assert_eq!(Counter::parse(&changed), Counter::Bare(90_000_000_000_000_007));
+        for noise in [&b""[..], b"garbage", b"\xff\xff", b"99999999999999999999"] {
+            assert_eq!(Counter::parse(noise), Counter::Unreadable);
+        }
+        let waiting = |numbers: &[u64]| -> Vec<Entry> {
+            let entry = |number: &u64| Entry::parse(format!("{number}-01922270-2fd9-7d4d-b2cf-5a521f07d537")).unwrap();
+            numbers.iter().map(entry).collect()
+        };
+        let last = |counter: Counter, numbers: &[u64]| counter.near(&waiting(numbers));
+        assert_eq!(last(Counter::Bare(7), &[]), 7);
+        assert_eq!(last(Counter::Bare(7), &[5, 6]), 7);
+        assert_eq!(last(Counter::Bare(3), &[5, 6]), 6, "a job that waits has a later number");
+        assert_eq!(last(Counter::Bare(90_000_007), &[5, 6]), 6, "so many were never given");
+        assert_eq!(last(Counter::Bare(u64::MAX), &[]), 0);
+        assert_eq!(last(Counter::Bare(u64::MAX), &[6, u64::MAX]), 6);
+        assert_eq!(last(Counter::Unreadable, &[5, 6]), 6);
+        assert_eq!(last(Counter::Unreadable, &[]), 0);
     }
 }

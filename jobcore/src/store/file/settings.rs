@@ -1,14 +1,11 @@
 //! What concerns everybody, on disk: read by programs of several versions at the same time, since supervisors outlive
 //! upgrades. Keys of a later version mean nothing to an earlier one, and stay where they are when it changes others.
 
-use std::fs;
-use std::io;
-
 use toml::{Table, Value};
 
 use super::queue::Admission;
 use super::{FileStore, atomic};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::store::StoreSettings;
 
 impl FileStore {
@@ -22,6 +19,7 @@ impl FileStore {
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
     ) -> Result<StoreSettings> {
+        self.make()?;
         let _admission = Admission::take(&self.layout)?;
         let text = self.settings_text()?;
         let mut settings: StoreSettings = self.parse_settings(&text)?;
@@ -35,10 +33,8 @@ impl FileStore {
 
     fn settings_text(&self) -> Result<String> {
         let path = self.layout.settings();
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            read => read.context("read", &path),
-        }
+        let bytes = atomic::read_bytes(&path)?.unwrap_or_default();
+        String::from_utf8(bytes).map_err(|error| self.damaged_settings(&error))
     }
 
     fn parse_settings<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
@@ -77,6 +73,8 @@ fn keep_unknown(there: &Table, understood: &Table, new: &mut Table) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -2,7 +2,6 @@
 //! that were killed in the middle of something.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +9,7 @@ use super::index::RowState;
 use super::queue::Admission;
 use super::{FileStore, Records, atomic};
 use crate::clock::Timestamp;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::store::Disposable;
 use crate::sys::lock;
@@ -27,8 +26,7 @@ impl FileStore {
     pub(super) fn clear_left_overs(&self) {
         for directory in [self.layout.staging(), self.layout.trash()] {
             for path in paths(&directory).filter(|path| is_left_over(path)) {
-                let is_held = File::open(path.join("lock")).is_ok_and(|file| lock::is_held(&file).unwrap_or(true));
-                if !is_held {
+                if !may_be_held(&path.join("lock")) {
                     let _ = fs::remove_dir_all(&path);
                 }
             }
@@ -51,12 +49,12 @@ impl FileStore {
     pub(crate) fn sweep_if_due(&self) -> Result<()> {
         let path = self.layout.swept();
         let looked_at = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-        let age = looked_at.map(|time| SystemTime::now().duration_since(time).unwrap_or_default());
-        if age.is_some_and(|age| age < EVERY) {
+        // A time that is yet to come was set by a clock that was wrong. Retention must not stand still until then.
+        let distance = |time| SystemTime::now().duration_since(time).unwrap_or_else(|error| error.duration());
+        if looked_at.map(distance).is_some_and(|distance| distance < EVERY) {
             return Ok(());
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.context("open", &path)?;
+        let file = atomic::open_or_create(&path, OpenOptions::new().write(true).truncate(false))?;
         // First, so that not everybody who ends now does the same.
         touch(&file, SystemTime::now());
         // In these may be many files, so that not everybody who opens the store looks at them.
@@ -79,7 +77,7 @@ impl FileStore {
     /// Removes one job, if it is over and nobody is in charge of it.
     fn dispose(&self, id: JobId) {
         match Records::claim(&self.layout, id) {
-            Ok(Some(records)) if records.has_ended() => {
+            Ok(Some(records)) if records.has_ended().unwrap_or(false) => {
                 // Kept until all is gone, so that nobody takes charge of it meanwhile.
                 if let Ok(trash) = self.unlink(id) {
                     let _ = fs::remove_dir_all(trash);
@@ -110,12 +108,25 @@ impl FileStore {
 /// Removes files whose writers were killed before they could publish them.
 fn clear_staged(directory: &Path) {
     for path in paths(directory).filter(|path| atomic::is_staged(path) && is_left_over(path)) {
-        let _ = fs::remove_file(path);
+        // A directory of hints that was being made again, or a file.
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
 }
 
+/// Returns what is in a directory of the store. What a link leads to is none: nothing of it is jobcore's to remove.
 fn paths(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+    let is_ours = fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_dir());
+    let entries = is_ours.then(|| fs::read_dir(directory));
+    entries.into_iter().flatten().flatten().flatten().map(|entry| entry.path())
+}
+
+/// Returns whether this lock may be held: also if that cannot be found out. Something other than a file is no lock.
+fn may_be_held(lock: &Path) -> bool {
+    match atomic::open_if_there(lock, OpenOptions::new().read(true)) {
+        Ok(Some(file)) => lock::is_held(&file).unwrap_or(true),
+        Ok(None) | Err(Error::Damaged { .. }) => false,
+        Err(_) => true,
+    }
 }
 
 /// Returns whether something was left as it is for so long that nobody can be busy with it.
@@ -132,6 +143,36 @@ fn touch(file: &File, time: SystemTime) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The trash was a link once, and what it led to was removed.
+    #[test]
+    fn what_a_link_leads_to_is_not_cleared_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let elsewhere = directory.path().join("elsewhere");
+        let precious = elsewhere.join("01a1fdbc-1c9c-728b-8d5e-f8c40c2a6702");
+        fs::create_dir_all(&precious).unwrap();
+        touch(&File::open(&precious).unwrap(), SystemTime::now() - 2 * LEFT_OVER);
+        for part in [store.layout.trash(), store.layout.staging()] {
+            fs::remove_dir(&part).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+        }
+        store.clear_left_overs();
+        assert!(precious.exists());
+    }
+
+    /// A clock that was wrong once stopped retention until its time had come.
+    #[test]
+    fn a_time_that_is_yet_to_come_does_not_stop_retention() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::open(directory.path().join("store")).unwrap();
+        store.sweep_if_due().unwrap();
+        let swept = || fs::metadata(store.layout.swept()).unwrap().modified().unwrap();
+        let future = SystemTime::now() + 1000 * EVERY;
+        touch(&File::options().write(true).open(store.layout.swept()).unwrap(), future);
+        store.sweep_if_due().unwrap();
+        assert!(swept() < future);
+    }
 
     #[test]
     fn what_was_never_published_is_cleared_away_when_nobody_can_be_writing_it() {

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::row::{ENDED_AT, ROW, Row, STATE};
-use crate::error::{IoContext, Result};
+use super::row::{ENDED_AT, ROW, Row, STATE, STATE_CHECKSUM};
+use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::store::file::atomic;
 use crate::sys::process;
 
 /// The size of a row, and of the header before the first.
@@ -40,15 +41,18 @@ pub(super) struct DayIndex {
 impl DayIndex {
     /// Opens an index; nothing if it is missing or not one. One of another boot is only good for adding rows.
     pub(super) fn open(path: &Path, any_boot: bool) -> Result<Option<Self>> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let file = match atomic::open_if_there(path, OpenOptions::new().read(true).write(true)) {
+            Ok(Some(file)) => file,
+            // What is no file is no index either.
+            Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
             // One on a file system that is read-only can still be read.
-            Err(_) => File::open(path).context("open", path)?,
+            Err(_) => atomic::open(path, OpenOptions::new().read(true))?,
         };
         let mut there = [0; ROW];
-        if file.read_exact_at(&mut there, 0).is_err() {
-            return Ok(None);
+        match file.read_exact_at(&mut there, 0) {
+            // Too short for one. That it cannot be read says nothing of what it is: others see its rows.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.context("read", path)?,
         }
         let count = u64::from_le_bytes(there[COUNT].try_into().unwrap_or_default());
         let length = file.metadata().context("look at", path)?.len();
@@ -118,6 +122,6 @@ impl DayIndex {
     pub(super) fn set(&self, number: u64, row: &Row) -> io::Result<()> {
         let start = (number + 1) * ROW_BYTES;
         self.file.write_all_at(&row.0[ENDED_AT.start..], start + ENDED_AT.start as u64)?;
-        self.file.write_all_at(&row.0[STATE..=STATE], start + STATE as u64)
+        self.file.write_all_at(&row.0[STATE..STATE_CHECKSUM.end], start + STATE as u64)
     }
 }

@@ -6,6 +6,10 @@
 //! that is missing, damaged or of another boot (after a power loss rows may be lost) is made anew from the directories.
 
 mod day;
+#[cfg(any(test, feature = "fuzzing"))]
+mod invariants;
+#[cfg(test)]
+mod properties;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,8 @@ use crate::id::JobId;
 use crate::record::{Ended, Submission};
 use crate::store::Query;
 use day::{DayIndex, header};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use invariants::check_index;
 use row::{ROW, output_bytes};
 pub(super) use row::{Row, RowState};
 
@@ -31,7 +37,7 @@ pub(super) fn add(layout: &Layout, submission: &Submission) -> Result<Option<u64
     let mut index = match DayIndex::open(&path, true)? {
         Some(index) => index,
         // The first job of a day begins one. Where others have none, one row would be a lie.
-        None if !path.exists() && !layout.day(submission.job_id).exists() => {
+        None if !atomic::is_there(&path)? && !atomic::is_there(&layout.day(submission.job_id))? => {
             super::make_dir(&layout.indexes())?;
             atomic::publish(&path, &header(0))?;
             match DayIndex::open(&path, true)? {
@@ -103,7 +109,7 @@ impl FileStore {
             Ok(ids.filter(|id: &JobId| id.day() == day).collect())
         };
         let make = |id: JobId| {
-            let order = Queued::read(&self.layout.job(id)).map_or(0, |queued| queued.sequence);
+            let order = Queued::read(&self.layout.job(id)).ok().flatten().map_or(0, |queued| queued.sequence);
             (order, id, Row::of(&self.layout, id))
         };
         // Whose row says that it is over is taken to have been told of.

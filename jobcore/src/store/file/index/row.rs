@@ -22,6 +22,8 @@ const ID: std::ops::Range<usize> = 8..24;
 const NAME: std::ops::Range<usize> = 24..88;
 const LABELS: std::ops::Range<usize> = 88..104;
 pub(super) const STATE: usize = 104;
+/// The checksum of the state and of what belongs to it. Zero in rows of version 0.1.0, which had none.
+pub(super) const STATE_CHECKSUM: std::ops::Range<usize> = 108..112;
 pub(super) const ENDED_AT: std::ops::Range<usize> = 112..120;
 const OUTPUT: std::ops::Range<usize> = 120..128;
 
@@ -95,6 +97,7 @@ impl Row {
         row.0[LABELS].copy_from_slice(&marks);
         let checksum = row.checksum();
         row.0[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+        row.set_state(RowState::Open);
         row
     }
 
@@ -114,13 +117,25 @@ impl Row {
     }
 
     pub(super) fn end(&mut self, ended: &Ended, output: u64) {
-        self.set_state(RowState::Over(ended.outcome.status()));
         self.0[ENDED_AT].copy_from_slice(&ended.outcome.ended_at.as_microsecond().to_le_bytes());
         self.0[OUTPUT].copy_from_slice(&output.to_le_bytes());
+        self.set_state(RowState::Over(ended.outcome.status()));
     }
 
+    /// Sets the state, last of all that belongs to it.
     pub(super) fn set_state(&mut self, state: RowState) {
         self.0[STATE] = state.to_byte();
+        let checksum = self.state_checksum();
+        self.0[STATE_CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Returns the checksum of the state, of this very job. It is never zero.
+    fn state_checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.0[CHECKSUM]);
+        hasher.update(&self.0[STATE..STATE_CHECKSUM.start]);
+        hasher.update(&self.0[STATE_CHECKSUM.end..]);
+        hasher.finalize().max(1)
     }
 
     fn checksum(&self) -> u32 {
@@ -143,7 +158,12 @@ impl Row {
     }
 
     pub(crate) fn state(&self) -> RowState {
-        RowState::from_byte(self.0[STATE])
+        let checksum = &self.0[STATE_CHECKSUM];
+        match checksum == self.state_checksum().to_le_bytes() || checksum == [0; 4] {
+            true => RowState::from_byte(self.0[STATE]),
+            // It was changed, or is just being written: the job itself says.
+            false => RowState::Open,
+        }
     }
 
     pub(crate) fn ended_at(&self) -> Timestamp {

@@ -2,6 +2,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use super::day::{BOOT, ROW_BYTES};
+use super::row::{STATE, STATE_CHECKSUM};
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::record::World;
@@ -16,8 +17,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn submission(name: &str) -> Submission {
     let spec = JobSpec::shell("true").cwd("/").label("kind", "test").name(name.parse().unwrap());
     let now = Timestamp::now();
-    let world: World = crate::sys::world::capture();
-    Submission::new(JobId::mint(now, &SystemRandom), now, spec.build().unwrap(), "/bin/sh".into(), world)
+    let world: World = crate::sys::world::capture().unwrap();
+    Submission::new(JobId::mint(now, &SystemRandom).unwrap(), now, spec.build().unwrap(), "/bin/sh".into(), world)
 }
 
 fn add_job(store: &FileStore, name: &str) -> JobId {
@@ -113,7 +114,7 @@ fn what_a_dead_submitter_or_remover_left_means_nothing() {
     let (_directory, store, ids) = store();
     let before = listed(&store);
     // Killed between row and directory, and in the middle of a row.
-    let dead = submission("dead");
+    let dead = submission("unseen");
     let row = add(&store.layout, &dead).unwrap();
     let jobs = block_on(store.tally()).unwrap();
     assert_eq!((jobs.ended.values().sum::<u64>(), jobs.others.len()), (2, 2), "only a look tells");
@@ -134,8 +135,9 @@ fn what_a_dead_submitter_or_remover_left_means_nothing() {
 struct Same;
 
 impl crate::clock::Random for Same {
-    fn fill(&self, bytes: &mut [u8]) {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
         bytes.fill(0xab);
+        Ok(())
     }
 }
 
@@ -146,7 +148,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
         crate::JobManager::new(std::sync::Arc::new(store.clone()), std::sync::Arc::new(crate::InProcessRunner::new()));
     let jobs = jobs.unwrap();
     let find = |reference: &str| block_on(jobs.find(reference));
-    let same = || Submission { job_id: JobId::mint(Timestamp::now(), &Same), ..submission("same") };
+    let same = || Submission { job_id: JobId::mint(Timestamp::now(), &Same).unwrap(), ..submission("same") };
     let (job, later) = (same(), same());
     let id = job.job_id;
     block_on(store.create(job)).unwrap();
@@ -251,6 +253,37 @@ fn an_end_is_told_before_it_is_noted_and_not_again() {
     let mut is_told = false;
     note_end(&store.layout, ids[2], None, &ended, || is_told = true);
     assert!(is_told);
+}
+
+/// One byte hid a living job, or counted it as ended.
+#[test]
+fn a_state_that_was_changed_is_not_believed() {
+    let (_directory, store, _) = store();
+    let tally = || block_on(store.tally()).unwrap();
+    let before = (tally(), listed(&store));
+    let file = File::options().write(true).read(true).open(path(&store)).unwrap();
+    // The second one is that of a job that was removed: looked at, it is not there.
+    for row in [0, 2, 3] {
+        for place in STATE..ROW {
+            let at = (row + 1) * ROW_BYTES + place as u64;
+            let mut was = [0];
+            file.read_exact_at(&mut was, at).unwrap();
+            for byte in (0..=255_u8).step_by(if place == STATE { 1 } else { 51 }).filter(|byte| *byte != was[0]) {
+                file.write_all_at(&[byte], at).unwrap();
+                assert_eq!(listed(&store), before.1, "row {row}, byte {place} as {byte}");
+                let (now, then) = (tally(), &before.0);
+                // A row that is not believed is one of the others.
+                let is_known = now.ended.iter().all(|(status, count)| then.ended.get(status) >= Some(count));
+                assert!(is_known, "row {row}, byte {place} as {byte}: {now:?}");
+                assert!(then.others.iter().all(|id| now.others.contains(id)), "row {row}, byte {place} as {byte}");
+            }
+            file.write_all_at(&was, at).unwrap();
+        }
+    }
+    assert_eq!((tally(), listed(&store)), before);
+    // A row of version 0.1.0, which had no checksum.
+    file.write_all_at(&[0; 4], ROW_BYTES + STATE_CHECKSUM.start as u64).unwrap();
+    assert_eq!(tally(), before.0);
 }
 
 #[test]

@@ -1,0 +1,142 @@
+//! How a job ended, in one line for a person: on standard error, beside what a program reads.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::units::short_duration;
+use jobcore::{Cause, Job, Outcome, Signal, Stragglers};
+
+use super::tell;
+use crate::ui::one_line;
+
+/// Tells how a job ended. Of a run of an agent, more than this is told elsewhere.
+pub(super) fn tell_of(job: &Job) {
+    if let Some(outcome) = job.state.outcome() {
+        tell(&line(&job.label(), job.state.started_at(), outcome, job.spec.stragglers));
+    }
+}
+
+/// Returns what the job is called, what it came to, after what time, and what was stopped with it.
+fn line(label: &str, started_at: Option<Timestamp>, outcome: &Outcome, stragglers: Stragglers) -> String {
+    let mut line = format!("{label}: {}", came_to(outcome));
+    if let Some(started_at) = started_at {
+        let time = Duration::try_from(outcome.ended_at.duration_since(started_at)).unwrap_or_default();
+        // Writing to a String does not fail.
+        let _ = write!(line, " after {}", short_duration(time));
+    }
+    if outcome.shell_code().is_none() && outcome.cause != Cause::NeverStarted && outcome.cause != Cause::SpawnFailed {
+        line.push_str("; its exit code is not known");
+    }
+    line.push_str(&left(outcome, stragglers));
+    line
+}
+
+fn came_to(outcome: &Outcome) -> String {
+    let signal = |signal: Signal| format!("{signal}{}", if outcome.core_dumped { ", core dumped" } else { "" });
+    let code = outcome.exit_code.map(|code| format!("exit code {code}"));
+    let how = code.or_else(|| outcome.signal.map(signal));
+    let in_brackets = how.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
+    let message = outcome.message.as_ref().map(|message| one_line(message, None));
+    let reason = message.unwrap_or_else(|| outcome.cause.as_str().replace('_', " "));
+    match (outcome.cause, how) {
+        (Cause::Exited, _) if outcome.exit_code == Some(0) => "completed".to_owned(),
+        (Cause::Exited, Some(how)) => format!("failed with {how}"),
+        (Cause::Signalled, Some(how)) => format!("failed: ended by {how}"),
+        (Cause::SpawnFailed, _) => format!("could not be started: {reason}"),
+        (Cause::Stopped, _) => match &outcome.stopped_by {
+            Some(who) => format!("killed{in_brackets} by {}", one_line(who, None)),
+            None => format!("killed{in_brackets}"),
+        },
+        (Cause::TimedOut, _) => format!("timed out{in_brackets}"),
+        (Cause::NeverStarted, _) => "killed before it was started".to_owned(),
+        _ => format!("{}{in_brackets}: {reason}", outcome.status()),
+    }
+}
+
+/// Returns what became of the processes that outlived the main process, if that is not what a stop is for.
+fn left(outcome: &Outcome, stragglers: Stragglers) -> String {
+    let mut text = String::new();
+    let ended_by_itself = matches!(outcome.cause, Cause::Exited | Cause::Signalled);
+    if outcome.stragglers > 0 && ended_by_itself {
+        let it_left = format!("{} that it had left in the background", processes(outcome.stragglers));
+        text = match stragglers {
+            Stragglers::Leave => format!("; {it_left} may still be running"),
+            _ => format!("; stopped {it_left} (`--leave-stragglers` keeps them)"),
+        };
+    }
+    if !outcome.survivors.is_empty() {
+        let count = u32::try_from(outcome.survivors.len()).unwrap_or(u32::MAX);
+        let _ = write!(text, "; {} could not be stopped", processes(count));
+    }
+    text
+}
+
+fn processes(count: u32) -> String {
+    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobcore::Survivor;
+
+    use super::*;
+
+    fn told(stragglers: Stragglers, cause: Cause, change: impl FnOnce(&mut Outcome)) -> String {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut outcome = Outcome::new(cause, at("2026-11-21T10:00:13Z"));
+        change(&mut outcome);
+        let started_at = (cause != Cause::NeverStarted).then(|| at("2026-11-21T10:00:01Z"));
+        line("web", started_at, &outcome, stragglers)
+    }
+
+    #[test]
+    fn every_end_is_told_in_a_line() {
+        let told = |cause, change: fn(&mut Outcome)| told(Stragglers::Stop, cause, change);
+        for (cause, change, expected) in [
+            (Cause::Exited, (|o| o.exit_code = Some(0)) as fn(&mut Outcome), "completed after 12s"),
+            (Cause::Exited, |o| o.exit_code = Some(3), "failed with exit code 3 after 12s"),
+            (Cause::Exited, |_| {}, "failed: exited after 12s; its exit code is not known"),
+            (
+                Cause::Signalled,
+                |o| (o.signal, o.core_dumped) = (Some("SEGV".parse().unwrap()), true),
+                "failed: ended by SIGSEGV, core dumped after 12s",
+            ),
+            (
+                Cause::SpawnFailed,
+                |o| o.message = Some("no\x1b[2Jne".to_owned()),
+                "could not be started: no\\u{1b}[2Jne after 12s",
+            ),
+            (Cause::Stopped, |o| o.exit_code = Some(0), "killed (exit code 0) after 12s"),
+            (
+                Cause::Stopped,
+                |o| (o.signal, o.stopped_by) = (Some(Signal::TERM), Some("jobcli, process 7".to_owned())),
+                "killed (SIGTERM) by jobcli, process 7 after 12s",
+            ),
+            (Cause::TimedOut, |o| o.signal = Some(Signal::KILL), "timed out (SIGKILL) after 12s"),
+            (Cause::NeverStarted, |_| {}, "killed before it was started"),
+            (Cause::SupervisorLost, |_| {}, "orphaned: supervisor lost after 12s; its exit code is not known"),
+            (
+                Cause::Exited,
+                |o| (o.exit_code, o.stragglers) = (Some(0), 2),
+                "completed after 12s; stopped 2 processes that it had left in the background (`--leave-stragglers` keeps \
+                 them)",
+            ),
+            (Cause::Stopped, |o| (o.exit_code, o.stragglers) = (Some(1), 2), "killed (exit code 1) after 12s"),
+            (
+                Cause::Stopped,
+                |o| o.survivors = vec![Survivor::new(9, "sudo".to_owned(), "another user's".to_owned())],
+                "killed after 12s; its exit code is not known; 1 process could not be stopped",
+            ),
+        ] {
+            assert_eq!(told(cause, change), format!("web: {expected}"), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_on_request_is_not_said_to_be_stopped() {
+        let told = told(Stragglers::Leave, Cause::Exited, |o| (o.exit_code, o.stragglers) = (Some(0), 1));
+        let expected = "completed after 12s; 1 process that it had left in the background may still be running";
+        assert_eq!(told, format!("web: {expected}"));
+    }
+}

@@ -1,0 +1,261 @@
+//! What the property tests are fed with: values of all kinds, and real bytes that were damaged.
+//!
+//! `PROPTEST_CASES` sets how often each property is tried: the default is little, so that the ordinary suite is quick.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::clock::Timestamp;
+use crate::record::{Ended, ProcessId, Running, Start, Submission, World};
+use crate::spec::{JobSpecBuilder, Stdin, Stragglers};
+use crate::state::{Cause, Outcome, Survivor};
+use crate::{JobId, JobSpec, Name, Signal};
+
+/// A configuration with so many cases, unless `PROPTEST_CASES` asks for another number. What was found wrong once is kept
+/// in a file beside the test, and tried first.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default().cases,
+        None => cases,
+    };
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
+/// One change of bytes.
+#[derive(Debug, Clone)]
+enum Damage {
+    Set(Index, u8),
+    Cut(Index),
+    Take(Index, u8),
+    Put(Index, Vec<u8>),
+    /// Repeats a part, many times.
+    Repeat(Index, u8, u16),
+    /// Goes on with another sample.
+    Join(Index, Index, Index),
+}
+
+/// One of the samples with some damage, or with none.
+pub(crate) fn damaged(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let damage = prop_oneof![
+        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        4 => (any::<Index>(), select(b"09-\"{}[],:\\n \x1b".to_vec())).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        1 => any::<Index>().prop_map(Damage::Cut),
+        2 => (any::<Index>(), any::<u8>()).prop_map(|(at, count)| Damage::Take(at, count)),
+        2 => (any::<Index>(), vec(any::<u8>(), 0..20)).prop_map(|(at, bytes)| Damage::Put(at, bytes)),
+        2 => (any::<Index>(), select(BORDERS.map(str::as_bytes).to_vec()))
+            .prop_map(|(at, bytes)| Damage::Put(at, bytes.to_vec())),
+        1 => (any::<Index>(), any::<u8>(), 0..500_u16).prop_map(|(at, count, times)| Damage::Repeat(at, count, times)),
+        1 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(|(at, other, from)| Damage::Join(at, other, from)),
+    ];
+    (any::<Index>(), vec(damage, 0..4)).prop_map(move |(sample, damages)| {
+        let mut bytes = samples[sample.index(samples.len())].clone();
+        for damage in damages {
+            harm(&mut bytes, damage, &samples);
+        }
+        bytes
+    })
+}
+
+/// Numbers at which something may overflow, and other words that readers may stumble over.
+const BORDERS: [&str; 12] = [
+    "18446744073709551615",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1e308",
+    "4294967296",
+    "null",
+    "\u{202e}",
+    "\0",
+    "[[[[[[[[",
+    "9999-12-31T23:59:59.999999999Z",
+    "-009999-01-01T00:00:00Z",
+    "../../etc",
+];
+
+fn harm(bytes: &mut Vec<u8>, damage: Damage, samples: &[Vec<u8>]) {
+    let place = |at: Index| at.index(bytes.len() + 1);
+    match damage {
+        Damage::Set(at, byte) => {
+            let at = place(at);
+            if let Some(there) = bytes.get_mut(at) {
+                *there = byte;
+            }
+        }
+        Damage::Cut(at) => bytes.truncate(place(at)),
+        Damage::Take(at, count) => {
+            let from = place(at);
+            let to = (from + usize::from(count)).min(bytes.len());
+            bytes.drain(from..to);
+        }
+        Damage::Put(at, new) => {
+            let at = place(at);
+            bytes.splice(at..at, new);
+        }
+        Damage::Repeat(at, count, times) => {
+            let from = place(at);
+            let to = (from + usize::from(count)).min(bytes.len());
+            let part = bytes[from..to].repeat(times.into());
+            bytes.splice(to..to, part);
+        }
+        Damage::Join(at, other, from) => {
+            bytes.truncate(place(at));
+            let other = &samples[other.index(samples.len())];
+            bytes.extend_from_slice(&other[from.index(other.len() + 1)..]);
+        }
+    }
+}
+
+/// Some words, one after the other, and some of them very often: what nests, or takes quadratic time.
+pub(crate) fn repeated(words: &'static [&'static str], times: usize) -> impl Strategy<Value = String> {
+    let word =
+        (select(words), prop_oneof![4 => 1..4_usize, 1 => 1..times]).prop_map(|(word, times)| word.repeat(times));
+    vec(word, 0..12).prop_map(|words| words.concat())
+}
+
+pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
+    let range = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    prop_oneof![
+        4 => 1_700_000_000..1_900_000_000_i64,
+        1 => range,
+        1 => Just(Timestamp::MIN.as_second()),
+        1 => Just(Timestamp::MAX.as_second()),
+    ]
+    .prop_map(|second| Timestamp::from_second(second).expect("it is within the range"))
+}
+
+pub(crate) fn job_id() -> impl Strategy<Value = JobId> {
+    any::<[u8; 10]>().prop_map(|random| {
+        uuid::Builder::from_unix_timestamp_millis(1_764_000_000_000, &random).into_uuid().try_into().expect("version 7")
+    })
+}
+
+pub(crate) fn name() -> impl Strategy<Value = Name> {
+    "[a-z][a-z0-9._-]{0,30}".prop_filter_map("no name", |text| text.parse().ok())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[ -~]{0,40}", "\\PC{0,20}", any::<String>()]
+}
+
+pub(crate) fn process() -> impl Strategy<Value = ProcessId> {
+    (text(), any::<u64>(), any::<i32>(), any::<u64>()).prop_map(|(boot_id, pid_namespace, pid, start_time)| ProcessId {
+        boot_id,
+        pid_namespace,
+        pid,
+        start_time,
+    })
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    prop_oneof![1..65_i32, any::<i32>()].prop_map(Signal::from_number)
+}
+
+pub(crate) fn spec() -> impl Strategy<Value = JobSpec> {
+    let no_nul = || text().prop_map(|text| text.replace('\0', " "));
+    let command = prop_oneof![
+        no_nul().prop_map(JobSpec::shell),
+        (vec(no_nul(), 0..4), "[a-z/]{1,9}")
+            .prop_map(|(rest, program)| JobSpec::command(std::iter::once(program).chain(rest).collect::<Vec<_>>())),
+    ];
+    let settings = (
+        proptest::option::of(name()),
+        proptest::option::of(name()),
+        proptest::option::of("[a-z0-9]{1,50}"),
+        btree_map("[a-z]{1,8}", no_nul(), 0..4),
+        proptest::option::of(0..1_000_000_u64),
+        any::<bool>(),
+        prop_oneof![Just(0), 4096..u64::from(u32::MAX)],
+        proptest::option::of(signal()),
+        proptest::option::of(process()),
+        any::<bool>(),
+    );
+    (command, settings).prop_filter_map("no job can be like this", |(command, settings)| build(command, settings).ok())
+}
+
+type Settings = (
+    Option<Name>,
+    Option<Name>,
+    Option<String>,
+    BTreeMap<String, String>,
+    Option<u64>,
+    bool,
+    u64,
+    Option<Signal>,
+    Option<ProcessId>,
+    bool,
+);
+
+fn build(command: JobSpecBuilder, settings: Settings) -> crate::Result<JobSpec> {
+    let (name, group, key, labels, timeout, leave, limit, signal, process, open) = settings;
+    let mut spec = command.output_limit(limit);
+    spec = name.into_iter().fold(spec, JobSpecBuilder::name);
+    spec = group.into_iter().fold(spec, JobSpecBuilder::group);
+    spec = key.into_iter().fold(spec, JobSpecBuilder::key);
+    spec = labels.into_iter().fold(spec, |spec, (name, value)| spec.label(name, value));
+    spec = timeout.into_iter().fold(spec, |spec, ms| spec.timeout(Duration::from_millis(ms)));
+    spec = signal.into_iter().fold(spec, JobSpecBuilder::stop_signal);
+    spec = process.into_iter().fold(spec, JobSpecBuilder::ends_with);
+    if leave {
+        spec = spec.stragglers(Stragglers::Leave);
+    }
+    if open {
+        spec = spec.stdin(Stdin::Open);
+    }
+    spec.build()
+}
+
+pub(crate) fn submission() -> impl Strategy<Value = Submission> {
+    let world = (proptest::option::of(any::<u32>()), btree_map(text(), any::<u64>(), 0..3), any::<bool>());
+    (job_id(), timestamp(), spec(), world).prop_map(|(id, at, spec, (umask, soft_limits, sandboxed))| {
+        let world = World { umask, soft_limits, sandboxed, pid_namespace: umask.map(u64::from), ..World::default() };
+        Submission::new(id, at, spec, "/bin/sh".into(), world)
+    })
+}
+
+pub(crate) fn start() -> impl Strategy<Value = Start> {
+    (process(), any::<bool>(), timestamp()).prop_map(|(holder, dedicated, at)| Start::new(holder, dedicated, at))
+}
+
+pub(crate) fn running() -> impl Strategy<Value = Running> {
+    (process(), timestamp()).prop_map(|(process, at)| Running::new(process, at))
+}
+
+pub(crate) fn ended() -> impl Strategy<Value = Ended> {
+    const CAUSES: [Cause; 8] = [
+        Cause::Exited,
+        Cause::Signalled,
+        Cause::SpawnFailed,
+        Cause::Stopped,
+        Cause::NeverStarted,
+        Cause::TimedOut,
+        Cause::SupervisorLost,
+        Cause::Rebooted,
+    ];
+    let survivor = (any::<i32>(), text(), text()).prop_map(|(pid, name, reason)| Survivor::new(pid, name, reason));
+    let figures = (proptest::option::of(any::<u64>()), any::<u32>(), any::<u64>(), any::<u64>());
+    let what = (select(&CAUSES[..]), timestamp(), proptest::option::of(any::<i32>()), proptest::option::of(signal()));
+    let words = (proptest::option::of(text()), proptest::option::of(text()), vec(survivor, 0..2));
+    (proptest::option::of(timestamp()), what, figures, words).prop_map(|(started_at, what, figures, words)| {
+        let (cause, at, exit_code, signal) = what;
+        let (cpu_ms, stragglers, output_bytes, dropped_bytes) = figures;
+        let (stopped_by, message, survivors) = words;
+        let outcome = Outcome {
+            exit_code,
+            signal,
+            stopped_by,
+            cpu_ms,
+            peak_rss_bytes: cpu_ms,
+            stragglers,
+            survivors,
+            output_bytes,
+            dropped_bytes,
+            message,
+            ..Outcome::new(cause, at)
+        };
+        Ended::new(started_at, outcome)
+    })
+}

@@ -1,0 +1,182 @@
+//! Reads a line as a shell does, and takes down what it would run.
+//!
+//! The language is what bash and dash have in common, and of bash's own what is in use. It is read by one strict grammar, in
+//! which each character has one meaning: what a shell might read in another way, or is not known here, is an error and never
+//! skipped. A list of commands is looked through wherever the shell would run one.
+
+mod arithmetic;
+mod condition;
+mod expansion;
+mod grammar;
+mod redirection;
+mod word;
+
+use super::found::{Found, Result, unjudged};
+use super::shells::Dialect;
+
+pub(super) use arithmetic::evaluate;
+
+/// Reads one text: a line, or what is within backticks, or a here-document.
+pub(super) struct Reader<'a> {
+    found: &'a mut Found,
+    text: Vec<char>,
+    at: usize,
+    /// Here-documents that begin after this line.
+    pending: Vec<redirection::HereDocument>,
+    /// Whether one of an enclosing list begins after this line.
+    is_outer_pending: bool,
+}
+
+/// Characters that end a word.
+fn is_meta(c: char) -> bool {
+    " \t\n;&|()<>".contains(c)
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(found: &'a mut Found, text: &str) -> Self {
+        Self { found, text: text.chars().collect(), at: 0, pending: Vec::new(), is_outer_pending: false }
+    }
+
+    /// Reads the whole text as a list of commands.
+    pub(super) fn script(&mut self) -> Result {
+        self.list()?;
+        if self.peek().is_some() {
+            return Err(self.unexpected());
+        }
+        match self.pending.is_empty() {
+            true => Ok(()),
+            false => Err(unjudged("a here-document has no end")),
+        }
+    }
+
+    fn is_posix(&self) -> bool {
+        self.found.dialect == Dialect::Posix
+    }
+
+    /// Refuses what only bash has, in a line for `sh`.
+    fn only_in_bash(&self, what: &str) -> Result {
+        match self.is_posix() {
+            true => Err(unjudged(format_args!("shells that are called `sh` read `{what}` in different ways"))),
+            false => Ok(()),
+        }
+    }
+
+    fn unexpected(&mut self) -> String {
+        match self.peek() {
+            None => unjudged("it ends too early"),
+            Some(c) => unjudged(format_args!("`{}` is not expected here", c.escape_debug())),
+        }
+    }
+
+    /// Returns the next character. A line that is continued is one line.
+    fn peek(&mut self) -> Option<char> {
+        while self.text[self.at..].starts_with(&['\\', '\n']) {
+            self.at += 2;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    /// Takes the next character if it is this one.
+    fn eat(&mut self, c: char) -> bool {
+        let is_next = self.peek() == Some(c);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Takes the next characters if they are these.
+    fn eat_all(&mut self, text: &str) -> bool {
+        let at = self.at;
+        let is_next = text.chars().all(|c| self.eat(c));
+        if !is_next {
+            self.at = at;
+        }
+        is_next
+    }
+
+    fn starts_with(&mut self, text: &str) -> bool {
+        let at = self.at;
+        let is_next = self.eat_all(text);
+        self.at = at;
+        is_next
+    }
+
+    fn expect(&mut self, text: &str) -> Result {
+        if self.eat_all(text) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// Takes the next character as it is written, within something that has to end.
+    fn raw(&mut self) -> Result<char> {
+        let Some(c) = self.text.get(self.at).copied() else { return Err(unjudged("a quote or a bracket has no end")) };
+        self.at += 1;
+        if c == '\n' {
+            self.cross_line()?;
+        }
+        Ok(c)
+    }
+
+    /// Refuses a line break within something, if shells could begin a here-document there or later.
+    fn cross_line(&self) -> Result {
+        match self.pending.is_empty() && !self.is_outer_pending {
+            true => Ok(()),
+            false => Err(unjudged("a line break within the line of a here-document")),
+        }
+    }
+
+    /// Skips what separates words, and a comment.
+    fn blanks(&mut self) {
+        while self.eat(' ') || self.eat('\t') {}
+        if self.peek() == Some('#') {
+            while self.text.get(self.at).is_some_and(|c| *c != '\n') {
+                self.at += 1;
+            }
+        }
+    }
+
+    /// Skips what separates lines.
+    fn newlines(&mut self) -> Result {
+        self.blanks();
+        while self.peek() == Some('\n') {
+            if self.is_outer_pending {
+                return self.cross_line();
+            }
+            self.at += 1;
+            self.here_documents()?;
+            self.blanks();
+        }
+        Ok(())
+    }
+
+    /// Reads a name, which may be empty.
+    fn name(&mut self) -> String {
+        let mut name = String::new();
+        while let Some(c) = self.peek()
+            && (c.is_ascii_alphabetic() || c == '_' || (c.is_ascii_digit() && !name.is_empty()))
+        {
+            name.push(c);
+            self.at += 1;
+        }
+        name
+    }
+
+    /// Reads a list in parentheses, behind the opening one.
+    fn parenthesized(&mut self) -> Result {
+        let pending = std::mem::take(&mut self.pending);
+        let outer = self.is_outer_pending;
+        self.is_outer_pending |= !pending.is_empty();
+        self.list()?;
+        self.expect(")")?;
+        if !self.pending.is_empty() {
+            return Err(unjudged("a here-document begins behind the end of its command"));
+        }
+        (self.pending, self.is_outer_pending) = (pending, outer);
+        Ok(())
+    }
+
+    /// Reads something that is within what is read.
+    fn inner<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.found.enter()?;
+        let read = read(self)?;
+        self.found.leave();
+        Ok(read)
+    }
+}

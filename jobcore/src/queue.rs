@@ -1,0 +1,88 @@
+//! Why a job is queued, in the shape and the words that every interface has for it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::name::Name;
+
+/// Why a job is queued, and for how long it has been.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct InQueue {
+    /// What keeps it from starting.
+    #[serde(flatten)]
+    pub reason: QueueReason,
+    /// Its place among the jobs that wait for the same, the first is 1. Absent if it is about to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<usize>,
+    /// Since when it has been queued.
+    pub since: Timestamp,
+}
+
+/// What keeps a job from starting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QueueReason {
+    /// As many jobs of its group run as may.
+    GroupLimit {
+        /// The group.
+        group: Name,
+        /// How many of it run.
+        running: usize,
+        /// How many of it may.
+        limit: u32,
+    },
+    /// As many jobs of the store run as may.
+    StoreLimit {
+        /// How many run.
+        running: usize,
+        /// How many may.
+        limit: u32,
+    },
+    /// It was submitted in another pid or mount namespace, and only a program there may start it.
+    OtherNamespace,
+    /// This program is in a sandbox that the submitter was not in, and only a program outside may start it.
+    Sandboxed,
+    /// It was submitted by a later version, and only a program of that may start it.
+    LaterVersion,
+    /// Nothing: it starts as soon as a program looks at the queue.
+    Due,
+}
+
+impl fmt::Display for InQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            QueueReason::GroupLimit { group, running, limit } => {
+                write!(f, "{running} of {limit} running in group {group}")
+            }
+            QueueReason::StoreLimit { running, limit } => write!(f, "{running} of {limit} running"),
+            QueueReason::OtherNamespace => {
+                f.write_str("it was submitted in another namespace, such as a container, and starts from there only")
+            }
+            QueueReason::Sandboxed => {
+                f.write_str("this program is in a sandbox that the submitter was not in, and may not start it")
+            }
+            QueueReason::LaterVersion => f.write_str("it was submitted by a later version, which has to start it"),
+            QueueReason::Due => f.write_str("it is due, and starts when a program next uses the store"),
+        }?;
+        self.position.map_or(Ok(()), |position| write!(f, ", position {position}"))
+    }
+}
+
+impl InQueue {
+    /// Returns the same in few characters, for a table: `#2: 4 of 4 in agents`.
+    pub fn in_short(&self) -> String {
+        let reason = match &self.reason {
+            QueueReason::GroupLimit { group, running, limit } => format!("{running} of {limit} in {group}"),
+            QueueReason::StoreLimit { running, limit } => format!("{running} of {limit}"),
+            QueueReason::OtherNamespace => "other namespace".to_owned(),
+            QueueReason::Sandboxed => "sandboxed here".to_owned(),
+            QueueReason::LaterVersion => "later version".to_owned(),
+            QueueReason::Due => "due".to_owned(),
+        };
+        self.position.map_or(reason.clone(), |position| format!("#{position}: {reason}"))
+    }
+}

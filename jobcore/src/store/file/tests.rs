@@ -1,0 +1,389 @@
+//! What a store makes of files that are not as it left them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use super::*;
+use crate::clock::{SystemRandom, Timestamp};
+use crate::record::Start;
+use crate::spec::{JobSpec, JobSpecBuilder};
+use crate::state::{Cause, Outcome};
+use crate::sys::{pipe, world};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn store() -> (tempfile::TempDir, FileStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(directory.path().join("store")).unwrap();
+    (directory, store)
+}
+
+fn submission(spec: JobSpecBuilder) -> Submission {
+    let now = Timestamp::now();
+    let id = JobId::mint(now, &SystemRandom).unwrap();
+    let spec = spec.cwd("/").env("SECRET", "x").build().unwrap();
+    Submission::new(id, now, spec, "/bin/true".into(), world::capture().unwrap())
+}
+
+fn create(store: &FileStore, spec: JobSpecBuilder) -> JobId {
+    let submission = submission(spec);
+    let id = submission.job_id;
+    assert_eq!(block_on(store.create(submission)).unwrap(), Created::New);
+    id
+}
+
+fn simple(store: &FileStore) -> JobId {
+    create(store, JobSpec::command(["true"]))
+}
+
+fn due(store: &FileStore) -> Option<FileClaim> {
+    block_on(store.next_due()).unwrap().and_then(JobClaim::into_file)
+}
+
+fn start(claim: &FileClaim) {
+    let holder = crate::record::ProcessId::of_this_program().unwrap();
+    claim.records.start(&Start::new(holder, true, Timestamp::now())).unwrap();
+}
+
+fn ended(code: i32) -> Ended {
+    let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
+    outcome.exit_code = Some(code);
+    Ended::new(None, outcome)
+}
+
+fn finish(store: &FileStore, id: JobId, code: i32) {
+    Records::claim(&store.layout, id).unwrap().unwrap().finish(&ended(code)).unwrap();
+}
+
+/// All names in a directory.
+fn there(directory: &Path) -> BTreeSet<String> {
+    names(directory).unwrap().into_iter().collect()
+}
+
+#[test]
+fn looking_makes_nothing_and_the_first_write_makes_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("a/store");
+    let look = |store: &FileStore| {
+        let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
+        assert!(!store.is_made().unwrap());
+        assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), []);
+        assert_eq!(block_on(store.unattended()).unwrap(), []);
+        assert!(due(store).is_none());
+        assert_eq!(block_on(store.settings()).unwrap(), StoreSettings::default());
+        assert_eq!(block_on(store.load()).unwrap().running, []);
+        assert_eq!(block_on(store.events(0, 10)).unwrap().events, []);
+        assert_eq!(block_on(store.disposable()).unwrap(), []);
+        assert_eq!(block_on(store.named(&"web".parse().unwrap())).unwrap(), None);
+        assert!(matches!(block_on(store.evidence(id)), Err(Error::NotFound { .. })));
+        assert!(matches!(block_on(store.claim(id)), Err(Error::NotFound { .. })));
+        assert!(matches!(block_on(store.remove(id)), Err(Error::NotFound { .. })));
+    };
+    look(&FileStore::at(&root).unwrap());
+    assert!(!directory.path().join("a").exists());
+    fs::create_dir_all(&root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+    look(&FileStore::at(&root).unwrap());
+    assert_eq!(there(&root), BTreeSet::new());
+    for write in [
+        |store: &FileStore| {
+            let _ = simple(store);
+        },
+        |store: &FileStore| drop(block_on(store.change_settings(&mut |settings| settings.max_running = 3)).unwrap()),
+    ] {
+        fs::remove_dir_all(directory.path().join("a")).unwrap();
+        let store = FileStore::at(&root).unwrap();
+        write(&store);
+        assert!(store.is_made().unwrap() && root.join("format").exists());
+        // It is removed under a program that runs on.
+        fs::remove_dir_all(&root).unwrap();
+        let id = simple(&store);
+        assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [id]);
+    }
+}
+
+/// A store that appears later, and that others may write to, must not be used.
+#[test]
+fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("store");
+    let store = FileStore::at(&root).unwrap();
+    FileStore::open(&root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = block_on(store.create(submission(JobSpec::command(["true"]))));
+    assert!(matches!(refused, Err(Error::StoreRefused { .. })), "{refused:?}");
+    assert!(matches!(block_on(store.next_due()), Err(Error::StoreRefused { .. })));
+    assert_eq!(there(&root.join("staging")), BTreeSet::new());
+}
+
+#[test]
+fn whatever_part_was_removed_is_made_again() {
+    for part in ["queue", "slots", "names", "keys", "trash", "staging", "index", "events", "admission", "swept", "jobs"]
+    {
+        let (_directory, store) = store();
+        finish(&store, simple(&store), 0);
+        store.sweep_if_due().unwrap();
+        let path = store.root().join(part);
+        fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).unwrap();
+        let id = create(&store, JobSpec::command(["true"]).name("web".parse().unwrap()).key("once"));
+        let claim = due(&store).unwrap_or_else(|| panic!("{part}: it is not due"));
+        assert_eq!(claim.submission().job_id, id, "{part}");
+        start(&claim);
+        claim.records.finish(&ended(4)).unwrap();
+        drop(claim);
+        assert!(block_on(store.ids(&Query::default(), None, 10)).unwrap().contains(&id), "{part}");
+        block_on(store.remove(id)).unwrap();
+        for directory in ["queue", "slots", "names", "keys", "trash", "staging"] {
+            assert_eq!(there(&store.root().join(directory)), BTreeSet::new(), "{part}: {directory}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_was_removed_is_made_again_in_its_order() {
+    let (_directory, store) = store();
+    block_on(store.change_settings(&mut |settings| settings.max_running = 1)).unwrap();
+    let over = simple(&store);
+    finish(&store, over, 0);
+    let running = simple(&store);
+    let claim = due(&store).unwrap();
+    start(&claim);
+    let group = "db".parse().unwrap();
+    let waiting = [simple(&store), create(&store, JobSpec::command(["true"]).group(group)), simple(&store)];
+    let before = (there(&store.layout.queue()), there(&store.layout.slots()));
+    assert_eq!((before.0.len(), before.1.len()), (3, 1));
+    for directory in [store.layout.queue(), store.layout.slots()] {
+        fs::remove_dir_all(directory).unwrap();
+    }
+    assert!(due(&store).is_none(), "one runs already");
+    assert_eq!((there(&store.layout.queue()), there(&store.layout.slots())), before);
+    claim.records.finish(&ended(0)).unwrap();
+    drop(claim);
+    for id in waiting {
+        let claim = due(&store).unwrap();
+        assert_eq!(claim.submission().job_id, id, "not {running}");
+        start(&claim);
+        claim.records.finish(&ended(0)).unwrap();
+    }
+}
+
+/// The files in `queue/` are no truth, and jobs that lost theirs waited for ever.
+#[test]
+fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
+    let (_directory, store) = store();
+    let ids = [simple(&store), simple(&store)];
+    let before = there(&store.layout.queue());
+    assert!(!block_on(store.put_back(ids[0])).unwrap(), "it is there");
+    for name in &before {
+        fs::remove_file(store.layout.queue().join(name)).unwrap();
+    }
+    assert!(due(&store).is_none());
+    assert!(ids.into_iter().all(|id| block_on(store.put_back(id)).unwrap()));
+    assert_eq!(there(&store.layout.queue()), before);
+    // Nor without what says where it stood.
+    for damage in [|path: &Path| fs::write(path, "{").unwrap(), |path: &Path| fs::remove_file(path).unwrap()] {
+        damage(&store.layout.job(ids[1]).queued());
+        assert!(!block_on(store.put_back(ids[1])).unwrap(), "it is there");
+        fs::remove_dir_all(store.layout.queue()).unwrap();
+        assert!(block_on(store.put_back(ids[1])).unwrap());
+        assert!(!block_on(store.put_back(ids[0])).unwrap(), "all were put back");
+        let claim = due(&store).unwrap();
+        assert_eq!(claim.submission().job_id, ids[1], "it comes first");
+    }
+}
+
+#[test]
+fn names_and_keys_that_are_lost_or_unreadable_are_still_taken() {
+    for damage in [
+        |_: &Path, directory: &Path| fs::remove_dir_all(directory).unwrap(),
+        |pointer: &Path, _: &Path| fs::write(pointer, "garbage").unwrap(),
+    ] {
+        let (_directory, store) = store();
+        let (name, other): (Name, Name) = ("web".parse().unwrap(), "other".parse().unwrap());
+        finish(&store, create(&store, JobSpec::command(["true"]).name(name.clone())), 0);
+        let spec = || JobSpec::command(["true"]).name(name.clone()).key("once");
+        let id = create(&store, spec());
+        let unrelated = create(&store, JobSpec::command(["true"]).name(other.clone()).key("other"));
+        damage(&store.layout.name(&name), &store.layout.names());
+        let again = block_on(store.create(submission(JobSpec::command(["true"]).name(name.clone()))));
+        assert!(matches!(again, Err(Error::NameTaken { id: taken, .. }) if taken == id), "{again:?}");
+        damage(&store.layout.key("once"), &store.layout.keys());
+        assert_eq!(block_on(store.create(submission(spec()))).unwrap(), Created::Existing(id));
+        damage(&store.layout.key("once"), &store.layout.keys());
+        damage(&store.layout.name(&name), &store.layout.names());
+        assert_eq!(block_on(store.named(&name)).unwrap(), Some(id));
+        let lost = store.layout.keys().exists().then_some(id);
+        assert_eq!(block_on(store.keyed("once")).unwrap(), lost, "it is made again where it counts: at a submission");
+        assert_eq!(block_on(store.create(submission(spec()))).unwrap(), Created::Existing(id));
+        assert_eq!(block_on(store.named(&other)).unwrap(), Some(unrelated));
+    }
+}
+
+/// Opening one waited for ever.
+#[test]
+fn what_is_no_file_is_damage_and_is_not_waited_for() {
+    type Make = (&'static str, fn(&Path));
+    let kinds: [Make; 4] = [
+        ("a named pipe", |path| pipe::make(path).unwrap()),
+        ("a socket", |path| drop(UnixListener::bind(path).unwrap())),
+        ("a directory", |path| fs::create_dir(path).unwrap()),
+        ("a link", |path| symlink("/dev/zero", path).unwrap()),
+    ];
+    for (kind, make) in kinds {
+        let (_directory, store) = store();
+        let replace = |path: &Path| {
+            let _ = fs::remove_file(path);
+            make(path);
+        };
+        let [bad, good] = [simple(&store), simple(&store)];
+        finish(&store, bad, 3);
+        for path in [store.layout.job(bad).ended(), store.layout.job(bad).submission()] {
+            replace(&path);
+            let error = block_on(store.evidence(bad)).unwrap_err().to_string();
+            assert!(error.contains(&format!("it is {kind}, and not a file")), "{kind}: {error}");
+        }
+        replace(&store.layout.job(bad).lock());
+        replace(&store.layout.index_of(bad));
+        replace(&store.layout.admission());
+        assert!(block_on(store.create(submission(JobSpec::command(["true"])))).is_err(), "{kind}");
+        fs::remove_file(store.layout.admission()).or_else(|_| fs::remove_dir(store.layout.admission())).unwrap();
+        let claim = due(&store).unwrap();
+        assert_eq!(claim.submission().job_id, good, "{kind}");
+        start(&claim);
+        claim.records.finish(&ended(0)).unwrap();
+        drop(claim);
+        assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap().len(), 2, "{kind}");
+        assert!(block_on(store.evidence(good)).unwrap().ended.is_some());
+        block_on(store.remove(bad)).unwrap();
+    }
+}
+
+/// The end of another job was shown as a job's own.
+#[test]
+fn an_end_that_was_swapped_or_changed_is_damage() {
+    let (_directory, store) = store();
+    let ids = [simple(&store), simple(&store)];
+    for (id, code) in ids.into_iter().zip([0, 3]) {
+        finish(&store, id, code);
+    }
+    let paths = ids.map(|id| store.layout.job(id).ended());
+    let [first, second] = paths.each_ref().map(|path| fs::read(path).unwrap());
+    let put = |path: &Path, bytes: &[u8]| {
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let reason = |id| match block_on(store.evidence(id)) {
+        Err(Error::Damaged { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    put(&paths[0], &second);
+    put(&paths[1], &first);
+    assert_eq!(reason(ids[0]), format!("it is the record of another job, {}", ids[1]));
+    put(&paths[0], &first);
+    let changed = String::from_utf8(second.clone()).unwrap().replace("\"exit_code\":3", "\"exit_code\":0");
+    put(&paths[1], changed.as_bytes());
+    assert!(reason(ids[1]).contains("its checksum does not fit"));
+    put(&paths[1], &second);
+    let code = |id| block_on(store.evidence(id)).unwrap().ended.unwrap().outcome.exit_code;
+    assert_eq!(ids.map(code), [Some(0), Some(3)]);
+}
+
+/// The secrets in it stayed for ever.
+#[test]
+fn an_environment_that_cannot_be_erased_is_erased_by_who_comes_later() {
+    let (_directory, store) = store();
+    let id = simple(&store);
+    let claim = due(&store).unwrap();
+    start(&claim);
+    let path = store.layout.job(id).environment();
+    assert!(fs::read(&path).unwrap().starts_with(b"SECRET=x"));
+    // A directory can be neither unlinked nor emptied.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    claim.records.finish(&ended(0)).unwrap();
+    drop(claim);
+    assert!(block_on(store.evidence(id)).unwrap().ended.is_some(), "the end is on record all the same");
+    assert_eq!(there(&store.layout.slots()), BTreeSet::from([id.to_string()]), "by this it is found");
+    assert_eq!(block_on(store.unattended()).unwrap(), []);
+    assert_eq!(there(&store.layout.slots()).len(), 1);
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, "SECRET=x\0").unwrap();
+    assert_eq!(block_on(store.unattended()).unwrap(), []);
+    assert!(!path.exists() && there(&store.layout.slots()).is_empty());
+    let ends = block_on(store.events(0, 100)).unwrap().events;
+    assert_eq!(ends.iter().filter(|event| event.status.is_some()).count(), 1, "{ends:?}");
+}
+
+/// A row that cannot be written since the index cannot be read made a job that no list shows.
+#[test]
+fn an_index_that_cannot_be_read_is_not_taken_for_none() {
+    let (_directory, store) = store();
+    let first = simple(&store);
+    let path = store.layout.index_of(first);
+    let bytes = fs::read(&path).unwrap();
+    // Too short for an index: it is made again, with all jobs.
+    fs::write(&path, &bytes[..10]).unwrap();
+    let second = simple(&store);
+    assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [second, first]);
+    let third = simple(&store);
+    assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [third, second, first]);
+}
+
+#[test]
+fn numbers_that_no_store_gave_away_are_none() {
+    let (_directory, store) = store();
+    let id = simple(&store);
+    for name in ["18446744073709535232", "9223372036854775808", "12345"] {
+        fs::write(store.layout.events().join(name), [0; 64]).unwrap();
+    }
+    finish(&store, id, 0);
+    let events = block_on(store.events(0, 10)).unwrap();
+    assert_eq!((events.events.len(), events.next), (2, 2), "{events:?}");
+    let log = store.layout.job(id).attempt().log();
+    atomic::create_dir(&log).unwrap();
+    for name in ["18446744073709551615.log", "000000000000.log"] {
+        fs::write(log.join(name), "hello").unwrap();
+    }
+    let log = log::FileLog::new(store.layout.job(id).attempt());
+    assert_eq!(log.size().unwrap(), OutputSize::new(5, 0));
+}
+
+/// One wrong digit stopped the store for good.
+#[test]
+fn a_counter_that_was_changed_stops_nothing() {
+    for text in ["00090000000000000003", "99999999999999999999", "garbage", "", "00000000000000000000 00000000\n"] {
+        let (_directory, store) = store();
+        let mut ids = vec![simple(&store), simple(&store)];
+        fs::write(store.layout.admission(), text).unwrap();
+        ids.extend([simple(&store), simple(&store)]);
+        for id in ids {
+            let claim = due(&store).unwrap_or_else(|| panic!("`{text}`: nothing is due"));
+            assert_eq!(claim.submission().job_id, id, "`{text}`: out of order");
+            start(&claim);
+        }
+    }
+    // And one that got into the queue before.
+    let (_directory, store) = store();
+    let id = simple(&store);
+    let [name] = there(&store.layout.queue()).into_iter().collect::<Vec<_>>().try_into().unwrap();
+    let queue = store.layout.queue();
+    fs::rename(queue.join(name), queue.join(format!("90000000000000003-{id}"))).unwrap();
+    assert_eq!(due(&store).unwrap().submission().job_id, id);
+}
+
+#[test]
+fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
+    let (_directory, store) = store();
+    fs::remove_dir_all(store.layout.days()).unwrap();
+    let id = simple(&store);
+    assert!(store.layout.job(id).path.exists());
+    fs::remove_dir_all(store.layout.days()).unwrap();
+    File::create(store.layout.days()).unwrap();
+    assert!(block_on(store.create(submission(JobSpec::command(["true"])))).is_err());
+    assert_eq!(there(&store.layout.staging()), BTreeSet::new());
+}

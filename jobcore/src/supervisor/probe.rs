@@ -1,0 +1,87 @@
+//! Whether a program would be a supervisor if it were started as one: it is asked, once, before a job depends on it.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use super::{HANDOVER_VERSION, MARKER, NAME, away};
+use crate::error::{Error, IoContext, Result};
+use crate::sys::spawn::{self, Streams};
+
+/// What stands in the place of a store and a job.
+pub(super) const WORD: &str = "probe";
+
+/// How long the answer may take. A good one takes a millisecond.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn expected() -> String {
+    format!("{NAME} {HANDOVER_VERSION}\n")
+}
+
+/// Answers whoever asks this program.
+pub(super) fn answer() -> io::Result<()> {
+    io::stdout().write_all(expected().as_bytes())
+}
+
+/// Asks a program whether it is one that calls [`run_if_asked`](super::run_if_asked), and waits for the answer for a
+/// bounded time. Whatever else the program is, it is killed then.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it is not, and [`Error::Io`] if it cannot be started.
+pub(crate) fn probe(program: &Path) -> Result<()> {
+    let null_path = Path::new("/dev/null");
+    let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
+    let (reader, writer) = io::pipe().context("make a pipe for", program)?;
+    let (null, writer) = (away(null)?, away(writer)?);
+    let arguments = [NAME, MARKER, HANDOVER_VERSION, WORD].map(|word| word.as_bytes().to_vec());
+    let streams = Streams::Descriptors([null.as_fd(), writer.as_fd(), null.as_fd()]);
+    let pid = spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)?;
+    drop(writer);
+    let is_right = read_answer(&reader).is_ok_and(|answer| answer == expected().as_bytes());
+    if let Some(pid) = Pid::from_raw(pid) {
+        if !is_right {
+            // It has not been reaped yet, so that the number is still its own.
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
+        let _ = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+    }
+    match is_right {
+        true => Ok(()),
+        false => {
+            let reason = format!(
+                "`{}` did not answer as a supervisor of this version does; name a program that is built with the same \
+                 version of jobcore and whose plain `fn main` begins with `jobcore::supervisor::run_if_asked()`, before \
+                 there are threads",
+                program.display()
+            );
+            Err(Error::Unsupported { reason })
+        }
+    }
+}
+
+/// Reads what a program writes, until it closes its output, or has written more than an answer, or the time is up.
+fn read_answer(mut reader: &PipeReader) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut answer, mut buffer) = (Vec::new(), [0; 64]);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match rustix::event::poll(&mut [PollFd::new(reader, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(rustix::io::Errno::INTR) => continue,
+            polled => polled?,
+        };
+        match reader.read(&mut buffer)? {
+            0 => return Ok(answer),
+            count => answer.extend_from_slice(&buffer[..count]),
+        }
+        if answer.len() > expected().len() {
+            return Ok(answer);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether the kernel killed a process because memory ran out. It says so only by a number that it counts for each control
+//! group, cgroups(7).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How often the kernel had killed in the control group of a process when that was looked at first.
+#[derive(Debug)]
+pub(crate) struct OomKills {
+    file: PathBuf,
+    before: u64,
+}
+
+impl OomKills {
+    /// Begins to count in the control group of a process; `self` is this one. Nothing where the kernel does not count.
+    pub(crate) fn of(process: &str) -> Option<Self> {
+        Self::at("/".as_ref(), process)
+    }
+
+    fn at(root: &Path, process: &str) -> Option<Self> {
+        let groups = fs::read_to_string(root.join("proc").join(process).join("cgroup")).ok()?;
+        groups.lines().flat_map(counters).find_map(|file| {
+            let file = root.join("sys/fs/cgroup").join(file);
+            Some(Self { before: kills(&file)?, file })
+        })
+    }
+
+    /// Returns whether the kernel has killed since.
+    pub(crate) fn have_risen(&self) -> bool {
+        kills(&self.file).is_some_and(|now| now > self.before)
+    }
+}
+
+/// Returns the files that may count for a line of `/proc/PID/cgroup`. They count what is killed in that group, and not what is
+/// killed in those below it.
+fn counters(line: &str) -> Vec<String> {
+    let mut fields = line.splitn(3, ':');
+    let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else {
+        return Vec::new();
+    };
+    let group = group.trim_start_matches('/');
+    match controllers {
+        "" => ["", "unified/"].map(|mount| format!("{mount}{group}/memory.events.local")).into(),
+        _ if controllers.split(',').any(|controller| controller == "memory") => {
+            vec![format!("{controllers}/{group}/memory.oom_control")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn kills(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn kills_are_counted_from_the_first_look_on() {
+        for (groups, file, text) in [
+            (
+                "0::/user/a b\n",
+                "user/a b/memory.events.local",
+                "low 0\nmax 7\noom 4\noom_kill COUNT\noom_group_kill 0\n",
+            ),
+            ("0::/\n", "unified//memory.events.local", "oom_kill COUNT\n"),
+            (
+                "9:name=systemd:/\n4:memory:/x\n0::/\n",
+                "memory/x/memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill COUNT\n",
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let count =
+                |count: &str| write(root.path(), &format!("sys/fs/cgroup/{file}"), &text.replace("COUNT", count));
+            write(root.path(), "proc/self/cgroup", groups);
+            count("3");
+            let kills = OomKills::at(root.path(), "self").unwrap();
+            assert!(!kills.have_risen(), "{groups}");
+            count("4");
+            assert!(kills.have_risen(), "{groups}");
+            fs::remove_file(root.path().join("sys/fs/cgroup").join(file)).unwrap();
+            assert!(!kills.have_risen(), "the group is gone: {groups}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_counts_nothing_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(OomKills::at(root.path(), "self").is_none());
+        for groups in ["", "0::/a\n", "noise\n", "4:memoryless:/a\n"] {
+            write(root.path(), "proc/self/cgroup", groups);
+            assert!(OomKills::at(root.path(), "self").is_none(), "{groups}");
+        }
+        write(root.path(), "proc/self/cgroup", "0::/a\n");
+        write(root.path(), "sys/fs/cgroup/a/memory.events.local", "oom 4\n");
+        assert!(OomKills::at(root.path(), "self").is_none(), "another number");
+    }
+}

@@ -1,0 +1,286 @@
+//! What people see on a terminal: tables that fit, and nothing that the terminal would obey.
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
+use jobcore::{FileStore, JobManager, LocalRunner, StopOptions, escape, quoted};
+
+use crate::needs;
+use crate::support::{JOBCLI, Ran, TestEnv, script, wait_for};
+
+/// Runs a program on a terminal of this width, and returns all that it wrote there, with the line ends of a terminal.
+fn on_terminal(env: &TestEnv, columns: u16, words: &[&str]) -> String {
+    let line: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    let line = format!("stty cols {columns} rows 24; {}", line.join(" "));
+    let mut command = env.command("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("SHELL", "/bin/sh").env("JOBCORE_CONFIG", config(env));
+    Ran::of(command).stdout
+}
+
+fn config(env: &TestEnv) -> std::path::PathBuf {
+    let path = env.dir().join("config.toml");
+    if !path.exists() {
+        std::fs::write(&path, "").unwrap();
+    }
+    path
+}
+
+/// How many columns a line takes. The tests use no other wide characters.
+fn width(line: &str) -> usize {
+    line.chars().map(|c| if ('\u{3000}'..='\u{9fff}').contains(&c) { 2 } else { 1 }).sum()
+}
+
+/// A text without the colours that the program gives to it.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(0);
+        match part[end..].strip_prefix('m') {
+            Some(rest) => plain.push_str(rest),
+            None => plain.push_str(&format!("\x1b[{part}")),
+        }
+    }
+    plain
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_is_whole_elsewhere() {
+    let Some(_) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    let name = format!("n{}", "0123456789".repeat(6));
+    let long = format!("true # {} end", "a long line ".repeat(8));
+    let wide = format!("true # {} end", "日本語".repeat(20));
+    env.ok(["run", "--wait", "--name", &name, &long]);
+    env.ok(["run", "--wait", "--name", "web", &wide]);
+    env.ok(["run", "--wait", "true # short"]);
+    for columns in [40, 80, 300] {
+        let table = plain(&on_terminal(&env, columns, &[JOBCLI, "list"])).replace("\r\n", "\n");
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 4, "{table}");
+        let border = lines[0].find("COMMAND").unwrap();
+        for line in &lines {
+            assert!(width(line) <= usize::from(columns), "{columns}: {line}");
+        }
+        for (line, command) in lines[1..].iter().zip(["true # short", "true # 日本", "true # a l"]) {
+            let shown = &line[line.char_indices().nth(border).unwrap().0..];
+            assert!(command.starts_with(shown.trim_end_matches('…').get(..7).unwrap()), "{columns}: {table}");
+        }
+        assert_eq!(lines[2].ends_with(" end"), columns == 300, "{table}");
+        assert_eq!(lines[3].contains(&name), columns == 300, "{table}");
+        assert_eq!(lines[3].ends_with('…'), columns < 300, "{table}");
+        assert_eq!(lines[0].contains("STARTED"), columns > 40, "{table}");
+    }
+    let table = env.ok(["list"]);
+    assert!(table.contains(&name) && table.contains(&long) && table.contains(&wide), "{table}");
+}
+
+/// Of each kind one: C0, DEL, C1, direction of text, separator of lines.
+const HOSTILE: &str = "\x1b]0;x\x07\x7f\u{9b}2J\u{202e}\u{2066}\u{2028}";
+/// What labels may have of it.
+const TURNED: &str = "\u{202e}\u{2066}\u{2028}";
+
+/// What a terminal would obey, but for what the program itself writes: its colours, and ends of lines.
+fn obeyed(written: &str) -> Option<char> {
+    plain(written).replace("\r\n", "\n").chars().find(|c| escape::is_obeyed(*c) && *c != '\n')
+}
+
+fn assert_harmless(env: &TestEnv, words: &[&str]) -> String {
+    let written = on_terminal(env, 80, words);
+    assert_eq!(obeyed(&written), None, "{words:?} wrote {written:?}");
+    written
+}
+
+/// What an agent says, in the events of Claude Code.
+fn events() -> String {
+    let hostile = serde_json::json!(HOSTILE);
+    format!(
+        r#"{{"type":"system","subtype":"init","session_id":{hostile},"model":{hostile}}}
+{{"type":"assistant","message":{{"content":[{{"type":"text","text":{hostile}}},{{"type":"tool_use","id":"1","name":{hostile},"input":{{"command":{hostile}}}}}]}}}}
+{{"type":"system","subtype":"permission_denied","tool_name":{hostile},"tool_use_id":"1"}}
+{{"type":"result","subtype":"success","is_error":false,"result":{hostile},"num_turns":3,"total_cost_usd":0.02,"session_id":{hostile}}}
+"#
+    )
+}
+
+/// Jobs of which everything that a job can have is hostile, and their ids.
+fn hostile_jobs(env: &TestEnv) -> Vec<String> {
+    let directory = env.dir().join(format!("d{HOSTILE}"));
+    std::fs::create_dir(&directory).unwrap();
+    let path = |name: &str| directory.join(format!("{name}{HOSTILE}")).to_str().unwrap().to_owned();
+    let (shell, input, broken, bare) = (path("sh"), path("input"), path("broken"), path("claude"));
+    symlink("/bin/sh", &shell).unwrap();
+    std::fs::write(&input, HOSTILE).unwrap();
+    script(broken.as_ref(), "#!/nosuch\n");
+    script(bare.as_ref(), "#!/bin/sh\ncat \"$EVENTS\"\n");
+    std::fs::write(env.dir().join("events"), events()).unwrap();
+    // With the escapes of JSON, which TOML has too.
+    let program = serde_json::json!(bare).to_string();
+    std::fs::write(config(env), format!("[agents.claude]\nprogram = {}\n", escape::json(&program))).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = env.jobcli(words);
+        command.current_dir(&directory).env("JOBCORE_CONFIG", config(env));
+        command.env("EVENTS", env.dir().join("events")).env("ANTHROPIC_API_KEY", "key");
+        let ran = Ran::of(command);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran.stdout.lines().next().unwrap().to_owned()
+    };
+    let label = format!("turned={TURNED}");
+    let line = format!("cat; printf '%s' '{HOSTILE}' >&2; printf '%s\\n' '{HOSTILE}'");
+    let wrote =
+        run(&["run", "--stdin", &input, "--shell", &quoted(&shell), "--label", &label, "--key", HOSTILE, &line]);
+    let argv = run(&["run", "--group", "web", "--", "echo", HOSTILE]);
+    let failed = run(&["run", "--", &broken]);
+    let stays = run(&["run", "--name", "stays", &format!("echo '{HOSTILE}'; sleep 1000")]);
+    let stopped = run(&["run", &format!("sleep 1000; '{HOSTILE}'")]);
+    let agent = run(&["delegate", "--model", HOSTILE, "--label", &label, HOSTILE]);
+    let turned = directory.join(format!("turned{TURNED}"));
+    std::fs::create_dir(&turned).unwrap();
+    let turned = run(&["run", "--cwd", turned.to_str().unwrap(), &format!("echo '{TURNED}'")]);
+    stop_as(env, &stopped);
+    for id in [&wrote, &argv, &failed, &agent, &turned] {
+        wait_for("the job to be over", || env.job(id)["ended_at"].is_string().then_some(()));
+    }
+    wait_for("its output", || env.job(&stays)["output_bytes"].as_u64().filter(|bytes| *bytes > 0));
+    vec![wrote, argv, failed, stays, stopped, agent, turned]
+}
+
+/// Stops a job in the name of somebody hostile.
+fn stop_as(env: &TestEnv, id: &str) {
+    let store = Arc::new(FileStore::open(env.store()).unwrap());
+    let jobs = JobManager::new(store, Arc::new(LocalRunner::with_program(JOBCLI))).unwrap().with_name(HOSTILE);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(jobs.stop(id.parse().unwrap(), &StopOptions::default())).unwrap();
+}
+
+#[test]
+fn nothing_of_a_job_is_obeyed_by_a_terminal() {
+    let Some(_) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    let ids = hostile_jobs(&env);
+    for id in &ids {
+        for verb in ["show", "status", "output", "tail", "wait"] {
+            let timeout: &[&str] = if verb == "wait" { &["--timeout", "10ms"] } else { &[] };
+            assert_harmless(&env, &[&[JOBCLI, verb, id], timeout].concat());
+            assert_harmless(&env, &[&[JOBCLI, verb, id, "--json"], timeout].concat());
+        }
+        assert_harmless(&env, &[JOBCLI, "output", "--timestamps", "--grep", ".", id]);
+        assert_harmless(&env, &[JOBCLI, "output", "--clean", "--max-bytes", "1K", id]);
+    }
+    let [wrote, .., agent, turned] = ids.as_slice() else { unreachable!() };
+    for words in [
+        &["list"][..],
+        &["list", "--json", "--all"],
+        &["events"],
+        &["events", "--json"],
+        &["usage", "--by", "label:turned"],
+        &["usage", "--by", "agent", "--json"],
+        &["group", "list"],
+        &["config", "get"],
+        &["wait", "--until", "output:x", "stays", "--timeout", "10s"],
+        &["send", "stays", "x"],
+        &["prune", "--dry-run", "--keep", "1"],
+        &["kill", "stays", "--json"],
+        &["run", "--follow", &format!("printf %s '{HOSTILE}'; printf %s '{HOSTILE}' >&2; exit 3")],
+        &["run", "--wait", "--json", &format!("'{HOSTILE}'")],
+        &["output", "--follow", wrote],
+        &["tail", "--follow", agent],
+        &["output", "--raw", "--json", agent],
+        &["rm", wrote, turned],
+    ] {
+        let written = assert_harmless(&env, &[&[JOBCLI], words].concat());
+        assert!(!written.is_empty() || words[0] == "run", "{words:?}");
+    }
+    // Whoever asks for the bytes gets them.
+    let raw = on_terminal(&env, 80, &[JOBCLI, "output", "--raw", &ids[1]]);
+    assert_eq!(raw, format!("{HOSTILE}\r\n"));
+    // So does whatever is no terminal.
+    assert_eq!(env.ok(["output", &ids[1]]), HOSTILE);
+}
+
+/// Colours, and what redraws the line: progress bars.
+#[test]
+fn output_on_a_terminal_keeps_its_colours() {
+    let Some(_) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    let line = r"printf '10%%\r\033[K20%%\n\033[1;31mred\033[m \033[32mgreen\033]0;x\007\n'";
+    let id = env.ok(["run", "--wait", line]);
+    let expected = "10%\r\x1b[K20%\r\n\x1b[1;31mred\x1b[m \x1b[32mgreen\\u{1b}]0;x\\u{7}\r\n\x1b[0m";
+    for words in [&[JOBCLI, "output", &id][..], &[JOBCLI, "tail", &id]] {
+        assert_eq!(on_terminal(&env, 80, words), expected, "{words:?}");
+    }
+    let followed = on_terminal(&env, 80, &[JOBCLI, "run", "--follow", line]);
+    // What is said of the end begins in the line that the reset of the colours ends in.
+    assert!(followed.contains(expected), "{followed:?}");
+}
+
+#[test]
+fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
+    let Some(_) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--wait", "true"]);
+    let path = format!("/nosuch{HOSTILE}");
+    let (word, option) = (format!("x{HOSTILE}"), format!("--x{HOSTILE}"));
+    let regex = format!("output:({HOSTILE}");
+    let all: &[&[&str]] = &[
+        &[HOSTILE],
+        &[&option],
+        &["list", &option],
+        &["show", &word],
+        &["status", &word],
+        &["output", &word],
+        &["tail", &word],
+        &["wait", &word],
+        &["send", &word, "x"],
+        &["attach", &word],
+        &["kill", &word],
+        &["rm", &word],
+        &["events", "--since", &word],
+        &["usage", "--by", &word],
+        &["usage", "--since", &word],
+        &["prune", "--older-than", &word],
+        &["prune", "--status", &word],
+        &["config", "get", &word],
+        &["config", "set", &word, "1"],
+        &["config", "set", "max_running", &word],
+        &["config", "set", "policy.allow", &format!("a;{HOSTILE}")],
+        &["group", "set", &word, "--limit", "1"],
+        &["completions", &word],
+        &["man", "--dir", &format!("/dev/null/{HOSTILE}")],
+        &["list", "--status", &word],
+        &["list", "--name", &word],
+        &["list", "--since", &word],
+        &["output", "--grep", &format!("({HOSTILE}"), &id],
+        &["output", "--bytes", &word, &id],
+        &["wait", "--until", &regex, &id],
+        &["wait", "--until", &format!("file:{HOSTILE}"), &id],
+        &["kill", "--signal", &word, &id],
+        &["run", "--cwd", &path, "true"],
+        &["run", "--shell", &path, "true"],
+        &["run", "--shell", &format!("sh '{HOSTILE}"), "true"],
+        &["run", "--stdin", &path, "true"],
+        &["run", "--timeout", &word, "true"],
+        &["run", "--name", &word, "true"],
+        &["run", "--label", &word, "true"],
+        &["run", "--env-only", &format!("={HOSTILE}"), "true"],
+        &["run", "--env", HOSTILE, "--spec", &path],
+        &["run", "--", &word],
+        &["run", &option, "true"],
+        &["run", &format!("-{word}"), "true"],
+        &["delegate", "--agent", &word, "x"],
+        &["delegate", "--cwd", &path, "x"],
+        &["delegate", "--schema", &path, "x"],
+        &["delegate", &format!("@{path}")],
+        &["--store", &format!("/dev/null/{HOSTILE}"), "list"],
+        &["--config", &path, "list"],
+    ];
+    for words in all {
+        let written = assert_harmless(&env, &[&[JOBCLI], *words].concat());
+        assert!(!written.is_empty(), "{words:?} is told nothing");
+    }
+    let jobmcp = crate::mcp_client::JOBMCP;
+    for words in [&[jobmcp, &option][..], &[jobmcp, "--config", &path], &[jobmcp, "register", "--client", &word]] {
+        assert!(!assert_harmless(&env, words).is_empty(), "{words:?}");
+    }
+}

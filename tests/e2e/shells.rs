@@ -1,0 +1,87 @@
+//! Shells with options, wherever a shell can be named.
+
+use serde_json::json;
+
+use crate::mcp_client::Client;
+use crate::needs;
+use crate::support::{Ran, TestEnv};
+
+/// Fails only in a shell that was told to look at all parts of a pipe.
+const HIDDEN: &str = "false | true";
+
+#[test]
+fn a_shell_takes_options() {
+    let env = TestEnv::new();
+    let run = |shell: &str, line: &str| env.run(["run", "--wait", "--shell", shell, line]);
+    assert_eq!(run("bash", HIDDEN).code, Some(0));
+    let failed = run("bash -o pipefail", HIDDEN);
+    assert_eq!(failed.code, Some(1), "{failed}");
+    assert_ne!(run("bash -euo pipefail", "echo $nosuch; true").code, Some(0));
+    let shown = env.ok(["show", failed.stdout.trim_end()]);
+    assert!(shown.lines().any(|line| line.starts_with("shell ") && line.ends_with("/bash -o pipefail")), "{shown}");
+    assert_eq!(run("sh -e", "false; true").code, Some(1));
+    std::fs::write(env.dir().join(".profile"), "greeting=hello\n").unwrap();
+    let id = run("sh -l", "echo $greeting").ok();
+    assert_eq!(env.ok(["output", &id]), "hello");
+}
+
+/// It takes `--` for a command.
+#[test]
+fn fish_runs_a_line() {
+    let Some(_) = needs::program("fish") else { return };
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--wait", "--shell", "fish --no-config", "set word hello; echo $word"]);
+    assert_eq!(env.ok(["output", &id]), "hello");
+}
+
+#[test]
+fn a_path_with_a_space_is_quoted() {
+    let env = TestEnv::new();
+    let directory = env.dir().join("my shell");
+    std::fs::create_dir(&directory).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", directory.join("sh")).unwrap();
+    let path = directory.join("sh").display().to_string();
+    let ran = env.run(["run", "--wait", "--shell", &format!("'{path}' -e"), "false; true"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let shown = env.ok(["show", ran.stdout.trim_end()]);
+    assert!(shown.contains(&format!("'{path}' -e\n")), "{shown}");
+    for (wrong, code, reason) in [
+        ("bash 'x", 2, "has a quote or a backslash without an end"),
+        ("", 2, "there is no program in it"),
+        ("nosuch -x", 1, "no program `nosuch`"),
+    ] {
+        let ran = env.run(["run", "--shell", wrong, "true"]);
+        assert!(ran.code == Some(code) && ran.stderr.contains(reason), "{ran}");
+    }
+}
+
+#[test]
+fn settings_and_specs_name_one_too() {
+    let env = TestEnv::new();
+    let pipefail = "bash -o pipefail";
+    let mut command = env.jobcli(["run", "--wait", HIDDEN]);
+    command.env("JOBCORE_SHELL", pipefail);
+    assert_eq!(Ran::of(command).code, Some(1));
+    let spec = env.dir().join("spec.json");
+    std::fs::write(&spec, json!({ "command": HIDDEN, "shell": pipefail }).to_string()).unwrap();
+    assert_eq!(env.run(["run", "--wait", "--spec", spec.to_str().unwrap()]).code, Some(1));
+    let settings = env.dir().join(".config/jobcore");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("config.toml"), format!("shell = '{pipefail}'\n")).unwrap();
+    assert_eq!(env.run(["run", "--wait", HIDDEN]).code, Some(1));
+    let mut client = Client::legacy(&env);
+    let answer = client.ok("execute", json!({ "command": HIDDEN, "wait_s": 30 }));
+    assert!(answer.text.contains("failed with exit code 1"), "{}", answer.text);
+}
+
+#[test]
+fn under_a_policy_few_options_are_permitted() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "policy.allow", "true, false"]);
+    assert_eq!(env.run(["run", "--wait", "--shell", "bash -l -o pipefail", HIDDEN]).code, Some(1));
+    let refused = env.run(["run", "--shell", "bash --init-file x -i", "true"]);
+    assert!(
+        refused.code == Some(4) && refused.stderr.contains("what the option `--init-file` of a shell does"),
+        "{refused}"
+    );
+}
