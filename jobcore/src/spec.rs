@@ -321,8 +321,7 @@ impl JobSpec {
             return Err(invalid("labels", "a label needs a name"));
         }
         if let Some(name) = self.name.as_ref().filter(|name| crate::id::looks_like_id(name.as_str())) {
-            let reason =
-                format!("`{name}` could be the short id of a job; put a letter after `f`, a `_` or a `.` into it");
+            let reason = format!("`{name}` could be taken for a job id; add a `_`, a `.` or a letter from g to z");
             return Err(invalid("name", reason));
         }
         if let Some(key) = &self.key
@@ -627,7 +626,10 @@ mod tests {
     fn a_name_that_may_be_an_id_is_refused_and_read_back() {
         for name in ["cafe", "deadbeef", "0123-4567", "2026"] {
             let spec = JobSpec::shell("x").name(name.parse().unwrap());
-            assert!(refusal(spec.clone()).starts_with(&format!("name: `{name}` could be the short id")), "{name}");
+            assert!(
+                refusal(spec.clone()).starts_with(&format!("name: `{name}` could be taken for a job id")),
+                "{name}"
+            );
             let json = serde_json::to_string(&spec.spec).unwrap();
             assert_eq!(serde_json::from_str::<JobSpec>(&json).unwrap().name, spec.spec.name, "there may be such jobs");
         }

@@ -83,7 +83,7 @@ fn a_name_that_could_be_a_short_id_is_refused() {
     let short = env.job(&first)["short_id"].as_str().unwrap().to_owned();
     let refused = env.run(["run", "--name", &short, "true"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{refused}");
-    assert!(refused.stderr.contains("could be the short id of a job"), "{refused}");
+    assert!(refused.stderr.contains("could be taken for a job id"), "{refused}");
     for reference in [&short, &first, &first[24..]] {
         assert_eq!(env.job(reference)["job_id"], first.as_str());
     }
