@@ -283,7 +283,10 @@ impl JobManager {
                 Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
             }
             Verdict::OnRecord => Ok(job),
-            Verdict::FoundOut => self.record_end(id).await.map(|recorded| recorded.unwrap_or(job)),
+            Verdict::FoundOut => match self.record_end(id).await? {
+                Some(recorded) => Ok(recorded),
+                None => self.recorded_elsewhere(id).await,
+            },
         }
     }
 
@@ -342,6 +345,17 @@ impl JobManager {
             }
         }
         Ok(Some(job))
+    }
+
+    /// Returns a job that was found to have ended while another process holds its lock: that process is about to put the end on
+    /// record. An end that is reported before it is on record would be taken back by the next look, which finds the lock held.
+    async fn recorded_elsewhere(&self, id: JobId) -> Result<Job> {
+        // A holder that was stopped by a signal records nothing.
+        let _ = tokio::time::timeout(LETTING_GO, self.store.settled(id)).await;
+        match self.record_end(id).await? {
+            Some(recorded) => Ok(recorded),
+            None => Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0),
+        }
     }
 
     /// Lists jobs, the newest first.

@@ -1,4 +1,5 @@
-//! A submission that fails on its way: what is said to be refused never runs, and what may run is named.
+//! What holds when calls fail or meet: a submission that is refused never runs, one that may run is named, and an end that was
+//! reported stays.
 
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -325,4 +326,28 @@ fn a_submission_that_finds_the_admission_lock_busy_when_its_job_is_out_leaves_no
     let listed = block_on(jobs.list(&Query::default())).unwrap().jobs;
     assert!(listed.iter().all(|job| job.status().is_final()), "{listed:?}");
     assert_eq!(runner.started(), []);
+}
+
+/// A look that met another one, which was about to record the end, reported it too; the next look found the lock held, and
+/// reported the job as running.
+#[test]
+fn an_end_is_reported_when_it_is_on_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(FileStore::open(directory.path().join("store")).unwrap());
+    let jobs = JobManager::new(store.clone(), Arc::new(Starter::default())).unwrap();
+    let now = crate::clock::Timestamp::now();
+    let spec = JobSpec::command(["/bin/true"]).cwd("/").build().unwrap();
+    let id = JobId::mint(now, &SystemRandom).unwrap();
+    let gone = ProcessId { start_time: 1, ..ProcessId::of_this_program().unwrap() };
+    block_on(async {
+        store.create(Submission::new(id, now, spec, "/bin/true".into(), world::capture().unwrap())).await.unwrap();
+        let mut claim = store.claim(id).await.unwrap().unwrap();
+        claim.start(&Start::new(gone, true, now)).await.unwrap();
+        let recording = async {
+            claim.finish(&Ended::new(None, Outcome::new(Cause::SupervisorLost, now))).await.unwrap();
+            drop(claim);
+        };
+        let (looked, ()) = tokio::join!(jobs.recorded_elsewhere(id), recording);
+        assert_eq!(looked.unwrap().status(), Status::Orphaned);
+    });
 }
