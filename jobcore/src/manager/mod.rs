@@ -40,12 +40,12 @@ use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, State, Status};
-use crate::store::{Created, Disposable, Events, JobStore, Query, Retention, StoreSettings, Tally};
+use crate::store::{Created, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Tally};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
 const LETTING_GO: Duration = Duration::from_millis(500);
-/// How long [`JobManager::look`] waits for a supervisor to record the process of its command.
+/// How long a supervisor may take to record the process of its command.
 const STARTING: Duration = Duration::from_millis(250);
 /// How often either is looked at: it takes a few milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -222,7 +222,7 @@ impl JobManager {
     /// before it is removed, so that it stays unstarted even if it cannot be removed.
     async fn withdraw(&self, id: JobId) -> bool {
         let withdrawn = async {
-            let Some(mut claim) = self.store.claim(id).await? else { return Ok(false) };
+            let Some(mut claim) = self.claim_unstarted(id).await? else { return Ok(false) };
             let evidence = claim.evidence().await?;
             if evidence.start.is_some() || evidence.ended.is_some() {
                 return Ok(false);
@@ -245,6 +245,22 @@ impl JobManager {
                 tracing::debug!(%id, %error, "a job could not be withdrawn");
                 false
             }
+        }
+    }
+
+    /// Takes the lock of a job that could not be started; nothing if another process has started it. A process that another
+    /// thread of this program is forking has a copy of the lock until it executes its own program.
+    async fn claim_unstarted(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
+        let deadline = tokio::time::Instant::now() + STARTING;
+        loop {
+            let claim = self.store.claim(id).await?;
+            if claim.is_some()
+                || tokio::time::Instant::now() >= deadline
+                || self.store.evidence(id).await?.start.is_some()
+            {
+                return Ok(claim);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -351,3 +351,39 @@ fn an_end_is_reported_when_it_is_on_record() {
         assert_eq!(looked.unwrap().status(), Status::Orphaned);
     });
 }
+
+/// Fails to start a job while another thread of this program forks, whose child has a copy of the lock until it executes.
+#[derive(Debug)]
+struct FailingAmongForks;
+
+#[async_trait]
+impl Runner for FailingAmongForks {
+    fn check(&self, _: &dyn JobStore) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start(&self, _: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
+        let copy = claim.into_file().unwrap().into_lock();
+        tokio::spawn(async move {
+            tokio::time::sleep(3 * LOOK_AGAIN).await;
+            drop(copy);
+        });
+        broken()
+    }
+
+    async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
+        self.start(store, claim).await
+    }
+}
+
+/// The job stayed in the queue, and its submission returned it as running.
+#[test]
+fn a_submission_is_withdrawn_while_another_thread_forks() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(FileStore::open(directory.path().join("store")).unwrap());
+    let jobs = JobManager::new(store.clone(), Arc::new(FailingAmongForks)).unwrap();
+    block_on(async {
+        jobs.submit(JobSpec::command(["/bin/true"]).cwd("/").build().unwrap()).await.unwrap_err();
+        assert_eq!(store.ids(&Query::default(), None, 1).await.unwrap(), []);
+    });
+}
