@@ -202,7 +202,7 @@ impl Settings {
             permission_mode: permission_mode.unwrap_or_default(),
             agent_cwd: variable("CLAUDE_ASYNC_DEFAULT_CWD").map(PathBuf::from),
             // Set by jobcore, not by people: what is no id says nothing.
-            own_job: text(jobcore::supervisor::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
+            own_job: text(jobcore::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
             shell: text("JOBCORE_SHELL")?.or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
-use crate::spec::TerminalSize;
 use crate::state::Survivor;
+use crate::sys::pty::TerminalSize;
 
 /// The version of the protocol. Whoever runs a job may be older or newer than whoever asks: unknown verbs are refused
 /// by an answer, unknown fields are ignored.

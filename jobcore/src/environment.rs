@@ -9,8 +9,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use crate::error::ParseError;
+use crate::id::JobId;
+use crate::parse_error::ParseError;
 use crate::spec::Environment;
+
+/// The variable by which a command knows its job.
+pub const JOB_ID: &str = "JOBCORE_JOB_ID";
+/// The variable by which a command knows the job that submitted its own.
+pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
+
+/// What every process of a job has in the environment that it was started with, unless it was cleared.
+pub(crate) fn marker(id: JobId) -> String {
+    format!("{JOB_ID}={id}")
+}
 
 /// Variables that belong to the session of the agent that calls, and not to its work: ids, sockets and tokens by which
 /// a nested agent would take itself for a part of the caller. Each is a [`VariablePattern`].

@@ -4,12 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::job::Job;
 use crate::name::Name;
 use crate::state::Status;
-use crate::store::ReachedLimit;
 
 /// The result of what this library does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -236,24 +233,6 @@ pub enum Error {
     },
 }
 
-/// Why a text is not what it should be: the error of every `FromStr` of this library.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ParseError(String);
-
-impl ParseError {
-    /// Says what is wrong with which text, and what would be right.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-}
-
-impl From<ParseError> for String {
-    fn from(error: ParseError) -> Self {
-        error.0
-    }
-}
-
 /// Why nothing can be sent to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -273,26 +252,6 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
-    }
-
-    /// Refuses one more job, since this limit is reached.
-    pub(crate) fn full(reached: ReachedLimit) -> Self {
-        let ReachedLimit { group, running, limit } = reached;
-        Self::Full { group, running, limit }
-    }
-
-    /// Refuses a name for a job in this directory, since this one has it.
-    pub(crate) fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Self {
-        let since = job.state.started_at().unwrap_or(job.submitted_at);
-        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
-        Self::NameTaken {
-            name: name.clone(),
-            id: job.id,
-            status: job.status(),
-            cwd: job.spec.cwd.clone(),
-            age: Duration::from_secs(age.as_secs()),
-            same_directory: job.spec.cwd == cwd,
-        }
     }
 
     /// Returns whether this process or the system had too little of something (`EMFILE`, `ENFILE`, `ENOMEM`), which says

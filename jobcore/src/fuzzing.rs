@@ -15,8 +15,9 @@ use crate::error::Result;
 use crate::output::{
     Cursor, Grep, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
 };
-use crate::record::{Ended, Evidence, Running, Seen, Start, Stopping, Submission};
+use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
 use crate::store::StoreSettings;
+use crate::sys::process::Seen;
 use crate::{Error, IdPrefix, JobId, JobSpec, Key, Name, Policy, Signal, Until, units};
 
 /// Choices that are made by bytes.

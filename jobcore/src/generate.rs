@@ -10,9 +10,11 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::clock::Timestamp;
-use crate::record::{Ended, ProcessId, Running, Start, Submission, World};
+use crate::record::{Ended, Running, Start, Submission};
 use crate::spec::{JobSpecBuilder, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
+use crate::sys::process::ProcessId;
+use crate::sys::world::World;
 use crate::{JobId, JobSpec, Name, Signal};
 
 /// A configuration with so many cases, unless `PROPTEST_CASES` asks for another number. What was found wrong once is kept

@@ -8,7 +8,7 @@ use crate::agent::AgentShape;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::name::Name;
-use crate::output::{Cursor, LeftOut};
+use crate::output::{Cursor, LeftOut, OutputSize, View};
 use crate::queue::InQueue;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec, Stragglers};
@@ -35,24 +35,12 @@ pub struct Job {
     pub output: OutputSize,
 }
 
-/// How much a job has written, and how much of that is gone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OutputSize {
-    /// Bytes written by the job since its start, both streams together: the end of the log, as an offset.
-    pub bytes: u64,
-    /// How many of them were not kept.
-    pub dropped: u64,
-}
-
-impl OutputSize {
-    /// Says how much was written and how much of it is gone.
-    pub fn new(bytes: u64, dropped: u64) -> Self {
-        Self { bytes, dropped }
-    }
-}
-
 impl Job {
+    /// Returns how its output is shown as it was meant to be seen: cleaned, if it was drawn on a terminal.
+    pub fn view(&self) -> View {
+        View::default().with_clean(self.spec.terminal.is_some())
+    }
+
     /// Returns what people call it: its name, or else its short id.
     pub fn label(&self) -> String {
         match &self.spec.name {

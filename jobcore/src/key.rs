@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// A key that can be pressed on a job's terminal: `C-c`, `M-x`, `Up`, `F5`, `Enter`, `a`.
 ///

@@ -54,6 +54,7 @@ mod key;
 mod manager;
 mod name;
 pub mod output;
+mod parse_error;
 pub mod policy;
 mod queue;
 pub mod record;
@@ -70,15 +71,17 @@ pub mod units;
 mod until;
 
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
-pub use error::{Error, NoInput, ParseError, Result};
+pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
-pub use job::{Input, Job, JobShape, OutputShape, OutputSize, quoted};
+pub use job::{Input, Job, JobShape, OutputShape, quoted};
 pub use key::Key;
 pub use manager::{
     JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
     WaitShape, Waited, WaitedJob,
 };
 pub use name::Name;
+pub use output::OutputSize;
+pub use parse_error::ParseError;
 pub use policy::Policy;
 pub use queue::{InQueue, QueueReason};
 pub use runner::Runner;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// A name that people give to a job or a group: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first, and
 /// no full id of a job. A job is given no name that could be a part of an id either: see [`JobSpec::validate`].

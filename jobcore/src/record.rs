@@ -5,12 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::job::{Job, OutputSize};
+use crate::job::Job;
+use crate::output::OutputSize;
 use crate::spec::JobSpec;
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
+
+pub use crate::sys::process::{ProcessId, Seen};
+pub use crate::sys::world::World;
 
 /// The version that this library writes into its records. A record of a later one is read, not rewritten.
 pub const RECORD_VERSION: u32 = 1;
@@ -52,70 +56,6 @@ impl Submission {
         let recorded = self.clone();
         (self.spec.environment, self.spec.given) = apart;
         recorded
-    }
-}
-
-/// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct World {
-    /// The file mode creation mask, umask(2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub umask: Option<u32>,
-    /// The niceness, getpriority(2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nice: Option<i32>,
-    /// Soft resource limits by name (`nofile`, `core` …), getrlimit(2). What is not limited is absent.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub soft_limits: std::collections::BTreeMap<String, u64>,
-    /// The pid namespace, by its inode number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid_namespace: Option<u64>,
-    /// The mount namespace, by its inode number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mount_namespace: Option<u64>,
-    /// Whether the process was in a sandbox: one that may gain no privileges (`NoNewPrivs` in proc_pid_status(5)), or
-    /// that has a filter of system calls (`Seccomp`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sandboxed: bool,
-}
-
-impl World {
-    /// Returns whether a process of this world may start or adopt a job that was submitted in `theirs`: it sees the same
-    /// processes and files, and is in no sandbox that the submitter was not in.
-    pub(crate) fn may_act_for(&self, theirs: &Self) -> bool {
-        self.shares_namespaces_with(theirs) && (!self.sandboxed || theirs.sandboxed)
-    }
-
-    /// Returns whether both see the same processes and files.
-    pub(crate) fn shares_namespaces_with(&self, theirs: &Self) -> bool {
-        let namespaces = |world: &Self| (world.pid_namespace, world.mount_namespace);
-        namespaces(self) == namespaces(theirs)
-    }
-}
-
-/// Who a process is, so that a later process with its number is not taken for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ProcessId {
-    /// The boot of the kernel, `/proc/sys/kernel/random/boot_id`.
-    pub boot_id: String,
-    /// The pid namespace in which the number counts, by its inode number.
-    pub pid_namespace: u64,
-    /// The number.
-    pub pid: i32,
-    /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
-    pub start_time: u64,
-}
-
-impl ProcessId {
-    /// Returns who this program is.
-    ///
-    /// # Errors
-    /// If `/proc` does not say.
-    pub fn of_this_program() -> Result<Self> {
-        let own = i32::try_from(std::process::id()).unwrap_or(0);
-        process::identify(own).context("look at", "/proc/self".as_ref())
     }
 }
 
@@ -204,26 +144,6 @@ impl Ended {
     pub fn new(started_at: Option<Timestamp>, outcome: Outcome) -> Self {
         Self { v: RECORD_VERSION, started_at, outcome }
     }
-}
-
-/// What can be seen of a command's main process from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Seen {
-    /// It runs, under this number.
-    Alive(i32),
-    /// It is there, stopped by a signal.
-    Paused(i32),
-    /// It is gone, and other processes of the job are there.
-    Stragglers,
-    /// It is gone, and so is all that can be seen to belong to the job.
-    Gone,
-    /// The pid namespace that it ran in has ended, and all processes in it with that.
-    NamespaceEnded,
-    /// The machine has been restarted since.
-    Rebooted,
-    /// This process cannot tell: it sees other processes than the submitter did.
-    Unknown,
 }
 
 /// What there is to say of a job whose pid namespace has ended.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// A signal, as a process may be sent it or may die of it.
 ///

@@ -13,14 +13,15 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentRun;
 use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::record::ProcessId;
 use crate::signal::Signal;
 use crate::store::AGENTS;
+use crate::sys::process::ProcessId;
+
+pub use crate::output::MIN_OUTPUT_LIMIT;
+pub use crate::sys::pty::TerminalSize;
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
-/// The smallest output limit there is, since a log of less would be all borders.
-pub const MIN_OUTPUT_LIMIT: u64 = 4096;
 /// How long a job that is asked to end may take before it is killed, unless the spec or the stop says otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
@@ -60,23 +61,6 @@ pub enum Stdin {
     Open,
     /// Bytes that were given with the spec, [`JobSpecBuilder::given`]. The store keeps them for as long as the job.
     Given,
-}
-
-/// The size of a terminal, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "a terminal has these two dimensions")]
-pub struct TerminalSize {
-    /// How wide it is.
-    pub columns: u16,
-    /// How high it is.
-    pub rows: u16,
-}
-
-impl Default for TerminalSize {
-    /// What programs take for granted.
-    fn default() -> Self {
-        Self { columns: 80, rows: 24 }
-    }
 }
 
 /// What to do with processes that are left when the main process has ended.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 use crate::signal::Signal;
 
 /// Where a job is in its life. Each variant holds only what is true then.

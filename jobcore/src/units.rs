@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// Returns a number with the word that agrees with it: `1 process is`, `2 processes are`.
 pub fn counted<T: Copy + From<u8> + PartialEq + std::fmt::Display>(number: T, one: &str, several: &str) -> String {

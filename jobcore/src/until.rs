@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::error::ParseError;
 use crate::output::Pattern;
+use crate::parse_error::ParseError;
 
 /// What is waited for: `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
 #[derive(Debug, Clone, Default)]

@@ -183,7 +183,7 @@ fn view(show: &ShowOutput, job: &Job) -> View {
         .clone()
         .map(|pattern| Grep::new(pattern).with_context(before.unwrap_or_default(), after.unwrap_or_default()));
     View::default()
-        .with_clean(show.clean || (!show.raw && View::of(job).clean))
+        .with_clean(show.clean || (!show.raw && job.view().clean))
         .with_grep(grep)
         .with_fold(show.fold)
         .with_timestamps(show.timestamps)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use jobcore::environment::{expand_home, known_directory};
-use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, View};
+use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::units::short_duration;
 use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, QueueReason, Stdin, Stragglers};
@@ -74,7 +74,7 @@ pub(super) async fn run(
 
 /// Prints the output of a job until it ends.
 async fn print_output(jobs: &JobManager, job: &Job) -> Result<()> {
-    let view = View::of(job);
+    let view = job.view();
     let is_terminal = std::io::stdout().is_terminal();
     // Whoever follows a job on a terminal from one sees what is drawn there, as by `attach`.
     let mut sink = Sink::apart(job.spec.terminal.is_some());

@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jobcore::output::{Cursor, OutputQuery, Position, View};
+use jobcore::output::{Cursor, OutputQuery, Position};
 use jobcore::{JobId, JobManager, Message, OutputShape};
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
         jobs.answered(id, cursor, QUIET, limit).await?;
     }
     let query = OutputQuery::from(Position::Cursor(cursor));
-    let view = View::of(&jobs.job(id).await?);
+    let view = jobs.job(id).await?.view();
     if arguments.json {
         let answer = match arguments.wait {
             Some(_) if view.is_plain() => Some(jobs.output_text(id, &query).await?),

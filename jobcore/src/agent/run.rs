@@ -7,8 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Format;
-
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
 pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";

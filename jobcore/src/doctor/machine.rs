@@ -72,7 +72,7 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
         ("processes", processes(machine, jobs)),
         ("pipes", pipes(machine, jobs)),
         ("cgroup", cgroup(machine, jobs)),
-        ("proc", foreign_proc(namespace::has_own_proc())),
+        ("proc", foreign_proc(namespace::has_foreign_proc())),
         ("proc", machine.read("proc/self/mounts").and_then(|mounts| hidepid(&mounts))),
         ("container", container(namespace::own("pid").unwrap_or(0), machine.read("proc/1/comm").as_deref())),
         ("sandbox", sandbox(world::capture().is_ok_and(|world| world.sandboxed))),
@@ -226,9 +226,9 @@ fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
 }
 
 /// Looks for `/proc` with `hidepid` in `/proc/self/mounts`, proc(5).
-fn foreign_proc(is_own: bool) -> Option<Finding> {
+fn foreign_proc(is_foreign: bool) -> Option<Finding> {
     let detail = "`/proc` is not that of this pid namespace: no job can be started";
-    (!is_own && cfg!(target_os = "linux")).then(|| Err(Doubt::failed(detail).advise(namespace::MOUNT_PROC)))
+    is_foreign.then(|| Err(Doubt::failed(detail).advise(namespace::MOUNT_PROC)))
 }
 
 fn hidepid(mounts: &str) -> Option<Finding> {
@@ -312,8 +312,8 @@ mod tests {
         let of = |options: &str| hidepid(&format!("sys /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\n"));
         assert!(of("rw,hidepid=invisible").unwrap().unwrap_err().detail.contains("hidepid=invisible"));
         assert_eq!((of("rw,relatime"), of("rw,hidepid=0"), hidepid("")), (None, None, None));
-        assert_eq!(foreign_proc(true), None);
-        assert!(foreign_proc(false).unwrap().unwrap_err().advice.unwrap().contains("--mount-proc"));
+        assert_eq!(foreign_proc(false), None);
+        assert!(foreign_proc(true).unwrap().unwrap_err().advice.unwrap().contains("--mount-proc"));
     }
 
     #[test]

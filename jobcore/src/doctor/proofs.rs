@@ -10,18 +10,20 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Doctor, Doubt, Finding, LABEL, Report};
-use crate::clock::{SystemRandom, Timestamp};
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::manager::{JobManager, Message, StopOptions, StopReport};
 use crate::output::{OutputQuery, Position, Stream};
-use crate::record::{Evidence, ProcessId, Seen};
+use crate::record::Evidence;
 use crate::signal::Signal;
-use crate::spec::{JobSpec, JobSpecBuilder, Stdin, TerminalSize};
+use crate::spec::{JobSpec, JobSpecBuilder, Stdin};
 use crate::state::{Cause, State, Status};
 use crate::store::Query;
-use crate::sys::process::{self, Stat};
+use crate::store::file::supervisors::visible_members;
+use crate::sys::process::{self, ProcessId, Seen, Stat};
+use crate::sys::pty::TerminalSize;
 
 pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
 
@@ -51,7 +53,7 @@ const TREE: &str = "trap '' TERM; sleep 60 & \
 const TREE_SIZE: usize = 4;
 
 pub(super) async fn examine(doctor: &Doctor, jobs: &JobManager, report: &mut Report) {
-    let mark = match JobId::mint(Timestamp::now(), &SystemRandom) {
+    let mark = match jobs.mint(Timestamp::now()) {
         Ok(mark) => mark.to_string(),
         Err(error) => return report.add("jobs", Err(error.into())),
     };
@@ -365,10 +367,9 @@ impl Proofs<'_> {
     async fn stop(&self) -> Finding {
         let id = self.submit(self.spec(TREE)).await?.id;
         let (_, main) = self.processes(id).await?;
-        let marker = crate::supervisor::marker(id);
         let tree = self
             .until("a tree of processes", async || {
-                let tree = process::visible_tree(Some(&main), &marker, crate::supervisor::is_other);
+                let tree = visible_members(Some(&main), id);
                 Ok((tree.len() >= TREE_SIZE).then_some(tree))
             })
             .await?;

@@ -9,8 +9,8 @@ use rustix::fs::inotify;
 
 use super::{Doubt, Finding, Report};
 use crate::error::{Error, IoContext};
-use crate::store::file::FileStore;
-use crate::store::file::atomic;
+use crate::store::file::{FileStore, atomic};
+use crate::sys;
 use crate::units::format_size;
 
 pub(super) const MAKE_ROOM: &str = "remove jobs that are over, or name a store on another file system";
@@ -124,16 +124,11 @@ const FILE_SYSTEMS: [(u32, &str, Option<&str>); 22] = [
     (0xca45_1a4e, "bcachefs", None),
 ];
 
-#[cfg(target_os = "linux")]
 fn file_system(root: &Path) -> Finding {
-    let there = rustix::fs::statfs(root).context("look at", root)?;
-    // The word is as wide as the machine's; the number has 32 bits.
-    judge(there.f_type as u32)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn file_system(_: &Path) -> Finding {
-    Ok("unknown".to_owned())
+    match sys::file_system(root).context("look at", root)? {
+        Some(number) => judge(number),
+        None => Ok("unknown".to_owned()),
+    }
 }
 
 fn judge(number: u32) -> Finding {
@@ -164,7 +159,7 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
             return Some(Doubt::degraded(format!("no watch can be put on files ({error}): {looks}")).advise(advice));
         }
     };
-    if let Err(error) = splice(probe) {
+    if let Err(error) = move_byte(&probe.file) {
         let detail = format!(
             "output cannot be spliced into files here ({error}): of a supervisor that is killed, one buffer may be lost"
         );
@@ -179,17 +174,11 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
 }
 
 /// Moves a byte as a supervisor moves output.
-#[cfg(target_os = "linux")]
-fn splice(probe: &Probe) -> io::Result<()> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::io::write(&writer, b" ")?;
-    rustix::pipe::splice(&reader, None, &probe.file, Some(&mut 0), 1, rustix::pipe::SpliceFlags::NONBLOCK)?;
+fn move_byte(file: &File) -> io::Result<()> {
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(b" ")?;
+    sys::pipe::move_into(file, &reader, 0, 1)?;
     Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn splice(_: &Probe) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl JobManager {
 
     /// Makes a worktree and lets the job run in it.
     async fn move_into_worktree(&self, spec: &mut JobSpec, wanted: &NewWorktree) -> Result<Worktree> {
-        let other = JobId::mint(self.clock.now(), self.random.as_ref())?.short();
+        let other = self.mint(self.clock.now())?.short();
         let name = spec.name.as_ref().map_or(other.as_str(), |name| name.as_str()).to_owned();
         let branch = wanted.branch.as_deref();
         let name = branch.map_or(name, |branch| branch.replace('/', "-"));

@@ -11,8 +11,8 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::key::Key;
 use crate::output::Cursor;
-use crate::spec::TerminalSize;
 use crate::state::State;
+use crate::sys::pty::TerminalSize;
 
 /// What came of sending something to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,8 +30,8 @@ pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 use offload::Workplace;
 use start::Starts;
 
-use crate::clock::{Clock, Random, SystemClock, SystemRandom};
-use crate::error::{Error, Result};
+use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::{Job, JobShape, OutputShape};
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
@@ -169,6 +169,10 @@ impl JobManager {
         self.offload(move |jobs| async move { jobs.submit_here(spec).await }).await
     }
 
+    pub(crate) fn mint(&self, now: Timestamp) -> Result<JobId> {
+        JobId::mint(now, self.random.as_ref()).context("read randomness from", "the kernel".as_ref())
+    }
+
     async fn submit_here(&self, mut spec: JobSpec) -> Result<Job> {
         self.tend().await;
         spec.validate()?;
@@ -176,7 +180,7 @@ impl JobManager {
         let program = program::check(&mut spec)?;
         self.check_policy(&spec).await?;
         let now = self.clock.now();
-        let id = JobId::mint(now, self.random.as_ref())?;
+        let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;
         let mut known = Evidence::new(submission.as_recorded());
@@ -232,10 +236,9 @@ impl JobManager {
             outcome.message = Some("its submission failed".to_owned());
             claim.finish(&Ended::new(None, outcome)).await?;
             drop(claim);
-            self.store.remove(id).await.or_else(|error| {
+            if let Err(error) = self.store.remove(id).await {
                 tracing::debug!(%id, %error, "a job that was withdrawn could not be removed");
-                Ok(())
-            })?;
+            }
             Ok::<_, Error>(true)
         };
         match withdrawn.await {

@@ -13,6 +13,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::output::{self, Cursor, Line, LineMatcher, OutputQuery, Pattern, Position};
 use crate::state::Status;
+use crate::store::file::supervisors::visible_members;
 use crate::sys::appear::Appearance;
 use crate::sys::port::{self, Listener};
 use crate::until::Until;
@@ -179,11 +180,9 @@ impl JobManager {
         let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| is_there) else {
             return Ok(Listener::Nobody);
         };
-        let marker = crate::supervisor::marker(job.id);
+        let id = job.id;
         let looking = move |_| async move {
-            Ok(port::listener(port, running.process.pid, || {
-                crate::sys::process::visible_tree(Some(&running.process), &marker, crate::supervisor::is_other)
-            }))
+            Ok(port::listener(port, running.process.pid, || visible_members(Some(&running.process), id)))
         };
         self.offload(looking).await
     }

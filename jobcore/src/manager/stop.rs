@@ -12,10 +12,12 @@ use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::record::{Ended, Running, Seen};
+use crate::record::{Ended, Running};
 use crate::signal::Signal;
 use crate::state::{Cause, Outcome, State, Survivor};
+use crate::store::file::supervisors::visible_members;
 use crate::sys::process;
+use crate::sys::process::Seen;
 
 /// How much longer than its grace a stop is waited for.
 const BEYOND_GRACE: Duration = Duration::from_secs(2);
@@ -260,9 +262,9 @@ impl JobManager {
 
     /// Sends signals to all processes of a job that can be seen, and returns how many these are.
     async fn signal_all(&self, id: JobId, running: &Running, signals: &'static [RawSignal]) -> Result<u32> {
-        let (main, marker) = (running.process.clone(), crate::supervisor::marker(id));
+        let main = running.process.clone();
         let sending = move |_| async move {
-            let members = process::visible_tree(Some(&main), &marker, crate::supervisor::is_other);
+            let members = visible_members(Some(&main), id);
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);

@@ -10,9 +10,10 @@ use super::*;
 use crate::control::{Answer, Request};
 use crate::name::Name;
 use crate::output::JobLog;
-use crate::record::{ProcessId, Start};
+use crate::record::Start;
 use crate::spec::Environment;
 use crate::store::{Incoming, JobClaim, Load};
+use crate::sys::process::ProcessId;
 use crate::{FileStore, JobSpec, MemoryStore};
 
 fn broken<T>() -> Result<T> {

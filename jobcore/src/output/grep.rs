@@ -8,7 +8,7 @@ use super::lines::Lines;
 use super::view::{Held, Shown};
 use super::{Line, OutputChunk};
 
-use crate::error::ParseError;
+use crate::parse_error::ParseError;
 
 /// A regular expression, as the crate `regex` has them: matched in linear time, and refused where it would be too large.
 /// It is looked for anywhere in a line.

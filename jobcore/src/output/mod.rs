@@ -14,6 +14,7 @@ mod lines;
 #[cfg(test)]
 mod properties;
 mod read;
+mod size;
 mod text;
 mod view;
 mod write;
@@ -24,7 +25,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::{ParseError, Result};
+use crate::error::Result;
+use crate::parse_error::ParseError;
 
 pub(crate) use excerpt::Excerpt;
 pub use excerpt::Viewed;
@@ -33,6 +35,7 @@ pub use grep::{Grep, LineMatcher, Pattern};
 pub(crate) use invariants::check_lines;
 pub use lines::Line;
 pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
+pub use size::{MIN_OUTPUT_LIMIT, OutputSize};
 pub use text::ViewText;
 pub use view::{LeftOut, Shown, View, Viewer};
 pub(crate) use write::{LogBackend, LogWriter};

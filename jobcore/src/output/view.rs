@@ -7,7 +7,6 @@ use super::grep::{Filter, Grep};
 use super::lines::{Line, Lines};
 use super::{Cursor, OutputChunk, OutputQuery, Position, Stream};
 use crate::clock::Timestamp;
-use crate::job::Job;
 
 /// A longer line comes in parts.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -33,11 +32,6 @@ pub struct View {
 }
 
 impl View {
-    /// Shows the output of this job as it was meant to be seen: cleaned, if it was drawn on a terminal.
-    pub fn of(job: &Job) -> Self {
-        Self::default().with_clean(job.spec.terminal.is_some())
-    }
-
     /// Shows lines as they would be seen on a terminal.
     #[must_use]
     pub fn with_clean(self, clean: bool) -> Self {

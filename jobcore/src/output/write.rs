@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::{Row, Segment, Stream};
-use crate::job::OutputSize;
-use crate::spec::MIN_OUTPUT_LIMIT;
+use super::{MIN_OUTPUT_LIMIT, OutputSize, Row, Segment, Stream};
 
 /// No segment is larger, so that a log without a limit can still be looked at piece by piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024 * 1024;
-/// A log is a row of so many segments: what is kept is between 7/8 of the limit and all of it.
+/// A log is a row of so many segments: what is kept is between three quarters of the limit and all of it.
 const SEGMENTS: u64 = 8;
 /// Bytes of one stream that come within this time share a row.
 pub(super) const ROW_MICROS: u64 = 10_000;

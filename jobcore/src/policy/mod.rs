@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 use crate::environment::VariablePattern;
-use crate::error::{Error, ParseError, Result};
+use crate::error::{Error, Result};
+use crate::parse_error::ParseError;
 use crate::spec::{Command, JobSpec, shell_words};
 use found::{Found, Simple, Value, Word};
 use shells::Dialect;

@@ -12,11 +12,12 @@ use crate::manager::{JobManager, Message, StopOptions, StopReport, WaitFor};
 use crate::output::{OutputQuery, Position, Stream};
 use crate::runner::Runner;
 use crate::signal::Signal;
-use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
+use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Status};
 use crate::store::conformance::Backend;
-use crate::supervisor;
+use crate::store::file::supervisors::parse_arguments;
 use crate::sys::process;
+use crate::sys::pty::TerminalSize;
 
 /// How long a wait may take that should end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -183,7 +184,7 @@ impl Bench {
         let Some(store) = self.jobs.store().as_file() else { return Vec::new() };
         let is_ours = |stat: &process::Stat| {
             let arguments = process::arguments(stat);
-            let root = supervisor::parse_arguments(&arguments).map(|(root, _)| root);
+            let root = parse_arguments(&arguments).map(|(root, _)| root);
             !stat.is_dead() && root == Some(store.root().as_os_str().as_bytes())
         };
         process::all().into_iter().filter(is_ours).collect()

@@ -14,11 +14,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::error::Result;
 use crate::output::Stream;
-use crate::record::{Ended, ProcessId, Running, Start};
+use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, Outcome};
 use crate::store::{Incoming, JobClaim, JobStore};
+use crate::sys::process::ProcessId;
 use crate::testing::{ManualClock, later};
 
 /// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.

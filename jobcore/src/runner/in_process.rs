@@ -22,14 +22,16 @@ use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
-use crate::record::{Ended, ProcessId, Running, Start};
+use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
 use crate::spec::{Environment, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
+use crate::store::file::supervisors::visible_members;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
-use crate::sys::companion::{Companion, SESSION_END};
+use crate::supervisor::companion::{Companion, SESSION_END};
 use crate::sys::process;
+use crate::sys::process::ProcessId;
 
 /// What ends by itself within this time of the main process is no straggler.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -374,9 +376,9 @@ impl Watcher {
     /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
     /// there are, while other tasks of the runtime go on.
     async fn members(&self) -> Vec<process::Stat> {
-        let marker = supervisor::marker(self.claim.submission().job_id);
+        let id = self.claim.submission().job_id;
         let main = self.child.identity.clone();
-        let looking = move || process::visible_tree(main.as_ref(), &marker, supervisor::is_other);
+        let looking = move || visible_members(main.as_ref(), id);
         match tokio::task::spawn_blocking(looking).await {
             Ok(members) => members,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -11,6 +11,7 @@ use super::Runner;
 use crate::error::{Error, IoContext, Result};
 use crate::store::{JobClaim, JobStore};
 use crate::supervisor;
+use crate::sys::process;
 
 /// Runs each job under a supervisor process of its own.
 ///
@@ -33,11 +34,7 @@ impl LocalRunner {
     /// would start a second copy of itself where a supervisor is meant.
     pub fn new() -> Result<Self> {
         supervisor::check_prepared()?;
-        // On Linux the running program itself, even if its file has been replaced by an upgrade since.
-        let program = match cfg!(target_os = "linux") {
-            true => PathBuf::from("/proc/self/exe"),
-            false => std::env::current_exe().context("find", "this program".as_ref())?,
-        };
+        let program = process::own_program().context("find", "this program".as_ref())?;
         Ok(Self::trusting(program))
     }
 

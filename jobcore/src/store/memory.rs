@@ -18,9 +18,8 @@ use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, NoInput, Result};
 use crate::id::JobId;
-use crate::job::OutputSize;
 use crate::name::Name;
-use crate::output::{JobLog, LogBackend, LogWriter, Row, Segment, Stream};
+use crate::output::{JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::Environment;
 use crate::sys::{self, pipe};
@@ -216,7 +215,7 @@ impl JobStore for MemoryStore {
             && let Some(entry) = jobs.iter().find(|it| it.submission.spec.name == spec.name && !it.is_over())
         {
             let (job, _) = entry.evidence().judge(Timestamp::now())?;
-            return Err(Error::name_taken(name, &job, &spec.cwd));
+            return Err(super::name_taken(name, &job, &spec.cwd));
         }
         if spec.agent.is_some() {
             let jobs = lock(&self.jobs);
@@ -230,7 +229,7 @@ impl JobStore for MemoryStore {
         let taken = admission.slots.iter().chain(waiting).map(|entry| entry.submission.spec.group.as_ref());
         let reached = admission.settings.reached(submission.spec.group.as_ref(), taken);
         if let Some(reached) = reached.filter(|_| admission.settings.when_full == WhenFull::Refuse) {
-            return Err(Error::full(reached));
+            return Err(reached.into());
         }
         let id = submission.job_id;
         let limit = submission.spec.output_limit;

@@ -14,6 +14,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,13 +23,13 @@ use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::job::OutputSize;
+use crate::job::Job;
 use crate::name::Name;
-use crate::output::{JobLog, Stream};
-use crate::record::{Ended, Evidence, Running, Seen, Start, Submission};
+use crate::output::{JobLog, OutputSize, Stream};
+use crate::record::{Ended, Evidence, Running, Start, Submission};
 use crate::spec::{Environment, JobSpec};
 use crate::state::Status;
-use crate::supervisor;
+use crate::sys::process::Seen;
 use crate::sys::{namespace, process};
 
 pub use events::{EventKind, Events, JobEvent};
@@ -327,8 +328,7 @@ fn look(evidence: &Evidence) -> Seen {
         seen @ (Seen::Unknown | Seen::Rebooted | Seen::NamespaceEnded | Seen::Stragglers) => seen,
         seen @ (Seen::Alive(_) | Seen::Paused(_)) if main.is_some() => seen,
         Seen::Alive(_) | Seen::Paused(_) | Seen::Gone => {
-            let marker = supervisor::marker(evidence.submission.job_id);
-            let tree = process::visible_tree(main, &marker, supervisor::is_other);
+            let tree = file::supervisors::visible_members(main, evidence.submission.job_id);
             match (tree.first(), main) {
                 (None, _) => Seen::Gone,
                 (Some(_), Some(_)) => Seen::Stragglers,
@@ -336,6 +336,20 @@ fn look(evidence: &Evidence) -> Seen {
                 (Some(first), None) => Seen::Alive(first.pid),
             }
         }
+    }
+}
+
+/// Refuses a name for a job in this directory, since this one has it.
+fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Error {
+    let since = job.state.started_at().unwrap_or(job.submitted_at);
+    let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+    Error::NameTaken {
+        name: name.clone(),
+        id: job.id,
+        status: job.status(),
+        cwd: job.spec.cwd.clone(),
+        age: Duration::from_secs(age.as_secs()),
+        same_directory: job.spec.cwd == cwd,
     }
 }
 

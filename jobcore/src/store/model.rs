@@ -10,8 +10,9 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use super::{Created, JobClaim, JobStore, Query, WhenFull};
 use crate::clock::Timestamp;
 use crate::generate::cases;
-use crate::record::{Ended, ProcessId, Running, Start, Submission};
+use crate::record::{Ended, Running, Start, Submission};
 use crate::state::{Cause, Outcome, Status};
+use crate::sys::process::ProcessId;
 use crate::{Error, FileStore, JobId, JobSpec, MemoryStore, Name};
 
 /// How far a job has come.

@@ -157,6 +157,12 @@ pub struct ReachedLimit {
     pub limit: u32,
 }
 
+impl From<ReachedLimit> for Error {
+    fn from(ReachedLimit { group, running, limit }: ReachedLimit) -> Self {
+        Self::Full { group, running, limit }
+    }
+}
+
 /// The names by which people get and set what is set.
 const KEYS: [&str; 11] = [
     "max_running",

@@ -5,6 +5,7 @@ use rustix::process::WaitOptions;
 
 use crate::clock::Timestamp;
 use crate::signal::Signal;
+use crate::sys::process;
 
 /// How the main process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,5 @@ pub(super) fn usage() -> (Option<u64>, Option<u64>) {
     use nix::sys::time::TimeValLike;
     let millis = |time: nix::sys::time::TimeVal| time.num_milliseconds();
     let cpu = millis(usage.user_time()) + millis(usage.system_time());
-    // Linux counts in kibibytes, macOS in bytes.
-    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    (cpu.try_into().ok(), u64::try_from(usage.max_rss()).ok().map(|rss| rss * unit))
+    (cpu.try_into().ok(), u64::try_from(usage.max_rss()).ok().map(|rss| rss * process::RSS_UNIT))
 }

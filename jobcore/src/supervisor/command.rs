@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::terminal::Terminal;
-use super::{JOB_ID, PARENT_JOB_ID};
+use crate::environment::{JOB_ID, PARENT_JOB_ID};
 use crate::record::Submission;
 use crate::spec::{Command, Environment, Stdin, shell_words};
 use crate::store::file::input;

@@ -9,9 +9,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::account::{self, Exit};
 use crate::clock::Timestamp;
-use crate::record::{ProcessId, Seen};
 use crate::signal::Signal;
 use crate::sys::process;
+use crate::sys::process::{ProcessId, Seen};
 
 #[derive(Debug)]
 pub(super) enum MainEnd {

@@ -6,6 +6,7 @@
 
 mod account;
 mod command;
+pub(crate) mod companion;
 mod main_end;
 mod pipe;
 mod probe;
@@ -25,28 +26,12 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
+use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
+use crate::sys::process;
 use crate::sys::spawn::{self, Streams};
 
 pub(crate) use command::{arguments as command_arguments, execute, variables as command_variables};
 pub(crate) use probe::probe;
-pub(crate) use tree::is_other_supervisor as is_other;
-
-/// The variable by which a command knows its job.
-pub const JOB_ID: &str = "JOBCORE_JOB_ID";
-/// The variable by which a command knows the job that submitted its own.
-pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
-
-/// What a supervisor is called in a list of processes.
-pub(crate) const NAME: &str = "jobcore-supervisor";
-/// The hidden first argument.
-pub(crate) const MARKER: &str = "__jobcore-supervisor";
-/// The version of the arguments and the descriptor that are handed over.
-pub(crate) const HANDOVER_VERSION: &str = "1";
-
-/// What every process of a job has in the environment that it was started with, unless it was cleared.
-pub(crate) fn marker(id: JobId) -> String {
-    format!("{JOB_ID}={id}")
-}
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.
 static WAS_ALONE: OnceLock<bool> = OnceLock::new();
@@ -111,16 +96,6 @@ fn away(fd: impl AsFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(&fd, 3).context("copy", "a descriptor".as_ref())
 }
 
-/// The job that a supervisor was started for, as its arguments say.
-pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
-    match arguments {
-        [_, marker, _, root, id] if marker == MARKER.as_bytes() => {
-            Some((root, std::str::from_utf8(id).ok()?.parse().ok()?))
-        }
-        _ => None,
-    }
-}
-
 fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let Some((version, arguments)) = arguments.split_first() else { return Err("no version".into()) };
     if version != HANDOVER_VERSION {
@@ -152,11 +127,6 @@ fn detach() -> io::Result<File> {
     // say, reaches the command too, and what became of it is worth a record.
     nix::sys::signal::SigSet::all().thread_block()?;
     crate::sys::world::raise_own_limits();
-    #[cfg(target_os = "linux")]
-    {
-        // Cosmetic: `/proc/self/exe` would be shown as `exe`.
-        let _ = rustix::thread::set_name(c"jobcore-super");
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    }
+    process::become_reaper(c"jobcore-super")?;
     Ok(lock.into())
 }

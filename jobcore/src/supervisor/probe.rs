@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use super::{HANDOVER_VERSION, MARKER, NAME, away};
+use super::away;
 use crate::error::{Error, IoContext, Result};
+use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
 use crate::sys::spawn::{self, Streams};
 
 /// What stands in the place of a store and a job.

@@ -10,11 +10,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::account::{self, Exit};
 use super::command::{self, Input};
+use super::companion::{Companion, SESSION_END};
 use super::main_end::MainEnd;
 use super::pipe::OutputPipe;
 use super::tree::Family;
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
+use crate::environment::marker;
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Ended, RECORD_VERSION, Running, Start, Stopping, Submission};
@@ -22,9 +24,8 @@ use crate::signal::Signal;
 use crate::spec::Stragglers;
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::log::{FileLog, FileLogWriter};
-use crate::store::file::{FileStore, Records};
-use crate::store::file::{atomic, control, input};
-use crate::sys::companion::{Companion, SESSION_END};
+use crate::store::file::supervisors::is_other_supervisor;
+use crate::store::file::{FileStore, Records, atomic, control, input};
 use crate::sys::oom::OomKills;
 use crate::sys::{namespace, process};
 
@@ -296,11 +297,11 @@ impl<'a> Supervisor<'a> {
         pipes: &mut Vec<OutputPipe>,
     ) -> Result<Option<Self>> {
         let attempt = &records.attempt;
-        let marker = super::marker(records.id);
+        let marker = marker(records.id);
         let running = match atomic::read::<Running>(&attempt.running())? {
             Some(running) => Some(running),
             // It was killed after the start of the command and before that was on record.
-            None => process::visible_tree(None, &marker, super::is_other).first().and_then(|first| {
+            None => process::visible_tree(None, &marker, is_other_supervisor).first().and_then(|first| {
                 let running = Running::new(process::identify(first.pid).ok()?, Timestamp::now());
                 let _ = records.running(&running);
                 Some(running)
@@ -488,7 +489,7 @@ impl<'a> Supervisor<'a> {
         let remaining = self.charge.family.remaining();
         let is_adopted = matches!(self.charge.family, Family::Adopted { .. });
         // Nobody tells a stranger that they are gone, nor that another supervisor which is coming up is on record.
-        self.looks_again = !remaining.is_empty() && (is_adopted || remaining.iter().all(super::is_other));
+        self.looks_again = !remaining.is_empty() && (is_adopted || remaining.iter().all(is_other_supervisor));
         remaining.is_empty()
     }
 

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use rustix::event::PollFlags;
 
-use crate::spec::TerminalSize;
 use crate::store::file::input;
 use crate::store::file::layout::AttemptDir;
 use crate::sys::pipe;
-use crate::sys::pty::Pty;
+use crate::sys::pty::{Pty, TerminalSize};
 
 /// How much is typed before anything else gets its turn: no less than a pipe holds.
 const TURN: usize = 64 * 1024;

@@ -5,27 +5,19 @@
 //! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
 //! and again until then misses nobody.
 
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::time::Duration;
-
 use rustix::process::Signal;
 
+use crate::environment::JOB_ID;
 use crate::id::JobId;
-use crate::record::{ProcessId, Running, Seen, Start};
+use crate::record::Running;
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
-use crate::sys::lock;
-use crate::sys::process::{self, Stat};
+use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
+use crate::sys::process::{self, ProcessId, Seen, Stat};
 
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
 const NAMED: usize = 8;
-
-/// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
-/// its job was started.
-const COMING_UP: Duration = Duration::from_secs(2);
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -135,7 +127,7 @@ fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) 
 /// Whoever says so in his environment must be the living main process that the records of that job name, or of its
 /// session, into which nobody can get who was not born in it.
 fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
-    let Some(id) = process::variable(stat, super::JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
+    let Some(id) = process::variable(stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
         return false;
     };
     let job = layout.job(id);
@@ -145,49 +137,4 @@ fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
     let Ok(Some(Running { process: main, .. })) = atomic::read(&job.attempt().running()) else { return false };
     (stat.pid == main.pid || stat.session == main.pid)
         && matches!(process::look(&main), Seen::Alive(_) | Seen::Paused(_))
-}
-
-/// Returns whether a process is the supervisor of another job, or may be one that is just coming up: no stop of this job may
-/// touch it, nor what is below it.
-pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
-    !matches!(Claim::of(stat), Claim::None)
-}
-
-/// Returns whether a process is the supervisor of another job for certain. This job has not ended while another child says so
-/// and has not proven it yet.
-fn is_proven_supervisor(stat: &Stat) -> bool {
-    matches!(Claim::of(stat), Claim::Proven)
-}
-
-/// What there is to the claim of a process to be the supervisor of another job. Its arguments say so, which anybody could
-/// forge.
-enum Claim {
-    /// There is none, or it is false.
-    None,
-    /// It holds the lock of the job, and has had little time to put itself on record.
-    ComingUp,
-    /// The records of the job name it as the holder of the lock, which is held; or it holds that lock itself, and the records
-    /// name one that is dead, or that counts in another namespace.
-    Proven,
-}
-
-impl Claim {
-    fn of(stat: &Stat) -> Self {
-        let arguments = process::arguments(stat);
-        let Some((root, id)) = super::parse_arguments(&arguments) else { return Self::None };
-        let job = Layout::new(Path::new(std::ffi::OsStr::from_bytes(root))).job(id);
-        let Ok(lock) = File::open(job.lock()) else { return Self::None };
-        if !lock::is_held(&lock).unwrap_or(false) {
-            return Self::None;
-        }
-        let start = atomic::read::<Start>(&job.attempt().start()).ok().flatten();
-        match start.map(|start| start.holder) {
-            Some(holder) if (holder.pid, holder.start_time) == (stat.pid, stat.start_time) => Self::Proven,
-            Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,
-            _ if !lock::is_held_by(&lock, stat) => Self::None,
-            Some(_) => Self::Proven,
-            None if process::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
-            None => Self::None,
-        }
-    }
 }

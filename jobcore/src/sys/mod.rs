@@ -1,7 +1,6 @@
 //! What talks to the kernel, so that nothing else has to. Safe calls of rustix and nix, and the few that neither has.
 
 pub(crate) mod appear;
-pub(crate) mod companion;
 pub(crate) mod lock;
 pub(crate) mod namespace;
 pub(crate) mod oom;
@@ -17,10 +16,23 @@ use std::io::{self, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::inotify;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Whether programs keep secrets where files do not show them.
+pub(crate) const HAS_KEYCHAIN: bool = cfg!(target_os = "macos");
+
+/// Returns the number by which the kernel knows the kind of a file system, statfs(2); nothing where there are no such numbers.
+pub(crate) fn file_system(path: &Path) -> io::Result<Option<u32>> {
+    #[cfg(target_os = "linux")]
+    // The word is as wide as the machine's; the number has 32 bits.
+    return Ok(Some(rustix::fs::statfs(path)?.f_type as u32));
+    #[cfg(not(target_os = "linux"))]
+    return std::fs::metadata(path).map(|_| None);
+}
 
 /// Returns whether this process has one thread, as far as `/proc` says: where it says nothing, it has.
 pub(crate) fn is_single_threaded() -> bool {

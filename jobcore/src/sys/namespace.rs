@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::process::{self, Stat};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::record::ProcessId;
+use crate::sys::process::ProcessId;
 
 /// The pid namespace that the machine itself starts with has this number, `PROC_PID_INIT_INO` of the kernel. From there all
 /// processes can be seen.
@@ -43,6 +43,11 @@ pub(crate) fn has_own_proc() -> bool {
     })
 }
 
+/// Returns whether there is a `/proc` that counts processes in another way than this process does.
+pub(crate) fn has_foreign_proc() -> bool {
+    cfg!(target_os = "linux") && !has_own_proc()
+}
+
 /// What makes `/proc` show the processes of this namespace.
 pub(crate) const MOUNT_PROC: &str = "mount it for this namespace, as `unshare --pid --fork --mount-proc` does";
 
@@ -52,7 +57,7 @@ pub(crate) const MOUNT_PROC: &str = "mount it for this namespace, as `unshare --
 /// # Errors
 /// [`Error::Unsupported`] with the reason.
 pub(crate) fn check_proc() -> Result<()> {
-    if has_own_proc() || !cfg!(target_os = "linux") {
+    if !has_foreign_proc() {
         return Ok(());
     }
     let reason = format!("no job can be started here, since `/proc` is not that of this pid namespace; {MOUNT_PROC}");

@@ -2,11 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
+#[cfg(target_os = "linux")]
+use rustix::pipe::SpliceFlags;
 use tokio::net::unix::pipe::Sender;
 
 /// Makes a named pipe that only the owner may open. There must be none of this name.
@@ -42,6 +45,23 @@ pub(crate) fn resize(pipe: &File, size: usize) -> Option<usize> {
     return rustix::pipe::fcntl_setpipe_size(pipe, size).ok();
     #[cfg(not(target_os = "linux"))]
     return None;
+}
+
+/// Moves bytes from a pipe into a file at an offset within the kernel, splice(2), and returns how many: 0 if no writer is left.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] if the pipe is empty, and [`io::ErrorKind::InvalidInput`] where such bytes or this file cannot be
+/// moved so.
+#[cfg(target_os = "linux")]
+pub(crate) fn move_into(file: &File, pipe: &impl AsFd, mut at: u64, length: usize) -> io::Result<u64> {
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    Ok(rustix::pipe::splice(pipe, None, file, Some(&mut at), length, flags)? as u64)
+}
+
+/// There is no such call.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn move_into(_: &File, _: &impl AsFd, _: u64, _: usize) -> io::Result<u64> {
+    Err(io::ErrorKind::InvalidInput.into())
 }
 
 /// Writes, and returns how many bytes were taken: fewer if nobody took one for as long as `patience`, or nobody reads

@@ -1,6 +1,7 @@
 //! Processes as `/proc` shows them: who they are, whether they live, and who descends from whom.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,9 +10,81 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{IoContext, Result};
 
 use super::namespace;
-use crate::record::{ProcessId, Seen};
+
+/// Who a process is, so that a later process with its number is not taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProcessId {
+    /// The boot of the kernel, `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The pid namespace in which the number counts, by its inode number.
+    pub pid_namespace: u64,
+    /// The number.
+    pub pid: i32,
+    /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    pub start_time: u64,
+}
+
+impl ProcessId {
+    /// Returns who this program is.
+    ///
+    /// # Errors
+    /// If `/proc` does not say.
+    pub fn of_this_program() -> Result<Self> {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        identify(own).context("look at", "/proc/self".as_ref())
+    }
+}
+
+/// What can be seen of a command's main process from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Seen {
+    /// It runs, under this number.
+    Alive(i32),
+    /// It is there, stopped by a signal.
+    Paused(i32),
+    /// It is gone, and other processes of the job are there.
+    Stragglers,
+    /// It is gone, and so is all that can be seen to belong to the job.
+    Gone,
+    /// The pid namespace that it ran in has ended, and all processes in it with that.
+    NamespaceEnded,
+    /// The machine has been restarted since.
+    Rebooted,
+    /// This process cannot tell: it sees other processes than the submitter did.
+    Unknown,
+}
+
+/// How many bytes one of `ru_maxrss` means, getrusage(2): Linux counts in kibibytes, macOS in bytes.
+pub(crate) const RSS_UNIT: u64 = if cfg!(target_os = "macos") { 1 } else { 1024 };
+
+/// Makes this process the new parent of all its descendants that lose theirs, `PR_SET_CHILD_SUBREAPER` of prctl(2), and gives it
+/// a name in lists of processes: one that was started as `/proc/self/exe` would be shown as `exe`.
+#[cfg(target_os = "linux")]
+pub(crate) fn become_reaper(name: &CStr) -> io::Result<()> {
+    let _ = rustix::thread::set_name(name);
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// There is no such call.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn become_reaper(_: &CStr) -> io::Result<()> {
+    Ok(())
+}
+
+/// Returns the program that this process executes: on Linux itself, even if its file has been replaced by an upgrade since.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    match cfg!(target_os = "linux") {
+        true => Ok(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe(),
+    }
+}
 
 /// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,24 @@ use std::path::PathBuf;
 
 use rustix::pty::OpenptFlags;
 use rustix::termios::{InputModes, OptionalActions, Winsize};
+use serde::{Deserialize, Serialize};
 
-use crate::spec::TerminalSize;
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a terminal has these two dimensions")]
+pub struct TerminalSize {
+    /// How wide it is.
+    pub columns: u16,
+    /// How high it is.
+    pub rows: u16,
+}
+
+impl Default for TerminalSize {
+    /// What programs take for granted.
+    fn default() -> Self {
+        Self { columns: 80, rows: 24 }
+    }
+}
 
 /// A pseudo-terminal: the end of whoever plays the person in front of it, and the other end, held so that the terminal
 /// stays what it is while no process of the job has it open.

@@ -7,10 +7,49 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
+use serde::{Deserialize, Serialize};
 
 use super::namespace;
 use crate::error::{IoContext, Result};
-use crate::record::World;
+
+/// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct World {
+    /// The file mode creation mask, umask(2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// The niceness, getpriority(2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+    /// Soft resource limits by name (`nofile`, `core` …), getrlimit(2). What is not limited is absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub soft_limits: BTreeMap<String, u64>,
+    /// The pid namespace, by its inode number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<u64>,
+    /// The mount namespace, by its inode number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_namespace: Option<u64>,
+    /// Whether the process was in a sandbox: one that may gain no privileges (`NoNewPrivs` in proc_pid_status(5)), or
+    /// that has a filter of system calls (`Seccomp`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandboxed: bool,
+}
+
+impl World {
+    /// Returns whether a process of this world may start or adopt a job that was submitted in `theirs`: it sees the same
+    /// processes and files, and is in no sandbox that the submitter was not in.
+    pub(crate) fn may_act_for(&self, theirs: &Self) -> bool {
+        self.shares_namespaces_with(theirs) && (!self.sandboxed || theirs.sandboxed)
+    }
+
+    /// Returns whether both see the same processes and files.
+    pub(crate) fn shares_namespaces_with(&self, theirs: &Self) -> bool {
+        let namespaces = |world: &Self| (world.pid_namespace, world.mount_namespace);
+        namespaces(self) == namespaces(theirs)
+    }
+}
 
 /// The limits of getrlimit(2), by the names that people know from `ulimit` and limits.conf(5).
 const LIMITS: [(&str, Resource); 10] = [

@@ -141,8 +141,7 @@ fn obstacle(place: &Place<'_>) -> Option<String> {
         || credentials.exists()
         || mentions(&own, &["primaryApiKey"])
         || settings.iter().any(|settings| mentions(settings, &words))
-        // There it is in the keychain.
-        || cfg!(target_os = "macos");
+        || crate::sys::HAS_KEYCHAIN;
     (!is_logged_in).then(|| {
         format!(
             "it is not logged in: there is neither `{}` nor ANTHROPIC_API_KEY; start `claude` and log in, or set that \

@@ -2,17 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-
-use rustix::pipe::SpliceFlags;
 
 use super::atomic::{self, create_dir, create_file};
 use super::layout::AttemptDir;
 use crate::error::{Error, IoContext, Result};
-use crate::job::OutputSize;
-use crate::output::{self, JobLog, LogBackend, LogWriter, Row, Segment, Stream};
+use crate::output::{self, JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
+use crate::sys::pipe;
 
 /// How much is moved from a pipe at a time at most.
 const MOVE: u64 = 1024 * 1024;
@@ -66,7 +63,7 @@ impl LogBackend for SegmentFiles {
 #[derive(Debug)]
 pub(crate) struct FileLogWriter {
     log: LogWriter<SegmentFiles>,
-    /// Whether this file system takes bytes straight from a pipe.
+    /// Whether this file system takes bytes straight from a pipe, as far as is known.
     splices: bool,
     buffer: Vec<u8>,
 }
@@ -74,7 +71,7 @@ pub(crate) struct FileLogWriter {
 impl FileLogWriter {
     pub(crate) fn new(attempt: &AttemptDir, limit: u64) -> Self {
         let backend = SegmentFiles { attempt: attempt.clone(), current: None };
-        Self { log: LogWriter::new(backend, limit), splices: cfg!(target_os = "linux"), buffer: Vec::new() }
+        Self { log: LogWriter::new(backend, limit), splices: true, buffer: Vec::new() }
     }
 
     /// Goes on where a writer before was killed.
@@ -92,7 +89,7 @@ impl FileLogWriter {
         }
         let backend = SegmentFiles { attempt: attempt.clone(), current: None };
         let log = LogWriter::resume(backend, limit, &segments);
-        Ok(Self { log, splices: cfg!(target_os = "linux"), buffer: Vec::new() })
+        Ok(Self { log, splices: true, buffer: Vec::new() })
     }
 
     /// Returns how much came, and how much of it was kept.
@@ -123,19 +120,10 @@ impl FileLogWriter {
         }
     }
 
-    #[cfg(target_os = "linux")]
     fn splice(&mut self, pipe: &File, room: u64) -> io::Result<u64> {
-        let (_, mut at) = self.log.position();
+        let (_, at) = self.log.position();
         let current = self.log.backend.current.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let length = usize::try_from(room).unwrap_or(usize::MAX);
-        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-        let moved = rustix::pipe::splice(pipe.as_fd(), None, current.bytes.as_fd(), Some(&mut at), length, flags)?;
-        Ok(moved as u64)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn splice(&mut self, _: &File, _: u64) -> io::Result<u64> {
-        Err(io::ErrorKind::InvalidInput.into())
+        pipe::move_into(&current.bytes, pipe, at, usize::try_from(room).unwrap_or(usize::MAX))
     }
 
     /// Reads and writes, where splicing does not work, from a terminal say: a death in between loses at most one buffer.

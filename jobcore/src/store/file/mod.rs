@@ -15,6 +15,7 @@ mod properties;
 mod queue;
 mod seal;
 mod settings;
+pub(crate) mod supervisors;
 mod sweep;
 mod watch;
 
@@ -41,11 +42,11 @@ use super::{Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreS
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::job::OutputSize;
 use crate::name::Name;
-use crate::output::JobLog;
-use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Seen, Submission};
+use crate::output::{JobLog, OutputSize};
+use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Submission};
 use crate::spec::{Stdin, Stragglers};
+use crate::sys::process::Seen;
 use crate::sys::{lock, process};
 
 /// The version of the layout.

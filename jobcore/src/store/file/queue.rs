@@ -20,11 +20,11 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::name::Name;
-use crate::record::{Ended, World};
-use crate::record::{RECORD_VERSION, Submission, Verdict};
+use crate::record::{Ended, RECORD_VERSION, Submission, Verdict};
 use crate::state::State;
 use crate::store::settings::StoreSettings;
 use crate::store::{AGENTS, Created, EventKind, JobEvent, Load, Query, Slot};
+use crate::sys::world::World;
 use crate::sys::{lock, world};
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
@@ -303,7 +303,7 @@ impl FileStore {
         {
             let (job, _) = self.collect(id)?.judge(Timestamp::now())?;
             if !job.status().is_final() {
-                return Err(Error::name_taken(name, &job, &submission.spec.cwd));
+                return Err(crate::store::name_taken(name, &job, &submission.spec.cwd));
             }
         }
         Ok(Created::New)
@@ -341,7 +341,9 @@ impl FileStore {
             waiting.retain(|entry| taken.iter().all(|slot| slot.slot.id != entry.slot.id));
             taken.extend(waiting);
             let taken = taken.iter().map(|entry| entry.slot.group.as_ref());
-            settings.reached(group.as_ref(), taken).map_or(Ok(()), |reached| Err(Error::full(reached)))?;
+            if let Some(reached) = settings.reached(group.as_ref(), taken) {
+                return Err(reached.into());
+            }
         }
         // The row first: one without a job is passed over, a job without one would not be listed.
         let row = index::add(&self.layout, submission)?;

@@ -5,10 +5,10 @@ use super::day::{BOOT, ROW_BYTES};
 use super::row::{STATE, STATE_CHECKSUM};
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
-use crate::record::World;
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
 use crate::store::JobStore;
+use crate::sys::world::World;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::control::{Answer, FRAME, Frame, PROTOCOL_VERSION, Request};
 use crate::generate::{cases, damaged};
-use crate::spec::TerminalSize;
 use crate::store::file::control::parse_request;
+use crate::sys::pty::TerminalSize;
 use crate::{Signal, fuzzing};
 
 fn request() -> impl Strategy<Value = Request> {

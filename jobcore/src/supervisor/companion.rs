@@ -2,10 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use super::process;
 use crate::clock::Timestamp;
-use crate::record::{Ended, ProcessId, Seen};
+use crate::record::Ended;
 use crate::state::{Cause, Outcome};
+use crate::sys::process;
+use crate::sys::process::{ProcessId, Seen};
 
 /// Who is said to have stopped a job whose companion is gone.
 pub(crate) const SESSION_END: &str = "the end of its session";

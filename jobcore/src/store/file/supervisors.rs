@@ -1,0 +1,87 @@
+//! Which processes are supervisors of jobs: by the arguments that they are started with, and by the lock that they hold.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::atomic;
+use super::layout::Layout;
+use crate::environment::marker;
+use crate::id::JobId;
+use crate::record::Start;
+use crate::sys::lock;
+use crate::sys::process::{self, ProcessId, Seen, Stat};
+
+/// What a supervisor is called in a list of processes.
+pub(crate) const NAME: &str = "jobcore-supervisor";
+/// The hidden first argument.
+pub(crate) const MARKER: &str = "__jobcore-supervisor";
+/// The version of the arguments and the descriptor that are handed over.
+pub(crate) const HANDOVER_VERSION: &str = "1";
+
+/// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
+/// its job was started.
+const COMING_UP: Duration = Duration::from_secs(2);
+
+/// The job that a supervisor was started for, as its arguments say.
+pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
+    match arguments {
+        [_, marker, _, root, id] if marker == MARKER.as_bytes() => {
+            Some((root, std::str::from_utf8(id).ok()?.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the living processes that can be seen to belong to a job: the tree below its main process and whatever says so in its
+/// environment, but no supervisor of another job and nothing below one.
+pub(crate) fn visible_members(main: Option<&ProcessId>, id: JobId) -> Vec<Stat> {
+    process::visible_tree(main, &marker(id), is_other_supervisor)
+}
+
+/// Returns whether a process is the supervisor of another job, or may be one that is just coming up: no stop of this job may
+/// touch it, nor what is below it.
+pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
+    !matches!(Claim::of(stat), Claim::None)
+}
+
+/// Returns whether a process is the supervisor of another job for certain. This job has not ended while another child says so
+/// and has not proven it yet.
+pub(crate) fn is_proven_supervisor(stat: &Stat) -> bool {
+    matches!(Claim::of(stat), Claim::Proven)
+}
+
+/// What there is to the claim of a process to be the supervisor of another job. Its arguments say so, which anybody could
+/// forge.
+enum Claim {
+    /// There is none, or it is false.
+    None,
+    /// It holds the lock of the job, and has had little time to put itself on record.
+    ComingUp,
+    /// The records of the job name it as the holder of the lock, which is held; or it holds that lock itself, and the records
+    /// name one that is dead, or that counts in another namespace.
+    Proven,
+}
+
+impl Claim {
+    fn of(stat: &Stat) -> Self {
+        let arguments = process::arguments(stat);
+        let Some((root, id)) = parse_arguments(&arguments) else { return Self::None };
+        let job = Layout::new(Path::new(OsStr::from_bytes(root))).job(id);
+        let Ok(lock) = File::open(job.lock()) else { return Self::None };
+        if !lock::is_held(&lock).unwrap_or(false) {
+            return Self::None;
+        }
+        let start = atomic::read::<Start>(&job.attempt().start()).ok().flatten();
+        match start.map(|start| start.holder) {
+            Some(holder) if (holder.pid, holder.start_time) == (stat.pid, stat.start_time) => Self::Proven,
+            Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,
+            _ if !lock::is_held_by(&lock, stat) => Self::None,
+            Some(_) => Self::Proven,
+            None if process::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
+            None => Self::None,
+        }
+    }
+}
