@@ -46,6 +46,10 @@ update-golden:
 update-snapshots:
     INSTA_UPDATE=always cargo test -p jobcore-tests --test e2e mcp_texts::
 
+# Record the public interface of the library as it is, to be looked at in the diff.
+update-public-api:
+    .ci/public-api --update
+
 # Measure the store and the adoption of jobs.
 bench:
     cargo bench -p jobcore --bench store
