@@ -1,4 +1,4 @@
-//! `docs/cli.md` says what the program says.
+//! `docs/cli.md` says what the program says, and `docs/design.md` names tests that exist.
 
 use std::path::Path;
 
@@ -30,4 +30,22 @@ fn the_settings_file_in_the_reference_is_understood() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A rule that has no test admits it.
+#[test]
+fn the_tests_that_guard_the_rules_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let page = read("docs/design.md");
+    for rule in page.split("\n## ").skip(1) {
+        let guards: Vec<_> = rule.split("\n- `").skip(1).map(|rest| rest.split("\n\n").next().unwrap()).collect();
+        assert!(!guards.is_empty() || rule.contains("Not guarded yet: "), "{rule}");
+        for (file, tests) in guards.iter().map(|guard| guard.split_once("`:").unwrap()) {
+            let source = read(file);
+            for test in tests.split('`').skip(1).step_by(2) {
+                assert!(source.contains(&format!("fn {test}(")), "{file} has no test `{test}`");
+            }
+        }
+    }
 }

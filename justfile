@@ -1,0 +1,73 @@
+# The daily commands: https://just.systems. Each is a thin call of cargo or of a script in .ci, which work without just.
+
+# List the recipes.
+default:
+    @just --list
+
+# Type-check everything, the quickest answer while you work.
+check:
+    cargo check --workspace --all-targets
+
+# Format the code.
+format:
+    cargo fmt --all
+
+# Run what CI checks without running a test: format, lints and documentation.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Run all tests.
+test:
+    cargo test --workspace
+
+# Run the tests whose names contain FILTER, such as `queue::` or the name of one test.
+test-one FILTER:
+    cargo test --workspace -- {{ quote(FILTER) }}
+
+# Run everything that must pass, and install what that needs.
+ci:
+    .ci/run
+
+# Open the documentation of the library.
+docs:
+    cargo doc -p jobcore --all-features --no-deps --open
+
+# Write docs/cli.md again, to be looked at in the diff.
+update-docs:
+    UPDATE_DOCS=1 cargo test -p jobcli --test docs
+
+# Write the golden files again, to be looked at in the diff.
+update-golden:
+    UPDATE_GOLDEN=1 cargo test -p jobcore --lib golden
+
+# Write the snapshots of what models read again, to be looked at in the diff.
+update-snapshots:
+    INSTA_UPDATE=always cargo test -p jobcore-tests --test e2e mcp_texts::
+
+# Record the public interface of the library as it is, to be looked at in the diff.
+update-public-api:
+    .ci/public-api --update
+
+# Measure the store and the adoption of jobs.
+bench:
+    cargo bench -p jobcore --bench store
+    cargo bench -p jobcore-tests --bench adoption
+
+# Check the licences, sources and versions of all dependencies.
+deny *CHECKS:
+    .ci/deny {{ CHECKS }}
+
+# Build the programs as they are released, and check how they are linked.
+release:
+    cargo build --release -p jobcli -p jobmcp
+    .ci/check-elf target
+
+# Let every system call fail and try each property many times: one to two hours.
+campaign *SCENES:
+    .ci/campaign {{ SCENES }}
+
+# Fuzz each parser for SECONDS.
+fuzz SECONDS="60" *TARGETS:
+    .ci/fuzz {{ SECONDS }} {{ TARGETS }}
