@@ -31,9 +31,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jobcli::error::{self, Failure, codes};
-use jobcli::settings::Settings;
 use jobcore::escape;
+use jobcore::front::text::print_if_hostile;
+use jobcore::front::{Failure, Settings, codes, limits};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,9 +54,17 @@ It serves this terminal now, until Ctrl-D.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    jobcli::limits::survive_file_size();
-    let cli = Cli::try_parse().unwrap_or_else(|error| error::refuse(&error));
-    run(cli).unwrap_or_else(|failure| error::report(&failure, false))
+    limits::survive_file_size();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    run(cli).unwrap_or_else(|failure| failure.report(false))
+}
+
+/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && print_if_hostile(error.render()) {
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {

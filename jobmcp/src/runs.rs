@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jobcli::agents::{self, Permit};
 use jobcore::agent::{AgentShape, Progress};
+use jobcore::front::agents::{self, Permit};
 use jobcore::units::short_duration;
 use jobcore::{Job, JobShape};
 use serde_json::{Value, json};

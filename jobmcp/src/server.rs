@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobcli::settings::Settings;
+use jobcore::front::Settings;
 use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder};
 use rmcp::ServerHandler;
 use rmcp::model::{

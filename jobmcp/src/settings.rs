@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jobcli::error::{Failure, codes};
-use jobcli::settings::Settings;
+use jobcore::front::{Failure, Settings, codes};
 use jobcore::policy::Pattern;
 use jobcore::units::parse_size;
 use jobcore::{ParseError, Policy};

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
+use jobcore::front::agents::{self, Permit};
+use jobcore::front::codes;
+use jobcore::front::text::print_json;
 use jobcore::output::{OutputQuery, Position};
 use jobcore::{Job, JobManager, quoted};
 
 use super::output::{Sink, follow_from};
-use super::{Result, code_of, print_json, tell};
-use crate::agents::{self, Permit};
-use crate::error::codes;
+use super::{Result, code_of, tell};
 
 /// Prints the answer of a run, and tells what else there is to know of it.
 pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::escape::one_line;
 use jobcore::units::short_duration;
 use jobcore::{Cause, Job, Outcome, Signal, Stragglers};
 
 use super::tell;
-use crate::ui::one_line;
 
 /// Tells how a job ended. Of a run of an agent, more than this is told elsewhere.
 pub(super) fn tell_of(job: &Job) {
@@ -37,15 +37,15 @@ fn came_to(outcome: &Outcome) -> String {
     let code = outcome.exit_code.map(|code| format!("exit code {code}"));
     let how = code.or_else(|| outcome.signal.map(signal));
     let in_brackets = how.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
-    let message = outcome.message.as_ref().map(|message| one_line(message, None));
-    let reason = message.unwrap_or_else(|| outcome.cause.as_str().replace('_', " "));
+    let message = outcome.message.as_ref().map(|message| one_line(message));
+    let reason = message.unwrap_or_else(|| outcome.cause.as_str().replace('_', " ").into());
     match (outcome.cause, how) {
         (Cause::Exited, _) if outcome.exit_code == Some(0) => "completed".to_owned(),
         (Cause::Exited, Some(how)) => format!("failed with {how}"),
         (Cause::Signalled, Some(how)) => format!("failed: ended by {how}"),
         (Cause::SpawnFailed, _) => format!("could not be started: {reason}"),
         (Cause::Stopped, _) => match &outcome.stopped_by {
-            Some(who) => format!("killed{in_brackets} by {}", one_line(who, None)),
+            Some(who) => format!("killed{in_brackets} by {}", one_line(who)),
             None => format!("killed{in_brackets}"),
         },
         (Cause::TimedOut, _) => format!("timed out{in_brackets}"),

@@ -1,9 +1,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::text::print_json;
 use jobcore::{JobEvent, JobManager};
 
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::Events;
 
 /// How many events are read at a time.

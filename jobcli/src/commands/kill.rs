@@ -1,13 +1,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failures, codes};
+use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor, escape};
 
+use super::Result;
 use super::select::{Which, find_all, select};
-use super::{Result, print_json};
 use crate::cli::Kill;
-use crate::error::{Failures, codes};
-use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
     let mut failures = Failures::default();
@@ -80,7 +80,7 @@ fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
         }
         StopReport::Stopping { job, processes, survivors } => {
             let name = |survivor: &Survivor| {
-                format!("; process {} ({}) {}", survivor.pid, ui::one_line(&survivor.name, None), survivor.reason)
+                format!("; process {} ({}) {}", survivor.pid, escape::one_line(&survivor.name), survivor.reason)
             };
             (job, left(*processes) + &survivors.iter().map(name).collect::<String>(), false)
         }

@@ -2,13 +2,14 @@ use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 use std::process::ExitCode;
 
 use jobcore::agent::AgentRun;
+use jobcore::front::agents;
+use jobcore::front::text::print_json;
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
 use jobcore::{Job, JobId, JobManager};
 
 use super::select::find;
-use super::{Result, agent, print_json, tell, unless_interrupted};
-use crate::agents;
+use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
 use crate::terminal::Harmless;
 

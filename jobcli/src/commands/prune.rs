@@ -1,11 +1,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::text::print_json;
 use jobcore::units::format_size;
 use jobcore::{JobManager, Retention};
 use serde_json::json;
 
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::Prune;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {

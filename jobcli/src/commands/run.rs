@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use jobcore::environment::{expand_home, known_directory};
+use jobcore::front::settings::{absolute, current_dir};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, View};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::units::short_duration;
 use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, QueueReason, Stdin, Stragglers};
 
 use super::output::{Sink, follow, print_view};
-use super::{Result, code_of, ending, print_json, tell, unless_interrupted};
+use super::{Result, code_of, ending, tell, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
-use crate::error::{self, Failure, codes};
-use crate::settings::{Settings, absolute, current_dir};
 use crate::ui;
 
 /// Starts a job, which reads from `stdin` unless something else is said.
@@ -218,7 +219,7 @@ fn is_argv(arguments: &Run) -> Result<bool> {
         // A slip of the keyboard, not the name of a program.
         let first = first.display();
         let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
-        error::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
+        crate::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
     }
     Ok(is_argv)
 }

@@ -2,15 +2,16 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, codes};
 use jobcore::output::{Cursor, OutputQuery, Position, View};
 use jobcore::{JobId, JobManager, Message, OutputShape};
 use serde::Serialize;
 
 use super::output::Sink;
 use super::select::find;
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::{Piece, Send, Typed};
-use crate::error::{Failure, codes};
 
 /// What has been quiet for so long has given its answer.
 const QUIET: Duration = Duration::from_millis(200);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcli::delegation::Asked;
 use jobcore::agent::NewWorktree;
+use jobcore::front::Asked;
 use jobcore::output::Cursor;
 use jobcore::{Agent, Agents, Environment, Job, PermissionMode, Status};
 use rmcp::model::{CallToolResponse, Tool};

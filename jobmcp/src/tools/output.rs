@@ -1,7 +1,7 @@
 //! `output` and `tail`: what a job wrote.
 
-use jobcli::agents;
 use jobcore::clock::Timestamp;
+use jobcore::front::agents;
 use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
 use jobcore::{Job, ParseError};
 use rmcp::model::Tool;
