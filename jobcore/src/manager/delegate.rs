@@ -131,9 +131,7 @@ impl JobManager {
         for variable in REPOSITORY_VARIABLES {
             spec.environment.remove(variable);
         }
-        if spec.environment.get("PWD").is_some() {
-            spec.environment.set("PWD", &cwd);
-        }
+        spec.environment.enter(&cwd);
         spec.cwd = cwd;
         if let Some(run) = &mut spec.agent {
             run.worktree = Some(made.clone());
