@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::name::Name;
 use crate::state::Status;
 use crate::store::ReachedLimit;
+use crate::words::counted;
 
 /// The result of what this library does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -189,7 +190,11 @@ pub enum Error {
         limit: u32,
     },
     /// As many agents were started within a minute as may be. Nothing is left behind.
-    #[error("{limit} agents were started within a minute; try again in {} s", retry_after.as_secs().max(1))]
+    #[error(
+        "{} started within a minute; try again in {} s",
+        counted(*limit, "agent was", "agents were"),
+        retry_after.as_secs().max(1)
+    )]
     TooFast {
         /// How many may be.
         limit: u32,

@@ -72,6 +72,7 @@ mod sys;
 pub mod testing;
 pub mod units;
 mod until;
+pub mod words;
 
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
 pub use error::{Error, NoInput, ParseError, Result};

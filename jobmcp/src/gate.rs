@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use jobcore::units::counted;
+use jobcore::words::counted;
 use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
 use tokio::sync::MutexGuard;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 use jobcore::escape::one_line;
 use jobcore::units::short_duration;
+use jobcore::words::counted;
 use jobcore::{Cause, Job, Outcome, Signal, Stragglers};
 
 use super::tell;
@@ -59,21 +60,17 @@ fn left(outcome: &Outcome, stragglers: Stragglers) -> String {
     let mut text = String::new();
     let ended_by_itself = matches!(outcome.cause, Cause::Exited | Cause::Signalled);
     if outcome.stragglers > 0 && ended_by_itself {
-        let it_left = format!("{} that it had left in the background", processes(outcome.stragglers));
+        let it_left =
+            format!("{} that it had left in the background", counted(outcome.stragglers, "process", "processes"));
         text = match stragglers {
             Stragglers::Leave => format!("; {it_left} may still be running"),
             _ => format!("; stopped {it_left} (`--leave-stragglers` keeps them)"),
         };
     }
     if !outcome.survivors.is_empty() {
-        let count = u32::try_from(outcome.survivors.len()).unwrap_or(u32::MAX);
-        let _ = write!(text, "; {} could not be stopped", processes(count));
+        let _ = write!(text, "; {} could not be stopped", counted(outcome.survivors.len(), "process", "processes"));
     }
     text
-}
-
-fn processes(count: u32) -> String {
-    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
 }
 
 #[cfg(test)]

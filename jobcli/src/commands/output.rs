@@ -6,6 +6,7 @@ use jobcore::front::agents;
 use jobcore::front::text::print_json;
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
+use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager};
 
 use super::select::find;
@@ -325,7 +326,8 @@ fn tell_fewer(is_cut: bool) {
 
 fn tell_gap(offset: u64, bytes: u64) {
     let size = if bytes < 1024 { String::new() } else { format!(" ({})", format_size(bytes)) };
-    tell(&format!("[{bytes} bytes{size} from offset {offset} on were not kept]"));
+    let (count, were) = (counted(bytes, "byte", "bytes"), if bytes == 1 { "was" } else { "were" });
+    tell(&format!("[{count}{size} from offset {offset} on {were} not kept]"));
 }
 
 fn lines(chunk: &OutputChunk) -> u64 {

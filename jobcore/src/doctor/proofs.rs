@@ -22,6 +22,7 @@ use crate::spec::{JobSpec, JobSpecBuilder, Stdin, TerminalSize};
 use crate::state::{Cause, State, Status};
 use crate::store::Query;
 use crate::sys::process::{self, Stat};
+use crate::words::counted;
 
 pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
 
@@ -99,8 +100,10 @@ impl Proofs<'_> {
 
     /// Bounds a step, whatever it waits for.
     async fn within<T>(&self, step: impl Future<Output = Result<T, Doubt>>) -> Result<T, Doubt> {
-        let late = || Doubt::failed(format!("not done within {} seconds", (self.patience * 2).as_secs_f32()));
-        timeout(self.patience * 2, step).await.unwrap_or_else(|_| Err(late()))
+        let limit = self.patience * 2;
+        let time = || counted(limit.as_secs_f32(), "second", "seconds");
+        let late = |_| Err(Doubt::failed(format!("not done within {}", time())));
+        timeout(limit, step).await.unwrap_or_else(late)
     }
 
     /// Looks until something is found.
@@ -111,8 +114,8 @@ impl Proofs<'_> {
                 return Ok(found);
             }
             if Instant::now() >= deadline {
-                let seconds = self.patience.as_secs_f32();
-                return Err(Doubt::failed(format!("{what} was waited for in vain, for {seconds} seconds")));
+                let time = counted(self.patience.as_secs_f32(), "second", "seconds");
+                return Err(Doubt::failed(format!("{what} was waited for in vain, for {time}")));
             }
             sleep(LOOK_AGAIN).await;
         }

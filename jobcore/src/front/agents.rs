@@ -11,6 +11,7 @@ use crate::escape::one_line;
 use crate::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
 use crate::spec::Environment;
 use crate::units::short_duration;
+use crate::words::counted;
 use crate::{Job, JobManager};
 
 /// How many calls are named that were not permitted.
@@ -34,8 +35,7 @@ pub fn line(agent: &AgentShape) -> String {
         },
         Progress::Answered => match digest.background {
             0 => "answered, about to end".to_owned(),
-            1 => "answered, and waits for 1 task in the background".to_owned(),
-            tasks => format!("answered, and waits for {tasks} tasks in the background"),
+            tasks => format!("answered, and waits for {} in the background", counted(tasks, "task", "tasks")),
         },
         _ => word,
     };
@@ -54,10 +54,8 @@ fn figures(agent: &AgentShape) -> Vec<String> {
     let digest = &agent.digest;
     let at_least = |name: &str| if digest.lower_bounds.contains(name) { "at least " } else { "" };
     let of_all = |name: &str| if agent.of_conversation.contains(name) { " in the whole conversation" } else { "" };
-    let count = |name: &str, count: u64, one: &str, many: &str| match count {
-        0 => None,
-        1 => Some(format!("{}1 {one}", at_least(name))),
-        count => Some(format!("{}{count} {many}", at_least(name))),
+    let count = |name: &str, count: u64, one: &str, several: &str| {
+        (count > 0).then(|| format!("{}{}", at_least(name), counted(count, one, several)))
     };
     [
         count("turns", digest.turns.unwrap_or(0), "turn", "turns"),

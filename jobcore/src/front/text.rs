@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::{Failure, codes};
 use crate::escape;
+use crate::words::cut_by;
 
 /// Prints a job, or jobs, as one line of JSON.
 ///
@@ -38,23 +39,16 @@ pub fn print_if_hostile(complaint: impl Display) -> bool {
 
 /// Returns how many columns a text takes.
 pub fn width(text: &str) -> usize {
-    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(c: char) -> usize {
+    c.width().unwrap_or(0)
 }
 
 /// Returns a text in one line, in which nothing is obeyed by a terminal, and what is too wide is cut off.
 pub fn fit(text: &str, columns: usize) -> String {
-    let text = escape::one_line(text);
-    if width(&text) <= columns {
-        return text.into_owned();
-    }
-    let mut left = columns.saturating_sub(1);
-    let fits = |c: &char| {
-        let taken = c.width().unwrap_or(0);
-        let fits = taken <= left;
-        left = left.saturating_sub(taken);
-        fits
-    };
-    text.chars().take_while(fits).chain(['…']).collect()
+    cut_by(&escape::one_line(text), columns, columns_of)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
+use jobcore::words::counted;
 use jobcore::{Until, WaitFor, WaitOptions, WaitReason, Waited};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -115,7 +116,8 @@ async fn tell(
     let now = Timestamp::now();
     let mut text = match waited.reason() {
         WaitReason::TimedOut => {
-            format!("Not yet, after {} seconds; call wait again to go on.\n", timeout.as_secs_f32())
+            let waited = counted(timeout.as_secs_f32(), "second", "seconds");
+            format!("Not yet, after {waited}; call wait again to go on.\n")
         }
         WaitReason::Impossible => format!("`{until}` can not come true any more.\n"),
         _ => String::new(),
