@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobcore::front::Settings;
-use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder};
+use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::gate::Gate;
+use crate::gate::{Gate, Question};
 use crate::resources::Subscriptions;
 use crate::settings::Background;
 use crate::tools::{self, Context};
@@ -106,11 +106,10 @@ impl Server {
     /// Asks an agent, as a job.
     pub(crate) async fn delegate(
         &self,
-        asked: (&Agent, Delegation, Environment),
-        key: Option<String>,
+        question: Question<'_>,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job, Failure> {
-        self.shared.gate.delegate(self.jobs(), asked, key, described).await
+        self.shared.gate.delegate(self.jobs(), question, described).await
     }
 
     /// Returns the tools that models are told of.

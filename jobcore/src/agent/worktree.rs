@@ -23,6 +23,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const REPOSITORY_VARIABLES: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"];
 
+/// What a new worktree and its branch are called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// The name of its directory, and of its branch after `jobcore/`.
+    pub(crate) name: &'a str,
+    /// What is added to that if it is taken.
+    pub(crate) other: &'a str,
+    /// The branch, if it has a name of its own.
+    pub(crate) branch: Option<&'a str>,
+}
+
 impl Worktree {
     /// Makes a worktree of the repository of `cwd`, at its present commit and on a new branch. It is beside the repository:
     /// `REPOSITORY-worktrees/NAME`. Returns it with the directory in it that `cwd` is in the repository.
@@ -31,8 +42,7 @@ impl Worktree {
     /// Hooks run as git has them; if one fails, nothing is left.
     pub(crate) async fn create(
         cwd: &Path,
-        (name, other): (&str, &str),
-        branch: Option<&str>,
+        Names { name, other, branch }: Names<'_>,
         environment: &Environment,
     ) -> Result<(Self, PathBuf)> {
         let _lock = lock(cwd, environment).await?;

@@ -17,6 +17,7 @@ use super::{
     tool as describe,
 };
 use crate::failure::Failure;
+use crate::gate::Question;
 use crate::runs::Run;
 use crate::server::Server;
 use crate::tasks;
@@ -133,7 +134,8 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
         }
         labels.into_iter().flatten().fold(spec, |spec, (name, value)| spec.label(name, value))
     };
-    server.delegate((agent, asked, environment), arguments.key, described).await
+    let question = Question { agent, asked, environment, key: arguments.key };
+    server.delegate(question, described).await
 }
 
 /// What a run comes to.
