@@ -55,7 +55,7 @@ what it is doing.";
 
 /// The MCP server, as one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
-pub(crate) struct Server {
+pub struct Server {
     shared: Arc<Shared>,
     subscriptions: Arc<Subscriptions>,
 }
@@ -86,7 +86,8 @@ impl Server {
         &self.subscriptions
     }
 
-    pub(crate) fn jobs(&self) -> &JobManager {
+    /// Returns the jobs that it looks after.
+    pub fn jobs(&self) -> &JobManager {
         &self.shared.jobs
     }
 
