@@ -13,12 +13,12 @@ use clap::builder::StyledStr;
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
 use jobcore::clock::Timestamp;
+use jobcore::front::Settings;
+use jobcore::front::text::fit;
 use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, PermissionMode, Query, Status, StoreSettings};
 
 use crate::cli::Cli;
 use crate::help;
-use crate::settings::Settings;
-use crate::ui::one_line;
 
 /// zsh loads a file of its `fpath` at the first Tab only, and expects it to answer that Tab: the library's script, which only
 /// defines what answers the next, would offer nothing the first time.
@@ -154,7 +154,7 @@ fn named_jobs(typed: &OsStr, is_wanted: fn(&Job) -> bool) -> Vec<CompletionCandi
         }
         // The short id is the beginning of the tail; who types on means a part of that.
         let id = if typed.len() > job.id.short().len() { job.id.tail() } else { job.id.short() };
-        let help = format!("{} {}", job.status(), one_line(&command_line(&job), Some(COMMAND_WIDTH)));
+        let help = format!("{} {}", job.status(), fit(&command_line(&job), COMMAND_WIDTH));
         for word in name.into_iter().chain([id]).filter(|word| word.starts_with(typed)) {
             candidates.push(CompletionCandidate::new(word).help(Some(StyledStr::from(help.clone()))));
         }

@@ -5,8 +5,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
 use jobcore::Signal;
-
-use crate::error::{Failure, codes};
+use jobcore::front::{Failure, codes};
 
 /// Words that are no verbs here, and what does here what they do elsewhere.
 const ELSEWHERE: &[(&[&str], &str)] = &[

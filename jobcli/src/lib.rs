@@ -1,25 +1,19 @@
 //! `jobcli`: background jobs for people and scripts. Settings in, one call of jobcore, one printer.
 
-pub mod agents;
 pub mod cli;
 mod commands;
 mod complete;
-pub mod delegation;
-pub mod error;
 mod habits;
 mod help;
-pub mod limits;
-#[cfg(test)]
-mod properties;
 pub mod reference;
-pub mod report;
-pub mod settings;
 mod terminal;
-pub mod ui;
+mod ui;
 
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use jobcore::front::text::print_if_hostile;
+use jobcore::front::{Failure, codes, limits};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -30,14 +24,14 @@ pub fn main() -> ExitCode {
     let matches = match help::command().try_get_matches_from(habits::understood(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => match habits::explanation(&error) {
-            Some(failure) => return error::report(&failure, false),
-            None => error::refuse(&error),
+            Some(failure) => return failure.report(false),
+            None => refuse(&error),
         },
     };
-    let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error::refuse(&error));
+    let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| refuse(&error));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return error::report(&error::Failure::new(1, format!("cannot start: {error}")), false),
+        Err(error) => return Failure::new(codes::FAILED, format!("cannot start: {error}")).report(false),
     };
     let passes_code = arguments.verb.passes_code();
     let result = runtime.block_on(commands::run(arguments));
@@ -45,6 +39,14 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
-        Err(failure) => error::report(&failure, passes_code),
+        Err(failure) => failure.report(passes_code),
     }
+}
+
+/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && print_if_hostile(error.render()) {
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }

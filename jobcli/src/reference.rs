@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use jobcore::front::settings::VARIABLES;
+
 use crate::help;
-use crate::settings::VARIABLES;
 
 /// Returns the whole page.
 pub fn markdown() -> String {

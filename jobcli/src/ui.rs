@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jobcore::clock::Timestamp;
+use jobcore::front::agents;
+use jobcore::front::text::{fit, width};
 use jobcore::units::short_duration;
 use jobcore::{JobShape, Status, TerminalSize, escape};
-use unicode_width::UnicodeWidthChar;
-
-use crate::agents;
 
 /// The width of a table on a terminal that does not say how wide it is.
 const WIDTH: usize = 100;
@@ -101,7 +100,7 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
             right(column("TIME", 8, &|job| time(job.duration_ms))),
             right(column("EXIT", 7, &exit_word)),
         ],
-        command: column("COMMAND", 0, &|job| one_line(&what(job), None)),
+        command: column("COMMAND", 0, &|job| escape::one_line(&what(job)).into_owned()),
     }
 }
 
@@ -144,7 +143,7 @@ impl Columns {
             [&self.id].into_iter().chain(&self.name).chain([&self.status]).chain(figures.into_iter().flatten());
         let mut line = String::new();
         for column in columns {
-            let cell = cut(&column.cells[row], column.width);
+            let cell = fit(&column.cells[row], column.width);
             let blanks = " ".repeat(column.width - width(&cell));
             line.push_str(&match (column.is_right, column.is_coloured) {
                 (true, _) => format!("{blanks}{cell}"),
@@ -153,7 +152,7 @@ impl Columns {
             });
             line.push_str(&" ".repeat(GAP));
         }
-        line + &cut(&self.command.cells[row], self.command.width)
+        line + &fit(&self.command.cells[row], self.command.width)
     }
 }
 
@@ -168,56 +167,4 @@ pub(crate) fn exit_word(job: &JobShape) -> String {
 
 fn since(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(at)).unwrap_or_default()
-}
-
-/// Returns a text in one line, in which nothing is obeyed by a terminal, and what is too wide is cut.
-pub(crate) fn one_line(text: &str, room: Option<usize>) -> String {
-    let shown = escape::one_line(text);
-    match room {
-        Some(room) => cut(&shown, room),
-        None => shown.into_owned(),
-    }
-}
-
-/// Returns a message in which nothing is obeyed by a terminal. If it has several lines, nobody can take the others for
-/// messages of their own.
-pub(crate) fn message(text: &str) -> String {
-    escape::lines(text).replace('\n', "\n  ")
-}
-
-/// Returns how many columns a text takes.
-pub(crate) fn width(text: &str) -> usize {
-    text.chars().map(|c| c.width().unwrap_or(0)).sum()
-}
-
-/// Cuts off what is too wide.
-fn cut(text: &str, room: usize) -> String {
-    if width(text) <= room {
-        return text.to_owned();
-    }
-    let mut left = room.saturating_sub(1);
-    let fits = |c: &char| {
-        let taken = c.width().unwrap_or(0);
-        let fits = taken <= left;
-        left = left.saturating_sub(taken);
-        fits
-    };
-    text.chars().take_while(fits).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_cannot_write_on_the_terminal() {
-        assert_eq!(one_line("a\n\x1b[31mb\tc", None), "a⏎\\u{1b}[31mb c");
-    }
-
-    #[test]
-    fn what_is_too_wide_is_cut_by_columns_not_by_bytes() {
-        assert_eq!(one_line("abcdef", Some(6)), "abcdef");
-        assert_eq!(one_line("abcdefg", Some(6)), "abcde…");
-        assert_eq!(one_line("日本語日本語", Some(6)), "日本…");
-    }
 }

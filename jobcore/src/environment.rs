@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -198,6 +199,30 @@ impl EnvironmentPolicy {
     }
 }
 
+impl Environment {
+    /// Makes it that of a job which runs in `directory`: what is said of the caller's is not true of the job's. `PWD` is set to
+    /// what a shell that had changed into it would say, if it is set at all.
+    pub fn enter(&mut self, directory: impl Into<OsString>) {
+        if self.get("PWD").is_some() {
+            self.set("PWD", directory);
+        }
+    }
+
+    /// Makes it that of a job on a terminal of its own, which is what everybody's is by now, whatever the caller's is.
+    pub fn enter_terminal(&mut self) {
+        self.set("TERM", "xterm-256color");
+    }
+}
+
+/// Returns the parts of `NAME=VALUE`. A name may begin with `=`, since some shells make such variables: the first one is the
+/// border only if there is no other.
+pub fn assignment(text: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = text.as_bytes();
+    let is_border = |index: &usize| bytes[*index] == b'=';
+    let border = (1..bytes.len()).find(is_border).or_else(|| bytes.starts_with(b"=").then_some(0))?;
+    Some((OsStr::from_bytes(&bytes[..border]), OsStr::from_bytes(&bytes[border + 1..])))
+}
+
 /// Returns the directory `current` under the name by which its user knows it: `pwd`, the value of the variable `PWD`, if
 /// that is an absolute path of the same directory, through symbolic links say; else `current`.
 pub fn known_directory(current: &Path, pwd: Option<&OsStr>) -> PathBuf {
@@ -309,6 +334,34 @@ mod tests {
         }
         assert!("a\0b".parse::<VariablePattern>().is_err());
         assert_eq!(String::from(patterns("*SECRET*, A?").remove(1)), "A?");
+    }
+
+    #[test]
+    fn a_job_is_told_of_its_own_directory_and_terminal() {
+        let mut environment: Environment = [("PWD", "/caller"), ("TERM", "dumb")].into_iter().collect();
+        environment.enter("/job");
+        environment.enter_terminal();
+        let expected: Environment = [("PWD", "/job"), ("TERM", "xterm-256color")].into_iter().collect();
+        assert!(environment == expected);
+        let mut without = Environment::default();
+        without.enter("/job");
+        assert!(without == Environment::default());
+    }
+
+    #[test]
+    fn a_variable_is_split_at_the_first_border() {
+        for (text, expected) in [
+            ("A=1", Some(("A", "1"))),
+            ("A==b=", Some(("A", "=b="))),
+            ("A=", Some(("A", ""))),
+            ("=C:=x", Some(("=C:", "x"))),
+            ("A", None),
+            ("=x", Some(("", "x"))),
+            ("", None),
+        ] {
+            let expected = expected.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+            assert_eq!(assignment(OsStr::new(text)), expected, "{text}");
+        }
     }
 
     #[test]

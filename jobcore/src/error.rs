@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::id::JobId;
 use crate::name::Name;
 use crate::state::Status;
+use crate::words::counted;
 
 /// The result of what this library does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -186,7 +187,11 @@ pub enum Error {
         limit: u32,
     },
     /// As many agents were started within a minute as may be. Nothing is left behind.
-    #[error("{limit} agents were started within a minute; try again in {} s", retry_after.as_secs().max(1))]
+    #[error(
+        "{} started within a minute; try again in {} s",
+        counted(*limit, "agent was", "agents were"),
+        retry_after.as_secs().max(1)
+    )]
     TooFast {
         /// How many may be.
         limit: u32,

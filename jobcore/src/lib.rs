@@ -31,7 +31,8 @@
 //! `docs/embedding.md` for a guide.
 //!
 //! # What the library does not do
-//! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself.
+//! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself. (The feature `front`
+//! does, for the programs of this repository.)
 
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
@@ -43,6 +44,9 @@ pub mod doctor;
 pub mod environment;
 mod error;
 pub mod escape;
+#[cfg(feature = "front")]
+#[doc(hidden)]
+pub mod front;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -69,6 +73,7 @@ mod sys;
 pub mod testing;
 pub mod units;
 mod until;
+pub mod words;
 
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
 pub use error::{Error, NoInput, Result};

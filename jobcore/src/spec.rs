@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentRun;
+use crate::environment::assignment;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::signal::Signal;
@@ -113,14 +114,7 @@ impl Environment {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-        let split = |entry: &[u8]| {
-            // A name may begin with `=` (some shells make such variables), so the first byte is never the border.
-            let border = entry.iter().skip(1).position(|byte| *byte == b'=')? + 1;
-            let (name, value) = (&entry[..border], &entry[border + 1..]);
-            Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
-        };
-        Self(entries.filter_map(split).collect())
+        bytes.split(|byte| *byte == 0).filter_map(|entry| assignment(OsStr::from_bytes(entry))).collect()
     }
 }
 
@@ -629,7 +623,7 @@ mod tests {
     #[test]
     fn an_environment_survives_its_bytes_and_is_never_printed() {
         let environment: Environment =
-            [("A", OsString::from("x=y")), ("=B", "".into()), ("S", OsString::from_vec(vec![0xff]))]
+            [("A", OsString::from("x=y")), ("=B", "".into()), ("S", OsStr::from_bytes(b"\xff").to_owned())]
                 .into_iter()
                 .collect();
         assert_eq!(Environment::from_bytes(&environment.to_bytes()), environment);

@@ -4,11 +4,6 @@ use std::time::Duration;
 
 use crate::parse_error::ParseError;
 
-/// Returns a number with the word that agrees with it: `1 process is`, `2 processes are`.
-pub fn counted<T: Copy + From<u8> + PartialEq + std::fmt::Display>(number: T, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == T::from(1) { one } else { several })
-}
-
 /// Parses a size in bytes: `500`, `64K`, `10M`, `1.5GiB`. K, M, G and T, with or without `B` or `iB`, are powers of 1024.
 ///
 /// # Errors
@@ -78,12 +73,6 @@ pub fn short_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_agree_with_numbers() {
-        let counts = [0_u32, 1, 2].map(|number| counted(number, "job is", "jobs are"));
-        assert_eq!(counts, ["0 jobs are", "1 job is", "2 jobs are"]);
-    }
 
     #[test]
     fn units_are_powers_of_1024() {

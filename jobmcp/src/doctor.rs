@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use jobcli::error::{Failure, codes};
-use jobcli::report;
-use jobcli::settings::Settings;
 use jobcore::clock::Timestamp;
 use jobcore::doctor::{Health, LABEL, Report, Step};
+use jobcore::front::{Failure, Settings, codes, report};
 use jobcore::{JobManager, Query, StopOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};

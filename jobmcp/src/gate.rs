@@ -3,12 +3,21 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use jobcore::units::counted;
+use jobcore::words::counted;
 use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
 use tokio::sync::MutexGuard;
 
 use crate::failure::Failure;
 use crate::settings::Background;
+
+/// What is asked of an agent, in which environment, and the key of the job.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) agent: &'a Agent,
+    pub(crate) asked: Delegation,
+    pub(crate) environment: Environment,
+    pub(crate) key: Option<String>,
+}
 
 /// The limits that this server sets to its own submissions.
 #[derive(Debug)]
@@ -34,12 +43,11 @@ impl Gate {
         self.pass(jobs, permitted, spec.key.clone(), || jobs.submit(spec)).await
     }
 
-    /// Asks an agent, if this server may. `key` is that of the job.
+    /// Asks an agent, if this server may.
     pub(crate) async fn delegate(
         &self,
         jobs: &JobManager,
-        (agent, asked, environment): (&Agent, Delegation, Environment),
-        key: Option<String>,
+        Question { agent, asked, environment, key }: Question<'_>,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job, Failure> {
         let spec = agent.spec(&asked, environment.clone()).and_then(JobSpecBuilder::build);

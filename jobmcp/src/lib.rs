@@ -1,8 +1,6 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
 pub mod cli;
-#[cfg(feature = "conformance")]
-mod conformance;
 mod doctor;
 mod ending;
 mod failure;
@@ -31,14 +29,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use jobcli::error::{self, Failure, codes};
-use jobcli::settings::Settings;
 use jobcore::escape;
+use jobcore::front::text::print_if_hostile;
+use jobcore::front::{Failure, Settings, codes, limits};
+use rmcp::ServerHandler;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+#[doc(hidden)]
+pub use self::server::Server;
 use crate::cli::{Cli, Doctor, Serve, Verb};
-use crate::server::Server;
 use crate::settings::Background;
 use crate::token::{Origin, Token};
 
@@ -52,14 +52,29 @@ It serves this terminal now, until Ctrl-D.
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
-    jobcore::supervisor::run_if_asked();
-    jobcli::limits::survive_file_size();
-    let cli = Cli::try_parse().unwrap_or_else(|error| error::refuse(&error));
-    run(cli).unwrap_or_else(|failure| error::report(&failure, false))
+    main_behind(|server| server)
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// Runs the program, where clients speak over HTTP to what `before` makes of the server: for tests that ask more of it than it
+/// has.
+#[doc(hidden)]
+pub fn main_behind<H: ServerHandler>(before: fn(Server) -> H) -> ExitCode {
+    // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
+    jobcore::supervisor::run_if_asked();
+    limits::survive_file_size();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    run(cli, before).unwrap_or_else(|failure| failure.report(false))
+}
+
+/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && print_if_hostile(error.render()) {
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
+}
+
+fn run<H: ServerHandler>(cli: Cli, before: fn(Server) -> H) -> Result<ExitCode, Failure> {
     log::start(cli.log_file)?;
     let verb = match (cli.selftest, cli.verb) {
         (true, None) => Verb::Doctor(Doctor::default()),
@@ -73,7 +88,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Unregister(arguments) => register::unregister(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments, cli.store, cli.config),
         Verb::Serve(arguments) => {
-            serve(arguments, Settings::read(cli.store, cli.config)?)?;
+            serve(arguments, Settings::read(cli.store, cli.config)?, before)?;
             // A read of standard input cannot be cancelled, and would hold up the end of the program until a client
             // closes it.
             std::process::exit(0)
@@ -81,7 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
+fn serve<H: ServerHandler>(arguments: Serve, mut settings: Settings, before: fn(Server) -> H) -> Result<(), Failure> {
     let background = Background::read(|name| std::env::var_os(name))?;
     background.apply(&mut settings);
     settings.environment.scrub.extend(token::VARIABLE.parse());
@@ -101,7 +116,7 @@ fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
             tracing::info!(store = %store.display(), "serving standard input and output");
             runtime.block_on(stdio::serve(server));
         }
-        Some(address) => serve_http(&runtime, server, address, arguments, &store)?,
+        Some(address) => serve_http(&runtime, server, before, address, arguments, &store)?,
     }
     tracing::info!("the end");
     runtime.shutdown_background();
@@ -109,9 +124,10 @@ fn serve(arguments: Serve, mut settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve_http(
+fn serve_http<H: ServerHandler>(
     runtime: &Runtime,
     server: Server,
+    before: fn(Server) -> H,
     address: SocketAddr,
     arguments: Serve,
     store: &Path,
@@ -134,6 +150,6 @@ fn serve_http(
     // Not through the log, which may be a file: nothing else writes the token anywhere. And nobody may be reading this.
     let about = escape::one_line(&about);
     let _ = writeln!(anstream::stderr(), "jobmcp serves http://{address}/mcp\nclients must send a token: {about}");
-    runtime.block_on(http::serve(server, listener, address, &arguments.allow_host, token));
+    runtime.block_on(http::serve(server, before, listener, address, &arguments.allow_host, token));
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use jobcli::agents::{self, Permit};
 use jobcore::agent::{AgentShape, Progress};
+use jobcore::front::agents::{self, Permit};
 use jobcore::units::short_duration;
+use jobcore::words::counted;
 use jobcore::{Job, JobShape};
 use serde_json::{Value, json};
 
@@ -162,8 +163,9 @@ impl<'a> Run<'a> {
             false => format!("{all} returns the stream that has all"),
         };
         format!(
-            "{}\n\n[{left_out} bytes of the answer are left out here; {calls}]\n\n{}",
+            "{}\n\n[{} left out here; {calls}]\n\n{}",
             answer[..start].trim_end(),
+            counted(left_out, "byte of the answer is", "bytes of the answer are"),
             answer[end..].trim_start()
         )
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobcli::settings::Settings;
-use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder};
+use jobcore::front::Settings;
+use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::gate::Gate;
+use crate::gate::{Gate, Question};
 use crate::resources::Subscriptions;
 use crate::settings::Background;
 use crate::tools::{self, Context};
@@ -55,7 +55,7 @@ what it is doing.";
 
 /// The MCP server, as one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
-pub(crate) struct Server {
+pub struct Server {
     shared: Arc<Shared>,
     subscriptions: Arc<Subscriptions>,
 }
@@ -86,7 +86,8 @@ impl Server {
         &self.subscriptions
     }
 
-    pub(crate) fn jobs(&self) -> &JobManager {
+    /// Returns the jobs that it looks after.
+    pub fn jobs(&self) -> &JobManager {
         &self.shared.jobs
     }
 
@@ -106,11 +107,10 @@ impl Server {
     /// Asks an agent, as a job.
     pub(crate) async fn delegate(
         &self,
-        asked: (&Agent, Delegation, Environment),
-        key: Option<String>,
+        question: Question<'_>,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job, Failure> {
-        self.shared.gate.delegate(self.jobs(), asked, key, described).await
+        self.shared.gate.delegate(self.jobs(), question, described).await
     }
 
     /// Returns the tools that models are told of.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jobcli::error::{Failure, codes};
-use jobcli::settings::Settings;
+use jobcore::front::{Failure, Settings, codes};
 use jobcore::policy::Pattern;
 use jobcore::units::parse_size;
+use jobcore::words::counted;
 use jobcore::{ParseError, Policy};
 
 /// What these variables set that the other settings have no word for.
@@ -42,7 +42,7 @@ impl Background {
             max_jobs: parsed("MCP_BG_MAX_JOBS", text, |text| number(text, 1..=100))?,
             max_output_size: parsed("MCP_BG_MAX_OUTPUT_SIZE", text, |text| match parse_size(text)? {
                 size if size >= 1024 => Ok(size),
-                size => Err(format!("{size} bytes are too few; 1024 is the least")),
+                size => Err(format!("{} too few; 1024 is the least", counted(size, "byte is", "bytes are"))),
             })?,
             job_timeout: parsed("MCP_BG_JOB_TIMEOUT", text, |text| seconds(text, 1..=366 * 24 * 3600))?,
             cleanup_interval: parsed("MCP_BG_CLEANUP_INTERVAL", text, |text| seconds(text, 10..=3600))?,

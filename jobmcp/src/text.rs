@@ -5,7 +5,9 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 pub(crate) use jobcore::escape::one_line;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream, View, Viewed};
-use jobcore::units::{counted, short_duration};
+use jobcore::units::short_duration;
+use jobcore::words::counted;
+pub(crate) use jobcore::words::cut;
 use jobcore::{Cause, Command, Job, JobId, JobManager, JobShape, QueueReason, Status, Stragglers};
 
 /// How much output a result has unless more is asked for, in bytes: with what stands around it, 8,000 characters at most.
@@ -111,14 +113,6 @@ pub(crate) fn command(shape: &JobShape) -> String {
     cut(&one_line(&shape.command_line()), COMMAND)
 }
 
-/// Cuts off what is too long.
-pub(crate) fn cut(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
-        return text.to_owned();
-    }
-    text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
-}
-
 /// Returns the end of a text.
 pub(crate) fn end(text: &str, longest: usize) -> &str {
     text.char_indices().rev().take(longest).last().map_or("", |(start, _)| &text[start..])
@@ -160,8 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_says_so() {
-        assert_eq!((cut("äöü", 3), cut("äöüx", 3)), ("äöü".to_owned(), "äö…".to_owned()));
+    fn an_end_is_counted_in_characters() {
         assert_eq!((end("äöü", 2), end("äöü", 4), end("", 1)), ("öü", "äöü", ""));
     }
 }

@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use constant_time_eq::constant_time_eq;
-use jobcli::error::{Failure, codes};
 use jobcore::ParseError;
+use jobcore::front::{Failure, codes};
 
 /// The variable that may hold it. Jobs do not get it.
 pub(crate) const VARIABLE: &str = "JOBMCP_TOKEN";

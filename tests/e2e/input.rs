@@ -19,7 +19,7 @@ fn what_is_sent_arrives_as_it_is() {
         (&["reader", "two\n"], "sent 4 bytes"),
         (&["--raw", "reader", "thr"], "sent 3 bytes"),
         (&["reader", "ee"], "sent 3 bytes"),
-        (&["reader", ""], "sent 1 bytes"),
+        (&["reader", ""], "sent 1 byte"),
         (&["reader", "--", "-x"], "sent 3 bytes"),
     ] {
         let arguments = [&["send"], arguments].concat();

@@ -207,7 +207,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
         assert!(called.is_error, "{arguments}: {}", called.text);
         has(&called.text, expected);
     };
-    refused(json!({ "prompt": "x" }), &["1 agents were started within a minute; try again in ", " s."]);
+    refused(json!({ "prompt": "x" }), &["1 agent was started within a minute; try again in ", " s."]);
     env.ok(["config", "set", "agents.per_minute", "0"]);
     refused(json!({ "prompt": "x", "name": "live" }), &["the name `live` is that of job"]);
     refused(json!({ "prompt": "x", "resume": "live" }), &["it still runs", "wait for its end"]);

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::background::{Background, alive_with, bytes, touch, until};
+use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv, is_alive, script, send, wait_for};
 
 /// A variable that only the processes of one test have: its name and value, and as it stands in an environment.
@@ -147,6 +149,28 @@ fn stragglers_that_are_left_live_on_and_are_heard() {
     wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
     assert_eq!(env.status(&id), "completed");
     assert_eq!(env.ok(["output", "--stdout", &id]), "early\nlate");
+}
+
+#[test]
+fn one_is_counted_as_one() {
+    let env = TestEnv::new();
+    let mark = Mark::new(&env);
+    let ids = ["first", "second"].map(|name| {
+        let id = mark.submit(&env, &["--leave-stragglers", "--name", name], "sleep 1000 & exit 0");
+        assert_eq!(env.run(["wait", &id]).code, Some(0));
+        id
+    });
+    assert_eq!(
+        env.ok(["kill", "first"]),
+        format!("first ({}): had completed; stopped 1 process that was still running", &ids[0][24..32])
+    );
+    let mut client = Client::legacy(&env);
+    let waited = client.ok("wait", json!({ "job_ids": ["second"], "until": "output:nothing", "wait_s": 1 }));
+    assert!(waited.text.starts_with("Not yet, after 1 second; "), "{}", waited.text);
+    let killed = client.ok("kill", json!({ "job_ids": ["second"], "remove": true }));
+    assert!(killed.text.contains(" It had left 1 process running, now stopped."), "{}", killed.text);
+    let pruned = env.run(["prune", "--keep", "0"]);
+    assert!(pruned.stderr.starts_with("1 job, about "), "{pruned}");
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
+use jobcore::front::agents::{self, Permit};
+use jobcore::front::codes;
+use jobcore::front::text::print_json;
 use jobcore::output::{OutputQuery, Position};
+use jobcore::words::counted;
 use jobcore::{Job, JobManager, quoted};
 
 use super::output::{Sink, follow_from};
-use super::{Result, code_of, print_json, tell};
-use crate::agents::{self, Permit};
-use crate::error::codes;
+use super::{Result, code_of, tell};
 
 /// Prints the answer of a run, and tells what else there is to know of it.
 pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {
@@ -19,8 +21,8 @@ pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {
         print(&format!("{result}{end}"))?;
     }
     if agent.digest.result_cut_bytes > 0 {
-        let (bytes, id) = (agent.digest.result_cut_bytes, job.id.short());
-        tell(&format!("{bytes} bytes of the answer are left out; see `jobcli output --raw {id}`"));
+        let left_out = counted(agent.digest.result_cut_bytes, "byte of the answer is", "bytes of the answer are");
+        tell(&format!("{left_out} left out; see `jobcli output --raw {}`", job.id.short()));
     }
     tell_end(job, &agent);
     Ok(())

@@ -2,6 +2,7 @@ use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::process::ExitCode;
 
+use jobcore::front::{Failure, codes};
 use jobcore::output::{OutputChunk, OutputQuery, Position};
 use jobcore::{Error, JobId, JobManager, Message};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -15,7 +16,6 @@ use super::output::{Sink, follow};
 use super::select::find;
 use super::{Result, code_of, tell};
 use crate::cli::Attach;
-use crate::error::{Failure, codes};
 use crate::ui;
 
 /// How much of what was shown before is shown again.

@@ -1,11 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::{Failure, codes};
 use jobcore::{JobManager, escape};
 
 use super::Result;
 use crate::cli::{Config, ConfigVerb};
-use crate::error::{Failure, codes};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Config) -> Result {
     match arguments.what {

@@ -2,15 +2,14 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use jobcore::agent::{NewWorktree, Schema};
+use jobcore::front::settings::{absolute, current_dir};
+use jobcore::front::{Asked, Failure, Settings, codes};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::{Agent, Delegation, JobManager, JobSpecBuilder};
 
 use super::run::{expanded, print_submitted, tell_if_queued};
 use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::Delegate;
-use crate::delegation::Asked;
-use crate::error::{Failure, codes};
-use crate::settings::{Settings, absolute, current_dir};
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
     let (follows, json) = (arguments.follow, arguments.json);

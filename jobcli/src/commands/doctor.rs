@@ -1,12 +1,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use jobcore::front::{Settings, report};
 use jobcore::{JobManager, JobSpec};
 
 use super::Result;
 use crate::cli::Doctor;
-use crate::report;
-use crate::settings::Settings;
 
 /// Looks at the store, also where it could not be opened.
 pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, arguments: &Doctor) -> Result {

@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::escape::one_line;
 use jobcore::units::short_duration;
+use jobcore::words::counted;
 use jobcore::{Cause, Job, Outcome, Signal, Stragglers};
 
 use super::tell;
-use crate::ui::one_line;
 
 /// Tells how a job ended. Of a run of an agent, more than this is told elsewhere.
 pub(super) fn tell_of(job: &Job) {
@@ -37,15 +38,15 @@ fn came_to(outcome: &Outcome) -> String {
     let code = outcome.exit_code.map(|code| format!("exit code {code}"));
     let how = code.or_else(|| outcome.signal.map(signal));
     let in_brackets = how.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
-    let message = outcome.message.as_ref().map(|message| one_line(message, None));
-    let reason = message.unwrap_or_else(|| outcome.cause.as_str().replace('_', " "));
+    let message = outcome.message.as_ref().map(|message| one_line(message));
+    let reason = message.unwrap_or_else(|| outcome.cause.as_str().replace('_', " ").into());
     match (outcome.cause, how) {
         (Cause::Exited, _) if outcome.exit_code == Some(0) => "completed".to_owned(),
         (Cause::Exited, Some(how)) => format!("failed with {how}"),
         (Cause::Signalled, Some(how)) => format!("failed: ended by {how}"),
         (Cause::SpawnFailed, _) => format!("could not be started: {reason}"),
         (Cause::Stopped, _) => match &outcome.stopped_by {
-            Some(who) => format!("killed{in_brackets} by {}", one_line(who, None)),
+            Some(who) => format!("killed{in_brackets} by {}", one_line(who)),
             None => format!("killed{in_brackets}"),
         },
         (Cause::TimedOut, _) => format!("timed out{in_brackets}"),
@@ -59,21 +60,17 @@ fn left(outcome: &Outcome, stragglers: Stragglers) -> String {
     let mut text = String::new();
     let ended_by_itself = matches!(outcome.cause, Cause::Exited | Cause::Signalled);
     if outcome.stragglers > 0 && ended_by_itself {
-        let it_left = format!("{} that it had left in the background", processes(outcome.stragglers));
+        let it_left =
+            format!("{} that it had left in the background", counted(outcome.stragglers, "process", "processes"));
         text = match stragglers {
             Stragglers::Leave => format!("; {it_left} may still be running"),
             _ => format!("; stopped {it_left} (`--leave-stragglers` keeps them)"),
         };
     }
     if !outcome.survivors.is_empty() {
-        let count = u32::try_from(outcome.survivors.len()).unwrap_or(u32::MAX);
-        let _ = write!(text, "; {} could not be stopped", processes(count));
+        let _ = write!(text, "; {} could not be stopped", counted(outcome.survivors.len(), "process", "processes"));
     }
     text
-}
-
-fn processes(count: u32) -> String {
-    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
 }
 
 #[cfg(test)]

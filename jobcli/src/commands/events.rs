@@ -1,9 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::text::print_json;
+use jobcore::words::counted;
 use jobcore::{JobEvent, JobManager};
 
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::Events;
 
 /// How many events are read at a time.
@@ -18,7 +20,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
     loop {
         let read = jobs.events(next, PAGE).await?;
         if read.gone > 0 {
-            tell(&format!("{} events are not kept any more", read.gone));
+            tell(&format!("{} not kept any more", counted(read.gone, "event is", "events are")));
         }
         for event in &read.events {
             print(event, arguments.json)?;

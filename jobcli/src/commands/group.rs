@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::text::print_json;
 use jobcore::{AGENTS, JobManager, Name, Slot};
 use serde::Serialize;
 
-use super::{Result, print_json};
+use super::Result;
 use crate::cli::{Group, GroupVerb};
 
 /// A group as it is printed.

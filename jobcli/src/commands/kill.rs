@@ -1,13 +1,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failures, codes};
+use jobcore::words::counted;
+use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor, escape};
 
+use super::Result;
 use super::select::{Which, find_all, select};
-use super::{Result, print_json};
 use crate::cli::Kill;
-use crate::error::{Failures, codes};
-use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
     let mut failures = Failures::default();
@@ -61,7 +62,7 @@ async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill, failures: &mut
 /// Returns the job, what there is to say about it, and whether nothing of it is left.
 fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
     let left = |processes: Option<u32>| match processes {
-        Some(count) => format!("stopping, {} left", processes_of(count)),
+        Some(count) => format!("stopping, {} left", counted(count, "process", "processes")),
         None => "stopping".to_owned(),
     };
     match report {
@@ -69,18 +70,21 @@ fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
             let survivors = job.state.outcome().map_or(0, |outcome| outcome.survivors.len());
             match survivors {
                 0 => (job, job.status().to_string(), true),
-                count => (job, format!("{}, {count} processes could not be stopped", job.status()), false),
+                count => (
+                    job,
+                    format!("{}, {} could not be stopped", job.status(), counted(count, "process", "processes")),
+                    false,
+                ),
             }
         }
         StopReport::AlreadyEnded(job) => (job, format!("already {}", job.status()), true),
         StopReport::StragglersStopped { job, processes } => {
-            let were = if *processes == 1 { "was" } else { "were" };
-            let stopped = format!("stopped {} that {were} still running", processes_of(*processes));
-            (job, format!("{}; {stopped}", had_ended(job.status())), true)
+            let stopped = counted(*processes, "process that was", "processes that were");
+            (job, format!("{}; stopped {stopped} still running", had_ended(job.status())), true)
         }
         StopReport::Stopping { job, processes, survivors } => {
             let name = |survivor: &Survivor| {
-                format!("; process {} ({}) {}", survivor.pid, ui::one_line(&survivor.name, None), survivor.reason)
+                format!("; process {} ({}) {}", survivor.pid, escape::one_line(&survivor.name), survivor.reason)
             };
             (job, left(*processes) + &survivors.iter().map(name).collect::<String>(), false)
         }
@@ -100,10 +104,6 @@ fn had_ended(status: Status) -> &'static str {
         Status::Orphaned => "had been orphaned",
         _ => "had ended",
     }
-}
-
-fn processes_of(count: u32) -> String {
-    format!("{count} process{}", if count == 1 { "" } else { "es" })
 }
 
 /// Puts on record that jobs whose processes cannot be seen are over, since a person says so.

@@ -2,9 +2,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
+use jobcore::front::text::print_json;
 use jobcore::{JobManager, Listing, Query};
 
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::List;
 use crate::ui;
 

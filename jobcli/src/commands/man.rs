@@ -1,9 +1,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::{Failure, codes};
+
 use super::Result;
 use crate::cli::Man;
-use crate::error::{Failure, codes};
 use crate::help;
 
 pub(super) fn run(arguments: &Man) -> Result {

@@ -29,12 +29,11 @@ mod wait;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::{Job, JobManager, escape};
+use jobcore::front::text::message;
+use jobcore::front::{Failure, Settings, codes};
+use jobcore::{Job, JobManager};
 
 use crate::cli::{Cli, StdinFrom, Verb};
-use crate::error::{Failure, codes};
-use crate::settings::Settings;
-use crate::ui;
 
 type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
@@ -83,13 +82,6 @@ pub(crate) async fn run(cli: Cli) -> Result {
     }
 }
 
-/// Prints a job, or jobs, as one line of JSON.
-pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let json = serde_json::to_string(value).map_err(|error| Failure::new(codes::FAILED, error.to_string()))?;
-    writeln!(std::io::stdout(), "{}", escape::json(&json))?;
-    Ok(())
-}
-
 /// Returns the exit code that stands for the end of a job.
 fn code_of(job: &Job) -> u8 {
     let code = job.state.outcome().and_then(jobcore::Outcome::shell_code);
@@ -100,7 +92,7 @@ fn code_of(job: &Job) -> u8 {
 /// Says something to a person: on standard error, so that it is no part of the data.
 fn tell(text: &str) {
     // Where it cannot be told, nobody listens.
-    let _ = writeln!(anstream::stderr(), "{}", ui::message(text));
+    let _ = writeln!(anstream::stderr(), "{}", message(text));
 }
 
 /// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.

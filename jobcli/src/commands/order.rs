@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 
 use clap::parser::ValueSource;
 use clap::{Args, Command};
+use jobcore::front::{Failure, codes};
 use jobcore::quoted;
 
 use super::Result;
 use crate::cli::Run;
-use crate::error::{Failure, codes};
 
 /// Options that so many programs have as well that they alone are no sign of a slip.
 const COMMON: [&str; 3] = ["json", "env", "spec"];

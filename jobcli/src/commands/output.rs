@@ -2,13 +2,15 @@ use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 use std::process::ExitCode;
 
 use jobcore::agent::AgentRun;
+use jobcore::front::agents;
+use jobcore::front::text::print_json;
 use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
+use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager};
 
 use super::select::find;
-use super::{Result, agent, print_json, tell, unless_interrupted};
-use crate::agents;
+use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
 use crate::terminal::Harmless;
 
@@ -97,12 +99,6 @@ impl Sink {
 pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
     let is_whole =
         arguments.head.is_none() && arguments.tail.is_none() && arguments.bytes.is_none() && arguments.cursor.is_none();
-    if is_whole && arguments.show.is_as_usual() {
-        let job = jobs.job(find(jobs, arguments.job.reference()).await?).await?;
-        if let Some(run) = agents::told_run(&job) {
-            return print_run(jobs, &job, run, arguments.show.follow).await;
-        }
-    }
     let mut query = OutputQuery::from(Position::Start).with_max_lines(arguments.head);
     if let Some(lines) = arguments.tail {
         query.from = Position::TailLines(lines);
@@ -114,44 +110,56 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
     if let Some(cursor) = arguments.cursor {
         query.from = Position::Cursor(cursor);
     }
-    print(jobs, arguments.job.reference(), query, &arguments.show).await
+    let run = is_whole.then_some(OfRun::Answer);
+    print(jobs, arguments.job.reference(), query, &arguments.show, run).await
 }
 
 pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
-    if arguments.show.is_as_usual() {
-        let job = jobs.job(find(jobs, arguments.job.reference()).await?).await?;
-        match agents::told_run(&job) {
-            Some(run) if arguments.show.follow => return print_run(jobs, &job, run, true).await,
-            Some(run) => {
-                agent::print(&agents::last_lines(jobs, &job, run, arguments.lines).await?)?;
-                return Ok(ExitCode::SUCCESS);
-            }
-            None => {}
-        }
-    }
-    print(jobs, arguments.job.reference(), OutputQuery::from(Position::TailLines(arguments.lines)), &arguments.show)
-        .await
+    let query = OutputQuery::from(Position::TailLines(arguments.lines));
+    let run = Some(OfRun::LastLines(arguments.lines));
+    print(jobs, arguments.job.reference(), query, &arguments.show, run).await
+}
+
+/// What is printed of a run of an agent instead of its stream.
+enum OfRun {
+    Answer,
+    LastLines(u64),
 }
 
 /// Prints the answer of an agent, or what it does.
-async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, follows: bool) -> Result {
-    if !follows {
-        agent::print_result(jobs, job).await?;
-    } else if let Err(code) = unless_interrupted(&job.id.short(), agent::follow(jobs, job, run)).await? {
-        return Ok(code);
+async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, what: &OfRun, follows: bool) -> Result {
+    match what {
+        _ if follows => {
+            if let Err(code) = unless_interrupted(&job.id.short(), agent::follow(jobs, job, run)).await? {
+                return Ok(code);
+            }
+        }
+        OfRun::Answer => agent::print_result(jobs, job).await?,
+        OfRun::LastLines(lines) => agent::print(&agents::last_lines(jobs, job, run, *lines).await?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print(jobs: &JobManager, reference: &str, query: OutputQuery, show: &ShowOutput) -> Result {
+/// Prints the output of a job: what there is to say `of_run`, unless the stream itself is asked for.
+async fn print(
+    jobs: &JobManager,
+    reference: &str,
+    query: OutputQuery,
+    show: &ShowOutput,
+    of_run: Option<OfRun>,
+) -> Result {
     let id = find(jobs, reference).await?;
+    let job = jobs.job(id).await?;
+    if let (Some(run), Some(what)) = (agents::told_run(&job), of_run.filter(|_| show.is_as_usual())) {
+        return print_run(jobs, &job, run, &what, show.follow).await;
+    }
     let stream = match (show.stdout, show.stderr) {
         (true, _) => Some(Stream::Stdout),
         (_, true) => Some(Stream::Stderr),
         _ => None,
     };
     let query = query.with_stream(stream).with_since(show.since);
-    let view = view(show, &jobs.job(id).await?);
+    let view = view(show, &job);
     match (show.json, view.is_plain()) {
         (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
         (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,
@@ -324,7 +332,8 @@ fn tell_fewer(is_cut: bool) {
 
 fn tell_gap(offset: u64, bytes: u64) {
     let size = if bytes < 1024 { String::new() } else { format!(" ({})", format_size(bytes)) };
-    tell(&format!("[{bytes} bytes{size} from offset {offset} on were not kept]"));
+    let (count, were) = (counted(bytes, "byte", "bytes"), if bytes == 1 { "was" } else { "were" });
+    tell(&format!("[{count}{size} from offset {offset} on {were} not kept]"));
 }
 
 fn lines(chunk: &OutputChunk) -> u64 {

@@ -1,11 +1,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::front::text::print_json;
 use jobcore::units::format_size;
+use jobcore::words::counted;
 use jobcore::{JobManager, Retention};
 use serde_json::json;
 
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::Prune;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
@@ -32,6 +34,6 @@ pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
         writeln!(out, "{}: {done}", job.id.short())?;
     }
     let bytes = gone.iter().map(|job| job.bytes).sum();
-    tell(&format!("{} jobs, about {}, {done}", gone.len(), format_size(bytes)));
+    tell(&format!("{}, about {}, {done}", counted(gone.len(), "job", "jobs"), format_size(bytes)));
     Ok(ExitCode::SUCCESS)
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use jobcore::front::{Failure, codes};
 use jobcore::spec::{DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT};
 use jobcore::{Job, JobManager, JobShape, Stdin, Stragglers, quoted};
 
 use super::Result;
 use super::select::find;
 use crate::cli::Restart;
-use crate::error::{Failure, codes};
 
 pub(super) async fn run(jobs: &JobManager, arguments: &Restart) -> Result {
     let job = jobs.job(find(jobs, &arguments.id).await?).await?;

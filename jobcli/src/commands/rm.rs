@@ -2,12 +2,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jobcore::front::{Failure, Failures};
 use jobcore::{Error, Job, JobId, JobManager, StopOptions};
 
 use super::select::{Which, find_all, select};
 use super::{Result, tell};
 use crate::cli::Rm;
-use crate::error::{Failure, Failures};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
     let mut failures = Failures::default();

@@ -1,22 +1,22 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::environment::{expand_home, known_directory};
+use jobcore::environment::{assignment, expand_home, known_directory};
+use jobcore::front::settings::{absolute, current_dir};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::units::short_duration;
 use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, QueueReason, Stdin, Stragglers};
 
 use super::output::{Sink, follow, print_view};
-use super::{Result, code_of, ending, print_json, tell, unless_interrupted};
+use super::{Result, code_of, ending, tell, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
-use crate::error::{self, Failure, codes};
-use crate::settings::{Settings, absolute, current_dir};
 use crate::ui;
 
 /// Starts a job, which reads from `stdin` unless something else is said.
@@ -146,7 +146,7 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     let builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(settings, &arguments, cwd));
     let mut builder = settings.apply(builder);
     for variable in &arguments.env {
-        if let Some((name, value)) = variable_and_value(variable) {
+        if let Some((name, value)) = assignment(variable) {
             builder = builder.env(name, value);
         }
     }
@@ -218,7 +218,7 @@ fn is_argv(arguments: &Run) -> Result<bool> {
         // A slip of the keyboard, not the name of a program.
         let first = first.display();
         let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
-        error::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
+        crate::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
     }
     Ok(is_argv)
 }
@@ -257,28 +257,16 @@ fn environment(settings: &Settings, arguments: &Run, cwd: PathBuf) -> Environmen
             policy.apply(std::env::vars_os())
         }
     };
-    if let Some(pwd) = environment.get("PWD").map(OsStr::to_owned) {
-        // What a shell that had changed into it would say.
-        let known = if arguments.cwd.is_none() { known_directory(&cwd, Some(&pwd)) } else { cwd };
-        environment.set("PWD", known);
-    }
+    let known = if arguments.cwd.is_none() { known_directory(&cwd, environment.get("PWD")) } else { cwd };
+    environment.enter(known);
     if arguments.tty.is_some() && !std::io::stdout().is_terminal() {
-        // Whatever is said of the terminal here is not true of the job's, which has what everybody's has by now.
-        environment.set("TERM", "xterm-256color");
+        environment.enter_terminal();
     }
-    for name in arguments.env.iter().filter(|variable| variable_and_value(variable).is_none()) {
+    for name in arguments.env.iter().filter(|variable| assignment(variable).is_none()) {
         // The caller's own, whatever is left out of it.
         if let Some(value) = std::env::var_os(name) {
             environment.set(name, value);
         }
     }
     environment
-}
-
-/// Returns the parts of `NAME=VALUE`.
-fn variable_and_value(variable: &OsStr) -> Option<(OsString, OsString)> {
-    let bytes = variable.as_bytes();
-    let border = bytes.iter().position(|byte| *byte == b'=')?;
-    let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-    Some((part(&bytes[..border]), part(&bytes[border + 1..])))
 }

@@ -1,10 +1,10 @@
 //! Which jobs a verb is about: those that are named, or those of a label or a group.
 
+use jobcore::front::{Failure, Failures, codes};
 use jobcore::{Error, JobId, JobManager, Query, Status};
 
 use super::Result;
 use crate::cli::Selection;
-use crate::error::{Failure, Failures, codes};
 
 /// Finds a job. If there is none, what may have been meant is suggested.
 pub(super) async fn find(jobs: &JobManager, reference: &str) -> Result<JobId> {

@@ -2,15 +2,17 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, codes};
 use jobcore::output::{Cursor, OutputQuery, Position};
+use jobcore::words::counted;
 use jobcore::{JobId, JobManager, Message, OutputShape};
 use serde::Serialize;
 
 use super::output::Sink;
 use super::select::find;
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::{Piece, Send, Typed};
-use crate::error::{Failure, codes};
 
 /// What has been quiet for so long has given its answer.
 const QUIET: Duration = Duration::from_millis(200);
@@ -139,13 +141,13 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
     } else if arguments.wait.is_some() {
         Sink::apart(false).write(&jobs.output(id, &query).await?)?;
     } else {
-        writeln!(std::io::stdout(), "sent {} bytes", progress.bytes)?;
+        writeln!(std::io::stdout(), "sent {}", counted(progress.bytes, "byte", "bytes"))?;
     }
     if progress.refused {
         tell(&format!(
-            "job {} took {} bytes and no more: it does not read now; send the rest later",
+            "job {} took {} and no more: it does not read now; send the rest later",
             id.short(),
-            progress.bytes
+            counted(progress.bytes, "byte", "bytes")
         ));
         return Ok(ExitCode::from(codes::FAILED));
     }

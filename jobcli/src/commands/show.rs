@@ -3,14 +3,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jobcore::agent::AgentShape;
+use jobcore::front::text::{fit, print_json};
+use jobcore::front::{Failures, agents};
 use jobcore::units::format_size;
 use jobcore::{Command, Job, JobId, JobManager, JobShape, Stdin, Stragglers, escape};
 
+use super::Result;
 use super::select::find_all;
-use super::{Result, print_json};
 use crate::cli::Show;
-use crate::error::Failures;
-use crate::{agents, ui};
+use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Show) -> Result {
     let mut failures = Failures::default();
@@ -153,7 +154,7 @@ fn describe_agent(out: &mut impl Write, agent: &AgentShape) -> io::Result<()> {
         line(out, "worktree", format_args!("{} on branch {}", worktree.path.display(), worktree.branch))?;
     }
     if let Some(result) = &digest.result {
-        line(out, "answer", ui::one_line(result, Some(200)))?;
+        line(out, "answer", fit(result, 200))?;
     }
     Ok(())
 }

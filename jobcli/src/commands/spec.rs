@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobcore::environment::VariablePattern;
+use jobcore::front::{Failure, codes};
 use jobcore::units::parse_size;
 use jobcore::{Name, Signal};
 use serde::Deserialize;
 
 use super::Result;
 use crate::cli::{Run, StdinFrom, Terminal, parse_stdin, parse_terminal};
-use crate::error::{Failure, codes};
 
 /// What a spec may say. `docs/cli.md` has the list.
 #[derive(Debug, Deserialize)]

@@ -2,9 +2,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::JobManager;
+use jobcore::front::text::print_json;
 
 use super::select::find;
-use super::{Result, print_json, tell};
+use super::{Result, tell};
 use crate::cli::StatusOf;
 
 pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {

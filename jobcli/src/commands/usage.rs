@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::agent::Usage as Tokens;
+use jobcore::agent::{Usage as Tokens, dollars};
+use jobcore::front::agents;
+use jobcore::front::text::{fit, print_json, width};
 use jobcore::{JobManager, Query, Spent};
 use serde::Serialize;
 
-use super::{Result, print_json};
+use super::Result;
 use crate::cli::{Usage, UsageBy};
-use crate::{agents, ui};
+use crate::ui;
 
 /// A sum as it is printed.
 #[derive(Debug, Default, Serialize)]
@@ -53,15 +55,16 @@ pub(super) async fn run(jobs: &JobManager, arguments: Usage) -> Result {
     let mut out = std::io::stdout().lock();
     let rows = rows.into_iter().chain([Row { of: "TOTAL".to_owned(), ..total }]);
     // A label may be of any length, and on a terminal there has to be room for the figures.
-    let room = ui::stdout_width().map(|width| width / 3);
-    let rows: Vec<_> = rows.map(|row| Row { of: ui::one_line(&row.of, room), ..row }).collect();
-    let title = ui::one_line(&arguments.by.title(), room);
-    let width = rows.iter().map(|row| ui::width(&row.of)).max().unwrap_or(0).max(ui::width(&title));
-    let padded = |text: &str| format!("{text}{}", " ".repeat(width - ui::width(text)));
+    let room = ui::stdout_width().map_or(usize::MAX, |width| width / 3);
+    let shown = |text: &str| fit(text, room);
+    let rows: Vec<_> = rows.map(|row| Row { of: shown(&row.of), ..row }).collect();
+    let title = shown(&arguments.by.title());
+    let widest = rows.iter().map(|row| width(&row.of)).max().unwrap_or(0).max(width(&title));
+    let padded = |text: &str| format!("{text}{}", " ".repeat(widest - width(text)));
     writeln!(out, "{}  {:>5}  {:>10}  TOKENS", padded(&title), "RUNS", "COST")?;
     for row in &rows {
         let least = if row.at_least { "≥" } else { "" };
-        let cost = row.cost_usd.map(|cost| format!("{least}{}", agents::dollars(cost))).unwrap_or_default();
+        let cost = row.cost_usd.map(|cost| format!("{least}{}", dollars(cost))).unwrap_or_default();
         let tokens = Some(agents::tokens(&row.tokens)).filter(|tokens| !tokens.is_empty());
         let tokens = tokens.map(|tokens| format!("{least}{tokens}")).unwrap_or_default();
         writeln!(out, "{}  {:>5}  {cost:>10}  {tokens}", padded(&row.of), row.runs)?;

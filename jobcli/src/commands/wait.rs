@@ -2,12 +2,13 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, Failures, codes};
 use jobcore::{Job, JobId, JobManager, WaitFor, WaitOptions, WaitReason, Waited, escape};
 
 use super::select::{Which, find_all, select};
-use super::{Result, agent, code_of, ending, print_json, tell, unless_interrupted};
+use super::{Result, agent, code_of, ending, tell, unless_interrupted};
 use crate::cli::Wait;
-use crate::error::{Failure, Failures, codes};
 
 pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
     let mut failures = Failures::default();

@@ -218,9 +218,7 @@ impl Agent {
         for (name, value) in invocation.environment {
             environment.set(name, value);
         }
-        if environment.get("PWD").is_some() {
-            environment.set("PWD", &asked.cwd);
-        }
+        environment.enter(&asked.cwd);
         // What a settings file declares is the beginning of the command, such as a verb.
         let words = [invocation.first, self.arguments.clone(), invocation.arguments].concat();
         let mut spec = JobSpec::command([self.program.clone()].into_iter().chain(words))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest::{Denial, Failure, Usage};
-use super::words::one_line;
+use super::words::squeezed;
 use crate::units::short_duration;
 
 /// How long a line is that says what a tool does, in characters.
@@ -190,10 +190,10 @@ const TELLING: [(&str, &str); 14] = [
 impl Tool {
     /// Describes a call by its input.
     pub(super) fn new(name: &str, input: &Value) -> Self {
-        let name = one_line(name, SUMMARY);
+        let name = squeezed(name, SUMMARY);
         let told = TELLING.iter().find_map(|(field, between)| Some((between, input.get(field)?.as_str()?)));
         let summary = match told {
-            Some((between, purpose)) => one_line(&format!("{name}{between}{purpose}"), SUMMARY),
+            Some((between, purpose)) => squeezed(&format!("{name}{between}{purpose}"), SUMMARY),
             None => name.clone(),
         };
         Self { name, summary }
@@ -215,16 +215,16 @@ impl OpenTools {
         if self.0.len() == TOOLS_AT_ONCE {
             self.0.remove(0);
         }
-        self.0.push((one_line(id, SUMMARY), tool.clone()));
+        self.0.push((squeezed(id, SUMMARY), tool.clone()));
     }
 
     pub(super) fn end(&mut self, id: &str) {
-        let id = one_line(id, SUMMARY);
+        let id = squeezed(id, SUMMARY);
         self.0.retain(|(open, _)| *open != id);
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Tool> {
-        let id = one_line(id, SUMMARY);
+        let id = squeezed(id, SUMMARY);
         self.0.iter().find_map(|(open, tool)| (*open == id).then_some(tool))
     }
 

@@ -9,7 +9,7 @@ use super::event::{AgentEvent, AgentResult, OpenTools};
 use super::format::{Format, Tail};
 use super::stderr::Lines;
 use super::stream::{Found, Values};
-use super::words::{background, one_line};
+use super::words::{background, squeezed};
 
 /// How long a result may be, in bytes.
 const LONGEST_RESULT: usize = 256 << 10;
@@ -115,7 +115,7 @@ impl Fold {
         let mut digest = if self.format == Format::Text {
             let (result, cut) = self.tail.end(LONGEST_RESULT);
             let last = result.lines().rev().find(|line| !line.trim().is_empty());
-            state.digest.activity = last.map(|line| one_line(line, ACTIVITY));
+            state.digest.activity = last.map(|line| squeezed(line, ACTIVITY));
             Digest { result: Some(result).filter(|it| !it.is_empty()), result_cut_bytes: cut, ..state.digest }
         } else {
             self.values.clone().end(|found| state.find(self.format, found));
@@ -291,7 +291,7 @@ impl State {
         }
         // Of a call without an id nothing tells that it was told before.
         let id = denial.id.clone().unwrap_or_else(|| format!("#{}", self.denied.len()));
-        if !self.denied.insert(one_line(&id, ACTIVITY)) {
+        if !self.denied.insert(squeezed(&id, ACTIVITY)) {
             return;
         }
         self.digest.denials += 1;
@@ -312,7 +312,7 @@ impl State {
 
     fn does(&mut self, what: &str) {
         self.rested = false;
-        self.digest.activity = Some(one_line(what, ACTIVITY));
+        self.digest.activity = Some(squeezed(what, ACTIVITY));
     }
 
     /// It does what its tools do, or else thinks.
@@ -329,7 +329,7 @@ impl State {
             (None, _) => "done".to_owned(),
         };
         if self.rested {
-            self.digest.activity = Some(one_line(&activity, ACTIVITY));
+            self.digest.activity = Some(squeezed(&activity, ACTIVITY));
         }
     }
 }

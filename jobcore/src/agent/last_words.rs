@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::digest::Failure;
 use super::event::AgentEvent;
 use super::format::Format;
-use super::words::{one_line, plain};
+use super::words::{plain, squeezed};
 
 /// How long they are, in characters.
 const LONGEST: usize = 500;
@@ -58,7 +58,7 @@ pub fn last_words(stderr: &[u8], has_begun: bool) -> Option<Failure> {
 }
 
 fn shortened(failure: Failure) -> Failure {
-    Failure { message: one_line(&failure.message, LONGEST), ..failure }
+    Failure { message: squeezed(&failure.message, LONGEST), ..failure }
 }
 
 fn begins(line: &str, beginnings: &[&str]) -> bool {

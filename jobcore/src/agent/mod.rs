@@ -35,4 +35,4 @@ pub use report::{AgentShape, Progress};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
 pub use transcript::Transcript;
 pub use words::dollars;
-pub(crate) use worktree::REPOSITORY_VARIABLES;
+pub(crate) use worktree::{Names as WorktreeNames, REPOSITORY_VARIABLES};

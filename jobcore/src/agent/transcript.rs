@@ -6,8 +6,9 @@ use super::event::{AgentEvent, AgentResult, OpenTools};
 use super::format::Format;
 use super::stderr::Lines;
 use super::stream::{Found, Values};
-use super::words::{background, dollars, one_line, plain};
+use super::words::{background, dollars, plain, squeezed};
 use crate::units::short_duration;
+use crate::words::counted;
 
 /// How long a line is that is not the model's, in characters.
 const LINE: usize = 200;
@@ -163,7 +164,7 @@ impl Told {
             self.error = None;
             return;
         }
-        let turns = |turns| if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") };
+        let turns = |turns| counted(turns, "turn", "turns");
         let time = result.duration_ms.map(|ms| short_duration(Duration::from_millis(ms)));
         let figures: Vec<String> =
             [result.turns.map(turns), result.cost_usd.map(dollars), time].into_iter().flatten().collect();
@@ -190,7 +191,7 @@ impl Told {
     fn line(&mut self, line: &str) {
         self.close();
         (self.by_parts, self.error) = (false, None);
-        self.text.push_str(&one_line(line, LINE));
+        self.text.push_str(&squeezed(line, LINE));
         self.text.push('\n');
     }
 

@@ -1,19 +1,17 @@
 //! Words as they are shown: plain, bounded, and without what could take over a terminal.
 
 use crate::escape::is_obeyed;
+use crate::words::{counted, cut};
 
 /// Returns at most so many characters, without control characters but line breaks and tabs, and without those that change
 /// the direction of what follows.
 pub(super) fn plain(text: &str, longest: usize) -> String {
-    let mut shown: String = text.chars().filter(|c| is_plain(*c)).take(longest + 1).collect();
-    if shown.chars().count() > longest {
-        shown = shown.chars().take(longest.saturating_sub(1)).chain(['…']).collect();
-    }
-    shown
+    let shown: String = text.chars().filter(|c| is_plain(*c)).take(longest + 1).collect();
+    cut(&shown, longest)
 }
 
-/// Returns at most so many characters in one line.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
+/// Returns at most so many characters in one line, as [`plain`], with single blanks for all white space.
+pub(super) fn squeezed(text: &str, longest: usize) -> String {
     // What is behind that will not be shown, however much it is.
     let begin: String = text.chars().take(longest * 4).collect();
     plain(&begin.split_whitespace().collect::<Vec<_>>().join(" "), longest)
@@ -34,7 +32,7 @@ pub fn dollars(cost: f64) -> String {
 
 /// Returns so many tasks in words.
 pub(super) fn background(tasks: u64) -> String {
-    if tasks == 1 { "1 background task".to_owned() } else { format!("{tasks} background tasks") }
+    counted(tasks, "background task", "background tasks")
 }
 
 #[cfg(test)]
@@ -46,8 +44,8 @@ mod tests {
         assert_eq!(plain("a\u{1b}[31mb\r\u{9b}2J\u{202e}c\td\ne\u{7f}", 99), "a[31mb2Jc\td\ne");
         assert_eq!(plain("abcdef", 6), "abcdef");
         assert_eq!(plain("abcdefg", 6), "abcde…");
-        assert_eq!(one_line(" a \n\n b\tc", 9), "a b c");
-        assert_eq!(one_line(&"a ".repeat(1_000_000), 5), "a a …");
+        assert_eq!(squeezed(" a \n\n b\tc", 9), "a b c");
+        assert_eq!(squeezed(&"a ".repeat(1_000_000), 5), "a a …");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::Worktree;
 use crate::error::{Error, IoContext, Result};
 use crate::spec::Environment;
 use crate::sys;
+use crate::words::counted;
 
 /// How long others may take to make theirs: a large repository is copied.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +23,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const REPOSITORY_VARIABLES: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"];
 
+/// What a new worktree and its branch are called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// The name of its directory, and of its branch after `jobcore/`.
+    pub(crate) name: &'a str,
+    /// What is added to that if it is taken.
+    pub(crate) other: &'a str,
+    /// The branch, if it has a name of its own.
+    pub(crate) branch: Option<&'a str>,
+}
+
 impl Worktree {
     /// Makes a worktree of the repository of `cwd`, at its present commit and on a new branch. It is beside the repository:
     /// `REPOSITORY-worktrees/NAME`. Returns it with the directory in it that `cwd` is in the repository.
@@ -30,8 +42,7 @@ impl Worktree {
     /// Hooks run as git has them; if one fails, nothing is left.
     pub(crate) async fn create(
         cwd: &Path,
-        (name, other): (&str, &str),
-        branch: Option<&str>,
+        Names { name, other, branch }: Names<'_>,
         environment: &Environment,
     ) -> Result<(Self, PathBuf)> {
         let _lock = lock(cwd, environment).await?;
@@ -121,7 +132,6 @@ impl Worktree {
             return Ok(None);
         }
         let mut losses = Vec::new();
-        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let mut tips = Vec::new();
         let branch = format!("refs/heads/{}", self.branch);
         let records = self.records(environment).await?;
@@ -136,12 +146,13 @@ impl Worktree {
             // Git would look at a submodule by what is in it, which may have been put there to run something.
             let words = ["status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=dirty"];
             let changes = ask(&words).await?.lines().count();
-            losses.extend((changes > 0).then(|| count(changes, "uncommitted change")));
+            losses.extend((changes > 0).then(|| counted(changes, "uncommitted change", "uncommitted changes")));
             let index = ask(&["ls-files", "--stage", "-z"]).await?;
             let submodules = index.split('\0').filter(|line| line.starts_with("160000 "));
             let paths = submodules.filter_map(|line| line.split_once('\t')).map(|(_, path)| self.path.join(path));
             let submodules = paths.filter(|path| path.join(".git").symlink_metadata().is_ok()).count();
-            losses.extend((submodules > 0).then(|| count(submodules, "submodule") + " with files"));
+            losses
+                .extend((submodules > 0).then(|| counted(submodules, "submodule with files", "submodules with files")));
         }
         if has_branch(&self.repository, &self.branch, environment).await {
             tips.push(&branch);
@@ -150,9 +161,9 @@ impl Worktree {
             let exclude = format!("--exclude={}", self.branch);
             let others = ["--not", &exclude, "--branches", "--tags", "--remotes", "--"];
             let words: Vec<_> = ["rev-list", "--count"].into_iter().chain(tips).chain(others).collect();
-            let counted = ask(&words).await?;
-            let commits = counted.trim().parse().map_err(|_| failed(format!("it counts `{counted}` commits")))?;
-            losses.extend((commits > 0).then(|| count(commits, "commit") + " that no other branch has"));
+            let count = ask(&words).await?;
+            let commits: u64 = count.trim().parse().map_err(|_| failed(format!("it counts `{count}` commits")))?;
+            losses.extend((commits > 0).then(|| counted(commits, "commit", "commits") + " that no other branch has"));
         }
         Ok((!losses.is_empty()).then(|| losses.join(" and ")))
     }

@@ -9,6 +9,7 @@ use super::{Doubt, Finding, Report};
 use crate::id::JobId;
 use crate::sys::{namespace, world};
 use crate::units::format_size;
+use crate::words::counted;
 
 /// What is promised for: docs/guarantees.md.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
@@ -175,7 +176,8 @@ fn owned_threads(status: &str, uid: u32) -> Option<u64> {
 fn judge_processes(whose: &str, used: u64, limit: u64, jobs: u32) -> Finding {
     let free = limit.saturating_sub(used);
     if free < u64::from(jobs) * JOB_PROCESSES {
-        let detail = format!("{whose} may start {free} more processes, of {limit}: too few for {jobs} jobs");
+        let (free, jobs) = (counted(free, "more process", "more processes"), counted(jobs, "job", "jobs"));
+        let detail = format!("{whose} may start {free}, of {limit}: too few for {jobs}");
         return Err(Doubt::degraded(detail).advise("raise the limit (`ulimit -u`, `pids.max`), or lower `max_running`"));
     }
     Ok(format!("{free} more may be started"))
@@ -189,7 +191,8 @@ fn pipes(machine: &Machine, jobs: u32) -> Option<Finding> {
 
 fn judge_pipes(pages: u64, jobs: u32) -> Finding {
     if pages != 0 && pages < u64::from(jobs) * PIPE_PAGES {
-        let detail = format!("{pages} pages for all pipes of the user: those of {jobs} jobs would be small and slow");
+        let (pages, jobs) = (counted(pages, "page", "pages"), counted(jobs, "job", "jobs"));
+        let detail = format!("{pages} for all pipes of the user: those of {jobs} would be small and slow");
         return Err(Doubt::degraded(detail).advise("raise `fs.pipe-user-pages-soft` with sysctl(8)"));
     }
     Ok("room for the pipes of all jobs".to_owned())

@@ -24,6 +24,7 @@ use crate::store::Query;
 use crate::store::file::supervisors::visible_members;
 use crate::sys::process::{self, ProcessId, Seen, Stat};
 use crate::sys::pty::TerminalSize;
+use crate::words::counted;
 
 pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
 
@@ -101,8 +102,10 @@ impl Proofs<'_> {
 
     /// Bounds a step, whatever it waits for.
     async fn within<T>(&self, step: impl Future<Output = Result<T, Doubt>>) -> Result<T, Doubt> {
-        let late = || Doubt::failed(format!("not done within {} seconds", (self.patience * 2).as_secs_f32()));
-        timeout(self.patience * 2, step).await.unwrap_or_else(|_| Err(late()))
+        let limit = self.patience * 2;
+        let time = || counted(limit.as_secs_f32(), "second", "seconds");
+        let late = |_| Err(Doubt::failed(format!("not done within {}", time())));
+        timeout(limit, step).await.unwrap_or_else(late)
     }
 
     /// Looks until something is found.
@@ -113,8 +116,8 @@ impl Proofs<'_> {
                 return Ok(found);
             }
             if Instant::now() >= deadline {
-                let seconds = self.patience.as_secs_f32();
-                return Err(Doubt::failed(format!("{what} was waited for in vain, for {seconds} seconds")));
+                let time = counted(self.patience.as_secs_f32(), "second", "seconds");
+                return Err(Doubt::failed(format!("{what} was waited for in vain, for {time}")));
             }
             sleep(LOOK_AGAIN).await;
         }

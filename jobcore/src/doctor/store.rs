@@ -12,6 +12,7 @@ use crate::error::{Error, IoContext};
 use crate::store::file::{FileStore, atomic};
 use crate::sys;
 use crate::units::format_size;
+use crate::words::counted;
 
 pub(super) const MAKE_ROOM: &str = "remove jobs that are over, or name a store on another file system";
 pub(super) const MAKE_WRITABLE: &str =
@@ -86,7 +87,8 @@ fn room(probe: &Probe, root: &Path) -> Finding {
     }
     // Some file systems have no fixed number of files, and say 0 of 0.
     if there.f_files > 0 && there.f_favail < FEW_FILES {
-        let detail = format!("{} more files can be made, and a job takes about twenty", there.f_favail);
+        let detail =
+            format!("{} can be made, and a job takes about twenty", counted(there.f_favail, "more file", "more files"));
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
     Ok(format!("{} free", format_size(free)))

@@ -1,6 +1,8 @@
 //! Runs of coding agents: what has to be so before one starts, and what belongs to it.
 
-use crate::agent::{AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree};
+use crate::agent::{
+    AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree, WorktreeNames,
+};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
@@ -127,13 +129,12 @@ impl JobManager {
         let name = spec.name.as_ref().map_or(other.as_str(), |name| name.as_str()).to_owned();
         let branch = wanted.branch.as_deref();
         let name = branch.map_or(name, |branch| branch.replace('/', "-"));
-        let (made, cwd) = Worktree::create(&spec.cwd, (&name, &other), branch, &spec.environment).await?;
+        let names = WorktreeNames { name: &name, other: &other, branch };
+        let (made, cwd) = Worktree::create(&spec.cwd, names, &spec.environment).await?;
         for variable in REPOSITORY_VARIABLES {
             spec.environment.remove(variable);
         }
-        if spec.environment.get("PWD").is_some() {
-            spec.environment.set("PWD", &cwd);
-        }
+        spec.environment.enter(&cwd);
         spec.cwd = cwd;
         if let Some(run) = &mut spec.agent {
             run.worktree = Some(made.clone());

@@ -2,6 +2,7 @@
 
 use super::{Shown, Stream, View};
 use crate::units::format_size;
+use crate::words::counted;
 
 /// Where a line is torn: it begins before, or goes on behind what is shown of it.
 pub(super) const TORN: &str = "…";
@@ -61,8 +62,10 @@ impl ViewText {
             Shown::LeftOut(left) => {
                 self.close();
                 let size = if left.bytes < 1024 { String::new() } else { format!(" ({})", format_size(left.bytes)) };
-                let lines = left.lines.map(|lines| format!(" in {lines} lines")).unwrap_or_default();
-                self.note(&format!("{} bytes{size}{lines} left out; go on from cursor {}", left.bytes, left.cursor));
+                let lines =
+                    left.lines.map(|lines| format!(" in {}", counted(lines, "line", "lines"))).unwrap_or_default();
+                let bytes = counted(left.bytes, "byte", "bytes");
+                self.note(&format!("{bytes}{size}{lines} left out; go on from cursor {}", left.cursor));
             }
             Shown::Line(_) | Shown::Repeated { .. } => {}
         }

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Runner, cause_of, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
+use crate::environment::assignment;
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Ended, Running, Start};
@@ -139,9 +140,7 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
         command.arg0(arguments.next().unwrap_or_default()).args(arguments);
         command.current_dir(&spec.cwd).env_clear().process_group(0);
         for variable in &variables {
-            let border = variable.iter().skip(1).position(|byte| *byte == b'=').map_or(variable.len(), |at| at + 1);
-            let (name, value) = variable.split_at(border);
-            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..).unwrap_or_default()));
+            command.envs(assignment(OsStr::from_bytes(variable)));
         }
         command.stdin(match &stdin {
             Some(file) => file.try_clone()?.into(),

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use rmcp::ServerHandler;
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
@@ -36,20 +37,25 @@ const BODY: Duration = Duration::from_secs(30);
 const CLOSING: Duration = Duration::from_millis(100);
 
 /// Serves clients until a signal ends this.
-pub(crate) async fn serve(server: Server, listener: TcpListener, address: SocketAddr, hosts: &[String], token: Token) {
+pub(crate) async fn serve<H: ServerHandler>(
+    server: Server,
+    before: fn(Server) -> H,
+    listener: TcpListener,
+    address: SocketAddr,
+    hosts: &[String],
+    token: Token,
+) {
     let closing = server.closing().clone();
     let silence = CancellationToken::new();
     let sessions = Arc::new(Sessions::default());
     let names = Names::of(address, hosts);
-    #[cfg(feature = "conformance")]
-    let server = crate::conformance::Fixtures::before(server);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         // `names` look at both, and more closely.
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_REQUEST)
         .with_cancellation_token(silence.clone());
-    let service = StreamableHttpService::new(move || Ok(server.for_client()), sessions.manager(), config);
+    let service = StreamableHttpService::new(move || Ok(before(server.for_client())), sessions.manager(), config);
     let app = Router::new()
         .route_service("/mcp", service)
         .route_layer(from_fn_with_state(sessions, sessions::bound))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use etcetera::BaseStrategy;
-use jobcli::error::{Failure, codes};
+use jobcore::front::{Failure, codes};
 use serde_json::{Value, json};
 
 use super::edit::{Entry, Field, Format, Slot};

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jobcli::error::{Failure, codes};
+use jobcore::front::{Failure, codes};
 
 /// A configuration file, as it was when it was read.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use jobcli::error::{self, Failure, codes};
 use jobcore::escape;
+use jobcore::front::{Failure, codes};
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -93,7 +93,7 @@ fn each(place: &Place, places: &Places, change: impl Fn(Client, &Configuration) 
             return Err(Failure::new(codes::USAGE, message).with_hint("use `--scope user`"));
         };
         if let Err(failure) = Configuration::read(path).and_then(|configuration| change(client, &configuration)) {
-            code = error::report(&failure, false);
+            code = failure.report(false);
         }
     }
     Ok(code)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcli::delegation::Asked;
 use jobcore::agent::NewWorktree;
+use jobcore::front::Asked;
 use jobcore::output::Cursor;
 use jobcore::{Agent, Agents, Environment, Job, PermissionMode, Status};
 use rmcp::model::{CallToolResponse, Tool};
@@ -17,6 +17,7 @@ use super::{
     tool as describe,
 };
 use crate::failure::Failure;
+use crate::gate::Question;
 use crate::runs::Run;
 use crate::server::Server;
 use crate::tasks;
@@ -133,7 +134,8 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
         }
         labels.into_iter().flatten().fold(spec, |spec, (name, value)| spec.label(name, value))
     };
-    server.delegate((agent, asked, environment), arguments.key, described).await
+    let question = Question { agent, asked, environment, key: arguments.key };
+    server.delegate(question, described).await
 }
 
 /// What a run comes to.

@@ -149,12 +149,9 @@ async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         None => told(server, current_dir(server)).await?,
     };
     let mut environment = server.settings().environment.apply(std::env::vars_os());
-    if environment.get("PWD").is_some() {
-        environment.set("PWD", &cwd);
-    }
+    environment.enter(&cwd);
     if arguments.tty == Some(true) {
-        // What is said of a terminal here is not true of the job's.
-        environment.set("TERM", "xterm-256color");
+        environment.enter_terminal();
     }
     let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
     for (name, value) in arguments.env.into_iter().flatten() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::words::counted;
 use jobcore::{JobManager, Key, Message};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -74,8 +75,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         cursor = sent.cursor;
         if sent.refused > 0 {
             note = format!(
-                " It took {} bytes and not the last {}: it does not read now; send them later.",
-                sent.bytes, sent.refused
+                " It took {} and not the last {}: it does not read now; send them later.",
+                counted(sent.bytes, "byte", "bytes"),
+                sent.refused
             );
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
-use jobcore::units::counted;
+use jobcore::words::counted;
 use jobcore::{Error, JobId, Signal, StopOptions, StopReport};
 use rmcp::model::Tool;
 use schemars::JsonSchema;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
-use jobcore::units::counted;
+use jobcore::words::counted;
 use jobcore::{Error, EventKind, Job, Query, Status};
 use rmcp::model::{JsonObject, Tool};
 use schemars::JsonSchema;

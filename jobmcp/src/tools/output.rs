@@ -1,8 +1,9 @@
 //! `output` and `tail`: what a job wrote.
 
-use jobcli::agents;
 use jobcore::clock::Timestamp;
+use jobcore::front::agents;
 use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
+use jobcore::words::counted;
 use jobcore::{Job, ParseError};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -132,7 +133,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let state = text::state(&text::shape(server.jobs(), &job).await, now);
     let mut head = format!("Job {} {verb}{state}; cursor {}.", text::name(&job), viewed.cursor);
     if job.output.dropped > 0 {
-        head.push_str(&format!(" {} bytes of its output were not kept.", job.output.dropped));
+        let dropped = counted(job.output.dropped, "byte of its output was", "bytes of its output were");
+        head.push_str(&format!(" {dropped} not kept."));
     }
     let text = match (output.is_empty(), is_grep) {
         (true, true) => format!("{head} No line matches."),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
+use jobcore::words::counted;
 use jobcore::{Until, WaitFor, WaitOptions, WaitReason, Waited};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -102,25 +103,30 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     if arguments.format == Some(Format::Json) {
         return Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out."));
     }
-    tell(server, &waited, &until, (from, arguments.stream), timeout).await
+    let asked = Asked { until, from, which: arguments.stream, timeout };
+    tell(server, &waited, &asked).await
 }
 
-async fn tell(
-    server: &Server,
-    waited: &Waited,
-    until: &Until,
-    (from, which): (Option<Cursor>, Option<Which>),
+/// What was waited for, and what is to be told of the output.
+struct Asked {
+    until: Until,
+    from: Option<Cursor>,
+    which: Option<Which>,
     timeout: Duration,
-) -> Result {
+}
+
+async fn tell(server: &Server, waited: &Waited, asked: &Asked) -> Result {
+    let Asked { until, which, .. } = asked;
     let now = Timestamp::now();
     let mut text = match waited.reason() {
         WaitReason::TimedOut => {
-            format!("Not yet, after {} seconds; call wait again to go on.\n", timeout.as_secs_f32())
+            let waited = counted(asked.timeout.as_secs_f32(), "second", "seconds");
+            format!("Not yet, after {waited}; call wait again to go on.\n")
         }
         WaitReason::Impossible => format!("`{until}` can not come true any more.\n"),
         _ => String::new(),
     };
-    let (from, is_stream) = (from.unwrap_or_default(), from.is_some() || which.is_some());
+    let (from, is_stream) = (asked.from.unwrap_or_default(), asked.from.is_some() || which.is_some());
     let budget = BUDGET / waited.jobs.len().max(1) as u64;
     let mut last = None;
     for (job, reached) in waited.jobs.iter().zip(&waited.reached) {

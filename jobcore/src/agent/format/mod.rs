@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::digest::Failure;
 use super::event::AgentEvent;
-use super::words::{one_line, plain};
+use super::words::{plain, squeezed};
 use crate::output::Stream;
 pub(super) use text::Tail;
 
@@ -91,7 +91,7 @@ fn status(value: &Value) -> Option<u16> {
 }
 
 fn unknown(kind: impl Into<String>) -> Vec<AgentEvent> {
-    vec![AgentEvent::Unknown { kind: one_line(&kind.into(), 80) }]
+    vec![AgentEvent::Unknown { kind: squeezed(&kind.into(), 80) }]
 }
 
 /// An HTTP status in a sentence: `unexpected status 401 Unauthorized`, `last status: 429`, `API Error: 400 …`, `HTTP 500`.

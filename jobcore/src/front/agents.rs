@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobcore::agent::{
-    AgentRun, AgentShape, Agents, Delegation, Denial, Format, PermissionMode, Progress, Transcript, Usage,
+use super::text::fit;
+use crate::agent::{
+    AgentRun, AgentShape, Agents, Delegation, Denial, Format, PermissionMode, Progress, Transcript, Usage, dollars,
 };
-use jobcore::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
-use jobcore::spec::Environment;
-use jobcore::units::short_duration;
-use jobcore::{Job, JobManager};
-
-pub use jobcore::agent::dollars;
-
-use crate::ui;
+use crate::escape::one_line;
+use crate::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
+use crate::spec::Environment;
+use crate::units::short_duration;
+use crate::words::counted;
+use crate::{Job, JobManager};
 
 /// How many calls are named that were not permitted.
 const NAMED: usize = 3;
@@ -22,7 +21,7 @@ const TAIL: u64 = 1024 * 1024;
 
 /// Returns what stands for the command of a run in a table.
 pub fn row(agent: &AgentShape) -> String {
-    format!("{}: {}; {}", agent.agent, ui::one_line(&agent.prompt, Some(60)), line(agent))
+    format!("{}: {}; {}", agent.agent, fit(&agent.prompt, 60), line(agent))
 }
 
 /// Returns in one line how far a run is, or how it ended: `working: Bash: cargo test (3 turns, 2 retries)`.
@@ -36,8 +35,7 @@ pub fn line(agent: &AgentShape) -> String {
         },
         Progress::Answered => match digest.background {
             0 => "answered, about to end".to_owned(),
-            1 => "answered, and waits for 1 task in the background".to_owned(),
-            tasks => format!("answered, and waits for {tasks} tasks in the background"),
+            tasks => format!("answered, and waits for {} in the background", counted(tasks, "task", "tasks")),
         },
         _ => word,
     };
@@ -47,7 +45,7 @@ pub fn line(agent: &AgentShape) -> String {
     }
     if let Some(error) = digest.error.as_ref().filter(|_| agent.progress != Progress::Succeeded) {
         let status = error.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-        line.push_str(&format!(": {}{status}", ui::one_line(&error.message, None)));
+        line.push_str(&format!(": {}{status}", one_line(&error.message)));
     }
     line
 }
@@ -56,10 +54,8 @@ fn figures(agent: &AgentShape) -> Vec<String> {
     let digest = &agent.digest;
     let at_least = |name: &str| if digest.lower_bounds.contains(name) { "at least " } else { "" };
     let of_all = |name: &str| if agent.of_conversation.contains(name) { " in the whole conversation" } else { "" };
-    let count = |name: &str, count: u64, one: &str, many: &str| match count {
-        0 => None,
-        1 => Some(format!("{}1 {one}", at_least(name))),
-        count => Some(format!("{}{count} {many}", at_least(name))),
+    let count = |name: &str, count: u64, one: &str, several: &str| {
+        (count > 0).then(|| format!("{}{}", at_least(name), counted(count, one, several)))
     };
     [
         count("turns", digest.turns.unwrap_or(0), "turn", "turns"),
@@ -114,7 +110,7 @@ pub fn denied(agent: &AgentShape) -> Option<String> {
 }
 
 fn described(denial: &Denial) -> String {
-    let what = ui::one_line(&denial.what, Some(80));
+    let what = fit(&denial.what, 80);
     if what.is_empty() { denial.tool.clone() } else { format!("{} `{what}`", denial.tool) }
 }
 
@@ -183,7 +179,7 @@ pub fn told_run(job: &Job) -> Option<&AgentRun> {
 ///
 /// # Errors
 /// As [`JobManager::output`].
-pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64) -> jobcore::Result<String> {
+pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64) -> crate::Result<String> {
     let mut transcript = Transcript::new(run.format);
     let mut query = OutputQuery::from(Position::TailBytes(TAIL)).with_stream(run.format.stream());
     let mut text = String::new();
@@ -215,7 +211,6 @@ pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
             Piece::Data { stream: Stream::Stdout, bytes, .. } => text.push_str(&transcript.feed(bytes)),
             Piece::Data { stream: Stream::Stderr, bytes, .. } => text.push_str(&transcript.feed_stderr(bytes)),
             Piece::Gap { .. } => text.push_str(&transcript.gap()),
-            _ => {}
         }
     }
     text
@@ -223,8 +218,8 @@ pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jobcore::agent::{AgentRun, Digest, Format};
-    use jobcore::{PermissionMode, Status};
+    use crate::agent::{AgentRun, Digest, Format};
+    use crate::{PermissionMode, Status};
     use serde_json::json;
 
     use super::*;

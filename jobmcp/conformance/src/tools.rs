@@ -2,22 +2,21 @@
 
 use std::sync::LazyLock;
 
-use jobcore::JobId;
+use jobmcp::Server;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, DetailedTask, ErrorCode,
-    ErrorData, InputResponses, JsonObject, ProgressNotificationParam, ResourceContents, TaskPayload, Tool,
+    ErrorData, InputResponses, JsonObject, ProgressNotificationParam, ProtocolVersion, ResourceContents, TaskPayload,
+    Tool,
 };
 use serde_json::{Value, json};
 
-use super::content::{PNG, WAV};
-use super::dialogue::{self, Reply, Stage};
-use super::job::{self, Following};
-use crate::server::Server;
-use crate::tasks;
-use crate::tools::{Context, LONGEST_WAIT};
+use crate::Context;
+use crate::content::{PNG, WAV};
+use crate::dialogue::{self, Reply, Stage};
+use crate::job::{self, Following};
 
 /// A tool, and what it does.
-pub(super) struct Fixture {
+pub(crate) struct Fixture {
     tool: Tool,
     nature: Nature,
 }
@@ -55,7 +54,8 @@ enum When {
     NeverIfNotUnderstood,
 }
 
-const WAITS: Answer = Answer::After(LONGEST_WAIT.as_secs() as f64);
+/// As long as a call may wait.
+const WAITS: Answer = Answer::After(50.0);
 
 static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
     use Answer::{Content, Error, ErrorTask, FailedTask, Progress};
@@ -186,15 +186,15 @@ fn everything() -> JsonObject {
     }))
 }
 
-pub(super) fn all() -> impl Iterator<Item = &'static Tool> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Tool> {
     FIXTURES.iter().map(|fixture| &fixture.tool)
 }
 
-pub(super) fn find(name: &str) -> Option<&'static Fixture> {
+pub(crate) fn find(name: &str) -> Option<&'static Fixture> {
     FIXTURES.iter().find(|fixture| fixture.tool.name == name)
 }
 
-pub(super) async fn call(
+pub(crate) async fn call(
     server: &Server,
     fixture: &'static Fixture,
     request: CallToolRequestParams,
@@ -226,21 +226,19 @@ async fn run(
     match answer {
         Answer::After(seconds) => {
             special["wait_s"] = (*seconds).into();
-            Ok(job::execute(server, fixture, special, context)
-                .await
-                .unwrap_or_else(|failure| failure.into_result().into()))
+            job::execute(server, fixture, special, context).await
         }
         Answer::ErrorTask | Answer::FailedTask => {
-            if !tasks::are_known_to(context) {
+            if !knows_tasks(context) {
                 let required = ClientCapabilities::builder().enable_tasks().build();
                 return Err(ErrorData::missing_required_client_capability(required));
             }
             let job = job::start(server, fixture, special, context).await?;
-            Ok(tasks::created(server, &job).await.into())
+            Ok(job::created(server, &job, context).await?.into())
         }
         Answer::Error => {
             let job = job::start(server, fixture, special, context).await?;
-            let mut failure = result(server, job.id).await?;
+            let mut failure = job::result(server, job.id, context).await?;
             failure.is_error = Some(true);
             Ok(failure.into())
         }
@@ -265,11 +263,17 @@ async fn run(
                     }
                 }
                 if job.status().is_final() {
-                    return result(server, job.id).await.map(Into::into);
+                    return job::result(server, job.id, context).await.map(Into::into);
                 }
             }
         }
     }
+}
+
+/// Returns whether whoever calls can be answered with a task.
+fn knows_tasks(context: &Context) -> bool {
+    context.meta.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
+        && context.meta.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
 }
 
 async fn ask(
@@ -285,7 +289,7 @@ async fn ask(
     match when {
         When::AtOnce => {
             let job = dialogue::begin(server, fixture, &rounds, context).await?;
-            return Ok(tasks::created(server, &job).await.into());
+            return Ok(job::created(server, &job, context).await?.into());
         }
         When::NeverIfNotUnderstood => {
             let known = context.client_capabilities().unwrap_or_default();
@@ -295,22 +299,15 @@ async fn ask(
     }
     match (dialogue::hold(server, fixture, &rounds, arguments, reply, context).await?, when) {
         (Stage::Asks(asked), _) => Ok(asked.into()),
-        (Stage::Knows(id), When::AtEnd) => Ok(tasks::created(server, &job::get(server, id).await?).await.into()),
-        (Stage::Knows(id), _) => Ok(result(server, id).await?.into()),
+        (Stage::Knows(id), When::AtEnd) => {
+            Ok(job::created(server, &job::get(server, id).await?, context).await?.into())
+        }
+        (Stage::Knows(id), _) => Ok(job::result(server, id, context).await?.into()),
     }
 }
 
-/// Waits for the end of a job, and returns its result.
-async fn result(server: &Server, id: JobId) -> Result<CallToolResult, ErrorData> {
-    let job = job::ended(server, id).await?;
-    Ok(match crate::tools::answer(server, &job).await {
-        Ok(answer) => answer.into_result(),
-        Err(failure) => failure.into_result(),
-    })
-}
-
 /// Says of a task what the server does not know of fixtures: that it asks, or what its end means.
-pub(super) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) -> Result<(), ErrorData> {
+pub(crate) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) -> Result<(), ErrorData> {
     let job = job::find(server, id).await?;
     let Some(fixture) = job::fixture(&job).and_then(find) else { return Ok(()) };
     match (&fixture.nature, &mut task.payload) {
@@ -335,7 +332,7 @@ pub(super) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) ->
 }
 
 /// Passes on answers to a task that asks.
-pub(super) async fn update(server: &Server, id: &str, answers: &InputResponses) -> Result<(), ErrorData> {
+pub(crate) async fn update(server: &Server, id: &str, answers: &InputResponses) -> Result<(), ErrorData> {
     let job = job::find(server, id).await?;
     match job::fixture(&job).and_then(find) {
         Some(Fixture { nature: Nature::Asks(..), .. }) => dialogue::answer(server, job.id, answers).await.map(drop),

@@ -1,5 +1,5 @@
-//! The tools, prompts and resources that the official conformance suite asks of a server by name. They are there with the
-//! feature `conformance` alone, which is for tests and in no release.
+//! `jobmcp` with the tools, prompts and resources that the official conformance suite asks of a server by name: for tests, and
+//! in no release.
 //!
 //! They stand before the server, which answers everything else. What a tool of them does, a job does that `execute` starts; so
 //! the suite judges how this server runs jobs and tells of them, and not how well a fixture pretends to work.
@@ -9,7 +9,9 @@ mod dialogue;
 mod job;
 mod tools;
 
-use rmcp::ServerHandler;
+use std::process::ExitCode;
+
+use jobmcp::Server;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, ErrorData,
     GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, ListPromptsResult,
@@ -17,24 +19,17 @@ use rmcp::model::{
     ReadResourceRequestParams, ReadResourceResponse, Reference, ServerConfig, SubscribeRequestParams,
     SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::SubscriptionContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{RoleServer, ServerHandler};
 
-use crate::server::Server;
-use crate::tools::Context;
+type Context = RequestContext<RoleServer>;
 
 /// The server with the fixtures before it, as one client sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct Fixtures(Server);
+#[derive(Debug)]
+struct Fixtures(Server);
 
-impl Fixtures {
-    pub(crate) fn before(server: Server) -> Self {
-        Self(server)
-    }
-
-    /// As that of the server.
-    pub(crate) fn for_client(&self) -> Self {
-        Self(self.0.for_client())
-    }
+fn main() -> ExitCode {
+    jobmcp::main_behind(Fixtures)
 }
 
 #[expect(deprecated, reason = "what is deprecated in the protocol is passed on as well")]

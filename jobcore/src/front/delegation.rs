@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use jobcore::agent::AGENT_OUTPUT_LIMIT;
-use jobcore::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode, Stragglers};
-
-use crate::settings::Settings;
+use super::Settings;
+use crate::agent::AGENT_OUTPUT_LIMIT;
+use crate::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode, Stragglers};
 
 /// What whoever asks says of it.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +32,8 @@ impl Settings {
         &self,
         jobs: &JobManager,
         asked: Asked,
-        current: impl FnOnce() -> jobcore::Result<PathBuf>,
-    ) -> jobcore::Result<(&Agent, Delegation)> {
+        current: impl FnOnce() -> crate::Result<PathBuf>,
+    ) -> crate::Result<(&Agent, Delegation)> {
         let earlier = match &asked.resume {
             Some(reference) => earlier_run(jobs, reference).await,
             None => None,

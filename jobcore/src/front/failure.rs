@@ -1,13 +1,12 @@
 //! What is told when something fails, and with which exit code.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use jobcore::{Error, NoInput, escape};
 
-use crate::ui;
+use super::text::message;
+use crate::{Error, NoInput};
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub mod codes {
@@ -47,25 +46,25 @@ impl Failure {
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
-}
 
-/// Prints a failure and returns the exit code. A reader that has seen enough is no failure.
-pub fn report(failure: &Failure, passes_code: bool) -> ExitCode {
-    if failure.is_closed_pipe {
-        return ExitCode::SUCCESS;
+    /// Prints it and returns the exit code. A reader that has seen enough is no failure.
+    pub fn report(&self, passes_code: bool) -> ExitCode {
+        if self.is_closed_pipe {
+            return ExitCode::SUCCESS;
+        }
+        self.print();
+        ExitCode::from(if passes_code { codes::OWN_FAILURE } else { self.code })
     }
-    print(failure);
-    ExitCode::from(if passes_code { codes::OWN_FAILURE } else { failure.code })
-}
 
-fn print(failure: &Failure) {
-    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-    let mut stderr = anstream::stderr().lock();
-    // There is nowhere to tell that this cannot be told.
-    let _ = writeln!(stderr, "{red}error{red:#}: {}", ui::message(&failure.message));
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {}", ui::message(hint));
+    fn print(&self) {
+        let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+        let mut stderr = anstream::stderr().lock();
+        // There is nowhere to tell that this cannot be told.
+        let _ = writeln!(stderr, "{red}error{red:#}: {}", message(&self.message));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {}", message(hint));
+        }
     }
 }
 
@@ -82,7 +81,7 @@ impl Failures {
         if failure.is_closed_pipe {
             return;
         }
-        print(&failure);
+        failure.print();
         self.code.get_or_insert(failure.code);
     }
 
@@ -90,17 +89,6 @@ impl Failures {
     pub fn code(&self) -> Option<u8> {
         self.code
     }
-}
-
-/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
-pub fn refuse(error: &clap::Error) -> ! {
-    let is_hostile = |word: OsString| word.to_string_lossy().chars().any(escape::is_obeyed);
-    if error.use_stderr() && std::env::args_os().any(is_hostile) {
-        // It repeats words as they are, among colours of its own: then there are none.
-        let _ = write!(std::io::stderr(), "{}", escape::lines(&error.render().to_string()));
-        std::process::exit(error.exit_code());
-    }
-    error.exit()
 }
 
 impl From<Error> for Failure {

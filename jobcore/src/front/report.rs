@@ -4,11 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use jobcore::doctor::{Health, Report, Step};
-use jobcore::escape;
 
-use crate::commands::print_json;
-use crate::error::{Failure, codes};
+use super::text::print_json;
+use super::{Failure, codes};
+use crate::doctor::{Health, Report, Step};
+use crate::escape;
 
 /// Prints a report: a line for each step, or JSON.
 ///

@@ -4,8 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::error::codes;
-use crate::settings::Settings;
+use super::{Settings, codes};
 
 /// The keys that there are, and two that there are not.
 const KEYS: &[&str] = &[

@@ -1,47 +1,47 @@
 //! Prompts and resources of the suite, and contents that are no text.
 
+use jobmcp::Server;
 use rmcp::model::{
     ContentBlock, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult, JsonObject, Prompt,
     PromptArgument, PromptMessage, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role,
 };
 use serde_json::json;
 
-use super::dialogue::{self, Reply, Stage};
-use super::job;
-use crate::server::Server;
-use crate::tools::Context;
+use crate::Context;
+use crate::dialogue::{self, Reply, Stage};
+use crate::job;
 
 /// One red pixel.
-pub(super) const PNG: &str =
+pub(crate) const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 /// No sample at all.
-pub(super) const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
+pub(crate) const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
 const TEXT: &str = "test://static-text";
 const BINARY: &str = "test://static-binary";
-pub(super) const WATCHED: &str = "test://watched-resource";
+pub(crate) const WATCHED: &str = "test://watched-resource";
 const TEMPLATE: (&str, &str) = ("test://template/", "/data");
 
 const SIMPLE_PROMPT: &str = "test_simple_prompt";
 const PROMPT_WITH_ARGUMENTS: &str = "test_prompt_with_arguments";
 const PROMPT_WITH_RESOURCE: &str = "test_prompt_with_embedded_resource";
 const PROMPT_WITH_IMAGE: &str = "test_prompt_with_image";
-pub(super) const ASKING_PROMPT: &str = "test_input_required_result_prompt";
+pub(crate) const ASKING_PROMPT: &str = "test_input_required_result_prompt";
 
-pub(super) fn resources() -> Vec<Resource> {
+pub(crate) fn resources() -> Vec<Resource> {
     [(TEXT, "text/plain"), (BINARY, "image/png"), (WATCHED, "text/plain")]
         .map(|(uri, mime_type)| Resource::new(uri, uri).with_description("A fixture").with_mime_type(mime_type))
         .to_vec()
 }
 
-pub(super) fn template() -> ResourceTemplate {
+pub(crate) fn template() -> ResourceTemplate {
     ResourceTemplate::new(format!("{}{{id}}{}", TEMPLATE.0, TEMPLATE.1), "fixture")
         .with_description("A fixture")
         .with_mime_type("application/json")
 }
 
 /// Returns the contents of a resource, if it is one of these.
-pub(super) fn read(uri: &str) -> Option<ReadResourceResult> {
+pub(crate) fn read(uri: &str) -> Option<ReadResourceResult> {
     let contents = match uri {
         TEXT => ResourceContents::text("This is the content of the static text resource.", uri),
         WATCHED => ResourceContents::text("This is watched, and never changes.", uri),
@@ -55,7 +55,7 @@ pub(super) fn read(uri: &str) -> Option<ReadResourceResult> {
     Some(ReadResourceResult::new(vec![contents]))
 }
 
-pub(super) fn prompts() -> Vec<Prompt> {
+pub(crate) fn prompts() -> Vec<Prompt> {
     let prompt = |name: &str, arguments: &[&str]| {
         let arguments = arguments.iter().map(|name| PromptArgument::new(*name).with_required(true)).collect();
         Prompt::new(name, Some("A fixture"), Some(arguments))
@@ -69,12 +69,12 @@ pub(super) fn prompts() -> Vec<Prompt> {
     ]
 }
 
-pub(super) fn is_prompt(name: &str) -> bool {
+pub(crate) fn is_prompt(name: &str) -> bool {
     prompts().iter().any(|prompt| prompt.name == name)
 }
 
 /// Returns the messages of a prompt, if it is one of these.
-pub(super) fn prompt(name: &str, arguments: &JsonObject) -> Option<GetPromptResult> {
+pub(crate) fn prompt(name: &str, arguments: &JsonObject) -> Option<GetPromptResult> {
     let argument = |name: &str| arguments.get(name).and_then(|value| value.as_str()).unwrap_or_default();
     let contents = match name {
         SIMPLE_PROMPT => vec![ContentBlock::text("This is a simple prompt for testing.")],
@@ -100,7 +100,7 @@ fn messages(contents: Vec<ContentBlock>) -> GetPromptResult {
 }
 
 /// Answers for the prompt that asks first.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     server: &Server,
     request: GetPromptRequestParams,
     context: &Context,

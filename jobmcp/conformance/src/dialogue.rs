@@ -2,15 +2,15 @@
 //! what it wrote, and answers go to its standard input.
 
 use jobcore::{Job, JobId, JobManager, Message};
+use jobmcp::Server;
 use rmcp::model::{
     ClientCapabilities, ErrorData, InputRequests, InputRequiredResult, InputResponses, JsonObject, ProtocolVersion,
     ServerRequest,
 };
 use serde_json::{Value, json};
 
-use super::job::{self, Following};
-use crate::server::Server;
-use crate::tools::Context;
+use crate::Context;
+use crate::job::{self, Following};
 
 /// Each argument is a round of questions, all asked at once.
 const SCRIPT: &str = r#"
@@ -21,7 +21,7 @@ done
 echo knows enough"#;
 
 /// What a call has come to.
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// It goes on when these are answered.
     Asks(InputRequiredResult),
     /// The job has been told everything.
@@ -29,13 +29,13 @@ pub(super) enum Stage {
 }
 
 /// What a client says in reply to questions.
-pub(super) struct Reply {
-    pub(super) state: Option<String>,
-    pub(super) answers: InputResponses,
+pub(crate) struct Reply {
+    pub(crate) state: Option<String>,
+    pub(crate) answers: InputResponses,
 }
 
 /// Begins a dialogue or goes on with it, until the client has to answer. A client of before 2026-07-28 is asked meanwhile.
-pub(super) async fn hold(
+pub(crate) async fn hold(
     server: &Server,
     fixture: &str,
     rounds: &[&str],
@@ -80,7 +80,7 @@ async fn resume(server: &Server, fixture: &str, brought: &str) -> Result<Job, Er
 }
 
 /// Starts a job that asks, for a client that understands all of its questions.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     server: &Server,
     fixture: &str,
     rounds: &[&str],
@@ -99,7 +99,7 @@ pub(super) async fn begin(
 }
 
 /// Returns the capability without which a client cannot answer a question, if it lacks it.
-pub(super) fn lacks(known: &ClientCapabilities, question: &str) -> Option<&'static str> {
+pub(crate) fn lacks(known: &ClientCapabilities, question: &str) -> Option<&'static str> {
     match words(question, &JsonObject::new())["method"].as_str() {
         Some("sampling/createMessage") => known.sampling.is_none().then_some("sampling"),
         Some("roots/list") => known.roots.is_none().then_some("roots"),
@@ -109,7 +109,7 @@ pub(super) fn lacks(known: &ClientCapabilities, question: &str) -> Option<&'stat
 
 /// Passes on the answers to what a job asks, and returns what it asks then. What it has not asked is ignored, and what is no
 /// answer is none.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     server: &Server,
     id: JobId,
     answers: &InputResponses,
@@ -142,7 +142,7 @@ async fn settled(server: &Server, id: JobId, given: &[String]) -> Result<(Job, V
 }
 
 /// Returns the questions that a job has asked and not been answered yet.
-pub(super) fn open_in(output: &str) -> Vec<String> {
+pub(crate) fn open_in(output: &str) -> Vec<String> {
     let mut open = Vec::new();
     for line in output.lines() {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -155,7 +155,7 @@ pub(super) fn open_in(output: &str) -> Vec<String> {
 }
 
 /// Returns questions as a client is asked them.
-pub(super) fn requests(questions: &[String], arguments: &JsonObject) -> Result<InputRequests, ErrorData> {
+pub(crate) fn requests(questions: &[String], arguments: &JsonObject) -> Result<InputRequests, ErrorData> {
     questions.iter().map(|question| Ok((question.clone(), worded(question, arguments)?))).collect()
 }
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use jobcore::agent::{AgentTable, Agents};
-use jobcore::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
-use jobcore::policy::{Pattern, parse_list};
-use jobcore::units::parse_size;
-use jobcore::{
-    FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError, PermissionMode, Policy, Stragglers,
-};
 use serde::Deserialize;
 
-use crate::error::{Failure, codes};
+use super::{Failure, codes};
+use crate::agent::{AgentTable, Agents};
+use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
+use crate::policy::{Pattern, parse_list};
+use crate::units::parse_size;
+use crate::{
+    FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError, PermissionMode, Policy, Stragglers,
+};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
 pub const VARIABLES: [(&str, &str); 20] = [
@@ -202,7 +202,7 @@ impl Settings {
             permission_mode: permission_mode.unwrap_or_default(),
             agent_cwd: variable("CLAUDE_ASYNC_DEFAULT_CWD").map(PathBuf::from),
             // Set by jobcore, not by people: what is no id says nothing.
-            own_job: text(jobcore::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
+            own_job: text(crate::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
             shell: text("JOBCORE_SHELL")?.or(file.shell),
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
@@ -241,7 +241,7 @@ impl Settings {
     ///
     /// # Errors
     /// If the store cannot be used or made.
-    pub fn open(&self, name: &str) -> jobcore::Result<JobManager> {
+    pub fn open(&self, name: &str) -> crate::Result<JobManager> {
         self.check_home()?;
         self.manage(FileStore::open(&self.store)?, name)
     }
@@ -250,7 +250,7 @@ impl Settings {
     ///
     /// # Errors
     /// If the store cannot be used or could not be made.
-    pub fn open_to_write(&self, name: &str) -> jobcore::Result<JobManager> {
+    pub fn open_to_write(&self, name: &str) -> crate::Result<JobManager> {
         self.check_home()?;
         self.manage(FileStore::at(&self.store)?, name)
     }
@@ -270,13 +270,13 @@ impl Settings {
     }
 
     /// Refuses to let root create a store in the directory of another user, who could no longer use that directory.
-    fn check_home(&self) -> jobcore::Result<()> {
+    fn check_home(&self) -> crate::Result<()> {
         if self.names_store || !rustix::process::geteuid().is_root() || self.store.exists() {
             return Ok(());
         }
         let owner = self.store.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.uid());
         match owner {
-            Some(user) if user != 0 => Err(jobcore::Error::StoreRefused {
+            Some(user) if user != 0 => Err(crate::Error::StoreRefused {
                 path: self.store.clone(),
                 reason: format!(
                     "root would make it in a directory of user {user}, who could not use it; run the command with \
@@ -287,7 +287,7 @@ impl Settings {
         }
     }
 
-    fn manage(&self, store: FileStore, name: &str) -> jobcore::Result<JobManager> {
+    fn manage(&self, store: FileStore, name: &str) -> crate::Result<JobManager> {
         let jobs = JobManager::new(Arc::new(store), Arc::new(LocalRunner::new()?))?;
         Ok(jobs
             .with_name(format!("{name}, process {}", std::process::id()))
@@ -332,7 +332,7 @@ fn same_everywhere(path: PathBuf, place: &str) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// If it is relative, and the current directory no longer exists.
-pub fn absolute(path: PathBuf) -> jobcore::Result<PathBuf> {
+pub fn absolute(path: PathBuf) -> crate::Result<PathBuf> {
     if path.is_absolute() { Ok(path) } else { Ok(current_dir()?.join(path)) }
 }
 
@@ -340,14 +340,14 @@ pub fn absolute(path: PathBuf) -> jobcore::Result<PathBuf> {
 ///
 /// # Errors
 /// If it no longer exists.
-pub fn current_dir() -> jobcore::Result<PathBuf> {
+pub fn current_dir() -> crate::Result<PathBuf> {
     std::env::current_dir().map_err(|error| {
         let reason = match error.kind() {
             std::io::ErrorKind::NotFound => "the current directory no longer exists".to_owned(),
             _ => format!("the current directory cannot be read: {error}"),
         };
         let reason = format!("{reason}; change to another one, or name an absolute path");
-        jobcore::Error::BadCwd { path: ".".into(), reason }
+        crate::Error::BadCwd { path: ".".into(), reason }
     })
 }
 

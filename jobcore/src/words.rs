@@ -1,0 +1,44 @@
+//! Numbers with their words, and text that is cut to what there is room for.
+
+use std::fmt::Display;
+
+/// Returns a number with the word that agrees with it: `1 process is`, `2 processes are`.
+pub fn counted<T: Copy + From<u8> + PartialEq + Display>(number: T, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == T::from(1) { one } else { several })
+}
+
+/// Returns at most so many characters of a text, the last of which is `…` if it is longer.
+pub fn cut(text: &str, longest: usize) -> String {
+    cut_by(text, longest, |_| 1)
+}
+
+/// Returns what there is room for of a text, as [`cut`], where each character takes what `room_of` says.
+pub(crate) fn cut_by(text: &str, room: usize, room_of: impl Fn(char) -> usize) -> String {
+    if text.chars().map(&room_of).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let mut left = room.saturating_sub(1);
+    let fits = |c: &char| {
+        let rest = left.checked_sub(room_of(*c));
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_agree_with_numbers() {
+        let counts = [0_u32, 1, 2].map(|number| counted(number, "job is", "jobs are"));
+        assert_eq!(counts, ["0 jobs are", "1 job is", "2 jobs are"]);
+        assert_eq!([0.5, 1.0].map(|number: f32| counted(number, "second", "seconds")), ["0.5 seconds", "1 second"]);
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!([cut("äöü", 3), cut("äöüx", 3), cut("", 0), cut("ä", 0)], ["äöü", "äö…", "", "…"]);
+    }
+}

@@ -1,5 +1,0 @@
-//! `jobmcp` with the fixtures of the conformance suite.
-
-fn main() -> std::process::ExitCode {
-    jobmcp::main()
-}
