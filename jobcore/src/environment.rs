@@ -1,5 +1,6 @@
 //! Which environment a job gets: the caller's, less what belongs to a calling agent's session, plus what is set.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +13,6 @@ use wildmatch::WildMatch;
 
 use crate::id::JobId;
 use crate::parse_error::ParseError;
-use crate::spec::Environment;
 
 /// The variable by which a command knows its job.
 pub const JOB_ID: &str = "JOBCORE_JOB_ID";
@@ -22,6 +22,60 @@ pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
 /// What every process of a job has in the environment that it was started with, unless it was cleared.
 pub(crate) fn marker(id: JobId) -> String {
     format!("{JOB_ID}={id}")
+}
+
+/// The environment of a command. Its values are secrets: they are shown by nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Returns the value of a variable.
+    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.0.get(name.as_ref()).map(OsString::as_os_str)
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Removes a variable and returns what it was.
+    pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
+        self.0.remove(name.as_ref())
+    }
+
+    /// Returns the variables in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a file store keeps it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in &self.0 {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        bytes.split(|byte| *byte == 0).filter_map(|entry| assignment(OsStr::from_bytes(entry))).collect()
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
 }
 
 /// Variables that belong to the session of the agent that calls, and not to its work: ids, sockets and tokens by which

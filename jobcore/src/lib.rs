@@ -38,6 +38,7 @@
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
 pub mod agent;
+mod annotations;
 pub mod clock;
 pub mod control;
 pub mod doctor;
@@ -60,9 +61,11 @@ mod name;
 pub mod output;
 mod parse_error;
 pub mod policy;
+mod program;
 mod queue;
 pub mod record;
 pub mod runner;
+mod shape;
 mod signal;
 pub mod spec;
 mod state;
@@ -76,9 +79,11 @@ mod until;
 pub mod words;
 
 pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
+pub use annotations::Annotations;
+pub use environment::Environment;
 pub use error::{Error, NoInput, Result};
 pub use id::{IdPrefix, JobId};
-pub use job::{Input, Job, JobShape, OutputShape, quoted};
+pub use job::{Job, quoted};
 pub use key::Key;
 pub use manager::{
     JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
@@ -92,8 +97,9 @@ pub use queue::{InQueue, QueueReason};
 pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
 pub use runner::local::LocalRunner;
+pub use shape::{Input, JobShape, OutputShape};
 pub use signal::Signal;
-pub use spec::{Command, Environment, Given, JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
+pub use spec::{Command, Given, JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
 pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;

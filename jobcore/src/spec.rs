@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::AgentRun;
-use crate::environment::assignment;
+use crate::annotations::Annotations;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::signal::Signal;
-use crate::store::AGENTS;
 use crate::sys::process::ProcessId;
 
 pub use crate::output::MIN_OUTPUT_LIMIT;
@@ -74,60 +73,6 @@ pub enum Stragglers {
     Stop,
     /// They stay; the job is over, and its supervisor keeps their output until they are gone.
     Leave,
-}
-
-/// The environment of a command. Its values are secrets: they are shown by nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(BTreeMap<OsString, OsString>);
-
-impl Environment {
-    /// Returns the value of a variable.
-    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
-        self.0.get(name.as_ref()).map(OsString::as_os_str)
-    }
-
-    /// Sets a variable.
-    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
-    }
-
-    /// Removes a variable and returns what it was.
-    pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
-        self.0.remove(name.as_ref())
-    }
-
-    /// Returns the variables in order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
-    }
-
-    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a file store keeps it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (name, value) in &self.0 {
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.push(b'=');
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.push(0);
-        }
-        bytes
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        bytes.split(|byte| *byte == 0).filter_map(|entry| assignment(OsStr::from_bytes(entry))).collect()
-    }
-}
-
-impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
-    }
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Environment({} variables)", self.0.len())
-    }
 }
 
 /// Bytes for a command to read. Private: printed by nothing.
@@ -206,9 +151,9 @@ pub struct JobSpec {
     /// mean another. Absent: it outlives everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
-    /// What is known of it as the run of a coding agent, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<AgentRun>,
+    /// What layers above keep with it.
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
 }
 
 impl JobSpec {
@@ -423,7 +368,7 @@ impl JobSpecBuilder {
             key: None,
             group: None,
             ends_with: None,
-            agent: None,
+            annotations: Annotations::default(),
         };
         Self { spec }
     }
@@ -545,10 +490,9 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Says that the job is the run of a coding agent, and puts it into the group of those.
-    pub fn agent(mut self, run: AgentRun) -> Self {
-        self.spec.agent = Some(run);
-        self.spec.group = AGENTS.parse().ok();
+    /// Keeps a value with the job, [`Annotations`].
+    pub fn annotation(mut self, name: &str, value: &impl Serialize) -> Self {
+        self.spec.annotations.set(name, value);
         self
     }
 

@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
 
     /// Returns the last lines of what it did.
     pub(crate) async fn last_lines(&self, lines: u64, room: usize) -> jobcore::Result<String> {
-        let Some(run) = &self.job.spec.agent else { return Ok(String::new()) };
+        let Some(run) = &self.job.agent_run() else { return Ok(String::new()) };
         let last = agents::last_lines(self.server.jobs(), self.job, run, lines).await?;
         Ok(text::end(last.trim_end(), room).to_owned())
     }

@@ -22,7 +22,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
         (false, true) => tell(&format!("job {}", job.id)),
         _ => print_submitted(jobs, &job, wait, json).await?,
     }
-    if let Some(worktree) = job.spec.agent.as_ref().and_then(|run| run.worktree.as_ref()) {
+    if let Some(worktree) = job.agent_run().and_then(|run| run.worktree) {
         tell(&format!("worktree {}, branch {}", worktree.path.display(), worktree.branch));
     }
     tell_if_queued(jobs, &job).await?;
@@ -30,7 +30,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
         return Ok(ExitCode::SUCCESS);
     }
     let ended = async {
-        if let (true, Some(run)) = (follows, &job.spec.agent) {
+        if let (true, Some(run)) = (follows, &job.agent_run()) {
             agent::follow(jobs, &job, run).await?;
         }
         Ok(jobs.wait_for(job.id).await?)

@@ -151,7 +151,7 @@ async fn print(
     let id = find(jobs, reference).await?;
     let job = jobs.job(id).await?;
     if let (Some(run), Some(what)) = (agents::told_run(&job), of_run.filter(|_| show.is_as_usual())) {
-        return print_run(jobs, &job, run, &what, show.follow).await;
+        return print_run(jobs, &job, &run, &what, show.follow).await;
     }
     let stream = match (show.stdout, show.stderr) {
         (true, _) => Some(Stream::Stdout),

@@ -13,9 +13,9 @@ use crate::cli::Restart;
 pub(super) async fn run(jobs: &JobManager, arguments: &Restart) -> Result {
     let job = jobs.job(find(jobs, &arguments.id).await?).await?;
     let id = job.id.short();
-    let again = match &job.spec.agent {
-        Some(_) => format!("jobcli delegate --resume {id} 'Go on.'"),
-        None => again(&job, &jobs.shape(&job)),
+    let again = match job.is_agent_run() {
+        true => format!("jobcli delegate --resume {id} 'Go on.'"),
+        false => again(&job, &jobs.shape(&job)),
     };
     let line = if job.status().is_final() { again } else { format!("jobcli kill {id} && {again}") };
     Err(Failure::new(codes::USAGE, format!("job {id} is not started again: a job runs once"))

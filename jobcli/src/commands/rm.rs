@@ -42,7 +42,7 @@ async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
     }
     jobs.remove(id).await?;
     writeln!(std::io::stdout(), "{label}: removed")?;
-    if let Some(left) = job.and_then(|job| job.spec.agent?.worktree).filter(|_| !arguments.worktree) {
+    if let Some(left) = job.and_then(|job| job.agent_run()?.worktree).filter(|_| !arguments.worktree) {
         let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
         tell(&format!("its worktree stays: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch));
     }

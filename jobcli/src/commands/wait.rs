@@ -30,7 +30,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         .with_timeout(arguments.timeout)
         .with_notice(|id, note| tell(&format!("job {}: {note}", id.short())))
         .with_arrival(move |job| {
-            if tells_ends && job.spec.agent.is_none() {
+            if tells_ends && !job.is_agent_run() {
                 ending::tell_of(job);
             }
         });
@@ -101,7 +101,7 @@ async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result<u
     }
     let mut first = 0;
     for job in ended {
-        let code = if job.spec.agent.is_some() { agent::ended(jobs, job).await? } else { code_of(job) };
+        let code = if job.is_agent_run() { agent::ended(jobs, job).await? } else { code_of(job) };
         first = if first == 0 { code } else { first };
     }
     Ok(first)

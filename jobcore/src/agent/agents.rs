@@ -7,10 +7,12 @@ use serde::Deserialize;
 
 use super::adapter::{ADAPTERS, Adapter, Declared, Place};
 use super::{AGENT_DEPTH, AgentRun, Delegation, Format};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::program;
 use crate::signal::Signal;
-use crate::spec::{Environment, JobSpec, JobSpecBuilder};
+use crate::spec::{JobSpec, JobSpecBuilder};
 
 /// Output of an agent is kept up to this many bytes: it tells what a person would have seen, and what it cost.
 pub const AGENT_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
@@ -188,6 +190,11 @@ impl AgentTable {
 }
 
 impl Agent {
+    /// Returns whether its program is there, for a job in this directory and with this environment.
+    pub fn is_installed(&self, cwd: &Path, environment: &Environment) -> bool {
+        program::find(self.program.as_ref(), cwd, environment).is_ok()
+    }
+
     fn new(name: &str, kind: Kind) -> Self {
         Self { name: name.to_owned(), program: name.to_owned(), model: None, effort: None, arguments: Vec::new(), kind }
     }
@@ -225,7 +232,7 @@ impl Agent {
             .cwd(&asked.cwd)
             .environment(environment)
             .output_limit(AGENT_OUTPUT_LIMIT)
-            .agent(run);
+            .agent(&run);
         if let Some(input) = invocation.input {
             spec = spec.given(input);
         }

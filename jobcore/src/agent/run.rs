@@ -7,7 +7,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Format;
+use crate::error::Error;
+use crate::job::Job;
 use crate::parse_error::ParseError;
+use crate::spec::{JobSpec, JobSpecBuilder};
+use crate::store::{AGENTS, AgentSettings};
+
+/// The name of the annotation, [`Annotations`](crate::Annotations).
+pub(crate) const ANNOTATION: &str = "agent";
 
 /// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
 pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";
@@ -146,6 +153,62 @@ impl AgentRun {
             depth: first(),
             worktree: None,
         }
+    }
+
+    /// Refuses a run that the settings of the store do not allow.
+    pub(crate) fn check(&self, settings: &AgentSettings) -> Result<(), Error> {
+        let refuse = |reason: String| Err(Error::AgentRefused { agent: self.agent.clone(), reason });
+        if self.permission_mode == PermissionMode::Full && !settings.full {
+            return refuse(
+                "the settings of the store let no agent do everything; name another permission mode, or ask the user to \
+                 set `agents.full`"
+                    .to_owned(),
+            );
+        }
+        if settings.depth != 0 && self.depth > settings.depth {
+            let allowed = match settings.depth {
+                1 => "an agent may start no other".to_owned(),
+                depth => format!("agents may be {depth} deep"),
+            };
+            return refuse(format!("{allowed}, unless the user sets `agents.depth` to more"));
+        }
+        Ok(())
+    }
+}
+
+impl JobSpec {
+    /// Returns what is known of the job as the run of a coding agent, if it is one.
+    pub fn agent_run(&self) -> Option<AgentRun> {
+        self.annotations.get(ANNOTATION)
+    }
+
+    /// Changes what is known of the job as the run of a coding agent, if it is one.
+    pub(crate) fn change_agent_run(&mut self, change: impl FnOnce(&mut AgentRun)) {
+        if let Some(mut run) = self.agent_run() {
+            change(&mut run);
+            self.annotations.set(ANNOTATION, &run);
+        }
+    }
+}
+
+impl Job {
+    /// Returns what is known of the job as the run of a coding agent, if it is one.
+    pub fn agent_run(&self) -> Option<AgentRun> {
+        self.spec.agent_run()
+    }
+
+    /// Returns whether the job is the run of a coding agent.
+    pub fn is_agent_run(&self) -> bool {
+        self.spec.annotations.contains(ANNOTATION)
+    }
+}
+
+impl JobSpecBuilder {
+    /// Makes the job a run of a coding agent, in the group of those.
+    pub fn agent(self, run: &AgentRun) -> Self {
+        let group = AGENTS.parse().ok();
+        let spec = self.annotation(ANNOTATION, run);
+        group.into_iter().fold(spec, Self::group)
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::Worktree;
+use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
-use crate::spec::Environment;
 use crate::sys;
 use crate::words::counted;
 

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::manager::JobManager;
-use crate::spec::{Environment, JobSpec};
+use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
 use machine::Machine;

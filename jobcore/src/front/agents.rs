@@ -7,9 +7,9 @@ use super::text::fit;
 use crate::agent::{
     AgentRun, AgentShape, Agents, Delegation, Denial, Format, PermissionMode, Progress, Transcript, Usage, dollars,
 };
+use crate::environment::Environment;
 use crate::escape::one_line;
 use crate::output::{OutputChunk, OutputQuery, Piece, Position, Stream};
-use crate::spec::Environment;
 use crate::units::short_duration;
 use crate::words::counted;
 use crate::{Job, JobManager};
@@ -171,8 +171,8 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 }
 
 /// Returns the run of an agent that the job is, if its output is not what people want to read.
-pub fn told_run(job: &Job) -> Option<&AgentRun> {
-    job.spec.agent.as_ref().filter(|run| run.format != Format::Text)
+pub fn told_run(job: &Job) -> Option<AgentRun> {
+    job.agent_run().filter(|run| run.format != Format::Text)
 }
 
 /// Returns the last lines of what an agent did.

@@ -70,5 +70,5 @@ impl Settings {
 /// Returns the run that had a conversation, if that was a job, and where it was.
 async fn earlier_run(jobs: &JobManager, reference: &str) -> Option<(AgentRun, PathBuf)> {
     let job = jobs.job(jobs.find(reference).await.ok()?).await.ok()?;
-    Some((job.spec.agent?, job.spec.cwd))
+    Some((job.agent_run()?, job.spec.cwd))
 }

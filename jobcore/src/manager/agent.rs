@@ -6,9 +6,10 @@ use super::JobManager;
 use crate::agent::{self, AgentShape, Digest, Failure, Fold, Format};
 use crate::error::Result;
 use crate::id::JobId;
-use crate::job::{Job, JobShape};
+use crate::job::Job;
 use crate::output::{Cursor, OutputQuery, Piece, Position, Stream};
 use crate::queue::InQueue;
+use crate::shape::JobShape;
 use crate::state::Status;
 
 /// Under which name the state of a reading is kept.
@@ -75,7 +76,7 @@ impl JobManager {
     async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
         let mut shape = self.shape(job);
         shape.queued = queued;
-        if let Some(run) = &job.spec.agent {
+        if let Some(run) = &job.agent_run() {
             let digest = self.digest(job.id, run.format).await?;
             let last_words = match digest.error {
                 None if job.status() == Status::Failed => self.last_words(job.id, digest.activity.is_some()).await?,

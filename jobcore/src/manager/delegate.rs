@@ -3,13 +3,15 @@
 use crate::agent::{
     AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree, WorktreeNames,
 };
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::spec::{Environment, JobSpec, JobSpecBuilder};
+use crate::program;
+use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::sys::process;
 
-use super::{JobManager, program};
+use super::JobManager;
 
 impl JobManager {
     /// Asks an agent to do something, as a job. When this returns, it is on record and somebody is in charge of it, or it is
@@ -49,7 +51,7 @@ impl JobManager {
                     }
                     submitted => submitted,
                 };
-                if submitted.as_ref().ok().and_then(worktree_of) != Some(&made)
+                if submitted.as_ref().ok().and_then(worktree_of).as_ref() != Some(&made)
                     && let Err(error) = made.remove(&environment).await
                 {
                     tracing::warn!(path = %made.path.display(), %error, "a worktree that no job needs was left");
@@ -93,15 +95,15 @@ impl JobManager {
         for slot in self.store.load().await?.running {
             // One that is gone or cannot be read has nobody to ask for anything.
             let Ok(job) = self.job(slot.id).await else { continue };
-            if let (Some(run), Some(pid)) = (&job.spec.agent, job.pid)
+            if let (Some(run), Some(pid)) = (job.agent_run(), job.pid)
                 && line.contains(&pid)
             {
                 depth = depth.max(run.depth);
             }
         }
-        if let Some(run) = spec.agent.as_mut().filter(|run| run.depth <= depth) {
-            run.depth = depth + 1;
-            spec.environment.set(AGENT_DEPTH, run.depth.to_string());
+        if spec.agent_run().is_some_and(|run| run.depth <= depth) {
+            spec.change_agent_run(|run| run.depth = depth + 1);
+            spec.environment.set(AGENT_DEPTH, (depth + 1).to_string());
         }
         Ok(())
     }
@@ -136,9 +138,7 @@ impl JobManager {
         }
         spec.environment.enter(&cwd);
         spec.cwd = cwd;
-        if let Some(run) = &mut spec.agent {
-            run.worktree = Some(made.clone());
-        }
+        spec.change_agent_run(|run| run.worktree = Some(made.clone()));
         Ok(made)
     }
 
@@ -163,7 +163,7 @@ impl JobManager {
         let load = self.store.load().await?;
         for slot in load.running.iter().chain(&load.waiting) {
             let Ok(job) = self.job(slot.id).await else { continue };
-            let Some(run) = job.spec.agent.as_ref().filter(|run| run.agent == agent.name) else { continue };
+            let Some(run) = job.agent_run().filter(|run| run.agent == agent.name) else { continue };
             let is_same_call = spec.key.is_some() && job.spec.key == spec.key;
             if is_same_call || job.status().is_final() {
                 continue;
@@ -189,14 +189,14 @@ impl JobManager {
             Err(Error::NotFound { .. }) if agent.is_session(reference) => return Ok(reference.to_owned()),
             Err(error) => return Err(error),
         };
-        match &job.spec.agent {
-            Some(run) if run.agent == agent.name => {}
+        let run = match job.agent_run() {
+            Some(run) if run.agent == agent.name => run,
             Some(run) => {
                 let reason = format!("it is a run of `{}`, and no other agent can go on with it", run.agent);
                 return Err(Error::Refused { id: job.id, reason });
             }
             None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
-        }
+        };
         if !job.status().is_final() {
             let reason = "it still runs, and its conversation with it; wait for its end, and go on then".to_owned();
             return Err(Error::Refused { id: job.id, reason });
@@ -205,24 +205,19 @@ impl JobManager {
             let reason = format!("`{}` finds its conversation only in `{}`", agent.name, job.spec.cwd.display());
             return Err(Error::Refused { id: job.id, reason });
         }
-        let (id, run) = (job.id, job.spec.agent.as_ref());
-        let told = match run {
-            Some(run) => self.digest(id, run.format).await?.session_id,
-            None => None,
-        };
         // One that went on and was stopped before it told anything kept its id.
-        let session = told.or_else(|| run.and_then(|run| run.resumes.clone()));
+        let session = self.digest(job.id, run.format).await?.session_id.or(run.resumes);
         let reason = "it ended before it told what its conversation is called; there is nothing to resume";
-        session.ok_or_else(|| Error::Refused { id, reason: reason.to_owned() })
+        session.ok_or_else(|| Error::Refused { id: job.id, reason: reason.to_owned() })
     }
 }
 
-fn worktree_of(job: &Job) -> Option<&Worktree> {
-    job.spec.agent.as_ref()?.worktree.as_ref()
+fn worktree_of(job: &Job) -> Option<Worktree> {
+    job.agent_run()?.worktree
 }
 
 fn without_worktree(spec: &JobSpec) -> Option<AgentRun> {
-    let mut run = spec.agent.clone()?;
+    let mut run = spec.agent_run()?;
     run.worktree = None;
     Some(run)
 }

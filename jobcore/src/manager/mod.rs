@@ -3,10 +3,8 @@
 mod agent;
 mod delegate;
 mod find;
-mod first_command;
 mod input;
 mod offload;
-mod program;
 mod queue;
 mod reach;
 mod start;
@@ -33,11 +31,13 @@ use start::Starts;
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::job::{Job, JobShape, OutputShape};
+use crate::job::Job;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
 use crate::policy::Policy;
+use crate::program;
 use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
+use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, State, Status};
 use crate::store::{Created, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Tally};
@@ -143,8 +143,8 @@ impl JobManager {
     /// Refuses what the policy of the store, or that of this manager, does not permit.
     async fn check_policy(&self, spec: &JobSpec) -> Result<()> {
         let settings = self.store.settings().await?;
-        if let Some(run) = &spec.agent {
-            settings.agents.check(run)?;
+        if let Some(run) = &spec.agent_run() {
+            run.check(&settings.agents)?;
         }
         settings.policy.check(spec)?;
         self.policy.check(spec)

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::control::{Answer, Request};
+use crate::environment::Environment;
 use crate::name::Name;
 use crate::output::JobLog;
 use crate::record::Start;
-use crate::spec::Environment;
 use crate::store::{Incoming, JobClaim, Load};
 use crate::sys::process::ProcessId;
 use crate::{FileStore, JobSpec, MemoryStore};

@@ -42,7 +42,7 @@ impl JobManager {
         let mut sessions: HashMap<(String, String), (f64, Usage)> = HashMap::new();
         let mut spent = Vec::new();
         for job in all {
-            let Some(run) = &job.spec.agent else { continue };
+            let Some(run) = job.agent_run() else { continue };
             let digest = match self.digest(job.id, run.format).await {
                 Ok(digest) => digest,
                 Err(Error::NotFound { .. }) => continue,
@@ -51,7 +51,7 @@ impl JobManager {
                     continue;
                 }
             };
-            let (agent, format) = (run.agent.clone(), run.format);
+            let (agent, format) = (run.agent, run.format);
             // One that was stopped may have been about to tell.
             let at_least = digest.incomplete || !job.status().is_final() || digest.success.is_none();
             let Digest { cost_usd, usage, session_id, .. } = digest;
@@ -113,7 +113,7 @@ mod tests {
                 JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap().with_clock(clock.clone());
             for prompt in ["first", "second", "third", "fourth"] {
                 let run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, prompt);
-                let spec = JobSpec::shell(prompt).agent(run).label("for", prompt);
+                let spec = JobSpec::shell(prompt).agent(&run).label("for", prompt);
                 let job = jobs.submit(spec.build().unwrap()).await.unwrap();
                 jobs.wait_for(job.id).await.unwrap();
                 clock.advance(std::time::Duration::from_secs(1));

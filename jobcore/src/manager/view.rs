@@ -3,8 +3,8 @@
 use super::JobManager;
 use crate::error::Result;
 use crate::id::JobId;
-use crate::job::OutputShape;
 use crate::output::{Cursor, Excerpt, OutputQuery, Position, Stream, View, Viewed, Viewer};
+use crate::shape::OutputShape;
 
 impl JobManager {
     /// Reads a part of a view of a job's output: its first lines, as far as the limits of the query allow, or with a budget

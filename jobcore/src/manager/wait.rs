@@ -13,8 +13,9 @@ use super::{JobManager, UNSUPERVISED};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::JobId;
-use crate::job::{Job, JobShape};
+use crate::job::Job;
 use crate::output::Cursor;
+use crate::shape::JobShape;
 use crate::state::Status;
 use crate::until::Until;
 

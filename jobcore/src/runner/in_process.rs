@@ -20,12 +20,14 @@ use tokio::time::{Instant, sleep_until};
 use super::{Runner, cause_of, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
+use crate::environment::Environment;
 use crate::environment::assignment;
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
+use crate::program::exec;
 use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
-use crate::spec::{Environment, Stdin, Stragglers};
+use crate::spec::{Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::supervisors::visible_members;
 use crate::store::{Incoming, JobClaim, JobStore};
@@ -122,7 +124,7 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
-    let variables = supervisor::command_variables(submission, environment);
+    let variables = exec::variables(submission, environment);
     let stdin = match (&spec.stdin, stdin) {
         (_, Some(pipe)) => Some(pipe),
         (Stdin::Closed | Stdin::Open | Stdin::Given, None) => None,
@@ -152,7 +154,7 @@ fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>)
         };
         tokio::process::Command::from(command).spawn()
     };
-    let mut process = supervisor::execute(&submission.program, supervisor::command_arguments(submission), start)
+    let mut process = supervisor::execute(&submission.program, exec::arguments(submission), start)
         .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))?;
     let merged = merged.map(|(reader, _)| reader);
     let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);

@@ -16,12 +16,12 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
+use crate::environment::Environment;
 use crate::error::{Error, NoInput, Result};
 use crate::id::JobId;
 use crate::name::Name;
 use crate::output::{JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
-use crate::spec::Environment;
 use crate::sys::{self, pipe};
 
 /// How many events are kept.
@@ -217,11 +217,10 @@ impl JobStore for MemoryStore {
             let (job, _) = entry.evidence().judge(Timestamp::now())?;
             return Err(super::name_taken(name, &job, &spec.cwd));
         }
-        if spec.agent.is_some() {
-            let jobs = lock(&self.jobs);
-            let runs = jobs.values().map(|entry| &entry.submission).filter(|other| other.spec.agent.is_some());
-            let times = runs.map(|run| run.submitted_at).collect();
-            admission.settings.agents.check_rate(submission.submitted_at, times)?;
+        if let Some(group) = &spec.group {
+            let of_group = jobs.iter().map(|entry| &entry.submission).filter(|other| other.spec.group == spec.group);
+            let times = of_group.map(|other| other.submitted_at).collect();
+            admission.settings.check_rate(group, submission.submitted_at, times)?;
         }
         // One that is about to be started has a slot and waits still: it counts once.
         let has_slot = |entry: &&Arc<Entry>| admission.slots.iter().any(|slot| Arc::ptr_eq(slot, entry));

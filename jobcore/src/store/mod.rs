@@ -21,13 +21,14 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Submission};
-use crate::spec::{Environment, JobSpec};
+use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::sys::process::Seen;
 use crate::sys::{namespace, process};
@@ -370,7 +371,7 @@ pub enum Created {
 
 /// Returns the job that has the key already, if it runs the same.
 fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
-    let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone(), spec.agent.clone());
+    let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone(), spec.annotations.clone());
     if what(&new.spec) == what(&old.spec) {
         return Ok(old.job_id);
     }

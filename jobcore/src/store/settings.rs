@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Retention;
-use crate::agent::{AgentRun, PermissionMode};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -70,43 +69,9 @@ impl AgentSettings {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
-
-    /// Refuses a run that nobody may start.
-    pub(crate) fn check(&self, run: &AgentRun) -> Result<()> {
-        let refuse = |reason: String| Err(Error::AgentRefused { agent: run.agent.clone(), reason });
-        if run.permission_mode == PermissionMode::Full && !self.full {
-            return refuse(
-                "the settings of the store let no agent do everything; name another permission mode, or ask the user to \
-                 set `agents.full`"
-                    .to_owned(),
-            );
-        }
-        if self.depth != 0 && run.depth > self.depth {
-            let allowed = match self.depth {
-                1 => "an agent may start no other".to_owned(),
-                depth => format!("agents may be {depth} deep"),
-            };
-            return refuse(format!("{allowed}, unless the user sets `agents.depth` to more"));
-        }
-        Ok(())
-    }
-
-    /// Refuses one more run now, if too many were submitted within the last minute, at these times.
-    pub(crate) fn check_rate(&self, now: Timestamp, mut submitted: Vec<Timestamp>) -> Result<()> {
-        let limit = usize::try_from(self.per_minute).unwrap_or(usize::MAX);
-        submitted.retain(|at| *at + MINUTE > now);
-        submitted.sort_unstable();
-        match submitted.len().checked_sub(limit).map(|first| submitted.get(first).copied()) {
-            Some(Some(first)) if limit > 0 => {
-                let retry_after = Duration::try_from((first + MINUTE).duration_since(now)).unwrap_or(MINUTE);
-                Err(Error::TooFast { limit: self.per_minute, retry_after: retry_after.min(MINUTE) })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-/// The time in which runs are counted.
+/// The time in which submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Default for StoreSettings {
@@ -268,6 +233,26 @@ impl StoreSettings {
         }
     }
 
+    /// Returns how many jobs of a group are submitted within a minute at most; 0 means no limit.
+    pub fn group_rate(&self, name: &Name) -> u32 {
+        if name.as_str() == AGENTS { self.agents.per_minute } else { 0 }
+    }
+
+    /// Refuses one more job of a group now, if too many were submitted within the last minute, at these times.
+    pub(crate) fn check_rate(&self, group: &Name, now: Timestamp, mut submitted: Vec<Timestamp>) -> Result<()> {
+        let per_minute = self.group_rate(group);
+        let limit = usize::try_from(per_minute).unwrap_or(usize::MAX);
+        submitted.retain(|at| *at + MINUTE > now);
+        submitted.sort_unstable();
+        match submitted.len().checked_sub(limit).map(|first| submitted.get(first).copied()) {
+            Some(Some(first)) if limit > 0 => {
+                let retry_after = Duration::try_from((first + MINUTE).duration_since(now)).unwrap_or(MINUTE);
+                Err(Error::TooFast { limit: per_minute, retry_after: retry_after.min(MINUTE) })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether one more job, of this group, may run beside those that have a slot, which are given by group.
     pub fn has_room<'a>(&self, group: Option<&Name>, taken: impl IntoIterator<Item = Option<&'a Name>>) -> bool {
         self.reached(group, taken).is_none()
@@ -355,16 +340,18 @@ mod tests {
 
     #[test]
     fn so_many_agents_are_started_within_a_minute() {
-        let agents = AgentSettings { per_minute: 2, ..AgentSettings::default() };
+        let mut settings = StoreSettings::default();
+        settings.agents.per_minute = 2;
+        let agents = group(AGENTS);
         let at = |second: i64| Timestamp::from_second(1_000 + second).unwrap();
-        assert!(agents.check_rate(at(50), vec![at(0)]).is_ok());
-        let refused = agents.check_rate(at(50), vec![at(20), at(0)]).unwrap_err();
+        assert!(settings.check_rate(&agents, at(50), vec![at(0)]).is_ok());
+        let refused = settings.check_rate(&agents, at(50), vec![at(20), at(0)]).unwrap_err();
         assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 10 s");
-        let refused = agents.check_rate(at(50), vec![at(20), at(0), at(30)]).unwrap_err();
+        let refused = settings.check_rate(&agents, at(50), vec![at(20), at(0), at(30)]).unwrap_err();
         assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 30 s");
-        assert!(agents.check_rate(at(60), vec![at(20), at(0)]).is_ok());
-        let unlimited = AgentSettings { per_minute: 0, ..agents };
-        assert!(unlimited.check_rate(at(50), vec![at(20), at(0)]).is_ok());
+        assert!(settings.check_rate(&agents, at(60), vec![at(20), at(0)]).is_ok());
+        settings.agents.per_minute = 0;
+        assert!(settings.check_rate(&agents, at(50), vec![at(20), at(0)]).is_ok());
     }
 
     #[test]

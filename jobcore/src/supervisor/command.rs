@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::terminal::Terminal;
-use crate::environment::{JOB_ID, PARENT_JOB_ID};
+use crate::environment::Environment;
+use crate::program::exec;
 use crate::record::Submission;
-use crate::spec::{Command, Environment, Stdin, shell_words};
+use crate::spec::Stdin;
 use crate::store::file::input;
 use crate::store::file::layout::AttemptDir;
 use crate::sys::spawn::{self, Streams};
@@ -71,7 +72,7 @@ fn spawn(submission: &Submission, environment: Environment, streams: Streams<'_>
     let cwd = &submission.spec.cwd;
     std::env::set_current_dir(cwd)
         .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;
-    let (arguments, variables) = (arguments(submission), variables(submission, environment));
+    let (arguments, variables) = (exec::arguments(submission), exec::variables(submission, environment));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
     in_world(submission, || execute(&submission.program, arguments, spawn))
         .map_err(|error| refusal(&submission.program, &error))
@@ -128,34 +129,4 @@ fn in_world<T>(submission: &Submission, spawn: impl FnOnce() -> io::Result<T>) -
     // A supervisor that stays there keeps a file system busy, but what was started was started.
     let _ = std::env::set_current_dir("/");
     spawned
-}
-
-/// Returns the arguments of the program that a spec runs, the program's own name first.
-pub(crate) fn arguments(submission: &Submission) -> Vec<Vec<u8>> {
-    match &submission.spec.command {
-        Command::Argv(argv) => argv.iter().map(|word| word.clone().into_bytes()).collect(),
-        Command::Shell(line) => {
-            let shell = submission.program.as_os_str().as_bytes().to_vec();
-            // Only where the line would be taken for an option: not every shell knows what it means.
-            let dashes = line.starts_with(['-', '+']).then(|| b"--".to_vec());
-            let words = [shell].into_iter().chain(shell_options(submission)).chain([b"-c".to_vec()]);
-            words.chain(dashes).chain([line.clone().into_bytes()]).collect()
-        }
-    }
-}
-
-fn shell_options(submission: &Submission) -> Vec<Vec<u8>> {
-    let shell = submission.spec.shell.as_deref();
-    // Earlier versions put the path on record as it is, and knew of no options.
-    let words = shell.filter(|shell| submission.program.to_str() != Some(shell)).map(shell_words);
-    words.and_then(Result::ok).into_iter().flatten().skip(1).map(String::into_bytes).collect()
-}
-
-/// Returns `NAME=VALUE` for the whole environment of the command.
-pub(crate) fn variables(submission: &Submission, mut environment: Environment) -> Vec<Vec<u8>> {
-    if let Some(parent) = environment.remove(JOB_ID) {
-        environment.set(PARENT_JOB_ID, parent);
-    }
-    environment.set(JOB_ID, submission.job_id.to_string());
-    environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }

@@ -30,7 +30,7 @@ use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
 use crate::sys::process;
 use crate::sys::spawn::{self, Streams};
 
-pub(crate) use command::{arguments as command_arguments, execute, variables as command_variables};
+pub(crate) use command::execute;
 pub(crate) use probe::probe;
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.

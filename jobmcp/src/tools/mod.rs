@@ -226,9 +226,9 @@ async fn started(server: &Server, id: JobId, wait: Duration, context: &Context) 
 
 /// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
 pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
-    match &job.spec.agent {
-        Some(_) => delegate::answer(server, job).await,
-        None => execute::answer(server, job).await,
+    match job.is_agent_run() {
+        true => delegate::answer(server, job).await,
+        false => execute::answer(server, job).await,
     }
 }
 

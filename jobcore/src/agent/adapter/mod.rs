@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 pub(super) use declared::Declared;
 
 use super::{Delegation, Format};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::signal::Signal;
-use crate::spec::Environment;
 
 /// All CLIs that have a file here.
 pub(super) const ADAPTERS: [&Adapter; 4] = [&claude::ADAPTER, &codex::ADAPTER, &gemini::ADAPTER, &opencode::ADAPTER];

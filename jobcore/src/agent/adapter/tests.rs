@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::agent::{AgentTable, Agents, Delegation, Format, PermissionMode, Schema};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::signal::Signal;
-use crate::spec::{Command, Environment, JobSpec, Stdin};
+use crate::spec::{Command, JobSpec, Stdin};
 
 const SESSION: &str = "109a7d28-e02b-4042-ab7c-251fa9834d6e";
 
@@ -223,7 +224,7 @@ fn what_a_declared_agent_is_told() {
     );
     let spec = built(&agents, "mine", |_| {}).unwrap();
     assert_eq!(words(&spec), "/opt/mine run --yes --model small");
-    assert_eq!((spec.given.0.as_slice(), spec.agent.unwrap().format), (b"do it".as_slice(), Format::Text));
+    assert_eq!((spec.given.0.as_slice(), spec.agent_run().unwrap().format), (b"do it".as_slice(), Format::Text));
     let resumed = built(&agents, "mine", |asked| asked.resume = Some("-7".into())).unwrap();
     assert_eq!(words(&resumed), "/opt/mine run --yes --model small --session=-7");
     let refused: [(Ask, &str); 4] = [
@@ -244,7 +245,7 @@ fn a_prompt_that_has_to_be_an_argument_is_one_as_far_as_it_can() {
     let prompt = |text: &str| built(&agents, "mine", |asked| asked.prompt = text.to_owned());
     let spec = prompt("fix \"it\"\n🙂").unwrap();
     assert_eq!(words(&spec), "mine --message fix \"it\"\n🙂");
-    assert_eq!((spec.stdin, spec.agent.unwrap().format), (Stdin::Closed, Format::Claude));
+    assert_eq!((spec.stdin.clone(), spec.agent_run().unwrap().format), (Stdin::Closed, Format::Claude));
     assert!(prompt("-x").unwrap_err().to_string().starts_with("prompt: it begins with a dash"));
     assert!(prompt("a\0b").unwrap_err().to_string().contains("no NUL byte"));
     assert!(prompt(&"x".repeat(131_071)).is_ok());
@@ -265,7 +266,7 @@ fn a_prompt_is_read_as_it_is_but_for_a_slash_that_would_be_a_command() {
     }
     let spec = built(&Agents::default(), "claude", |asked| asked.prompt = "/cost".into()).unwrap();
     assert_eq!(spec.given.0, b"\n/cost");
-    assert_eq!(spec.agent.unwrap().prompt, "/cost");
+    assert_eq!(spec.agent_run().unwrap().prompt, "/cost");
 }
 
 #[test]
@@ -290,7 +291,7 @@ fn what_no_agent_can_be_asked() {
 #[test]
 fn the_job_says_what_it_is() {
     let spec = built(&Agents::default(), "claude", |asked| asked.model = Some("opus".into())).unwrap();
-    let run = spec.agent.unwrap();
+    let run = spec.agent_run().unwrap();
     assert_eq!((run.agent.as_str(), run.format, run.depth), ("claude", Format::Claude, 1));
     assert_eq!((run.model.as_deref(), run.permission_mode), (Some("opus"), PermissionMode::Edit));
     assert_eq!((spec.output_limit, spec.stop_signal), (256 << 20, Some(Signal::INT)));
@@ -301,7 +302,7 @@ fn the_job_says_what_it_is() {
         let environment: Environment = [("JOBCORE_AGENT_DEPTH", said)].into_iter().collect();
         let agents = Agents::default();
         let spec = agents.get("codex").unwrap().spec(&Delegation::new("x", "/"), environment).unwrap().build().unwrap();
-        spec.agent.unwrap().depth
+        spec.agent_run().unwrap().depth
     };
     assert_eq!((deep("1"), deep("4294967295"), deep("none")), (2, u32::MAX, 2));
 }

@@ -15,11 +15,11 @@ use super::queue::{Queued, forget};
 use super::{atomic, control, feed, index, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
+use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::output::{OutputSize, Stream};
 use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
-use crate::spec::Environment;
 use crate::store::{EventKind, Incoming, JobClaim, JobEvent};
 use crate::sys::lock;
 

@@ -23,7 +23,7 @@ use crate::name::Name;
 use crate::record::{Ended, RECORD_VERSION, Submission, Verdict};
 use crate::state::State;
 use crate::store::settings::StoreSettings;
-use crate::store::{AGENTS, Created, EventKind, JobEvent, Load, Query, Slot};
+use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot};
 use crate::sys::world::World;
 use crate::sys::{lock, world};
 
@@ -309,13 +309,13 @@ impl FileStore {
         Ok(Created::New)
     }
 
-    /// Returns when runs of agents were submitted, at least those of the last minute.
-    fn agents_since(&self, now: Timestamp) -> Result<Vec<Timestamp>> {
+    /// Returns when jobs of a group were submitted, at least those of the last minute.
+    fn submitted_in(&self, group: &Name, now: Timestamp) -> Result<Vec<Timestamp>> {
         let since = now - Duration::from_secs(60);
-        let query = Query::default().with_group(AGENTS.parse().ok()).with_times(Some(since), None);
+        let query = Query::default().with_group(Some(group.clone())).with_times(Some(since), None);
         let submission = |id| atomic::read::<Submission>(&self.layout.job(id).submission()).ok().flatten();
         let found = self.query_ids(&query, None, usize::MAX)?.into_iter().filter_map(submission);
-        Ok(found.filter(|found| found.spec.agent.is_some()).map(|found| found.submitted_at).collect())
+        Ok(found.map(|found| found.submitted_at).collect())
     }
 
     /// Puts a staged job into its place, and into the queue.
@@ -327,8 +327,9 @@ impl FileStore {
         if let Created::Existing(id) = self.check_name_and_key(&admission, submission)? {
             return Ok(Created::Existing(id));
         }
-        if submission.spec.agent.is_some() {
-            settings.agents.check_rate(submission.submitted_at, self.agents_since(submission.submitted_at)?)?;
+        if let Some(group) = group.as_ref().filter(|group| settings.group_rate(group) != 0) {
+            let now = submission.submitted_at;
+            settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
         if settings.when_full == crate::store::WhenFull::Refuse {
             let mut taken = self.entries(&admission, Hints::Slots)?;

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::program::find;
+use super::find;
 use crate::error::Error;
 use crate::spec::{Command, JobSpec, shell_words};
 

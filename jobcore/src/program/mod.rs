@@ -1,5 +1,8 @@
 //! What can be known of a command before it is submitted.
 
+pub(crate) mod exec;
+mod first_command;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -7,23 +10,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::first_command::{FirstCommand, first_command};
-use crate::agent::Agent;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::job::quoted;
 use crate::record::Submission;
-use crate::spec::{Command, Environment, JobSpec, Stdin, shell_words};
-use crate::supervisor::{command_arguments, command_variables};
+use crate::spec::{Command, JobSpec, Stdin, shell_words};
+use first_command::{FirstCommand, first_command};
 
 /// Where execvp(3) looks if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-
-impl Agent {
-    /// Returns whether its program is there, for a job in this directory and with this environment.
-    pub fn is_installed(&self, cwd: &Path, environment: &Environment) -> bool {
-        find(self.program.as_ref(), cwd, environment).is_ok()
-    }
-}
 
 impl JobSpec {
     /// Returns why the shell may not find the first command of a line: it is neither a program in the `PATH` of the job nor
@@ -35,7 +30,7 @@ impl JobSpec {
 }
 
 /// Checks what `spec` names on this machine, and returns the program to execute.
-pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
+pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
     check_cwd(&spec.cwd)?;
     if let Some(error) = first_command(spec).filter(FirstCommand::is_a_word).and_then(|word| word.lookup(spec)) {
         return Err(error);
@@ -66,12 +61,12 @@ pub(super) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
 }
 
 /// Checks that the kernel will take the arguments and the environment, execve(2).
-pub(super) fn check_size(submission: &Submission) -> Result<()> {
+pub(crate) fn check_size(submission: &Submission) -> Result<()> {
     let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::ARG_MAX).ok().flatten();
     let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return Ok(()) };
     let size = |words: Vec<Vec<u8>>| words.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum::<usize>();
-    let arguments = size(command_arguments(submission));
-    let environment = size(command_variables(submission, submission.spec.environment.clone()));
+    let arguments = size(exec::arguments(submission));
+    let environment = size(exec::variables(submission, submission.spec.environment.clone()));
     if arguments + environment > limit {
         let reason = format!(
             "{arguments} bytes of arguments and {environment} of environment, and the kernel takes {limit} in all; \
@@ -106,7 +101,7 @@ fn check_input(path: &Path) -> Result<()> {
 }
 
 /// Finds a program as execvp(3) would, in the environment and the directory that the job will have.
-pub(super) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
+pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         let path = cwd.join(program);
         return match refusal(&path) {

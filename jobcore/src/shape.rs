@@ -1,0 +1,294 @@
+//! The one shape in which a job is printed, by every interface.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentShape;
+use crate::clock::Timestamp;
+use crate::id::JobId;
+use crate::job::{Job, quoted};
+use crate::name::Name;
+use crate::output::{Cursor, LeftOut};
+use crate::queue::InQueue;
+use crate::signal::Signal;
+use crate::spec::{Command, JobSpec};
+use crate::state::{Cause, State, Status, Survivor};
+
+impl Job {
+    /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
+    /// says: [`JobManager::report`] reads that. `now` is for the duration of what still runs.
+    ///
+    /// [`JobManager::report`]: crate::JobManager::report
+    pub fn shape(&self, now: Timestamp) -> JobShape {
+        let (command, argv) = match self.spec.command.clone() {
+            Command::Shell(line) => (Some(line), None),
+            Command::Argv(argv) => (None, Some(argv)),
+        };
+        let outcome = self.state.outcome();
+        let started_at = self.state.started_at();
+        let until = outcome.map_or(now, |outcome| outcome.ended_at);
+        let duration = |from: Timestamp| u64::try_from(until.duration_since(from).as_millis()).unwrap_or(0);
+        JobShape {
+            job_id: self.id,
+            short_id: self.id.short(),
+            name: self.spec.name.clone(),
+            status: self.status(),
+            queued: None,
+            command,
+            argv,
+            cwd: self.spec.cwd.display().to_string(),
+            group: self.spec.group.clone(),
+            labels: self.spec.labels.clone(),
+            input: Input::of(&self.spec),
+            pid: self.pid,
+            supervised: match &self.state {
+                State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
+                State::Queued | State::Ended(_) => None,
+            },
+            submitted_at: self.submitted_at,
+            started_at,
+            ended_at: outcome.map(|outcome| outcome.ended_at),
+            duration_ms: started_at.map(duration),
+            exit_code: outcome.and_then(|outcome| outcome.exit_code),
+            signal: outcome.and_then(|outcome| outcome.signal),
+            core_dumped: outcome.and_then(|outcome| outcome.core_dumped.then_some(true)),
+            cause: outcome.map(|outcome| outcome.cause),
+            message: outcome.and_then(|outcome| outcome.message.clone()),
+            stopped_by: outcome.and_then(|outcome| outcome.stopped_by.clone()),
+            cpu_ms: outcome.and_then(|outcome| outcome.cpu_ms),
+            peak_rss_bytes: outcome.and_then(|outcome| outcome.peak_rss_bytes),
+            stragglers: outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0),
+            stragglers_alive: self.has_living_stragglers().then_some(true),
+            survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
+            output_bytes: self.output.bytes,
+            dropped_bytes: self.output.dropped,
+            agent: None,
+        }
+    }
+}
+
+/// The shape of a job in every interface: `jobcli --json`, MCP results, events.
+///
+/// What is not known or does not apply is absent, never null. Times are RFC 3339 in UTC. Fields may be added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobShape {
+    /// The full id.
+    pub job_id: JobId,
+    /// The part of the id that people type.
+    pub short_id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// What it is doing, or how it ended.
+    pub status: Status,
+    /// Why it is queued; absent if it is not, and from [`Job::shape`], which looks at nothing but the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<InQueue>,
+    /// The shell line, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The program and its arguments, if it is no shell line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// The working directory.
+    pub cwd: String,
+    /// The group in whose queue it waits or waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Name>,
+    /// What it can be found by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How something can be sent to it while it runs; absent if nothing can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
+    /// The main process, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// `false` for a job that runs without a living supervisor; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<bool>,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When the command was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// From its start to its end, or to now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// What the main process exited with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that the main process died of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// `true` if the main process dumped core; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_dumped: Option<bool>,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What there is to say about the end in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Who asked for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<String>,
+    /// CPU time, user and system, with descendants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Peak resident memory of its largest process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// How many processes were left when the main process had ended; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stragglers: Option<u32>,
+    /// `true` for a job that has ended and of which processes are still running; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stragglers_alive: Option<bool>,
+    /// What could not be stopped; absent for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<Survivor>,
+    /// Bytes written by the job.
+    pub output_bytes: u64,
+    /// How many of them were not kept.
+    pub dropped_bytes: u64,
+    /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentShape>>,
+}
+
+/// How something can be sent to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Input {
+    /// Through a pipe, which is its standard input.
+    Open,
+    /// By typing on its terminal.
+    Terminal,
+}
+
+impl Input {
+    fn of(spec: &JobSpec) -> Option<Self> {
+        match spec.terminal {
+            Some(_) => Some(Self::Terminal),
+            None => spec.takes_input().then_some(Self::Open),
+        }
+    }
+}
+
+impl JobShape {
+    /// Returns the command in one line, as it could be typed.
+    pub fn command_line(&self) -> String {
+        match (&self.command, &self.argv) {
+            (Some(line), _) => line.clone(),
+            (None, Some(argv)) => argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// A part of a job's output as programs get it: both streams as text, with what is needed to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OutputShape {
+    /// The full id.
+    pub job_id: JobId,
+    /// What the job was doing before its output was read: if that is over and `more` is false, this is the end of it.
+    pub status: Status,
+    /// Standard output; what is no UTF-8 is replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+    /// Pass this to get what follows. It is never within a character.
+    pub cursor: Cursor,
+    /// How many bytes of the part that was read were not kept.
+    pub omitted_bytes: u64,
+    /// What there was no room for between the beginning and the end; absent for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// Whether there was more to read.
+    pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{AgentRun, Format, PermissionMode, Worktree};
+    use crate::output::OutputSize;
+    use crate::queue::QueueReason;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_would_split_them() {
+        let quoted: Vec<_> = ["make", "-j4", "", "a b", "it's", "$HOME"].into_iter().map(quoted).collect();
+        assert_eq!(quoted, ["make", "-j4", "''", "'a b'", r"'it'\''s'", "'$HOME'"]);
+    }
+    /// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
+    #[test]
+    fn the_golden_file_pins_the_shape() {
+        use crate::{Outcome, Run};
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        let job = |spec: JobSpec, state, pid, output| Job {
+            id,
+            submitted_at: at("2026-11-21T10:00:00Z"),
+            spec,
+            state,
+            pid,
+            held: true,
+            output,
+        };
+        let shell = || {
+            JobSpec::shell("make && make test")
+                .cwd("/src")
+                .label("branch", "main")
+                .name("tests".parse().unwrap())
+                .group("web".parse().unwrap())
+                .build()
+                .unwrap()
+        };
+        let argv = || JobSpec::command(["sleep", "9"]).build().unwrap();
+        let started_at = Some(at("2026-11-21T10:00:01Z"));
+        let mut outcome = Outcome::new(Cause::Stopped, at("2026-11-21T10:00:03.5Z"));
+        outcome.exit_code = Some(3);
+        outcome.signal = Some(Signal::TERM);
+        outcome.core_dumped = true;
+        outcome.stopped_by = Some("jobcli, process 7".to_owned());
+        outcome.cpu_ms = Some(1200);
+        outcome.peak_rss_bytes = Some(4096);
+        outcome.stragglers = 2;
+        outcome.survivors = vec![Survivor::new(9, "sudo".to_owned(), "another user's".to_owned())];
+        outcome.message = Some("all that can be said".to_owned());
+        let run = |supervised| Run { started_at, supervised };
+        let jobs = [
+            job(shell(), State::Queued, None, OutputSize::default()),
+            job(argv(), State::Running(run(true)), Some(7), OutputSize::new(10, 0)),
+            job(argv(), State::Running(run(false)), Some(7), OutputSize::new(10, 0)),
+            job(shell(), State::Ended(crate::End { started_at, outcome }), None, OutputSize::new(10, 4)),
+        ];
+        let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        let reason = QueueReason::GroupLimit { group: "web".parse().unwrap(), running: 4, limit: 4 };
+        shapes[0].queued = Some(InQueue { reason, position: Some(2), since: at("2026-11-21T10:00:00Z") });
+        let mut run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "Fix it.");
+        run.effort = Some("high".to_owned());
+        run.resumes = Some("bce1b187".to_owned());
+        run.worktree = Some(Worktree::new("/src".into(), "/src-worktrees/fix".into(), "jobcore/fix"));
+        let digest = serde_json::json!({ "success": true, "result": "Done.", "session_id": "bce1b187", "turns": 3,
+            "denials": 1, "denied": [{ "tool": "Write", "what": "/etc/hosts" }], "results": 1, "cost_usd": 0.25,
+            "usage": { "input_tokens": 100 } });
+        let digest = serde_json::from_value(digest).unwrap();
+        shapes[3].agent = Some(Box::new(AgentShape::new(&run, Status::Completed, digest, None)));
+        let json = serde_json::to_string_pretty(&shapes).unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/job_shapes.json");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &json).unwrap();
+        }
+        assert_eq!(json, std::fs::read_to_string(path).unwrap());
+        assert_eq!(serde_json::from_str::<Vec<JobShape>>(&json).unwrap(), shapes);
+    }
+}
