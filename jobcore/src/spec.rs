@@ -151,8 +151,8 @@ pub struct JobSpec {
     /// mean another. Absent: it outlives everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
-    /// What layers above keep with it.
-    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    /// What layers above keep with it. In the record they stand beside the other fields, as they did in version 0.1.0.
+    #[serde(flatten)]
     pub annotations: Annotations,
 }
 

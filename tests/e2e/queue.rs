@@ -196,6 +196,7 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
 #[test]
 fn a_queued_job_is_told_the_limit_that_binds_and_its_place() {
     let env = TestEnv::new();
+    env.ok(["config", "set", "agents.per_minute", "0"]);
     let other = env.submit(&until("a"));
     let submit = || env.run(["run", "--group", "agents", &until("a")]);
     for _ in 0..4 {
