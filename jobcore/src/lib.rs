@@ -51,7 +51,6 @@ mod generate;
 mod id;
 mod job;
 mod key;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing drives it yet"))]
 mod life;
 mod manager;
 mod name;

@@ -5,11 +5,16 @@
 //! single-threaded code without an async runtime.
 
 mod account;
+mod adopt;
+mod charge;
 mod command;
 mod main_end;
+mod outcome;
 mod pipe;
 mod probe;
+mod requests;
 mod run;
+mod tend;
 mod terminal;
 mod tree;
 
@@ -21,8 +26,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
+use rustix::process::Pid;
+
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
 use crate::sys::spawn::{self, Streams};
@@ -46,6 +55,18 @@ pub(crate) const HANDOVER_VERSION: &str = "1";
 /// What every process of a job has in the environment that it was started with, unless it was cleared.
 pub(crate) fn marker(id: JobId) -> String {
     format!("{JOB_ID}={id}")
+}
+
+/// Sends a signal to the process group that the main process of a job leads.
+///
+/// # Errors
+/// Why it cannot be sent, in words for people.
+pub(crate) fn signal_main(main: i32, signal: Signal) -> std::result::Result<(), String> {
+    let sent = match (Pid::from_raw(main), signal.to_rustix()) {
+        (Some(group), Some(signal)) => rustix::process::kill_process_group(group, signal),
+        _ => Err(Errno::INVAL),
+    };
+    sent.map_err(|error| format!("cannot send {signal}: {}", io::Error::from(error)))
 }
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.

@@ -13,15 +13,13 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::id::JobId;
+use crate::life::NAMED;
 use crate::record::{ProcessId, Running, Seen, Start};
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
 use crate::sys::lock;
 use crate::sys::process::{self, Stat};
-
-/// How many survivors are named in a record; it must fit the room that is reserved for it.
-const NAMED: usize = 8;
 
 /// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
 /// its job was started.
