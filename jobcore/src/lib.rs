@@ -56,6 +56,7 @@ mod generate;
 mod id;
 mod job;
 mod key;
+mod life;
 mod manager;
 mod name;
 pub mod output;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["output", "sys"],
     &["environment", "queue", "until"],
     &["control", "spec"],
-    &["job"],
+    &["job", "life"],
     &["policy", "record"],
     &["program", "store"],
     &["agent", "supervisor"],

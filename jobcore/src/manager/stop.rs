@@ -16,8 +16,7 @@ use crate::record::{Ended, Running};
 use crate::signal::Signal;
 use crate::state::{Cause, Outcome, State, Survivor};
 use crate::store::file::supervisors::visible_members;
-use crate::sys::process;
-use crate::sys::process::Seen;
+use crate::sys::process::{self, Seen};
 
 /// How much longer than its grace a stop is waited for.
 const BEYOND_GRACE: Duration = Duration::from_secs(2);

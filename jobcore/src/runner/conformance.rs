@@ -57,6 +57,7 @@ macro_rules! runner_conformance {
             stragglers_are_stopped_and_counted
             a_stop_is_answered_while_stragglers_are_being_stopped
             stragglers_are_left_if_the_spec_says_so
+            what_was_left_is_stopped_when_that_is_asked_for
             output_is_followed_to_the_end
             what_was_asked_is_answered_for_every_handle
             usage_is_recorded_or_absent
@@ -510,6 +511,19 @@ pub async fn stragglers_are_left_if_the_spec_says_so(bench: &Bench) {
     assert!(is_alive(child));
     std::fs::write(bench.directory.join("go"), "").expect("it is written");
     bench.until("the straggler to end", || !is_alive(child)).await;
+}
+
+/// Whoever runs a job stays with what it left, keeps its output and answers; the end on record stays as it is.
+pub async fn what_was_left_is_stopped_when_that_is_asked_for(bench: &Bench) {
+    let line = "(trap 'echo bye; exit' TERM; : > ready; while :; do sleep 0.02; done) & echo $! > child; \
+                while [ ! -e ready ]; do sleep 0.02; done; exit 4";
+    let (job, before) = bench.finish(bench.shell(line).stragglers(Stragglers::Leave)).await;
+    assert_eq!((before.exit_code, before.stragglers > 0), (Some(4), true));
+    let report = bench.other.stop(job.id, &StopOptions::default()).await.expect("it is stopped");
+    let StopReport::StragglersStopped { job, processes: 1.. } = report else { panic!("{report:?}") };
+    assert_eq!(job.state.outcome(), Some(&before));
+    assert!(!is_alive(bench.pid("child")));
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
 }
 
 /// A follower sees every byte, and then the end.

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use nix::libc;
 use tokio::sync::watch;
 
-use super::{Runner, cause_of, start_due};
+use super::{Runner, start_due};
 use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::error::Result;
+use crate::life::{Action, Exit, Life};
 use crate::output::Stream;
 use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
@@ -142,17 +143,17 @@ pub struct Script {
 #[derive(Debug, Clone)]
 enum Step {
     Write(Stream, Vec<u8>),
-    Do(Action),
+    Do(Effect),
     Take(Duration),
     WaitFor(Gate),
 }
 
 #[derive(Clone)]
-struct Action(Arc<dyn Fn(&JobSpec) + Send + Sync>);
+struct Effect(Arc<dyn Fn(&JobSpec) + Send + Sync>);
 
-impl fmt::Debug for Action {
+impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Action")
+        f.write_str("Effect")
     }
 }
 
@@ -193,7 +194,7 @@ impl Script {
 
     /// Does what the command would do to the world, such as writing a file. It should not block.
     pub fn does(self, what: impl Fn(&JobSpec) + Send + Sync + 'static) -> Self {
-        self.step(Step::Do(Action(Arc::new(what))))
+        self.step(Step::Do(Effect(Arc::new(what))))
     }
 
     /// Lets so much time go by, by the clock.
@@ -275,57 +276,31 @@ struct Actor {
     clock: ManualClock,
     script: Script,
     pause: Option<Pause>,
+    life: Life,
     started_at: Timestamp,
     /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
-    now: Timestamp,
-    kill_at: Option<Timestamp>,
-    cause: Option<(Cause, Option<String>)>,
-    sent: Vec<(Signal, String)>,
+    age: Duration,
 }
 
 /// What keeps a script from going on.
 #[derive(Debug, Clone)]
 enum Pause {
-    Until(Timestamp),
+    Until(Duration),
     Gate(Gate),
     Forever,
 }
 
-impl Pause {
-    /// Returns when it is over, and since when it is; never if that is after `limit`.
-    async fn is_over(&self, clock: &ManualClock, limit: Option<Timestamp>) -> Timestamp {
-        let at = match self {
-            Self::Until(at) => reached(clock, Some(*at)).await,
-            Self::Gate(gate) => gate.opened().await,
-            Self::Forever => std::future::pending().await,
-        };
-        match limit {
-            Some(limit) if limit < at => std::future::pending().await,
-            _ => at,
-        }
-    }
-}
-
-async fn reached(clock: &ManualClock, at: Option<Timestamp>) -> Timestamp {
-    let Some(at) = at else { return std::future::pending().await };
-    clock.reached(at).await;
-    at
-}
-
 impl Actor {
     fn new(claim: Box<dyn JobClaim>, clock: ManualClock, script: Script, now: Timestamp) -> Self {
-        let (started_at, pause, kill_at, cause, sent) = (now, None, None, None, Vec::new());
-        Self { claim, clock, script, pause, started_at, now, kill_at, cause, sent }
+        let life = Life::new(&claim.submission().spec);
+        Self { claim, clock, script, pause: None, life, started_at: now, age: Duration::ZERO }
     }
 
     async fn act(mut self, process: ProcessId) {
         if let Err(error) = self.claim.running(&Running::new(process, self.started_at)).await {
             tracing::warn!(%error, "the main process is not on record");
         }
-        let (exit_code, signal) = self.play().await;
-        let (cause, stopped_by) = cause_of(self.cause.take(), signal, &self.sent);
-        let mut outcome = Outcome::new(cause, self.now);
-        (outcome.exit_code, outcome.signal, outcome.stopped_by) = (exit_code, signal, stopped_by);
+        let mut outcome = self.play().await;
         outcome.output_bytes = self.claim.output().bytes;
         outcome.dropped_bytes = self.claim.output().dropped;
         if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
@@ -333,124 +308,148 @@ impl Actor {
         }
     }
 
-    /// Returns what the job exits with, or the signal that it dies of.
-    async fn play(&mut self) -> (Option<i32>, Option<Signal>) {
-        let times_out_at = self.claim.submission().spec.timeout().map(|timeout| later(self.started_at, timeout));
+    async fn play(&mut self) -> Outcome {
         loop {
-            let pause = match self.pause.clone() {
-                Some(pause) => pause,
-                None => match self.go_on().await {
-                    Ok(pause) => self.pause.insert(pause).clone(),
-                    Err(end) => return end,
-                },
-            };
-            let is_stopping = self.kill_at.is_some();
-            let limit = self.kill_at.or(times_out_at);
-            let clock = self.clock.clone();
-            // In this order, so that what was due before a request came is done before it.
-            tokio::select! {
-                biased;
-                at = pause.is_over(&clock, limit) => {
-                    self.now = self.now.max(at);
-                    self.pause = None;
-                }
-                at = reached(&clock, limit) => {
-                    self.now = self.now.max(at);
-                    if is_stopping {
-                        return (None, Some(Signal::KILL));
-                    }
-                    self.cause = Some((Cause::TimedOut, None));
-                    let grace = self.claim.submission().spec.grace();
-                    if self.begin_stop(grace) {
-                        return (None, Some(self.stop_signal()));
-                    }
-                }
-                incoming = self.claim.next_request() => {
-                    self.now = clock.now();
-                    if let Some(signal) = self.serve(incoming).await {
-                        return (None, Some(signal));
-                    }
-                }
+            if self.pause.is_none() && !self.life.has_exited() {
+                self.go_on().await;
+            }
+            self.obey();
+            if let Some(outcome) = self.life.end(|| true) {
+                return outcome;
+            }
+            if let Some(pause) = self.pause.clone() {
+                self.wait(pause).await;
+            }
+        }
+    }
+
+    /// Does all that is to be done now to the one process that there seems to be.
+    fn obey(&mut self) {
+        while let Some(action) = self.life.next(self.age) {
+            match action {
+                Action::RecordStop { .. } => {}
+                Action::Count => self.life.counted(0),
+                Action::Ask(signal) => self.receive(signal),
+                Action::Terminate => self.receive(Signal::TERM),
+                Action::Kill | Action::KillAgain | Action::GiveUp => self.receive(Signal::KILL),
+            }
+        }
+    }
+
+    /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
+    /// before a request came is done before it.
+    async fn wait(&mut self, pause: Pause) {
+        let (clock, started_at) = (self.clock.clone(), self.started_at);
+        let deadline = self.life.deadline();
+        tokio::select! {
+            biased;
+            age = pause_is_over(&pause, &clock, started_at, deadline) => {
+                self.age = self.age.max(age);
+                self.pause = None;
+            }
+            age = reached(&clock, started_at, deadline) => self.age = self.age.max(age),
+            incoming = self.claim.next_request() => {
+                self.age = age_at(clock.now(), started_at);
+                self.serve(incoming).await;
             }
         }
     }
 
     /// Goes through the script to where it has to wait, or to its end.
-    async fn go_on(&mut self) -> std::result::Result<Pause, (Option<i32>, Option<Signal>)> {
+    async fn go_on(&mut self) {
         while let Some(step) = self.script.steps.pop_front() {
             match step {
                 Step::Write(stream, bytes) => {
                     let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
-                    self.claim.append(stream, self.now, &bytes).await;
+                    self.claim.append(stream, later(self.started_at, self.age), &bytes).await;
                 }
-                Step::Do(action) => (action.0)(&self.claim.submission().spec),
-                Step::Take(time) => return Ok(Pause::Until(later(self.now, time))),
-                Step::WaitFor(gate) => return Ok(Pause::Gate(gate)),
+                Step::Do(effect) => (effect.0)(&self.claim.submission().spec),
+                Step::Take(time) => {
+                    self.pause = Some(Pause::Until(self.age.saturating_add(time)));
+                    return;
+                }
+                Step::WaitFor(gate) => {
+                    self.pause = Some(Pause::Gate(gate));
+                    return;
+                }
             }
         }
         match self.script.end {
-            End::Exit(code) => Err((Some(code), None)),
-            End::Die(signal) => Err((None, Some(signal))),
+            End::Exit(code) => self.end(Some(code), None),
+            End::Die(signal) => self.end(None, Some(signal)),
             // What answers a signal has started long ago.
-            End::Stay | End::CannotStart(_) => Ok(Pause::Forever),
+            End::Stay | End::CannotStart(_) => self.pause = Some(Pause::Forever),
         }
     }
 
-    /// Answers what is asked; returns the signal of which the job dies, if it does.
-    async fn serve(&mut self, incoming: Incoming) -> Option<Signal> {
-        let (answer, death) = match &incoming.request {
-            Request::Count => (Answer::processes(1), None),
+    fn end(&mut self, code: Option<i32>, signal: Option<Signal>) {
+        let exit = Exit { code, signal, ..Exit::unseen(later(self.started_at, self.age)) };
+        self.life.main_ended(exit, self.age);
+    }
+
+    async fn serve(&mut self, incoming: Incoming) {
+        let answer = match incoming.request.clone() {
+            Request::Count => Answer::processes(1),
             Request::EndInput => {
                 self.claim.end_input().await;
-                (Answer::Accepted, None)
+                Answer::Accepted
             }
-            Request::Resize { .. } => (Answer::Accepted, None),
+            Request::Resize { .. } => Answer::Accepted,
             Request::Stop { grace_ms, requester } => {
-                let grace = grace_ms.map_or(self.claim.submission().spec.grace(), Duration::from_millis);
-                self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
-                (Answer::Accepted, self.begin_stop(grace).then(|| self.stop_signal()))
+                self.life.stop(grace_ms.map(Duration::from_millis), requester, self.age);
+                self.obey();
+                Answer::Accepted
             }
             Request::Signal { signal, .. } if PAUSING.contains(&signal.number()) => {
-                (Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }, None)
+                Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }
             }
             Request::Signal { signal, requester } => {
-                self.sent.push((*signal, requester.clone()));
-                (Answer::Accepted, self.receive(*signal).then_some(*signal))
+                let answer = self.life.signal(signal, requester, || Ok(()));
+                self.receive(signal);
+                answer
             }
         };
         incoming.answer(answer);
-        death
     }
 
-    /// What it is sent first when it is to end.
-    fn stop_signal(&self) -> Signal {
-        self.claim.submission().spec.stop_signal.unwrap_or(Signal::TERM)
+    /// Gets a signal: dies of it, or follows another script from now on, or takes no notice.
+    fn receive(&mut self, signal: Signal) {
+        let trap = self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal && signal != Signal::KILL);
+        match trap.cloned() {
+            None if HARMLESS.contains(&signal.number()) => {}
+            None => self.end(None, Some(signal)),
+            Some((_, None)) => {}
+            Some((_, Some(script))) => (self.script, self.pause) = (script, None),
+        }
     }
+}
 
-    /// Asks the job to end, once; returns whether it does.
-    fn begin_stop(&mut self, grace: Duration) -> bool {
-        let kill_at = later(self.now, grace);
-        if let Some(earlier) = self.kill_at {
-            self.kill_at = Some(earlier.min(kill_at));
-            return false;
-        }
-        self.kill_at = Some(kill_at);
-        self.receive(self.stop_signal())
-    }
+fn age_at(at: Timestamp, started_at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(started_at)).unwrap_or_default()
+}
 
-    /// Returns whether the job dies of a signal.
-    fn receive(&mut self, signal: Signal) -> bool {
-        if signal == Signal::KILL {
-            return true;
-        }
-        match self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal).cloned() {
-            None => !HARMLESS.contains(&signal.number()),
-            Some((_, None)) => false,
-            Some((_, Some(script))) => {
-                (self.script, self.pause) = (script, None);
-                false
-            }
-        }
+/// Returns when a job is of this age, and the age.
+async fn reached(clock: &ManualClock, started_at: Timestamp, age: Option<Duration>) -> Duration {
+    let Some(age) = age else { return std::future::pending().await };
+    clock.reached(later(started_at, age)).await;
+    age
+}
+
+/// Returns when a pause is over, and at what age of the job it was; never if that is after `deadline`.
+async fn pause_is_over(
+    pause: &Pause,
+    clock: &ManualClock,
+    started_at: Timestamp,
+    deadline: Option<Duration>,
+) -> Duration {
+    let age = match pause {
+        Pause::Until(age) => reached(clock, started_at, Some(*age)).await,
+        Pause::Gate(gate) => age_at(gate.opened().await, started_at),
+        Pause::Forever => std::future::pending().await,
+    };
+    match deadline {
+        Some(deadline) if deadline < age => std::future::pending().await,
+        _ => age,
     }
 }
 
@@ -639,6 +638,19 @@ mod tests {
         assert_eq!(jobs.job(job.id).await.unwrap().status(), Status::Running);
         jobs.signal(job.id, Signal::INT).await.unwrap();
         assert_eq!(end(&jobs, &job).await, (0, Status::Killed, Cause::Stopped));
+    }
+
+    /// As every runner does: the signal of the spec first, and after half of the grace the usual one.
+    #[tokio::test]
+    async fn what_ignores_its_stop_signal_is_terminated() {
+        let clock = ManualClock::new();
+        let runner = FakeRunner::new(&clock).script("deaf", Script::new().stays().ignores(Signal::INT));
+        let jobs = manager(&clock, runner);
+        let spec = JobSpec::shell("deaf").stop_signal(Signal::INT).grace(SECOND * 8).build().unwrap();
+        let job = jobs.submit(spec).await.unwrap();
+        jobs.stop(job.id, &StopOptions::default().with_wait(false)).await.unwrap();
+        clock.advance(SECOND * 4);
+        assert_eq!(end(&jobs, &job).await, (4_000, Status::Killed, Cause::Stopped));
     }
 
     #[tokio::test]

@@ -17,35 +17,31 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Runner, cause_of, start_due};
+use super::{Runner, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::environment::Environment;
-use crate::environment::assignment;
+use crate::environment::{Environment, assignment};
 use crate::error::{IoContext, Result};
+use crate::life::{Action, Exit, LAST_WORDS, Life, NAMED};
 use crate::output::Stream;
 use crate::program::exec;
 use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
-use crate::spec::{Stdin, Stragglers};
+use crate::spec::Stdin;
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::supervisors::visible_members;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
-use crate::sys::process;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
 
-/// What ends by itself within this time of the main process is no straggler.
-const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long killed processes may take to be gone, and how often that is looked at.
-const DYING: Duration = Duration::from_secs(5);
-const DYING_LOOK: Duration = Duration::from_millis(10);
+/// How long until it is looked again for what is left of a job, if its end cannot be waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Runs each job as a child of this program, watched by a task of the current tokio runtime.
 ///
 /// Works with any store. When the program ends, nobody watches the jobs any more: they are then found without a holder
-/// and called orphaned. A stop reaches the session-less part of what a job started as far as it can be seen: its
+/// and called orphaned. If processes of a job outlive its end, the task stays with them, as a supervisor does. A stop reaches the session-less part of what a job started as far as it can be seen: its
 /// process group, the descendants, and whoever carries the job's id in the environment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InProcessRunner;
@@ -80,10 +76,13 @@ impl Runner for InProcessRunner {
             Ok(child) => {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
-                    Watcher::new(claim, child, companion).watch().await;
+                    let left = Watcher::new(claim, child, companion).watch().await;
                     let runtime = Handle::current();
                     // Starting processes and removing files take their time.
                     tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store)));
+                    if let Some(watcher) = left {
+                        watcher.keep_company().await;
+                    }
                 });
             }
             Err(reason) => {
@@ -178,16 +177,23 @@ struct Watcher {
     claim: Box<dyn JobClaim>,
     child: Child,
     started_at: Timestamp,
-    exit: Option<(ExitStatus, Timestamp)>,
-    cause: Option<(Cause, Option<String>)>,
-    sent: Vec<(Signal, String)>,
-    /// When everything is asked to end, if only the main process has been so far, by the signal that its spec names.
-    terminate_at: Option<Instant>,
-    kill_at: Option<Instant>,
+    since: Instant,
+    life: Life,
     /// The process that the job ends with.
     companion: Option<AsyncFd<OwnedFd>>,
-    stragglers: u32,
-    survivors: Vec<Survivor>,
+    /// What is left of the job, as far as that is known: nothing is known before the main process has ended.
+    left: Left,
+    buffer: Vec<u8>,
+}
+
+/// What is left of a job.
+enum Left {
+    Unknown,
+    Nothing,
+    /// Some processes, of which this is one: before it has ended, nothing changes.
+    Some(AsyncFd<OwnedFd>),
+    /// Some processes, and none of them can be waited for.
+    Unwatched,
 }
 
 /// What woke the watcher.
@@ -195,128 +201,116 @@ enum Wake {
     Output(usize, std::io::Result<usize>),
     Request(Incoming),
     Exit(std::io::Result<ExitStatus>),
-    TimedOut,
-    Left,
-    TerminateNow,
-    KillNow,
+    /// The process that the job ends with is gone.
+    CompanionEnded,
+    /// One of those that are left may have ended.
+    FewerLeft,
+    Due,
+    TimeUp,
 }
 
 impl Watcher {
     fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
-        Self {
-            claim,
-            child,
-            started_at: Timestamp::now(),
-            exit: None,
-            cause: None,
-            sent: Vec::new(),
-            terminate_at: None,
-            kill_at: None,
-            companion,
-            stragglers: 0,
-            survivors: Vec::new(),
-        }
+        let life = Life::new(&claim.submission().spec);
+        let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
+        Self { claim, child, started_at, since, life, companion, left: Left::Unknown, buffer }
     }
 
-    async fn watch(mut self) {
+    /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
+    async fn watch(mut self) -> Option<Self> {
         if let Some(identity) = self.child.identity.clone() {
             let running = Running::new(identity, self.started_at);
             if let Err(error) = self.claim.running(&running).await {
                 tracing::warn!(%error, "the main process is not on record");
             }
         }
-        let times_out_at = self.claim.submission().spec.timeout().map(|timeout| Instant::now() + timeout);
-        let mut buffer = vec![0; 64 * 1024];
-        while self.exit.is_none() {
-            match self.wake(&mut buffer, times_out_at).await {
-                Wake::Output(index, read) => self.keep(index, read, &buffer).await,
-                Wake::Request(incoming) => self.serve(incoming).await,
-                Wake::Exit(Ok(status)) => self.exit = Some((status, Timestamp::now())),
-                // Somebody else in this program reaped the child: nobody will ever know.
-                Wake::Exit(Err(_)) => break,
-                Wake::TimedOut => {
-                    self.cause.get_or_insert((Cause::TimedOut, None));
-                    self.begin_stop(self.claim.submission().spec.grace()).await;
-                }
-                Wake::Left => {
-                    self.companion = None;
-                    self.cause.get_or_insert((Cause::Stopped, Some(SESSION_END.to_owned())));
-                    self.begin_stop(self.claim.submission().spec.grace()).await;
-                }
-                Wake::TerminateNow => self.terminate().await,
-                Wake::KillNow => {
-                    self.send_all(RawSignal::KILL).await;
-                    self.kill_at = Some(Instant::now() + DYING);
-                }
+        let mut outcome = loop {
+            self.act().await;
+            if let Some(outcome) = self.life.end(|| matches!(self.left, Left::Nothing)) {
+                break outcome;
             }
-        }
-        self.drain(LAST_WORDS, &mut buffer).await;
-        // One that was asked to stop meanwhile leaves nothing.
-        let leaves = self.claim.submission().spec.stragglers == Stragglers::Leave && self.kill_at.is_none();
-        self.stragglers = self.members().await.len().try_into().unwrap_or(u32::MAX);
-        if self.cause.is_some() {
-            // A stop names no stragglers: all of it was asked to end.
-            self.stragglers = 0;
-        }
-        if !leaves {
-            self.stop_the_rest(&mut buffer).await;
-        }
-        let ended = self.ended();
-        if let Err(error) = self.claim.finish(&ended).await {
+            self.turn(None).await;
+        };
+        self.drain().await;
+        (outcome.output_bytes, outcome.dropped_bytes) = (self.claim.output().bytes, self.claim.output().dropped);
+        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
             tracing::error!(%error, "the end of a job is not on record");
+        }
+        (!matches!(self.left, Left::Nothing)).then_some(self)
+    }
+
+    /// Stays with what is left of a job that has ended: keeps its output, and stops it when that is asked for.
+    async fn keep_company(mut self) {
+        while !matches!(self.left, Left::Nothing) {
+            self.turn(None).await;
+            self.act().await;
+        }
+        self.drain().await;
+    }
+
+    /// Keeps what still comes until nobody has the pipes any more, or the time for last words is up: what is left, or cannot
+    /// be seen, may write for ever.
+    async fn drain(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        while self.child.outputs.iter().any(Option::is_some) && self.turn(Some(until)).await {
+            self.act().await;
         }
     }
 
-    async fn wake(&mut self, buffer: &mut [u8], times_out_at: Option<Instant>) -> Wake {
+    /// Waits for something to happen, and takes note of it; returns false if nothing has before the time is up.
+    async fn turn(&mut self, until: Option<Instant>) -> bool {
+        match self.wake(until).await {
+            Wake::Output(index, read) => self.keep(index, read).await,
+            Wake::Request(incoming) => self.serve(incoming).await,
+            Wake::Exit(status) => {
+                // If somebody else in this program reaped the child, nobody will ever know.
+                let exit = status.map_or(Exit::unseen(Timestamp::now()), exit);
+                self.life.main_ended(exit, self.since.elapsed());
+                self.look().await;
+            }
+            Wake::CompanionEnded => {
+                self.companion = None;
+                self.life.stop(None, SESSION_END.to_owned(), self.since.elapsed());
+            }
+            Wake::FewerLeft => self.look().await,
+            Wake::Due => {}
+            Wake::TimeUp => return false,
+        }
+        true
+    }
+
+    async fn wake(&mut self, until: Option<Instant>) -> Wake {
         let [first, second] = &mut self.child.outputs;
-        let (low, high) = buffer.split_at_mut(buffer.len() / 2);
-        let times_out_at = times_out_at.filter(|_| self.kill_at.is_none());
+        let half = self.buffer.len() / 2;
+        let (low, high) = self.buffer.split_at_mut(half);
+        let (has_exited, is_wanted) = (self.life.has_exited(), self.life.is_wanted());
+        let due_at = self.life.deadline().map(|age| self.since + age);
         tokio::select! {
             read = read_from(first, low) => Wake::Output(0, read),
             read = read_from(second, high) => Wake::Output(1, read),
             incoming = self.claim.next_request() => Wake::Request(incoming),
-            () = at(times_out_at) => Wake::TimedOut,
-            () = end_of(self.companion.as_ref()) => Wake::Left,
-            () = at(self.terminate_at) => Wake::TerminateNow,
-            () = at(self.kill_at) => Wake::KillNow,
-            status = self.child.process.wait() => Wake::Exit(status),
+            () = end_of(self.companion.as_ref()), if is_wanted => Wake::CompanionEnded,
+            () = at(due_at) => Wake::Due,
+            () = at(until) => Wake::TimeUp,
+            () = fewer(&self.left) => Wake::FewerLeft,
+            status = self.child.process.wait(), if !has_exited => Wake::Exit(status),
         }
     }
 
     /// Keeps what was read from an output.
-    async fn keep(&mut self, index: usize, read: std::io::Result<usize>, buffer: &[u8]) {
-        let half = buffer.len() / 2;
+    async fn keep(&mut self, index: usize, read: std::io::Result<usize>) {
+        let half = self.buffer.len() / 2;
         match (read, &self.child.outputs[index]) {
             (Ok(count), Some((stream, _))) if count > 0 => {
-                let bytes = &buffer[index * half..][..count];
+                let bytes = &self.buffer[index * half..][..count];
                 self.claim.append(*stream, Timestamp::now(), bytes).await;
             }
             _ => self.child.outputs[index] = None,
         }
     }
 
-    /// Keeps what still comes after the end of the main process, until nobody has the pipes any more or the time is up.
-    async fn drain(&mut self, time: Duration, buffer: &mut [u8]) {
-        let deadline = Instant::now() + time;
-        while self.child.outputs.iter().any(Option::is_some) && self.attend(deadline, buffer).await {}
-    }
-
-    /// Keeps output, or answers whoever asks, after the end of the main process: returns false if there was neither before
-    /// the deadline.
-    async fn attend(&mut self, deadline: Instant, buffer: &mut [u8]) -> bool {
-        let [first, second] = &mut self.child.outputs;
-        let (low, high) = buffer.split_at_mut(buffer.len() / 2);
-        tokio::select! {
-            read = read_from(first, low) => self.keep(0, read, buffer).await,
-            read = read_from(second, high) => self.keep(1, read, buffer).await,
-            incoming = self.claim.next_request() => self.serve(incoming).await,
-            () = sleep_until(deadline) => return false,
-        }
-        true
-    }
-
     async fn serve(&mut self, incoming: Incoming) {
-        let answer = match &incoming.request {
+        let answer = match incoming.request.clone() {
             Request::Count => Answer::processes(self.members().await.len().try_into().unwrap_or(u32::MAX)),
             Request::EndInput => {
                 self.claim.end_input().await;
@@ -324,54 +318,43 @@ impl Watcher {
             }
             Request::Resize { .. } => Answer::Refused { reason: "it has no terminal".to_owned() },
             Request::Stop { grace_ms, requester } => {
-                let spec = &self.claim.submission().spec;
-                let grace = grace_ms.map_or(spec.grace(), Duration::from_millis);
-                // What ended by itself before anybody asked did so, even while its stragglers are being stopped.
-                if self.exit.is_none() {
-                    self.cause.get_or_insert((Cause::Stopped, Some(requester.clone())));
-                }
-                self.begin_stop(grace).await;
+                self.life.stop(grace_ms.map(Duration::from_millis), requester, self.since.elapsed());
+                self.act().await;
                 Answer::Accepted
             }
-            // The number of its group may be that of another by now.
-            Request::Signal { .. } if self.exit.is_some() => {
-                Answer::Refused { reason: "its main process has ended".to_owned() }
-            }
             Request::Signal { signal, requester } => {
-                let group = rustix::process::Pid::from_raw(self.child.pid);
-                match (group, signal.to_rustix()) {
-                    (Some(group), Some(raw)) if rustix::process::kill_process_group(group, raw).is_ok() => {
-                        self.sent.push((*signal, requester.clone()));
-                        Answer::Accepted
-                    }
-                    _ => Answer::Refused { reason: format!("cannot send {signal} to its process group") },
-                }
+                self.life.signal(signal, requester, || supervisor::signal_main(self.child.pid, signal))
             }
         };
         incoming.answer(answer);
     }
 
-    async fn begin_stop(&mut self, grace: Duration) {
-        let kill_at = Instant::now() + grace;
-        if let Some(earlier) = self.kill_at {
-            self.kill_at = Some(earlier.min(kill_at));
-            return;
-        }
-        self.kill_at = Some(kill_at);
-        let signal = self.claim.submission().spec.stop_signal.and_then(Signal::to_rustix);
-        match signal.filter(|_| self.exit.is_none()) {
-            Some(signal) if process::signal_group(self.child.pid, signal) => {
-                self.terminate_at = Some(Instant::now() + grace / 2);
+    /// Does all that is to be done now.
+    async fn act(&mut self) {
+        let now = self.since.elapsed();
+        while let Some(action) = self.life.next(now) {
+            match action {
+                // A claim has no record of it, for whatever takes over from this program.
+                Action::RecordStop { .. } => {}
+                Action::Ask(signal) => {
+                    if !signal.to_rustix().is_some_and(|signal| process::signal_group(self.child.pid, signal)) {
+                        self.life.cannot_ask();
+                    }
+                }
+                Action::Terminate => drop(self.send_all(&[RawSignal::TERM, RawSignal::CONT]).await),
+                Action::Count => {
+                    let members = self.members().await;
+                    self.life.counted(members.len());
+                }
+                Action::Kill | Action::KillAgain => drop(self.send_all(&[RawSignal::KILL]).await),
+                Action::GiveUp => {
+                    let reason = "was killed and has not ended".to_owned();
+                    let name = |stat: process::Stat| Survivor::new(stat.pid, stat.name, reason.clone());
+                    let members = self.send_all(&[RawSignal::KILL]).await;
+                    self.life.survived(members.into_iter().take(NAMED).map(name).collect());
+                }
             }
-            _ => self.terminate().await,
         }
-    }
-
-    /// Asks all of the job to end.
-    async fn terminate(&mut self) {
-        self.terminate_at = None;
-        self.send_all(RawSignal::TERM).await;
-        self.send_all(RawSignal::CONT).await;
     }
 
     /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
@@ -388,63 +371,37 @@ impl Watcher {
         }
     }
 
-    async fn send_all(&self, signal: RawSignal) {
-        for stat in self.members().await {
-            let _ = process::signal(&stat, signal);
+    /// Sends signals to the processes of the job that can be seen, and returns these.
+    async fn send_all(&self, signals: &[RawSignal]) -> Vec<process::Stat> {
+        let members = self.members().await;
+        for signal in signals {
+            for stat in &members {
+                let _ = process::signal(stat, *signal);
+            }
         }
+        members
     }
 
-    /// Stops what is left when the main process has ended, as far as it can be seen.
-    async fn stop_the_rest(&mut self, buffer: &mut [u8]) {
-        if self.members().await.is_empty() {
-            return self.drain(LAST_WORDS, buffer).await;
-        }
-        self.begin_stop(self.claim.submission().spec.grace()).await;
-        if self.terminate_at.is_some() {
-            self.terminate().await;
-        }
-        loop {
-            let members = self.members().await;
-            let now = Instant::now();
-            // Somebody may ask for less grace meanwhile.
-            let kill_at = self.kill_at.unwrap_or(now);
-            let give_up_at = kill_at + DYING;
-            if members.is_empty() {
-                break;
-            }
-            if now >= give_up_at {
-                let reason = "was killed and has not ended".to_owned();
-                let name = |stat: process::Stat| Survivor::new(stat.pid, stat.name, reason.clone());
-                self.survivors = members.into_iter().take(8).map(name).collect();
-                break;
-            }
-            if now >= kill_at {
-                self.send_all(RawSignal::KILL).await;
-            }
-            // Nobody tells a stranger that these are gone: this is the one place that looks again and again.
-            let look_at = now + DYING_LOOK;
-            while self.attend(look_at, buffer).await {}
-        }
-        self.drain(LAST_WORDS, buffer).await;
-    }
-
-    fn ended(&mut self) -> Ended {
-        let status = self.exit.map(|(status, _)| status);
-        let signal = status.and_then(|status| status.signal()).map(Signal::from_number);
-        let (cause, stopped_by) = match (self.cause.take(), status) {
-            (None, None) => (Cause::SupervisorLost, None),
-            (cause, _) => cause_of(cause, signal, &self.sent),
+    /// Looks for what is left of the job.
+    async fn look(&mut self) {
+        let watch = |stat: &process::Stat| {
+            let process = process::identify(stat.pid).ok()?;
+            crate::sys::readable(process::open(&process)?).ok()
         };
-        let mut outcome = Outcome::new(cause, self.exit.map_or_else(Timestamp::now, |(_, at)| at));
-        outcome.exit_code = status.and_then(|status| status.code());
-        outcome.signal = signal;
-        outcome.core_dumped = status.is_some_and(|status| status.core_dumped());
-        outcome.stopped_by = stopped_by;
-        outcome.stragglers = self.stragglers;
-        outcome.survivors = std::mem::take(&mut self.survivors);
-        outcome.output_bytes = self.claim.output().bytes;
-        outcome.dropped_bytes = self.claim.output().dropped;
-        Ended::new(Some(self.started_at), outcome)
+        self.left = match self.members().await.first().map(watch) {
+            None => Left::Nothing,
+            Some(None) => Left::Unwatched,
+            Some(Some(process)) => Left::Some(process),
+        };
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    Exit {
+        code: status.code(),
+        signal: status.signal().map(Signal::from_number),
+        core_dumped: status.core_dumped(),
+        ..Exit::unseen(Timestamp::now())
     }
 }
 
@@ -459,6 +416,15 @@ async fn end_of(process: Option<&AsyncFd<OwnedFd>>) {
     match process {
         Some(process) => drop(process.readable().await),
         None => std::future::pending().await,
+    }
+}
+
+/// Returns when there may be fewer processes left than there were.
+async fn fewer(left: &Left) {
+    match left {
+        Left::Unknown | Left::Nothing => std::future::pending().await,
+        Left::Some(process) => end_of(Some(process)).await,
+        Left::Unwatched => tokio::time::sleep(LOOK_AGAIN).await,
     }
 }
 

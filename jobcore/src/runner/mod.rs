@@ -13,8 +13,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
-use crate::signal::Signal;
-use crate::state::Cause;
 use crate::store::{JobClaim, JobStore};
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
@@ -59,21 +57,5 @@ async fn start_due(runner: &dyn Runner, store: &Arc<dyn JobStore>) {
             tracing::warn!(%error, "a job that is due could not be started");
             return;
         }
-    }
-}
-
-/// Returns why a main process ended, and who asked for that: `cause`, if that is known already, or else by the signal
-/// that it died of and those that it was sent.
-fn cause_of(
-    cause: Option<(Cause, Option<String>)>,
-    signal: Option<Signal>,
-    sent: &[(Signal, String)],
-) -> (Cause, Option<String>) {
-    let asked_for = sent.iter().find(|(sent, _)| Some(*sent) == signal).map(|(_, who)| who.clone());
-    match (cause, signal, asked_for) {
-        (Some(cause), ..) => cause,
-        (None, None, _) => (Cause::Exited, None),
-        (None, Some(_), Some(who)) => (Cause::Stopped, Some(who)),
-        (None, Some(_), None) => (Cause::Signalled, None),
     }
 }

@@ -4,24 +4,9 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::WaitOptions;
 
 use crate::clock::Timestamp;
+use crate::life::Exit;
 use crate::signal::Signal;
 use crate::sys::process;
-
-/// How the main process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Exit {
-    pub(super) code: Option<i32>,
-    pub(super) signal: Option<Signal>,
-    pub(super) core_dumped: bool,
-    pub(super) at: Timestamp,
-}
-
-impl Exit {
-    /// Returns the end of a main process that nobody saw.
-    pub(super) fn unseen() -> Self {
-        Self { code: None, signal: None, core_dumped: false, at: Timestamp::now() }
-    }
-}
 
 /// Reaps all children that are over, and returns how the main process ended if it was among them.
 pub(super) fn reap(main: i32) -> Option<Exit> {
@@ -32,6 +17,7 @@ pub(super) fn reap(main: i32) -> Option<Exit> {
             exit = Some(Exit {
                 code: status.exit_status(),
                 signal: status.terminating_signal().map(Signal::from_number),
+                is_out_of_memory: false,
                 core_dumped: status.signaled() && nix::libc::WCOREDUMP(status.as_raw()),
                 at: Timestamp::now(),
             });

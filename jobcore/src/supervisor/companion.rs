@@ -5,8 +5,7 @@ use std::os::fd::OwnedFd;
 use crate::clock::Timestamp;
 use crate::record::Ended;
 use crate::state::{Cause, Outcome};
-use crate::sys::process;
-use crate::sys::process::{ProcessId, Seen};
+use crate::sys::process::{self, ProcessId, Seen};
 
 /// Who is said to have stopped a job whose companion is gone.
 pub(crate) const SESSION_END: &str = "the end of its session";

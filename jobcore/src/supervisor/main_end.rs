@@ -7,11 +7,11 @@ use nix::libc;
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::account::{self, Exit};
+use super::account;
 use crate::clock::Timestamp;
+use crate::life::Exit;
 use crate::signal::Signal;
-use crate::sys::process;
-use crate::sys::process::{ProcessId, Seen};
+use crate::sys::process::{self, ProcessId, Seen};
 
 #[derive(Debug)]
 pub(super) enum MainEnd {
@@ -59,12 +59,13 @@ impl MainEnd {
                 while let Ok(Some(_)) = signals.read_signal() {}
                 account::reap(main)
             }
-            Self::Unseen => Some(Exit::unseen()),
+            Self::Unseen => Some(Exit::unseen(Timestamp::now())),
             Self::Stranger { process, fd } => {
                 let status = process::exit_status(process, fd);
                 Some(Exit {
                     code: status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status)),
                     signal: status.filter(|s| libc::WIFSIGNALED(*s)).map(|s| Signal::from_number(libc::WTERMSIG(s))),
+                    is_out_of_memory: false,
                     core_dumped: status.is_some_and(|status| libc::WIFSIGNALED(status) && libc::WCOREDUMP(status)),
                     at: Timestamp::now(),
                 })

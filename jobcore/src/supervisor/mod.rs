@@ -5,12 +5,17 @@
 //! single-threaded code without an async runtime.
 
 mod account;
+mod adopt;
+mod charge;
 mod command;
 pub(crate) mod companion;
 mod main_end;
+mod outcome;
 mod pipe;
 mod probe;
+mod requests;
 mod run;
+mod tend;
 mod terminal;
 mod tree;
 
@@ -22,8 +27,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
+use rustix::process::Pid;
+
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
@@ -32,6 +41,18 @@ use crate::sys::spawn::{self, Streams};
 
 pub(crate) use command::execute;
 pub(crate) use probe::probe;
+
+/// Sends a signal to the process group that the main process of a job leads.
+///
+/// # Errors
+/// Why it cannot be sent, in words for people.
+pub(crate) fn signal_main(main: i32, signal: Signal) -> std::result::Result<(), String> {
+    let sent = match (Pid::from_raw(main), signal.to_rustix()) {
+        (Some(group), Some(signal)) => rustix::process::kill_process_group(group, signal),
+        _ => Err(Errno::INVAL),
+    };
+    sent.map_err(|error| format!("cannot send {signal}: {}", io::Error::from(error)))
+}
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.
 static WAS_ALONE: OnceLock<bool> = OnceLock::new();

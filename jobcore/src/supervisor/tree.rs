@@ -9,15 +9,13 @@ use rustix::process::Signal;
 
 use crate::environment::JOB_ID;
 use crate::id::JobId;
+use crate::life::NAMED;
 use crate::record::Running;
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
 use crate::sys::process::{self, ProcessId, Seen, Stat};
-
-/// How many survivors are named in a record; it must fit the room that is reserved for it.
-const NAMED: usize = 8;
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]

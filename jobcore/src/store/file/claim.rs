@@ -172,14 +172,18 @@ impl Records {
 
     /// Removes the pipes, through which nothing can come any more.
     pub(crate) fn remove_pipes(&self) {
-        for pipe in self.attempt.pipes() {
-            let _ = fs::remove_file(pipe);
-        }
-        // Answers that nobody waits for any more.
-        for entry in fs::read_dir(&self.attempt.path).into_iter().flatten().flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b"answer.") {
-                let _ = fs::remove_file(entry.path());
-            }
+        remove_pipes(&self.attempt);
+    }
+}
+
+fn remove_pipes(attempt: &AttemptDir) {
+    for pipe in attempt.pipes() {
+        let _ = fs::remove_file(pipe);
+    }
+    // Answers that nobody waits for any more.
+    for entry in fs::read_dir(&attempt.path).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b"answer.") {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
@@ -208,6 +212,8 @@ fn erase(path: &Path) -> Result<()> {
 /// The claim of a job in a [`FileStore`](super::FileStore).
 #[derive(Debug)]
 pub struct FileClaim {
+    /// Dropped before the lock is.
+    ended: Option<Pipes>,
     pub(super) records: Records,
     submission: Submission,
     log: FileLogWriter,
@@ -215,10 +221,20 @@ pub struct FileClaim {
     input: Option<input::Open>,
 }
 
+/// Removes the pipes of an attempt that has ended when its claim is let go of: until then, requests are answered.
+#[derive(Debug)]
+struct Pipes(AttemptDir);
+
+impl Drop for Pipes {
+    fn drop(&mut self) {
+        remove_pipes(&self.0);
+    }
+}
+
 impl FileClaim {
     pub(super) fn new(records: Records, submission: Submission) -> Self {
         let log = FileLogWriter::new(&records.attempt, submission.spec.output_limit);
-        Self { records, submission, log, control: None, input: None }
+        Self { ended: None, records, submission, log, control: None, input: None }
     }
 
     /// Returns the descriptor that holds the lock, to be handed to another process. The job belongs to whoever has a
@@ -285,8 +301,8 @@ impl JobClaim for FileClaim {
 
     async fn finish(&mut self, ended: &Ended) -> Result<()> {
         self.records.finish(ended)?;
-        (self.control, self.input) = (None, None);
-        self.records.remove_pipes();
+        self.input = None;
+        self.ended.get_or_insert_with(|| Pipes(self.records.attempt.clone()));
         Ok(())
     }
 

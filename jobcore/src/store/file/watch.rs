@@ -12,8 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::layout::AttemptDir;
 use crate::error::{Error, Result};
-use crate::sys::process;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
 
 /// The fallback where the kernel cannot tell: the holder is seen under another number from here, is about to put
 /// itself on record, or all of the user's inotify instances are taken.

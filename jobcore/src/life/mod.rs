@@ -1,0 +1,352 @@
+//! The life of a job from the start of its command to its end, as a state machine that touches nothing: what happened goes
+//! in, what is to be done comes out.
+//!
+//! Whatever runs a job drives one [`Life`]. The driver knows how to signal, how to see the processes of the job, how to keep
+//! output and how to write records; *when* any of that is done is decided here, and only here. A driver
+//!
+//! 1. reports what happened: [`Life::main_ended`], [`Life::stop`], [`Life::signal`], …
+//! 2. does what [`Life::next`] returns until that is nothing, and then answers whatever asked for a stop: what is accepted is
+//!    on record;
+//! 3. records the outcome that [`Life::end`] returns, once;
+//! 4. waits for the next thing to happen, and no longer than until [`Life::deadline`].
+//!
+//! Every time is a job's age: how long ago its command was started, by a clock of the driver's choice.
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::control::Answer;
+use crate::signal::Signal;
+use crate::spec::{JobSpec, Stragglers};
+use crate::state::{Cause, Outcome, Survivor};
+
+/// How many survivors are named in a record; it must fit the room that is reserved for it.
+pub(crate) const NAMED: usize = 8;
+/// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
+/// the last stage of a pipeline.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long killed processes may take to be gone before they are called survivors.
+const DYING: Duration = Duration::from_secs(5);
+/// How often what is left is killed until then: a process that was killed while the list was read has children without a
+/// signal of their own.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
+
+/// How the main process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<Signal>,
+    pub(crate) core_dumped: bool,
+    /// Whether the kernel killed it because memory ran out.
+    pub(crate) is_out_of_memory: bool,
+    pub(crate) at: Timestamp,
+}
+
+impl Exit {
+    /// Returns an end that nobody saw, found out at this time.
+    pub(crate) fn unseen(at: Timestamp) -> Self {
+        Self { code: None, signal: None, core_dumped: false, is_out_of_memory: false, at }
+    }
+}
+
+/// What a driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Put on record that the job is being stopped: it comes before anything of the stop can be seen.
+    RecordStop { cause: Cause, requester: Option<String>, grace: Duration },
+    /// Send this signal to the process group of the main process. If that is impossible: [`Life::cannot_ask`].
+    Ask(Signal),
+    /// Ask all processes of the job to end, and let those continue that are paused.
+    Terminate,
+    /// Count the processes that outlived the main process: [`Life::counted`].
+    Count,
+    /// Kill all processes of the job.
+    Kill,
+    /// Kill what is left of the job.
+    KillAgain,
+    /// Kill what is left of the job, and name what that cannot end: [`Life::survived`].
+    GiveUp,
+}
+
+/// A stop that is under way.
+#[derive(Debug, Clone, Copy)]
+struct Stop {
+    stage: Stage,
+    /// When everything is killed, and then when it is killed again.
+    kill_at: Duration,
+    /// The grace that has yet to be recorded.
+    unrecorded: Option<Duration>,
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Begun,
+    /// The main process was asked, by the signal that its spec names; everything is asked at this time.
+    MainAsked {
+        until: Duration,
+    },
+    Terminated,
+    /// Everything was killed; what is still there at this time survived.
+    Killing {
+        gives_up_at: Duration,
+    },
+}
+
+impl Stop {
+    fn is_killing(&self) -> bool {
+        matches!(self.stage, Stage::Killing { .. })
+    }
+}
+
+/// The life of one job.
+#[derive(Debug)]
+pub(crate) struct Life {
+    grace: Duration,
+    stop_signal: Option<Signal>,
+    stragglers_rule: Stragglers,
+    times_out_at: Option<Duration>,
+    exit: Option<Exit>,
+    /// When what is left of the job counts as stragglers.
+    last_words_until: Option<Duration>,
+    stop: Option<Stop>,
+    /// Why the job ends, if not by itself, and who asked.
+    cause: Option<(Cause, Option<String>)>,
+    /// Signals that were sent on request: dying of one of them was asked for.
+    sent: Vec<(Signal, String)>,
+    stragglers: Option<u32>,
+    survivors: Vec<Survivor>,
+    has_ended: bool,
+}
+
+impl Life {
+    /// Begins the life of a job whose command has been started.
+    pub(crate) fn new(spec: &JobSpec) -> Self {
+        Self {
+            grace: spec.grace(),
+            stop_signal: spec.stop_signal,
+            stragglers_rule: spec.stragglers,
+            times_out_at: spec.timeout(),
+            exit: None,
+            last_words_until: None,
+            stop: None,
+            cause: None,
+            sent: Vec::new(),
+            stragglers: None,
+            survivors: Vec::new(),
+            has_ended: false,
+        }
+    }
+
+    /// Returns whether the main process has ended.
+    pub(crate) fn has_exited(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    /// Returns whether the main process runs and is not being stopped.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.stop.is_none() && self.exit.is_none()
+    }
+
+    /// Returns whether the end of the main process was asked for, or its time was up.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.cause.is_some()
+    }
+
+    /// Returns whether what is left of the job has been killed and may be named as surviving.
+    pub(crate) fn is_killing(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.is_killing())
+    }
+
+    /// The main process has ended. A later process with its number is another.
+    pub(crate) fn main_ended(&mut self, exit: Exit, now: Duration) {
+        if self.exit.is_some() {
+            return;
+        }
+        self.exit = Some(exit);
+        self.last_words_until = Some(now.saturating_add(LAST_WORDS));
+        if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
+            // It may have been a survivor itself, and have kept others from ending.
+            (stop.stage, stop.kill_at) = (Stage::Terminated, now);
+            self.survivors.clear();
+        }
+    }
+
+    /// A process of the job has ended, which may have left others to the driver that have not been killed.
+    pub(crate) fn child_ended(&mut self, now: Duration) {
+        if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
+            stop.kill_at = now;
+        }
+    }
+
+    /// The job is to end, within the grace of its spec if no other is given. The first to ask is recorded, the shortest
+    /// grace counts.
+    pub(crate) fn stop(&mut self, grace: Option<Duration>, requester: String, now: Duration) {
+        // What ended by itself before anybody asked did so, even while its stragglers are still being stopped.
+        if self.exit.is_none() {
+            self.cause.get_or_insert((Cause::Stopped, Some(requester)));
+        }
+        self.begin_stop(grace.unwrap_or(self.grace), now);
+    }
+
+    /// The driver before this one had begun a stop, of whose grace this is left.
+    pub(crate) fn resume_stop(&mut self, cause: Cause, requester: Option<String>, grace: Duration, now: Duration) {
+        self.cause = Some((cause, requester));
+        self.begin_stop(grace, now);
+    }
+
+    /// The main process is to get a signal, which `send` sends. After its end, the number of its process group may be that
+    /// of another.
+    ///
+    /// # Errors
+    /// Of `send`: why the signal cannot be sent.
+    pub(crate) fn signal(
+        &mut self,
+        signal: Signal,
+        requester: String,
+        send: impl FnOnce() -> Result<(), String>,
+    ) -> Answer {
+        let sent = match self.exit {
+            Some(_) => Err("its main process has ended".to_owned()),
+            None => send(),
+        };
+        match sent {
+            Ok(()) => {
+                self.sent.push((signal, requester));
+                Answer::Accepted
+            }
+            Err(reason) => Answer::Refused { reason },
+        }
+    }
+
+    /// The main process could not be asked: everything is asked at once instead.
+    pub(crate) fn cannot_ask(&mut self) {
+        if let Some(Stop { stage: Stage::MainAsked { until }, .. }) = &mut self.stop {
+            *until = Duration::ZERO;
+        }
+    }
+
+    /// This many processes outlived the main process.
+    pub(crate) fn counted(&mut self, stragglers: usize) {
+        self.stragglers = Some(u32::try_from(stragglers).unwrap_or(u32::MAX));
+    }
+
+    /// These processes were killed and are still there.
+    pub(crate) fn survived(&mut self, survivors: Vec<Survivor>) {
+        self.survivors = survivors;
+    }
+
+    /// Returns when there is something to do although nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        match self.stop.map(|stop| (stop.stage, stop.kill_at)) {
+            Some((Stage::Begun, _)) => Some(Duration::ZERO),
+            Some((Stage::MainAsked { until }, kill_at)) => Some(until.min(kill_at)),
+            Some((Stage::Terminated | Stage::Killing { .. }, kill_at)) => Some(kill_at),
+            None if self.exit.is_none() => self.times_out_at,
+            None => self.last_words_until,
+        }
+    }
+
+    /// Returns the next thing to be done now.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<Action> {
+        if self.is_wanted() && self.times_out_at.is_some_and(|at| at <= now) {
+            self.cause = Some((Cause::TimedOut, None));
+            self.begin_stop(self.grace, now);
+        }
+        if self.stop.is_none() && !self.leaves_stragglers() && self.last_words_until.is_some_and(|at| at <= now) {
+            self.begin_stop(self.grace, now);
+        }
+        if self.stragglers.is_none() && self.ended_by_itself() && (self.stop.is_some() || self.leaves_stragglers()) {
+            self.stragglers = Some(0);
+            return Some(Action::Count);
+        }
+        let has_exited = self.exit.is_some();
+        let stop = self.stop.as_mut()?;
+        // The stop of stragglers is not recorded: the end of the job was its own.
+        if let (Some(grace), Some((cause, requester)), false) = (stop.unrecorded.take(), &self.cause, self.has_ended) {
+            return Some(Action::RecordStop { cause: *cause, requester: requester.clone(), grace });
+        }
+        let (stage, action) = match stop.stage {
+            Stage::Begun => match self.stop_signal.filter(|_| !has_exited) {
+                Some(signal) => {
+                    let until = now.saturating_add(stop.kill_at.saturating_sub(now) / 2);
+                    (Stage::MainAsked { until }, Action::Ask(signal))
+                }
+                None => (Stage::Terminated, Action::Terminate),
+            },
+            Stage::MainAsked { until } if has_exited || until <= now => (Stage::Terminated, Action::Terminate),
+            _ if now < stop.kill_at => return None,
+            Stage::Killing { gives_up_at } if gives_up_at <= now => {
+                // It is tried again from time to time while the main process is among it: the job has not ended before that.
+                stop.kill_at = now.saturating_add(DYING);
+                (stop.stage, Action::GiveUp)
+            }
+            Stage::Killing { .. } => {
+                stop.kill_at = now.saturating_add(KILL_AGAIN);
+                (stop.stage, Action::KillAgain)
+            }
+            Stage::MainAsked { .. } | Stage::Terminated => {
+                stop.kill_at = now.saturating_add(KILL_AGAIN);
+                (Stage::Killing { gives_up_at: now.saturating_add(DYING) }, Action::Kill)
+            }
+        };
+        stop.stage = stage;
+        Some(action)
+    }
+
+    /// Returns the outcome, once, when the job has ended: its main process has, and nothing else is left, or is to be left,
+    /// or can be stopped. `is_empty` says whether no process is left, and is asked only where that decides.
+    pub(crate) fn end(&mut self, is_empty: impl FnOnce() -> bool) -> Option<Outcome> {
+        let exit = self.exit.filter(|_| !self.has_ended)?;
+        if !self.leaves_stragglers() && self.survivors.is_empty() && !is_empty() {
+            return None;
+        }
+        self.has_ended = true;
+        self.last_words_until = None;
+        // One that was given up is over. One that came with the end goes on: it is for what is left.
+        self.stop.take_if(|stop| stop.is_killing());
+        let (cause, stopped_by) = self.why(exit);
+        let mut outcome = Outcome::new(cause, exit.at);
+        (outcome.exit_code, outcome.signal, outcome.core_dumped) = (exit.code, exit.signal, exit.core_dumped);
+        outcome.stopped_by = stopped_by;
+        outcome.stragglers = *self.stragglers.get_or_insert(0);
+        outcome.survivors = std::mem::take(&mut self.survivors);
+        Some(outcome)
+    }
+
+    fn begin_stop(&mut self, grace: Duration, now: Duration) {
+        let (kill_at, unrecorded) = (now.saturating_add(grace), Some(grace));
+        match &mut self.stop {
+            Some(stop) if stop.is_killing() || stop.kill_at <= kill_at => {}
+            Some(stop) => (stop.kill_at, stop.unrecorded) = (kill_at, unrecorded),
+            None => self.stop = Some(Stop { stage: Stage::Begun, kill_at, unrecorded }),
+        }
+    }
+
+    fn ended_by_itself(&self) -> bool {
+        self.exit.is_some() && self.cause.is_none()
+    }
+
+    /// Returns whether what outlives a main process that ended by itself is left alone.
+    fn leaves_stragglers(&self) -> bool {
+        self.stragglers_rule == Stragglers::Leave && self.ended_by_itself()
+    }
+
+    /// Returns why the job ended, and who asked for that.
+    fn why(&self, exit: Exit) -> (Cause, Option<String>) {
+        let asked_for = self.sent.iter().find(|(sent, _)| Some(*sent) == exit.signal).map(|(_, who)| who.clone());
+        match (&self.cause, exit.signal, asked_for) {
+            (Some(cause), ..) => cause.clone(),
+            (None, None, _) if exit.code.is_none() => (Cause::SupervisorLost, None),
+            (None, None, _) => (Cause::Exited, None),
+            (None, Some(_), Some(who)) => (Cause::Stopped, Some(who)),
+            (None, Some(_), None) if exit.is_out_of_memory => (Cause::Oom, None),
+            (None, Some(_), None) => (Cause::Signalled, None),
+        }
+    }
+}

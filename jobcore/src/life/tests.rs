@@ -1,0 +1,304 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(1);
+const TERMINATED: Option<Action> = Some(Action::Terminate);
+
+fn life(spec: impl FnOnce(crate::JobSpecBuilder) -> crate::JobSpecBuilder) -> Life {
+    Life::new(&spec(JobSpec::command(["true"]).grace(SECOND * 4)).build().unwrap())
+}
+
+fn exited(code: i32) -> Exit {
+    Exit { code: Some(code), ..Exit::unseen(Timestamp::UNIX_EPOCH) }
+}
+
+fn died(signal: Signal) -> Exit {
+    Exit { signal: Some(signal), ..Exit::unseen(Timestamp::UNIX_EPOCH) }
+}
+
+fn stop(life: &mut Life, grace: Option<Duration>, now: Duration) {
+    life.stop(grace, "somebody".to_owned(), now);
+}
+
+fn recorded(grace: Duration) -> Option<Action> {
+    Some(Action::RecordStop { cause: Cause::Stopped, requester: Some("somebody".to_owned()), grace })
+}
+
+/// Does all that is to be done, of a job that has no processes but the main one.
+fn due(life: &mut Life, now: Duration) -> Vec<Action> {
+    std::iter::from_fn(|| life.next(now)).collect()
+}
+
+/// Its cause, and who stopped it.
+fn why(outcome: &Outcome) -> (Cause, Option<&str>) {
+    (outcome.cause, outcome.stopped_by.as_deref())
+}
+
+fn survivor() -> Survivor {
+    Survivor::new(7, "deaf".to_owned(), "in an uninterruptible wait of the kernel".to_owned())
+}
+
+#[test]
+fn a_main_process_that_leaves_nothing_ends_the_job_at_once() {
+    let mut life = life(|spec| spec);
+    assert_eq!((life.deadline(), life.next(SECOND)), (None, None));
+    assert_eq!(life.end(|| true), None, "it runs");
+    life.main_ended(exited(3), SECOND);
+    assert_eq!(life.next(SECOND), None);
+    let outcome = life.end(|| true).unwrap();
+    assert_eq!((why(&outcome), outcome.exit_code, outcome.stragglers), ((Cause::Exited, None), Some(3), 0));
+    assert_eq!(life.end(|| true), None, "it ends once");
+}
+
+#[test]
+fn what_ends_with_the_last_words_is_no_straggler() {
+    let mut life = life(|spec| spec);
+    life.main_ended(exited(0), SECOND);
+    assert_eq!(life.end(|| false), None);
+    assert_eq!((life.deadline(), life.next(SECOND * 2 - SECOND)), (Some(SECOND + LAST_WORDS), None));
+    assert_eq!(life.end(|| true).unwrap().stragglers, 0);
+}
+
+#[test]
+fn stragglers_are_counted_and_then_stopped_without_a_record_of_a_stop() {
+    let mut life = life(|spec| spec.stop_signal(Signal::INT));
+    life.main_ended(exited(0), SECOND);
+    let now = SECOND + LAST_WORDS;
+    assert_eq!(life.next(now), Some(Action::Count));
+    life.counted(2);
+    assert_eq!(due(&mut life, now), [Action::Terminate]);
+    assert_eq!(life.deadline(), Some(now + SECOND * 4));
+    assert_eq!(life.next(now + SECOND * 4), Some(Action::Kill));
+    let outcome = life.end(|| true).unwrap();
+    assert_eq!((why(&outcome), outcome.stragglers), ((Cause::Exited, None), 2));
+}
+
+#[test]
+fn stragglers_are_counted_and_left_if_the_spec_says_so() {
+    let mut life = life(|spec| spec.stragglers(Stragglers::Leave));
+    life.main_ended(exited(0), SECOND);
+    assert_eq!(due(&mut life, SECOND), [Action::Count]);
+    life.counted(2);
+    let outcome = life.end(|| panic!("that does not decide")).unwrap();
+    assert_eq!((why(&outcome), outcome.stragglers), ((Cause::Exited, None), 2));
+    assert_eq!((life.deadline(), life.next(SECOND * 100)), (None, None), "they are left alone");
+}
+
+#[test]
+fn what_was_left_is_stopped_when_that_is_asked_for_after_the_end() {
+    let mut life = life(|spec| spec.stragglers(Stragglers::Leave));
+    life.main_ended(exited(0), SECOND);
+    assert_eq!(due(&mut life, SECOND), [Action::Count]);
+    assert!(life.end(|| false).is_some());
+    stop(&mut life, Some(SECOND), SECOND * 9);
+    assert_eq!(due(&mut life, SECOND * 9), [Action::Terminate]);
+    assert_eq!(due(&mut life, SECOND * 10), [Action::Kill]);
+    assert_eq!(life.end(|| true), None, "the job had ended");
+}
+
+#[test]
+fn a_stop_that_comes_with_the_end_is_carried_out_after_it() {
+    let mut life = life(|spec| spec.stragglers(Stragglers::Leave));
+    life.main_ended(exited(0), SECOND);
+    stop(&mut life, None, SECOND);
+    assert_eq!(due(&mut life, SECOND), [Action::Count, Action::Terminate]);
+    assert_eq!(why(&life.end(|| false).unwrap()), (Cause::Exited, None));
+    assert_eq!(life.deadline(), Some(SECOND * 5));
+    assert_eq!(due(&mut life, SECOND * 5), [Action::Kill]);
+}
+
+#[test]
+fn a_stop_is_recorded_and_then_asks_and_then_kills() {
+    let mut life = life(|spec| spec);
+    stop(&mut life, None, SECOND);
+    assert_eq!((life.next(SECOND), life.next(SECOND), life.next(SECOND)), (recorded(SECOND * 4), TERMINATED, None));
+    assert_eq!(life.next(SECOND * 5 - MOMENT), None);
+    assert_eq!((life.deadline(), life.next(SECOND * 5)), (Some(SECOND * 5), Some(Action::Kill)));
+    life.main_ended(died(Signal::KILL), SECOND * 5);
+    let outcome = life.end(|| true).unwrap();
+    assert_eq!(why(&outcome), (Cause::Stopped, Some("somebody")));
+    assert_eq!((outcome.signal, outcome.stragglers), (Some(Signal::KILL), 0), "a stop names no stragglers");
+}
+
+#[test]
+fn a_stop_asks_the_main_process_by_its_own_signal_for_half_of_the_grace() {
+    let mut life = life(|spec| spec.stop_signal(Signal::INT));
+    stop(&mut life, None, SECOND);
+    assert_eq!(due(&mut life, SECOND)[1..], [Action::Ask(Signal::INT)]);
+    assert_eq!((life.deadline(), life.next(SECOND * 3 - MOMENT)), (Some(SECOND * 3), None));
+    assert_eq!(due(&mut life, SECOND * 3), [Action::Terminate]);
+    assert_eq!(due(&mut life, SECOND * 5), [Action::Kill]);
+}
+
+#[test]
+fn what_the_main_process_leaves_in_a_stop_is_asked_at_once() {
+    let mut life = life(|spec| spec.stop_signal(Signal::INT));
+    stop(&mut life, None, SECOND);
+    due(&mut life, SECOND);
+    life.main_ended(exited(7), SECOND + MOMENT);
+    assert_eq!(due(&mut life, SECOND + MOMENT), [Action::Terminate]);
+    assert_eq!(life.end(|| false), None);
+    assert_eq!(life.deadline(), Some(SECOND * 5), "the grace is that of the stop");
+}
+
+#[test]
+fn a_main_process_that_cannot_be_asked_is_terminated_with_all_others() {
+    let mut life = life(|spec| spec.stop_signal(Signal::INT));
+    stop(&mut life, None, SECOND);
+    assert_eq!(due(&mut life, SECOND)[1..], [Action::Ask(Signal::INT)]);
+    life.cannot_ask();
+    assert_eq!(due(&mut life, SECOND), [Action::Terminate]);
+}
+
+#[test]
+fn a_second_stop_may_shorten_the_grace_and_does_not_ask_again() {
+    let mut life = life(|spec| spec);
+    stop(&mut life, None, SECOND);
+    due(&mut life, SECOND);
+    life.stop(Some(SECOND), "another".to_owned(), SECOND * 2);
+    assert_eq!(due(&mut life, SECOND * 2), [recorded(SECOND).unwrap()], "who asked first is recorded");
+    life.stop(Some(SECOND * 100), "another".to_owned(), SECOND * 2);
+    assert_eq!((life.next(SECOND * 2), life.deadline()), (None, Some(SECOND * 3)), "it never gets longer");
+}
+
+#[test]
+fn a_timeout_is_a_stop_that_nobody_asked_for() {
+    let mut life = life(|spec| spec.timeout(SECOND));
+    assert_eq!((life.deadline(), life.next(SECOND - MOMENT)), (Some(SECOND), None));
+    let record = Action::RecordStop { cause: Cause::TimedOut, requester: None, grace: SECOND * 4 };
+    assert_eq!(due(&mut life, SECOND), [record, Action::Terminate]);
+    stop(&mut life, None, SECOND * 2);
+    life.main_ended(exited(0), SECOND * 2);
+    assert_eq!(why(&life.end(|| true).unwrap()), (Cause::TimedOut, None));
+}
+
+#[test]
+fn no_time_is_up_for_what_has_ended_or_is_being_stopped() {
+    let mut ended = life(|spec| spec.timeout(SECOND));
+    ended.main_ended(exited(0), MOMENT);
+    assert_eq!(ended.next(MOMENT), None);
+    assert_eq!(why(&ended.end(|| true).unwrap()), (Cause::Exited, None));
+    let mut stopped = life(|spec| spec.timeout(SECOND));
+    stop(&mut stopped, None, MOMENT);
+    assert_eq!(due(&mut stopped, SECOND).len(), 2);
+    stopped.main_ended(died(Signal::TERM), SECOND);
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+}
+
+#[test]
+fn who_asks_after_the_main_process_has_ended_did_not_end_the_job() {
+    let mut life = life(|spec| spec);
+    life.main_ended(exited(4), SECOND);
+    stop(&mut life, Some(Duration::ZERO), SECOND);
+    assert_eq!(due(&mut life, SECOND), [Action::Count, Action::Terminate, Action::Kill]);
+    life.counted(1);
+    let outcome = life.end(|| true).unwrap();
+    assert_eq!((why(&outcome), outcome.stragglers), ((Cause::Exited, None), 1));
+}
+
+#[test]
+fn killing_is_repeated_until_it_is_given_up_and_the_rest_is_named() {
+    let mut life = life(|spec| spec);
+    stop(&mut life, Some(Duration::ZERO), SECOND);
+    due(&mut life, SECOND);
+    life.main_ended(died(Signal::KILL), SECOND);
+    assert_eq!(due(&mut life, SECOND), [Action::Kill], "it may have kept others from ending");
+    assert_eq!(life.deadline(), Some(SECOND + KILL_AGAIN));
+    assert_eq!(due(&mut life, SECOND + KILL_AGAIN), [Action::KillAgain]);
+    assert_eq!(life.end(|| false), None);
+    assert_eq!(due(&mut life, SECOND + DYING), [Action::GiveUp]);
+    life.survived(vec![survivor()]);
+    let outcome = life.end(|| false).unwrap();
+    assert_eq!(outcome.survivors, [survivor()]);
+    assert_eq!((life.deadline(), life.next(SECOND * 100)), (None, None), "nobody tries for ever");
+}
+
+#[test]
+fn a_main_process_that_cannot_be_killed_keeps_the_job_from_ending() {
+    let mut life = life(|spec| spec);
+    stop(&mut life, Some(Duration::ZERO), SECOND);
+    due(&mut life, SECOND);
+    assert_eq!(due(&mut life, SECOND + DYING), [Action::GiveUp]);
+    life.survived(vec![survivor()]);
+    assert_eq!(life.end(|| false), None);
+    assert_eq!((life.deadline(), due(&mut life, SECOND + DYING * 2)), (Some(SECOND + DYING * 2), vec![Action::GiveUp]));
+    life.survived(vec![survivor()]);
+    life.main_ended(died(Signal::KILL), SECOND + DYING * 3);
+    assert_eq!(life.end(|| false), None, "what it kept from ending is killed first");
+    assert_eq!(due(&mut life, SECOND + DYING * 3), [Action::Kill]);
+    assert_eq!(life.end(|| true).unwrap().survivors, []);
+}
+
+#[test]
+fn children_of_what_was_killed_are_killed_when_it_has_ended() {
+    let mut life = life(|spec| spec);
+    stop(&mut life, None, SECOND);
+    due(&mut life, SECOND);
+    life.child_ended(SECOND);
+    assert_eq!(life.next(SECOND), None, "nothing has been killed yet");
+    assert_eq!(due(&mut life, SECOND * 5), [Action::Kill]);
+    life.child_ended(SECOND * 5 + MOMENT);
+    assert_eq!(due(&mut life, SECOND * 5 + MOMENT), [Action::KillAgain]);
+}
+
+#[test]
+fn dying_of_a_signal_that_was_sent_was_asked_for() {
+    for (dies_of, expected) in [
+        (Signal::INT, (Cause::Stopped, Some("somebody"))),
+        (Signal::TERM, (Cause::Signalled, None)),
+        (Signal::CONT, (Cause::Signalled, None)),
+    ] {
+        let mut life = life(|spec| spec);
+        assert_eq!(life.signal(Signal::INT, "somebody".to_owned(), || Ok(())), Answer::Accepted);
+        let refused = life.signal(Signal::CONT, "somebody".to_owned(), || Err("no".to_owned()));
+        assert_eq!(refused, Answer::Refused { reason: "no".to_owned() });
+        life.main_ended(died(dies_of), SECOND);
+        assert_eq!(why(&life.end(|| true).unwrap()), expected, "{dies_of}");
+    }
+}
+
+#[test]
+fn no_signal_is_sent_to_a_main_process_that_has_ended() {
+    let mut life = life(|spec| spec);
+    life.main_ended(exited(0), SECOND);
+    let refused = life.signal(Signal::INT, "somebody".to_owned(), || panic!("it may be another's"));
+    assert_eq!(refused, Answer::Refused { reason: "its main process has ended".to_owned() });
+}
+
+#[test]
+fn the_kernel_is_blamed_only_where_nobody_asked() {
+    let killed = Exit { is_out_of_memory: true, ..died(Signal::KILL) };
+    let mut alone = life(|spec| spec);
+    alone.main_ended(killed, SECOND);
+    assert_eq!(why(&alone.end(|| true).unwrap()), (Cause::Oom, None));
+    let mut stopped = life(|spec| spec);
+    stop(&mut stopped, None, SECOND);
+    stopped.main_ended(killed, SECOND);
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+}
+
+#[test]
+fn an_end_that_nobody_saw_is_not_made_up() {
+    let mut life = life(|spec| spec);
+    life.main_ended(Exit::unseen(Timestamp::UNIX_EPOCH), SECOND);
+    let outcome = life.end(|| true).unwrap();
+    assert_eq!((why(&outcome), outcome.exit_code, outcome.signal), ((Cause::SupervisorLost, None), None, None));
+}
+
+#[test]
+fn the_first_end_of_a_main_process_is_its_only_one() {
+    let mut life = life(|spec| spec);
+    life.main_ended(exited(0), SECOND);
+    life.main_ended(exited(9), SECOND * 2);
+    assert_eq!(life.end(|| true).unwrap().exit_code, Some(0));
+}
+
+#[test]
+fn a_stop_is_resumed_with_the_rest_of_its_grace() {
+    let mut life = life(|spec| spec);
+    life.resume_stop(Cause::TimedOut, None, SECOND, SECOND * 60);
+    let record = Action::RecordStop { cause: Cause::TimedOut, requester: None, grace: SECOND };
+    assert_eq!(due(&mut life, SECOND * 60), [record, Action::Terminate]);
+    assert!(life.was_stopped());
+    assert_eq!(due(&mut life, SECOND * 61), [Action::Kill]);
+}

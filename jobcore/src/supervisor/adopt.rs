@@ -1,0 +1,145 @@
+//! Taking charge of a command whose supervisor was killed.
+
+use std::fs::File;
+use std::time::Duration;
+
+use super::charge::Charge;
+use super::command::Input;
+use super::main_end::MainEnd;
+use super::outcome::record_loss;
+use super::pipe::OutputPipe;
+use super::run::Supervisor;
+use super::tree::Family;
+use crate::clock::Timestamp;
+use crate::environment::marker;
+use crate::error::{IoContext, Result};
+use crate::output::Stream;
+use crate::record::{Running, Start, Stopping, Submission};
+use crate::store::file::log::FileLogWriter;
+use crate::store::file::supervisors::visible_members;
+use crate::store::file::{Records, atomic, input};
+use crate::sys::oom::OomKills;
+use crate::sys::process::{self, ProcessId};
+
+/// Takes care of what there is of a job that may have run, which is never started again.
+pub(super) fn take_over(
+    records: &Records,
+    submission: &Submission,
+    (before, holder): (Start, ProcessId),
+    control: Result<File>,
+) -> Result<()> {
+    // First of all: with the last who has a pipe open goes what is in it.
+    let mut pipes = open_pipes(records)?;
+    // Only a hint for those who wait: without it they look again and again.
+    let _ = records.start_again(&Start { holder, dedicated: true, ..before });
+    match adopt(records, submission, control?, &mut pipes)? {
+        Some(mut supervisor) => supervisor.run(),
+        None => {
+            rescue(records, submission.spec.output_limit, pipes);
+            record_loss(records);
+        }
+    }
+    Ok(())
+}
+
+/// Opens the pipes that the supervisor before had. A job that ran within another program wrote to that, and has none.
+fn open_pipes(records: &Records) -> Result<Vec<OutputPipe>> {
+    let attempt = &records.attempt;
+    let paths = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
+    let there = paths.into_iter().filter(|(path, _)| path.exists());
+    there.map(|(path, stream)| OutputPipe::make(&path, stream).context("open the pipe", &path)).collect()
+}
+
+/// Keeps what a command wrote that ended while nobody watched it.
+fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
+    let Ok(mut log) = FileLogWriter::resume(&records.attempt, limit) else { return };
+    for mut pipe in pipes {
+        let _ = pipe.pump(&mut log);
+    }
+}
+
+/// Takes charge of a command and of its pipes, and goes on with a stop that was under way; nothing if no process of the job is
+/// left.
+fn adopt<'a>(
+    records: &'a Records,
+    submission: &Submission,
+    control: File,
+    pipes: &mut Vec<OutputPipe>,
+) -> Result<Option<Supervisor<'a>>> {
+    let attempt = &records.attempt;
+    let marker = marker(records.id);
+    let running = match atomic::read::<Running>(&attempt.running())? {
+        Some(running) => Some(running),
+        // It was killed after the start of the command and before that was on record.
+        None => visible_members(None, records.id).first().and_then(|first| {
+            let running = Running::new(process::identify(first.pid).ok()?, Timestamp::now());
+            let _ = records.running(&running);
+            Some(running)
+        }),
+    };
+    let Some(Running { process: main, at: started_at, .. }) = running else { return Ok(None) };
+    let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
+    let log = FileLogWriter::resume(attempt, submission.spec.output_limit)?;
+    // How long the machine was asleep while nobody watched is not known.
+    let age = Duration::try_from(Timestamp::now().duration_since(started_at)).unwrap_or_default();
+    let family = Family::Adopted { main: main.clone(), marker };
+    let is_gone = matches!(main_end, MainEnd::Unseen);
+    if is_gone && family.members().is_empty() {
+        return Ok(None);
+    }
+    // A terminal is gone with the supervisor that held it.
+    let input = match &submission.spec {
+        spec if spec.terminal.is_none() => input::Open::resume(attempt).map_or(Input::None, Input::Pipe),
+        _ => Input::None,
+    };
+    let oom_kills = OomKills::of(&main.pid.to_string());
+    let (pipes, main) = (std::mem::take(pipes), main.pid);
+    let charge = Charge { log, pipes, input, family, main_end, main, started_at, oom_kills };
+    let mut supervisor = Supervisor::new(records, &submission.spec, control, charge, age);
+    if is_gone {
+        supervisor.reap();
+    }
+    if let Some(stopping) = atomic::read::<Stopping>(&attempt.stopping()).ok().flatten() {
+        supervisor.resume_stop(stopping);
+    }
+    Ok(Some(supervisor))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::clock::SystemRandom;
+    use crate::id::JobId;
+    use crate::output::{OutputQuery, Position};
+    use crate::spec::JobSpec;
+    use crate::store::JobStore;
+    use crate::store::file::FileStore;
+    use crate::store::file::layout::Layout;
+    use crate::store::file::log::FileLog;
+    use crate::sys::{pipe, world};
+
+    /// It ended between the opening of its pipes and the look at it.
+    #[test]
+    fn what_a_command_wrote_that_ended_while_nobody_watched_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("store");
+        let store = FileStore::open(&root).unwrap();
+        let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
+        let spec = JobSpec::command(["true"]).build().unwrap();
+        let submission = Submission::new(id, Timestamp::now(), spec, "/bin/true".into(), world::capture().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.create(submission)).unwrap();
+        let records = Records::claim(&Layout::new(&root), id).unwrap().unwrap();
+        pipe::make(&records.attempt.stdout()).unwrap();
+        let mut command = pipe::open(&records.attempt.stdout()).unwrap();
+        command.write_all(b"last words").unwrap();
+        let pipes = open_pipes(&records).unwrap();
+        drop(command);
+        rescue(&records, 0, pipes);
+        let log = FileLog::new(records.attempt);
+        let chunk = crate::output::read(&log, 0, &OutputQuery::from(Position::Start)).unwrap();
+        assert_eq!(chunk.bytes(None), b"last words");
+    }
+}

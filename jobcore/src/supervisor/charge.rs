@@ -1,0 +1,66 @@
+//! A command that is watched: how it is started.
+
+use super::command::{self, Input};
+use super::main_end::MainEnd;
+use super::pipe::OutputPipe;
+use super::tree::Family;
+use crate::clock::Timestamp;
+use crate::error::{IoContext, Result};
+use crate::output::Stream;
+use crate::record::{Running, Submission};
+use crate::store::file::Records;
+use crate::store::file::log::FileLogWriter;
+use crate::sys::oom::OomKills;
+use crate::sys::process;
+
+/// A command, and what it takes to watch it.
+pub(super) struct Charge {
+    pub(super) log: FileLogWriter,
+    pub(super) pipes: Vec<OutputPipe>,
+    pub(super) input: Input,
+    pub(super) family: Family,
+    pub(super) main_end: MainEnd,
+    pub(super) main: i32,
+    pub(super) started_at: Timestamp,
+    pub(super) oom_kills: Option<OomKills>,
+}
+
+impl Charge {
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// The outer one is the store's or the system's; the inner one says why the command could not be started.
+    pub(super) fn start(records: &Records, submission: &Submission) -> Result<Result<Self, String>> {
+        let attempt = &records.attempt;
+        let streams = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
+        let wanted = match (&submission.spec.terminal, submission.spec.merge) {
+            (Some(_), _) => 0,
+            (None, true) => 1,
+            (None, false) => 2,
+        };
+        let mut pipes = Vec::new();
+        for (path, stream) in streams.iter().take(wanted) {
+            pipes.push(OutputPipe::make(path, *stream).context("make the pipe", path)?);
+        }
+        let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
+        let oom_kills = OomKills::of("self");
+        let environment = records.environment()?;
+        let (main, input) = match command::start(submission, environment, attempt, &records.job.given()) {
+            Ok(started) => started,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Input::Terminal(terminal) = &input {
+            let output = terminal.output().context("read from", terminal.device())?;
+            pipes.push(OutputPipe::of_terminal(output));
+        }
+        let started_at = Timestamp::now();
+        // A process that is over already is still there to be looked at, since only this one may reap it.
+        if let Ok(process) = process::identify(main) {
+            // Without this record the job goes on all the same; should this process die, nobody will find the command.
+            let _ = records.running(&Running::new(process, started_at));
+        }
+        let log = FileLogWriter::new(attempt, submission.spec.output_limit);
+        let family = Family::Own { layout: records.layout.clone(), id: records.id };
+        Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills }))
+    }
+}

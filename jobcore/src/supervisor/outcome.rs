@@ -1,0 +1,69 @@
+//! How the end of a job gets on record.
+
+use std::time::{Duration, Instant};
+
+use super::account;
+use super::run::Supervisor;
+use super::tend::tend;
+use super::tree::Family;
+use crate::clock::Timestamp;
+use crate::record::{Ended, Running};
+use crate::state::{Cause, Outcome};
+use crate::store::file::log::FileLog;
+use crate::store::file::{Records, atomic};
+
+/// How long the end of a job is tried to be put on record, and at what distance.
+const RECORDING: Duration = Duration::from_secs(600);
+const RECORDING_AGAIN: Duration = Duration::from_millis(200);
+
+/// What there is to say of a stop that could not be proven.
+const ADOPTED_STOP: &str =
+    "its first supervisor had been killed; what was stopped is what could be seen to belong to it";
+/// What there is to say of a main process that the kernel killed for its memory.
+const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
+
+impl Supervisor<'_> {
+    /// Puts the end of the job on record, with what its life does not know.
+    pub(super) fn record_end(&self, mut outcome: Outcome) {
+        if matches!(self.charge.family, Family::Adopted { .. }) {
+            // What it used was told to the supervisor that was killed, or to nobody.
+            outcome.message = self.life.was_stopped().then(|| ADOPTED_STOP.to_owned());
+        } else {
+            (outcome.cpu_ms, outcome.peak_rss_bytes) = account::usage();
+        }
+        if outcome.cause == Cause::Oom {
+            outcome.message = Some(OUT_OF_MEMORY.to_owned());
+        }
+        let size = self.charge.log.size();
+        (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
+        record(self.records, &Ended::new(Some(self.charge.started_at), outcome));
+    }
+}
+
+/// Puts on record that the command could not be started.
+pub(super) fn record_failure(records: &Records, reason: &str) {
+    let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
+    outcome.message = Some(reason.chars().take(512).collect());
+    record(records, &Ended::new(None, outcome));
+    tend(records);
+}
+
+/// Puts on record that nobody saw the end.
+pub(super) fn record_loss(records: &Records) {
+    let mut outcome = Outcome::new(Cause::SupervisorLost, Timestamp::now());
+    if let Ok(size) = FileLog::new(records.attempt.clone()).size() {
+        (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
+    }
+    let running: Option<Running> = atomic::read(&records.attempt.running()).ok().flatten();
+    record(records, &Ended::new(running.map(|running| running.at), outcome));
+    tend(records);
+}
+
+/// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
+pub(super) fn record(records: &Records, ended: &Ended) {
+    let deadline = Instant::now() + RECORDING;
+    // Where somebody deleted the store, there will never be a place for it.
+    while records.finish(ended).is_err() && records.attempt.path.exists() && Instant::now() < deadline {
+        std::thread::sleep(RECORDING_AGAIN);
+    }
+}

@@ -1,0 +1,72 @@
+//! What is asked of a supervisor, and its answers.
+
+use std::time::Duration;
+
+use super::command::Input;
+use super::run::Supervisor;
+use crate::control::{Answer, Request};
+use crate::store::file::control;
+
+impl Supervisor<'_> {
+    /// Answers all that has been asked.
+    pub(super) fn answer_requests(&mut self) {
+        loop {
+            match control::read_request(&self.control) {
+                Ok(None) => return,
+                Ok(Some((request_id, request))) => {
+                    let answer = self.serve(request);
+                    control::answer(&self.records.attempt, request_id, &answer);
+                }
+                Err(rejected) => match rejected.request_id {
+                    Some(request_id) => {
+                        let answer = Answer::Refused { reason: rejected.reason };
+                        control::answer(&self.records.attempt, request_id, &answer);
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn serve(&mut self, request: Request) -> Answer {
+        match request {
+            Request::Count => {
+                let survivors = if self.life.is_killing() { self.charge.family.survivors() } else { Vec::new() };
+                let members = self.charge.family.members().len().max(survivors.len());
+                Answer::Processes { count: members.try_into().unwrap_or(u32::MAX), survivors }
+            }
+            Request::EndInput => self.end_input(),
+            Request::Resize { size } => match &self.charge.input {
+                Input::Terminal(terminal) => match terminal.resize(size) {
+                    Ok(()) => Answer::Accepted,
+                    Err(error) => Answer::Refused { reason: format!("its terminal cannot get this size: {error}") },
+                },
+                Input::None | Input::Pipe(_) => Answer::Refused { reason: "it has no terminal".to_owned() },
+            },
+            Request::Stop { grace_ms, requester } => {
+                let now = self.age();
+                self.life.stop(grace_ms.map(Duration::from_millis), requester, now);
+                // What is accepted is on record: whatever takes over from this process goes on with it.
+                self.act();
+                Answer::Accepted
+            }
+            Request::Signal { signal, requester } => {
+                let main = self.charge.main;
+                self.life.signal(signal, requester, || super::signal_main(main, signal))
+            }
+        }
+    }
+
+    fn end_input(&mut self) -> Answer {
+        match std::mem::replace(&mut self.charge.input, Input::None) {
+            Input::Pipe(pipe) => pipe.end(),
+            Input::Terminal(mut terminal) => {
+                terminal.end();
+                self.charge.input = Input::Terminal(terminal);
+            }
+            // It was ended before, or there never was any: nothing more can be read.
+            Input::None => {}
+        }
+        Answer::Accepted
+    }
+}
