@@ -192,8 +192,8 @@ enum Left {
     Nothing,
     /// Some processes, of which this is one: before it has ended, nothing changes.
     Some(AsyncFd<OwnedFd>),
-    /// Some processes, and none of them can be waited for.
-    Unwatched,
+    /// Some processes, of which none could be waited for: it is looked again at this time.
+    Unwatched(Instant),
 }
 
 /// What woke the watcher.
@@ -390,7 +390,7 @@ impl Watcher {
         };
         self.left = match self.members().await.first().map(watch) {
             None => Left::Nothing,
-            Some(None) => Left::Unwatched,
+            Some(None) => Left::Unwatched(Instant::now() + LOOK_AGAIN),
             Some(Some(process)) => Left::Some(process),
         };
     }
@@ -424,7 +424,7 @@ async fn fewer(left: &Left) {
     match left {
         Left::Unknown | Left::Nothing => std::future::pending().await,
         Left::Some(process) => end_of(Some(process)).await,
-        Left::Unwatched => tokio::time::sleep(LOOK_AGAIN).await,
+        Left::Unwatched(until) => sleep_until(*until).await,
     }
 }
 
