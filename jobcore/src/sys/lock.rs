@@ -6,7 +6,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -15,37 +14,26 @@ use nix::libc;
 
 use super::process::{self, Stat};
 
-/// Byte 0 is the bell: a waiter that blocks on it is woken when the holder lets go. Byte 1 is life.
-const BELL: i64 = 0;
+/// The byte of the file that is locked. Version 0.1.0 also locked byte 0, for waiters that nobody wrote.
 const LIFE: i64 = 1;
 
-fn range(kind: i32, start: i64) -> libc::flock {
+fn life(kind: i32) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
+        l_start: LIFE,
         l_len: 1,
         l_pid: 0,
     }
 }
 
-fn set(file: impl AsFd, kind: i32, start: i64) -> io::Result<bool> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&range(kind, start))) {
+/// Takes the lock if nobody else has it, and returns whether it did. A lock that this open file has already counts.
+pub(crate) fn try_take(file: &File) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&life(libc::F_WRLCK))) {
         Ok(_) => Ok(true),
         Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
-}
-
-/// Takes the lock if nobody else has it, and returns whether it did. A lock that this open file has already counts.
-pub(crate) fn try_take(file: &File) -> io::Result<bool> {
-    if !set(file, libc::F_WRLCK, LIFE)? {
-        return Ok(false);
-    }
-    // A waiter that was just woken may still be on the bell. Whoever comes after it finds the bell free and looks
-    // again at the byte that counts, so that going without it loses nothing.
-    let _ = set(file, libc::F_WRLCK, BELL)?;
-    Ok(true)
 }
 
 /// Takes the lock within a time, and returns whether it did. For locks that are held for microseconds.
@@ -62,14 +50,9 @@ pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Lets waiters go on while the lock is kept: the job is over and its holder stays.
-pub(crate) fn ring(file: &File) -> io::Result<()> {
-    set(file, libc::F_UNLCK, BELL).map(drop)
-}
-
 /// Returns whether anybody but this open file holds the lock. Takes nothing.
 pub(crate) fn is_held(file: &File) -> io::Result<bool> {
-    let mut lock = range(libc::F_WRLCK, LIFE);
+    let mut lock = life(libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
@@ -108,11 +91,8 @@ mod tests {
         assert!(!is_held_by(&other, &own), "nobody has it");
         assert!(try_take(&holder).unwrap());
         assert!(is_held_by(&other, &own));
-        ring(&holder).unwrap();
-        assert!(is_held_by(&other, &own), "the bell is free, and life is not");
         drop(holder);
-        set(&other, libc::F_WRLCK, BELL).unwrap();
-        assert!(!is_held_by(&other, &own), "that is the bell");
+        assert!(!is_held_by(&other, &own), "it was let go of");
     }
 
     #[test]
@@ -129,15 +109,6 @@ mod tests {
         drop(holder);
         assert!(is_held(&other).unwrap(), "a copy keeps it");
         drop(copy);
-        assert!(try_take(&other).unwrap());
-    }
-
-    #[test]
-    fn a_waiter_on_the_bell_does_not_make_the_dead_look_alive() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let (waiter, other) = (file.reopen().unwrap(), file.reopen().unwrap());
-        assert!(set(&waiter, libc::F_RDLCK, BELL).unwrap());
-        assert!(!is_held(&other).unwrap());
         assert!(try_take(&other).unwrap());
     }
 }

@@ -135,10 +135,7 @@ impl Records {
             }
             Ok(()) | Err(_) => {}
         }
-        self.complete_end()?;
-        // For those who wait on the bell while the lock is kept.
-        let _ = lock::ring(&self.lock);
-        Ok(())
+        self.complete_end()
     }
 
     pub(super) fn has_ended(&self) -> Result<bool> {
