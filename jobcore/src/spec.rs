@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::signal::Signal;
 use crate::store::AGENTS;
-use crate::sys::process::ProcessId;
+use crate::sys::{self, process::ProcessId};
 
 pub use crate::output::MIN_OUTPUT_LIMIT;
 pub use crate::sys::pty::TerminalSize;
@@ -100,8 +102,8 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a file store keeps it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a store keeps it.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, value) in &self.0 {
             bytes.extend_from_slice(name.as_bytes());
@@ -112,7 +114,8 @@ impl Environment {
         bytes
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+    /// Returns the variables that [`Environment::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
         let split = |entry: &[u8]| {
             // A name may begin with `=` (some shells make such variables), so the first byte is never the border.
@@ -139,6 +142,27 @@ impl fmt::Debug for Environment {
 /// Bytes for a command to read. Private: printed by nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given(pub(crate) Vec<u8>);
+
+impl Given {
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Opens a file that holds them, and that nobody else can find.
+    ///
+    /// # Errors
+    /// If none can be made.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        sys::file_in_memory(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for Given {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
 
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

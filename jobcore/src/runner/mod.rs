@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use crate::error::{Error, Result};
 use crate::signal::Signal;
 use crate::state::Cause;
-use crate::store::{JobClaim, JobStore};
+use crate::store::{JobClaim, JobStore, tend};
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
 ///
@@ -52,14 +52,9 @@ fn cannot_adopt() -> Error {
     Error::Unsupported { reason: reason.to_owned() }
 }
 
-/// Starts what is due now that a slot is free.
+/// Starts what is due now that a slot is free. What cannot be started is left to whoever uses the store next.
 async fn start_due(runner: &dyn Runner, store: &Arc<dyn JobStore>) {
-    while let Ok(Some(claim)) = store.next_due().await {
-        if let Err(error) = runner.start(store, claim).await {
-            tracing::warn!(%error, "a job that is due could not be started");
-            return;
-        }
-    }
+    let _ = tend::start_due(store.as_ref(), |claim| runner.start(store, claim)).await;
 }
 
 /// Returns why a main process ended, and who asked for that: `cause`, if that is known already, or else by the signal

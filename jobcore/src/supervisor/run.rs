@@ -26,6 +26,7 @@ use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::store::file::supervisors::is_other_supervisor;
 use crate::store::file::{FileStore, Records, atomic, control, input};
+use crate::store::tend;
 use crate::sys::oom::OomKills;
 use crate::sys::{namespace, process};
 
@@ -104,18 +105,8 @@ fn open_store(records: &Records) -> Option<FileStore> {
 /// done from here is left to whoever uses the store next.
 fn tend(records: &Records) {
     let Some(store) = open_store(records) else { return };
-    let start =
-        |next: &Records| super::start(Path::new("/proc/self/exe"), store.root(), next.id, next.lock.as_fd()).is_ok();
-    for id in store.find_unattended().unwrap_or_default() {
-        if let Ok(Some(next)) = store.claim_unattended(id) {
-            start(&next);
-        }
-    }
-    while let Ok(Some(next)) = store.due() {
-        if !start(&next) {
-            return;
-        }
-    }
+    let start = |claim| std::future::ready(super::start(Path::new("/proc/self/exe"), claim).map(drop));
+    tend::at_once(tend::tend(&store, start));
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {

@@ -18,9 +18,9 @@ use crate::control::{Answer, FRAME};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::output::{OutputSize, Stream};
-use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
-use crate::spec::Environment;
-use crate::store::{EventKind, Incoming, JobClaim, JobEvent};
+use crate::record::{Ended, Record, Running, Start, Stopping, Submission};
+use crate::spec::{Environment, Given};
+use crate::store::{EventKind, HandOver, Incoming, JobClaim, JobEvent};
 use crate::sys::lock;
 
 /// The records of a job, for whoever holds its lock: the one place that writes them. Used by the supervisor, which is
@@ -207,7 +207,7 @@ fn erase(path: &Path) -> Result<()> {
 
 /// The claim of a job in a [`FileStore`](super::FileStore).
 #[derive(Debug)]
-pub struct FileClaim {
+pub(crate) struct FileClaim {
     pub(super) records: Records,
     submission: Submission,
     log: FileLogWriter,
@@ -219,12 +219,6 @@ impl FileClaim {
     pub(super) fn new(records: Records, submission: Submission) -> Self {
         let log = FileLogWriter::new(&records.attempt, submission.spec.output_limit);
         Self { records, submission, log, control: None, input: None }
-    }
-
-    /// Returns the descriptor that holds the lock, to be handed to another process. The job belongs to whoever has a
-    /// copy of it; when the last is closed, nobody holds it.
-    pub fn into_lock(self) -> OwnedFd {
-        self.records.lock.into()
     }
 
     /// Opens the pipe through which requests come.
@@ -240,8 +234,9 @@ impl JobClaim for FileClaim {
         &self.submission
     }
 
-    async fn evidence(&self) -> Result<Evidence> {
-        FileStore::of_layout(self.records.layout.clone()).collect_held(self.records.id)
+    async fn secrets(&self) -> Result<(Environment, Given)> {
+        let given = atomic::read_bytes(&self.records.job.given())?.unwrap_or_default();
+        Ok((self.records.environment()?, given.into()))
     }
 
     async fn environment(&self) -> Result<Environment> {
@@ -253,13 +248,20 @@ impl JobClaim for FileClaim {
         Ok(atomic::open(&path, OpenOptions::new().read(true))?.into())
     }
 
-    async fn start(&mut self, start: &Start) -> Result<()> {
-        self.control = Some(self.listen()?);
-        self.records.start(start)
-    }
-
-    async fn running(&mut self, running: &Running) -> Result<()> {
-        self.records.running(running)
+    async fn record(&mut self, record: Record<'_>) -> Result<()> {
+        match record {
+            Record::Start(start) => {
+                self.control = Some(self.listen()?);
+                self.records.start(start)
+            }
+            Record::Running(running) => self.records.running(running),
+            Record::Ended(ended) => {
+                self.records.finish(ended)?;
+                (self.control, self.input) = (None, None);
+                self.records.remove_pipes();
+                Ok(())
+            }
+        }
     }
 
     async fn open_input(&mut self) -> Result<OwnedFd> {
@@ -281,13 +283,6 @@ impl JobClaim for FileClaim {
 
     fn output(&self) -> OutputSize {
         self.log.size()
-    }
-
-    async fn finish(&mut self, ended: &Ended) -> Result<()> {
-        self.records.finish(ended)?;
-        (self.control, self.input) = (None, None);
-        self.records.remove_pipes();
-        Ok(())
     }
 
     async fn next_request(&mut self) -> Incoming {
@@ -312,7 +307,8 @@ impl JobClaim for FileClaim {
         }
     }
 
-    fn into_file(self: Box<Self>) -> Option<FileClaim> {
-        Some(*self)
+    fn hand_over(self: Box<Self>) -> Option<HandOver> {
+        let Records { id, layout, lock, .. } = self.records;
+        Some(HandOver { directory: layout.root, id, lock: lock.into() })
     }
 }
