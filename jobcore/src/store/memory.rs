@@ -261,10 +261,9 @@ impl JobClaim for Claim {
             }
         }
         drop(records);
-        JobEvent::of(self.entry.submission.job_id, record)
-            .filter(|_| !is_known)
-            .into_iter()
-            .for_each(|event| self.store.tell(event));
+        if let Some(event) = JobEvent::of(self.entry.submission.job_id, record).filter(|_| !is_known) {
+            self.store.tell(event);
+        }
         self.hold.recorded(record);
         Ok(())
     }
