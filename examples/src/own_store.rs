@@ -1,289 +1,288 @@
-//! A store of one's own: one that keeps a trail of every change, in front of any other store.
+//! A store of one's own: jobs in an SQLite database, and their output in files beside it.
 //!
-//! `own_store TRAIL LINE...` runs each shell line as a job within this program, and writes a line into the file TRAIL
-//! before anything is changed: what cannot be written there is not done. The tests below run the contract of all stores.
+//! `own_store DIRECTORY LINE...` runs each shell line as a job within this program, and prints all jobs of the directory with
+//! the last line of their output, those of earlier runs too. One program uses a directory at a time.
 
-use std::error::Error;
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::error::Error as StdError;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jobcore::clock::Timestamp;
-use jobcore::control::{Answer, Request};
-use jobcore::output::{JobLog, Stream};
-use jobcore::record::{Ended, Evidence, Running, Start, Submission};
-use jobcore::store::{Incoming, JobClaim};
+use jobcore::output::{JobLog, OutputQuery, Position, Stream};
+use jobcore::record::{Evidence, Record, Submission};
+use jobcore::store::file::{FileLog, FileLogWriter};
+use jobcore::store::{self, Admission, Hold, Holders, JobClaim};
 use jobcore::{
-    Created, Disposable, Environment, Events, InProcessRunner, JobId, JobManager, JobSpec, JobStore, Load, MemoryStore,
-    Name, OutputSize, Query, Result, StoreSettings, Tally, WaitFor,
+    Environment, Error, EventKind, Events, Given, InProcessRunner, JobEvent, JobId, JobManager, JobSpec, JobStore,
+    OutputSize, Query, Result, StoreSettings, WaitFor,
 };
+use rusqlite::{Connection, Params, Result as Sql, Row, params, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
 
-/// Keeps jobs in another store, and a trail of who changed what.
+/// Records, events and settings are kept as JSON.
+const TABLES: &str = "
+    PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+    CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, submission TEXT NOT NULL, environment BLOB, given BLOB,
+        start TEXT, running TEXT, ended TEXT);
+    CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, event TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS settings (one INTEGER PRIMARY KEY CHECK (one = 1), settings TEXT NOT NULL);";
+
+/// Jobs in a database. Clones are handles of the same store.
 #[derive(Debug, Clone)]
-struct AuditedStore {
-    jobs: Arc<dyn JobStore>,
-    trail: Trail,
+struct SqliteStore {
+    directory: PathBuf,
+    database: Arc<Mutex<Connection>>,
+    admission: Arc<tokio::sync::Mutex<()>>,
+    holders: Holders,
 }
 
-/// The lock of a job, whose holder writes the trail, too.
-#[derive(Debug)]
-struct AuditedClaim {
-    claim: Box<dyn JobClaim>,
-    trail: Trail,
+fn failed(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    Error::Io { action: "use", path: "the database".into(), source: io::Error::other(error) }
 }
 
-/// A file to which lines are added. Clones add to the same.
-#[derive(Debug, Clone)]
-struct Trail {
-    path: PathBuf,
-    file: Arc<Mutex<File>>,
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(failed)
 }
 
-impl Trail {
-    fn open(path: &Path) -> Result<Self> {
-        let file = File::options().create(true).append(true).open(path).map_err(|source| Self::error(path, source))?;
-        Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)) })
+/// Reads a column of JSON. Where there is none, `T` is nothing, too.
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Sql<T> {
+    let text: Option<String> = row.get(column)?;
+    serde_json::from_str(text.as_deref().unwrap_or("null"))
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+}
+
+impl SqliteStore {
+    fn open(directory: &Path) -> Result<Self> {
+        fs::create_dir_all(directory).map_err(failed)?;
+        let database = Connection::open(directory.join("jobs.sqlite")).map_err(failed)?;
+        database.execute_batch(TABLES).map_err(failed)?;
+        let database = Arc::new(Mutex::new(database));
+        Ok(Self { directory: directory.to_owned(), database, admission: Arc::default(), holders: Holders::new() })
     }
 
-    fn add(&self, subject: &str, what: &str) -> Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // One write, so that no line is torn by another program that keeps the same trail.
-        let line = format!("{} {subject} {what}\n", Timestamp::now());
-        file.write_all(line.as_bytes()).map_err(|source| Self::error(&self.path, source))
+    /// Makes a change and adds the event that it is, seen together; nothing if it changes no row.
+    fn change(&self, event: Option<JobEvent>, sql: &str, values: impl Params) -> Result<()> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = database.unchecked_transaction().map_err(failed)?;
+        let is_changed = transaction.execute(sql, values).map_err(failed)? > 0;
+        if let Some(event) = event.filter(|_| is_changed) {
+            let sql = "INSERT INTO events SELECT next, json_set(?1, '$.number', next)
+                FROM (SELECT COALESCE(MAX(number) + 1, 0) AS next FROM events)";
+            transaction.execute(sql, [to_json(&event)?]).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
-    fn error(path: &Path, source: std::io::Error) -> jobcore::Error {
-        jobcore::Error::Io { action: "write the trail", path: path.to_owned(), source }
+    fn select<T>(&self, sql: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Sql<T>) -> Result<Vec<T>> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement = database.prepare(sql).map_err(failed)?;
+        let rows = statement.query_map(values, read).map_err(failed)?;
+        rows.collect::<Sql<_>>().map_err(failed)
+    }
+
+    /// Reads something of one job.
+    fn job<T>(&self, id: JobId, what: &str, read: impl Fn(&Row<'_>) -> Sql<T>) -> Result<T> {
+        let found = self.select(&format!("SELECT {what} FROM jobs WHERE id = ?1"), [id.to_string()], read)?;
+        found.into_iter().next().ok_or_else(|| Error::NotFound { reference: id.to_string() })
+    }
+
+    fn submission(&self, id: JobId) -> Result<Submission> {
+        self.job(id, "submission", |row| json(row, 0))
+    }
+
+    /// Takes the lock of a job, if it is there.
+    fn hold(&self, id: JobId) -> Result<Option<(Hold, Submission)>> {
+        let hold = self.holders.take(id);
+        let submission = self.submission(id)?;
+        Ok(hold.map(|hold| (hold, submission)))
+    }
+
+    fn output(&self, id: JobId) -> PathBuf {
+        self.directory.join(id.to_string())
     }
 }
 
-impl AuditedStore {
-    fn new(jobs: Arc<dyn JobStore>, trail: Trail) -> Self {
-        Self { jobs, trail }
-    }
-
-    fn audited(&self, claim: Option<Box<dyn JobClaim>>) -> Option<Box<dyn JobClaim>> {
-        claim.map(|claim| Box::new(AuditedClaim { claim, trail: self.trail.clone() }) as _)
-    }
-}
-
-// What only looks is passed on as it is. `as_file` is not: a detached supervisor would write past the trail, and so
-// `LocalRunner` is told that this is no store for it.
 #[async_trait]
-impl JobStore for AuditedStore {
-    async fn create(&self, submission: Submission) -> Result<Created> {
-        self.trail.add(&submission.job_id.to_string(), &format!("create {:?}", submission.spec.command))?;
-        self.jobs.create(submission).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
-        // Taking the lock changes no record: what its holder does is on the trail.
-        Ok(self.audited(self.jobs.next_due().await?))
+impl JobStore for SqliteStore {
+    async fn admit(&self) -> Result<Box<dyn Admission>> {
+        let lock = Arc::clone(&self.admission).lock_owned().await;
+        Ok(Box::new(Admitted { store: self.clone(), _lock: lock }))
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
-        Ok(self.audited(self.jobs.claim(id).await?))
-    }
-
-    async fn change_settings(
-        &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings> {
-        self.trail.add("settings", "change")?;
-        self.jobs.change_settings(change).await
-    }
-
-    async fn remove(&self, id: JobId) -> Result<()> {
-        self.trail.add(&id.to_string(), "remove")?;
-        self.jobs.remove(id).await
-    }
-
-    async fn sweep(&self) -> Result<()> {
-        self.trail.add("old jobs", "sweep")?;
-        self.jobs.sweep().await
-    }
-
-    async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
-        self.trail.add(&id.to_string(), &format!("request {request:?}"))?;
-        self.jobs.request(id, request).await
-    }
-
-    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
-        self.jobs.named(name).await
-    }
-
-    async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
-        self.jobs.keyed(key).await
-    }
-
-    async fn load(&self) -> Result<Load> {
-        self.jobs.load().await
-    }
-
-    async fn unattended(&self) -> Result<Vec<JobId>> {
-        self.jobs.unattended().await
-    }
-
-    async fn settings(&self) -> Result<StoreSettings> {
-        self.jobs.settings().await
+        let Some((hold, submission)) = self.hold(id)? else { return Ok(None) };
+        let log = FileLogWriter::at(&self.output(id), submission.spec.output_limit)?;
+        Ok(Some(Box::new(Claim { store: self.clone(), hold, submission, log })))
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {
-        self.jobs.evidence(id).await
+        let mut evidence = self.job(id, "submission, start, running, ended", |row| {
+            let mut evidence = Evidence::new(json(row, 0)?);
+            (evidence.start, evidence.running, evidence.ended) = (json(row, 1)?, json(row, 2)?, json(row, 3)?);
+            // Asked while the database is locked, so that the records are not those of a later holder.
+            evidence.held = self.holders.is_held(id);
+            Ok(evidence)
+        })?;
+        evidence.output = FileLog::at(&self.output(id)).size()?;
+        evidence.seen = store::look(&evidence);
+        Ok(evidence)
     }
 
     async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
-        self.jobs.ids(query, before, limit).await
+        // Ids are in order of time.
+        let sql = "SELECT id, ended IS NULL FROM jobs WHERE (?1 IS NULL OR id < ?1)
+            AND (?2 IS NULL OR submission ->> '$.spec.name' = ?2)
+            AND (?3 IS NULL OR submission ->> '$.spec.key' = ?3) ORDER BY id DESC";
+        let (before, name) = (before.map(|id| id.to_string()), query.name.as_ref().map(ToString::to_string));
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
+        let rows = self.select(sql, params![before, name, query.key], read)?;
+        let known = rows.into_iter().filter_map(|(id, is_open)| Some((id.parse().ok()?, is_open)));
+        let may_be = |(id, is_open): &(JobId, bool)| !query.live || *is_open || self.holders.is_held(*id);
+        Ok(known.filter(may_be).map(|(id, _)| id).take(limit).collect())
     }
 
-    async fn tally(&self) -> Result<Tally> {
-        self.jobs.tally().await
-    }
-
-    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
-        self.jobs.cached(id, name).await
-    }
-
-    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
-        self.jobs.cache(id, name, bytes).await
-    }
-
-    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
-        self.trail.add(&id.to_string(), &format!("send {} bytes", bytes.len()))?;
-        self.jobs.send(id, bytes, patience).await
-    }
-
-    async fn events(&self, since: u64, limit: usize) -> Result<Events> {
-        self.jobs.events(since, limit).await
-    }
-
-    async fn happened(&self, number: u64) -> Result<()> {
-        self.jobs.happened(number).await
-    }
-
-    async fn disposable(&self) -> Result<Vec<Disposable>> {
-        self.jobs.disposable().await
-    }
-
-    async fn settled(&self, id: JobId) -> Result<()> {
-        self.jobs.settled(id).await
-    }
-
-    async fn left_queue(&self, id: JobId) -> Result<()> {
-        self.jobs.left_queue(id).await
-    }
-
-    async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
-        self.jobs.written(id, beyond).await
+    async fn remove(&self, id: JobId) -> Result<()> {
+        let refused = || Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() };
+        let _hold = self.hold(id)?.ok_or_else(refused)?;
+        let event = JobEvent::now(id, EventKind::Removed);
+        self.change(Some(event), "DELETE FROM jobs WHERE id = ?1", [id.to_string()])?;
+        // Without a byte of output there is none.
+        let _ = fs::remove_dir_all(self.output(id));
+        Ok(())
     }
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
-        self.jobs.log(id).await
+        self.submission(id)?;
+        Ok(Box::new(FileLog::at(&self.output(id))))
+    }
+
+    async fn settings(&self) -> Result<StoreSettings> {
+        Ok(self.select("SELECT settings FROM settings", [], |row| json(row, 0))?.pop().unwrap_or_default())
+    }
+
+    async fn events(&self, since: u64, limit: usize) -> Result<Events> {
+        let sql = "SELECT event FROM events WHERE number >= ?1 ORDER BY number LIMIT ?2";
+        let events: Vec<JobEvent> = self.select(sql, params![since, limit], |row| json(row, 0))?;
+        let next = events.last().map_or(since, |event| event.number + 1);
+        let end = self.select("SELECT COALESCE(MAX(number) + 1, 0) FROM events", [], |row| row.get(0))?;
+        Ok(Events::new(events, next, 0, end[0]))
+    }
+
+    fn holders(&self) -> Option<&Holders> {
+        Some(&self.holders)
     }
 }
 
-impl AuditedClaim {
-    fn add(&self, what: &str) -> Result<()> {
-        self.trail.add(&self.claim.submission().job_id.to_string(), what)
-    }
+#[derive(Debug)]
+struct Admitted {
+    store: SqliteStore,
+    _lock: tokio::sync::OwnedMutexGuard<()>,
 }
 
 #[async_trait]
-impl JobClaim for AuditedClaim {
-    async fn given(&self) -> Result<OwnedFd> {
-        self.claim.given().await
+impl Admission for Admitted {
+    async fn insert(&mut self, submission: Submission) -> Result<()> {
+        let (id, spec) = (submission.job_id, &submission.spec);
+        let values = params![id.to_string(), to_json(&submission)?, spec.environment.to_bytes(), spec.given.as_bytes()];
+        let event = JobEvent::now(id, EventKind::Submitted);
+        let sql = "INSERT INTO jobs (id, submission, environment, given) VALUES (?1, ?2, ?3, ?4)";
+        self.store.change(Some(event), sql, values)?;
+        self.store.holders.ring(id);
+        Ok(())
     }
 
-    async fn start(&mut self, start: &Start) -> Result<()> {
-        self.add(&format!("start by process {}", start.holder.pid))?;
-        self.claim.start(start).await
+    async fn set(&mut self, settings: &StoreSettings) -> Result<()> {
+        self.store.change(None, "INSERT OR REPLACE INTO settings VALUES (1, ?1)", [to_json(settings)?])
+    }
+}
+
+/// A job that is held within this program.
+#[derive(Debug)]
+struct Claim {
+    store: SqliteStore,
+    hold: Hold,
+    submission: Submission,
+    log: FileLogWriter,
+}
+
+#[async_trait]
+impl JobClaim for Claim {
+    fn submission(&self) -> &Submission {
+        &self.submission
     }
 
-    async fn running(&mut self, running: &Running) -> Result<()> {
-        self.add(&format!("running as process {}", running.process.pid))?;
-        self.claim.running(running).await
+    async fn secrets(&self) -> Result<(Environment, Given)> {
+        let read = |row: &Row<'_>| row.try_into();
+        let (environment, given): (Vec<u8>, Vec<u8>) =
+            self.store.job(self.submission.job_id, "environment, given", read)?;
+        Ok((Environment::from_bytes(&environment), given.into()))
     }
 
-    async fn finish(&mut self, ended: &Ended) -> Result<()> {
-        self.add(&format!("finish {} by {}", ended.outcome.status(), ended.outcome.cause.as_str()))?;
-        self.claim.finish(ended).await
+    async fn record(&mut self, record: Record<'_>) -> Result<()> {
+        let id = self.submission.job_id;
+        let set = match record {
+            Record::Start(_) => "start = ?2",
+            Record::Running(_) => "running = ?2",
+            Record::Ended(_) => "ended = ?2, environment = NULL, given = NULL",
+        };
+        // What is final stays so.
+        let sql = format!("UPDATE jobs SET {set} WHERE id = ?1 AND ended IS NULL");
+        self.store.change(JobEvent::of(id, record), &sql, params![id.to_string(), to_json(&record)?])?;
+        self.hold.recorded(record);
+        Ok(())
     }
 
     async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]) {
-        self.claim.append(stream, at, bytes).await;
-    }
-
-    fn submission(&self) -> &Submission {
-        self.claim.submission()
-    }
-
-    async fn evidence(&self) -> Result<Evidence> {
-        self.claim.evidence().await
-    }
-
-    async fn environment(&self) -> Result<Environment> {
-        self.claim.environment().await
-    }
-
-    async fn open_input(&mut self) -> Result<OwnedFd> {
-        self.claim.open_input().await
-    }
-
-    async fn end_input(&mut self) {
-        self.claim.end_input().await;
+        self.log.append(stream, at.as_microsecond().try_into().unwrap_or(0), bytes);
+        self.hold.ring();
     }
 
     fn output(&self) -> OutputSize {
-        self.claim.output()
+        self.log.size()
     }
 
-    async fn next_request(&mut self) -> Incoming {
-        self.claim.next_request().await
+    fn hold(&mut self) -> Option<&mut Hold> {
+        Some(&mut self.hold)
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn StdError>> {
     let mut arguments = std::env::args().skip(1);
-    let trail = arguments.next().ok_or("usage: own_store TRAIL LINE...")?;
+    let directory = arguments.next().ok_or("usage: own_store DIRECTORY LINE...")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(trail.as_ref(), arguments.collect()))
-}
-
-async fn run(trail: &Path, lines: Vec<String>) -> Result<(), Box<dyn Error>> {
-    let store = AuditedStore::new(Arc::new(MemoryStore::new()), Trail::open(trail)?);
-    let jobs = JobManager::new(Arc::new(store), Arc::new(InProcessRunner::new()))?;
-    let mut ids = Vec::new();
-    for line in lines {
-        ids.push(jobs.submit(JobSpec::shell(line).inherit_env().build()?).await?.id);
-    }
-    for job in jobs.wait(&ids, WaitFor::All, None).await?.jobs {
-        writeln!(std::io::stdout(), "{} {}", job.id, job.status())?;
-    }
-    Ok(())
+    runtime.block_on(async {
+        let store = SqliteStore::open(directory.as_ref())?;
+        let jobs = JobManager::new(Arc::new(store), Arc::new(InProcessRunner::new()))?;
+        let mut ids = Vec::new();
+        for line in arguments {
+            ids.push(jobs.submit(JobSpec::shell(line).inherit_env().build()?).await?.id);
+        }
+        jobs.wait(&ids, WaitFor::All, None).await?;
+        for job in jobs.list(&Query::default()).await?.jobs {
+            let last = jobs.output(job.id, &OutputQuery::from(Position::TailLines(1))).await?.bytes(None);
+            writeln!(io::stdout(), "{} {} {}", job.id, job.status(), String::from_utf8_lossy(&last).trim_end())?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod conformance {
     use super::*;
 
-    use jobcore::store::conformance::Backend;
-
-    /// Handles of one store, whose trail is a file in a directory of its own.
-    fn audited<S: JobStore + Clone + 'static>(store: S) -> Backend {
+    fn backend() -> store::conformance::Backend {
         let directory = tempfile::tempdir().unwrap();
-        let trail = Trail::open(&directory.path().join("trail")).unwrap();
-        Backend::new(move || Arc::new(AuditedStore::new(Arc::new(store.clone()), trail.clone()))).keeping(directory)
+        let store = SqliteStore::open(directory.path()).unwrap();
+        store::conformance::Backend::new(move || Arc::new(store.clone())).keeping(directory)
     }
 
-    mod store {
-        jobcore::store_conformance!(super::audited(jobcore::MemoryStore::new()));
+    mod store_contract {
+        jobcore::store_conformance!(super::backend());
     }
-
-    mod runner {
-        jobcore::runner_conformance!(super::audited(jobcore::MemoryStore::new()), jobcore::InProcessRunner::new());
+    mod runner_contract {
+        jobcore::runner_conformance!(super::backend(), jobcore::InProcessRunner::new());
     }
 }

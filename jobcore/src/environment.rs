@@ -49,8 +49,8 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a file store keeps it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a store keeps it.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, value) in &self.0 {
             bytes.extend_from_slice(name.as_bytes());
@@ -61,7 +61,8 @@ impl Environment {
         bytes
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+    /// Returns the variables that [`Environment::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         bytes.split(|byte| *byte == 0).filter_map(|entry| assignment(OsStr::from_bytes(entry))).collect()
     }
 }

@@ -146,6 +146,19 @@ impl Ended {
     }
 }
 
+/// What the holder of a job puts on record.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::exhaustive_enums, reason = "a store that does not know of a record would lose it")]
+pub enum Record<'r> {
+    /// Who is in charge: from here on, the command may have run.
+    Start(&'r Start),
+    /// The main process.
+    Running(&'r Running),
+    /// How it ended. There is one end: it is never replaced.
+    Ended(&'r Ended),
+}
+
 /// What there is to say of a job whose pid namespace has ended.
 const NAMESPACE_ENDED: &str = "the container or sandbox that it ran in has ended";
 

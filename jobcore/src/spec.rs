@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::signal::Signal;
+use crate::sys;
 use crate::sys::process::ProcessId;
 
 pub use crate::output::MIN_OUTPUT_LIMIT;
@@ -78,6 +81,27 @@ pub enum Stragglers {
 /// Bytes for a command to read. Private: printed by nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given(pub(crate) Vec<u8>);
+
+impl Given {
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Opens a file that holds them, and that nobody else can find.
+    ///
+    /// # Errors
+    /// If none can be made.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        sys::file_in_memory(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for Given {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
 
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

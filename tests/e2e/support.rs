@@ -101,8 +101,7 @@ impl TestEnv {
 
     /// The directory in which a job is kept.
     pub(crate) fn job_dir(&self, id: &str) -> PathBuf {
-        let store = jobcore::FileStore::open(&self.store).unwrap();
-        store.job_directory(id.parse().unwrap())
+        jobcore::store::file::job_directory(&self.store, id.parse().unwrap())
     }
 
     /// The process id of a job's supervisor, once it is on record.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jobcore::agent::AgentShape;
 use jobcore::front::text::{fit, print_json};
 use jobcore::front::{Failures, agents};
+use jobcore::store::file::job_directory;
 use jobcore::units::format_size;
 use jobcore::{Command, Job, JobId, JobManager, JobShape, Stdin, Stragglers, escape};
 
@@ -35,7 +36,7 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
     if !is_first {
         writeln!(out)?;
     }
-    let directory = jobs.store().as_file().map(|store| store.job_directory(job.id));
+    let directory = jobs.store().directory().map(|root| job_directory(root, job.id));
     describe(&mut out, &job, &shape)?;
     if let Some(directory) = directory {
         line(&mut out, "kept in", directory.display())?;

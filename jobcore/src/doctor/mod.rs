@@ -220,12 +220,12 @@ impl Doctor {
     }
 
     async fn examine_jobs(&self, jobs: &JobManager, report: &mut Report) {
-        let Some(store) = jobs.store().as_file() else {
+        let Some(root) = jobs.store().directory() else {
             let detail = "it is in memory: jobs and their output end with this program";
             report.add("store", Err(Doubt::degraded(detail).advise("use a store of files")));
             return;
         };
-        store::examine(store, report);
+        store::examine(root, report);
         // A job that was lost from the queue is put back when it is looked at: this looks at all queued jobs.
         if let Err(error) = jobs.list(&Query::default().with_statuses(vec![Status::Queued])).await {
             tracing::debug!(%error, "jobs that wait could not be looked at");

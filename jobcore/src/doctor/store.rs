@@ -9,7 +9,7 @@ use rustix::fs::inotify;
 
 use super::{Doubt, Finding, Report};
 use crate::error::{Error, IoContext};
-use crate::store::file::{FileStore, atomic};
+use crate::store::file::atomic;
 use crate::sys;
 use crate::units::format_size;
 use crate::words::counted;
@@ -24,18 +24,18 @@ const LITTLE_ROOM: u64 = 64 << 20;
 /// A job takes about twenty files and directories.
 const FEW_FILES: u64 = 2000;
 
-pub(super) fn examine(store: &FileStore, report: &mut Report) {
-    let probe = match Probe::make(store.root()) {
+pub(super) fn examine(root: &Path, report: &mut Report) {
+    let probe = match Probe::make(root) {
         Ok(probe) => probe,
         Err(error) if error.is_full() => return report.add("room", Err(error.into())),
         Err(error) => {
             return report.add("store", Err(Doubt::from(error).advise(MAKE_WRITABLE)));
         }
     };
-    report.add("store", directory(store.root()));
-    report.add("room", room(&probe, store.root()));
-    report.add("file_system", file_system(store.root()));
-    if let Some(doubt) = output_doubt(&probe, store.root()) {
+    report.add("store", directory(root));
+    report.add("room", room(&probe, root));
+    report.add("file_system", file_system(root));
+    if let Some(doubt) = output_doubt(&probe, root) {
         report.add("following", Err(doubt));
     }
 }
@@ -186,6 +186,7 @@ fn move_byte(file: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FileStore;
     use crate::doctor::Health;
 
     #[test]
@@ -199,16 +200,16 @@ mod tests {
     #[test]
     fn a_probe_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let root = directory.path().join("store");
+        FileStore::open(&root).unwrap();
         let names = || {
-            let mut names: Vec<_> =
-                fs::read_dir(store.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let mut names: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             names.sort();
             names
         };
         let before = names();
         let mut report = Report::default();
-        examine(&store, &mut report);
+        examine(&root, &mut report);
         assert_eq!(names(), before);
         assert_eq!(report.failed().count(), 0, "{report:?}");
         assert!(report.steps.iter().any(|step| step.name == "room"));

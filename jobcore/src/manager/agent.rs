@@ -276,7 +276,7 @@ mod tests {
                 assert_eq!(jobs.store.cached(id, CACHE).await.unwrap().unwrap(), kept);
             }
             // One that cannot be written or read is none.
-            let path = jobs.store.as_file().unwrap().job_directory(id).join("digest.cache");
+            let path = crate::store::file::job_directory(jobs.store.directory().unwrap(), id).join("digest.cache");
             std::fs::remove_file(&path).unwrap();
             std::fs::create_dir(&path).unwrap();
             assert_eq!(jobs.digest(id, Format::Codex).await.unwrap(), digest);

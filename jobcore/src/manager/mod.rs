@@ -39,8 +39,9 @@ use crate::record::{Ended, Evidence, Submission, Verdict};
 use crate::runner::Runner;
 use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
-use crate::state::{Cause, Outcome, State, Status};
-use crate::store::{Created, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Tally};
+use crate::state::{Cause, Outcome, Status};
+use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
+use crate::store::{Change, Created, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Tally};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -205,21 +206,11 @@ impl JobManager {
 
     /// Starts what is due now that a job was submitted, and returns whether that was among it.
     async fn start_submitted(&self, id: JobId) -> Result<bool> {
-        let mut is_started = false;
-        // Published first, and then looked for a slot: whoever frees one looks at the queue after that.
-        let mut last = None;
-        while let Some(claim) = self.next_due(&mut last).await? {
-            let due = claim.submission().job_id;
-            match self.start(claim).await {
-                Ok(()) => is_started |= due == id,
-                Err(error) if due == id => return Err(error),
-                Err(error) => {
-                    tracing::warn!(%due, %error, "a job that is due could not be started");
-                    break;
-                }
-            }
+        let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
+        match started.failed {
+            Some((due, error)) if due == id => Err(error),
+            _ => Ok(started.jobs.contains(&id)),
         }
-        Ok(is_started)
     }
 
     /// Withdraws a job that was submitted, and returns whether it never was and never will be started. Its end is put on record
@@ -227,7 +218,7 @@ impl JobManager {
     async fn withdraw(&self, id: JobId) -> bool {
         let withdrawn = async {
             let Some(mut claim) = self.claim_unstarted(id).await? else { return Ok(false) };
-            let evidence = claim.evidence().await?;
+            let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
             if evidence.start.is_some() || evidence.ended.is_some() {
                 return Ok(false);
             }
@@ -293,16 +284,23 @@ impl JobManager {
         match verdict {
             // Asked before the lock is taken, which whoever may adopt it would find taken.
             Verdict::OnRecord if job.is_unsupervised() && evidence.is_to_be_adopted_by(&world::capture()?)? => {
-                self.offload(|jobs| async move { jobs.adopt(job).await }).await
+                let looking_after = move |jobs: Self| async move {
+                    match jobs.look_after(id).await {
+                        Ok(Some(job)) => Ok(job),
+                        // Somebody else is doing it: to him a stop can be sent.
+                        Ok(None) | Err(_) => jobs.as_it_is(id).await,
+                    }
+                };
+                self.offload(looking_after).await
             }
             Verdict::OnRecord if job.status() == Status::Queued && self.is_put_back(id).await => {
                 if let Err(error) = self.start_due().await {
                     tracing::debug!(%id, %error, "a job that was put back into the queue could not be started");
                 }
-                Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
+                self.as_it_is(id).await
             }
             Verdict::OnRecord => Ok(job),
-            Verdict::FoundOut => match self.record_end(id).await? {
+            Verdict::FoundOut => match self.look_after(id).await? {
                 Some(recorded) => Ok(recorded),
                 None => self.recorded_elsewhere(id).await,
             },
@@ -334,46 +332,34 @@ impl JobManager {
         })
     }
 
-    /// Puts a new supervisor in charge of a command whose supervisor was killed. Returns the job as it is then: where that
-    /// cannot be done from here, as it was.
-    async fn adopt(&self, job: Job) -> Result<Job> {
-        let id = job.id;
-        let Ok(Some(claim)) = self.store.claim(id).await else {
-            // Somebody else is doing it: to him a stop can be sent.
-            return Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0);
-        };
-        let evidence = claim.evidence().await?;
-        if !evidence.is_to_be_adopted_by(&world::capture()?)? {
-            return Ok(evidence.judge(self.clock.now())?.0);
-        }
-        if let Err(error) = self.runner.adopt(&self.store, claim).await {
-            tracing::debug!(%id, %error, "a job without a supervisor could not be adopted");
-            return Ok(job);
-        }
-        Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
-    }
-
-    /// Puts on record what was found out: that the job is over, and that nobody saw its end.
-    async fn record_end(&self, id: JobId) -> Result<Option<Job>> {
-        let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
-        let (job, verdict) = claim.evidence().await?.judge(self.clock.now())?;
-        if let (Verdict::FoundOut, State::Ended(end)) = (verdict, &job.state) {
-            // Should there be no room for it, it will be found out again.
-            if let Err(error) = claim.finish(&Ended::new(end.started_at, end.outcome.clone())).await {
-                tracing::warn!(%id, %error, "the end of a job could not be put on record");
+    /// Looks after a job that lost its holder: puts a new supervisor in charge of its command, or puts on record that it is over
+    /// and that nobody saw its end. Returns the job as it is then; nothing if somebody else is doing that.
+    async fn look_after(&self, id: JobId) -> Result<Option<Job>> {
+        match look_after(self.store.as_ref(), id, self.clock.now()).await? {
+            Found::Held => Ok(None),
+            Found::Settled(job, _) => Ok(Some(*job)),
+            Found::Unsupervised(claim) => {
+                if let Err(error) = self.runner.adopt(&self.store, claim).await {
+                    tracing::debug!(%id, %error, "a job without a supervisor could not be adopted");
+                }
+                self.as_it_is(id).await.map(Some)
             }
         }
-        Ok(Some(job))
+    }
+
+    /// Returns a job as it is, without doing anything for it.
+    async fn as_it_is(&self, id: JobId) -> Result<Job> {
+        Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
     }
 
     /// Returns a job that was found to have ended while another process holds its lock: that process is about to put the end on
     /// record. An end that is reported before it is on record would be taken back by the next look, which finds the lock held.
     async fn recorded_elsewhere(&self, id: JobId) -> Result<Job> {
         // A holder that was stopped by a signal records nothing.
-        let _ = tokio::time::timeout(LETTING_GO, self.store.settled(id)).await;
-        match self.record_end(id).await? {
+        let _ = tokio::time::timeout(LETTING_GO, self.store.changed(Change::Settled(id))).await;
+        match self.look_after(id).await? {
             Some(recorded) => Ok(recorded),
-            None => Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0),
+            None => self.as_it_is(id).await,
         }
     }
 
@@ -457,7 +443,7 @@ impl JobManager {
     /// # Errors
     /// If the store cannot be read.
     pub async fn happened(&self, number: u64) -> Result<()> {
-        self.store.happened(number).await
+        self.store.changed(Change::Event(number)).await
     }
 
     /// Removes jobs that are over and that are not to be kept, the oldest first, and returns those that it removed. What
@@ -536,7 +522,7 @@ impl JobManager {
             self.tend().await;
         }
         self.until_attended(&job).await?;
-        self.store.written(id, cursor.0).await
+        self.store.changed(Change::Output { id, beyond: cursor.0 }).await
     }
 
     /// Removes the record and the output of a job that is over, or whose records cannot be read.
@@ -603,13 +589,7 @@ impl JobManager {
 
     /// Starts what is due.
     async fn start_due(&self) -> Result<()> {
-        let mut last = None;
-        while let Some(claim) = self.next_due(&mut last).await? {
-            let due = claim.submission().job_id;
-            self.start(claim).await.inspect_err(|error| {
-                tracing::warn!(%due, %error, "a job that is due could not be started");
-            })?;
-        }
-        Ok(())
+        let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
+        started.failed.map_or(Ok(()), |(_, error)| Err(error))
     }
 }

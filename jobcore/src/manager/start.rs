@@ -38,13 +38,6 @@ impl Starts {
 }
 
 impl JobManager {
-    /// Takes charge of the job that is to start next. Nothing if that is the `last` again, of which the supervisor has ended
-    /// already: the next look, a moment later, may have more luck.
-    pub(super) async fn next_due(&self, last: &mut Option<JobId>) -> Result<Option<Box<dyn JobClaim>>> {
-        let next = self.store.next_due().await?;
-        Ok(next.filter(|claim| last.replace(claim.submission().job_id) != Some(claim.submission().job_id)))
-    }
-
     /// Puts somebody in charge of a job that is due. One that is due again and again, since whoever was put in charge ended
     /// before the command was started, is ended: whoever waits for it would wait for ever.
     pub(super) async fn start(&self, mut claim: Box<dyn JobClaim>) -> Result<()> {

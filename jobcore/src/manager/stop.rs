@@ -16,6 +16,7 @@ use crate::record::{Ended, Running};
 use crate::signal::Signal;
 use crate::state::{Cause, Outcome, State, Survivor};
 use crate::store::file::supervisors::visible_members;
+use crate::store::tend::evidence_of_own;
 use crate::sys::process::{self, Seen};
 
 /// How much longer than its grace a stop is waited for.
@@ -138,7 +139,7 @@ impl JobManager {
     /// Ends a job that nobody has started; nothing if somebody does so at this moment.
     async fn end_unstarted(&self, id: JobId) -> Result<Option<Job>> {
         let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
-        let (job, _) = claim.evidence().await?.judge(self.clock.now())?;
+        let (job, _) = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?.judge(self.clock.now())?;
         if job.state != State::Queued {
             return Ok(None);
         }
@@ -168,7 +169,7 @@ impl JobManager {
             State::Running(_) | State::Paused(_) => {}
         }
         let Some(mut claim) = self.store.claim(id).await? else { return refused(SUPERVISED) };
-        let evidence = claim.evidence().await?;
+        let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
         let now = self.clock.now();
         let (job, _) = evidence.judge(now)?;
         if job.status().is_final() || evidence.seen != Seen::Unknown {

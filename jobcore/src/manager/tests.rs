@@ -11,8 +11,9 @@ use crate::control::{Answer, Request};
 use crate::environment::Environment;
 use crate::name::Name;
 use crate::output::JobLog;
-use crate::record::Start;
-use crate::store::{Incoming, JobClaim, Load};
+use crate::record::{Record, Start};
+use crate::spec::Given;
+use crate::store::{Admission, Incoming, JobClaim, Load};
 use crate::sys::process::ProcessId;
 use crate::{FileStore, JobSpec, MemoryStore};
 
@@ -124,8 +125,12 @@ impl<S: JobStore> JobStore for Failing<S> {
         self.store.events(since, limit).await
     }
 
-    async fn happened(&self, number: u64) -> Result<()> {
-        self.store.happened(number).await
+    async fn changed(&self, change: Change) -> Result<()> {
+        self.store.changed(change).await
+    }
+
+    async fn admit(&self) -> Result<Box<dyn Admission>> {
+        self.store.admit().await
     }
 
     async fn disposable(&self) -> Result<Vec<Disposable>> {
@@ -134,18 +139,6 @@ impl<S: JobStore> JobStore for Failing<S> {
 
     async fn sweep(&self) -> Result<()> {
         self.store.sweep().await
-    }
-
-    async fn settled(&self, id: JobId) -> Result<()> {
-        self.store.settled(id).await
-    }
-
-    async fn left_queue(&self, id: JobId) -> Result<()> {
-        self.store.left_queue(id).await
-    }
-
-    async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
-        self.store.written(id, beyond).await
     }
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
@@ -181,24 +174,16 @@ impl JobClaim for FailingClaim {
         self.claim.submission()
     }
 
-    async fn evidence(&self) -> Result<Evidence> {
-        self.claim.evidence().await
+    async fn secrets(&self) -> Result<(Environment, Given)> {
+        self.claim.secrets().await
     }
 
-    async fn environment(&self) -> Result<Environment> {
-        self.claim.environment().await
-    }
-
-    async fn given(&self) -> Result<OwnedFd> {
-        self.claim.given().await
-    }
-
-    async fn start(&mut self, start: &Start) -> Result<()> {
-        self.claim.start(start).await
-    }
-
-    async fn running(&mut self, running: &crate::record::Running) -> Result<()> {
-        self.claim.running(running).await
+    async fn record(&mut self, record: Record<'_>) -> Result<()> {
+        if self.fails_to_finish && matches!(record, Record::Ended(_)) {
+            broken()
+        } else {
+            self.claim.record(record).await
+        }
     }
 
     async fn open_input(&mut self) -> Result<OwnedFd> {
@@ -215,10 +200,6 @@ impl JobClaim for FailingClaim {
 
     fn output(&self) -> crate::OutputSize {
         self.claim.output()
-    }
-
-    async fn finish(&mut self, ended: &Ended) -> Result<()> {
-        if self.fails_to_finish { broken() } else { self.claim.finish(ended).await }
     }
 
     async fn next_request(&mut self) -> Incoming {
@@ -364,7 +345,7 @@ impl Runner for FailingAmongForks {
     }
 
     async fn start(&self, _: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
-        let copy = claim.into_file().unwrap().into_lock();
+        let copy = claim.hand_over().unwrap().lock;
         tokio::spawn(async move {
             tokio::time::sleep(3 * LOOK_AGAIN).await;
             drop(copy);

@@ -17,6 +17,7 @@ use crate::job::Job;
 use crate::output::Cursor;
 use crate::shape::JobShape;
 use crate::state::Status;
+use crate::store::Change;
 use crate::until::Until;
 
 /// How often somebody who waits for a queued job looks whether it is for him to start it.
@@ -215,7 +216,7 @@ impl JobManager {
                 return Err(error);
             }
             self.until_attended(&job).await?;
-            self.store.settled(id).await?;
+            self.store.changed(Change::Settled(id)).await?;
         }
     }
 
@@ -224,7 +225,7 @@ impl JobManager {
     pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
         if job.status() == Status::Queued {
             // Whoever should start it may have been killed: then it is for those who wait to do so.
-            return timeout(QUEUED, self.store.left_queue(job.id)).await.unwrap_or(Ok(()));
+            return timeout(QUEUED, self.store.changed(Change::LeftQueue(job.id))).await.unwrap_or(Ok(()));
         }
         if job.is_unsupervised() {
             // Nobody could be put in charge from here, and nobody tells a stranger of the end.

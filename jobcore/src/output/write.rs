@@ -18,14 +18,16 @@ pub(crate) trait LogBackend {
     fn create(&mut self, start: u64) -> io::Result<()>;
     /// Adds a row to the sidecar of the current segment.
     fn push_row(&mut self, row: Row) -> io::Result<()>;
+    /// Writes behind the `at` bytes that the current segment has, and returns how many bytes were written.
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<usize>;
     /// Removes an earlier segment. What cannot be removed stays until the job is.
     fn remove(&mut self, start: u64);
 }
 
 /// Decides where the next bytes of a job go.
 ///
-/// Bytes are announced by [`LogWriter::prepare`], moved by the caller, and counted by [`LogWriter::wrote`] or
-/// [`LogWriter::lost`].
+/// Bytes that do not come through memory, as those of [`LogWriter::append`] do, are announced by [`LogWriter::prepare`], moved
+/// by the caller, and counted by [`LogWriter::wrote`] or [`LogWriter::lost`].
 #[derive(Debug)]
 pub(crate) struct LogWriter<B> {
     pub(crate) backend: B,
@@ -72,6 +74,25 @@ impl<B: LogBackend> LogWriter<B> {
         log.dropped = log.end - segments.iter().map(|(segment, _)| segment.len).sum::<u64>();
         log.gap = true;
         log
+    }
+
+    /// Adds bytes of `stream` that came so many microseconds after 1970. What cannot be kept is counted.
+    pub(crate) fn append(&mut self, stream: Stream, micros: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let written = self.prepare(stream, micros).and_then(|room| {
+                let (_, at) = self.position();
+                let count = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                self.backend.write(at, &bytes[..count])
+            });
+            match written {
+                Ok(count) if count > 0 => {
+                    self.wrote(count as u64);
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return self.lost(bytes.len() as u64),
+            }
+        }
     }
 
     /// Gets ready for bytes of `stream`, and returns how many at most may be written at [`LogWriter::position`].
@@ -169,6 +190,10 @@ mod tests {
             Ok(())
         }
 
+        fn write(&mut self, _: u64, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
         fn remove(&mut self, start: u64) {
             self.0.retain(|name| *name != start);
         }
@@ -237,6 +262,9 @@ mod tests {
             }
             fn push_row(&mut self, _: Row) -> io::Result<()> {
                 if self.1 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+            }
+            fn write(&mut self, _: u64, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
             }
             fn remove(&mut self, start: u64) {
                 self.0.retain(|name| *name != start);

@@ -2,8 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::environment::Environment;
-use crate::environment::{JOB_ID, PARENT_JOB_ID};
+use crate::environment::{Environment, JOB_ID, PARENT_JOB_ID};
 use crate::record::Submission;
 use crate::spec::{Command, shell_words};
 

@@ -182,11 +182,11 @@ impl Bench {
 
     /// Returns the living supervisors of jobs of this bench.
     fn supervisors(&self) -> Vec<process::Stat> {
-        let Some(store) = self.jobs.store().as_file() else { return Vec::new() };
+        let Some(directory) = self.jobs.store().directory() else { return Vec::new() };
         let is_ours = |stat: &process::Stat| {
             let arguments = process::arguments(stat);
             let root = parse_arguments(&arguments).map(|(root, _)| root);
-            !stat.is_dead() && root == Some(store.root().as_os_str().as_bytes())
+            !stat.is_dead() && root == Some(directory.as_os_str().as_bytes())
         };
         process::all().into_iter().filter(is_ours).collect()
     }

@@ -539,7 +539,7 @@ mod conformance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Query;
+    use crate::store::{Change, Query};
     use crate::testing::SeededRandom;
     use crate::{Error, Job, JobManager, MemoryStore, Status, StopOptions, StopReport};
 
@@ -634,7 +634,7 @@ mod tests {
         let pause = jobs.signal(job.id, "STOP".parse().unwrap()).await.unwrap_err();
         assert!(matches!(pause, Error::Refused { .. }), "{pause:?}");
         jobs.signal(job.id, "HUP".parse().unwrap()).await.unwrap();
-        jobs.store().written(job.id, 0).await.unwrap();
+        jobs.store().changed(Change::Output { id: job.id, beyond: 0 }).await.unwrap();
         assert_eq!(jobs.job(job.id).await.unwrap().status(), Status::Running);
         jobs.signal(job.id, Signal::INT).await.unwrap();
         assert_eq!(end(&jobs, &job).await, (0, Status::Killed, Cause::Stopped));

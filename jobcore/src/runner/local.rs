@@ -55,7 +55,7 @@ impl LocalRunner {
 #[async_trait]
 impl Runner for LocalRunner {
     fn check(&self, store: &dyn JobStore) -> Result<()> {
-        if store.as_file().is_none() {
+        if store.directory().is_none() {
             let reason = "a detached supervisor needs a store whose jobs are directories, such as `FileStore`; \
                           use `InProcessRunner` with this one"
                 .to_owned();
@@ -70,11 +70,7 @@ impl Runner for LocalRunner {
 
     async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
         self.check(store.as_ref())?;
-        let id = claim.submission().job_id;
-        let (Some(store), Some(claim)) = (store.as_file(), claim.into_file()) else {
-            return Err(Error::Unsupported { reason: "the claim is not one of this store".to_owned() });
-        };
-        let pid = supervisor::start(&self.program, store.root(), id, claim.into_lock().as_fd())?;
+        let pid = supervisor::start(&self.program, claim)?;
         reap_when_over(pid);
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
-use crate::store::{JobClaim, JobStore};
+use crate::store::{JobClaim, JobStore, tend};
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
 ///
@@ -50,12 +50,7 @@ fn cannot_adopt() -> Error {
     Error::Unsupported { reason: reason.to_owned() }
 }
 
-/// Starts what is due now that a slot is free.
+/// Starts what is due now that a slot is free. What cannot be started is left to whoever uses the store next.
 async fn start_due(runner: &dyn Runner, store: &Arc<dyn JobStore>) {
-    while let Ok(Some(claim)) = store.next_due().await {
-        if let Err(error) = runner.start(store, claim).await {
-            tracing::warn!(%error, "a job that is due could not be started");
-            return;
-        }
-    }
+    let _ = tend::start_due(store.as_ref(), |claim| runner.start(store, claim)).await;
 }

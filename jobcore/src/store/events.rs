@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::JobId;
+use crate::record::Record;
 use crate::state::Status;
 
 /// Something that happened to a job.
@@ -30,7 +31,7 @@ pub struct JobEvent {
 
 impl JobEvent {
     /// Something that happens now; the store gives it its number.
-    pub(crate) fn now(job_id: JobId, event: EventKind) -> Self {
+    pub fn now(job_id: JobId, event: EventKind) -> Self {
         Self { number: 0, at: Timestamp::now(), job_id, event, status: None, exit_code: None }
     }
 
@@ -38,6 +39,15 @@ impl JobEvent {
     pub(crate) fn end(job_id: JobId, outcome: &crate::state::Outcome) -> Self {
         let status = Some(outcome.status());
         Self { status, exit_code: outcome.exit_code, ..Self::now(job_id, EventKind::Ended) }
+    }
+
+    /// What a record says that happens now; nothing if it is no event. An end that was on record before is none.
+    pub fn of(job_id: JobId, record: Record<'_>) -> Option<Self> {
+        match record {
+            Record::Start(_) => None,
+            Record::Running(_) => Some(Self::now(job_id, EventKind::Started)),
+            Record::Ended(ended) => Some(Self::end(job_id, &ended.outcome)),
+        }
     }
 }
 
@@ -92,7 +102,8 @@ pub struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(events: Vec<JobEvent>, next: u64, gone: u64, end: u64) -> Self {
+    /// Says what happened, and how it goes on.
+    pub fn new(events: Vec<JobEvent>, next: u64, gone: u64, end: u64) -> Self {
         Self { events, next, gone, end }
     }
 }

@@ -2,19 +2,22 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod derived;
 mod events;
 pub mod file;
+mod holders;
 pub mod memory;
 #[cfg(test)]
 mod model;
 mod query;
 mod retention;
 mod settings;
+pub(crate) mod tend;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,13 +30,14 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
-use crate::record::{Ended, Evidence, Running, Start, Submission};
-use crate::spec::JobSpec;
+use crate::record::{Ended, Evidence, Record, Running, Start, Submission};
+use crate::spec::{Given, JobSpec};
 use crate::state::Status;
 use crate::sys::process::Seen;
 use crate::sys::{namespace, process};
 
 pub use events::{EventKind, Events, JobEvent};
+pub use holders::{Hold, Holders};
 pub use query::Query;
 pub use retention::{Disposable, Retention};
 pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSettings, WhenFull};
@@ -48,10 +52,112 @@ pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSett
 /// the lock is held is what makes a job alive. The lock falls when the claim is dropped, or with the process that
 /// holds it, however that ends.
 ///
+/// # What to implement
+/// The methods without a body. All others are derived from them, and hold for any store; one that knows a faster way takes
+/// it. A store whose jobs run within one program has locks, requests, input and wake-ups from [`Holders`], and returns them
+/// by [`JobStore::holders`] and [`JobClaim::hold`]; any other implements what follows from these. Any store may keep output
+/// in files by [`FileLogWriter`](file::FileLogWriter). A store that wraps another forwards all methods, since those
+/// of the other may be faster than what is derived here.
+///
 /// # The conformance suite
 /// What a backend must do is written down as tests: module `conformance`, feature `conformance`.
 #[async_trait]
 pub trait JobStore: Send + Sync + Debug {
+    /// Takes the lock of the store under which everything is decided that concerns several jobs: which names and keys are
+    /// taken, who starts next, what is set. Held for a moment by whoever decides, and never while a job is started.
+    ///
+    /// # Errors
+    /// If the store cannot be written, or the lock is held for too long.
+    async fn admit(&self) -> Result<Box<dyn Admission>>;
+
+    /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such job, or no more.
+    async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>>;
+
+    /// Returns what is known of a job. What it says was true at one moment: an end record is never missed. Of a job that has
+    /// not ended, [`look`] tells what is seen of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and [`Error::Damaged`] for a record that
+    /// cannot be read.
+    async fn evidence(&self, id: JobId) -> Result<Evidence>;
+
+    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given. The oldest is the
+    /// first that starts. A store may leave out jobs of which it knows without opening them that `query` does not want
+    /// them, see [`Query::may_want`]; those that it cannot tell, and those whose records cannot be read, are in. The limit
+    /// of the query is not looked at.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
+
+    /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
+    /// then on find no such job.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] while somebody holds its lock.
+    async fn remove(&self, id: JobId) -> Result<()>;
+
+    /// Opens the output of a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such job.
+    async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
+
+    /// Returns the settings of the store.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    async fn settings(&self) -> Result<StoreSettings>;
+
+    /// Returns what happened to jobs, at most `limit` events from number `since` on. Events are numbered from 0 without a
+    /// gap, whatever job they concern. An end is told at least once: if its holder was killed before he could tell, by who
+    /// asks for [`JobStore::unattended`] jobs next, or for what is due. Any other change goes untold if whoever made it
+    /// was killed in that moment. Old events are dropped in the end, and how many are missing is told.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn events(&self, since: u64, limit: usize) -> Result<Events>;
+
+    /// Returns where those who hold jobs and those who ask meet, if all of them are within this program. From this follow
+    /// [`JobStore::send`], [`JobStore::request`] and [`JobStore::changed`]; a store without it has those of its own.
+    fn holders(&self) -> Option<&Holders> {
+        None
+    }
+
+    /// Sends to the input that the job's holder opened, and returns how many bytes were taken. While none is taken, it is
+    /// waited for as long as `patience`; what was sent by others at the same time may stand in between.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] if the input was ended or nobody reads it any more; [`Error::NoAnswer`] if nobody opens one.
+    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
+        let holders = derived::holders_of(self, id).await?;
+        holders.send(id, bytes, patience).await
+    }
+
+    /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] if nobody is there or nobody answers.
+    async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
+        let holders = derived::holders_of(self, id).await?;
+        holders.request(id, request).await
+    }
+
+    /// Returns when `change` has come, or the job is gone. It may also return for no reason, but not again and again without
+    /// waiting in between.
+    ///
+    /// Without [`JobStore::holders`], what is derived looks again and again, ever more rarely: every tenth of a second in
+    /// the end.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn changed(&self, change: Change) -> Result<()> {
+        derived::changed(self, change).await
+    }
+
     /// Puts a new job on record, queued. If this fails, or the process dies within it, there is no such job, or else
     /// it is there as a whole. Whoever creates a job then looks for what is due: a slot may be free.
     ///
@@ -61,19 +167,25 @@ pub trait JobStore: Send + Sync + Debug {
     /// [`Error::NameTaken`] if a job that has not ended has the name; [`Error::KeyTaken`] if the job with the key runs
     /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; [`Error::TooFast`] where
     /// they let fewer agents be started; if there is no room on the disk; or if the id exists.
-    async fn create(&self, submission: Submission) -> Result<Created>;
+    async fn create(&self, submission: Submission) -> Result<Created> {
+        derived::create(self, submission).await
+    }
 
     /// Returns the newest job of this name that is on record.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn named(&self, name: &Name) -> Result<Option<JobId>>;
+    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
+        derived::find(self, &Query::default().with_name(Some(name.clone()))).await
+    }
 
     /// Returns the job that has this key, whether it is over or not: [`JobStore::create`] makes no other of the same key.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn keyed(&self, key: &str) -> Result<Option<JobId>>;
+    async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
+        derived::find(self, &Query::default().with_key(Some(key.to_owned()))).await
+    }
 
     /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.
     ///
@@ -82,7 +194,9 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>>;
+    async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
+        derived::next_due(self).await
+    }
 
     /// Sees to it that a job that waits can be found by [`JobStore::next_due`], and returns whether it could not. To be called
     /// for jobs that were found to be queued. A store that finds them by nothing that could be lost has nothing to do.
@@ -97,7 +211,9 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn load(&self) -> Result<Load>;
+    async fn load(&self) -> Result<Load> {
+        derived::load(self).await
+    }
 
     /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
     /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time. What is left
@@ -105,13 +221,9 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn unattended(&self) -> Result<Vec<JobId>>;
-
-    /// Returns the settings of the store.
-    ///
-    /// # Errors
-    /// If they cannot be read.
-    async fn settings(&self) -> Result<StoreSettings>;
+    async fn unattended(&self) -> Result<Vec<JobId>> {
+        derived::unattended(self).await
+    }
 
     /// Changes the settings of the store, and returns what is set then. What others changed meanwhile is kept.
     ///
@@ -120,128 +232,81 @@ pub trait JobStore: Send + Sync + Debug {
     async fn change_settings(
         &self,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings>;
-
-    /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no such job, or no more.
-    async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>>;
-
-    /// Returns what is known of a job. What it says was true at one moment: an end record is never missed.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and [`Error::Damaged`] for a record that
-    /// cannot be read.
-    async fn evidence(&self, id: JobId) -> Result<Evidence>;
-
-    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given. A store may leave
-    /// out jobs of which it knows without opening them that `query` does not want them; those that it cannot tell, and
-    /// those whose records cannot be read, are in. The limit of the query is not looked at.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
+    ) -> Result<StoreSettings> {
+        let mut admission = self.admit().await?;
+        let mut settings = self.settings().await?;
+        change(&mut settings);
+        admission.set(&settings).await?;
+        Ok(settings)
+    }
 
     /// Counts the jobs that are known to be over by their status, and names all others.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn tally(&self) -> Result<Tally>;
-
-    /// Returns what happened to jobs, at most `limit` events from number `since` on. Events are numbered from 0 without a
-    /// gap, whatever job they concern. An end is told at least once: if its holder was killed before he could tell, by who
-    /// asks for [`JobStore::unattended`] jobs next, or for what is due. Any other change goes untold if whoever made it
-    /// was killed in that moment. Old events are dropped in the end, and how many are missing is told.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn events(&self, since: u64, limit: usize) -> Result<Events>;
-
-    /// Returns when there may be an event of this number or a later one.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn happened(&self, number: u64) -> Result<()>;
+    async fn tally(&self) -> Result<Tally> {
+        derived::tally(self).await
+    }
 
     /// Returns the jobs that are over, the oldest first, with what retention goes by. Somebody may still be in charge of
     /// one: of its stragglers.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn disposable(&self) -> Result<Vec<Disposable>>;
+    async fn disposable(&self) -> Result<Vec<Disposable>> {
+        derived::disposable(self).await
+    }
 
     /// Removes jobs that are over and that the settings of the store do not keep: a few at a time, and not every time.
     /// Whoever ends a job calls this.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn sweep(&self) -> Result<()>;
-
-    /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
-    /// then on find no such job.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] while somebody holds its lock.
-    async fn remove(&self, id: JobId) -> Result<()>;
-
-    /// Returns when the job has an end record, or nobody holds its lock, or it is gone; it may also return for no
-    /// reason. Does not wake up while nothing happens, where the system can tell.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn settled(&self, id: JobId) -> Result<()>;
-
-    /// Returns when the job may not be queued any more: it has been started, or has ended, or is gone. It may also return
-    /// for no reason, but not again and again without waiting in between.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn left_queue(&self, id: JobId) -> Result<()>;
-
-    /// Returns when the job may have written more than `beyond` bytes, or as [`JobStore::settled`] does.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    async fn written(&self, id: JobId, beyond: u64) -> Result<()>;
-
-    /// Opens the output of a job.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no such job.
-    async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>>;
+    async fn sweep(&self) -> Result<()> {
+        derived::sweep(self).await
+    }
 
     /// Returns what [`JobStore::cache`] kept last under this name, if it is still there.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job; if the store cannot be read.
-    async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>>;
+    async fn cached(&self, id: JobId, _: &'static str) -> Result<Option<Vec<u8>>> {
+        self.evidence(id).await.map(|_| None)
+    }
 
     /// Keeps something that can be made anew from what else is known of a job, instead of what was kept under this name
     /// before. Anybody may do so, at any time: of several who do at once, one is kept, or none. It may be lost at any
-    /// time, so that a store may just as well keep nothing; that it cannot be written is no error. It goes with the job.
+    /// time, so that a store may just as well keep nothing, as this does; that it cannot be written is no error. It goes
+    /// with the job.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job.
-    async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()>;
+    async fn cache(&self, id: JobId, _: &'static str, _: &[u8]) -> Result<()> {
+        self.evidence(id).await.map(drop)
+    }
 
-    /// Sends to the input that the job's holder opened, and returns how many bytes were taken. While none is taken, it is
-    /// waited for as long as `patience`; what was sent by others at the same time may stand in between.
-    ///
-    /// # Errors
-    /// [`Error::NoInput`] if the input was ended or nobody reads it any more; [`Error::NoAnswer`] if nobody opens one.
-    async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize>;
-
-    /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
-    ///
-    /// # Errors
-    /// [`Error::NoAnswer`] if nobody is there or nobody answers.
-    async fn request(&self, id: JobId, request: Request) -> Result<Answer>;
-
-    /// Returns the store as one whose jobs are directories, if it is: a detached supervisor needs them.
-    fn as_file(&self) -> Option<&file::FileStore> {
+    /// Returns the directory in which jobs are kept as a [`FileStore`](file::FileStore) keeps them, where supervisors that
+    /// are processes of their own find them. Any other store has none.
+    fn directory(&self) -> Option<&Path> {
         None
     }
+}
+
+/// The lock under which it is decided what concerns several jobs, and with it the right to write that. It is free when this
+/// is dropped.
+#[async_trait]
+pub trait Admission: Send + Debug {
+    /// Puts a new job on record, queued, behind all others. What [`JobStore::create`] refuses is refused before this.
+    ///
+    /// # Errors
+    /// If there is no room on the disk; or if the id exists. Then there is no such job.
+    async fn insert(&mut self, submission: Submission) -> Result<()>;
+
+    /// Writes the settings of the store.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    async fn set(&mut self, settings: &StoreSettings) -> Result<()>;
 }
 
 /// The lock of a job, and with it the right to write. Dropping it lets go.
@@ -250,45 +315,18 @@ pub trait JobClaim: Send + Sync + Debug {
     /// Returns what was submitted.
     fn submission(&self) -> &Submission;
 
-    /// Returns what is known of the job, as if nobody were in charge of it: what its holder finds who takes it over.
-    ///
-    /// # Errors
-    /// As [`JobStore::evidence`].
-    async fn evidence(&self) -> Result<Evidence>;
-
-    /// Returns the environment of the command, as submitted.
+    /// Returns what nobody but the command reads: its environment, and what it is given to read, as submitted.
     ///
     /// # Errors
     /// If it cannot be read, or is gone since the job has ended.
-    async fn environment(&self) -> Result<Environment>;
+    async fn secrets(&self) -> Result<(Environment, Given)>;
 
-    /// Opens what the command is given to read, from its beginning.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    async fn given(&self) -> Result<OwnedFd>;
-
-    /// Puts on record who is in charge: from here on, the command may have run.
+    /// Writes a record. That of an end wakes those who wait, and the secrets are forgotten; an end that is on record already
+    /// is kept, and no error.
     ///
     /// # Errors
     /// If it cannot be written.
-    async fn start(&mut self, start: &Start) -> Result<()>;
-
-    /// Puts the main process on record.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    async fn running(&mut self, running: &Running) -> Result<()>;
-
-    /// Opens the input of the job, to which others send, and returns the end that the command is to read from. To be done
-    /// before the command is started.
-    ///
-    /// # Errors
-    /// If no pipe can be made.
-    async fn open_input(&mut self) -> Result<OwnedFd>;
-
-    /// Ends the input: the command reads the end of it when all is read that was sent before.
-    async fn end_input(&mut self);
+    async fn record(&mut self, record: Record<'_>) -> Result<()>;
 
     /// Adds output. What cannot be kept is counted and no error.
     async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]);
@@ -296,26 +334,147 @@ pub trait JobClaim: Send + Sync + Debug {
     /// Returns how much output came by this claim.
     fn output(&self) -> OutputSize;
 
-    /// Puts the end on record and wakes those who wait. The environment is forgotten.
+    /// Returns what comes to the holder of a job within this program, if the store has [`JobStore::holders`]. From this follow
+    /// [`JobClaim::open_input`], [`JobClaim::end_input`] and [`JobClaim::next_request`].
+    fn hold(&mut self) -> Option<&mut Hold> {
+        None
+    }
+
+    /// Opens the input of the job, to which others send, and returns the end that the command is to read from. To be done
+    /// before the command is started.
     ///
     /// # Errors
-    /// If it cannot be written. An end that is on record already is kept, and no error.
-    async fn finish(&mut self, ended: &Ended) -> Result<()>;
+    /// If no pipe can be made.
+    async fn open_input(&mut self) -> Result<OwnedFd> {
+        let none = || Error::Unsupported { reason: "this store gives jobs no input".to_owned() };
+        self.hold().ok_or_else(none)?.open_input()
+    }
+
+    /// Ends the input: the command reads the end of it when all is read that was sent before.
+    async fn end_input(&mut self) {
+        if let Some(hold) = self.hold() {
+            hold.end_input();
+        }
+    }
 
     /// Returns the next thing that somebody asks. May be cancelled without losing any.
-    async fn next_request(&mut self) -> Incoming;
+    async fn next_request(&mut self) -> Incoming {
+        match self.hold() {
+            Some(hold) => hold.next_request().await,
+            None => std::future::pending().await,
+        }
+    }
 
-    /// Returns the claim as one of a file store, if it is, so that it can be handed to another process.
-    fn into_file(self: Box<Self>) -> Option<file::FileClaim> {
+    /// Returns the environment of the command: the first of [`JobClaim::secrets`].
+    ///
+    /// # Errors
+    /// As those.
+    async fn environment(&self) -> Result<Environment> {
+        Ok(self.secrets().await?.0)
+    }
+
+    /// Opens what the command is given to read, from its beginning: the second of [`JobClaim::secrets`].
+    ///
+    /// # Errors
+    /// As those.
+    async fn given(&self) -> Result<OwnedFd> {
+        self.secrets().await?.1.open().map_err(Error::io("make", "a file in memory".as_ref()))
+    }
+
+    /// Puts on record who is in charge: [`Record::Start`].
+    ///
+    /// # Errors
+    /// As [`JobClaim::record`].
+    async fn start(&mut self, start: &Start) -> Result<()> {
+        self.record(Record::Start(start)).await
+    }
+
+    /// Puts the main process on record: [`Record::Running`].
+    ///
+    /// # Errors
+    /// As [`JobClaim::record`].
+    async fn running(&mut self, running: &Running) -> Result<()> {
+        self.record(Record::Running(running)).await
+    }
+
+    /// Puts the end on record: [`Record::Ended`].
+    ///
+    /// # Errors
+    /// As [`JobClaim::record`].
+    async fn finish(&mut self, ended: &Ended) -> Result<()> {
+        self.record(Record::Ended(ended)).await
+    }
+
+    /// Gives away what another process needs to take charge of the job, which a [`LocalRunner`](crate::LocalRunner) starts;
+    /// nothing if no other process can hold the lock.
+    fn hand_over(self: Box<Self>) -> Option<HandOver> {
         None
+    }
+}
+
+/// What a process needs to take charge of a job. It has the lock as long as any process has a copy of the descriptor.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandOver {
+    /// The directory of the store: [`JobStore::directory`].
+    pub directory: PathBuf,
+    /// The job.
+    pub id: JobId,
+    /// The descriptor that holds the lock.
+    pub lock: OwnedFd,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The job has an end record, or nobody holds its lock.
+    Settled(JobId),
+    /// The job has been started, or has ended.
+    LeftQueue(JobId),
+    /// The job has written more than so many bytes, or is settled.
+    Output {
+        /// The job.
+        id: JobId,
+        /// How many bytes are known.
+        beyond: u64,
+    },
+    /// There is an event of this number or a later one.
+    Event(u64),
+}
+
+impl Change {
+    /// Returns whether it has come, or the job is gone, as far as `store` knows by now.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn has_come<S: JobStore + ?Sized>(self, store: &S) -> Result<bool> {
+        let id = match self {
+            Self::Event(number) => return Ok(store.events(number, 1).await?.next > number),
+            Self::Settled(id) | Self::LeftQueue(id) | Self::Output { id, .. } => id,
+        };
+        let evidence = match store.evidence(id).await {
+            Err(Error::NotFound { .. }) => return Ok(true),
+            evidence => evidence?,
+        };
+        let is_settled = evidence.ended.is_some() || !evidence.held;
+        Ok(match self {
+            Self::LeftQueue(_) => evidence.ended.is_some() || evidence.start.is_some(),
+            Self::Output { beyond, .. } => is_settled || evidence.output.bytes > beyond,
+            Self::Settled(_) | Self::Event(_) => is_settled,
+        })
     }
 }
 
 /// How long whoever runs a job may take to open its input. That it comes up slowly says nothing of whether it reads.
 const STARTING: Duration = Duration::from_secs(10);
 
-/// Returns what can be seen of a job that has no end on record.
-fn look(evidence: &Evidence) -> Seen {
+/// Returns what can be seen of a job, as far as no end is on record: what a store puts into [`Evidence::seen`] when it knows
+/// all else.
+pub fn look(evidence: &Evidence) -> Seen {
+    if evidence.ended.is_some() {
+        return Seen::Gone;
+    }
     let main = evidence.running.as_ref().map(|running| &running.process);
     if evidence.held {
         return main.map_or(Seen::Gone, process::look);

@@ -1,6 +1,8 @@
 //! Each store against a model that is so simple that it is seen to be right: whatever is done, the answers are the same.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
@@ -70,14 +72,15 @@ const NAMES: [&str; 2] = ["web", "db"];
 const KEYS: [&str; 2] = ["k1", "k2"];
 const GROUPS: [&str; 2] = ["fast", "slow"];
 
-#[derive(Debug, Clone, Default)]
-struct Model {
+#[derive(Debug, Clone)]
+struct Model<K> {
     /// By the order in which they were created.
     jobs: BTreeMap<u32, Job>,
     created: u32,
     max_running: u32,
     limits: BTreeMap<&'static str, u32>,
     refuses: bool,
+    kind: PhantomData<K>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +102,7 @@ enum Step {
     Reopen,
 }
 
-impl Model {
+impl<K: Kind> Model<K> {
     fn has_room(&self, group: Option<&'static str>, taken: &[&Job]) -> bool {
         let of_group = taken.iter().filter(|job| group.is_some() && job.what.group == group).count();
         let limit = group.and_then(|group| self.limits.get(group)).copied().unwrap_or(0);
@@ -143,11 +146,6 @@ impl Model {
         }
         Answer::New
     }
-
-    /// Whether a job that lost its holder has the name: stores that live in one process take it for over.
-    fn is_doubtful(&self, what: &What) -> bool {
-        what.name.is_some() && self.jobs.values().any(|job| job.what.name == what.name && job.is_lost())
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -159,12 +157,14 @@ enum Answer {
     Full,
 }
 
-impl ReferenceStateMachine for Model {
+impl<K: Kind> ReferenceStateMachine for Model<K> {
     type State = Self;
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Self> {
-        Just(Self { max_running: 10, ..Self::default() }).boxed()
+        let limits = BTreeMap::new();
+        Just(Self { jobs: BTreeMap::new(), created: 0, max_running: 10, limits, refuses: false, kind: PhantomData })
+            .boxed()
     }
 
     fn transitions(state: &Self) -> BoxedStrategy<Step> {
@@ -197,13 +197,12 @@ impl ReferenceStateMachine for Model {
     fn preconditions(state: &Self, step: &Step) -> bool {
         let job = |number: &u32| state.jobs.get(number);
         match step {
-            Step::Create(what) => !state.is_doubtful(what),
             Step::Claim(number) => job(number).is_some_and(|job| !job.is_stale()),
             Step::Launch(number) => job(number).is_some_and(|job| job.held && job.is_queued()),
             Step::Finish(number, _) | Step::Drop(number) => job(number).is_some_and(|job| job.held),
             Step::Remove(number) => job(number).is_some(),
             Step::Due => state.due() == state.due_if_kept(),
-            Step::MaxRunning(_) | Step::Limit(..) | Step::Refuse(_) | Step::Reopen => true,
+            Step::Create(_) | Step::MaxRunning(_) | Step::Limit(..) | Step::Refuse(_) | Step::Reopen => true,
         }
     }
 
@@ -226,7 +225,11 @@ impl ReferenceStateMachine for Model {
                     state.jobs.remove(number);
                 }
             }
-            Step::Claim(number) => drop(state.jobs.get_mut(number).map(|job| job.held = true)),
+            Step::Claim(number) => {
+                if let Some(job) = state.jobs.get_mut(number) {
+                    (job.held, job.slot) = (true, job.slot || K::HELD_HAS_SLOT);
+                }
+            }
             Step::Launch(number) => drop(state.jobs.get_mut(number).map(|job| job.phase = Phase::Running)),
             Step::Drop(number) => drop(state.jobs.get_mut(number).map(|job| job.held = false)),
             Step::Finish(number, code) => {
@@ -247,27 +250,49 @@ impl ReferenceStateMachine for Model {
 }
 
 /// A kind of store: opens one handle after another of the same store.
-trait Kind {
+trait Kind: Clone + fmt::Debug + 'static {
+    /// Whether any claim takes a slot, and not only that of what is due.
+    const HELD_HAS_SLOT: bool;
+
     fn make() -> Opener;
 }
 
 type Opener = Box<dyn Fn() -> Arc<dyn JobStore>>;
 
+#[derive(Debug, Clone)]
 struct OnDisk;
 
 impl Kind for OnDisk {
+    const HELD_HAS_SLOT: bool = false;
+
     fn make() -> Opener {
         let directory = tempfile::tempdir().unwrap();
         Box::new(move || Arc::new(FileStore::open(directory.path().join("store")).unwrap()))
     }
 }
 
+#[derive(Debug, Clone)]
 struct InMemory;
 
 impl Kind for InMemory {
+    const HELD_HAS_SLOT: bool = true;
+
     fn make() -> Opener {
         let store = MemoryStore::new();
         Box::new(move || Arc::new(store.clone()))
+    }
+}
+
+/// A store on disk of which only what must be implemented is used.
+#[derive(Debug, Clone)]
+struct Required;
+
+impl Kind for Required {
+    const HELD_HAS_SLOT: bool = true;
+
+    fn make() -> Opener {
+        let directory = tempfile::tempdir().unwrap();
+        Box::new(move || super::derived::tests::required(&directory.path().join("store")))
     }
 }
 
@@ -314,7 +339,7 @@ fn ended(code: i32) -> Ended {
 }
 
 impl Tested {
-    async fn step(&mut self, before: &Model, step: &Step) {
+    async fn step<K: Kind>(&mut self, before: &Model<K>, step: &Step) {
         let store = Arc::clone(&self.store);
         match step {
             Step::Create(what) => {
@@ -369,7 +394,7 @@ impl Tested {
     }
 
     /// Asks everything that can be asked.
-    async fn look(&self, model: &Model) {
+    async fn look<K: Kind>(&self, model: &Model<K>) {
         let store = self.store.as_ref();
         let ids = |wanted: Wanted<'_>| -> Vec<JobId> {
             let numbers = model.jobs.iter().rev().filter(|(_, job)| wanted(job)).map(|(number, _)| id_of(*number));
@@ -432,7 +457,7 @@ impl Tested {
     }
 
     /// No job that is wanted may be left out, none that is not there may be in, and the newest come first.
-    async fn look_at_lists(&self, model: &Model, ids: &dyn Fn(Wanted<'_>) -> Vec<JobId>) {
+    async fn look_at_lists<K: Kind>(&self, model: &Model<K>, ids: &dyn Fn(Wanted<'_>) -> Vec<JobId>) {
         let store = self.store.as_ref();
         let all = ids(&|_| true);
         assert_eq!(store.ids(&Query::default(), None, usize::MAX).await.unwrap(), all);
@@ -462,23 +487,23 @@ impl Tested {
     }
 }
 
-struct Machine<K>(std::marker::PhantomData<K>);
+struct Machine<K>(PhantomData<K>);
 
 impl<K: Kind> StateMachineTest for Machine<K> {
-    type SystemUnderTest = (Tested, Model);
-    type Reference = Model;
+    type SystemUnderTest = (Tested, Model<K>);
+    type Reference = Model<K>;
 
-    fn init_test(model: &Model) -> Self::SystemUnderTest {
+    fn init_test(model: &Model<K>) -> Self::SystemUnderTest {
         let open = K::make();
         (Tested { store: open(), open, claims: BTreeMap::new() }, model.clone())
     }
 
-    fn apply((mut tested, before): Self::SystemUnderTest, model: &Model, step: Step) -> Self::SystemUnderTest {
+    fn apply((mut tested, before): Self::SystemUnderTest, model: &Model<K>, step: Step) -> Self::SystemUnderTest {
         RUNTIME.block_on(tested.step(&before, &step));
         (tested, model.clone())
     }
 
-    fn check_invariants((tested, _): &Self::SystemUnderTest, model: &Model) {
+    fn check_invariants((tested, _): &Self::SystemUnderTest, model: &Model<K>) {
         RUNTIME.block_on(tested.look(model));
     }
 }
@@ -495,4 +520,11 @@ prop_state_machine! {
 
     #[test]
     fn a_store_in_memory_does_as_the_model_does(sequential 1..40 => Machine<InMemory>);
+}
+
+prop_state_machine! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn what_is_derived_does_as_the_model_does(sequential 1..40 => Machine<Required>);
 }

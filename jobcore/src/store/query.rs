@@ -6,6 +6,8 @@ use crate::clock::Timestamp;
 use crate::id::{IdPrefix, JobId};
 use crate::job::Job;
 use crate::name::Name;
+use crate::record::{Ended, Submission};
+use crate::spec::JobSpec;
 use crate::state::Status;
 
 /// Which jobs to list.
@@ -16,6 +18,8 @@ pub struct Query {
     pub statuses: Vec<Status>,
     /// Only those of this name.
     pub name: Option<Name>,
+    /// Only that of this key.
+    pub key: Option<String>,
     /// Only those that have all these labels; an empty value stands for any.
     pub labels: Vec<(String, String)>,
     /// Only those of this group.
@@ -57,6 +61,12 @@ impl Query {
         Self { name, ..self }
     }
 
+    /// Lists only the job of this key.
+    #[must_use]
+    pub fn with_key(self, key: Option<String>) -> Self {
+        Self { key, ..self }
+    }
+
     /// Lists only jobs with all these labels.
     #[must_use]
     pub fn with_labels(self, labels: Vec<(String, String)>) -> Self {
@@ -83,17 +93,32 @@ impl Query {
 
     /// Returns whether a job is one of those that are wanted.
     pub fn matches(&self, job: &Job) -> bool {
+        let status = job.status();
+        (self.statuses.is_empty() || self.statuses.contains(&status))
+            && (!self.live || !status.is_final() || job.held)
+            && self.wants(job.id, job.submitted_at, &job.spec)
+    }
+
+    /// Returns whether a job may be one of those that are wanted, by what never changes of it: what was submitted, and how
+    /// it ended, if it has.
+    pub fn may_want(&self, submission: &Submission, ended: Option<&Ended>, held: bool) -> bool {
+        let end = ended.map(|ended| ended.outcome.status());
+        (self.statuses.is_empty() || end.is_none_or(|end| self.statuses.contains(&end)))
+            && (!self.live || end.is_none() || held)
+            && self.wants(submission.job_id, submission.submitted_at, &submission.spec)
+    }
+
+    fn wants(&self, id: JobId, submitted_at: Timestamp, spec: &JobSpec) -> bool {
         let has = |(name, value): &(String, String)| {
-            job.spec.labels.get(name).is_some_and(|there| value.is_empty() || there == value)
+            spec.labels.get(name).is_some_and(|there| value.is_empty() || there == value)
         };
-        (self.statuses.is_empty() || self.statuses.contains(&job.status()))
-            && self.labels.iter().all(has)
-            && (self.name.is_none() || self.name == job.spec.name)
-            && (self.group.is_none() || self.group == job.spec.group)
-            && (!self.live || !job.status().is_final() || job.held)
-            && self.may_be(job.id)
-            && self.since.is_none_or(|since| job.submitted_at >= since)
-            && self.until.is_none_or(|until| job.submitted_at < until)
+        self.labels.iter().all(has)
+            && (self.name.is_none() || self.name == spec.name)
+            && (self.key.is_none() || self.key == spec.key)
+            && (self.group.is_none() || self.group == spec.group)
+            && self.may_be(id)
+            && self.since.is_none_or(|since| submitted_at >= since)
+            && self.until.is_none_or(|until| submitted_at < until)
     }
 
     /// Returns whether the id alone does not exclude a job. An id tells the time to the millisecond.

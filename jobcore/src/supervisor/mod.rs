@@ -22,7 +22,7 @@ mod tree;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -36,6 +36,7 @@ use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
+use crate::store::{HandOver, JobClaim};
 use crate::sys::process;
 use crate::sys::spawn::{self, Streams};
 
@@ -99,13 +100,15 @@ pub(crate) fn check_prepared() -> Result<()> {
     Err(Error::Unsupported { reason: reason.to_owned() })
 }
 
-/// Starts a supervisor for a job of which `lock` holds the lock, and returns its process id. The caller closes its copy of
-/// the lock; from then on the job is the supervisor's.
-pub(crate) fn start(program: &Path, root: &Path, id: JobId, lock: BorrowedFd<'_>) -> Result<i32> {
+/// Starts a supervisor for a job, and returns its process id: from then on the job is the supervisor's.
+pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
+    let Some(HandOver { directory, id, lock }) = claim.hand_over() else {
+        return Err(Error::Unsupported { reason: "no other process can hold the lock of this job".to_owned() });
+    };
     let null_path = Path::new("/dev/null");
     let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
     let (lock, null) = (away(lock)?, away(null)?);
-    let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root.as_os_str().as_bytes()];
+    let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), directory.as_os_str().as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
     let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
     spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)

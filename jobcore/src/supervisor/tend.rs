@@ -1,9 +1,9 @@
 //! What a supervisor does for the store beside its own job.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::store::file::{FileStore, Records};
+use crate::store::tend;
 
 /// Opens the store. One that somebody deleted is not made again.
 fn open_store(records: &Records) -> Option<FileStore> {
@@ -15,18 +15,8 @@ fn open_store(records: &Records) -> Option<FileStore> {
 /// done from here is left to whoever uses the store next.
 pub(super) fn tend(records: &Records) {
     let Some(store) = open_store(records) else { return };
-    let start =
-        |next: &Records| super::start(Path::new("/proc/self/exe"), store.root(), next.id, next.lock.as_fd()).is_ok();
-    for id in store.find_unattended().unwrap_or_default() {
-        if let Ok(Some(next)) = store.claim_unattended(id) {
-            start(&next);
-        }
-    }
-    while let Ok(Some(next)) = store.due() {
-        if !start(&next) {
-            return;
-        }
-    }
+    let start = |claim| std::future::ready(super::start(Path::new("/proc/self/exe"), claim).map(drop));
+    tend::at_once(tend::tend(&store, start));
 }
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.

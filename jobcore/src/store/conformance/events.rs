@@ -4,7 +4,7 @@ use super::{Backend, create, ended, soon, start};
 use crate::clock::{Clock, SystemClock};
 use crate::record::Running;
 use crate::state::Status;
-use crate::store::EventKind;
+use crate::store::{Change, EventKind};
 use crate::sys::process;
 
 /// Every change has its event, and numbers have no gaps.
@@ -36,8 +36,8 @@ pub async fn what_happens_is_told_in_order(backend: &Backend) {
 pub async fn whoever_waits_for_events_is_woken(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let (_, _claim) = create(store.as_ref()).await;
-    soon("an event that is there", other.happened(0)).await.expect("it is read");
-    let waiting = tokio::spawn(async move { other.happened(1).await });
+    soon("an event that is there", other.changed(Change::Event(0))).await.expect("it is read");
+    let waiting = tokio::spawn(async move { other.changed(Change::Event(1)).await });
     let (_, _second) = create(store.as_ref()).await;
     soon("an event to come", waiting).await.expect("nothing panics").expect("it is read");
 }

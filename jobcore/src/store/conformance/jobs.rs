@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::output::{OutputQuery, Position, Stream, read};
 use crate::record::Running;
 use crate::spec::JobSpec;
-use crate::store::Query;
+use crate::store::{Change, Query};
 
 /// When `create` returns, the job is there for every handle, and nobody has started it.
 pub async fn a_new_job_is_on_record_and_queued(backend: &Backend) {
@@ -42,7 +42,9 @@ pub async fn an_unknown_job_is_not_found(backend: &Backend) {
     assert!(matches!(store.cached(id, "digest").await, Err(Error::NotFound { .. })));
     assert!(matches!(store.cache(id, "digest", b"x").await, Err(Error::NotFound { .. })));
     assert!(matches!(store.request(id, Request::Count).await, Err(Error::NotFound { .. })));
-    soon("a wait for nothing", store.settled(id)).await.expect("it returns");
+    for change in [Change::Settled(id), Change::LeftQueue(id), Change::Output { id, beyond: 0 }] {
+        soon("a wait for nothing", store.changed(change)).await.expect("it returns");
+    }
 }
 
 /// A lock has one holder, and falls with its claim.

@@ -119,6 +119,8 @@ macro_rules! store_conformance {
             a_cache_is_what_was_kept_last_or_nothing
             a_request_is_answered_by_the_holder
             a_request_without_a_holder_is_not_answered
+            what_is_changed_at_once_is_all_kept
+            what_is_waited_for_is_told_and_no_more
             a_held_job_is_not_removed
             what_is_removed_is_gone_for_every_handle
             another_handle_finds_everything_as_it_was

@@ -198,3 +198,32 @@ pub async fn what_ended_in_the_queue_is_not_due(backend: &Backend) {
     let load = store.load().await.expect("it is read");
     assert_eq!((load.running, load.waiting), (Vec::new(), Vec::new()));
 }
+
+/// What is decided under the admission lock is decided by one at a time, and what it writes is whole.
+pub async fn what_is_changed_at_once_is_all_kept(backend: &Backend) {
+    limit(backend.open().as_ref(), 0).await;
+    let changers: Vec<_> = (0..5)
+        .map(|_| {
+            let store = backend.open();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    let changed = store.change_settings(&mut |settings| settings.max_running += 1).await;
+                    changed.expect("it is written");
+                }
+            })
+        })
+        .collect();
+    for changer in changers {
+        changer.await.expect("no panic");
+    }
+    let store = backend.open();
+    assert_eq!(store.settings().await.expect("it is read").max_running, 50);
+    let known = simple();
+    store.create(known.clone()).await.expect("the job is created");
+    let mut admission = store.admit().await.expect("nobody holds it");
+    assert!(admission.insert(known).await.is_err(), "an id is taken only once");
+    let other = simple();
+    admission.insert(other.clone()).await.expect("it is written");
+    drop(admission);
+    assert_eq!(store.ids(&Query::default(), None, 1).await.expect("it is read"), [other.job_id]);
+}

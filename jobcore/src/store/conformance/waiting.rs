@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Backend, create, ended, soon, start};
 use crate::clock::{Clock, SystemClock};
 use crate::output::Stream;
+use crate::store::Change;
 
 /// No wake-up is lost between a look and a wait.
 pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
@@ -14,7 +15,7 @@ pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
     let waiter = backend.open();
     let waiting = tokio::spawn(async move {
         while waiter.evidence(id).await.expect("the job is there").ended.is_none() {
-            waiter.settled(id).await.expect("it returns");
+            waiter.changed(Change::Settled(id)).await.expect("it returns");
         }
     });
     tokio::task::yield_now().await;
@@ -31,7 +32,7 @@ pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &
     let waiter = backend.open();
     let waiting = tokio::spawn(async move {
         while waiter.evidence(id).await.expect("the job is there").held {
-            waiter.settled(id).await.expect("it returns");
+            waiter.changed(Change::Settled(id)).await.expect("it returns");
         }
     });
     tokio::task::yield_now().await;
@@ -46,14 +47,14 @@ pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Back
     let waiter = backend.open();
     let waiting = tokio::spawn(async move {
         while waiter.evidence(id).await.expect("the job is there").start.is_none() {
-            waiter.left_queue(id).await.expect("it returns");
+            waiter.changed(Change::LeftQueue(id)).await.expect("it returns");
         }
     });
     // It waits, instead of returning at once again and again: one turn of it leaves time for others.
     let mut turns = 0;
     let some = tokio::time::timeout(Duration::from_millis(50), async {
         loop {
-            store.left_queue(id).await.expect("it returns");
+            store.changed(Change::LeftQueue(id)).await.expect("it returns");
             turns += 1;
         }
     });
@@ -61,7 +62,7 @@ pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Back
     assert!(turns < 10, "{turns}");
     claim.start(&start()).await.expect("it is written");
     soon("the start", waiting).await.expect("no panic");
-    soon("what has been started", store.left_queue(id)).await.expect("it returns");
+    soon("what has been started", store.changed(Change::LeftQueue(id))).await.expect("it returns");
 }
 
 /// A follower need not ask again and again.
@@ -71,9 +72,33 @@ pub async fn whoever_follows_is_woken_by_output(backend: &Backend) {
     claim.start(&start()).await.expect("it is written");
     for round in 0..10 {
         let follower = backend.open();
-        let following = tokio::spawn(async move { follower.written(id, round).await.expect("it returns") });
+        let following =
+            tokio::spawn(
+                async move { follower.changed(Change::Output { id, beyond: round }).await.expect("it returns") },
+            );
         tokio::task::yield_now().await;
         claim.append(Stream::Stdout, SystemClock.now(), b"x").await;
         soon("the output", following).await.expect("no panic");
     }
+}
+
+/// Each wait is for its own change: what else happens meanwhile may wake it, but not for good.
+pub async fn what_is_waited_for_is_told_and_no_more(backend: &Backend) {
+    let store = backend.open();
+    let (id, mut claim) = create(store.as_ref()).await;
+    let comes = async |change: Change| change.has_come(backend.open().as_ref()).await.expect("it is read");
+    let event = store.events(0, 10).await.expect("it is read").next;
+    let (settled, output) = (Change::Settled(id), Change::Output { id, beyond: 0 });
+    for change in [settled, Change::LeftQueue(id), output, Change::Event(event)] {
+        assert!(!comes(change).await, "{change:?}: it is queued, and held");
+    }
+    claim.start(&start()).await.expect("it is written");
+    assert!(comes(Change::LeftQueue(id)).await && !comes(settled).await && !comes(output).await);
+    claim.append(Stream::Stdout, SystemClock.now(), b"x").await;
+    assert!(comes(output).await && !comes(Change::Output { id, beyond: 1 }).await && !comes(settled).await);
+    claim.finish(&ended(0)).await.expect("it is written");
+    assert!(comes(settled).await && comes(Change::Output { id, beyond: 1 }).await && comes(Change::Event(event)).await);
+    drop(claim);
+    store.remove(id).await.expect("it is removed");
+    assert!(comes(settled).await && comes(Change::LeftQueue(id)).await && comes(output).await);
 }

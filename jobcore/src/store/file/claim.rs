@@ -8,19 +8,19 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::net::unix::pipe;
 
-use super::FileStore;
 use super::layout::{AttemptDir, JobDir, Layout};
 use super::log::FileLogWriter;
 use super::queue::{Queued, forget};
-use super::{atomic, control, feed, index, input};
+use super::{FileStore, atomic, control, feed, index, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::output::{OutputSize, Stream};
-use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
-use crate::store::{EventKind, Incoming, JobClaim, JobEvent};
+use crate::record::{Ended, Record, Running, Start, Stopping, Submission};
+use crate::spec::Given;
+use crate::store::{EventKind, HandOver, Incoming, JobClaim, JobEvent};
 use crate::sys::lock;
 
 /// The records of a job, for whoever holds its lock: the one place that writes them. Used by the supervisor, which is
@@ -208,7 +208,7 @@ fn erase(path: &Path) -> Result<()> {
 
 /// The claim of a job in a [`FileStore`](super::FileStore).
 #[derive(Debug)]
-pub struct FileClaim {
+pub(crate) struct FileClaim {
     /// Dropped before the lock is.
     ended: Option<Pipes>,
     pub(super) records: Records,
@@ -234,12 +234,6 @@ impl FileClaim {
         Self { ended: None, records, submission, log, control: None, input: None }
     }
 
-    /// Returns the descriptor that holds the lock, to be handed to another process. The job belongs to whoever has a
-    /// copy of it; when the last is closed, nobody holds it.
-    pub fn into_lock(self) -> OwnedFd {
-        self.records.lock.into()
-    }
-
     /// Opens the pipe through which requests come.
     fn listen(&self) -> Result<pipe::Receiver> {
         let path = self.records.attempt.control();
@@ -253,8 +247,9 @@ impl JobClaim for FileClaim {
         &self.submission
     }
 
-    async fn evidence(&self) -> Result<Evidence> {
-        FileStore::of_layout(self.records.layout.clone()).collect_held(self.records.id)
+    async fn secrets(&self) -> Result<(Environment, Given)> {
+        let given = atomic::read_bytes(&self.records.job.given())?.unwrap_or_default();
+        Ok((self.records.environment()?, given.into()))
     }
 
     async fn environment(&self) -> Result<Environment> {
@@ -266,13 +261,20 @@ impl JobClaim for FileClaim {
         Ok(atomic::open(&path, OpenOptions::new().read(true))?.into())
     }
 
-    async fn start(&mut self, start: &Start) -> Result<()> {
-        self.control = Some(self.listen()?);
-        self.records.start(start)
-    }
-
-    async fn running(&mut self, running: &Running) -> Result<()> {
-        self.records.running(running)
+    async fn record(&mut self, record: Record<'_>) -> Result<()> {
+        match record {
+            Record::Start(start) => {
+                self.control = Some(self.listen()?);
+                self.records.start(start)
+            }
+            Record::Running(running) => self.records.running(running),
+            Record::Ended(ended) => {
+                self.records.finish(ended)?;
+                self.input = None;
+                self.ended.get_or_insert_with(|| Pipes(self.records.attempt.clone()));
+                Ok(())
+            }
+        }
     }
 
     async fn open_input(&mut self) -> Result<OwnedFd> {
@@ -294,13 +296,6 @@ impl JobClaim for FileClaim {
 
     fn output(&self) -> OutputSize {
         self.log.size()
-    }
-
-    async fn finish(&mut self, ended: &Ended) -> Result<()> {
-        self.records.finish(ended)?;
-        self.input = None;
-        self.ended.get_or_insert_with(|| Pipes(self.records.attempt.clone()));
-        Ok(())
     }
 
     async fn next_request(&mut self) -> Incoming {
@@ -325,7 +320,8 @@ impl JobClaim for FileClaim {
         }
     }
 
-    fn into_file(self: Box<Self>) -> Option<FileClaim> {
-        Some(*self)
+    fn hand_over(self: Box<Self>) -> Option<HandOver> {
+        let Records { id, layout, lock, .. } = self.records;
+        Some(HandOver { directory: layout.root, id, lock: lock.into() })
     }
 }

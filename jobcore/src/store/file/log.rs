@@ -52,6 +52,10 @@ impl LogBackend for SegmentFiles {
         Ok(())
     }
 
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.current.as_ref().ok_or(io::ErrorKind::NotFound)?.bytes.write_at(bytes, at)
+    }
+
     fn remove(&mut self, start: u64) {
         // The bytes go first: a reader that finds no bytes looks for no rows.
         let _ = fs::remove_file(self.attempt.segment(start));
@@ -59,9 +63,9 @@ impl LogBackend for SegmentFiles {
     }
 }
 
-/// Writes the log of one attempt. What cannot be kept is counted; nothing here fails.
+/// Writes the output of a job into files. What cannot be kept is counted; nothing here fails.
 #[derive(Debug)]
-pub(crate) struct FileLogWriter {
+pub struct FileLogWriter {
     log: LogWriter<SegmentFiles>,
     /// Whether this file system takes bytes straight from a pipe, as far as is known.
     splices: bool,
@@ -69,6 +73,16 @@ pub(crate) struct FileLogWriter {
 }
 
 impl FileLogWriter {
+    /// Begins the log in a directory, which is made if it is not there, or goes on with it, and keeps at most `limit` bytes;
+    /// 0 means no limit.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, or what is there cannot be read.
+    pub fn at(directory: &Path, limit: u64) -> Result<Self> {
+        atomic::create_dir_all(directory).context("make", directory)?;
+        Self::resume(&AttemptDir { path: directory.to_owned() }, limit)
+    }
+
     pub(crate) fn new(attempt: &AttemptDir, limit: u64) -> Self {
         let backend = SegmentFiles { attempt: attempt.clone(), current: None };
         Self { log: LogWriter::new(backend, limit), splices: true, buffer: Vec::new() }
@@ -92,8 +106,8 @@ impl FileLogWriter {
         Ok(Self { log, splices: true, buffer: Vec::new() })
     }
 
-    /// Returns how much came, and how much of it was kept.
-    pub(crate) fn size(&self) -> OutputSize {
+    /// Returns how much came, and how much of it is not kept.
+    pub fn size(&self) -> OutputSize {
         self.log.size()
     }
 
@@ -147,27 +161,9 @@ impl FileLogWriter {
         Ok(count)
     }
 
-    /// Adds bytes to the log.
-    pub(crate) fn append(&mut self, stream: Stream, micros: u64, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let written = self.log.prepare(stream, micros).and_then(|room| {
-                let (_, at) = self.log.position();
-                let current = self.log.backend.current.as_ref().ok_or(io::ErrorKind::NotFound)?;
-                let count = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-                current.bytes.write_at(&bytes[..count], at)
-            });
-            match written {
-                Ok(count) if count > 0 => {
-                    self.log.wrote(count as u64);
-                    bytes = &bytes[count..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => {
-                    self.log.lost(bytes.len() as u64);
-                    return;
-                }
-            }
-        }
+    /// Adds bytes of `stream` that came so many microseconds after 1970.
+    pub fn append(&mut self, stream: Stream, micros: u64, bytes: &[u8]) {
+        self.log.append(stream, micros, bytes);
     }
 }
 
@@ -180,23 +176,28 @@ fn read_some(mut pipe: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-/// Reads the log of one attempt.
+/// Reads the output of a job from files.
 #[derive(Debug)]
-pub(crate) struct FileLog {
+pub struct FileLog {
     attempt: AttemptDir,
 }
 
 impl FileLog {
+    /// Opens the log in a directory, which is empty where there is none.
+    pub fn at(directory: &Path) -> Self {
+        Self::new(AttemptDir { path: directory.to_owned() })
+    }
+
     pub(crate) fn new(attempt: AttemptDir) -> Self {
         Self { attempt }
     }
 
     /// Returns how much came and how much of it is not there, as the segments tell it.
-    pub(crate) fn size(&self) -> Result<OutputSize> {
-        let segments = self.segments()?;
-        let end = segments.last().map_or(0, |last| last.end());
-        let kept: u64 = segments.iter().map(|segment| segment.len).sum();
-        Ok(OutputSize::new(end, end.saturating_sub(kept)))
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn size(&self) -> Result<OutputSize> {
+        Ok(OutputSize::of(&self.segments()?))
     }
 }
 

@@ -29,16 +29,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use claim::FileClaim;
+use claim::FileClaim;
 pub(crate) use claim::Records;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use feed::check_events;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use index::check_index;
 use layout::{JobDir, Layout};
-use watch::{Backoff, Watch};
+pub use log::{FileLog, FileLogWriter};
+use queue::Admission;
 
-use super::{Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Tally};
+use super::{Change, Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Tally};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -150,11 +151,6 @@ impl FileStore {
         &self.layout.root
     }
 
-    /// Returns the directory in which a job is kept, whether or not there is such a job.
-    pub fn job_directory(&self, id: JobId) -> PathBuf {
-        self.layout.job(id).path
-    }
-
     fn existing(&self, id: JobId) -> Result<JobDir> {
         let job = self.layout.job(id);
         if atomic::is_there(&job.path)? { Ok(job) } else { Err(Self::not_found(id)) }
@@ -217,6 +213,14 @@ impl FileStore {
         rename()
     }
 
+    /// Removes what was staged of a job that does not come into its place.
+    fn or_unstage(&self, id: JobId, created: Result<Created>) -> Result<Created> {
+        if !matches!(created, Ok(Created::New)) {
+            let _ = fs::remove_dir_all(self.layout.staged(id).path);
+        }
+        created
+    }
+
     fn end_on_record(job: &JobDir) -> Result<Option<Ended>> {
         match atomic::read(&job.ended())? {
             Some(ended) => Ok(Some(ended)),
@@ -251,15 +255,6 @@ impl FileStore {
     }
 
     fn collect(&self, id: JobId) -> Result<Evidence> {
-        self.collect_with(id, || self.is_held(id))
-    }
-
-    /// Collects what is known of a job of which this process holds the lock itself.
-    fn collect_held(&self, id: JobId) -> Result<Evidence> {
-        self.collect_with(id, || Ok(false))
-    }
-
-    fn collect_with(&self, id: JobId, is_held: impl FnOnce() -> Result<bool>) -> Result<Evidence> {
         let job = self.layout.job(id);
         let attempt = job.attempt();
         let submission: Submission = match atomic::read(&job.submission())? {
@@ -272,7 +267,7 @@ impl FileStore {
         }
         let mut evidence = Evidence::new(submission);
         evidence.ended = Self::end_on_record(&job)?;
-        evidence.held = is_held()?;
+        evidence.held = self.is_held(id)?;
         if evidence.ended.is_none() && !evidence.held {
             // It may have ended between the two looks; the record is there before the lock falls.
             evidence.ended = Self::end_on_record(&job)?;
@@ -299,33 +294,11 @@ impl FileStore {
         evidence.seen = super::look(&evidence);
         Ok(evidence)
     }
+}
 
-    /// Returns what to be woken by; nothing if the job is settled.
-    fn watch(&self, id: JobId, output: bool) -> Result<Option<Watch>> {
-        let evidence = match self.collect(id) {
-            Err(Error::NotFound { .. }) => return Ok(None),
-            evidence => evidence?,
-        };
-        let mut watch = Watch::default();
-        let attempt = self.layout.job(id).attempt();
-        match (&evidence.ended, evidence.held) {
-            (Some(_), _) => return Ok(None),
-            (None, true) => {
-                let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
-                let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
-                if output || leaves || outlives {
-                    watch.files(&attempt, output, outlives)?;
-                }
-                if let Some(start) = &evidence.start {
-                    watch.process(&start.holder)?;
-                }
-            }
-            (None, false) => return Ok(None),
-        }
-        // What happened while the watch was put up woke nobody.
-        let is_settled = Self::end_on_record(&self.layout.job(id))?.is_some() || !self.is_held(id)?;
-        Ok((!is_settled).then_some(watch))
-    }
+/// Returns the directory in which a job is kept in the store in `root`, whether or not there is such a job.
+pub fn job_directory(root: &Path, id: JobId) -> PathBuf {
+    Layout::new(root).job(id).path
 }
 
 fn make_dir(path: &Path) -> Result<()> {
@@ -364,13 +337,16 @@ fn check_format(root: &Path, text: &str) -> Result<()> {
 
 #[async_trait]
 impl JobStore for FileStore {
+    async fn admit(&self) -> Result<Box<dyn super::Admission>> {
+        self.make()?;
+        Ok(Box::new(Admitted { admission: Admission::take(&self.layout)?, store: self.clone() }))
+    }
+
     async fn create(&self, submission: Submission) -> Result<Created> {
+        // Before the lock is taken: others need not wait for that.
         self.stage(&submission)?;
-        let created = self.enqueue(&submission);
-        if !matches!(created, Ok(Created::New)) {
-            let _ = fs::remove_dir_all(self.layout.staged(submission.job_id).path);
-        }
-        created
+        let created = self.enqueue(&submission).await;
+        self.or_unstage(submission.job_id, created)
     }
 
     async fn named(&self, name: &Name) -> Result<Option<JobId>> {
@@ -382,9 +358,7 @@ impl JobStore for FileStore {
     }
 
     async fn next_due(&self) -> Result<Option<Box<dyn JobClaim>>> {
-        let Some(records) = self.due()? else { return Ok(None) };
-        let submission = records.submission()?;
-        Ok(Some(Box::new(FileClaim::new(records, submission))))
+        Ok(self.due().await?.map(|claim| Box::new(claim) as _))
     }
 
     async fn put_back(&self, id: JobId) -> Result<bool> {
@@ -401,13 +375,6 @@ impl JobStore for FileStore {
 
     async fn settings(&self) -> Result<StoreSettings> {
         self.read_settings()
-    }
-
-    async fn change_settings(
-        &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings> {
-        self.write_settings(change)
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
@@ -444,17 +411,13 @@ impl JobStore for FileStore {
         self.read_events(since, limit)
     }
 
-    async fn happened(&self, number: u64) -> Result<()> {
-        let mut watch = Watch::default();
-        if self.is_made()? {
-            make_dir(&self.layout.events())?;
+    async fn changed(&self, change: Change) -> Result<()> {
+        match change {
+            Change::Settled(id) => self.settled(id).await,
+            Change::LeftQueue(id) => self.left_queue(id).await,
+            Change::Output { id, beyond } => self.written(id, beyond).await,
+            Change::Event(number) => self.happened(number).await,
         }
-        watch.directory(&self.layout.events())?;
-        // What happened before the watch was put up woke nobody.
-        if self.read_events(number, 1)?.next <= number {
-            watch.changed(&mut Backoff::new()).await;
-        }
-        Ok(())
     }
 
     async fn disposable(&self) -> Result<Vec<Disposable>> {
@@ -485,38 +448,6 @@ impl JobStore for FileStore {
         };
         let trash = self.unlink(id)?;
         fs::remove_dir_all(&trash).context("remove", &trash)
-    }
-
-    async fn settled(&self, id: JobId) -> Result<()> {
-        let mut backoff = Backoff::new();
-        while let Some(watch) = self.watch(id, false)? {
-            watch.changed(&mut backoff).await;
-        }
-        Ok(())
-    }
-
-    async fn left_queue(&self, id: JobId) -> Result<()> {
-        let attempt = self.layout.job(id).attempt();
-        let mut watch = Watch::default();
-        watch.files(&attempt, false, true)?;
-        // What happened before the watch was put up woke nobody.
-        let is_there = |path: PathBuf| atomic::is_there(&path);
-        if is_there(attempt.path.clone())? && !is_there(attempt.start())? && !is_there(attempt.ended())? {
-            watch.changed(&mut Backoff::new()).await;
-        }
-        Ok(())
-    }
-
-    async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
-        let log = log::FileLog::new(self.layout.job(id).attempt());
-        let mut backoff = Backoff::new();
-        while let Some(watch) = self.watch(id, true)? {
-            if log.size()?.bytes > beyond {
-                break;
-            }
-            watch.changed(&mut backoff).await;
-        }
-        Ok(())
     }
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
@@ -559,8 +490,28 @@ impl JobStore for FileStore {
         }
     }
 
-    fn as_file(&self) -> Option<&FileStore> {
-        Some(self)
+    fn directory(&self) -> Option<&Path> {
+        Some(self.root())
+    }
+}
+
+/// The admission lock of a store.
+#[derive(Debug)]
+struct Admitted {
+    store: FileStore,
+    admission: Admission,
+}
+
+#[async_trait]
+impl super::Admission for Admitted {
+    async fn insert(&mut self, submission: Submission) -> Result<()> {
+        self.store.stage(&submission)?;
+        let placed = self.store.place(&self.admission, &submission).map(|()| Created::New);
+        self.store.or_unstage(submission.job_id, placed).map(drop)
+    }
+
+    async fn set(&mut self, settings: &StoreSettings) -> Result<()> {
+        self.store.write_settings(&self.admission, settings)
     }
 }
 

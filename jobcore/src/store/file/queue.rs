@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::hints::Hints;
 use super::index::{self, RowState};
 use super::layout::{JobDir, Layout};
-use super::{FileStore, Records, atomic, feed, list};
+use super::{FileClaim, FileStore, Records, atomic, feed, list};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::name::Name;
-use crate::record::{Ended, RECORD_VERSION, Submission, Verdict};
-use crate::state::State;
+use crate::record::{RECORD_VERSION, Submission, Verdict};
 use crate::store::settings::StoreSettings;
+use crate::store::tend::{Found, look_after};
 use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot};
 use crate::sys::world::World;
 use crate::sys::{lock, world};
@@ -318,10 +318,9 @@ impl FileStore {
         Ok(found.map(|found| found.submitted_at).collect())
     }
 
-    /// Puts a staged job into its place, and into the queue.
-    pub(super) fn enqueue(&self, submission: &Submission) -> Result<Created> {
-        let id = submission.job_id;
-        let group = submission.spec.group.clone();
+    /// Puts a staged job into its place, and into the queue, unless there is something against it.
+    pub(super) async fn enqueue(&self, submission: &Submission) -> Result<Created> {
+        let group = submission.spec.group.as_ref();
         let admission = Admission::take(&self.layout)?;
         let settings = self.read_settings()?;
         if let Created::Existing(id) = self.check_name_and_key(&admission, submission)? {
@@ -333,8 +332,8 @@ impl FileStore {
         }
         if settings.when_full == crate::store::WhenFull::Refuse {
             let mut taken = self.entries(&admission, Hints::Slots)?;
-            if !has_room(&settings, group.as_ref(), &taken) {
-                self.free_slots(&mut taken);
+            if !has_room(&settings, group, &taken) {
+                self.free_slots(&mut taken).await;
             }
             // Who waits already has the first claim on what is free.
             let mut waiting = self.entries(&admission, Hints::Queue)?;
@@ -342,10 +341,16 @@ impl FileStore {
             waiting.retain(|entry| taken.iter().all(|slot| slot.slot.id != entry.slot.id));
             taken.extend(waiting);
             let taken = taken.iter().map(|entry| entry.slot.group.as_ref());
-            if let Some(reached) = settings.reached(group.as_ref(), taken) {
+            if let Some(reached) = settings.reached(group, taken) {
                 return Err(reached.into());
             }
         }
+        self.place(&admission, submission).map(|()| Created::New)
+    }
+
+    /// Puts a staged job into its place, and into the queue.
+    pub(super) fn place(&self, admission: &Admission, submission: &Submission) -> Result<()> {
+        let (id, group) = (submission.job_id, submission.spec.group.clone());
         // The row first: one without a job is passed over, a job without one would not be listed.
         let row = index::add(&self.layout, submission)?;
         let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number(&self.layout)?, row, group };
@@ -363,7 +368,7 @@ impl FileStore {
         let made = make().and_then(|made| match made {
             Some(()) => Ok(()),
             None => {
-                self.make_again(&admission, Hints::Queue)?;
+                self.make_again(admission, Hints::Queue)?;
                 make().map(drop)
             }
         });
@@ -375,11 +380,11 @@ impl FileStore {
                 index::mark(&self.layout, id, row, RowState::Removed);
             }
         }
-        made.map(|()| Created::New)
+        made
     }
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
-    pub(crate) fn due(&self) -> Result<Option<Records>> {
+    pub(super) async fn due(&self) -> Result<Option<FileClaim>> {
         if !self.is_made()? || list(&self.layout.queue())?.is_some_and(|names| names.is_empty()) {
             return Ok(None);
         }
@@ -395,13 +400,13 @@ impl FileStore {
                     continue;
                 }
                 is_checked = true;
-                self.free_slots(&mut taken);
+                self.free_slots(&mut taken).await;
                 if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
                     continue;
                 }
             }
-            if let Some(records) = self.claim_waiting(&entry, &own)? {
-                return Ok(Some(records));
+            if let Some(claim) = self.claim_waiting(&entry, &own)? {
+                return Ok(Some(claim));
             }
         }
         Ok(None)
@@ -418,7 +423,7 @@ impl FileStore {
     }
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
-    fn claim_waiting(&self, entry: &Entry, own: &World) -> Result<Option<Records>> {
+    fn claim_waiting(&self, entry: &Entry, own: &World) -> Result<Option<FileClaim>> {
         let id = entry.slot.id;
         let forget = || drop(fs::remove_file(self.layout.queue().join(&entry.name)));
         // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
@@ -456,37 +461,41 @@ impl FileStore {
         let slot = self.layout.slots().join(slot_name(&entry.slot));
         match atomic::create_file(&slot) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", &slot)(error)),
-            Ok(_) | Err(_) => Ok(Some(records)),
+            Ok(_) | Err(_) => Ok(Some(FileClaim::new(records, submission))),
         }
     }
 
     /// Frees the slots of jobs that are over, also of those of which nobody saw the end.
-    fn free_slots(&self, taken: &mut Vec<Entry>) {
-        taken.retain(|entry| {
-            let is_over = match self.collect(entry.slot.id) {
-                Ok(evidence) => match evidence.judge(Timestamp::now()) {
-                    Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
-                        // Whoever published it may have died before all was told; else he takes the slot away himself.
-                        self.finish_again(job.id);
-                        true
-                    }
-                    Ok((_, Verdict::OnRecord)) => false,
-                    Ok((job, Verdict::FoundOut)) => self.record_found_end(&job),
-                    Err(_) => false,
-                },
-                Err(Error::NotFound { .. }) => {
-                    let _ = fs::remove_file(self.layout.slots().join(&entry.name));
-                    true
-                }
-                // What cannot be read may run.
-                Err(_) => false,
-            };
-            !is_over
-        });
+    async fn free_slots(&self, taken: &mut Vec<Entry>) {
+        for entry in std::mem::take(taken) {
+            if !self.is_over(&entry).await {
+                taken.push(entry);
+            }
+        }
+    }
+
+    /// Returns whether the job that has a slot is over, which is seen to be on record then.
+    async fn is_over(&self, entry: &Entry) -> bool {
+        let (id, now) = (entry.slot.id, Timestamp::now());
+        match self.collect(id).and_then(|evidence| evidence.judge(now)) {
+            Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
+                // Whoever published it may have died before all was told; else he takes the slot away himself.
+                self.finish_again(id);
+                true
+            }
+            Ok((_, Verdict::OnRecord)) => false,
+            Ok((_, Verdict::FoundOut)) => matches!(look_after(self, id, now).await, Ok(Found::Settled(_, true))),
+            Err(Error::NotFound { .. }) => {
+                let _ = fs::remove_file(self.layout.slots().join(&entry.name));
+                true
+            }
+            // What cannot be read may run.
+            Err(_) => false,
+        }
     }
 
     /// Returns jobs that have a slot, have been started and have no end, and whose lock nobody holds.
-    pub(crate) fn find_unattended(&self) -> Result<Vec<JobId>> {
+    pub(super) fn find_unattended(&self) -> Result<Vec<JobId>> {
         if !self.is_made()? {
             return Ok(Vec::new());
         }
@@ -525,34 +534,6 @@ impl FileStore {
         {
             records.remove_pipes();
         }
-    }
-
-    /// Takes charge of a job whose supervisor was killed, if its command is there and it is for this process to do so.
-    /// One that is found to be over is put on record as such.
-    pub(crate) fn claim_unattended(&self, id: JobId) -> Result<Option<Records>> {
-        let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
-        let evidence = self.collect_held(id)?;
-        if evidence.is_to_be_adopted_by(&world::capture()?)? {
-            return Ok(Some(records));
-        }
-        let (job, verdict) = evidence.judge(Timestamp::now())?;
-        if let (Verdict::FoundOut, State::Ended(end)) = (verdict, job.state)
-            && evidence.submission.v <= RECORD_VERSION
-        {
-            records.finish(&Ended::new(end.started_at, end.outcome))?;
-        }
-        Ok(None)
-    }
-
-    /// Puts the end of a job on record that was found out just now, and returns whether it is.
-    fn record_found_end(&self, job: &crate::job::Job) -> bool {
-        let Ok(Some(records)) = Records::claim(&self.layout, job.id) else { return false };
-        // Somebody may have taken charge of it since.
-        let Ok((job, _)) = self.collect_held(job.id).and_then(|evidence| evidence.judge(Timestamp::now())) else {
-            return false;
-        };
-        let State::Ended(end) = &job.state else { return false };
-        records.finish(&Ended::new(end.started_at, end.outcome.clone())).is_ok()
     }
 
     /// Returns who has a slot and who waits for one.

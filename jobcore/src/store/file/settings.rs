@@ -14,21 +14,13 @@ impl FileStore {
         self.parse_settings(&self.settings_text()?)
     }
 
-    /// Changes the settings: what others set meanwhile is kept.
-    pub(super) fn write_settings(
-        &self,
-        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
-    ) -> Result<StoreSettings> {
-        self.make()?;
-        let _admission = Admission::take(&self.layout)?;
+    /// Writes the settings. What a later version set stays.
+    pub(super) fn write_settings(&self, _: &Admission, settings: &StoreSettings) -> Result<()> {
         let text = self.settings_text()?;
-        let mut settings: StoreSettings = self.parse_settings(&text)?;
-        let understood = self.to_table(&settings)?;
-        change(&mut settings);
-        let mut table = self.to_table(&settings)?;
+        let understood = self.to_table(&self.parse_settings(&text)?)?;
+        let mut table = self.to_table(settings)?;
         keep_unknown(&self.parse_settings(&text)?, &understood, &mut table);
-        atomic::publish(&self.layout.settings(), table.to_string().as_bytes())?;
-        Ok(settings)
+        atomic::publish(&self.layout.settings(), table.to_string().as_bytes())
     }
 
     fn settings_text(&self) -> Result<String> {
@@ -72,10 +64,20 @@ fn keep_unknown(there: &Table, understood: &Table, new: &mut Table) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::JobStore;
+    use crate::store::tend::at_once;
+
+    /// Changes the settings as [`crate::JobStore::change_settings`] does.
+    pub(in crate::store::file) fn change(
+        store: &FileStore,
+        change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
+    ) -> Result<StoreSettings> {
+        at_once(store.change_settings(change)).expect("nothing is waited for")
+    }
 
     #[test]
     fn keys_of_a_later_version_are_ignored_and_kept() {
@@ -85,7 +87,7 @@ mod tests {
                     [policy]\nlater = true\n[new]\na.b = 1\n";
         fs::write(store.layout.settings(), text).unwrap();
         assert_eq!(store.read_settings().unwrap().max_running, 3);
-        let changed = store.write_settings(&mut |settings| {
+        let changed = change(&store, &mut |settings| {
             settings.max_running = 4;
             settings.set("policy.deny", "rm").unwrap();
             settings.set_group("web".parse().unwrap(), 5);
@@ -101,7 +103,7 @@ mod tests {
         }
         assert_eq!(written, expected.parse().unwrap());
         // What is taken away does not come back by what is kept.
-        store.write_settings(&mut |settings| *settings = StoreSettings::default()).unwrap();
+        change(&store, &mut |settings| *settings = StoreSettings::default()).unwrap();
         let settings = store.read_settings().unwrap();
         assert!(settings.policy.is_empty() && settings.groups.values().all(|group| group.limit == 0), "{settings:?}");
         assert_eq!(table()["policy"], "later = true".parse::<Table>().unwrap().into());

@@ -42,7 +42,7 @@ fn simple(store: &FileStore) -> JobId {
 }
 
 fn due(store: &FileStore) -> Option<FileClaim> {
-    block_on(store.next_due()).unwrap().and_then(JobClaim::into_file)
+    block_on(store.due()).unwrap()
 }
 
 fn start(claim: &FileClaim) {

@@ -4,14 +4,17 @@
 //! holder stays on (the job runs inside a larger program, or its stragglers are left), the end record is watched too.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
 use super::layout::AttemptDir;
+use super::{FileStore, atomic, log, make_dir};
 use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::spec::Stragglers;
 use crate::sys::process::{self, ProcessId};
 
 /// The fallback where the kernel cannot tell: the holder is seen under another number from here, is about to put
@@ -24,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What to be woken by.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+struct Watch {
     process: Option<AsyncFd<OwnedFd>>,
     files: Option<AsyncFd<OwnedFd>>,
     looks_again: bool,
@@ -34,7 +37,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Watches for the end of a process. Whoever it is, the caller looks at the lock again after this.
-    pub(super) fn process(&mut self, holder: &ProcessId) -> Result<()> {
+    fn process(&mut self, holder: &ProcessId) -> Result<()> {
         self.process = match process::open(holder) {
             Some(fd) => Some(registered(fd)?),
             None => None,
@@ -45,7 +48,7 @@ impl Watch {
     /// Watches for an end record, and for output if that is wanted. The caller looks again after this.
     ///
     /// `looks_again` says that not every change will be told.
-    pub(super) fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
+    fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
         self.looks_again = looks_again || (output && !tells_of_splices());
         let Some(fd) = watched(&attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE) else {
             // The process tells of its end and of nothing else.
@@ -63,7 +66,7 @@ impl Watch {
     }
 
     /// Watches for files that change in a directory. The caller looks again after this.
-    pub(super) fn directory(&mut self, path: &Path) -> Result<()> {
+    fn directory(&mut self, path: &Path) -> Result<()> {
         if let Some(fd) = watched(path, WatchFlags::MODIFY | WatchFlags::CREATE) {
             self.files_suffice = true;
             self.files = Some(registered(fd)?);
@@ -72,7 +75,7 @@ impl Watch {
     }
 
     /// Waits for any of it.
-    pub(super) async fn changed(self, poll: &mut Backoff) {
+    async fn changed(self, poll: &mut Backoff) {
         let process = async {
             match &self.process {
                 Some(fd) => drop(fd.readable().await),
@@ -101,12 +104,90 @@ impl Watch {
     }
 }
 
+impl FileStore {
+    /// Returns when the job has an end record, or nobody holds its lock, or it is gone.
+    pub(super) async fn settled(&self, id: JobId) -> Result<()> {
+        let mut backoff = Backoff::new();
+        while let Some(watch) = self.watch(id, false)? {
+            watch.changed(&mut backoff).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when the job may have been started, or ended.
+    pub(super) async fn left_queue(&self, id: JobId) -> Result<()> {
+        let attempt = self.layout.job(id).attempt();
+        let mut watch = Watch::default();
+        watch.files(&attempt, false, true)?;
+        // What happened before the watch was put up woke nobody.
+        let is_there = |path: PathBuf| atomic::is_there(&path);
+        if is_there(attempt.path.clone())? && !is_there(attempt.start())? && !is_there(attempt.ended())? {
+            watch.changed(&mut Backoff::new()).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when the job has written more than `beyond` bytes, or is settled.
+    pub(super) async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
+        let log = log::FileLog::new(self.layout.job(id).attempt());
+        let mut backoff = Backoff::new();
+        while let Some(watch) = self.watch(id, true)? {
+            if log.size()?.bytes > beyond {
+                break;
+            }
+            watch.changed(&mut backoff).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when there may be an event of this number or a later one.
+    pub(super) async fn happened(&self, number: u64) -> Result<()> {
+        let mut watch = Watch::default();
+        if self.is_made()? {
+            make_dir(&self.layout.events())?;
+        }
+        watch.directory(&self.layout.events())?;
+        // What happened before the watch was put up woke nobody.
+        if self.read_events(number, 1)?.next <= number {
+            watch.changed(&mut Backoff::new()).await;
+        }
+        Ok(())
+    }
+
+    /// Returns what to be woken by; nothing if the job is settled.
+    fn watch(&self, id: JobId, output: bool) -> Result<Option<Watch>> {
+        let evidence = match self.collect(id) {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            evidence => evidence?,
+        };
+        let mut watch = Watch::default();
+        let attempt = self.layout.job(id).attempt();
+        match (&evidence.ended, evidence.held) {
+            (Some(_), _) => return Ok(None),
+            (None, true) => {
+                let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
+                let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
+                if output || leaves || outlives {
+                    watch.files(&attempt, output, outlives)?;
+                }
+                if let Some(start) = &evidence.start {
+                    watch.process(&start.holder)?;
+                }
+            }
+            (None, false) => return Ok(None),
+        }
+        // What happened while the watch was put up woke nobody.
+        let is_settled = Self::end_on_record(&self.layout.job(id))?.is_some() || !self.is_held(id)?;
+        Ok((!is_settled).then_some(watch))
+    }
+}
+
 /// Polls at a growing distance.
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+struct Backoff(Duration);
 
 impl Backoff {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(POLL_FIRST)
     }
 

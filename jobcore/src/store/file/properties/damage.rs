@@ -11,6 +11,7 @@ use crate::clock::{SystemRandom, Timestamp};
 use crate::generate::{cases, damaged};
 use crate::record::{Ended, Running, Start, Submission};
 use crate::state::{Cause, Outcome};
+use crate::store::file::job_directory;
 use crate::store::{JobStore, Query};
 use crate::sys::process;
 use crate::{Error, FileStore, JobId, JobSpec};
@@ -56,7 +57,7 @@ fn damage_of_one_file_of_a_job_spoils_no_other_job() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (bad, good) = runtime.block_on(async { (make(&store, "bad").await, make(&store, "good").await) });
     let good_before = runtime.block_on(store.evidence(good)).unwrap();
-    let files = files(&store.job_directory(bad));
+    let files = files(&job_directory(store.root(), bad));
     assert!(files.len() > 7, "{files:?}");
     let samples: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
     let mut runner = TestRunner::new(ProptestConfig { source_file: Some(file!()), ..cases(128) });

@@ -4,6 +4,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::generate::{cases, damaged, name};
+use crate::store::file::settings::tests::change;
 use crate::store::{StoreSettings, WhenFull};
 use crate::{FileStore, Policy, fuzzing};
 
@@ -32,11 +33,11 @@ proptest! {
     fn settings_are_read_as_they_were_written(expected in settings()) {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
-        store.write_settings(&mut |settings| *settings = expected.clone()).unwrap();
+        change(&store, &mut |settings| *settings = expected.clone()).unwrap();
         prop_assert_eq!(&store.read_settings().unwrap(), &expected);
         // And what others do not know of them stays.
-        store.write_settings(&mut |settings| settings.max_running ^= 1).unwrap();
-        store.write_settings(&mut |settings| settings.max_running ^= 1).unwrap();
+        change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
+        change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
         prop_assert_eq!(store.read_settings().unwrap(), expected);
     }
 
@@ -57,7 +58,7 @@ proptest! {
         let store = FileStore::open(directory.path().join("store")).unwrap();
         std::fs::write(store.layout.settings(), &bytes).unwrap();
         let read = store.read_settings();
-        let written = store.write_settings(&mut |settings| settings.max_running = 3);
+        let written = change(&store, &mut |settings| settings.max_running = 3);
         // Of what is not known, a reader passes over a number that TOML cannot hold; a writer could not keep it.
         prop_assert!(read.is_ok() || written.is_err());
         if written.is_err() {
