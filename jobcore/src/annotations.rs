@@ -1,4 +1,4 @@
-//! What a layer above keeps with a job: values by name, which mean nothing to those that keep them.
+//! Values that a layer above keeps with a job, and that mean nothing to the layers that keep them.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 /// Values by name, such as what is known of a job as the run of a coding agent.
 ///
-/// They are kept as JSON, in the record of what was submitted. Whoever writes one chooses a name that no other layer uses.
+/// They are stored as JSON in the record of the submission, beside the fields of the spec. A name must not be that of a field,
+/// now or in a later version: one with a prefix, such as `example.com/ticket`, never is. Fields that a later version wrote
+/// are read as annotations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Annotations(BTreeMap<String, serde_json::Value>);
 
 impl Annotations {
-    /// Returns whether there is nothing.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -23,19 +25,28 @@ impl Annotations {
         self.0.contains_key(name)
     }
 
-    /// Returns the value of this name; nothing also if it cannot be read as one of this type: a later version may have written
-    /// it.
+    /// Returns the value of this name, or nothing if there is none or it is not of this type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         T::deserialize(self.0.get(name)?).ok()
     }
 
-    /// Sets the value of this name. A value that JSON has no form for, such as a map whose keys are no text, removes it.
+    /// Sets the value of this name. A value that JSON cannot express, such as a map whose keys are not text, removes it.
     pub fn set(&mut self, name: impl Into<String>, value: &impl Serialize) {
         let name = name.into();
         match serde_json::to_value(value) {
             Ok(value) => drop(self.0.insert(name, value)),
             Err(_) => drop(self.0.remove(&name)),
         }
+    }
+
+    /// Returns whether `others` has all of these with the same values.
+    pub(crate) fn are_in(&self, others: &Self) -> bool {
+        self.0.iter().all(|(name, value)| others.0.get(name) == Some(value))
+    }
+
+    /// Returns the names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -51,6 +62,9 @@ mod tests {
         assert_eq!(annotations.get::<(u8, u8)>("range"), Some((1, 2)));
         assert_eq!(annotations.get::<String>("range"), None, "it is no text");
         assert_eq!(annotations.get::<u8>("other"), None);
+        let mut more = annotations.clone();
+        more.set("field_of_a_later_version", &true);
+        assert!(annotations.are_in(&more) && !more.are_in(&annotations));
         annotations.set("range", &BTreeMap::from([((1, 2), 3)]));
         assert!(!annotations.contains("range"));
     }

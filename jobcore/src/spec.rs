@@ -195,6 +195,21 @@ impl JobSpec {
         JobSpecBuilder::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
     }
 
+    /// Refuses annotations that would not be read back, since a field of the record has the same name.
+    fn check_annotations(&self) -> Result<()> {
+        if self.annotations.is_empty() {
+            return Ok(());
+        }
+        let read = serde_json::to_string(self).and_then(|record| serde_json::from_str::<Self>(&record));
+        if read.is_ok_and(|read| read.annotations.names().eq(self.annotations.names())) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.annotations.names().map(|name| format!("`{name}`")).collect();
+        let reason =
+            format!("a field of the record has the name of one of them: {}; use another name", names.join(", "));
+        Err(invalid("annotations", reason))
+    }
+
     /// Returns how long the job may run, if that is limited.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout_ms.map(Duration::from_millis)
@@ -240,6 +255,7 @@ impl JobSpec {
                 check_argument("shell", word.as_bytes())?;
             }
         }
+        self.check_annotations()?;
         if !self.cwd.is_absolute() {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }
@@ -541,6 +557,21 @@ mod tests {
 
     fn refusal(builder: JobSpecBuilder) -> String {
         builder.build().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_annotation_cannot_take_the_place_of_a_field() {
+        for field in ["cwd", "timeout_ms", "name", "ends_with"] {
+            let refused = refusal(JobSpec::shell("x").annotation(field, &7).annotation("mine", &true));
+            assert!(
+                refused.starts_with("annotations: a field of the record has the name of one of them: `"),
+                "{refused}"
+            );
+        }
+        let spec = JobSpec::shell("x").annotation("mine", &0.1).build().unwrap();
+        let record = serde_json::to_string(&spec).unwrap();
+        assert!(record.contains(r#""mine":0.1"#), "{record}");
+        assert_eq!(serde_json::from_str::<JobSpec>(&record).unwrap().annotations, spec.annotations);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where those who run jobs within one program and those who ask meet: for stores that no other process uses.
+//! Locks, requests, input and wake-ups of jobs, for stores that are used by one program only.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,11 +19,11 @@ use crate::sys::pipe;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How many bells there are. Jobs share them: who is woken looks whether it was for him.
+/// How many bells there are. Jobs share them: a waiter that is woken checks whether its own change has come.
 const BELLS: usize = 32;
 
-/// Which jobs are held within this program: their locks, what is asked of their holders and sent to their input, and word of
-/// what changed. Clones are handles of the same.
+/// The jobs that are held within this program: their locks, the requests to their holders, their input, and wake-ups for
+/// changes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Holders(Arc<Inner>);
 
@@ -34,7 +34,7 @@ struct Inner {
     happened: Notify,
 }
 
-/// What a holder can be reached by.
+/// How a holder is reached.
 #[derive(Debug)]
 struct Seat {
     requests: mpsc::UnboundedSender<Incoming>,
@@ -43,19 +43,19 @@ struct Seat {
 
 #[derive(Debug)]
 enum Input {
-    /// Whether there will be one is not known yet.
+    /// It is not decided yet whether there will be one.
     Awaited,
     Open(io::PipeWriter),
     Ended,
 }
 
 impl Holders {
-    /// Returns those of a store that nobody uses yet.
+    /// Returns those of a new store: no job is held.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the lock of a job; nothing while it is held. Whether there is such a job is not known here.
+    /// Takes the lock of a job, or returns nothing if it is held. Whether the job exists is for the store to check.
     pub fn take(&self, id: JobId) -> Option<Hold> {
         let (sender, requests) = mpsc::unbounded_channel();
         self.seats(|seats| match seats.entry(id) {
@@ -67,18 +67,18 @@ impl Holders {
         })
     }
 
-    /// Returns whether somebody holds the lock of a job.
+    /// Returns whether the lock of a job is held.
     pub fn is_held(&self, id: JobId) -> bool {
         self.seats(|seats| seats.contains_key(&id))
     }
 
-    /// Wakes those who wait for a change of a job, or for an event. To be called after what changed can be seen.
+    /// Wakes everything that waits for a change of a job or for an event. Call it after the change can be read.
     pub fn ring(&self, id: JobId) {
         self.bell(id).notify_waiters();
         self.0.happened.notify_waiters();
     }
 
-    /// Returns when `change` has come, as `store` sees it. This is what a store may do in [`JobStore::changed`].
+    /// Waits until `change` has come, as seen by `store`. A store may implement [`JobStore::changed`] by this.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -98,10 +98,10 @@ impl Holders {
         }
     }
 
-    /// Does what [`JobStore::send`] says.
+    /// Implements [`JobStore::send`].
     ///
     /// # Errors
-    /// As that says.
+    /// As described there.
     pub async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
         let no_input = |reason| Error::NoInput { id, reason };
         let cannot = |error| Error::io("write to", "a pipe".as_ref())(error);
@@ -131,10 +131,10 @@ impl Holders {
         }
     }
 
-    /// Does what [`JobStore::request`] says.
+    /// Implements [`JobStore::request`].
     ///
     /// # Errors
-    /// As that says.
+    /// As described there.
     pub async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
         let (sender, answer) = oneshot::channel();
         let incoming = Incoming::new(request, move |answer| drop(sender.send(answer)));
@@ -157,7 +157,7 @@ impl Holders {
     }
 }
 
-/// The lock of a job that is held within this program, and what comes to its holder. Dropping it lets go.
+/// The lock of a job that is held within this program, and the requests to its holder. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct Hold {
     holders: Holders,
@@ -166,24 +166,24 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Tells those who wait that a record is there. To be called when it can be read.
+    /// Wakes everything that waits for a record. Call it when the record can be read.
     pub fn recorded(&self, record: Record<'_>) {
         let is_undecided = |input: &Input| matches!(input, Input::Awaited);
         self.set_input(|input| match record {
             Record::Start(_) => {}
-            // Whoever opens one does so before the command is started.
+            // An input is opened before the command is started.
             Record::Running(_) if is_undecided(input) => *input = Input::Ended,
             Record::Running(_) => {}
             Record::Ended(_) => *input = Input::Ended,
         });
     }
 
-    /// Tells those who wait that something changed: that there is more output, say.
+    /// Wakes everything that waits for a change of the job, such as more output.
     pub fn ring(&self) {
         self.holders.ring(self.id);
     }
 
-    /// Does what [`JobClaim::open_input`](super::JobClaim::open_input) says.
+    /// Implements [`JobClaim::open_input`](super::JobClaim::open_input).
     ///
     /// # Errors
     /// If no pipe can be made.
@@ -193,12 +193,12 @@ impl Hold {
         Ok(reader.into())
     }
 
-    /// Does what [`JobClaim::end_input`](super::JobClaim::end_input) says.
+    /// Implements [`JobClaim::end_input`](super::JobClaim::end_input).
     pub fn end_input(&self) {
         self.set_input(|input| *input = Input::Ended);
     }
 
-    /// Does what [`JobClaim::next_request`](super::JobClaim::next_request) says.
+    /// Implements [`JobClaim::next_request`](super::JobClaim::next_request).
     pub async fn next_request(&mut self) -> Incoming {
         match self.requests.recv().await {
             Some(incoming) => incoming,

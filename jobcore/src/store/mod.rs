@@ -53,18 +53,18 @@ pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSett
 /// holds it, however that ends.
 ///
 /// # What to implement
-/// The methods without a body. All others are derived from them, and hold for any store; one that knows a faster way takes
-/// it. A store whose jobs run within one program has locks, requests, input and wake-ups from [`Holders`], and returns them
-/// by [`JobStore::holders`] and [`JobClaim::hold`]; any other implements what follows from these. Any store may keep output
-/// in files by [`FileLogWriter`](file::FileLogWriter). A store that wraps another forwards all methods, since those
-/// of the other may be faster than what is derived here.
+/// Only the methods without a body. The others are derived from them and are correct for any store; override those that the
+/// store can do faster. A store that is used by one program only gets locks, requests, input and wake-ups from [`Holders`],
+/// which it returns from [`JobStore::holders`] and [`JobClaim::hold`]; any other store overrides the methods that depend on
+/// these. [`FileLogWriter`](file::FileLogWriter) keeps output in files for any store. A store that wraps another one forwards
+/// every method, since the other one may have overridden it.
 ///
 /// # The conformance suite
 /// What a backend must do is written down as tests: module `conformance`, feature `conformance`.
 #[async_trait]
 pub trait JobStore: Send + Sync + Debug {
-    /// Takes the lock of the store under which everything is decided that concerns several jobs: which names and keys are
-    /// taken, who starts next, what is set. Held for a moment by whoever decides, and never while a job is started.
+    /// Takes the lock under which everything is decided that concerns several jobs: which names and keys are taken, which
+    /// job starts next, what is set. It is held for a moment, and never while a job is started.
     ///
     /// # Errors
     /// If the store cannot be written, or the lock is held for too long.
@@ -121,8 +121,8 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn events(&self, since: u64, limit: usize) -> Result<Events>;
 
-    /// Returns where those who hold jobs and those who ask meet, if all of them are within this program. From this follow
-    /// [`JobStore::send`], [`JobStore::request`] and [`JobStore::changed`]; a store without it has those of its own.
+    /// Returns the holders of this store's jobs, if all of them are within this program. [`JobStore::send`],
+    /// [`JobStore::request`] and [`JobStore::changed`] are derived from it; a store that returns none overrides them.
     fn holders(&self) -> Option<&Holders> {
         None
     }
@@ -146,11 +146,10 @@ pub trait JobStore: Send + Sync + Debug {
         holders.request(id, request).await
     }
 
-    /// Returns when `change` has come, or the job is gone. It may also return for no reason, but not again and again without
-    /// waiting in between.
+    /// Waits until `change` has come or the job has been removed. It may return early, but not repeatedly without waiting.
     ///
-    /// Without [`JobStore::holders`], what is derived looks again and again, ever more rarely: every tenth of a second in
-    /// the end.
+    /// Without [`JobStore::holders`], the derived method polls: at first after a millisecond, in the end every tenth of a
+    /// second.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -166,7 +165,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// # Errors
     /// [`Error::NameTaken`] if a job that has not ended has the name; [`Error::KeyTaken`] if the job with the key runs
     /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; [`Error::TooFast`] where
-    /// they let fewer agents be started; if there is no room on the disk; or if the id exists.
+    /// the rate of its group is reached; if there is no room on the disk; or if the id exists.
     async fn create(&self, submission: Submission) -> Result<Created> {
         derived::create(self, submission).await
     }
@@ -292,8 +291,8 @@ pub trait JobStore: Send + Sync + Debug {
     }
 }
 
-/// The lock under which it is decided what concerns several jobs, and with it the right to write that. It is free when this
-/// is dropped.
+/// The lock of the store, [`JobStore::admit`], and with it the right to add jobs and to change settings. Dropping it releases
+/// the lock.
 #[async_trait]
 pub trait Admission: Send + Debug {
     /// Puts a new job on record, queued, behind all others. What [`JobStore::create`] refuses is refused before this.
@@ -530,8 +529,9 @@ pub enum Created {
 
 /// Returns the job that has the key already, if it runs the same.
 fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
-    let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone(), spec.annotations.clone());
-    if what(&new.spec) == what(&old.spec) {
+    let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone());
+    // A later version may have written fields into the old record that this one reads as annotations.
+    if what(&new.spec) == what(&old.spec) && new.spec.annotations.are_in(&old.spec.annotations) {
         return Ok(old.job_id);
     }
     Err(Error::KeyTaken { key: new.spec.key.clone().unwrap_or_default(), id: old.job_id })
