@@ -196,6 +196,13 @@ impl Evidence {
         dedicated.is_some_and(|start| !matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
+    /// Returns whether nothing of the job lives although its lock is held: by a look that is about to record the end.
+    pub(crate) fn is_being_settled(&self) -> bool {
+        let is_over = self.ended.is_none() && matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
+        let holder = self.start.as_ref().filter(|_| self.held && is_over);
+        holder.is_some_and(|start| matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
+    }
+
     /// Returns whether the command runs without a supervisor, and a process of this world is to put one in charge of it.
     ///
     /// # Errors

@@ -299,6 +299,7 @@ impl JobManager {
                 }
                 self.as_it_is(id).await
             }
+            Verdict::OnRecord if evidence.is_being_settled() => self.recorded_elsewhere(id).await,
             Verdict::OnRecord => Ok(job),
             Verdict::FoundOut => match self.look_after(id).await? {
                 Some(recorded) => Ok(recorded),
