@@ -13,13 +13,13 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use jobcore::front::text::print_if_hostile;
-use jobcore::front::{Failure, codes, limits};
+use jobcore::front::{Failure, codes, process};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    limits::survive_file_size();
+    process::survive_file_size();
     complete::answer_if_asked();
     let matches = match help::command().try_get_matches_from(habits::understood(std::env::args_os())) {
         Ok(matches) => matches,

@@ -3,8 +3,6 @@
 use std::fmt::Debug;
 use std::io;
 
-use rustix::rand::GetRandomFlags;
-
 pub use jiff::Timestamp;
 
 /// Tells the wall-clock time.
@@ -40,12 +38,8 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    fn fill(&self, mut bytes: &mut [u8]) -> io::Result<()> {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         // The system call needs neither a descriptor nor `/dev`: it works where all of them are used up, and in a chroot.
-        while !bytes.is_empty() {
-            let filled = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut *bytes, GetRandomFlags::empty()))?;
-            bytes = &mut bytes[filled..];
-        }
-        Ok(())
+        Ok(getrandom::fill(bytes)?)
     }
 }

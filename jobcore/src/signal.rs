@@ -21,6 +21,8 @@ impl Signal {
     pub const KILL: Self = Self(nix::libc::SIGKILL);
     /// What Ctrl-C sends.
     pub const INT: Self = Self(nix::libc::SIGINT);
+    /// Means what a program and its users agree on.
+    pub(crate) const USR1: Self = Self(nix::libc::SIGUSR1);
     /// Lets a stopped process go on.
     pub const CONT: Self = Self(nix::libc::SIGCONT);
 
@@ -32,10 +34,6 @@ impl Signal {
     /// Returns the number of the signal on this system.
     pub fn number(self) -> i32 {
         self.0
-    }
-
-    pub(crate) fn to_rustix(self) -> Option<rustix::process::Signal> {
-        rustix::process::Signal::from_named_raw(self.0)
     }
 }
 

@@ -93,7 +93,7 @@ impl Given {
     /// # Errors
     /// If none can be made.
     pub fn open(&self) -> io::Result<OwnedFd> {
-        sys::file_in_memory(&self.0)
+        sys::file::in_memory(&self.0)
     }
 }
 

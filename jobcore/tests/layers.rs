@@ -29,6 +29,26 @@ const FOR_TESTS: &[&str] = &["fuzzing", "generate", "testing"];
 /// Files and folders of modules that are there for tests.
 const TEST_FILES: &[&str] = &["conformance", "fake", "invariants", "model", "properties", "tests"];
 
+/// Files outside of `sys` that name rustix, nix or a system, and why: of what they ask the kernel, only numbers differ between
+/// systems.
+const CALLS_THE_KERNEL: &[&str] = &[
+    // The terminal that a person sits at: made raw, and given back.
+    "jobcli/src/commands/attach.rs",
+    // Numbers of errors that `std::io::ErrorKind` has no stable name for.
+    "jobcore/src/error.rs",
+    // Names and numbers of signals.
+    "jobcore/src/signal.rs",
+    // Flags of open(2): what a read would wait for and what a link leads to is not opened.
+    "jobcore/src/store/file/atomic.rs",
+    // Where other programs keep their settings on a system.
+    "jobmcp/src/register/clients.rs",
+];
+
+/// The folder of all crates of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -108,6 +128,23 @@ fn imports_go_one_way() {
     }
     upward.sort();
     assert!(upward.is_empty(), "not below what imports it:\n{}", upward.join("\n"));
+}
+
+#[test]
+fn what_talks_to_the_kernel_is_in_sys() {
+    let mut files = Vec::new();
+    for package in ["jobcore", "jobcli", "jobmcp"] {
+        sources(&workspace().join(package).join("src"), &mut files);
+    }
+    files.sort();
+    let names_one = |path: &PathBuf| {
+        let words = code(path);
+        let mut words = words.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|word| matches!(word, "rustix" | "nix" | "libc" | "target_os"))
+    };
+    let named = files.iter().filter(|path| names_one(path)).map(|path| path.strip_prefix(workspace()).unwrap());
+    let outside: Vec<_> = named.filter(|path| !path.starts_with("jobcore/src/sys")).collect();
+    assert_eq!(outside, CALLS_THE_KERNEL.iter().map(Path::new).collect::<Vec<_>>());
 }
 
 #[test]

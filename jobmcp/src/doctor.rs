@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jobcore::clock::Timestamp;
 use jobcore::doctor::{Health, LABEL, Report, Step};
-use jobcore::front::{Failure, Settings, codes, report};
+use jobcore::front::{Failure, Settings, codes, process, report};
 use jobcore::{JobManager, Query, StopOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
@@ -109,8 +109,8 @@ impl Proofs<'_> {
     }
 
     async fn serve(&self) -> Found<Session> {
-        // The running program itself, even if its file has been replaced by an upgrade since.
-        let mut command = Command::new("/proc/self/exe");
+        // Where the system does not say which it is, the start fails, and that is told.
+        let mut command = Command::new(process::own_program().unwrap_or_default());
         command.arg("--store").arg(&self.settings.store);
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jobcore::escape;
 use jobcore::front::text::print_if_hostile;
-use jobcore::front::{Failure, Settings, codes, limits};
+use jobcore::front::{Failure, Settings, codes, process};
 use rmcp::ServerHandler;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
 pub fn main_behind<H: ServerHandler>(before: fn(Server) -> H) -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    limits::survive_file_size();
+    process::survive_file_size();
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     run(cli, before).unwrap_or_else(|failure| failure.report(false))
 }

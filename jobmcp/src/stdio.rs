@@ -1,12 +1,10 @@
 //! The server on standard input and output.
 
-use std::future::pending;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
+use jobcore::front::process;
 use rmcp::ServiceExt;
-use tokio::io::unix::AsyncFd;
-use tokio::io::{BufReader, Interest};
+use tokio::io::BufReader;
 use tokio::time::{sleep, timeout};
 
 use crate::ending;
@@ -44,16 +42,6 @@ pub(crate) async fn serve(server: Server) {
 /// Returns when the client has closed its end some time ago. Usually that is noticed before, by whoever reads; but what a
 /// client has sent that does not read itself may be left unread.
 async fn hung_up() {
-    let Ok(input) = std::io::stdin().as_fd().try_clone_to_owned() else { return pending().await };
-    // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
-    // always returns the same number, and nobody else can close it.
-    let input = unsafe { AsyncFd::register_with_interest(input, Interest::READABLE) };
-    // Of a file, nothing can be told, and nothing has to be: its end can always be read.
-    let Ok(input) = input else { return pending().await };
-    while let Ok(mut ready) = input.readable().await {
-        if ready.ready().is_read_closed() {
-            return sleep(UNREAD).await;
-        }
-        ready.clear_ready();
-    }
+    process::input_closed().await;
+    sleep(UNREAD).await;
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use jobcore::front::{Settings, report};
+use jobcore::front::{Settings, process, report};
 use jobcore::{JobManager, JobSpec};
 
 use super::Result;
@@ -20,8 +20,8 @@ pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, 
 
 /// Returns this program, with the words that submit a job and wait for it.
 fn submitter(store: &Path, spec: &JobSpec) -> Command {
-    // The running program itself, even if its file has been replaced by an upgrade since.
-    let mut command = Command::new("/proc/self/exe");
+    // Where the system does not say which it is, the start fails, and that is told.
+    let mut command = Command::new(process::own_program().unwrap_or_default());
     // The current one may be gone, and nothing depends on it.
     command.current_dir("/");
     command.arg("--store").arg(store).args(["run", "--wait"]);

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
-use jobcore::front::{Failure, Failures, codes};
+use jobcore::front::{Failure, Failures, codes, process};
 use jobcore::{Job, JobId, JobManager, WaitFor, WaitOptions, WaitReason, Waited, escape};
 
 use super::select::{Which, find_all, select};
@@ -19,7 +19,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
     if ids.is_empty() && failures.code().is_some() {
         return Ok(ExitCode::from(codes::OWN_FAILURE));
     }
-    raise_descriptor_limit();
+    process::raise_open_files();
     let until = arguments.until.clone().unwrap_or_default();
     // What an agent came to is told with its answer.
     let tells_ends = until.is_exit() && !arguments.quiet && !arguments.json;
@@ -128,12 +128,4 @@ fn reached(waited: &Waited, arguments: &Wait) -> Result<u8> {
         WaitReason::TimedOut => codes::WAITED_ENOUGH,
         _ => codes::FAILED,
     })
-}
-
-/// Waiting for a job takes a descriptor, and a thousand jobs are more than many shells allow by default. Nothing that
-/// is started from here inherits the change: jobs get the limits that they were submitted with.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -264,7 +264,7 @@ impl Agent {
             asked,
             environment,
             has_own_arguments: !self.arguments.is_empty(),
-            is_root: rustix::process::geteuid().is_root(),
+            is_root: crate::sys::user::is_root(),
         };
         is_known.then(|| (adapter.obstacle)(&place)).flatten()
     }

@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{PidfdFlags, Resource};
-
 use super::{Doubt, Finding, Report};
 use crate::id::JobId;
-use crate::sys::{namespace, world};
+use crate::sys::{limits, namespace, own, process, user, world};
 use crate::units::format_size;
 use crate::words::counted;
 
@@ -56,7 +54,7 @@ impl Machine {
 
     /// Returns what this user is called, if that is known on this machine.
     pub(super) fn user_name(&self) -> Option<String> {
-        let uid = rustix::process::geteuid().as_raw().to_string();
+        let uid = user::id().to_string();
         let passwd = self.read("etc/passwd")?;
         let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
         users.find(|fields| fields.get(2) == Some(&uid.as_str()))?.first().map(|name| (*name).to_owned())
@@ -67,7 +65,7 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
     let jobs = if max_running == 0 { MANY_JOBS } else { max_running };
     let steps = [
         ("kernel", machine.read("proc/sys/kernel/osrelease").map(|release| kernel(release.trim()))),
-        ("program", fs::read("/proc/self/exe").ok().and_then(|elf| program(&elf))),
+        ("program", own::program().and_then(fs::read).ok().and_then(|elf| program(&elf))),
         ("descriptors", Some(descriptors())),
         ("file_size", file_size()),
         ("processes", processes(machine, jobs)),
@@ -95,7 +93,7 @@ fn kernel(release: &str) -> Finding {
         return Err(Doubt::degraded(detail).advise(format!("Linux {major}.{minor} or later")));
     }
     // A filter of system calls may refuse what the kernel has.
-    if let Err(error) = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
+    if let Err(error) = process::check_open() {
         let detail = format!(
             "Linux {release} without pidfd_open(2) ({error}): waits look again and again, and signals \
                               are not sent"
@@ -136,7 +134,7 @@ fn program(elf: &[u8]) -> Option<Finding> {
 }
 
 fn descriptors() -> Finding {
-    match rustix::process::getrlimit(Resource::Nofile).current {
+    match limits::open_files() {
         Some(limit) if limit < FEW_DESCRIPTORS => {
             let detail = format!("{limit} open files a process: who waits for many jobs takes two for each");
             Err(Doubt::degraded(detail).advise(format!("`ulimit -n {}`", FEW_DESCRIPTORS * 4)))
@@ -148,20 +146,19 @@ fn descriptors() -> Finding {
 
 /// The soft limit is for commands; a supervisor is held by the hard one.
 fn file_size() -> Option<Finding> {
-    let limit = rustix::process::getrlimit(Resource::Fsize).maximum?;
+    let limit = limits::largest_file()?;
     let detail = format!("no file may be larger than {} (hard limit): output beyond may be lost", format_size(limit));
     Some(Err(Doubt::degraded(detail).advise("raise `fsize` in limits.conf(5)")))
 }
 
 fn processes(machine: &Machine, jobs: u32) -> Option<Finding> {
-    let limit = rustix::process::getrlimit(Resource::Nproc).current?;
-    let uid = rustix::process::geteuid();
+    let limit = limits::processes()?;
     // Root is not held to it.
-    if uid.is_root() {
+    if user::is_root() {
         return None;
     }
     let pids = machine.names("proc").into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    let threads = |pid: String| owned_threads(&machine.read(&format!("proc/{pid}/status"))?, uid.as_raw());
+    let threads = |pid: String| owned_threads(&machine.read(&format!("proc/{pid}/status"))?, user::id());
     let used = pids.filter_map(threads).sum();
     Some(judge_processes("the user", used, limit, jobs))
 }
@@ -186,7 +183,7 @@ fn judge_processes(whose: &str, used: u64, limit: u64, jobs: u32) -> Finding {
 fn pipes(machine: &Machine, jobs: u32) -> Option<Finding> {
     let pages = machine.number("proc/sys/fs/pipe-user-pages-soft")?;
     // Root is not held to it.
-    (!rustix::process::geteuid().is_root()).then(|| judge_pipes(pages, jobs))
+    (!user::is_root()).then(|| judge_pipes(pages, jobs))
 }
 
 fn judge_pipes(pages: u64, jobs: u32) -> Finding {

@@ -1,11 +1,9 @@
 //! What is proven by doing it: real jobs in the store that is looked at, under a label of their own, short and removed.
 
-use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rustix::process::Signal as Kill;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,8 +20,9 @@ use crate::spec::{JobSpec, JobSpecBuilder, Stdin};
 use crate::state::{Cause, State, Status};
 use crate::store::Query;
 use crate::store::file::supervisors::visible_members;
-use crate::sys::process::{self, ProcessId, Seen, Stat};
+use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::pty::TerminalSize;
+use crate::sys::stat::{self, Stat};
 use crate::words::counted;
 
 pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
@@ -177,8 +176,7 @@ impl Proofs<'_> {
             Ok((self.read(id, Stream::Stdout).await? == b"ready\n").then_some(()))
         })
         .await?;
-        let usr1 = Signal::from_number(Kill::USR1.as_raw());
-        self.jobs.signal(id, usr1).await?;
+        self.jobs.signal(id, Signal::USR1).await?;
         self.ended(id).await
     }
 
@@ -229,8 +227,10 @@ impl Proofs<'_> {
         if main.parent != supervisor.pid {
             return Err(Doubt::failed("the command is not a child of its supervisor"));
         }
-        let ours = open_ends(own.pid);
-        if let Some(held) = [supervisor.pid, main.pid].into_iter().flat_map(open_ends).find(|end| ours.contains(end)) {
+        let ours = stat::open_ends(own.pid);
+        if let Some(held) =
+            [supervisor.pid, main.pid].into_iter().flat_map(stat::open_ends).find(|end| ours.contains(end))
+        {
             let detail = format!("the job holds {held} of its submitter: whoever waits for its end waits for the job");
             return Err(Doubt::failed(detail));
         }
@@ -243,7 +243,7 @@ impl Proofs<'_> {
         let (first, main) = self.processes(id).await?;
         let stat = Stat::read(first.pid).filter(|stat| stat.start_time == first.start_time);
         let stat = stat.ok_or_else(|| Doubt::failed("the supervisor of a job that runs is gone"))?;
-        process::signal(&stat, Kill::KILL)
+        process::signal(&stat, Signal::KILL)
             .map_err(|error| Doubt::failed(format!("cannot kill a supervisor: {error}")))?;
         self.until("the end of a supervisor", async || Ok((process::look(&first) == Seen::Gone).then_some(()))).await?;
         let second = self
@@ -349,9 +349,8 @@ impl Proofs<'_> {
             let said = child.wait_with_output().await.map(|output| output.stderr).unwrap_or_default();
             return Err(failed(&format!("printed {line:?} for an id: {}", String::from_utf8_lossy(&said).trim())));
         };
-        let group = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-        let killed = group.map(|group| rustix::process::kill_process_group(group, Kill::KILL));
-        if !matches!(killed, Some(Ok(()))) {
+        let group = i32::try_from(pid).unwrap_or(0);
+        if process::signal_group(group, Signal::KILL).is_err() {
             return Err(failed("cannot be killed"));
         }
         child.wait().await.map_err(|error| failed(&format!("is not seen to end: {error}")))?;
@@ -412,16 +411,6 @@ impl Proofs<'_> {
         let _ = self.jobs.stop(id, &StopOptions::default().with_grace(Some(Duration::ZERO))).await;
         matches!(self.jobs.remove(id).await, Ok(()) | Err(Error::NotFound { .. }))
     }
-}
-
-/// Returns the pipes, sockets and terminals that a process has open, by the names that tell them from all others; none
-/// where that cannot be seen.
-fn open_ends(pid: i32) -> Vec<String> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok());
-    links
-        .filter(|link| ["pipe:[", "socket:[", "/dev/pts/", "/dev/tty"].iter().any(|kind| link.starts_with(kind)))
-        .collect()
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::inotify;
-
 use super::{Doubt, Finding, Report};
 use crate::error::{Error, IoContext};
 use crate::store::file::atomic;
-use crate::sys;
+use crate::sys::file::{self, Room};
+use crate::sys::pipe;
+use crate::sys::watch::Watch;
 use crate::units::format_size;
 use crate::words::counted;
 
@@ -74,8 +74,7 @@ fn directory(root: &Path) -> Finding {
 }
 
 fn room(probe: &Probe, root: &Path) -> Finding {
-    let there = rustix::fs::statvfs(root).context("look at", root)?;
-    let free = there.f_bavail.saturating_mul(there.f_frsize);
+    let Room { bytes: free, files } = file::room(root).context("look at", root)?;
     if let Err(error) = (&probe.file).write_all(&[b' '; RECORDS]) {
         // By what the kernel says of a real write: a quota shows nowhere else.
         let detail = format!("the records of a job cannot be written, with {} free: {error}", format_size(free));
@@ -85,10 +84,8 @@ fn room(probe: &Probe, root: &Path) -> Finding {
         let detail = format!("{} free: jobs go on when it is full, but their output is lost", format_size(free));
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
-    // Some file systems have no fixed number of files, and say 0 of 0.
-    if there.f_files > 0 && there.f_favail < FEW_FILES {
-        let detail =
-            format!("{} can be made, and a job takes about twenty", counted(there.f_favail, "more file", "more files"));
+    if let Some(files) = files.filter(|files| *files < FEW_FILES) {
+        let detail = format!("{} can be made, and a job takes about twenty", counted(files, "more file", "more files"));
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
     Ok(format!("{} free", format_size(free)))
@@ -127,7 +124,7 @@ const FILE_SYSTEMS: [(u32, &str, Option<&str>); 22] = [
 ];
 
 fn file_system(root: &Path) -> Finding {
-    match sys::file_system(root).context("look at", root)? {
+    match file::system(root).context("look at", root)? {
         Some(number) => judge(number),
         None => Ok("unknown".to_owned()),
     }
@@ -148,13 +145,7 @@ fn judge(number: u32) -> Finding {
 /// log: tried with a pipe, a file and a watch as a supervisor and a follower have them.
 fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
     let looks = "waits are woken, but who follows output looks for it twice a second";
-    let watch = || {
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        let watch = inotify::init(flags).map_err(io::Error::from)?;
-        inotify::add_watch(&watch, root, inotify::WatchFlags::MODIFY).map_err(io::Error::from)?;
-        Ok::<_, io::Error>(watch)
-    };
-    let watch = match watch() {
+    let watch = match Watch::new().and_then(|watch| watch.writes(root).map(|()| watch)) {
         Ok(watch) => watch,
         Err(error) => {
             let advice = "raise `fs.inotify.max_user_instances` and `fs.inotify.max_user_watches` with sysctl(8)";
@@ -167,8 +158,7 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
         );
         return Some(Doubt::degraded(detail).advise("name a store on another file system"));
     }
-    let mut buffer = [const { std::mem::MaybeUninit::uninit() }; 1024];
-    let is_told = inotify::Reader::new(watch, &mut buffer).next().is_ok();
+    let is_told = watch.has_word().is_ok_and(|has_word| has_word);
     (!is_told).then(|| {
         Doubt::degraded(format!("the kernel does not tell of bytes that are spliced: {looks}"))
             .advise("Linux 6.8 or later")
@@ -179,7 +169,7 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
 fn move_byte(file: &File) -> io::Result<()> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(b" ")?;
-    sys::pipe::move_into(file, &reader, 0, 1)?;
+    pipe::move_into(file, &reader, 0, 1)?;
     Ok(())
 }
 

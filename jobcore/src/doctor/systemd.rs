@@ -252,7 +252,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         };
         let machine = Machine::at(directory.path());
-        let uid = rustix::process::geteuid().as_raw();
+        let uid = crate::sys::user::id();
         write("etc/passwd", &format!("other:x:{}::/:\nme:x:{uid}:{uid}::/home/me:/bin/sh\n", uid + 1));
         write("proc/self/cgroup", TERMINAL);
         let result = || {

@@ -6,7 +6,7 @@
 pub mod agents;
 mod delegation;
 mod failure;
-pub mod limits;
+pub mod process;
 #[cfg(test)]
 mod properties;
 pub mod report;

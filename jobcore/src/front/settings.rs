@@ -271,7 +271,7 @@ impl Settings {
 
     /// Refuses to let root create a store in the directory of another user, who could no longer use that directory.
     fn check_home(&self) -> crate::Result<()> {
-        if self.names_store || !rustix::process::geteuid().is_root() || self.store.exists() {
+        if self.names_store || !crate::sys::user::is_root() || self.store.exists() {
             return Ok(());
         }
         let owner = self.store.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.uid());

@@ -17,6 +17,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -48,6 +50,16 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
+    /// Returns the end that a status tells of.
+    pub(crate) fn new(status: ExitStatus, at: Timestamp) -> Self {
+        Self {
+            code: status.code(),
+            signal: status.signal().map(Signal::from_number),
+            core_dumped: status.core_dumped(),
+            ..Self::unseen(at)
+        }
+    }
+
     /// Returns an end that nobody saw, found out at this time.
     pub(crate) fn unseen(at: Timestamp) -> Self {
         Self { code: None, signal: None, core_dumped: false, is_out_of_memory: false, at }

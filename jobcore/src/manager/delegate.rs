@@ -9,7 +9,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::program;
 use crate::spec::{JobSpec, JobSpecBuilder};
-use crate::sys::process;
+use crate::sys::members;
 
 use super::JobManager;
 
@@ -90,7 +90,7 @@ impl JobManager {
     /// Makes the run one of the agent's that this program descends from. Its environment may not say so: some agents start
     /// their MCP servers with hardly any.
     async fn deepen(&self, spec: &mut JobSpec) -> Result<()> {
-        let line = process::own_line();
+        let line = members::own_line();
         let mut depth = 0;
         for slot in self.store.load().await?.running {
             // One that is gone or cannot be read has nobody to ask for anything.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal as RawSignal;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -250,18 +249,18 @@ impl JobManager {
         }
         let running = self.store.evidence(id).await?.running;
         let (Some(_), Some(running)) = (job.pid, running) else { return Err(Error::NoAnswer { id }) };
-        let mut processes = self.signal_all(id, &running, &[RawSignal::TERM, RawSignal::CONT]).await?;
+        let mut processes = self.signal_all(id, &running, &[Signal::TERM, Signal::CONT]).await?;
         if options.wait && processes > 0 {
             // Nobody reaps them while their supervisor stands still, but the dead are not counted.
             tokio::time::sleep(options.grace.unwrap_or(job.spec.grace())).await;
-            self.signal_all(id, &running, &[RawSignal::KILL]).await?;
+            self.signal_all(id, &running, &[Signal::KILL]).await?;
             processes = self.signal_all(id, &running, &[]).await?;
         }
         Ok(StopReport::Bypassed { job: self.job(id).await?, processes })
     }
 
     /// Sends signals to all processes of a job that can be seen, and returns how many these are.
-    async fn signal_all(&self, id: JobId, running: &Running, signals: &'static [RawSignal]) -> Result<u32> {
+    async fn signal_all(&self, id: JobId, running: &Running, signals: &'static [Signal]) -> Result<u32> {
         let main = running.process.clone();
         let sending = move |_| async move {
             let members = visible_members(Some(&main), id);

@@ -8,13 +8,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
-
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::job::quoted;
 use crate::record::Submission;
 use crate::spec::{Command, JobSpec, Stdin, shell_words};
+use crate::sys::spawn;
+use crate::sys::user::{self, Deed};
 use first_command::{FirstCommand, first_command};
 
 /// Where execvp(3) looks if there is no `PATH`.
@@ -62,8 +62,7 @@ pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
 
 /// Checks that the kernel will take the arguments and the environment, execve(2).
 pub(crate) fn check_size(submission: &Submission) -> Result<()> {
-    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::ARG_MAX).ok().flatten();
-    let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return Ok(()) };
+    let Some(limit) = spawn::longest() else { return Ok(()) };
     let size = |words: Vec<Vec<u8>>| words.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum::<usize>();
     let arguments = size(exec::arguments(submission));
     let environment = size(exec::variables(submission, submission.spec.environment.clone()));
@@ -82,7 +81,7 @@ fn check_cwd(cwd: &Path) -> Result<()> {
     match fs::metadata(cwd) {
         Err(error) => refuse(error.to_string()),
         Ok(metadata) if !metadata.is_dir() => refuse("it is not a directory".to_owned()),
-        Ok(_) if rustix::fs::access(cwd, Access::EXEC_OK).is_err() => refuse("it may not be entered".to_owned()),
+        Ok(_) if !user::may(Deed::Execute, cwd) => refuse("it may not be entered".to_owned()),
         Ok(_) => Ok(()),
     }
 }
@@ -95,7 +94,7 @@ fn check_input(path: &Path) -> Result<()> {
     match fs::metadata(path) {
         Err(error) => refuse(error.to_string()),
         Ok(metadata) if metadata.is_dir() => refuse("it is a directory".to_owned()),
-        Ok(_) if rustix::fs::access(path, Access::READ_OK).is_err() => refuse("it may not be read".to_owned()),
+        Ok(_) if !user::may(Deed::Read, path) => refuse("it may not be read".to_owned()),
         Ok(_) => Ok(()),
     }
 }
@@ -133,9 +132,7 @@ fn refusal(path: &Path) -> Option<String> {
         Err(error) => Some(error.to_string()),
         Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),
         Ok(metadata) if !metadata.is_file() => Some("it is not a regular file".to_owned()),
-        Ok(_) if rustix::fs::access(path, Access::EXEC_OK).is_err() => {
-            Some("permission denied; try `chmod +x`".to_owned())
-        }
+        Ok(_) if !user::may(Deed::Execute, path) => Some("permission denied; try `chmod +x`".to_owned()),
         Ok(_) => None,
     }
 }

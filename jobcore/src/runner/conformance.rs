@@ -16,8 +16,9 @@ use crate::spec::{JobSpec, JobSpecBuilder, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Status};
 use crate::store::conformance::Backend;
 use crate::store::file::supervisors::parse_arguments;
-use crate::sys::process;
 use crate::sys::pty::TerminalSize;
+use crate::sys::stat::{self, Stat};
+use crate::sys::{members, process};
 
 /// How long a wait may take that should end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -168,27 +169,27 @@ impl Bench {
             }
             let lingering = supervisors.iter().filter(|_| begin.elapsed() > LETTING_GO);
             for stat in commands.iter().chain(lingering) {
-                let _ = process::signal(stat, rustix::process::Signal::KILL);
+                let _ = process::signal(stat, Signal::KILL);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Returns the living processes that jobs of this bench started.
-    fn commands(&self) -> Vec<process::Stat> {
+    fn commands(&self) -> Vec<Stat> {
         let marker = format!("{BENCH}={}", self.directory.display());
-        process::visible_tree(None, &marker, |_| false)
+        members::visible_tree(None, &marker, |_| false)
     }
 
     /// Returns the living supervisors of jobs of this bench.
-    fn supervisors(&self) -> Vec<process::Stat> {
+    fn supervisors(&self) -> Vec<Stat> {
         let Some(directory) = self.jobs.store().directory() else { return Vec::new() };
-        let is_ours = |stat: &process::Stat| {
-            let arguments = process::arguments(stat);
+        let is_ours = |stat: &Stat| {
+            let arguments = stat::arguments(stat);
             let root = parse_arguments(&arguments).map(|(root, _)| root);
             !stat.is_dead() && root == Some(directory.as_os_str().as_bytes())
         };
-        process::all().into_iter().filter(is_ours).collect()
+        stat::all().into_iter().filter(is_ours).collect()
     }
 }
 
@@ -203,7 +204,7 @@ impl Drop for Companion {
 }
 
 fn is_alive(pid: i32) -> bool {
-    process::Stat::read(pid).is_some_and(|stat| !stat.is_dead())
+    Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }
 
 fn quickly() -> StopOptions {
@@ -608,9 +609,9 @@ mod tests {
         }));
         let message = failed.unwrap_err().downcast::<String>().unwrap();
         assert!(message.contains("it breaks after the start"), "{message}");
-        let left = process::visible_tree(None, marker.get().unwrap(), |_| false);
+        let left = members::visible_tree(None, marker.get().unwrap(), |_| false);
         for stat in &left {
-            let _ = process::signal(stat, rustix::process::Signal::KILL);
+            let _ = process::signal(stat, Signal::KILL);
         }
         assert!(left.is_empty(), "{left:?}");
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nix::libc;
 use tokio::sync::watch;
 
 use super::{Runner, start_due};
@@ -24,8 +23,8 @@ use crate::sys::process::ProcessId;
 use crate::testing::{ManualClock, later};
 
 /// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.
-const HARMLESS: [i32; 4] = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
-const PAUSING: [i32; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+const HARMLESS: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"];
+const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 
 /// Lets jobs follow scripts. Nothing is executed; output, waits, stops and signals are as with every other runner.
 ///
@@ -400,7 +399,7 @@ impl Actor {
                 self.obey();
                 Answer::Accepted
             }
-            Request::Signal { signal, .. } if PAUSING.contains(&signal.number()) => {
+            Request::Signal { signal, .. } if PAUSING.contains(&signal.to_string().as_str()) => {
                 Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }
             }
             Request::Signal { signal, requester } => {
@@ -416,7 +415,7 @@ impl Actor {
     fn receive(&mut self, signal: Signal) {
         let trap = self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal && signal != Signal::KILL);
         match trap.cloned() {
-            None if HARMLESS.contains(&signal.number()) => {}
+            None if HARMLESS.contains(&signal.to_string().as_str()) => {}
             None => self.end(None, Some(signal)),
             Some((_, None)) => {}
             Some((_, Some(script))) => (self.script, self.pause) = (script, None),

@@ -4,14 +4,13 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::Signal as RawSignal;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
@@ -34,6 +33,8 @@ use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
 use crate::sys::process::{self, ProcessId};
+use crate::sys::ready;
+use crate::sys::stat::Stat;
 
 /// How long until it is looked again for what is left of a job, if its end cannot be waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -62,7 +63,7 @@ impl Runner for InProcessRunner {
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
             Companion::None => None,
-            Companion::Alive(fd) => Some(crate::sys::readable(fd).context("watch", "/proc".as_ref())?),
+            Companion::Alive(fd) => Some(ready::readable(fd).context("watch", "/proc".as_ref())?),
             Companion::Gone => return claim.finish(&Companion::unstarted()).await,
         };
         claim.start(&Start::new(ProcessId::of_this_program()?, false, Timestamp::now())).await?;
@@ -263,8 +264,9 @@ impl Watcher {
             Wake::Output(index, read) => self.keep(index, read).await,
             Wake::Request(incoming) => self.serve(incoming).await,
             Wake::Exit(status) => {
+                let now = Timestamp::now();
                 // If somebody else in this program reaped the child, nobody will ever know.
-                let exit = status.map_or(Exit::unseen(Timestamp::now()), exit);
+                let exit = status.map_or(Exit::unseen(now), |status| Exit::new(status, now));
                 self.life.main_ended(exit, self.since.elapsed());
                 self.look().await;
             }
@@ -337,20 +339,20 @@ impl Watcher {
                 // A claim has no record of it, for whatever takes over from this program.
                 Action::RecordStop { .. } => {}
                 Action::Ask(signal) => {
-                    if !signal.to_rustix().is_some_and(|signal| process::signal_group(self.child.pid, signal)) {
+                    if process::signal_group_even_stopped(self.child.pid, signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
-                Action::Terminate => drop(self.send_all(&[RawSignal::TERM, RawSignal::CONT]).await),
+                Action::Terminate => drop(self.send_all(&[Signal::TERM, Signal::CONT]).await),
                 Action::Count => {
                     let members = self.members().await;
                     self.life.counted(members.len());
                 }
-                Action::Kill | Action::KillAgain => drop(self.send_all(&[RawSignal::KILL]).await),
+                Action::Kill | Action::KillAgain => drop(self.send_all(&[Signal::KILL]).await),
                 Action::GiveUp => {
                     let reason = "was killed and has not ended".to_owned();
-                    let name = |stat: process::Stat| Survivor::new(stat.pid, stat.name, reason.clone());
-                    let members = self.send_all(&[RawSignal::KILL]).await;
+                    let name = |stat: Stat| Survivor::new(stat.pid, stat.name, reason.clone());
+                    let members = self.send_all(&[Signal::KILL]).await;
                     self.life.survived(members.into_iter().take(NAMED).map(name).collect());
                 }
             }
@@ -359,7 +361,7 @@ impl Watcher {
 
     /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
     /// there are, while other tasks of the runtime go on.
-    async fn members(&self) -> Vec<process::Stat> {
+    async fn members(&self) -> Vec<Stat> {
         let id = self.claim.submission().job_id;
         let main = self.child.identity.clone();
         let looking = move || visible_members(main.as_ref(), id);
@@ -372,7 +374,7 @@ impl Watcher {
     }
 
     /// Sends signals to the processes of the job that can be seen, and returns these.
-    async fn send_all(&self, signals: &[RawSignal]) -> Vec<process::Stat> {
+    async fn send_all(&self, signals: &[Signal]) -> Vec<Stat> {
         let members = self.members().await;
         for signal in signals {
             for stat in &members {
@@ -384,24 +386,15 @@ impl Watcher {
 
     /// Looks for what is left of the job.
     async fn look(&mut self) {
-        let watch = |stat: &process::Stat| {
+        let watch = |stat: &Stat| {
             let process = process::identify(stat.pid).ok()?;
-            crate::sys::readable(process::open(&process)?).ok()
+            ready::readable(process::open(&process)?).ok()
         };
         self.left = match self.members().await.first().map(watch) {
             None => Left::Nothing,
             Some(None) => Left::Unwatched(Instant::now() + LOOK_AGAIN),
             Some(Some(process)) => Left::Some(process),
         };
-    }
-}
-
-fn exit(status: ExitStatus) -> Exit {
-    Exit {
-        code: status.code(),
-        signal: status.signal().map(Signal::from_number),
-        core_dumped: status.core_dumped(),
-        ..Exit::unseen(Timestamp::now())
     }
 }
 

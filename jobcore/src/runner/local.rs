@@ -1,17 +1,15 @@
 //! Jobs under a detached supervisor process each: they survive everything but the machine.
 
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 
 use super::Runner;
 use crate::error::{Error, IoContext, Result};
 use crate::store::{JobClaim, JobStore};
 use crate::supervisor;
-use crate::sys::process;
+use crate::sys::{child, own};
 
 /// Runs each job under a supervisor process of its own.
 ///
@@ -34,7 +32,7 @@ impl LocalRunner {
     /// would start a second copy of itself where a supervisor is meant.
     pub fn new() -> Result<Self> {
         supervisor::check_prepared()?;
-        let program = process::own_program().context("find", "this program".as_ref())?;
+        let program = own::program().context("find", "this program".as_ref())?;
         Ok(Self::trusting(program))
     }
 
@@ -71,7 +69,7 @@ impl Runner for LocalRunner {
     async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
         self.check(store.as_ref())?;
         let pid = supervisor::start(&self.program, claim)?;
-        reap_when_over(pid);
+        child::reap_when_ended(pid);
         Ok(())
     }
 
@@ -79,16 +77,4 @@ impl Runner for LocalRunner {
         // A supervisor sees by the records that the job was started before.
         self.start(store, claim).await
     }
-}
-
-/// Reaps the supervisor when it ends, should this program still be there.
-fn reap_when_over(pid: i32) {
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return };
-    // It cannot have been reaped yet, so that the number is still its own.
-    let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
-    tokio::spawn(async move {
-        let Ok(process) = crate::sys::readable(process) else { return };
-        let _ = process.readable().await;
-        let _ = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
-    });
 }

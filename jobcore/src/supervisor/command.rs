@@ -74,8 +74,10 @@ fn spawn(submission: &Submission, environment: Environment, streams: Streams<'_>
         .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;
     let (arguments, variables) = (exec::arguments(submission), exec::variables(submission, environment));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
-    in_world(submission, || execute(&submission.program, arguments, spawn))
-        .map_err(|error| refusal(&submission.program, &error))
+    let spawned = world::lend(&submission.world, || execute(&submission.program, arguments, spawn));
+    // A supervisor that stays there keeps a file system busy, but what was started was started.
+    let _ = std::env::set_current_dir("/");
+    spawned.map_err(|error| refusal(&submission.program, &error))
 }
 
 /// Executes a program by `spawn`, with these arguments, of which the first is its name. A script that names no interpreter
@@ -86,7 +88,7 @@ pub(crate) fn execute<T>(
     spawn: impl Fn(&Path, &[Vec<u8>]) -> io::Result<T>,
 ) -> io::Result<T> {
     match spawn(program, &arguments) {
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
+        Err(error) if spawn::is_no_format(&error) => {
             arguments.splice(..1, [b"sh".to_vec(), program.as_os_str().as_bytes().to_vec()]);
             spawn("/bin/sh".as_ref(), &arguments)
         }
@@ -114,19 +116,4 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let word = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
     Some(Path::new(OsStr::from_bytes(word)).to_owned())
-}
-
-/// Calls `spawn` with the umask and the limits that the command is to have, and takes them back, and the working directory.
-fn in_world<T>(submission: &Submission, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    world::renice(&submission.world);
-    let mask = submission.world.umask.map(|umask| rustix::process::umask(rustix::fs::Mode::from_bits_truncate(umask)));
-    world::lower_limits(&submission.world);
-    let spawned = spawn();
-    world::raise_own_limits();
-    if let Some(mask) = mask {
-        rustix::process::umask(mask);
-    }
-    // A supervisor that stays there keeps a file system busy, but what was started was started.
-    let _ = std::env::set_current_dir("/");
-    spawned
 }

@@ -3,20 +3,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::libc;
-use nix::sys::signal::{SigSet, Signal as NixSignal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-
-use super::account;
 use crate::clock::Timestamp;
 use crate::life::Exit;
-use crate::signal::Signal;
+use crate::sys::child;
 use crate::sys::process::{self, ProcessId, Seen};
 
 #[derive(Debug)]
 pub(super) enum MainEnd {
-    /// It is a child: SIGCHLD tells of it and of all others.
-    Child(SignalFd),
+    /// It is a child, whose end is told as those of all others are.
+    Child(child::Ends),
     /// It is somebody else's.
     Stranger { process: ProcessId, fd: OwnedFd },
     /// It ended while no supervisor was there to see it.
@@ -25,8 +20,7 @@ pub(super) enum MainEnd {
 
 impl MainEnd {
     pub(super) fn of_child() -> io::Result<Self> {
-        let mask = SigSet::from_iter([NixSignal::SIGCHLD]);
-        Ok(Self::Child(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+        child::Ends::watch().map(Self::Child)
     }
 
     /// Watches a process that is no child.
@@ -45,7 +39,7 @@ impl MainEnd {
     /// was collected before: nothing follows it but the ends of other children.
     pub(super) fn as_fd(&self, has_exited: bool) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Child(signals) => Some(signals.as_fd()),
+            Self::Child(ends) => Some(ends.as_fd()),
             Self::Stranger { fd, .. } => (!has_exited).then(|| fd.as_fd()),
             Self::Unseen => None,
         }
@@ -55,20 +49,17 @@ impl MainEnd {
     /// says that there is something.
     pub(super) fn collect(&self, main: i32) -> Option<Exit> {
         match self {
-            Self::Child(signals) => {
-                while let Ok(Some(_)) = signals.read_signal() {}
-                account::reap(main)
+            Self::Child(ends) => {
+                ends.clear();
+                // Every child of a supervisor is its job's: reaping any takes no status away from anybody.
+                let reaped: Vec<_> = std::iter::from_fn(child::reap_any).collect();
+                let own = reaped.into_iter().find(|(pid, _)| *pid == main);
+                own.map(|(_, status)| Exit::new(status, Timestamp::now()))
             }
             Self::Unseen => Some(Exit::unseen(Timestamp::now())),
             Self::Stranger { process, fd } => {
-                let status = process::exit_status(process, fd);
-                Some(Exit {
-                    code: status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status)),
-                    signal: status.filter(|s| libc::WIFSIGNALED(*s)).map(|s| Signal::from_number(libc::WTERMSIG(s))),
-                    is_out_of_memory: false,
-                    core_dumped: status.is_some_and(|status| libc::WIFSIGNALED(status) && libc::WCOREDUMP(status)),
-                    at: Timestamp::now(),
-                })
+                let at = Timestamp::now();
+                Some(process::exit_status(process, fd).map_or(Exit::unseen(at), |status| Exit::new(status, at)))
             }
         }
     }

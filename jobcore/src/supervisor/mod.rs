@@ -4,7 +4,6 @@
 //! install and nothing to find. That argument is looked at before anything else; from there on the process is plain
 //! single-threaded code without an async runtime.
 
-mod account;
 mod adopt;
 mod charge;
 mod command;
@@ -27,9 +26,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rustix::io::Errno;
-use rustix::process::Pid;
-
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::signal::Signal;
@@ -37,8 +33,8 @@ use crate::store::file::Records;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
 use crate::store::{HandOver, JobClaim};
-use crate::sys::process;
 use crate::sys::spawn::{self, Streams};
+use crate::sys::{descriptor, limits, own, process, signals, world};
 
 pub(crate) use command::execute;
 pub(crate) use probe::probe;
@@ -48,11 +44,7 @@ pub(crate) use probe::probe;
 /// # Errors
 /// Why it cannot be sent, in words for people.
 pub(crate) fn signal_main(main: i32, signal: Signal) -> std::result::Result<(), String> {
-    let sent = match (Pid::from_raw(main), signal.to_rustix()) {
-        (Some(group), Some(signal)) => rustix::process::kill_process_group(group, signal),
-        _ => Err(Errno::INVAL),
-    };
-    sent.map_err(|error| format!("cannot send {signal}: {}", io::Error::from(error)))
+    process::signal_group(main, signal).map_err(|error| format!("cannot send {signal}: {error}"))
 }
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.
@@ -67,7 +59,7 @@ static WAS_ALONE: OnceLock<bool> = OnceLock::new();
 ///
 /// Costs one system call in a program that was not started as a supervisor.
 pub fn run_if_asked() {
-    let is_alone = *WAS_ALONE.get_or_init(crate::sys::is_single_threaded);
+    let is_alone = *WAS_ALONE.get_or_init(own::is_single_threaded);
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == MARKER) {
         let arguments: Vec<_> = arguments.collect();
@@ -114,10 +106,8 @@ pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
     spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
 }
 
-/// Moves a descriptor out of the way, or a copy of one that is only lent: 0 to 2 may be closed in a caller, and then be
-/// given to what it opens.
 fn away(fd: impl AsFd) -> Result<OwnedFd> {
-    rustix::io::fcntl_dupfd_cloexec(&fd, 3).context("copy", "a descriptor".as_ref())
+    descriptor::away(fd).context("copy", "a descriptor".as_ref())
 }
 
 fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::Error>> {
@@ -139,18 +129,13 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
 
 /// Keeps of all that was inherited only the lock, which came as standard input, and lets go of everything else.
 fn detach() -> io::Result<File> {
-    crate::sys::close_inherited();
-    let lock = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    let lock = descriptor::keep_stdin()?;
     std::env::set_current_dir("/")?;
-    crate::sys::world::set_own_umask();
+    world::set_own_umask();
     // Nothing but SIGKILL ends a supervisor before its job: a signal that was meant for a whole session, at a shutdown
     // say, reaches the command too, and what became of it is worth a record.
-    nix::sys::signal::SigSet::all().thread_block()?;
-    crate::sys::world::raise_own_limits();
-    process::become_reaper(c"jobcore-super")?;
-    Ok(lock.into())
+    signals::block_all()?;
+    limits::raise();
+    own::become_reaper(c"jobcore-super")?;
+    Ok(lock)
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::account;
 use super::run::Supervisor;
 use super::tend::tend;
 use super::tree::Family;
@@ -11,6 +10,7 @@ use crate::record::{Ended, Running};
 use crate::state::{Cause, Outcome};
 use crate::store::file::log::FileLog;
 use crate::store::file::{Records, atomic};
+use crate::sys::child;
 
 /// How long the end of a job is tried to be put on record, and at what distance.
 const RECORDING: Duration = Duration::from_secs(600);
@@ -29,7 +29,7 @@ impl Supervisor<'_> {
             // What it used was told to the supervisor that was killed, or to nobody.
             outcome.message = self.life.was_stopped().then(|| ADOPTED_STOP.to_owned());
         } else {
-            (outcome.cpu_ms, outcome.peak_rss_bytes) = account::usage();
+            (outcome.cpu_ms, outcome.peak_rss_bytes) = child::usage();
         }
         if outcome.cause == Cause::Oom {
             outcome.message = Some(OUT_OF_MEMORY.to_owned());

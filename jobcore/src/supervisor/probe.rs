@@ -6,13 +6,13 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
-
 use super::away;
 use crate::error::{Error, IoContext, Result};
+use crate::signal::Signal;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
+use crate::sys::ready::{self, Wanted};
 use crate::sys::spawn::{self, Streams};
+use crate::sys::{child, process};
 
 /// What stands in the place of a store and a job.
 pub(super) const WORD: &str = "probe";
@@ -44,13 +44,11 @@ pub(crate) fn probe(program: &Path) -> Result<()> {
     let pid = spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)?;
     drop(writer);
     let is_right = read_answer(&reader).is_ok_and(|answer| answer == expected().as_bytes());
-    if let Some(pid) = Pid::from_raw(pid) {
-        if !is_right {
-            // It has not been reaped yet, so that the number is still its own.
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-        }
-        let _ = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+    if !is_right {
+        // It has not been reaped yet, so that the number is still its own.
+        let _ = process::signal_group(pid, Signal::KILL);
     }
+    child::reap(pid);
     match is_right {
         true => Ok(()),
         false => {
@@ -71,12 +69,12 @@ fn read_answer(mut reader: &PipeReader) -> io::Result<Vec<u8>> {
     let (mut answer, mut buffer) = (Vec::new(), [0; 64]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(&mut [PollFd::new(reader, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Err(rustix::io::Errno::INTR) => continue,
-            polled => polled?,
-        };
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if ready::wait([Wanted::Read(reader.as_fd())], Some(left)) != [true] {
+            continue;
+        }
         match reader.read(&mut buffer)? {
             0 => return Ok(answer),
             count => answer.extend_from_slice(&buffer[..count]),

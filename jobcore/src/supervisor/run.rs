@@ -1,10 +1,8 @@
 //! The loop of a supervisor: output, requests, ends of processes and deadlines, until nothing of the job is left.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::adopt;
 use super::charge::Charge;
@@ -22,9 +20,10 @@ use crate::spec::JobSpec;
 use crate::store::file::supervisors::is_other_supervisor;
 use crate::store::file::{Records, atomic, control};
 use crate::supervisor::companion::{Companion, SESSION_END};
+use crate::sys::namespace;
 use crate::sys::oom::OomKills;
-use crate::sys::process::ProcessId;
-use crate::sys::{namespace, process};
+use crate::sys::process::{self, ProcessId};
+use crate::sys::ready::{self, Wanted};
 
 /// How often what is left of a job is looked for when nobody tells of its end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -150,12 +149,12 @@ impl<'a> Supervisor<'a> {
             Input::None | Input::Pipe(_) => None,
         };
         let outputs = charge.pipes.iter().map(|pipe| pipe.file.as_fd());
-        let readable = outputs.chain([self.control.as_fd()]).chain(main_end).map(|fd| (fd, PollFlags::IN));
+        let readable = outputs.chain([self.control.as_fd()]).chain(main_end).map(Wanted::Read);
         let companion = match &self.companion {
-            Companion::Alive(fd) if self.life.is_wanted() => Some((fd.as_fd(), PollFlags::IN)),
+            Companion::Alive(fd) if self.life.is_wanted() => Some(Wanted::Read(fd.as_fd())),
             _ => None,
         };
-        let mut ready = poll(readable.chain(typing).chain(companion), timeout);
+        let mut ready = ready::wait(readable.chain(typing).chain(companion), timeout);
         let is_left = self.is_left() || companion.is_some() && ready.pop() == Some(true);
         let is_typed_to = typing.is_some() && ready.pop() == Some(true);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
@@ -221,7 +220,7 @@ impl<'a> Supervisor<'a> {
                     self.records.stopping(&Stopping { v: RECORD_VERSION, cause, requester, at, grace_ms });
                 }
                 Action::Ask(signal) => {
-                    if !signal.to_rustix().is_some_and(|signal| process::signal_group(*main, signal)) {
+                    if process::signal_group_even_stopped(*main, signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
@@ -259,20 +258,4 @@ fn is_empty(family: &Family, looks_again: &mut bool) -> bool {
     // Nobody tells a stranger that they are gone, nor that another supervisor which is coming up is on record.
     *looks_again = !remaining.is_empty() && (is_adopted || remaining.iter().all(is_other_supervisor));
     remaining.is_empty()
-}
-
-/// Waits until one of the descriptors is ready, or the time is up; for ever without one. Returns which are ready.
-fn poll<'f>(
-    descriptors: impl IntoIterator<Item = (BorrowedFd<'f>, PollFlags)>,
-    timeout: Option<Duration>,
-) -> Vec<bool> {
-    let mut descriptors: Vec<_> =
-        descriptors.into_iter().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
-    let timeout = timeout.map(|timeout| Timespec {
-        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    });
-    // A wait that failed is a wait that is over, with nothing ready.
-    let _ = rustix::event::poll(&mut descriptors, timeout.as_ref());
-    descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect()
 }

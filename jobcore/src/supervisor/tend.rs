@@ -1,9 +1,8 @@
 //! What a supervisor does for the store beside its own job.
 
-use std::path::Path;
-
 use crate::store::file::{FileStore, Records};
 use crate::store::tend;
+use crate::sys::own;
 
 /// Opens the store. One that somebody deleted is not made again.
 fn open_store(records: &Records) -> Option<FileStore> {
@@ -15,7 +14,8 @@ fn open_store(records: &Records) -> Option<FileStore> {
 /// done from here is left to whoever uses the store next.
 pub(super) fn tend(records: &Records) {
     let Some(store) = open_store(records) else { return };
-    let start = |claim| std::future::ready(super::start(Path::new("/proc/self/exe"), claim).map(drop));
+    let Ok(program) = own::program() else { return };
+    let start = |claim| std::future::ready(super::start(&program, claim).map(drop));
     tend::at_once(tend::tend(&store, start));
 }
 

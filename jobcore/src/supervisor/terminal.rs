@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
-
-use rustix::event::PollFlags;
 
 use crate::store::file::input;
 use crate::store::file::layout::AttemptDir;
 use crate::sys::pipe;
 use crate::sys::pty::{Pty, TerminalSize};
+use crate::sys::ready::Wanted;
 
 /// How much is typed before anything else gets its turn: no less than a pipe holds.
 const TURN: usize = 64 * 1024;
@@ -44,10 +43,10 @@ impl Terminal {
     }
 
     /// Returns what to wait for: that something comes, or that the job has read some of what came.
-    pub(super) fn waits_for(&self) -> (BorrowedFd<'_>, PollFlags) {
+    pub(super) fn waits_for(&self) -> Wanted<'_> {
         match self.pending.is_empty() {
-            true => (self.input.as_fd(), PollFlags::IN),
-            false => (self.pty.master.as_fd(), PollFlags::OUT),
+            true => Wanted::Read(self.input.as_fd()),
+            false => Wanted::Write(self.pty.master.as_fd()),
         }
     }
 

@@ -5,17 +5,18 @@
 //! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
 //! and again until then misses nobody.
 
-use rustix::process::Signal;
-
 use crate::environment::JOB_ID;
 use crate::id::JobId;
 use crate::life::NAMED;
 use crate::record::Running;
+use crate::signal::Signal;
 use crate::state::Survivor;
 use crate::store::file::atomic;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
-use crate::sys::process::{self, ProcessId, Seen, Stat};
+use crate::sys::members;
+use crate::sys::process::{self, ProcessId, Seen};
+use crate::sys::stat::{self, Stat};
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ impl Family {
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id } => own_descendants(layout, *id),
-            Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_other_supervisor),
+            Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_other_supervisor),
         }
     }
 
@@ -50,7 +51,7 @@ impl Family {
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id } => own_children(layout, *id, is_proven_supervisor),
-            Self::Adopted { main, marker } => process::visible_tree(Some(main), marker, is_proven_supervisor),
+            Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_proven_supervisor),
         }
     }
 
@@ -59,7 +60,7 @@ impl Family {
     /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
     pub(super) fn terminate(&self, main: Option<i32>) {
         if let Some(main) = main {
-            process::signal_group(main, Signal::TERM);
+            let _ = process::signal_group_even_stopped(main, Signal::TERM);
         }
         for stat in self.members() {
             if main.is_none() || Some(stat.group) != main {
@@ -104,7 +105,7 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
     let mut found = own_children(layout, id, is_other_supervisor);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
-        let children = process::children(parent.pid).into_iter().filter_map(Stat::read);
+        let children = stat::children(parent.pid).into_iter().filter_map(Stat::read);
         let children: Vec<_> = children.filter(|stat| !is_other_supervisor(stat)).collect();
         found.extend(children);
         next += 1;
@@ -115,7 +116,7 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
 
 fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let children = process::children(own).into_iter().filter_map(Stat::read);
+    let children = stat::children(own).into_iter().filter_map(Stat::read);
     children.filter(|stat| !is_foreign(stat) && !is_other_command(stat, layout, id)).collect()
 }
 
@@ -125,7 +126,7 @@ fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) 
 /// Whoever says so in his environment must be the living main process that the records of that job name, or of its
 /// session, into which nobody can get who was not born in it.
 fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
-    let Some(id) = process::variable(stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
+    let Some(id) = stat::variable(stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
         return false;
     };
     let job = layout.job(id);

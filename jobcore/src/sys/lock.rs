@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::process::{self, Stat};
+use super::stat::{self, Stat};
 
 /// The byte of the file that is locked. Version 0.1.0 also locked byte 0, for waiters that nobody wrote.
 const LIFE: i64 = 1;
@@ -68,7 +68,7 @@ pub(crate) fn is_held_by(file: &File, process: &Stat) -> bool {
         let info = fs::read_to_string(process.path(&format!("fdinfo/{fd}")));
         info.is_ok_and(|info| info.lines().any(is_life))
     };
-    process::numbers(&process.path("fd")).any(|fd| is_lock(fd) && holds(fd))
+    stat::numbers(&process.path("fd")).any(|fd| is_lock(fd) && holds(fd))
 }
 
 /// Returns whether a line of `/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5), says that this open file has the lock of life:

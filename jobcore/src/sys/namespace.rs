@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::process::{self, Stat};
+use super::boot;
+use super::process::ProcessId;
+use super::stat::{self, Stat};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::sys::process::ProcessId;
 
 /// The pid namespace that the machine itself starts with has this number, `PROC_PID_INIT_INO` of the kernel. From there all
 /// processes can be seen.
@@ -67,11 +68,11 @@ pub(crate) fn check_proc() -> Result<()> {
 /// Returns whether it is certain that no process is left of the pid namespace of `process`, which was seen right after its
 /// start, `at`. That can only be told from the first namespace of the machine, and only if `/proc` hides nothing.
 pub(crate) fn has_ended(process: &ProcessId, at: Timestamp) -> bool {
-    if own_pid() != FIRST || process.boot_id != process::boot_id() {
+    if own_pid() != FIRST || process.boot_id != boot::id() {
         return false;
     }
     let since = Duration::try_from(Timestamp::now().duration_since(at)).ok();
-    let latest = match (process::age(process.start_time), since) {
+    let latest = match (boot::age(process.start_time), since) {
         (Some(age), Some(since)) if age.abs_diff(since) <= ALIKE => {
             process.start_time.saturating_add(YOUNGER_SECONDS * rustix::param::clock_ticks_per_second())
         }
@@ -85,7 +86,7 @@ pub(crate) fn has_ended(process: &ProcessId, at: Timestamp) -> bool {
 fn is_empty(proc: &Path, namespace: u64, latest: u64) -> bool {
     // With `hidepid`, proc(5), the first process is among those that other users cannot see.
     let shows_all = fs::read(proc.join("1/status")).is_ok();
-    shows_all && !process::numbers(proc).any(|pid| may_be_within(&proc.join(pid.to_string()), namespace, latest))
+    shows_all && !stat::numbers(proc).any(|pid| may_be_within(&proc.join(pid.to_string()), namespace, latest))
 }
 
 /// Returns whether a process may be alive and in the namespace, and was started at `latest` or before.

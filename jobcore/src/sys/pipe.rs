@@ -33,9 +33,17 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// Opens a named pipe for writing, without waiting; `ENXIO` if nobody reads from it.
+/// Opens a named pipe for writing, without waiting.
+///
+/// # Errors
+/// One that [`has_no_reader`] if nobody reads from it.
 pub(crate) fn open_writer(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Returns whether a named pipe could not be opened for writing since nobody reads from it.
+pub(crate) fn has_no_reader(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENXIO)
 }
 
 /// Gives a pipe another size, and returns the one that it got; nothing if it stays as it is, since the user has too

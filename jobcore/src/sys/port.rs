@@ -5,10 +5,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-
-use super::process::{self, Stat};
+use super::process;
+use super::stat::{self, Stat};
 
 /// Who listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +42,7 @@ pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) ->
             None => all_seen &= !process_is_there(&member),
         }
     }
-    let other = process::all().into_iter().find(|stat| holds(stat, &sockets) == Some(true));
+    let other = stat::all().into_iter().find(|stat| holds(stat, &sockets) == Some(true));
     match other {
         Some(other) => Listener::Other(Some((other.pid, other.name))),
         None if all_seen => Listener::Other(None),
@@ -65,7 +63,7 @@ fn view(main: i32, members: &impl Fn() -> Vec<Stat>) -> Option<PathBuf> {
 fn is_gone(pid: i32) -> bool {
     match Stat::read(pid) {
         Some(stat) => stat.is_dead(),
-        None => Pid::from_raw(pid).is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)),
+        None => process::is_free(pid),
     }
 }
 

@@ -60,6 +60,16 @@ pub(crate) fn session_leader(
     Ok(pid.as_raw())
 }
 
+/// Returns whether a spawn failed since the kernel does not know what kind of program it is: a script that names no interpreter.
+pub(crate) fn is_no_format(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOEXEC)
+}
+
+/// Returns how many bytes the kernel takes of arguments and environment together, execve(2), if there is a limit.
+pub(crate) fn longest() -> Option<usize> {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::ARG_MAX).ok().flatten()?.try_into().ok()
+}
+
 fn c_strings(words: &[Vec<u8>]) -> io::Result<Vec<CString>> {
     words.iter().map(|word| CString::new(word.as_slice()).map_err(io::Error::from)).collect()
 }

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 
-use super::namespace;
+use super::{limits, namespace};
 use crate::error::{IoContext, Result};
 
 /// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
@@ -51,20 +50,6 @@ impl World {
     }
 }
 
-/// The limits of getrlimit(2), by the names that people know from `ulimit` and limits.conf(5).
-const LIMITS: [(&str, Resource); 10] = [
-    ("as", Resource::As),
-    ("core", Resource::Core),
-    ("cpu", Resource::Cpu),
-    ("data", Resource::Data),
-    ("fsize", Resource::Fsize),
-    ("memlock", Resource::Memlock),
-    ("nofile", Resource::Nofile),
-    ("nproc", Resource::Nproc),
-    ("rss", Resource::Rss),
-    ("stack", Resource::Stack),
-];
-
 /// Where Linux tells of this process.
 const STATUS: &str = "/proc/self/status";
 
@@ -74,10 +59,6 @@ const STATUS: &str = "/proc/self/status";
 /// If the system does not say. A world that is only half known fits no process, so no process could start what was submitted
 /// in it.
 pub(crate) fn capture() -> Result<World> {
-    let soft_limits: BTreeMap<_, _> = LIMITS
-        .into_iter()
-        .filter_map(|(name, resource)| Some((name.to_owned(), rustix::process::getrlimit(resource).current?)))
-        .collect();
     let status = match cfg!(target_os = "linux") {
         true => std::fs::read_to_string(STATUS).context("read", STATUS.as_ref())?,
         false => String::new(),
@@ -88,7 +69,7 @@ pub(crate) fn capture() -> Result<World> {
     Ok(World {
         umask,
         nice: rustix::process::getpriority_process(None).ok(),
-        soft_limits,
+        soft_limits: limits::soft(),
         pid_namespace: own_namespace("pid")?.filter(|_| namespace::has_own_proc()),
         mount_namespace: own_namespace("mnt")?,
         sandboxed: [field("NoNewPrivs:"), field("Seccomp:")].into_iter().flatten().any(|value| value != "0"),
@@ -141,31 +122,21 @@ pub(crate) fn set_own_umask() {
     remember_umask(Some(own.bits()));
 }
 
-/// Gives this process the soft limits of `world`, as far as its hard limits allow.
-pub(crate) fn lower_limits(world: &World) {
-    for (name, resource) in LIMITS {
-        let own = rustix::process::getrlimit(resource);
-        let current = match (world.soft_limits.get(name).copied(), own.maximum) {
-            (Some(soft), Some(hard)) => Some(soft.min(hard)),
-            (Some(soft), None) => Some(soft),
-            (None, hard) => hard,
-        };
-        // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
-        let _ = rustix::process::setrlimit(resource, Rlimit { current, ..own });
+/// Calls `spawn` with the umask and the limits of `world`, and takes them back. The niceness stays.
+pub(crate) fn lend<T>(world: &World, spawn: impl FnOnce() -> T) -> T {
+    renice(world);
+    let mask = world.umask.map(|umask| rustix::process::umask(Mode::from_bits_truncate(umask)));
+    limits::lower(&world.soft_limits);
+    let spawned = spawn();
+    limits::raise();
+    if let Some(mask) = mask {
+        rustix::process::umask(mask);
     }
-}
-
-/// Lifts the soft limits that would hinder a supervisor: a submitter's limit of file size or CPU time is for its
-/// command, not for the log.
-pub(crate) fn raise_own_limits() {
-    for resource in [Resource::As, Resource::Cpu, Resource::Data, Resource::Fsize, Resource::Nofile] {
-        let own = rustix::process::getrlimit(resource);
-        let _ = rustix::process::setrlimit(resource, Rlimit { current: own.maximum, ..own });
-    }
+    spawned
 }
 
 /// Gives this process the niceness of `world` where it has another; a lower one may not be allowed.
-pub(crate) fn renice(world: &World) {
+fn renice(world: &World) {
     if let Some(nice) = world.nice
         && rustix::process::getpriority_process(None) != Ok(nice)
     {

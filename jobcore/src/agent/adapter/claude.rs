@@ -141,7 +141,7 @@ fn obstacle(place: &Place<'_>) -> Option<String> {
         || credentials.exists()
         || mentions(&own, &["primaryApiKey"])
         || settings.iter().any(|settings| mentions(settings, &words))
-        || crate::sys::HAS_KEYCHAIN;
+        || crate::sys::user::HAS_KEYCHAIN;
     (!is_logged_in).then(|| {
         format!(
             "it is not logged in: there is neither `{}` nor ANTHROPIC_API_KEY; start `claude` and log in, or set that \

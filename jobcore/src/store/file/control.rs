@@ -4,14 +4,12 @@
 //! answer comes through a pipe of its own that the asker makes and removes: no disk is written, nobody polls, and an
 //! asker that went away costs the supervisor one failed open.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use nix::libc;
 use tokio::net::unix::pipe::Receiver;
 
 use super::layout::AttemptDir;
@@ -69,7 +67,7 @@ pub(crate) struct Rejected {
 /// Answers a request. Whoever asked may have gone away: then the pipe it left is removed.
 pub(crate) fn answer(attempt: &AttemptDir, request_id: u64, answer: &Answer) {
     let path = attempt.answer(request_id);
-    match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path) {
+    match pipe::open_writer(&path) {
         Ok(mut pipe) => {
             let frame = Frame { v: PROTOCOL_VERSION, request_id, body: answer.clone() }.fitted();
             let _ = pipe.write_all(&frame.to_bytes());
@@ -109,12 +107,12 @@ pub(crate) async fn ask(id: JobId, attempt: &AttemptDir, request: Request) -> Re
 
 async fn send(control: &Path, frame: &[u8], no_answer: impl Fn() -> Error) -> Result<()> {
     loop {
-        match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(control) {
+        match pipe::open_writer(control) {
             // A full pipe is a supervisor that does not read.
             Ok(mut pipe) => return pipe.write_all(frame).map_err(|_| no_answer()),
             // Its supervisor has not come so far, or is gone: the deadline of the whole decides.
             Err(error) if error.kind() == io::ErrorKind::NotFound => tokio::time::sleep(STARTING).await,
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => tokio::time::sleep(STARTING).await,
+            Err(error) if pipe::has_no_reader(&error) => tokio::time::sleep(STARTING).await,
             Err(error) => return Err(Error::io("open", control)(error)),
         }
     }

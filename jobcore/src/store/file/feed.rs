@@ -4,7 +4,7 @@
 //! for a fixed number of rows; one that lands behind that counts for nothing, and is added to the next segment again.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
 
 use super::layout::Layout;
@@ -90,7 +90,7 @@ fn try_add(layout: &Layout, event: &JobEvent) -> Result<()> {
         let end = file.metadata().context("look at", &path)?.len();
         if end < SEGMENT * ROW_BYTES {
             file.write_all(&row).context("write", &path)?;
-            let end = rustix::fs::tell(&file).map_err(io::Error::from).context("look at", &path)?;
+            let end = file.stream_position().context("look at", &path)?;
             if end <= SEGMENT * ROW_BYTES {
                 return Ok(());
             }

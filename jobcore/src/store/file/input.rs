@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::time::Duration;
 
-use nix::libc;
 use tokio::net::unix::pipe::Sender;
 use tokio::time::Instant;
 
@@ -63,7 +62,7 @@ pub(crate) async fn send(id: JobId, attempt: &AttemptDir, bytes: &[u8], patience
         };
         let reason = match error {
             error if error.kind() == io::ErrorKind::NotFound => NoInput::Ended,
-            error if error.raw_os_error() == Some(libc::ENXIO) => NoInput::Closed,
+            error if pipe::has_no_reader(&error) => NoInput::Closed,
             error => return Err(Error::io("open", &path)(error)),
         };
         if runs {

@@ -48,7 +48,7 @@ use crate::output::{JobLog, OutputSize};
 use crate::record::{Ended, Evidence, RECORD_VERSION, Running, Submission};
 use crate::spec::{Stdin, Stragglers};
 use crate::sys::process::Seen;
-use crate::sys::{lock, process};
+use crate::sys::{self, lock, process};
 
 /// The version of the layout.
 const FORMAT: u32 = 1;
@@ -314,7 +314,7 @@ fn check_owner(root: &Path) -> Result<()> {
     if !metadata.is_dir() {
         return refuse("it is not a directory".to_owned());
     }
-    let user = rustix::process::geteuid().as_raw();
+    let user = sys::user::id();
     if metadata.uid() != user {
         let owner = metadata.uid();
         return refuse(format!("it belongs to user {owner}, and this is user {user}; run the command as its owner"));

@@ -11,8 +11,9 @@ use super::layout::Layout;
 use crate::environment::marker;
 use crate::id::JobId;
 use crate::record::Start;
-use crate::sys::lock;
-use crate::sys::process::{self, ProcessId, Seen, Stat};
+use crate::sys::process::{self, ProcessId, Seen};
+use crate::sys::stat::{self, Stat};
+use crate::sys::{boot, lock, members};
 
 /// What a supervisor is called in a list of processes.
 pub(crate) const NAME: &str = "jobcore-supervisor";
@@ -38,7 +39,7 @@ pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
 /// Returns the living processes that can be seen to belong to a job: the tree below its main process and whatever says so in its
 /// environment, but no supervisor of another job and nothing below one.
 pub(crate) fn visible_members(main: Option<&ProcessId>, id: JobId) -> Vec<Stat> {
-    process::visible_tree(main, &marker(id), is_other_supervisor)
+    members::visible_tree(main, &marker(id), is_other_supervisor)
 }
 
 /// Returns whether a process is the supervisor of another job, or may be one that is just coming up: no stop of this job may
@@ -67,7 +68,7 @@ enum Claim {
 
 impl Claim {
     fn of(stat: &Stat) -> Self {
-        let arguments = process::arguments(stat);
+        let arguments = stat::arguments(stat);
         let Some((root, id)) = parse_arguments(&arguments) else { return Self::None };
         let job = Layout::new(Path::new(OsStr::from_bytes(root))).job(id);
         let Ok(lock) = File::open(job.lock()) else { return Self::None };
@@ -80,7 +81,7 @@ impl Claim {
             Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,
             _ if !lock::is_held_by(&lock, stat) => Self::None,
             Some(_) => Self::Proven,
-            None if process::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
+            None if boot::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
             None => Self::None,
         }
     }

@@ -3,11 +3,11 @@
 //! A holder that is a process of its own ends with the job, so its pidfd says it all, also when it is killed. Where the
 //! holder stays on (the job runs inside a larger program, or its stragglers are left), the end record is watched too.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
 use super::layout::AttemptDir;
@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::spec::Stragglers;
 use crate::sys::process::{self, ProcessId};
+use crate::sys::ready;
+use crate::sys::watch::{self, Changes, Watch as Files};
 
 /// The fallback where the kernel cannot tell: the holder is seen under another number from here, is about to put
 /// itself on record, or all of the user's inotify instances are taken.
@@ -29,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 struct Watch {
     process: Option<AsyncFd<OwnedFd>>,
-    files: Option<AsyncFd<OwnedFd>>,
+    files: Option<Changes>,
     looks_again: bool,
     /// The files tell of everything, so that nothing else has to be looked at.
     files_suffice: bool,
@@ -39,7 +41,7 @@ impl Watch {
     /// Watches for the end of a process. Whoever it is, the caller looks at the lock again after this.
     fn process(&mut self, holder: &ProcessId) -> Result<()> {
         self.process = match process::open(holder) {
-            Some(fd) => Some(registered(fd)?),
+            Some(fd) => Some(ready::readable(fd).map_err(cannot_wait())?),
             None => None,
         };
         Ok(())
@@ -49,8 +51,8 @@ impl Watch {
     ///
     /// `looks_again` says that not every change will be told.
     fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
-        self.looks_again = looks_again || (output && !tells_of_splices());
-        let Some(fd) = watched(&attempt.path, WatchFlags::MOVED_TO | WatchFlags::CREATE) else {
+        self.looks_again = looks_again || (output && !watch::tells_of_moved_bytes());
+        let Some(files) = Files::new().ok().filter(|files| files.names(&attempt.path).is_ok()) else {
             // The process tells of its end and of nothing else.
             self.looks_again = true;
             return Ok(());
@@ -58,18 +60,17 @@ impl Watch {
         if output {
             // Not there before the first byte; then its creation is what wakes.
             let log = attempt.log();
-            let is_watched = inotify::add_watch(&fd, &log, WatchFlags::MODIFY | WatchFlags::CREATE).is_ok();
-            self.looks_again |= !is_watched && log.exists();
+            self.looks_again |= files.writes(&log).is_err() && log.exists();
         }
-        self.files = Some(registered(fd)?);
+        self.files = Some(files.register().map_err(cannot_wait())?);
         Ok(())
     }
 
     /// Watches for files that change in a directory. The caller looks again after this.
     fn directory(&mut self, path: &Path) -> Result<()> {
-        if let Some(fd) = watched(path, WatchFlags::MODIFY | WatchFlags::CREATE) {
+        if let Some(files) = Files::new().ok().filter(|files| files.writes(path).is_ok()) {
             self.files_suffice = true;
-            self.files = Some(registered(fd)?);
+            self.files = Some(files.register().map_err(cannot_wait())?);
         }
         Ok(())
     }
@@ -84,7 +85,7 @@ impl Watch {
         };
         let files = async {
             match &self.files {
-                Some(fd) => crate::sys::inotified(fd).await,
+                Some(files) => files.next().await,
                 None => std::future::pending().await,
             }
         };
@@ -197,22 +198,8 @@ impl Backoff {
     }
 }
 
-/// Returns what tells of changes in a directory; nothing where the kernel does not.
-fn watched(directory: &Path, changes: WatchFlags) -> Option<OwnedFd> {
-    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-    inotify::add_watch(&fd, directory, changes).ok()?;
-    Some(fd)
-}
-
-/// Returns whether this kernel tells of bytes that are spliced into a file.
-fn tells_of_splices() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(8))
-}
-
-fn registered(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
-    crate::sys::readable(fd).map_err(Error::io("wait for", "a descriptor".as_ref()))
+fn cannot_wait() -> impl FnOnce(io::Error) -> Error {
+    Error::io("wait for", "a descriptor".as_ref())
 }
 
 #[cfg(test)]
@@ -226,7 +213,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_output_is_woken_by_output_alone() {
-        if !tells_of_splices() {
+        if !watch::tells_of_moved_bytes() {
             return;
         }
         let directory = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use super::row::{ENDED_AT, ROW, Row, STATE, STATE_CHECKSUM};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::atomic;
-use crate::sys::process;
+use crate::sys::boot;
 
 /// The size of a row, and of the header before the first.
 pub(super) const ROW_BYTES: u64 = ROW as u64;
@@ -23,7 +23,7 @@ const COUNT: std::ops::Range<usize> = 56..64;
 pub(super) fn header(count: u64) -> [u8; ROW] {
     let mut header = [0; ROW];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
-    let boot = process::boot_id().as_bytes();
+    let boot = boot::id().as_bytes();
     let length = boot.len().min(BOOT.len());
     header[BOOT][..length].copy_from_slice(&boot[..length]);
     header[COUNT].copy_from_slice(&count.to_le_bytes());

@@ -1,0 +1,39 @@
+//! What a front end asks of the kernel for its own process.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use crate::sys::{limits, own, ready, signals};
+
+/// Makes the limit of file size (`ulimit -f`) an error of the write that exceeds it, and not the death of this program.
+///
+/// To be called before there are other threads, which would have to do the same. Jobs and other children are started with
+/// no signal blocked: to them the limit is what it always was.
+pub fn survive_file_size() {
+    signals::block_file_size();
+}
+
+/// Lets this program open as many files as it may: a wait for a job takes a descriptor, and a thousand jobs are more than many
+/// shells allow by default. Nothing that is started from here inherits the change: jobs get the limits that they were
+/// submitted with.
+pub fn raise_open_files() {
+    limits::raise_open_files();
+}
+
+/// Returns the program that is running: on Linux itself, even if its file has been replaced by an upgrade since.
+///
+/// # Errors
+/// If the system does not say.
+pub fn own_program() -> io::Result<PathBuf> {
+    own::program()
+}
+
+/// Returns when whoever writes to standard input has closed its end, also while something is unread. It does not return for a
+/// file, whose end can always be read.
+pub async fn input_closed() {
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(input) => ready::closed(input).await,
+        Err(_) => std::future::pending().await,
+    }
+}

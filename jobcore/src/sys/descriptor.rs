@@ -1,0 +1,45 @@
+//! Descriptors of this process: which of them are kept, and where.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Copies a descriptor out of the way: 0 to 2 may be closed in a caller, and then be given to what it opens.
+pub(crate) fn away(fd: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+}
+
+/// Keeps of all that was inherited only what came as standard input, and returns it: what a caller forgot to mark
+/// close-on-exec must not be held open for as long as a job runs. Standard input, output and error are `/dev/null` then.
+///
+/// Only for the very beginning of a process, when it has opened nothing itself.
+pub(crate) fn keep_stdin() -> io::Result<File> {
+    close_inherited();
+    let kept = away(rustix::stdio::stdin())?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(kept.into())
+}
+
+/// Closes every descriptor from 3 on, close_range(2). Neither rustix nor nix has the call; kernels before 5.9 do not either,
+/// and there the descriptors are walked.
+fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    {
+        let last = nix::libc::c_uint::MAX;
+        // SAFETY: the call takes numbers and touches no memory. Nothing in this process owns any of the descriptors,
+        // which the caller guarantees: it is the first thing that the process does.
+        let result = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, last, 0) };
+        if result == 0 {
+            return;
+        }
+    }
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: as above; the listing's own descriptor is closed by now, and closing it again is an EBADF.
+        unsafe { nix::libc::close(fd) };
+    }
+}

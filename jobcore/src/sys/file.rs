@@ -1,0 +1,39 @@
+//! What the standard library does not know of files: where they are, how much room there is, and files without a name.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// What is free on a file system for this user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) bytes: u64,
+    /// How many files can be made; nothing where their number is not fixed.
+    pub(crate) files: Option<u64>,
+}
+
+/// Returns what is free on the file system of a path, statvfs(3).
+pub(crate) fn room(path: &Path) -> io::Result<Room> {
+    let there = rustix::fs::statvfs(path)?;
+    let bytes = there.f_bavail.saturating_mul(there.f_frsize);
+    // Some file systems have no fixed number of files, and say 0 of 0.
+    Ok(Room { bytes, files: (there.f_files > 0).then_some(there.f_favail) })
+}
+
+/// Returns the number by which the kernel knows the kind of a file system, statfs(2); nothing where there are no such numbers.
+pub(crate) fn system(path: &Path) -> io::Result<Option<u32>> {
+    #[cfg(target_os = "linux")]
+    // The word is as wide as the machine's; the number has 32 bits.
+    return Ok(Some(rustix::fs::statfs(path)?.f_type as u32));
+    #[cfg(not(target_os = "linux"))]
+    return std::fs::metadata(path).map(|_| None);
+}
+
+/// Makes a file that nobody else can find, memfd_create(2), to be read from its beginning.
+pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("jobcore", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}

@@ -1,0 +1,72 @@
+//! How much this process may use, getrlimit(2).
+
+use std::collections::BTreeMap;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limits of getrlimit(2), by the names that people know from `ulimit` and limits.conf(5).
+const LIMITS: [(&str, Resource); 10] = [
+    ("as", Resource::As),
+    ("core", Resource::Core),
+    ("cpu", Resource::Cpu),
+    ("data", Resource::Data),
+    ("fsize", Resource::Fsize),
+    ("memlock", Resource::Memlock),
+    ("nofile", Resource::Nofile),
+    ("nproc", Resource::Nproc),
+    ("rss", Resource::Rss),
+    ("stack", Resource::Stack),
+];
+
+/// Returns the soft limits by name. What is not limited is absent.
+pub(super) fn soft() -> BTreeMap<String, u64> {
+    LIMITS.into_iter().filter_map(|(name, resource)| Some((name.to_owned(), getrlimit(resource).current?))).collect()
+}
+
+/// Gives this process these soft limits, as far as its hard limits allow.
+pub(super) fn lower(soft: &BTreeMap<String, u64>) {
+    for (name, resource) in LIMITS {
+        let own = getrlimit(resource);
+        let current = match (soft.get(name).copied(), own.maximum) {
+            (Some(soft), Some(hard)) => Some(soft.min(hard)),
+            (Some(soft), None) => Some(soft),
+            (None, hard) => hard,
+        };
+        // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
+        let _ = setrlimit(resource, Rlimit { current, ..own });
+    }
+}
+
+/// Lifts the soft limits that would hinder a supervisor: a submitter's limit of file size or CPU time is for its
+/// command, not for the log.
+pub(crate) fn raise() {
+    lift(&[Resource::As, Resource::Cpu, Resource::Data, Resource::Fsize, Resource::Nofile]);
+}
+
+/// Lets this process open as many files as it may.
+#[cfg(feature = "front")]
+pub(crate) fn raise_open_files() {
+    lift(&[Resource::Nofile]);
+}
+
+fn lift(resources: &[Resource]) {
+    for resource in resources {
+        let own = getrlimit(*resource);
+        let _ = setrlimit(*resource, Rlimit { current: own.maximum, ..own });
+    }
+}
+
+/// Returns how many files this process may have open.
+pub(crate) fn open_files() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// Returns how many processes this user may have.
+pub(crate) fn processes() -> Option<u64> {
+    getrlimit(Resource::Nproc).current
+}
+
+/// Returns how large a file may become, in bytes, whatever the soft limit says.
+pub(crate) fn largest_file() -> Option<u64> {
+    getrlimit(Resource::Fsize).maximum
+}

@@ -1,0 +1,77 @@
+//! Who descends from whom, and which processes belong together as far as that can be seen.
+
+use std::collections::{HashMap, HashSet};
+
+use super::process::{ProcessId, is_comparable};
+use super::stat::{Stat, all, has_variable};
+
+/// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
+/// its main process, their descendants, and whoever has the job's id in the environment it was started with.
+///
+/// Whatever has the number of the main process by now is not taken for it. What left the session, cleared its environment and
+/// lost its parents is not found. What `is_foreign` says of is left out, with everything below it.
+pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
+    let everybody = all();
+    // A number is given to a new process only when nobody has it as session or group any more: when somebody else has
+    // it, none of these kin are left, and whoever looks like them is a stranger.
+    let is_taken =
+        |main: &ProcessId| everybody.iter().any(|stat| stat.pid == main.pid && stat.start_time != main.start_time);
+    let main = main.filter(|main| is_comparable(main) && !is_taken(main)).map(|main| main.pid);
+    let parents: HashMap<i32, i32> = everybody.iter().map(|stat| (stat.pid, stat.parent)).collect();
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let belongs = |stat: &Stat| {
+        let by_kinship = main.is_some_and(|main| stat.pid == main || stat.session == main || stat.group == main);
+        by_kinship || has_variable(stat, marker)
+    };
+    let members: HashSet<i32> = everybody.iter().filter(|stat| belongs(stat)).map(|s| s.pid).collect();
+    let candidates: Vec<&Stat> = everybody.iter().filter(|stat| stat.pid != own && !stat.is_dead()).collect();
+    let foreign: HashSet<i32> = candidates.iter().filter(|stat| is_foreign(stat)).map(|stat| stat.pid).collect();
+    let descends = |stat: &Stat| {
+        let mut pid = stat.pid;
+        // No chain of parents is longer than there are processes; a table read while it changes might hold a ring.
+        for _ in 0..parents.len() {
+            if foreign.contains(&pid) {
+                return false;
+            }
+            if members.contains(&pid) {
+                return true;
+            }
+            match parents.get(&pid) {
+                Some(parent) if *parent > 1 => pid = *parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
+}
+
+/// Returns the numbers of this process and of all that it descends from, as far as they can be seen.
+pub(crate) fn own_line() -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).ok();
+    std::iter::successors(own, |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::identify;
+
+    /// A stop by what can be seen would signal a stranger otherwise.
+    #[test]
+    fn whoever_has_the_number_now_is_not_in_the_tree() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let main = identify(child.id().try_into().unwrap()).unwrap();
+        let tree = |main: &ProcessId| visible_tree(Some(main), "JOBCORE_JOB_ID=none", |_| false);
+        let pids: Vec<_> = tree(&main).iter().map(|stat| stat.pid).collect();
+        let strangers = [
+            ProcessId { start_time: main.start_time - 1, ..main.clone() },
+            ProcessId { boot_id: "other".into(), ..main.clone() },
+            ProcessId { pid_namespace: 1, ..main.clone() },
+        ];
+        let of_strangers: usize = strangers.iter().map(|main| tree(main).len()).sum();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((pids, of_strangers), (vec![main.pid], 0));
+    }
+}

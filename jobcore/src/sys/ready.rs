@@ -1,0 +1,52 @@
+//! Waiting until descriptors are ready: for any of several, poll(2), or as a task of a tokio runtime.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// What a descriptor is to be ready for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'f> {
+    Read(BorrowedFd<'f>),
+    Write(BorrowedFd<'f>),
+}
+
+/// Waits until one of the descriptors is ready, or the time is up; for ever without one. Returns which are ready.
+pub(crate) fn wait<'f>(wanted: impl IntoIterator<Item = Wanted<'f>>, timeout: Option<Duration>) -> Vec<bool> {
+    let descriptor = |wanted| match wanted {
+        Wanted::Read(fd) => PollFd::from_borrowed_fd(fd, PollFlags::IN),
+        Wanted::Write(fd) => PollFd::from_borrowed_fd(fd, PollFlags::OUT),
+    };
+    let mut descriptors: Vec<_> = wanted.into_iter().map(descriptor).collect();
+    let timeout = timeout.map(|timeout| Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    // A wait that failed is a wait that is over, with nothing ready.
+    let _ = rustix::event::poll(&mut descriptors, timeout.as_ref());
+    descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect()
+}
+
+/// Registers a descriptor with the current tokio runtime, to be told when it can be read.
+pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
+    // always returns the same number, and nobody else can close it.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+}
+
+/// Returns when the other end of a pipe or socket is closed, also while something in it is unread. Of a file nothing can be
+/// told, and this does not return.
+#[cfg(feature = "front")]
+pub(crate) async fn closed(fd: OwnedFd) {
+    let Ok(fd) = readable(fd) else { return std::future::pending().await };
+    while let Ok(mut ready) = fd.readable().await {
+        if ready.ready().is_read_closed() {
+            return;
+        }
+        ready.clear_ready();
+    }
+}

@@ -1,0 +1,78 @@
+//! Word of files that change, inotify(7).
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::io::unix::AsyncFd;
+
+/// Tells of changes in directories, from the moment on that each is watched.
+#[derive(Debug)]
+pub(crate) struct Watch(OwnedFd);
+
+impl Watch {
+    /// Makes one that watches nothing.
+    ///
+    /// # Errors
+    /// Where the kernel has none, or none left for this user: then there is nothing but to look again.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?))
+    }
+
+    /// Watches for names that appear in a directory, and for the directory itself being moved or removed.
+    pub(crate) fn names(&self, directory: &Path) -> io::Result<()> {
+        self.add(directory, WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF)
+    }
+
+    /// Watches for files in a directory that are made or written to.
+    pub(crate) fn writes(&self, directory: &Path) -> io::Result<()> {
+        self.add(directory, WatchFlags::MODIFY | WatchFlags::CREATE)
+    }
+
+    fn add(&self, directory: &Path, changes: WatchFlags) -> io::Result<()> {
+        inotify::add_watch(&self.0, directory, changes)?;
+        Ok(())
+    }
+
+    /// Returns whether something has changed since it was asked last.
+    pub(crate) fn has_word(&self) -> io::Result<bool> {
+        take_word(&self.0)
+    }
+
+    /// Registers it with the current tokio runtime.
+    pub(crate) fn register(self) -> io::Result<Changes> {
+        super::ready::readable(self.0).map(Changes)
+    }
+}
+
+/// A watch that can be waited for.
+#[derive(Debug)]
+pub(crate) struct Changes(AsyncFd<OwnedFd>);
+
+impl Changes {
+    /// Waits for something to change.
+    pub(crate) async fn next(&self) {
+        while let Ok(mut guard) = self.0.readable().await
+            && let Ok(false) = take_word(self.0.get_ref())
+        {
+            guard.clear_ready();
+        }
+    }
+}
+
+fn take_word(fd: &OwnedFd) -> io::Result<bool> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    match inotify::Reader::new(fd, &mut buffer).next().map_err(io::Error::from) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        next => next.map(|_| true),
+    }
+}
+
+/// Returns whether this kernel tells of bytes that are moved into a file by [`move_into`](super::pipe::move_into).
+pub(crate) fn tells_of_moved_bytes() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(8))
+}
