@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
-use clap::Parser;
+use clap::Command;
 use clap::builder::StyledStr;
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
@@ -16,9 +18,6 @@ use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
 use jobcore::front::text::fit;
 use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, PermissionMode, Query, Status, StoreSettings};
-
-use crate::cli::Cli;
-use crate::help;
 
 /// zsh loads a file of its `fpath` at the first Tab only, and expects it to answer that Tab: the library's script, which only
 /// defines what answers the next, would offer nothing the first time.
@@ -34,11 +33,11 @@ const MOST: usize = 100;
 /// How much of a command is shown beside its job, in columns.
 const COMMAND_WIDTH: usize = 50;
 
-/// Answers a shell that asks, and does not return then.
-pub(crate) fn answer_if_asked() {
+/// Answers a shell that asks about this command line, and does not return then.
+pub(crate) fn answer_if_asked(command: fn() -> Command) {
     // Every call pays for this look at the environment, and none for more.
     if std::env::var_os(VARIABLE).is_some() {
-        CompleteEnv::with_factory(help::command).var(VARIABLE).complete();
+        CompleteEnv::with_factory(command).var(VARIABLE).complete();
     }
 }
 
@@ -197,24 +196,24 @@ fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> 
 
 /// Returns the settings of the line that somebody types.
 fn settings_of_line() -> Option<Settings> {
-    let cli = Cli::try_parse_from(everywhere(std::env::args_os())).ok()?;
-    Settings::read(cli.store, cli.config).ok()
+    let [store, config] = whereabouts(std::env::args_os());
+    Settings::read(store, config).ok()
 }
 
-/// Returns a line that has those flags of another that say where the store is.
-fn everywhere(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut kept: Vec<OsString> = vec!["jobcli".into()];
+/// Returns the store and the settings file that a line names.
+fn whereabouts(line: impl IntoIterator<Item = OsString>) -> [Option<PathBuf>; 2] {
+    let mut found = [None, None];
     let mut line = line.into_iter();
     while let Some(word) = line.next() {
-        let is_flag = |flag: &str| word == flag || word.to_string_lossy().starts_with(&format!("{flag}="));
-        if is_flag("--store") || is_flag("--config") {
-            let has_value = word != "--store" && word != "--config";
-            kept.push(word);
-            kept.extend(line.next().filter(|_| !has_value));
+        for (flag, named) in ["--store", "--config"].into_iter().zip(&mut found) {
+            match word.as_bytes().strip_prefix(flag.as_bytes()) {
+                Some([]) => *named = line.next().map(PathBuf::from),
+                Some([b'=', path @ ..]) => *named = Some(OsStr::from_bytes(path).into()),
+                _ => {}
+            }
         }
     }
-    kept.push("list".into());
-    kept
+    found
 }
 
 #[cfg(test)]
@@ -224,6 +223,6 @@ mod tests {
     #[test]
     fn the_store_of_the_line_is_looked_into() {
         let line = ["jobcli", "--", "jobcli", "--store", "/a", "show", "--json", "--config=/b", "3f"];
-        assert_eq!(everywhere(line.map(OsString::from)), ["jobcli", "--store", "/a", "--config=/b", "list"]);
+        assert_eq!(whereabouts(line.map(OsString::from)), [Some("/a".into()), Some("/b".into())]);
     }
 }

@@ -20,7 +20,7 @@ pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
     process::survive_file_size();
-    complete::answer_if_asked();
+    complete::answer_if_asked(help::command);
     let matches = match help::command().try_get_matches_from(habits::understood(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => match habits::explanation(&error) {

@@ -1,6 +1,6 @@
 //! Imports go one way: each module knows those below it, and none beside it or above.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,14 @@ const CALLS_THE_KERNEL: &[&str] = &[
     "jobcore/src/store/file/atomic.rs",
     // Where other programs keep their settings on a system.
     "jobmcp/src/register/clients.rs",
+];
+
+/// Circles that are still there.
+const CIRCLES: &[&str] = &[
+    "jobcore/src/manager/mod.rs jobcore/src/manager/offload.rs jobcore/src/manager/start.rs",
+    "jobcore/src/store/derived.rs jobcore/src/store/holders.rs jobcore/src/store/mod.rs",
+    "jobcore/src/store/file/claim.rs jobcore/src/store/file/feed.rs jobcore/src/store/file/hints.rs \
+     jobcore/src/store/file/index/mod.rs jobcore/src/store/file/mod.rs jobcore/src/store/file/queue.rs",
 ];
 
 /// The folder of all crates of the workspace.
@@ -145,6 +153,173 @@ fn what_talks_to_the_kernel_is_in_sys() {
     let named = files.iter().filter(|path| names_one(path)).map(|path| path.strip_prefix(workspace()).unwrap());
     let outside: Vec<_> = named.filter(|path| !path.starts_with("jobcore/src/sys")).collect();
     assert_eq!(outside, CALLS_THE_KERNEL.iter().map(Path::new).collect::<Vec<_>>());
+}
+
+/// A module: what it imports by which name, and the paths in its code.
+struct Module {
+    file: PathBuf,
+    imports: BTreeMap<String, Vec<String>>,
+    paths: Vec<Vec<String>>,
+}
+
+/// The modules of a crate by their paths.
+type Modules = BTreeMap<Vec<String>, Module>;
+
+fn modules(package: &str) -> Modules {
+    let root = workspace().join(package).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let module = |file: PathBuf| {
+        let path = file.strip_prefix(&root).unwrap().with_extension("");
+        let mut path: Vec<_> = path.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        path.pop_if(|name| matches!(name.as_str(), "mod" | "lib"));
+        (path, Module::read(&file))
+    };
+    files.into_iter().map(module).collect()
+}
+
+impl Module {
+    fn read(file: &Path) -> Self {
+        let code = code(file);
+        let (mut imports, mut paths, mut rest) = (BTreeMap::new(), Vec::new(), String::new());
+        let mut lines = code.lines();
+        while let Some(line) = lines.next() {
+            let Some((before, tree)) = line.split_once("use ").filter(|(before, _)| is_visibility(before.trim()))
+            else {
+                rest += line;
+                rest += "\n";
+                continue;
+            };
+            let mut tree = tree.to_owned();
+            while !tree.ends_with(';') {
+                tree += lines.next().unwrap().trim();
+            }
+            for (name, path) in leaves(tree.trim_end_matches(';')) {
+                // What is only handed on is looked for where it is used.
+                if before.trim().is_empty() {
+                    paths.push(path.clone());
+                }
+                imports.insert(name, path);
+            }
+        }
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let words = rest.split(|c| !is_part(c)).filter(|word| word.contains("::"));
+        paths.extend(words.map(|word| word.split("::").map(str::to_owned).collect::<Vec<_>>()));
+        Self { file: file.strip_prefix(workspace()).unwrap().to_owned(), imports, paths }
+    }
+}
+
+fn is_visibility(word: &str) -> bool {
+    word.is_empty() || word.starts_with("pub") && !word.contains(' ')
+}
+
+/// Returns the names that the tree of a `use` brings, each with its path.
+fn leaves(tree: &str) -> Vec<(String, Vec<String>)> {
+    let tree = tree.trim();
+    if let Some((stem, list)) = tree.split_once('{') {
+        let stem: Vec<_> = stem.split("::").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let list = list.trim_end().strip_suffix('}').unwrap();
+        let mut depth = 0;
+        let items = list.split(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == ',' && depth == 0
+        });
+        let items = items.filter(|item| !item.trim().is_empty()).flat_map(leaves);
+        return items
+            .map(|(name, path)| match path.as_slice() {
+                [own] if own == "self" => (stem.last().unwrap().clone(), stem.clone()),
+                _ => (name, stem.iter().cloned().chain(path).collect()),
+            })
+            .collect();
+    }
+    let (path, name) =
+        tree.split_once(" as ").map_or((tree, None), |(path, name)| (path, Some(name.trim().to_owned())));
+    let path: Vec<_> = path.trim().split("::").map(str::to_owned).collect();
+    vec![(name.unwrap_or_else(|| path.last().unwrap().clone()), path)]
+}
+
+/// Returns the file in which there is what a path means in a module: an item, through all that only hands it on. Nothing for a
+/// module as such, and for what is not of this crate.
+fn file_of<'m>(modules: &'m Modules, from: &[String], path: &[String], patience: u32) -> Option<&'m Path> {
+    let (first, rest) = path.split_first()?;
+    let inner = |module: &[String], name: &String| {
+        let inner = [module, std::slice::from_ref(name)].concat();
+        modules.contains_key(&inner).then_some(inner)
+    };
+    let mut module = match first.as_str() {
+        "crate" => Vec::new(),
+        "self" => from.to_vec(),
+        "super" => from.split_last()?.1.to_vec(),
+        _ => match inner(from, first) {
+            Some(inner) => inner,
+            None => {
+                let import = modules[from].imports.get(first).filter(|import| import[0] != *first && patience > 0)?;
+                return file_of(modules, from, &[import, rest].concat(), patience - 1);
+            }
+        },
+    };
+    for next in rest {
+        if next == "super" {
+            module.pop();
+        } else if let Some(inner) = inner(&module, next) {
+            module = inner;
+        } else {
+            let there = &modules[&module];
+            let handed_on = there.imports.get(next).filter(|_| patience > 0);
+            return handed_on.and_then(|import| file_of(modules, &module, import, patience - 1)).or(Some(&there.file));
+        }
+    }
+    None
+}
+
+/// Returns the circles of more than two files, in which each leads to each.
+fn circles(package: &str) -> Vec<String> {
+    let modules = modules(package);
+    let mut arrows: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
+    for (path, module) in &modules {
+        let found = module.paths.iter().filter_map(|used| file_of(&modules, path, used, 8));
+        arrows.entry(&module.file).or_default().extend(found.filter(|file| *file != module.file));
+    }
+    let reached = |from: &Path| {
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<&Path> = arrows[from].iter().copied().collect();
+        while let Some(file) = next.pop() {
+            if reached.insert(file) {
+                next.extend(&arrows[file]);
+            }
+        }
+        reached
+    };
+    let reached: BTreeMap<&Path, BTreeSet<&Path>> = arrows.keys().map(|file| (*file, reached(file))).collect();
+    let circle = |file: &&Path| {
+        let around = reached[file].iter().filter(|other| reached[**other].contains(*file));
+        around.map(|file| file.display().to_string()).collect::<Vec<_>>()
+    };
+    let circles: BTreeSet<_> = reached.keys().map(circle).filter(|circle| circle.len() > 2).collect();
+    circles.into_iter().map(|circle| circle.join(" ")).collect()
+}
+
+#[test]
+fn no_circle_has_more_than_two_files() {
+    let found: Vec<_> = ["jobcore", "jobcli", "jobmcp"].into_iter().flat_map(circles).collect();
+    assert_eq!(found, CIRCLES, "{}", found.join("\n"));
+}
+
+#[test]
+fn a_path_leads_to_the_file_that_has_what_it_names() {
+    let modules = modules("jobcore");
+    let file = |from: &str, path: &str| {
+        let words = |path: &str| path.split("::").map(str::to_owned).collect::<Vec<_>>();
+        file_of(&modules, &words(from), &words(path), 8).map(|file| file.to_str().unwrap().to_owned())
+    };
+    assert_eq!(file("manager", "crate::record::ProcessId").as_deref(), Some("jobcore/src/sys/process.rs"));
+    assert_eq!(file("runner::local", "crate::FileStore").as_deref(), Some("jobcore/src/store/file/mod.rs"));
+    assert_eq!(file("supervisor::run", "process::look").as_deref(), Some("jobcore/src/sys/process.rs"));
+    assert_eq!(file("supervisor::run", "crate::sys"), None, "a module");
+    assert_eq!(file("supervisor::run", "std::fs::File"), None, "of another crate");
+    let tree = leaves("a::{b::{self, C as D}, e}");
+    let tree: Vec<_> = tree.iter().map(|(name, path)| format!("{name}={}", path.join("::"))).collect();
+    assert_eq!(tree, ["b=a::b", "D=a::b::C", "e=a::e"]);
 }
 
 #[test]

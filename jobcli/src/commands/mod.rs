@@ -16,6 +16,7 @@ mod order;
 mod output;
 mod prune;
 mod restart;
+mod result;
 mod rm;
 mod run;
 mod select;
@@ -26,16 +27,11 @@ mod status;
 mod usage;
 mod wait;
 
-use std::io::Write;
-use std::process::ExitCode;
-
-use jobcore::front::text::message;
-use jobcore::front::{Failure, Settings, codes};
-use jobcore::{Job, JobManager};
+use jobcore::JobManager;
+use jobcore::front::Settings;
 
 use crate::cli::{Cli, StdinFrom, Verb};
-
-type Result<T = ExitCode> = std::result::Result<T, Failure>;
+use result::{Result, code_of, tell, unless_interrupted};
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
@@ -79,34 +75,5 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Doctor(arguments) => doctor::run(Ok(jobs), &settings, &arguments).await,
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Man(arguments) => man::run(&arguments),
-    }
-}
-
-/// Returns the exit code that stands for the end of a job.
-fn code_of(job: &Job) -> u8 {
-    let code = job.state.outcome().and_then(jobcore::Outcome::shell_code);
-    // A process exits with 8 bits; what cannot be one of them was none.
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(codes::OWN_FAILURE)
-}
-
-/// Says something to a person: on standard error, so that it is no part of the data.
-fn tell(text: &str) {
-    // Where it cannot be told, nobody listens.
-    let _ = writeln!(anstream::stderr(), "{}", message(text));
-}
-
-/// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.
-async fn unless_interrupted<T>(
-    job: &str,
-    what: impl Future<Output = Result<T>>,
-) -> Result<std::result::Result<T, ExitCode>> {
-    tokio::select! {
-        done = what => done.map(Ok),
-        _ = tokio::signal::ctrl_c() => {
-            // Behind the `^C` that the terminal shows.
-            let _ = writeln!(std::io::stderr());
-            tell(&format!("detached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
-            Ok(Err(ExitCode::from(codes::DETACHED)))
-        }
     }
 }

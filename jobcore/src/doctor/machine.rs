@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Doubt, Finding, Report};
+use super::report::{Doubt, Finding, Report};
 use crate::id::JobId;
 use crate::sys::{limits, namespace, own, process, user, world};
 use crate::units::format_size;

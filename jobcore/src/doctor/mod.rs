@@ -3,8 +3,10 @@
 //! What can be tried is tried, with real jobs: a promise that was kept a moment ago says more than a version number. What
 //! cannot be tried, since it would take a logout or a full disk, is read from where the system tells it.
 
+mod bench;
 mod machine;
 mod proofs;
+mod report;
 mod store;
 mod systemd;
 
@@ -12,136 +14,21 @@ use std::fmt;
 use std::process::Command;
 use std::sync::Arc;
 
-use serde::Serialize;
-
+use crate::clock::Timestamp;
 use crate::environment::Environment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::JobId;
 use crate::manager::JobManager;
 use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
+use bench::{Bench, PATIENCE};
 use machine::Machine;
+use proofs::Submitter;
+use report::Doubt;
 
-/// The label of the jobs by which things are proven.
-pub const LABEL: &str = "jobcore.doctor";
-
-/// How good what was looked at is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "there is nothing beyond failed")]
-pub enum Health {
-    /// It works, or is as it should be.
-    Ok,
-    /// Jobs work, but less is promised; or it could not be proven.
-    Degraded,
-    /// It does not work.
-    Failed,
-}
-
-impl Health {
-    /// Returns the word, as serialized.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Step {
-    /// What, in a word: `detach`, `room`. `docs/doctor.md` lists them.
-    pub name: &'static str,
-    /// How good it is.
-    pub result: Health,
-    /// What was found, and what it means for jobs.
-    pub detail: String,
-    /// What would work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
-}
-
-impl Step {
-    /// Returns a step of a program that embeds the library, to be shown with those of [`Doctor::examine`].
-    pub fn new(name: &'static str, result: Health, detail: impl Into<String>) -> Self {
-        Self { name, result, detail: detail.into(), advice: None }
-    }
-}
-
-/// All that was looked at. Its shape may only be added to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Report {
-    /// The steps, in order. What does not concern this machine is not among them.
-    pub steps: Vec<Step>,
-}
-
-impl Report {
-    /// Returns the steps that failed.
-    pub fn failed(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|step| step.result == Health::Failed)
-    }
-
-    fn add(&mut self, name: &'static str, finding: Finding) {
-        let step = match finding {
-            Ok(detail) => Step::new(name, Health::Ok, detail),
-            Err(Doubt { health, detail, advice }) => Step { advice, ..Step::new(name, health, detail) },
-        };
-        self.steps.push(step);
-    }
-}
-
-/// What there is to say of a step: that it is all right and why, or what is wrong.
-type Finding = std::result::Result<String, Doubt>;
-
-/// What is not as it should be.
-#[derive(Debug, PartialEq)]
-struct Doubt {
-    health: Health,
-    detail: String,
-    advice: Option<String>,
-}
-
-impl Doubt {
-    fn failed(detail: impl Into<String>) -> Self {
-        Self { health: Health::Failed, detail: detail.into(), advice: None }
-    }
-
-    fn degraded(detail: impl Into<String>) -> Self {
-        Self { health: Health::Degraded, detail: detail.into(), advice: None }
-    }
-
-    fn advise(self, advice: impl Into<String>) -> Self {
-        Self { advice: Some(advice.into()), ..self }
-    }
-}
-
-impl From<Error> for Doubt {
-    fn from(error: Error) -> Self {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        let detail = format!("{error}{source}");
-        match error {
-            Error::Full { .. } => Self::degraded(format!("nothing was proven: {detail}")).advise(proofs::WHEN_FREE),
-            Error::Forbidden { .. } => Self::degraded(format!("nothing was proven: {detail}"))
-                .advise("look at another store, or with a policy that permits such lines"),
-            error if error.is_full() => Self::failed(detail).advise(store::MAKE_ROOM),
-            _ => Self::failed(detail),
-        }
-    }
-}
-
-/// How a front end has a job submitted by another process: see [`Doctor::with_submitter`].
-type Submitter = Arc<dyn Fn(&JobSpec) -> Command + Send + Sync>;
+pub use bench::LABEL;
+pub use report::{Health, Report, Step};
 
 /// Looks at a store and at the machine.
 ///
@@ -236,6 +123,11 @@ impl Doctor {
             report.add("jobs", Err(Doubt::degraded(detail)));
             return;
         }
-        proofs::examine(self, jobs, report).await;
+        let mark = match jobs.mint(Timestamp::now()) {
+            Ok(mark) => mark.to_string(),
+            Err(error) => return report.add("jobs", Err(error.into())),
+        };
+        let bench = Bench { jobs, environment: &self.environment, mark, patience: PATIENCE };
+        proofs::examine(&bench, self.submitter.as_ref(), report).await;
     }
 }

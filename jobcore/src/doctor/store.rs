@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Doubt, Finding, Report};
+use super::report::{Doubt, Finding, MAKE_ROOM, Report};
 use crate::error::{Error, IoContext};
 use crate::store::file::atomic;
 use crate::sys::file::{self, Room};
@@ -14,7 +14,6 @@ use crate::sys::watch::Watch;
 use crate::units::format_size;
 use crate::words::counted;
 
-pub(super) const MAKE_ROOM: &str = "remove jobs that are over, or name a store on another file system";
 pub(super) const MAKE_WRITABLE: &str =
     "use it as its owner, on a file system that can be written, or name another store";
 /// What the records of a job take, and some.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::machine::Machine;
-use super::{Doubt, Finding, Report};
+use super::report::{Doubt, Finding, Report};
 
 const RUN_OUTSIDE: &str = "start what submits jobs with `systemd-run --user --scope`";
 

@@ -1,8 +1,10 @@
 //! What of a view is shown where there is no room for all: its beginning, or that and its end with an honest gap.
 
+use super::held::Held;
 use super::lines::whole_characters;
+use super::shown::{LeftOut, Shown};
 use super::text::TORN;
-use super::view::{Held, LeftOut, Shown, View};
+use super::view::View;
 use super::{Cursor, Line, OutputQuery, Position, Stream, ViewText};
 use crate::state::Status;
 

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
+use super::OutputChunk;
+use super::held::Held;
 use super::lines::Lines;
-use super::view::{Held, Shown};
-use super::{Line, OutputChunk};
-
+use super::shown::{LONGEST, Line, Shown};
 use crate::parse_error::ParseError;
 
 /// A regular expression, as the crate `regex` has them: matched in linear time, and refused where it would be too large.
@@ -119,7 +119,7 @@ pub struct LineMatcher {
 impl LineMatcher {
     /// Looks for lines that match.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, lines: Lines::new(true, super::view::LONGEST) }
+        Self { pattern, lines: Lines::new(true, LONGEST) }
     }
 
     /// Adds what was read next.

@@ -3,28 +3,9 @@
 use std::collections::VecDeque;
 
 use super::clean::Cleaner;
-use super::{OutputChunk, Piece, Shown, Stream};
+use super::shown::{Line, Shown};
+use super::{OutputChunk, Piece, Stream};
 use crate::clock::Timestamp;
-
-/// A line of one stream, or a part of a line that is longer than the bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Line {
-    /// Where it begins.
-    pub offset: u64,
-    /// The offset behind its last byte.
-    pub end: u64,
-    /// Which stream it is of.
-    pub stream: Stream,
-    /// When its first byte came, to a hundredth of a second.
-    pub at: Timestamp,
-    /// What it says, without the line break. Cleaned, it is UTF-8; else it is as the job wrote it.
-    pub text: Vec<u8>,
-    /// Whether it is the beginning of a line, as far as that is known.
-    pub begins: bool,
-    /// Whether it is the end of a line. If not, more of the line may follow, or may come.
-    pub ends: bool,
-}
 
 /// Puts lines together from chunks that are fed to it in order.
 ///

@@ -8,12 +8,14 @@
 mod clean;
 mod excerpt;
 mod grep;
+mod held;
 #[cfg(any(test, feature = "fuzzing"))]
 mod invariants;
 mod lines;
 #[cfg(test)]
 mod properties;
 mod read;
+mod shown;
 mod size;
 mod text;
 mod view;
@@ -33,11 +35,11 @@ pub use excerpt::Viewed;
 pub use grep::{Grep, LineMatcher, Pattern};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use invariants::check_lines;
-pub use lines::Line;
 pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
+pub use shown::{LeftOut, Line, Shown};
 pub use size::{MIN_OUTPUT_LIMIT, OutputSize};
 pub use text::ViewText;
-pub use view::{LeftOut, Shown, View, Viewer};
+pub use view::{View, Viewer};
 pub(crate) use write::{LogBackend, LogWriter};
 
 /// Which of the two streams of a command.

@@ -110,7 +110,7 @@ fn cleaning_takes_linear_time() {
         let (mut cleaner, mut rest) = (Cleaner::default(), bytes.as_slice());
         let before = computed();
         while !rest.is_empty() {
-            let drawn = cleaner.draw(rest, super::view::LONGEST);
+            let drawn = cleaner.draw(rest, super::shown::LONGEST);
             rest = &rest[drawn..];
             if drawn == 0 || cleaner.is_left() {
                 cleaner.take();

@@ -4,14 +4,11 @@
 use std::collections::VecDeque;
 
 use super::grep::{Filter, Grep};
-use super::lines::{Line, Lines};
-use super::{Cursor, OutputChunk, OutputQuery, Position, Stream};
+use super::held::Held;
+use super::lines::Lines;
+use super::shown::{LONGEST, Line, Shown};
+use super::{Cursor, OutputChunk, OutputQuery, Position};
 use crate::clock::Timestamp;
-
-/// A longer line comes in parts.
-pub(super) const LONGEST: usize = 64 * 1024;
-/// How much is remembered at most of lines that may still be shown.
-const HELD: u64 = 16 * 1024 * 1024;
 
 /// How an output is to be shown.
 #[derive(Debug, Clone, Default)]
@@ -75,69 +72,6 @@ impl View {
     /// How long a line may be where there is so much room: so that there is some for others, too.
     pub(crate) fn longest(&self, room: u64) -> usize {
         usize::try_from(room / 8).unwrap_or(usize::MAX).clamp(16, LONGEST)
-    }
-}
-
-/// What a view consists of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shown {
-    /// A line, or a part of a long one.
-    Line(Line),
-    /// Lines that do not match were left out here, between two groups of lines.
-    Separator,
-    /// The line before came again.
-    Repeated {
-        /// How many times more.
-        times: u64,
-        /// Of which stream it is.
-        stream: Stream,
-        /// When it came last.
-        at: Timestamp,
-    },
-    /// Bytes that were not kept. They may have been of either stream.
-    Gap {
-        /// Where they began.
-        offset: u64,
-        /// How many they were.
-        bytes: u64,
-    },
-    /// What there was no room for.
-    LeftOut(LeftOut),
-}
-
-impl Shown {
-    /// Returns how long its text is.
-    pub(crate) fn len(&self) -> u64 {
-        if let Self::Line(line) = self { line.text.len() as u64 } else { 0 }
-    }
-
-    fn begins(&self) -> bool {
-        matches!(self, Self::Line(line) if line.begins)
-    }
-
-    /// Returns whether it is a part of a line that is not its beginning.
-    fn goes_on(&self) -> bool {
-        matches!(self, Self::Line(line) if !line.begins)
-    }
-}
-
-/// A part of a view that was left out, since there was no room for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct LeftOut {
-    /// Pass this to get it.
-    pub cursor: Cursor,
-    /// How many bytes it has: of the lines, or where those were not looked at, of the output of both streams.
-    pub bytes: u64,
-    /// How many lines it has; absent where they were not looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lines: Option<u64>,
-}
-
-impl LeftOut {
-    pub(crate) fn new(cursor: Cursor, bytes: u64, lines: Option<u64>) -> Self {
-        Self { cursor, bytes, lines }
     }
 }
 
@@ -372,89 +306,5 @@ impl Fold {
         if let (Some(last), Some((times, at))) = (self.last.take(), self.repeated.take()) {
             folded.push_back(Shown::Repeated { times, stream: last.stream, at });
         }
-    }
-}
-
-/// The last of what was pushed, bounded in lines and in bytes.
-#[derive(Debug)]
-pub(crate) struct Held {
-    /// Each with how many bytes it stands for.
-    shown: VecDeque<(Shown, u64)>,
-    lines: u64,
-    bytes: u64,
-    max_lines: u64,
-    max_bytes: u64,
-    /// What each takes beside its text.
-    overhead: u64,
-    gone: Gone,
-}
-
-/// What is not held any more.
-#[derive(Debug, Default)]
-pub(crate) struct Gone {
-    pub(crate) lines: u64,
-    pub(crate) bytes: u64,
-    /// Whether there was no room for a line that was wanted.
-    pub(crate) is_cut: bool,
-}
-
-impl Held {
-    /// Remembers so many lines, as far as there is memory for them.
-    pub(crate) fn lines(max_lines: u64) -> Self {
-        let overhead = size_of::<Shown>() as u64;
-        Self { max_lines, max_bytes: HELD, overhead, ..Self::bytes(0, 0) }
-    }
-
-    /// Remembers lines that take so many bytes when each takes `overhead` beside its text.
-    pub(crate) fn bytes(max_bytes: u64, overhead: u64) -> Self {
-        Self {
-            shown: VecDeque::new(),
-            lines: 0,
-            bytes: 0,
-            max_lines: u64::MAX,
-            max_bytes,
-            overhead,
-            gone: Gone::default(),
-        }
-    }
-
-    /// Adds what stands for so many bytes, of which some may have been cut off.
-    pub(crate) fn push(&mut self, shown: Shown, stands_for: u64) {
-        self.lines += u64::from(shown.begins());
-        self.bytes += shown.len() + self.overhead;
-        self.shown.push_back((shown, stands_for));
-        while self.lines > self.max_lines || self.bytes > self.max_bytes {
-            self.gone.is_cut |= self.lines <= self.max_lines;
-            self.drop_first();
-        }
-        // What is left of a line whose beginning is gone.
-        while self.lines == self.max_lines && self.first().is_some_and(Shown::goes_on) {
-            self.drop_first();
-        }
-    }
-
-    pub(crate) fn drop_first(&mut self) {
-        let Some((gone, stands_for)) = self.shown.pop_front() else { return };
-        self.lines -= u64::from(gone.begins());
-        self.bytes -= gone.len() + self.overhead;
-        self.gone.lines += u64::from(gone.begins());
-        self.gone.bytes += stands_for;
-    }
-
-    pub(crate) fn gone(&self) -> &Gone {
-        &self.gone
-    }
-
-    pub(crate) fn first(&self) -> Option<&Shown> {
-        self.shown.front().map(|(first, _)| first)
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.shown.len()
-    }
-
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Shown> + use<> {
-        (self.lines, self.bytes, self.gone) = (0, 0, Gone::default());
-        std::mem::take(&mut self.shown).into_iter().map(|(shown, _)| shown)
     }
 }

@@ -1,10 +1,18 @@
 //! Commands of the shell itself that run, set or evaluate what their words say.
 
-use super::found::{Found, Result, Value, Word, unjudged};
+use super::found::Found;
 use super::parse::evaluate;
 use super::shells::Options;
 use super::variables::is_name;
-use super::wrappers::{is_input, literal_line, unreadable};
+use super::words::{Result, Value, Word, is_input, literal_line, unjudged, unreadable};
+
+/// Commands of the shell that set the variables that they name.
+const DECLARATIONS: [&str; 5] = ["export", "declare", "typeset", "local", "readonly"];
+
+/// Returns whether this is a command of the shell that sets the variables it names.
+pub(super) fn is_declaration(name: &str) -> bool {
+    DECLARATIONS.contains(&name)
+}
 
 /// Options of `shopt` by which lines are read as before.
 const SHOPT: [&str; 8] =

@@ -1,114 +1,21 @@
 //! What a line or a command would run and set, as far as its words tell.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use super::parse::Reader;
 use super::shells::Dialect;
-use super::{variables, wrappers};
+use super::variables;
+use super::words::{Result, Simple, Value, Word, unjudged};
 
 /// So many commands, substitutions and lines may be within each other.
 const MAX_DEPTH: usize = 100;
 /// So many lines, `sh -c` in `eval` and so on.
 const MAX_LINES: usize = 10;
 
-/// Why something is not permitted.
-pub(super) type Result<T = ()> = std::result::Result<T, String>;
-
-/// Returns the reason for a refusal of what is not understood.
-pub(super) fn unjudged(reason: impl fmt::Display) -> String {
-    format!("it cannot be judged: {reason}")
-}
-
-/// What is known of the value of a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Value {
-    /// Nothing.
-    Unknown,
-    /// It is a name, a path or the like, in which a shell finds nothing to expand or to evaluate.
-    Plain,
-    /// It consists of digits.
-    Number,
-}
-
-impl Value {
-    pub(super) fn of(text: &str) -> Self {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Self::Number;
-        }
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
-        if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
-            Self::Plain
-        } else {
-            Self::Unknown
-        }
-    }
-}
-
-/// A word, without its quotes if its value is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
-    /// The value, or else what is written.
-    pub(super) text: String,
-    /// Whether the value is known before it runs.
-    pub(super) is_literal: bool,
-    /// Whether it is written without any quotes and expansions.
-    pub(super) is_bare: bool,
-    /// Whether it can become several words, or none, of which nothing is known.
-    pub(super) splits: bool,
-    /// What the value is known to begin with.
-    pub(super) start: String,
-    /// What the value is known to end with.
-    pub(super) end: String,
-    /// What is known of the value as that of a variable.
-    pub(super) value: Value,
-}
-
-impl Word {
-    /// A word of which all is known.
-    pub(super) fn literal(text: &str) -> Self {
-        let (value, text) = (Value::of(text), text.to_owned());
-        Self { start: text.clone(), end: text.clone(), text, is_literal: true, is_bare: false, splits: false, value }
-    }
-
-    /// Returns this word as one in which something is replaced before it is used.
-    pub(super) fn replaced(&self) -> Self {
-        Self { is_literal: false, start: String::new(), end: String::new(), value: Value::Unknown, ..self.clone() }
-    }
-
-    /// Returns whether it may turn out to be this.
-    pub(super) fn could_be(&self, text: &str) -> bool {
-        match self.is_literal {
-            true => self.text == text,
-            false => self.splits || (text.starts_with(&self.start) && text.ends_with(&self.end)),
-        }
-    }
-
-    /// Returns whether it may turn out to be an option.
-    pub(super) fn could_be_option(&self) -> bool {
-        self.splits || self.start.starts_with('-') || (self.start.is_empty() && !self.is_literal)
-    }
-
-    /// Returns what is known of the value in `NAME=VALUE`.
-    pub(super) fn value_behind_equals(&self) -> Value {
-        match self.text.split_once('=') {
-            Some((_, value)) if self.is_literal => Value::of(value),
-            _ => Value::Unknown,
-        }
-    }
-}
-
-/// A simple command: a program, or something of the shell, and its arguments.
-#[derive(Debug, Clone)]
-pub(super) struct Simple {
-    pub(super) words: Vec<Word>,
-}
-
-impl fmt::Display for Simple {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<_> = self.words.iter().map(|word| word.text.as_str()).collect();
-        f.write_str(&words.join(" "))
-    }
+/// How a line and a simple command are looked through, each of which may hold the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looks {
+    pub(super) line: fn(&str, &mut Found) -> Result,
+    pub(super) command: fn(&[Word], &mut Found) -> Result,
 }
 
 /// What a line or a command would run and set.
@@ -128,12 +35,13 @@ pub(super) struct Found {
     inputs: Vec<Option<String>>,
     /// Shells that read their commands.
     readers: Vec<(String, Dialect)>,
+    looks: Looks,
     depth: usize,
     lines: usize,
 }
 
 impl Found {
-    pub(super) fn new(dialect: Dialect) -> Self {
+    pub(super) fn new(dialect: Dialect, looks: Looks) -> Self {
         Self {
             commands: Vec::new(),
             variables: Vec::new(),
@@ -142,23 +50,10 @@ impl Found {
             evaluated: Vec::new(),
             inputs: Vec::new(),
             readers: Vec::new(),
+            looks,
             depth: 0,
             lines: 0,
         }
-    }
-
-    /// Returns what a shell line would run, with these variables in its environment.
-    pub(super) fn of_line(line: &str, dialect: Dialect, given: &[(String, Value)]) -> Result<Self> {
-        let mut found = Self::new(dialect);
-        found.line(line, dialect)?;
-        found.finish(given)
-    }
-
-    /// Returns what a program with these arguments would run, with these variables in its environment.
-    pub(super) fn of_argv(argv: &[String], given: &[(String, Value)]) -> Result<Self> {
-        let mut found = Self::new(Dialect::Bash);
-        found.simple(argv.iter().map(|word| Word::literal(word)).collect())?;
-        found.finish(given)
     }
 
     /// Looks through a shell line.
@@ -169,7 +64,7 @@ impl Found {
             return Err(unjudged(format_args!("more than {MAX_LINES} lines are within each other")));
         }
         self.enter()?;
-        Reader::new(self, line).script()?;
+        (self.looks.line)(line, self)?;
         self.leave();
         self.lines -= 1;
         self.dialect = outer;
@@ -195,7 +90,7 @@ impl Found {
             return Ok(());
         }
         self.enter()?;
-        wrappers::look_into(&words, self)?;
+        (self.looks.command)(&words, self)?;
         self.leave();
         self.commands.push(Simple { words });
         Ok(())
@@ -232,7 +127,7 @@ impl Found {
     }
 
     /// Judges what depends on the line as a whole.
-    fn finish(mut self, given: &[(String, Value)]) -> Result<Self> {
+    pub(super) fn finish(mut self, given: &[(String, Value)]) -> Result<Self> {
         for (name, value) in given {
             self.set(name, *value);
         }

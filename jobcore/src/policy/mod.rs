@@ -5,9 +5,11 @@
 
 mod builtins;
 mod found;
+mod look;
 mod parse;
 mod shells;
 mod variables;
+mod words;
 mod wrappers;
 
 use std::fmt;
@@ -20,8 +22,10 @@ use crate::environment::VariablePattern;
 use crate::error::{Error, Result};
 use crate::parse_error::ParseError;
 use crate::spec::{Command, JobSpec, shell_words};
-use found::{Found, Simple, Value, Word};
+use found::Found;
 use shells::Dialect;
+use words::{Simple, Value, Word, base_name};
+
 pub use variables::{HARMLESS_VARIABLES, POWERFUL_VARIABLES};
 
 /// So much of a command is shown when it is refused, in characters.
@@ -123,10 +127,6 @@ fn denies_program(pattern: &str, name: &Word) -> bool {
     pattern.matches(&name.text) || pattern.matches(base_name(&name.text))
 }
 
-fn base_name(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
-}
-
 impl Policy {
     /// Allows what matches one of `allow`, or everything if there is none, and denies what matches one of `deny`.
     pub fn new(allow: Vec<Pattern>, deny: Vec<Pattern>) -> Self {
@@ -165,9 +165,9 @@ impl Policy {
         let given: Vec<_> = spec.set_variables().map(|(name, value)| (name.into_owned(), Value::of(&value))).collect();
         let found = match &spec.command {
             Command::Shell(line) => {
-                dialect(spec.shell.as_deref()).and_then(|dialect| Found::of_line(line, dialect, &given))
+                dialect(spec.shell.as_deref()).and_then(|dialect| look::line(line, dialect, &given))
             }
-            Command::Argv(argv) => Found::of_argv(argv, &given),
+            Command::Argv(argv) => look::argv(argv, &given),
         };
         self.judge(&found.map_err(|reason| Error::Forbidden { command: shown, reason })?)
     }
@@ -204,7 +204,7 @@ impl Policy {
 }
 
 /// Returns how the shell of a job reads its line.
-fn dialect(shell: Option<&str>) -> found::Result<Dialect> {
+fn dialect(shell: Option<&str>) -> words::Result<Dialect> {
     let Some(shell) = shell else { return Ok(Dialect::Bash) };
     let words = shell_words(shell)?;
     shells::check(&words.iter().map(String::as_str).collect::<Vec<_>>())

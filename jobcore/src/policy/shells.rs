@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::base_name;
-use super::found::Result;
+use super::words::{Result, base_name};
 
 /// How a line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

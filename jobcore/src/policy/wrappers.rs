@@ -1,8 +1,9 @@
 //! Commands that run other commands: which ones, as far as their own words tell.
 
-use super::found::{Found, Result, Word};
+use super::builtins;
+use super::found::Found;
 use super::shells::{self, Options};
-use super::{base_name, builtins};
+use super::words::{Result, Value, Word, base_name, is_input, literal_line, unreadable};
 
 /// How to read the words before the command that a wrapper runs.
 struct Wrapper {
@@ -87,18 +88,6 @@ const WRAPPERS: [Wrapper; 13] = [
     },
 ];
 
-/// Commands of the shell that set the variables that they name.
-const DECLARATIONS: [&str; 5] = ["export", "declare", "typeset", "local", "readonly"];
-
-/// Returns whether this is a command of the shell that sets the variables it names.
-pub(super) fn is_declaration(name: &str) -> bool {
-    DECLARATIONS.contains(&name)
-}
-
-pub(super) fn unreadable(name: &str, reason: &str) -> String {
-    format!("it cannot be judged what `{name}` runs: {reason}")
-}
-
 /// Takes down what a command runs and sets beside itself.
 pub(super) fn look_into(words: &[Word], found: &mut Found) -> Result {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| program.is_literal) else {
@@ -110,18 +99,10 @@ pub(super) fn look_into(words: &[Word], found: &mut Found) -> Result {
     }
     match name {
         "find" => find(arguments, found),
-        _ if is_declaration(name) => builtins::declaration(name, arguments, found),
+        _ if builtins::is_declaration(name) => builtins::declaration(name, arguments, found),
         _ if builtins::look_into(name, arguments, found)? => Ok(()),
         _ => shell(name, arguments, found),
     }
-}
-
-/// Returns words as the line that a shell makes of them.
-pub(super) fn literal_line(name: &str, words: &[Word]) -> Result<String> {
-    if words.iter().any(|word| !word.is_literal) {
-        return Err(unreadable(name, "its line is known only when it runs"));
-    }
-    Ok(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "))
 }
 
 /// A shell runs the line behind `-c`, or else a script, or else what it reads.
@@ -150,11 +131,6 @@ fn shell(name: &str, arguments: &[Word], found: &mut Found) -> Result {
             Ok(())
         }
     }
-}
-
-/// Returns whether a file may be what a program reads anyway, by another name: `/dev/stdin`, in whatever way it is written.
-pub(super) fn is_input(path: &str) -> bool {
-    path.split('/').any(|part| ["dev", "proc"].contains(&part))
 }
 
 /// Runs a command for what it finds, each up to `;` or `+`.
@@ -194,7 +170,10 @@ fn wrapped(name: &str, wrapper: &Wrapper, arguments: &[Word], found: &mut Found)
         // It tells what a command is.
         return Ok(());
     }
-    let Inner { command, mark } = Inner::of(name, wrapper, arguments, found)?;
+    let Inner { command, mark, assigned } = Inner::of(name, wrapper, arguments)?;
+    for (variable, value) in assigned {
+        found.set(variable, value);
+    }
     if name != "xargs" {
         return found.simple(command.to_vec());
     }
@@ -221,8 +200,7 @@ fn last_wrapper(command: &[Word]) -> Option<String> {
         return Some(name.to_owned());
     }
     let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name))?;
-    let mut found = Found::new(shells::Dialect::Bash);
-    match Inner::of(name, wrapper, arguments, &mut found) {
+    match Inner::of(name, wrapper, arguments) {
         Ok(Inner { command: [], .. }) | Err(_) => Some(name.to_owned()),
         Ok(Inner { command, .. }) => last_wrapper(command),
     }
@@ -234,10 +212,12 @@ struct Inner<'w> {
     command: &'w [Word],
     /// What `xargs` replaces in it.
     mark: Option<String>,
+    /// The variables that are set for it.
+    assigned: Vec<(&'w str, Value)>,
 }
 
 impl<'w> Inner<'w> {
-    fn of(name: &str, wrapper: &Wrapper, arguments: &'w [Word], found: &mut Found) -> Result<Self> {
+    fn of(name: &str, wrapper: &Wrapper, arguments: &'w [Word]) -> Result<Self> {
         let mut mark = None;
         let mut rest = arguments;
         while let Some((word, after)) = rest.split_first() {
@@ -293,6 +273,7 @@ impl<'w> Inner<'w> {
                 rest = after;
             }
         }
+        let mut assigned = Vec::new();
         while wrapper.assigns
             && let Some((word, after)) = rest.split_first()
             && let Some((variable, _)) = word.start.split_once('=')
@@ -300,10 +281,10 @@ impl<'w> Inner<'w> {
             if word.splits {
                 return Err(unreadable(name, &format!("`{}` can become several words; put it into quotes", word.text)));
             }
-            found.set(variable, word.value_behind_equals());
+            assigned.push((variable, word.value_behind_equals()));
             rest = after;
         }
-        Ok(Self { command: rest, mark })
+        Ok(Self { command: rest, mark, assigned })
     }
 }
 

@@ -5,9 +5,11 @@
 //! single-threaded code without an async runtime.
 
 mod adopt;
+mod begin;
 mod charge;
 mod command;
 pub(crate) mod companion;
+mod launch;
 mod main_end;
 mod outcome;
 mod pipe;
@@ -21,22 +23,19 @@ mod tree;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
-use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
-use crate::store::{HandOver, JobClaim};
-use crate::sys::spawn::{self, Streams};
+use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER};
 use crate::sys::{descriptor, limits, own, process, signals, world};
 
 pub(crate) use command::execute;
+pub(crate) use launch::start;
 pub(crate) use probe::probe;
 
 /// Sends a signal to the process group that the main process of a job leads.
@@ -92,24 +91,6 @@ pub(crate) fn check_prepared() -> Result<()> {
     Err(Error::Unsupported { reason: reason.to_owned() })
 }
 
-/// Starts a supervisor for a job, and returns its process id: from then on the job is the supervisor's.
-pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
-    let Some(HandOver { directory, id, lock }) = claim.hand_over() else {
-        return Err(Error::Unsupported { reason: "no other process can hold the lock of this job".to_owned() });
-    };
-    let null_path = Path::new("/dev/null");
-    let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
-    let (lock, null) = (away(lock)?, away(null)?);
-    let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), directory.as_os_str().as_bytes()];
-    let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
-    let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
-    spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
-}
-
-fn away(fd: impl AsFd) -> Result<OwnedFd> {
-    descriptor::away(fd).context("copy", "a descriptor".as_ref())
-}
-
 fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let Some((version, arguments)) = arguments.split_first() else { return Err("no version".into()) };
     if version != HANDOVER_VERSION {
@@ -123,7 +104,7 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     let id: JobId = id.to_str().ok_or("no id")?.parse()?;
     let lock = detach()?;
     let records = Records::adopt_lock(&Layout::new(Path::new(root)), id, lock)?;
-    run::supervise(&records)?;
+    begin::supervise(&records)?;
     Ok(())
 }
 

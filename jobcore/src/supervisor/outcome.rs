@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::run::Supervisor;
+use super::charge::Charge;
 use super::tend::tend;
 use super::tree::Family;
 use crate::clock::Timestamp;
@@ -22,22 +22,20 @@ const ADOPTED_STOP: &str =
 /// What there is to say of a main process that the kernel killed for its memory.
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
-impl Supervisor<'_> {
-    /// Puts the end of the job on record, with what its life does not know.
-    pub(super) fn record_end(&self, mut outcome: Outcome) {
-        if matches!(self.charge.family, Family::Adopted { .. }) {
-            // What it used was told to the supervisor that was killed, or to nobody.
-            outcome.message = self.life.was_stopped().then(|| ADOPTED_STOP.to_owned());
-        } else {
-            (outcome.cpu_ms, outcome.peak_rss_bytes) = child::usage();
-        }
-        if outcome.cause == Cause::Oom {
-            outcome.message = Some(OUT_OF_MEMORY.to_owned());
-        }
-        let size = self.charge.log.size();
-        (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
-        record(self.records, &Ended::new(Some(self.charge.started_at), outcome));
+/// Puts the end of the job on record, with what its life does not know.
+pub(super) fn record_end(records: &Records, charge: &Charge, was_stopped: bool, mut outcome: Outcome) {
+    if matches!(charge.family, Family::Adopted { .. }) {
+        // What it used was told to the supervisor that was killed, or to nobody.
+        outcome.message = was_stopped.then(|| ADOPTED_STOP.to_owned());
+    } else {
+        (outcome.cpu_ms, outcome.peak_rss_bytes) = child::usage();
     }
+    if outcome.cause == Cause::Oom {
+        outcome.message = Some(OUT_OF_MEMORY.to_owned());
+    }
+    let size = charge.log.size();
+    (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
+    record(records, &Ended::new(Some(charge.started_at), outcome));
 }
 
 /// Puts on record that the command could not be started.

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::away;
+use super::launch::away;
 use crate::error::{Error, IoContext, Result};
 use crate::signal::Signal;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};

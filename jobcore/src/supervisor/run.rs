@@ -4,68 +4,26 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::adopt;
 use super::charge::Charge;
 use super::command::Input;
-use super::outcome::{record, record_failure};
+use super::companion::{Companion, SESSION_END};
+use super::outcome::record_end;
 use super::pipe::OutputPipe;
-use super::tend::{sweep, tend};
+use super::tend::tend;
 use super::tree::Family;
 use crate::clock::Timestamp;
-use crate::error::{IoContext, Result};
 use crate::life::{Action, Life};
-use crate::record::{RECORD_VERSION, Start, Stopping};
+use crate::record::{RECORD_VERSION, Stopping};
 use crate::signal::Signal;
 use crate::spec::JobSpec;
+use crate::store::file::Records;
 use crate::store::file::supervisors::is_other_supervisor;
-use crate::store::file::{Records, atomic, control};
-use crate::supervisor::companion::{Companion, SESSION_END};
-use crate::sys::namespace;
 use crate::sys::oom::OomKills;
-use crate::sys::process::{self, ProcessId};
+use crate::sys::process;
 use crate::sys::ready::{self, Wanted};
 
 /// How often what is left of a job is looked for when nobody tells of its end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// Runs the job to its end. The lock falls when this returns and the process ends.
-pub(super) fn supervise(records: &Records) -> Result<()> {
-    let submission = records.submission()?;
-    if submission.v > RECORD_VERSION {
-        // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
-        return Ok(());
-    }
-    // A front end starts no supervisor where this fails; by the processes of another namespace it would stop strangers.
-    namespace::check_proc()?;
-    let holder = ProcessId::of_this_program()?;
-    let control_path = records.attempt.control();
-    let control = control::listen(&control_path).context("make the pipe", &control_path);
-    match atomic::read::<Start>(&records.attempt.start())? {
-        Some(before) => adopt::take_over(records, &submission, (before, holder), control)?,
-        None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
-            record(records, &Companion::unstarted());
-            tend(records);
-        }
-        None => {
-            records.start(&Start::new(holder, true, Timestamp::now()))?;
-            match control.and_then(|control| Ok((control, Charge::start(records, &submission)?))) {
-                Ok((control, Ok(charge))) => {
-                    Supervisor::new(records, &submission.spec, control, charge, Duration::ZERO).run();
-                }
-                Ok((_, Err(reason))) => record_failure(records, &reason),
-                Err(error) => record_failure(records, &error_chain(&error)),
-            }
-        }
-    }
-    records.remove_pipes();
-    sweep(records);
-    Ok(())
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{error}{cause}")
-}
 
 /// What there is to do.
 struct Ready {
@@ -115,7 +73,7 @@ impl<'a> Supervisor<'a> {
             self.turn();
         };
         self.drain();
-        self.record_end(outcome);
+        record_end(self.records, &self.charge, self.life.was_stopped(), outcome);
         tend(self.records);
         // Its output is kept, and it is stopped when that is asked for.
         while !is_empty(&self.charge.family, &mut self.looks_again) {

@@ -1,5 +1,6 @@
 //! What a supervisor does for the store beside its own job.
 
+use super::launch::start;
 use crate::store::file::{FileStore, Records};
 use crate::store::tend;
 use crate::sys::own;
@@ -15,7 +16,7 @@ fn open_store(records: &Records) -> Option<FileStore> {
 pub(super) fn tend(records: &Records) {
     let Some(store) = open_store(records) else { return };
     let Ok(program) = own::program() else { return };
-    let start = |claim| std::future::ready(super::start(&program, claim).map(drop));
+    let start = |claim| std::future::ready(start(&program, claim).map(drop));
     tend::at_once(tend::tend(&store, start));
 }
 

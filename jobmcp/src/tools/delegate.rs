@@ -12,15 +12,14 @@ use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Answer, Context, LONGEST_WAIT, Nature, Result, current_dir, name, seconds, short_enough, started, timeout, told,
-    tool as describe,
-};
+use super::answer::{Answer, Result, started, told};
+use super::arguments::{LONGEST_WAIT, current_dir, name, seconds, short_enough, timeout};
+use super::nature::{Nature, tool as describe};
 use crate::failure::Failure;
 use crate::gate::Question;
 use crate::runs::Run;
-use crate::server::Server;
-use crate::tasks;
+use crate::server::{Context, Server};
+use crate::task;
 use crate::text::BUDGET;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -89,8 +88,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let wait = seconds("wait_s", arguments.wait_s, Duration::ZERO, LONGEST_WAIT)?;
     let id = submit(server, arguments).await?.id;
     let job = started(server, id, wait, context).await?;
-    if !job.status().is_final() && tasks::are_known_to(context) {
-        return Ok(tasks::created(server, &job).await.into());
+    if !job.status().is_final() && task::are_known_to(context) {
+        return Ok(task::created(server, &job).await.into());
     }
     Ok(answer(server, &job).await?.into_result().into())
 }

@@ -13,13 +13,12 @@ use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Answer, Context, Format, LONGEST_WAIT, Nature, Result, answer_in_fields, current_dir, name, seconds, short_enough,
-    started, timeout, told, tool as describe,
-};
+use super::answer::{Answer, Result, answer_in_fields, started, told};
+use super::arguments::{Format, LONGEST_WAIT, current_dir, name, seconds, short_enough, timeout};
+use super::nature::{Nature, tool as describe};
 use crate::failure::Failure;
-use crate::server::Server;
-use crate::tasks;
+use crate::server::{Context, Server};
+use crate::task;
 use crate::text::{self, BUDGET};
 
 /// How long a command may take to be answered with its end, unless the call says otherwise.
@@ -96,11 +95,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let job = started(server, id, wait, context).await?;
     if format == Format::Json {
         // Never a task: a program that asks for fields reads on from the cursor, and a job does not know how it was asked for.
-        let answer = answer_in_fields(server, &job, Cursor(0), super::Which::Both, BUDGET).await?;
+        let answer = answer_in_fields(server, &job, Cursor(0), None, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
-    if !job.status().is_final() && tasks::are_known_to(context) {
-        return Ok(tasks::created(server, &job).await.into());
+    if !job.status().is_final() && task::are_known_to(context) {
+        return Ok(task::created(server, &job).await.into());
     }
     Ok(answer(server, &job).await?.into_result().into())
 }

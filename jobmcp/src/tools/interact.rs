@@ -9,12 +9,11 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Answer, Context, Format, LONGEST_WAIT, Nature, Result, Which, answer_in_fields, find, job, seconds, told,
-    tool as describe,
-};
+use super::answer::{Answer, Result, answer_in_fields, find, job, told};
+use super::arguments::{Format, LONGEST_WAIT, Which, seconds};
+use super::nature::{Nature, tool as describe};
 use crate::failure::Failure;
-use crate::server::Server;
+use crate::server::{Context, Server};
 use crate::text::{self, BUDGET};
 
 /// How long an answer may take unless the call says otherwise, and what has been quiet for how long has given it.
@@ -92,7 +91,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let job = job(server, id).await?;
     let which = arguments.stream.unwrap_or_default();
     if arguments.format == Some(Format::Json) {
-        return answer_in_fields(server, &job, cursor, which, BUDGET).await;
+        return answer_in_fields(server, &job, cursor, which.stream(), BUDGET).await;
     }
     let (output, viewed) = told(server, text::read(jobs, id, cursor, which.stream(), BUDGET).await).await?;
     let now = Timestamp::now();

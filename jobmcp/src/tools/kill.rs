@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Nature, Result, few, job, seconds, told, tool as describe};
+use super::answer::{Answer, Result, job, told};
+use super::arguments::{few, seconds};
+use super::nature::{Nature, tool as describe};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::text;

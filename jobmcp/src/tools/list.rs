@@ -13,7 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, READS, Result, name, told, tool as describe};
+use super::answer::{Answer, Result, told};
+use super::arguments::name;
+use super::nature::{Nature, READS, tool as describe};
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::Server;
@@ -48,7 +50,7 @@ pub(super) fn tool() -> Tool {
         "list",
         "List jobs",
         "Lists jobs, the newest first, also those of earlier sessions and of people.",
-        &super::Nature { core: true, ..READS },
+        &Nature { core: true, ..READS },
     )
     .with_raw_output_schema(output_schema())
 }

@@ -9,7 +9,9 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Format, Nature, READS, Result, Which, find, job, output_fields, told, tool as describe};
+use super::answer::{Answer, Result, find, job, output_fields, told};
+use super::arguments::{Format, Which};
+use super::nature::{Nature, READS, tool as describe};
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::Server;

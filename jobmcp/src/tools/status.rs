@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, READS, Result, find, told, tool as describe};
+use super::answer::{Answer, Result, find, told};
+use super::nature::{READS, tool as describe};
 use crate::runs::Run;
 use crate::server::Server;
 use crate::text;

@@ -10,13 +10,12 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Answer, Context, Format, LONGEST_WAIT, READS, Result, Which, answer_in_fields, few, find, seconds, told,
-    tool as describe,
-};
+use super::answer::{Answer, Result, answer_in_fields, find, told};
+use super::arguments::{Format, LONGEST_WAIT, Which, few, seconds};
+use super::nature::{Nature, READS, tool as describe};
 use crate::failure::Failure;
 use crate::runs::Run;
-use crate::server::Server;
+use crate::server::{Context, Server};
 use crate::text::{self, BUDGET};
 
 /// With how much room a job is told with what it wrote, in bytes.
@@ -58,7 +57,7 @@ pub(super) fn tool() -> Tool {
         "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, states, new output and \
          a cursor. Blocks for 50 seconds at most: still running is a normal result; call it again. Use it instead of \
          polling status.",
-        &super::Nature { core: true, ..READS },
+        &Nature { core: true, ..READS },
     )
 }
 
@@ -97,8 +96,14 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let waited = told(server, waited).await?;
     let from = arguments.cursor.map(Cursor);
     if let ([one], Format::Json) = (waited.jobs.as_slice(), arguments.format.unwrap_or_default()) {
-        return answer_in_fields(server, one, from.unwrap_or_default(), arguments.stream.unwrap_or_default(), BUDGET)
-            .await;
+        return answer_in_fields(
+            server,
+            one,
+            from.unwrap_or_default(),
+            arguments.stream.and_then(Which::stream),
+            BUDGET,
+        )
+        .await;
     }
     if arguments.format == Some(Format::Json) {
         return Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out."));

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Failure, MESSAGE, owned, status, text, unknown};
-use crate::agent::digest::{Denial, Usage};
+use super::value::{MESSAGE, owned, status, text, unknown};
+use crate::agent::digest::{Denial, Failure, Usage};
 use crate::agent::event::{AgentEvent, AgentResult, Retry, Tool};
 use crate::agent::words::plain;
 

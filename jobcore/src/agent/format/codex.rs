@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Failure, owned, text, unknown};
-use crate::agent::digest::Usage;
+use super::value::{owned, text, unknown};
+use crate::agent::digest::{Failure, Usage};
 use crate::agent::event::{AgentEvent, AgentResult, Retry, Tool};
 
 pub(super) fn events(value: &Value) -> Vec<AgentEvent> {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Failure, owned, status, text, unknown};
-use crate::agent::digest::Usage;
+use super::value::{owned, status, text, unknown};
+use crate::agent::digest::{Failure, Usage};
 use crate::agent::event::{AgentEvent, AgentResult, Retry, Tool};
 
 pub(super) fn events(value: &Value) -> Vec<AgentEvent> {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Failure, owned, status, text, unknown};
-use crate::agent::digest::Usage;
+use super::value::{owned, status, text, unknown};
+use crate::agent::digest::{Failure, Usage};
 use crate::agent::event::{AgentEvent, AgentResult, Tool};
 
 pub(super) fn events(value: &Value) -> Vec<AgentEvent> {

@@ -3,7 +3,8 @@
 //! A shell evaluates the values of the names in it as arithmetic again, in which subscripts can run commands. So the values
 //! have to be numbers, and nothing else may stand in it.
 
-use super::super::found::{Found, Result, Value, unjudged};
+use super::super::found::Found;
+use super::super::words::{Result, Value, unjudged};
 use super::Reader;
 
 const OPERATORS: &str = "+-*/%<>=!&|^~?:,() \t\n";

@@ -1,7 +1,7 @@
 //! Conditions of bash, `[[ ... ]]`.
 
-use super::super::found::{Result, Value, Word, unjudged};
 use super::super::variables::is_name;
+use super::super::words::{Result, Value, Word, unjudged};
 use super::word::Place;
 use super::{Reader, evaluate};
 

@@ -1,6 +1,6 @@
 //! What begins with `$` or a backtick.
 
-use super::super::found::{Result, Value, unjudged};
+use super::super::words::{Result, Value, unjudged};
 use super::word::{Draft, Quotes};
 use super::{Reader, evaluate};
 

@@ -1,8 +1,8 @@
 //! Lists, pipelines and commands.
 
-use super::super::found::{Result, Value, Word, unjudged};
+use super::super::builtins::is_declaration;
 use super::super::variables::is_name;
-use super::super::wrappers::is_declaration;
+use super::super::words::{Result, Value, Word, unjudged};
 use super::word::Place;
 use super::{Reader, evaluate, is_meta};
 

@@ -11,20 +11,33 @@ mod grammar;
 mod redirection;
 mod word;
 
-use super::found::{Found, Result, unjudged};
+use super::found::Found;
 use super::shells::Dialect;
+use super::words::{Result, unjudged};
 
 pub(super) use arithmetic::evaluate;
 
+/// Reads a whole text as a list of commands.
+pub(super) fn script(text: &str, found: &mut Found) -> Result {
+    Reader::new(found, text).script()
+}
+
 /// Reads one text: a line, or what is within backticks, or a here-document.
-pub(super) struct Reader<'a> {
+struct Reader<'a> {
     found: &'a mut Found,
     text: Vec<char>,
     at: usize,
     /// Here-documents that begin after this line.
-    pending: Vec<redirection::HereDocument>,
+    pending: Vec<HereDocument>,
     /// Whether one of an enclosing list begins after this line.
     is_outer_pending: bool,
+}
+
+/// A here-document that is still to come.
+struct HereDocument {
+    delimiter: String,
+    strips_tabs: bool,
+    is_quoted: bool,
 }
 
 /// Characters that end a word.
@@ -33,12 +46,12 @@ fn is_meta(c: char) -> bool {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(found: &'a mut Found, text: &str) -> Self {
+    fn new(found: &'a mut Found, text: &str) -> Self {
         Self { found, text: text.chars().collect(), at: 0, pending: Vec::new(), is_outer_pending: false }
     }
 
-    /// Reads the whole text as a list of commands.
-    pub(super) fn script(&mut self) -> Result {
+    /// Reads all of it as a list of commands.
+    fn script(&mut self) -> Result {
         self.list()?;
         if self.peek().is_some() {
             return Err(self.unexpected());

@@ -1,15 +1,8 @@
 //! Redirections and here-documents.
 
-use super::super::found::{Result, unjudged};
+use super::super::words::{Result, unjudged};
 use super::word::Place;
-use super::{Reader, is_meta};
-
-/// A here-document that is still to come.
-pub(super) struct HereDocument {
-    delimiter: String,
-    strips_tabs: bool,
-    is_quoted: bool,
-}
+use super::{HereDocument, Reader, is_meta};
 
 impl Reader<'_> {
     /// Reads a redirection if one comes next.

@@ -1,7 +1,7 @@
 //! Words: their quotes, and what the shell would expand in them.
 
-use super::super::found::{Result, Value, Word, unjudged};
 use super::super::variables::is_name;
+use super::super::words::{Result, Value, Word, unjudged};
 use super::{Reader, evaluate, is_meta};
 
 /// Where a word stands.

@@ -1,0 +1,177 @@
+//! Jobs of the doctor's own: under a label by which they are known, short, and removed whatever becomes of them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::report::{Doubt, WHEN_FREE};
+use crate::clock::Timestamp;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::manager::{JobManager, StopOptions};
+use crate::output::{OutputQuery, Position, Stream};
+use crate::record::Evidence;
+use crate::signal::Signal;
+use crate::spec::{JobSpec, JobSpecBuilder};
+use crate::state::Status;
+use crate::store::Query;
+use crate::sys::process::ProcessId;
+use crate::words::counted;
+
+/// The label of the jobs by which things are proven.
+pub const LABEL: &str = "jobcore.doctor";
+
+/// How long anything may take: far more than it does, since a machine under load is no broken one.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether something has happened.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// What becomes of these jobs should this process be killed: they end by themselves, and the next look removes them.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How long after that at the latest nobody counts on them any more.
+const LEFT_OVER: SignedDuration = SignedDuration::from_secs(120);
+
+/// Runs until it is asked to end, and then exits with [`CODE`]. The signal reaches the whole group, `sleep` included.
+pub(super) const HELD: &str = "trap 'exit 42' USR1; echo ready; while :; do sleep 1; done";
+pub(super) const CODE: i32 = 42;
+
+/// Where jobs are run to prove something.
+#[derive(Clone)]
+pub(super) struct Bench<'a> {
+    pub(super) jobs: &'a JobManager,
+    /// The environment of the jobs.
+    pub(super) environment: &'a Environment,
+    /// The value of the label, by which the jobs of this look are told from those of another.
+    pub(super) mark: String,
+    pub(super) patience: Duration,
+}
+
+impl Bench<'_> {
+    /// Bounds a step, whatever it waits for.
+    pub(super) async fn within<T>(&self, step: impl Future<Output = Result<T, Doubt>>) -> Result<T, Doubt> {
+        let limit = self.patience * 2;
+        let time = || counted(limit.as_secs_f32(), "second", "seconds");
+        let late = |_| Err(Doubt::failed(format!("not done within {}", time())));
+        timeout(limit, step).await.unwrap_or_else(late)
+    }
+
+    /// Looks until something is found.
+    pub(super) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl AsyncFnMut() -> Result<Option<T>, Doubt>,
+    ) -> Result<T, Doubt> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            if Instant::now() >= deadline {
+                let time = counted(self.patience.as_secs_f32(), "second", "seconds");
+                return Err(Doubt::failed(format!("{what} was waited for in vain, for {time}")));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Returns what there is to say where no job would be started now.
+    pub(super) async fn full(&self) -> Option<Doubt> {
+        let load = self.jobs.store().load().await.ok()?;
+        let (running, limit) = (load.running.len(), load.settings.max_running);
+        let is_full = limit != 0 && u32::try_from(running).is_ok_and(|running| running >= limit);
+        let detail = || format!("nothing was proven: {running} of {limit} jobs run already");
+        is_full.then(|| Doubt::degraded(detail()).advise(WHEN_FREE))
+    }
+
+    pub(super) fn spec(&self, line: &str) -> JobSpecBuilder {
+        JobSpec::shell(line)
+            .with_shell("/bin/sh")
+            .environment(self.environment.clone())
+            .label(LABEL, &self.mark)
+            .timeout(TIME_LIMIT)
+            .grace(Duration::ZERO)
+    }
+
+    /// Submits a job and returns it when its command runs or has ended.
+    pub(super) async fn submit(&self, spec: JobSpecBuilder) -> Result<Job, Doubt> {
+        let job = self.jobs.submit(spec.build()?).await?;
+        self.until_started(job.id).await
+    }
+
+    pub(super) async fn until_started(&self, id: JobId) -> Result<Job, Doubt> {
+        self.until("a supervisor that takes charge of a job", async || {
+            let job = self.jobs.job(id).await?;
+            if job.status() == Status::Queued
+                && let Some(doubt) = self.full().await
+            {
+                return Err(doubt);
+            }
+            Ok((job.status() != Status::Queued && job.state.started_at().is_some() || job.status().is_final())
+                .then_some(job))
+        })
+        .await
+    }
+
+    pub(super) async fn ended(&self, id: JobId) -> Result<Job, Doubt> {
+        let late = |_| Doubt::failed("the job has not ended");
+        Ok(timeout(self.patience, self.jobs.wait_for(id)).await.map_err(late)??)
+    }
+
+    /// Runs a job to its end.
+    pub(super) async fn run(&self, spec: JobSpecBuilder) -> Result<Job, Doubt> {
+        self.ended(self.submit(spec).await?.id).await
+    }
+
+    /// Lets a job end that runs [`HELD`], and returns it.
+    pub(super) async fn let_end(&self, id: JobId) -> Result<Job, Doubt> {
+        self.until("the first line of a job", async || {
+            Ok((self.read(id, Stream::Stdout).await? == b"ready\n").then_some(()))
+        })
+        .await?;
+        self.jobs.signal(id, Signal::USR1).await?;
+        self.ended(id).await
+    }
+
+    pub(super) async fn read(&self, id: JobId, stream: Stream) -> Result<Vec<u8>, Doubt> {
+        let query = OutputQuery::from(Position::Start).with_stream(Some(stream));
+        Ok(self.jobs.output(id, &query).await?.bytes(Some(stream)))
+    }
+
+    pub(super) async fn evidence(&self, id: JobId) -> Result<Evidence> {
+        self.jobs.store().evidence(id).await
+    }
+
+    /// Returns the supervisor and the main process of a job that runs.
+    pub(super) async fn processes(&self, id: JobId) -> Result<(ProcessId, ProcessId), Doubt> {
+        let evidence = self.evidence(id).await?;
+        match (evidence.start, evidence.running) {
+            (Some(start), Some(running)) => Ok((start.holder, running.process)),
+            _ => Err(Doubt::failed("the records of a job that runs do not name its processes")),
+        }
+    }
+
+    /// Stops and removes all jobs of this look, and removes those of an earlier one that was killed.
+    pub(super) async fn clean_up(&self) -> Result<(), Doubt> {
+        let labelled = |mark: &str| Query::default().with_labels(vec![(LABEL.to_owned(), mark.to_owned())]);
+        let until = Timestamp::now().checked_sub(LEFT_OVER).ok();
+        for query in [labelled(&self.mark), labelled("").with_times(None, until)] {
+            // Not by a list, which would start what is due: a job whose supervisor dies would be held for a moment by the
+            // next one, again and again.
+            for id in self.jobs.store().ids(&query, None, usize::MAX).await? {
+                if self.jobs.job(id).await.is_ok_and(|job| query.matches(&job)) {
+                    self.until("the removal of a job of these", async || Ok(self.remove(id).await.then_some(())))
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops and removes a job, and returns whether it is gone.
+    pub(super) async fn remove(&self, id: JobId) -> bool {
+        let _ = self.jobs.stop(id, &StopOptions::default().with_grace(Some(Duration::ZERO))).await;
+        matches!(self.jobs.remove(id).await, Ok(()) | Err(Error::NotFound { .. }))
+    }
+}

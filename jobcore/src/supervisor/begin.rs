@@ -1,0 +1,55 @@
+//! How a supervisor begins: by its records it starts the command, or takes over what may have been started, or does neither.
+
+use std::time::Duration;
+
+use super::adopt;
+use super::charge::Charge;
+use super::companion::Companion;
+use super::outcome::{record, record_failure};
+use super::run::Supervisor;
+use super::tend::{sweep, tend};
+use crate::clock::Timestamp;
+use crate::error::{IoContext, Result};
+use crate::record::{RECORD_VERSION, Start};
+use crate::store::file::{Records, atomic, control};
+use crate::sys::namespace;
+use crate::sys::process::ProcessId;
+
+/// Runs the job to its end. The lock falls when this returns and the process ends.
+pub(super) fn supervise(records: &Records) -> Result<()> {
+    let submission = records.submission()?;
+    if submission.v > RECORD_VERSION {
+        // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
+        return Ok(());
+    }
+    // A front end starts no supervisor where this fails; by the processes of another namespace it would stop strangers.
+    namespace::check_proc()?;
+    let holder = ProcessId::of_this_program()?;
+    let control_path = records.attempt.control();
+    let control = control::listen(&control_path).context("make the pipe", &control_path);
+    match atomic::read::<Start>(&records.attempt.start())? {
+        Some(before) => adopt::take_over(records, &submission, (before, holder), control)?,
+        None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
+            record(records, &Companion::unstarted());
+            tend(records);
+        }
+        None => {
+            records.start(&Start::new(holder, true, Timestamp::now()))?;
+            match control.and_then(|control| Ok((control, Charge::start(records, &submission)?))) {
+                Ok((control, Ok(charge))) => {
+                    Supervisor::new(records, &submission.spec, control, charge, Duration::ZERO).run();
+                }
+                Ok((_, Err(reason))) => record_failure(records, &reason),
+                Err(error) => record_failure(records, &error_chain(&error)),
+            }
+        }
+    }
+    records.remove_pipes();
+    sweep(records);
+    Ok(())
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{cause}")
+}

@@ -1,0 +1,146 @@
+//! What a call comes to, and the jobs that it is about.
+
+use std::time::Duration;
+
+use jobcore::clock::Timestamp;
+use jobcore::output::{Cursor, OutputQuery, Position, Stream};
+use jobcore::{Job, JobId, OutputShape, escape};
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::runs::Run;
+use crate::server::{Context, Server};
+use crate::text;
+
+pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
+
+/// What a call comes to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    text: String,
+    structured: Option<Value>,
+    job: Option<Value>,
+}
+
+impl Answer {
+    /// Whatever a job is called or wrote, no client prints it to a terminal that obeys it.
+    pub(super) fn text(text: impl AsRef<str>) -> Self {
+        Self { text: escape::lines(text.as_ref()).into_owned(), structured: None, job: None }
+    }
+
+    /// Says it in fields, and as JSON to those who read text only.
+    pub(super) fn fields(fields: Value) -> Self {
+        Self::text(escape::json(&fields.to_string())).with_structured(fields)
+    }
+
+    /// Says the same in fields.
+    pub(super) fn with_structured(self, structured: Value) -> Self {
+        Self { structured: Some(structured), ..self }
+    }
+
+    /// Names the job for programs, which read no text.
+    pub(super) fn about(self, job: &Job, cursor: Option<Cursor>) -> Self {
+        let shape = job.shape(Timestamp::now());
+        let mut about = json!({ "job_id": shape.job_id, "status": shape.status });
+        let fields = [
+            ("name", json!(shape.name)),
+            ("exit_code", json!(shape.exit_code)),
+            ("signal", json!(shape.signal)),
+            ("cursor", json!(cursor)),
+        ];
+        for (field, value) in fields {
+            if !value.is_null() {
+                about[field] = value;
+            }
+        }
+        Self { job: Some(about), ..self }
+    }
+
+    /// Says how far the run of an agent is that the job is, if it is one.
+    pub(super) fn with_progress(mut self, run: Option<&Run<'_>>) -> Self {
+        if let (Some(job), Some(run)) = (&mut self.job, run) {
+            job["progress"] = run.agent.progress.as_str().into();
+        }
+        self
+    }
+
+    pub(crate) fn into_result(self) -> CallToolResult {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(self.text)]);
+        result.structured_content = self.structured;
+        let meta = self.job.map(|job| MetaObject([("jobcore/job".to_owned(), job)].into_iter().collect()));
+        result.with_meta(meta)
+    }
+}
+
+/// Finds the job that a model means.
+pub(super) async fn find(server: &Server, reference: &str) -> Result<JobId> {
+    let jobs = server.jobs();
+    match jobs.find(reference).await {
+        Ok(id) => Ok(id),
+        Err(error) => Err(Failure::of(error, jobs).await),
+    }
+}
+
+/// Returns the job, or says why not.
+pub(super) async fn job(server: &Server, id: JobId) -> Result<Job> {
+    told(server, server.jobs().job(id).await).await
+}
+
+/// Turns the library's error into words for a model.
+pub(super) async fn told<T>(server: &Server, result: jobcore::Result<T>) -> Result<T> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(Failure::of(error, server.jobs()).await),
+    }
+}
+
+/// Waits for the end of a job that a call started, for so long, and returns the job as it is then.
+pub(super) async fn started(server: &Server, id: JobId, wait: Duration, context: &Context) -> Result<Job> {
+    if !wait.is_zero() {
+        let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
+        // However that ends, the job is there.
+        let _ = server.patiently(ended, context).await;
+    }
+    job(server, id).await
+}
+
+/// Returns output in fields: for programs, and for whoever wants the streams apart.
+pub(super) fn output_fields(job: &Job, shape: &OutputShape) -> Value {
+    let mut fields = json!({
+        "job_id": shape.job_id,
+        "status": shape.status,
+        "stdout": shape.stdout,
+        "stderr": shape.stderr,
+        "cursor": shape.cursor,
+        "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes),
+    });
+    if let Some(left) = shape.left_out {
+        fields["left_out"] = json!({ "cursor": left.cursor, "bytes": left.bytes });
+    }
+    let outcome = job.state.outcome();
+    if let Some(code) = outcome.and_then(|outcome| outcome.exit_code) {
+        fields["exit_code"] = code.into();
+    }
+    if let Some(signal) = outcome.and_then(|outcome| outcome.signal) {
+        fields["signal"] = json!(signal);
+    }
+    if let Some(count) = outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0) {
+        fields["stragglers"] = count.into();
+    }
+    fields
+}
+
+/// Answers with output in fields.
+pub(super) async fn answer_in_fields(
+    server: &Server,
+    job: &Job,
+    from: Cursor,
+    stream: Option<Stream>,
+    budget: u64,
+) -> Result {
+    let query = OutputQuery::from(Position::Cursor(from)).with_stream(stream);
+    let shape = told(server, server.jobs().view_text(job.id, &query, &text::view(budget)).await).await?;
+    let fields = output_fields(job, &shape);
+    Ok(Answer::fields(fields).about(job, Some(shape.cursor)))
+}

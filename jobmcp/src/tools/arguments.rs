@@ -1,0 +1,104 @@
+//! Arguments that several tools have, and their bounds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jobcore::Name;
+use jobcore::output::Stream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::server::Server;
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
+
+/// The longest timeout of a job: a year. Longer ones are slips.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest path that the kernel takes.
+const LONGEST_PATH: usize = 4_096;
+
+/// The name of a job or a group, if one is given.
+pub(super) fn name(field: &str, text: Option<String>) -> Result<Option<Name>> {
+    text.map(|text| text.parse().map_err(|reason| Failure::new(format!("{field}: {reason}.")))).transpose()
+}
+
+/// Returns the directory in which jobs run, unless a call names another, and from which that is looked at.
+pub(super) fn current_dir(server: &Server) -> jobcore::Result<PathBuf> {
+    match &server.background().working_dir {
+        Some(directory) => Ok(directory.clone()),
+        None => std::env::current_dir().map_err(|error| jobcore::Error::BadCwd {
+            path: ".".into(),
+            reason: format!("the server's own directory cannot be used ({error}); give `cwd` as an absolute path"),
+        }),
+    }
+}
+
+/// Refuses a directory of which the kernel would not take the path.
+pub(super) fn short_enough(cwd: Option<&PathBuf>) -> Result<()> {
+    match cwd.is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
+        true => Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes."))),
+        false => Ok(()),
+    }
+}
+
+/// How long a job may run, if the call says so.
+pub(super) fn timeout(server: &Server, timeout_s: Option<f64>) -> Result<Option<Duration>> {
+    let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
+    timeout_s.map(|timeout| seconds("timeout_s", Some(timeout), Duration::ZERO, longest)).transpose()
+}
+
+/// How many jobs a call may name: the result has some characters for each.
+pub(super) const MOST_JOBS: usize = 500;
+
+/// Refuses a list of jobs of which the result would be too long.
+pub(super) fn few(references: &[String]) -> Result<()> {
+    match references.len() {
+        0..=MOST_JOBS => Ok(()),
+        count => Err(Failure::new(format!("job_ids: {count} are too many; name at most {MOST_JOBS} in one call."))),
+    }
+}
+
+/// A number of seconds, within bounds.
+pub(super) fn seconds(field: &str, value: Option<f64>, default: Duration, longest: Duration) -> Result<Duration> {
+    let Some(value) = value else { return Ok(default) };
+    let longest_s = longest.as_secs();
+    match Duration::try_from_secs_f64(value) {
+        Ok(time) if time <= longest => Ok(time),
+        _ => Err(Failure::new(format!("{field}: {value} is not between 0 and {longest_s} seconds."))),
+    }
+}
+
+// No documentation: it would be in every tool that has this argument.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Which {
+    #[default]
+    Both,
+    Stdout,
+    Stderr,
+}
+
+impl Which {
+    pub(super) fn stream(self) -> Option<Stream> {
+        match self {
+            Self::Both => None,
+            Self::Stdout => Some(Stream::Stdout),
+            Self::Stderr => Some(Stream::Stderr),
+        }
+    }
+}
+
+// As above.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}
