@@ -52,6 +52,23 @@ const CIRCLES: &[&str] = &[
      jobcore/src/store/file/index/mod.rs jobcore/src/store/file/mod.rs jobcore/src/store/file/queue.rs",
 ];
 
+/// Where the library reads the machine's clock, and why; all else is told what time it is.
+const READS_THE_CLOCK: &[&str] = &[
+    // The machine's clock itself.
+    "clock.rs",
+    // What is proven is proven with real jobs.
+    "doctor",
+    // Whether a job may be adopted says nothing of time.
+    "record.rs",
+    // What happens to processes of this machine is recorded as of its clock.
+    "runner/in_process.rs",
+    "supervisor",
+    // A store goes by the real time, whatever clocks its users have: others use it at the same time.
+    "store",
+    // Compared with the age of a process.
+    "sys/namespace.rs",
+];
+
 /// The folder of all crates of the workspace.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -320,6 +337,22 @@ fn a_path_leads_to_the_file_that_has_what_it_names() {
     let tree = leaves("a::{b::{self, C as D}, e}");
     let tree: Vec<_> = tree.iter().map(|(name, path)| format!("{name}={}", path.join("::"))).collect();
     assert_eq!(tree, ["b=a::b", "D=a::b::C", "e=a::e"]);
+}
+
+#[test]
+fn the_clock_is_passed_in() {
+    let root = workspace().join("jobcore/src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    files.retain(|file| code(file).contains("Timestamp::now()"));
+    let mut places: Vec<_> = files.iter().map(|file| file.strip_prefix(&root).unwrap()).collect();
+    places.retain(|file| !FOR_TESTS.iter().any(|name| file.with_extension("") == Path::new(name)));
+    let (listed, others): (Vec<_>, Vec<_>) =
+        places.into_iter().partition(|file| READS_THE_CLOCK.iter().any(|place| file.starts_with(place)));
+    assert_eq!(others, Vec::<&Path>::new());
+    for place in READS_THE_CLOCK {
+        assert!(listed.iter().any(|file| file.starts_with(place)), "{place} no longer reads it");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub const LABEL: &str = "jobcore.doctor";
 /// How long anything may take: far more than it does, since a machine under load is no broken one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether something has happened.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(2);
 /// What becomes of these jobs should this process be killed: they end by themselves, and the next look removes them.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How long after that at the latest nobody counts on them any more.
@@ -72,7 +72,7 @@ impl Bench<'_> {
                 let time = counted(self.patience.as_secs_f32(), "second", "seconds");
                 return Err(Doubt::failed(format!("{what} was waited for in vain, for {time}")));
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(PAUSE).await;
         }
     }
 

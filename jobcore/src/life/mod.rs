@@ -32,6 +32,8 @@ pub(crate) const NAMED: usize = 8;
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
 /// the last stage of a pipeline.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How often what is left of a job is looked for when nobody tells of its end.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long killed processes may take to be gone before they are called survivors.
 const DYING: Duration = Duration::from_secs(5);
 /// How often what is left is killed until then: a process that was killed while the list was read has children without a

@@ -5,6 +5,7 @@
 //! and when they came. Over its limit a log loses its oldest segments but the first: the beginning and the newest stay,
 //! and the gap between them is reported in bytes.
 
+mod chunk;
 mod clean;
 mod excerpt;
 mod grep;
@@ -14,6 +15,7 @@ mod invariants;
 mod lines;
 #[cfg(test)]
 mod properties;
+mod query;
 mod read;
 mod shown;
 mod size;
@@ -30,12 +32,14 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::parse_error::ParseError;
 
+pub use chunk::{OutputChunk, Piece};
 pub(crate) use excerpt::Excerpt;
 pub use excerpt::Viewed;
 pub use grep::{Grep, LineMatcher, Pattern};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use invariants::check_lines;
-pub use read::{OutputChunk, OutputQuery, Piece, Position, read};
+pub use query::{OutputQuery, Position};
+pub use read::read;
 pub use shown::{LeftOut, Line, Shown};
 pub use size::{MIN_OUTPUT_LIMIT, OutputSize};
 pub use text::ViewText;

@@ -1,29 +1,22 @@
 //! Jobs as children of the host program: for any store, and gone with the program.
 
-use std::ffi::OsStr;
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
+use super::child::{Child, Output, spawn};
 use super::{Runner, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::environment::{Environment, assignment};
 use crate::error::{IoContext, Result};
-use crate::life::{Action, Exit, LAST_WORDS, Life, NAMED};
-use crate::output::Stream;
-use crate::program::exec;
+use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED};
 use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
 use crate::spec::Stdin;
@@ -36,14 +29,12 @@ use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::stat::Stat;
 
-/// How long until it is looked again for what is left of a job, if its end cannot be waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Runs each job as a child of this program, watched by a task of the current tokio runtime.
 ///
 /// Works with any store. When the program ends, nobody watches the jobs any more: they are then found without a holder
-/// and called orphaned. If processes of a job outlive its end, the task stays with them, as a supervisor does. A stop reaches the session-less part of what a job started as far as it can be seen: its
-/// process group, the descendants, and whoever carries the job's id in the environment.
+/// and called orphaned. If processes of a job outlive its end, the task stays with them, as a supervisor does. A stop reaches
+/// what a job started as far as it can be seen: its process group, the descendants, and whatever carries the job's id in its
+/// environment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InProcessRunner;
 
@@ -106,71 +97,6 @@ async fn follow_up(store: &Arc<dyn JobStore>) {
     if let Err(error) = store.sweep().await {
         tracing::debug!(%error, "old jobs could not be removed");
     }
-}
-
-/// The command, and the pipes that its output comes through.
-struct Child {
-    process: tokio::process::Child,
-    pid: i32,
-    identity: Option<ProcessId>,
-    outputs: [Option<Output>; 2],
-}
-
-type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
-
-fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>) -> Result<Child, String> {
-    let submission = claim.submission();
-    let spec = &submission.spec;
-    if spec.terminal.is_some() {
-        return Err("only a detached supervisor can give a job a terminal".to_owned());
-    }
-    let variables = exec::variables(submission, environment);
-    let stdin = match (&spec.stdin, stdin) {
-        (_, Some(pipe)) => Some(pipe),
-        (Stdin::Closed | Stdin::Open | Stdin::Given, None) => None,
-        (Stdin::File(path), None) => {
-            Some(File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?.into())
-        }
-    };
-    let merged = match spec.merge {
-        false => None,
-        true => Some(std::io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?),
-    };
-    let start = |program: &Path, arguments: &[Vec<u8>]| {
-        let mut arguments = arguments.iter().map(|word| OsStr::from_bytes(word));
-        let mut command = std::process::Command::new(program);
-        command.arg0(arguments.next().unwrap_or_default()).args(arguments);
-        command.current_dir(&spec.cwd).env_clear().process_group(0);
-        for variable in &variables {
-            command.envs(assignment(OsStr::from_bytes(variable)));
-        }
-        command.stdin(match &stdin {
-            Some(file) => file.try_clone()?.into(),
-            None => Stdio::null(),
-        });
-        match &merged {
-            Some((_, writer)) => command.stdout(writer.try_clone()?).stderr(writer.try_clone()?),
-            None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
-        };
-        tokio::process::Command::from(command).spawn()
-    };
-    let mut process = supervisor::execute(&submission.program, exec::arguments(submission), start)
-        .map_err(|error| format!("cannot execute `{}`: {error}", submission.program.display()))?;
-    let merged = merged.map(|(reader, _)| reader);
-    let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
-    let identity = process::identify(pid).ok();
-    let outputs = match merged {
-        Some(reader) => {
-            let reader = OwnedFd::from(reader);
-            let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader).map_err(|error| error.to_string())?;
-            [Some((Stream::Stdout, Box::new(reader) as Box<dyn AsyncRead + Send + Sync + Unpin>)), None]
-        }
-        None => [
-            process.stdout.take().map(|pipe| (Stream::Stdout, Box::new(pipe) as _)),
-            process.stderr.take().map(|pipe| (Stream::Stderr, Box::new(pipe) as _)),
-        ],
-    };
-    Ok(Child { process, pid, identity, outputs })
 }
 
 /// Watches one job to its end.

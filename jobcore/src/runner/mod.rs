@@ -1,5 +1,6 @@
 //! What makes a job run.
 
+mod child;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]

@@ -12,7 +12,7 @@ use super::pipe::OutputPipe;
 use super::tend::tend;
 use super::tree::Family;
 use crate::clock::Timestamp;
-use crate::life::{Action, Life};
+use crate::life::{Action, LOOK_AGAIN, Life};
 use crate::record::{RECORD_VERSION, Stopping};
 use crate::signal::Signal;
 use crate::spec::JobSpec;
@@ -21,9 +21,6 @@ use crate::store::file::supervisors::is_other_supervisor;
 use crate::sys::oom::OomKills;
 use crate::sys::process;
 use crate::sys::ready::{self, Wanted};
-
-/// How often what is left of a job is looked for when nobody tells of its end.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What there is to do.
 struct Ready {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::watch::{Changes, Watch};
 
 /// How often it is looked again where the kernel cannot tell: all of the user's watches are taken.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const UNWATCHED: Duration = Duration::from_millis(200);
 
 /// Tells of changes on the way to a file. Whoever has it looks whether the file is there, and then waits.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Appearance {
     pub(crate) async fn changed(self) {
         match self.0 {
             Some(changes) => changes.next().await,
-            None => tokio::time::sleep(LOOK_AGAIN).await,
+            None => tokio::time::sleep(UNWATCHED).await,
         }
     }
 }

@@ -25,7 +25,7 @@ const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(100);
 /// How often it is looked again where not every change gives word of itself: kernels before 6.8 tell nothing of bytes
 /// that are spliced into a file, and a program that runs jobs within itself may let go of a lock and live on.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const POLL_BESIDE: Duration = Duration::from_millis(500);
 
 /// What to be woken by.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ impl Watch {
             match (&self.process, self.looks_again, &self.files) {
                 (None, false, Some(_)) if self.files_suffice => std::future::pending().await,
                 (Some(_), false, _) => std::future::pending().await,
-                (_, true, Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                (_, true, Some(_)) => tokio::time::sleep(POLL_BESIDE).await,
                 (None, _, _) | (Some(_), true, None) => poll.sleep().await,
             }
         };
@@ -230,7 +230,7 @@ mod tests {
                 watch
             };
             let mut backoff = Backoff::new();
-            assert!(timeout(2 * LOOK_AGAIN, watch().changed(&mut backoff)).await.is_err(), "woken by nothing");
+            assert!(timeout(2 * POLL_BESIDE, watch().changed(&mut backoff)).await.is_err(), "woken by nothing");
             let told = watch();
             log.write_all(b"x").unwrap();
             timeout(Duration::from_secs(60), told.changed(&mut backoff)).await.unwrap();

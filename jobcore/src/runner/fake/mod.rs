@@ -1,30 +1,26 @@
 //! Jobs that follow a script instead of running: for tests of programs that embed jobcore.
 
-use std::collections::VecDeque;
+mod actor;
+mod script;
+
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 
 use super::{Runner, start_due};
-use crate::clock::{Clock, Timestamp};
-use crate::control::{Answer, Request};
+use crate::clock::Clock;
 use crate::error::Result;
-use crate::life::{Action, Exit, Life};
-use crate::output::Stream;
-use crate::record::{Ended, Running, Start};
-use crate::signal::Signal;
+use crate::record::{Ended, Start};
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, Outcome};
-use crate::store::{Incoming, JobClaim, JobStore};
+use crate::store::{JobClaim, JobStore};
 use crate::sys::process::ProcessId;
-use crate::testing::{ManualClock, later};
+use crate::testing::ManualClock;
+use actor::Actor;
+use script::End;
 
-/// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.
-const HARMLESS: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"];
-const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+pub use script::{Gate, Script};
 
 /// Lets jobs follow scripts. Nothing is executed; output, waits, stops and signals are as with every other runner.
 ///
@@ -127,338 +123,15 @@ impl Runner for FakeRunner {
     }
 }
 
-/// What a job does: one thing after another, and then its end. Without any, it exits with 0 at once.
-///
-/// It dies of signals as processes do, unless it [ignores](Script::ignores) or [answers](Script::answers) them.
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct Script {
-    steps: VecDeque<Step>,
-    end: End,
-    /// What becomes of a signal: nothing, or another script.
-    traps: Vec<(Signal, Option<Script>)>,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write(Stream, Vec<u8>),
-    Do(Effect),
-    Take(Duration),
-    WaitFor(Gate),
-}
-
-#[derive(Clone)]
-struct Effect(Arc<dyn Fn(&JobSpec) + Send + Sync>);
-
-impl fmt::Debug for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Effect")
-    }
-}
-
-#[derive(Debug, Clone)]
-enum End {
-    Exit(i32),
-    Die(Signal),
-    Stay,
-    CannotStart(String),
-}
-
-impl Default for End {
-    fn default() -> Self {
-        Self::Exit(0)
-    }
-}
-
-impl Script {
-    /// Returns the script of a job that exits with 0 at once.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`] with this reason.
-    pub fn cannot_start(reason: impl Into<String>) -> Self {
-        Self { end: End::CannotStart(reason.into()), ..Self::default() }
-    }
-
-    /// Writes to standard output.
-    pub fn stdout(self, bytes: impl AsRef<[u8]>) -> Self {
-        self.step(Step::Write(Stream::Stdout, bytes.as_ref().to_vec()))
-    }
-
-    /// Writes to standard error.
-    pub fn stderr(self, bytes: impl AsRef<[u8]>) -> Self {
-        self.step(Step::Write(Stream::Stderr, bytes.as_ref().to_vec()))
-    }
-
-    /// Does what the command would do to the world, such as writing a file. It should not block.
-    pub fn does(self, what: impl Fn(&JobSpec) + Send + Sync + 'static) -> Self {
-        self.step(Step::Do(Effect(Arc::new(what))))
-    }
-
-    /// Lets so much time go by, by the clock.
-    pub fn takes(self, time: Duration) -> Self {
-        self.step(Step::Take(time))
-    }
-
-    /// Goes on when the gate is open.
-    pub fn waits_for(self, gate: &Gate) -> Self {
-        self.step(Step::WaitFor(gate.clone()))
-    }
-
-    /// Ends with this exit code.
-    pub fn exits(self, code: i32) -> Self {
-        Self { end: End::Exit(code), ..self }
-    }
-
-    /// Ends by this signal, which nobody sent.
-    pub fn dies_of(self, signal: Signal) -> Self {
-        Self { end: End::Die(signal), ..self }
-    }
-
-    /// Does not end by itself: it stays until it is stopped.
-    pub fn stays(self) -> Self {
-        Self { end: End::Stay, ..self }
-    }
-
-    /// Does not care about a signal. One that ignores `SIGTERM` is killed when the grace is over; `SIGKILL` cannot be
-    /// ignored.
-    pub fn ignores(mut self, signal: Signal) -> Self {
-        self.traps.push((signal, None));
-        self
-    }
-
-    /// Follows another script from when it gets this signal.
-    pub fn answers(mut self, signal: Signal, script: Script) -> Self {
-        self.traps.push((signal, Some(script)));
-        self
-    }
-
-    fn step(mut self, step: Step) -> Self {
-        self.steps.push_back(step);
-        self
-    }
-}
-
-/// What jobs wait for until a test lets them go on. Clones are the same gate; once open, it stays open.
-#[derive(Debug, Clone)]
-pub struct Gate {
-    clock: ManualClock,
-    opened_at: Arc<watch::Sender<Option<Timestamp>>>,
-}
-
-impl Gate {
-    /// Returns a gate that is closed.
-    pub fn new(clock: &ManualClock) -> Self {
-        Self { clock: clock.clone(), opened_at: Arc::new(watch::Sender::new(None)) }
-    }
-
-    /// Lets all jobs go on that wait, and those that come later.
-    pub fn open(&self) {
-        self.opened_at.send_modify(|at| *at = at.or(Some(self.clock.now())));
-    }
-
-    /// Returns when it is open, and since when it is.
-    async fn opened(&self) -> Timestamp {
-        let mut opened_at = self.opened_at.subscribe();
-        match opened_at.wait_for(Option::is_some).await.map(|at| *at) {
-            Ok(Some(at)) => at,
-            // The sender is this gate: it is not gone while it is asked.
-            Ok(None) | Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-/// Plays one job to its end.
-struct Actor {
-    claim: Box<dyn JobClaim>,
-    clock: ManualClock,
-    script: Script,
-    pause: Option<Pause>,
-    life: Life,
-    started_at: Timestamp,
-    /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
-    age: Duration,
-}
-
-/// What keeps a script from going on.
-#[derive(Debug, Clone)]
-enum Pause {
-    Until(Duration),
-    Gate(Gate),
-    Forever,
-}
-
-impl Actor {
-    fn new(claim: Box<dyn JobClaim>, clock: ManualClock, script: Script, now: Timestamp) -> Self {
-        let life = Life::new(&claim.submission().spec);
-        Self { claim, clock, script, pause: None, life, started_at: now, age: Duration::ZERO }
-    }
-
-    async fn act(mut self, process: ProcessId) {
-        if let Err(error) = self.claim.running(&Running::new(process, self.started_at)).await {
-            tracing::warn!(%error, "the main process is not on record");
-        }
-        let mut outcome = self.play().await;
-        outcome.output_bytes = self.claim.output().bytes;
-        outcome.dropped_bytes = self.claim.output().dropped;
-        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
-            tracing::error!(%error, "the end of a job is not on record");
-        }
-    }
-
-    async fn play(&mut self) -> Outcome {
-        loop {
-            if self.pause.is_none() && !self.life.has_exited() {
-                self.go_on().await;
-            }
-            self.obey();
-            if let Some(outcome) = self.life.end(|| true) {
-                return outcome;
-            }
-            if let Some(pause) = self.pause.clone() {
-                self.wait(pause).await;
-            }
-        }
-    }
-
-    /// Does all that is to be done now to the one process that there seems to be.
-    fn obey(&mut self) {
-        while let Some(action) = self.life.next(self.age) {
-            match action {
-                Action::RecordStop { .. } => {}
-                Action::Count => self.life.counted(0),
-                Action::Ask(signal) => self.receive(signal),
-                Action::Terminate => self.receive(Signal::TERM),
-                Action::Kill | Action::KillAgain | Action::GiveUp => self.receive(Signal::KILL),
-            }
-        }
-    }
-
-    /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
-    /// before a request came is done before it.
-    async fn wait(&mut self, pause: Pause) {
-        let (clock, started_at) = (self.clock.clone(), self.started_at);
-        let deadline = self.life.deadline();
-        tokio::select! {
-            biased;
-            age = pause_is_over(&pause, &clock, started_at, deadline) => {
-                self.age = self.age.max(age);
-                self.pause = None;
-            }
-            age = reached(&clock, started_at, deadline) => self.age = self.age.max(age),
-            incoming = self.claim.next_request() => {
-                self.age = age_at(clock.now(), started_at);
-                self.serve(incoming).await;
-            }
-        }
-    }
-
-    /// Goes through the script to where it has to wait, or to its end.
-    async fn go_on(&mut self) {
-        while let Some(step) = self.script.steps.pop_front() {
-            match step {
-                Step::Write(stream, bytes) => {
-                    let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
-                    self.claim.append(stream, later(self.started_at, self.age), &bytes).await;
-                }
-                Step::Do(effect) => (effect.0)(&self.claim.submission().spec),
-                Step::Take(time) => {
-                    self.pause = Some(Pause::Until(self.age.saturating_add(time)));
-                    return;
-                }
-                Step::WaitFor(gate) => {
-                    self.pause = Some(Pause::Gate(gate));
-                    return;
-                }
-            }
-        }
-        match self.script.end {
-            End::Exit(code) => self.end(Some(code), None),
-            End::Die(signal) => self.end(None, Some(signal)),
-            // What answers a signal has started long ago.
-            End::Stay | End::CannotStart(_) => self.pause = Some(Pause::Forever),
-        }
-    }
-
-    fn end(&mut self, code: Option<i32>, signal: Option<Signal>) {
-        let exit = Exit { code, signal, ..Exit::unseen(later(self.started_at, self.age)) };
-        self.life.main_ended(exit, self.age);
-    }
-
-    async fn serve(&mut self, incoming: Incoming) {
-        let answer = match incoming.request.clone() {
-            Request::Count => Answer::processes(1),
-            Request::EndInput => {
-                self.claim.end_input().await;
-                Answer::Accepted
-            }
-            Request::Resize { .. } => Answer::Accepted,
-            Request::Stop { grace_ms, requester } => {
-                self.life.stop(grace_ms.map(Duration::from_millis), requester, self.age);
-                self.obey();
-                Answer::Accepted
-            }
-            Request::Signal { signal, .. } if PAUSING.contains(&signal.to_string().as_str()) => {
-                Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }
-            }
-            Request::Signal { signal, requester } => {
-                let answer = self.life.signal(signal, requester, || Ok(()));
-                self.receive(signal);
-                answer
-            }
-        };
-        incoming.answer(answer);
-    }
-
-    /// Gets a signal: dies of it, or follows another script from now on, or takes no notice.
-    fn receive(&mut self, signal: Signal) {
-        let trap = self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal && signal != Signal::KILL);
-        match trap.cloned() {
-            None if HARMLESS.contains(&signal.to_string().as_str()) => {}
-            None => self.end(None, Some(signal)),
-            Some((_, None)) => {}
-            Some((_, Some(script))) => (self.script, self.pause) = (script, None),
-        }
-    }
-}
-
-fn age_at(at: Timestamp, started_at: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(started_at)).unwrap_or_default()
-}
-
-/// Returns when a job is of this age, and the age.
-async fn reached(clock: &ManualClock, started_at: Timestamp, age: Option<Duration>) -> Duration {
-    let Some(age) = age else { return std::future::pending().await };
-    clock.reached(later(started_at, age)).await;
-    age
-}
-
-/// Returns when a pause is over, and at what age of the job it was; never if that is after `deadline`.
-async fn pause_is_over(
-    pause: &Pause,
-    clock: &ManualClock,
-    started_at: Timestamp,
-    deadline: Option<Duration>,
-) -> Duration {
-    let age = match pause {
-        Pause::Until(age) => reached(clock, started_at, Some(*age)).await,
-        Pause::Gate(gate) => age_at(gate.opened().await, started_at),
-        Pause::Forever => std::future::pending().await,
-    };
-    match deadline {
-        Some(deadline) if deadline < age => std::future::pending().await,
-        _ => age,
-    }
-}
-
 #[cfg(test)]
 mod conformance {
     //! What the contract says of jobs that need no real process, with scripts that do what the lines of the cases do.
 
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use super::*;
+    use crate::signal::Signal;
 
     fn runner() -> FakeRunner {
         let clock = ManualClock::new();
@@ -537,7 +210,10 @@ mod conformance {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::signal::Signal;
     use crate::store::{Change, Query};
     use crate::testing::SeededRandom;
     use crate::{Error, Job, JobManager, MemoryStore, Status, StopOptions, StopReport};

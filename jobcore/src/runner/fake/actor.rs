@@ -1,0 +1,202 @@
+//! Plays a script, and drives the life of the job by it.
+
+use std::time::Duration;
+
+use super::script::{End, Gate, Script, Step};
+use crate::clock::{Clock, Timestamp};
+use crate::control::{Answer, Request};
+use crate::life::{Action, Exit, Life};
+use crate::output::Stream;
+use crate::record::{Ended, Running};
+use crate::signal::Signal;
+use crate::state::Outcome;
+use crate::store::{Incoming, JobClaim};
+use crate::sys::process::ProcessId;
+use crate::testing::{ManualClock, later};
+
+/// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.
+const HARMLESS: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"];
+const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+
+/// Plays one job to its end.
+pub(super) struct Actor {
+    claim: Box<dyn JobClaim>,
+    clock: ManualClock,
+    script: Script,
+    pause: Option<Pause>,
+    life: Life,
+    started_at: Timestamp,
+    /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
+    age: Duration,
+}
+
+/// What keeps a script from going on.
+#[derive(Debug, Clone)]
+enum Pause {
+    Until(Duration),
+    Gate(Gate),
+    Forever,
+}
+
+impl Actor {
+    pub(super) fn new(claim: Box<dyn JobClaim>, clock: ManualClock, script: Script, now: Timestamp) -> Self {
+        let life = Life::new(&claim.submission().spec);
+        Self { claim, clock, script, pause: None, life, started_at: now, age: Duration::ZERO }
+    }
+
+    pub(super) async fn act(mut self, process: ProcessId) {
+        if let Err(error) = self.claim.running(&Running::new(process, self.started_at)).await {
+            tracing::warn!(%error, "the main process is not on record");
+        }
+        let mut outcome = self.play().await;
+        outcome.output_bytes = self.claim.output().bytes;
+        outcome.dropped_bytes = self.claim.output().dropped;
+        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
+            tracing::error!(%error, "the end of a job is not on record");
+        }
+    }
+
+    async fn play(&mut self) -> Outcome {
+        loop {
+            if self.pause.is_none() && !self.life.has_exited() {
+                self.go_on().await;
+            }
+            self.obey();
+            if let Some(outcome) = self.life.end(|| true) {
+                return outcome;
+            }
+            if let Some(pause) = self.pause.clone() {
+                self.wait(pause).await;
+            }
+        }
+    }
+
+    /// Does all that is to be done now to the one process that there seems to be.
+    fn obey(&mut self) {
+        while let Some(action) = self.life.next(self.age) {
+            match action {
+                Action::RecordStop { .. } => {}
+                Action::Count => self.life.counted(0),
+                Action::Ask(signal) => self.receive(signal),
+                Action::Terminate => self.receive(Signal::TERM),
+                Action::Kill | Action::KillAgain | Action::GiveUp => self.receive(Signal::KILL),
+            }
+        }
+    }
+
+    /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
+    /// before a request came is done before it.
+    async fn wait(&mut self, pause: Pause) {
+        let (clock, started_at) = (self.clock.clone(), self.started_at);
+        let deadline = self.life.deadline();
+        tokio::select! {
+            biased;
+            age = pause_is_over(&pause, &clock, started_at, deadline) => {
+                self.age = self.age.max(age);
+                self.pause = None;
+            }
+            age = reached(&clock, started_at, deadline) => self.age = self.age.max(age),
+            incoming = self.claim.next_request() => {
+                self.age = age_at(clock.now(), started_at);
+                self.serve(incoming).await;
+            }
+        }
+    }
+
+    /// Goes through the script to where it has to wait, or to its end.
+    async fn go_on(&mut self) {
+        while let Some(step) = self.script.steps.pop_front() {
+            match step {
+                Step::Write(stream, bytes) => {
+                    let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
+                    self.claim.append(stream, later(self.started_at, self.age), &bytes).await;
+                }
+                Step::Do(effect) => (effect.0)(&self.claim.submission().spec),
+                Step::Take(time) => {
+                    self.pause = Some(Pause::Until(self.age.saturating_add(time)));
+                    return;
+                }
+                Step::WaitFor(gate) => {
+                    self.pause = Some(Pause::Gate(gate));
+                    return;
+                }
+            }
+        }
+        match self.script.end {
+            End::Exit(code) => self.end(Some(code), None),
+            End::Die(signal) => self.end(None, Some(signal)),
+            // What answers a signal has started long ago.
+            End::Stay | End::CannotStart(_) => self.pause = Some(Pause::Forever),
+        }
+    }
+
+    fn end(&mut self, code: Option<i32>, signal: Option<Signal>) {
+        let exit = Exit { code, signal, ..Exit::unseen(later(self.started_at, self.age)) };
+        self.life.main_ended(exit, self.age);
+    }
+
+    async fn serve(&mut self, incoming: Incoming) {
+        let answer = match incoming.request.clone() {
+            Request::Count => Answer::processes(1),
+            Request::EndInput => {
+                self.claim.end_input().await;
+                Answer::Accepted
+            }
+            Request::Resize { .. } => Answer::Accepted,
+            Request::Stop { grace_ms, requester } => {
+                self.life.stop(grace_ms.map(Duration::from_millis), requester, self.age);
+                self.obey();
+                Answer::Accepted
+            }
+            Request::Signal { signal, .. } if PAUSING.contains(&signal.to_string().as_str()) => {
+                Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }
+            }
+            Request::Signal { signal, requester } => {
+                let answer = self.life.signal(signal, requester, || Ok(()));
+                self.receive(signal);
+                answer
+            }
+        };
+        incoming.answer(answer);
+    }
+
+    /// Gets a signal: dies of it, or follows another script from now on, or takes no notice.
+    fn receive(&mut self, signal: Signal) {
+        let trap = self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal && signal != Signal::KILL);
+        match trap.cloned() {
+            None if HARMLESS.contains(&signal.to_string().as_str()) => {}
+            None => self.end(None, Some(signal)),
+            Some((_, None)) => {}
+            Some((_, Some(script))) => (self.script, self.pause) = (script, None),
+        }
+    }
+}
+
+fn age_at(at: Timestamp, started_at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(started_at)).unwrap_or_default()
+}
+
+/// Returns when a job is of this age, and the age.
+async fn reached(clock: &ManualClock, started_at: Timestamp, age: Option<Duration>) -> Duration {
+    let Some(age) = age else { return std::future::pending().await };
+    clock.reached(later(started_at, age)).await;
+    age
+}
+
+/// Returns when a pause is over, and at what age of the job it was; never if that is after `deadline`.
+async fn pause_is_over(
+    pause: &Pause,
+    clock: &ManualClock,
+    started_at: Timestamp,
+    deadline: Option<Duration>,
+) -> Duration {
+    let age = match pause {
+        Pause::Until(age) => reached(clock, started_at, Some(*age)).await,
+        Pause::Gate(gate) => age_at(gate.opened().await, started_at),
+        Pause::Forever => std::future::pending().await,
+    };
+    match deadline {
+        Some(deadline) if deadline < age => std::future::pending().await,
+        _ => age,
+    }
+}
