@@ -31,10 +31,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// What becomes of these jobs should this process be killed: they end by themselves, and the next look removes them.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How long after that at the latest nobody counts on them any more.
-const LEFT_OVER: SignedDuration = SignedDuration::from_secs(120);
+const ABANDONED: SignedDuration = SignedDuration::from_secs(120);
 
 /// Runs until it is asked to end, and then exits with [`CODE`]. The signal reaches the whole group, `sleep` included.
-pub(super) const HELD: &str = "trap 'exit 42' USR1; echo ready; while :; do sleep 1; done";
+pub(super) const UNTIL_ASKED: &str = "trap 'exit 42' USR1; echo ready; while :; do sleep 1; done";
 pub(super) const CODE: i32 = 42;
 
 /// Where jobs are run to prove something.
@@ -124,7 +124,7 @@ impl Bench<'_> {
         self.ended(self.submit(spec).await?.id).await
     }
 
-    /// Lets a job end that runs [`HELD`], and returns it.
+    /// Lets a job end that runs [`UNTIL_ASKED`], and returns it.
     pub(super) async fn let_end(&self, id: JobId) -> Result<Job, Doubt> {
         self.until("the first line of a job", async || {
             Ok((self.read(id, Stream::Stdout).await? == b"ready\n").then_some(()))
@@ -153,9 +153,9 @@ impl Bench<'_> {
     }
 
     /// Stops and removes all jobs of this look, and removes those of an earlier one that was killed.
-    pub(super) async fn clean_up(&self) -> Result<(), Doubt> {
+    pub(super) async fn remove_all(&self) -> Result<(), Doubt> {
         let labelled = |mark: &str| Query::default().with_labels(vec![(LABEL.to_owned(), mark.to_owned())]);
-        let until = Timestamp::now().checked_sub(LEFT_OVER).ok();
+        let until = Timestamp::now().checked_sub(ABANDONED).ok();
         for query in [labelled(&self.mark), labelled("").with_times(None, until)] {
             // Not by a list, which would start what is due: a job whose supervisor dies would be held for a moment by the
             // next one, again and again.

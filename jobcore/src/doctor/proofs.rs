@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 
-use super::bench::{Bench, CODE, HELD, LABEL, PATIENCE};
+use super::bench::{Bench, CODE, LABEL, PATIENCE, UNTIL_ASKED};
 use super::report::{Doubt, Finding, Report};
 use crate::id::JobId;
 use crate::manager::{Message, StopOptions, StopReport};
@@ -61,14 +61,14 @@ pub(super) async fn examine(bench: &Bench<'_>, submitter: Option<&Submitter>, re
     }
     // However soon the proofs were given up: what they leave is removed.
     let patient = Bench { patience: bench.patience.max(PATIENCE), ..bench.clone() };
-    if let Err(doubt) = patient.within(patient.clean_up()).await {
+    if let Err(doubt) = patient.within(patient.remove_all()).await {
         report.add("clean_up", Err(doubt.advise(format!("remove the jobs with the label `{LABEL}` by hand"))));
     }
 }
 
 /// A supervisor comes up, and its lock is seen from here.
 async fn start(bench: &Bench<'_>) -> Result<(JobId, String), Doubt> {
-    let job = bench.submit(bench.spec(HELD)).await?;
+    let job = bench.submit(bench.spec(UNTIL_ASKED)).await?;
     if let State::Ended(end) = &job.state {
         let message = end.outcome.message.clone().unwrap_or_else(|| end.outcome.cause.as_str().to_owned());
         return Err(Doubt::failed(format!("a command was not started: {message}")));
@@ -203,7 +203,7 @@ async fn survive(bench: &Bench<'_>, submitter: Option<&Submitter>) -> Finding {
         return Err(Doubt::degraded("not proven: this program names none that could be killed"));
     };
     let failed = |what: &str| Doubt::failed(format!("the program that is to be killed {what}"));
-    let mut command = tokio::process::Command::from(submitter(&bench.spec(HELD).build()?));
+    let mut command = tokio::process::Command::from(submitter(&bench.spec(UNTIL_ASKED).build()?));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| failed(&format!("was not started: {error}")))?;
     let (Some(pid), Some(stdout)) = (child.id(), child.stdout.take()) else { return Err(failed("is gone")) };
@@ -321,7 +321,7 @@ mod tests {
             mark: "test".to_owned(),
             patience: Duration::from_millis(200),
         };
-        runtime.block_on(bench.clean_up()).unwrap();
+        runtime.block_on(bench.remove_all()).unwrap();
         let is_there = |id| runtime.block_on(jobs.job(id)).is_ok();
         assert_eq!([left_over, foreign, recent].map(is_there), [false, true, true]);
     }

@@ -1,7 +1,7 @@
 //! What of a view is shown where there is no room for all: its beginning, or that and its end with an honest gap.
 
-use super::held::Held;
 use super::lines::whole_characters;
+use super::remembered::Remembered;
 use super::shown::{LeftOut, Shown};
 use super::text::TORN;
 use super::view::View;
@@ -67,7 +67,7 @@ pub(crate) struct Excerpt {
     /// Where the last line of the head ends.
     head_end: u64,
     /// The end of the view, where that is wanted.
-    tail: Option<Held>,
+    tail: Option<Remembered>,
     tail_room: u64,
     /// What a line takes beside its text, and how much room another two may need.
     overhead: u64,
@@ -91,7 +91,7 @@ impl Excerpt {
             head: Vec::new(),
             head_room,
             head_end: 0,
-            tail: (tail_room > 0).then(|| Held::bytes(tail_room, overhead)),
+            tail: (tail_room > 0).then(|| Remembered::bytes(tail_room, overhead)),
             tail_room,
             overhead,
             reserve: 2 * (view.longest(room) as u64 + overhead),
@@ -141,7 +141,7 @@ impl Excerpt {
     /// Says that what comes next is not what follows.
     pub(crate) fn jump(&mut self) {
         self.jumped = true;
-        self.tail = Some(Held::bytes(self.tail_room, self.overhead));
+        self.tail = Some(Remembered::bytes(self.tail_room, self.overhead));
     }
 
     /// Returns what is to be shown, where `end` is the offset up to which output was read.
@@ -158,7 +158,7 @@ impl Excerpt {
             Shown::Gap { offset, .. } => *offset,
             _ => end,
         });
-        let gone = tail.gone();
+        let gone = tail.forgotten();
         let (bytes, lines) = match self.jumped {
             true => (next.unwrap_or(end).saturating_sub(from), None),
             false => (gone.bytes, Some(gone.lines)),

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::OutputChunk;
-use super::held::Held;
 use super::lines::Lines;
+use super::remembered::Remembered;
 use super::shown::{LONGEST, Line, Shown};
 use crate::parse_error::ParseError;
 
@@ -65,7 +65,7 @@ impl Grep {
 #[derive(Debug)]
 pub(super) struct Filter {
     grep: Grep,
-    held: Held,
+    remembered: Remembered,
     after_left: u64,
     /// Whether lines were left out since the last that was shown, and whether there was one.
     skipped: bool,
@@ -74,8 +74,8 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(grep: Grep) -> Self {
-        let held = Held::lines(grep.before);
-        Self { grep, held, after_left: 0, skipped: false, any: false }
+        let remembered = Remembered::lines(grep.before);
+        Self { grep, remembered, after_left: 0, skipped: false, any: false }
     }
 
     pub(super) fn matches(&self, line: &Line) -> bool {
@@ -85,10 +85,10 @@ impl Filter {
     pub(super) fn push(&mut self, line: Line, shown: &mut VecDeque<Shown>) {
         if self.matches(&line) {
             let has_context = self.grep.before > 0 || self.grep.after > 0;
-            if has_context && self.any && (self.skipped || self.held.gone().lines > 0) {
+            if has_context && self.any && (self.skipped || self.remembered.forgotten().lines > 0) {
                 shown.push_back(Shown::Separator);
             }
-            shown.extend(self.held.take());
+            shown.extend(self.remembered.take());
             shown.push_back(Shown::Line(line));
             (self.after_left, self.skipped, self.any) = (self.grep.after, false, true);
         } else if self.after_left > 0 {
@@ -96,13 +96,13 @@ impl Filter {
             shown.push_back(Shown::Line(line));
         } else {
             let bytes = line.text.len() as u64;
-            self.held.push(Shown::Line(line), bytes);
+            self.remembered.push(Shown::Line(line), bytes);
         }
     }
 
     /// Ends the context: what comes is not next to what came.
     pub(super) fn break_off(&mut self) {
-        drop(self.held.take());
+        drop(self.remembered.take());
         self.after_left = 0;
         self.skipped = true;
     }

@@ -9,7 +9,6 @@ mod chunk;
 mod clean;
 mod excerpt;
 mod grep;
-mod held;
 #[cfg(any(test, feature = "fuzzing"))]
 mod invariants;
 mod lines;
@@ -17,6 +16,7 @@ mod lines;
 mod properties;
 mod query;
 mod read;
+mod remembered;
 mod shown;
 mod size;
 mod text;

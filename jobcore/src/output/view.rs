@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use super::grep::{Filter, Grep};
-use super::held::Held;
 use super::lines::Lines;
+use super::remembered::Remembered;
 use super::shown::{LONGEST, Line, Shown};
 use super::{Cursor, OutputChunk, OutputQuery, Position};
 use crate::clock::Timestamp;
@@ -106,7 +106,7 @@ pub struct Viewer {
     filter: Option<Filter>,
     fold: Option<Fold>,
     /// The last lines, where those are wanted and cannot be found from the end.
-    last: Option<Held>,
+    last: Option<Remembered>,
     lines_left: Option<u64>,
     picked: VecDeque<Shown>,
     ready: VecDeque<Shown>,
@@ -125,7 +125,7 @@ impl Viewer {
         let mut last = None;
         if let (Position::TailLines(count), false) = (query.from, view.is_line_by_line()) {
             source.from = Position::Start;
-            last = Some(Held::lines(count));
+            last = Some(Remembered::lines(count));
         }
         let viewer = Self {
             // A part of a line may not match what the line would.
@@ -176,9 +176,9 @@ impl Viewer {
 
     /// Shows the last lines, which are held back since more might come: what comes from now on is shown as it comes.
     pub fn release(&mut self) {
-        if let Some(mut held) = self.last.take() {
-            self.cut = held.gone().is_cut;
-            self.ready.extend(held.take());
+        if let Some(mut remembered) = self.last.take() {
+            self.cut = remembered.forgotten().is_cut;
+            self.ready.extend(remembered.take());
         }
     }
 
@@ -265,10 +265,10 @@ impl Viewer {
 
     fn pass_on(&mut self) {
         match &mut self.last {
-            Some(held) => {
+            Some(remembered) => {
                 for shown in self.picked.drain(..) {
                     let bytes = shown.len();
-                    held.push(shown, bytes);
+                    remembered.push(shown, bytes);
                 }
             }
             None => self.ready.append(&mut self.picked),

@@ -22,7 +22,7 @@ const SHOPT: [&str; 8] =
 pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Result<bool> {
     match name {
         "eval" => {
-            let line = literal_line(name, behind_dashes(arguments))?;
+            let line = literal_line(name, after_dashes(arguments))?;
             found.line(&line, found.dialect)?;
         }
         "trap" => trap(arguments, found)?,
@@ -40,7 +40,7 @@ pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Re
                 || !(word.text.starts_with('-') && word.text != "-o" || SHOPT.contains(&word.text.as_str()))
         })?,
         "." | "source" => {
-            if let Some(file) = behind_dashes(arguments).first() {
+            if let Some(file) = after_dashes(arguments).first() {
                 if !file.is_literal && file.text.contains("<(") {
                     return Err(unreadable(name, "the text that it reads is known only then"));
                 }
@@ -82,7 +82,7 @@ pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Re
     Ok(true)
 }
 
-fn behind_dashes(arguments: &[Word]) -> &[Word] {
+fn after_dashes(arguments: &[Word]) -> &[Word] {
     match arguments {
         [first, rest @ ..] if first.text == "--" => rest,
         _ => arguments,
@@ -113,7 +113,7 @@ fn set(arguments: &[Word]) -> Result {
 
 fn trap(arguments: &[Word], found: &mut Found) -> Result {
     refuse_words("trap", arguments, |word| word.splits)?;
-    match behind_dashes(arguments) {
+    match after_dashes(arguments) {
         // With one word, it is a signal that is reset; with options, they are printed.
         [line, _, ..] if !line.is_literal || !line.text.starts_with('-') => {
             found.line(&literal_line("trap", std::slice::from_ref(line))?, found.dialect)
@@ -142,7 +142,7 @@ pub(super) fn declaration(name: &str, arguments: &[Word], found: &mut Found) -> 
             return refuse();
         }
         if has_value {
-            found.set(variable, word.value_behind_equals());
+            found.set(variable, word.value_after_equals());
         }
         if is_integer {
             found.evaluates(variable, Value::Number);

@@ -29,7 +29,7 @@ const OTHERS: [&str; 13] =
     ["zsh", "ksh", "ksh93", "mksh", "oksh", "pdksh", "lksh", "yash", "fish", "csh", "tcsh", "nu", "xonsh"];
 
 /// What a shell that is called `sh` may be in truth.
-const BEHIND_SH: [&str; 6] = ["sh", "dash", "ash", "busybox", "bash", "rbash"];
+const SH_IN_TRUTH: [&str; 6] = ["sh", "dash", "ash", "busybox", "bash", "rbash"];
 
 /// Where the shells of the system are, beside those that this file lists.
 const DIRECTORIES: [&str; 2] = ["/bin", "/usr/bin"];
@@ -104,7 +104,7 @@ pub(super) fn check(words: &[&str]) -> Result<Dialect> {
     let real = real.file_name().unwrap_or_default().to_string_lossy();
     match dialect {
         Dialect::Bash if real == "bash" => Ok(Dialect::Bash),
-        _ if BEHIND_SH.contains(&&*real) => Ok(Dialect::Posix),
+        _ if SH_IN_TRUTH.contains(&&*real) => Ok(Dialect::Posix),
         _ => Err(format!("the shell `{program}` is `{real}`, whose lines cannot be judged")),
     }
 }

@@ -84,7 +84,7 @@ impl Word {
     }
 
     /// Returns what is known of the value in `NAME=VALUE`.
-    pub(super) fn value_behind_equals(&self) -> Value {
+    pub(super) fn value_after_equals(&self) -> Value {
         match self.text.split_once('=') {
             Some((_, value)) if self.is_literal => Value::of(value),
             _ => Value::Unknown,

@@ -281,7 +281,7 @@ impl<'w> Inner<'w> {
             if word.splits {
                 return Err(unreadable(name, &format!("`{}` can become several words; put it into quotes", word.text)));
             }
-            assigned.push((variable, word.value_behind_equals()));
+            assigned.push((variable, word.value_after_equals()));
             rest = after;
         }
         Ok(Self { command: rest, mark, assigned })

@@ -68,12 +68,12 @@ impl Runner for InProcessRunner {
             Ok(child) => {
                 let store = Arc::clone(store);
                 tokio::spawn(async move {
-                    let left = Watcher::new(claim, child, companion).watch().await;
+                    let staying = Watcher::new(claim, child, companion).watch().await;
                     let runtime = Handle::current();
                     // Starting processes and removing files take their time.
                     tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store)));
-                    if let Some(watcher) = left {
-                        watcher.keep_company().await;
+                    if let Some(watcher) = staying {
+                        watcher.stay_with_stragglers().await;
                     }
                 });
             }
@@ -109,12 +109,12 @@ struct Watcher {
     /// The process that the job ends with.
     companion: Option<AsyncFd<OwnedFd>>,
     /// What is left of the job, as far as that is known: nothing is known before the main process has ended.
-    left: Left,
+    stragglers: Stragglers,
     buffer: Vec<u8>,
 }
 
 /// What is left of a job.
-enum Left {
+enum Stragglers {
     Unknown,
     Nothing,
     /// Some processes, of which this is one: before it has ended, nothing changes.
@@ -131,7 +131,7 @@ enum Wake {
     /// The process that the job ends with is gone.
     CompanionEnded,
     /// One of those that are left may have ended.
-    FewerLeft,
+    FewerStragglers,
     Due,
     TimeUp,
 }
@@ -140,7 +140,7 @@ impl Watcher {
     fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
         let life = Life::new(&claim.submission().spec);
         let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
-        Self { claim, child, started_at, since, life, companion, left: Left::Unknown, buffer }
+        Self { claim, child, started_at, since, life, companion, stragglers: Stragglers::Unknown, buffer }
     }
 
     /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
@@ -153,7 +153,7 @@ impl Watcher {
         }
         let mut outcome = loop {
             self.act().await;
-            if let Some(outcome) = self.life.end(|| matches!(self.left, Left::Nothing)) {
+            if let Some(outcome) = self.life.end(|| matches!(self.stragglers, Stragglers::Nothing)) {
                 break outcome;
             }
             self.turn(None).await;
@@ -163,12 +163,12 @@ impl Watcher {
         if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
             tracing::error!(%error, "the end of a job is not on record");
         }
-        (!matches!(self.left, Left::Nothing)).then_some(self)
+        (!matches!(self.stragglers, Stragglers::Nothing)).then_some(self)
     }
 
     /// Stays with what is left of a job that has ended: keeps its output, and stops it when that is asked for.
-    async fn keep_company(mut self) {
-        while !matches!(self.left, Left::Nothing) {
+    async fn stay_with_stragglers(mut self) {
+        while !matches!(self.stragglers, Stragglers::Nothing) {
             self.turn(None).await;
             self.act().await;
         }
@@ -200,7 +200,7 @@ impl Watcher {
                 self.companion = None;
                 self.life.stop(None, SESSION_END.to_owned(), self.since.elapsed());
             }
-            Wake::FewerLeft => self.look().await,
+            Wake::FewerStragglers => self.look().await,
             Wake::Due => {}
             Wake::TimeUp => return false,
         }
@@ -220,7 +220,7 @@ impl Watcher {
             () = end_of(self.companion.as_ref()), if is_wanted => Wake::CompanionEnded,
             () = at(due_at) => Wake::Due,
             () = at(until) => Wake::TimeUp,
-            () = fewer(&self.left) => Wake::FewerLeft,
+            () = fewer(&self.stragglers) => Wake::FewerStragglers,
             status = self.child.process.wait(), if !has_exited => Wake::Exit(status),
         }
     }
@@ -316,10 +316,10 @@ impl Watcher {
             let process = process::identify(stat.pid).ok()?;
             ready::readable(process::open(&process)?).ok()
         };
-        self.left = match self.members().await.first().map(watch) {
-            None => Left::Nothing,
-            Some(None) => Left::Unwatched(Instant::now() + LOOK_AGAIN),
-            Some(Some(process)) => Left::Some(process),
+        self.stragglers = match self.members().await.first().map(watch) {
+            None => Stragglers::Nothing,
+            Some(None) => Stragglers::Unwatched(Instant::now() + LOOK_AGAIN),
+            Some(Some(process)) => Stragglers::Some(process),
         };
     }
 }
@@ -339,11 +339,11 @@ async fn end_of(process: Option<&AsyncFd<OwnedFd>>) {
 }
 
 /// Returns when there may be fewer processes left than there were.
-async fn fewer(left: &Left) {
-    match left {
-        Left::Unknown | Left::Nothing => std::future::pending().await,
-        Left::Some(process) => end_of(Some(process)).await,
-        Left::Unwatched(until) => sleep_until(*until).await,
+async fn fewer(stragglers: &Stragglers) {
+    match stragglers {
+        Stragglers::Unknown | Stragglers::Nothing => std::future::pending().await,
+        Stragglers::Some(process) => end_of(Some(process)).await,
+        Stragglers::Unwatched(until) => sleep_until(*until).await,
     }
 }
 

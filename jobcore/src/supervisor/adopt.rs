@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::time::Duration;
 
-use super::charge::Charge;
 use super::command::Input;
 use super::main_end::MainEnd;
 use super::outcome::record_loss;
 use super::pipe::OutputPipe;
 use super::run::Supervisor;
 use super::tree::Family;
+use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::environment::marker;
 use crate::error::{IoContext, Result};
@@ -94,8 +94,8 @@ fn adopt<'a>(
     };
     let oom_kills = OomKills::of(&main.pid.to_string());
     let (pipes, main) = (std::mem::take(pipes), main.pid);
-    let charge = Charge { log, pipes, input, family, main_end, main, started_at, oom_kills };
-    let mut supervisor = Supervisor::new(records, &submission.spec, control, charge, age);
+    let watched = Watched { log, pipes, input, family, main_end, main, started_at, oom_kills };
+    let mut supervisor = Supervisor::new(records, &submission.spec, control, watched, age);
     if is_gone {
         supervisor.reap();
     }

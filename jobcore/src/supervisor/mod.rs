@@ -5,10 +5,9 @@
 //! single-threaded code without an async runtime.
 
 mod adopt;
-mod begin;
-mod charge;
 mod command;
 pub(crate) mod companion;
+mod entry;
 mod launch;
 mod main_end;
 mod outcome;
@@ -19,6 +18,7 @@ mod run;
 mod tend;
 mod terminal;
 mod tree;
+mod watched;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -104,7 +104,7 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     let id: JobId = id.to_str().ok_or("no id")?.parse()?;
     let lock = detach()?;
     let records = Records::adopt_lock(&Layout::new(Path::new(root)), id, lock)?;
-    begin::supervise(&records)?;
+    entry::supervise(&records)?;
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::charge::Charge;
 use super::tend::tend;
 use super::tree::Family;
+use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::record::{Ended, Running};
 use crate::state::{Cause, Outcome};
@@ -23,8 +23,8 @@ const ADOPTED_STOP: &str =
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
 /// Puts the end of the job on record, with what its life does not know.
-pub(super) fn record_end(records: &Records, charge: &Charge, was_stopped: bool, mut outcome: Outcome) {
-    if matches!(charge.family, Family::Adopted { .. }) {
+pub(super) fn record_end(records: &Records, watched: &Watched, was_stopped: bool, mut outcome: Outcome) {
+    if matches!(watched.family, Family::Adopted { .. }) {
         // What it used was told to the supervisor that was killed, or to nobody.
         outcome.message = was_stopped.then(|| ADOPTED_STOP.to_owned());
     } else {
@@ -33,9 +33,9 @@ pub(super) fn record_end(records: &Records, charge: &Charge, was_stopped: bool, 
     if outcome.cause == Cause::Oom {
         outcome.message = Some(OUT_OF_MEMORY.to_owned());
     }
-    let size = charge.log.size();
+    let size = watched.log.size();
     (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
-    record(records, &Ended::new(Some(charge.started_at), outcome));
+    record(records, &Ended::new(Some(watched.started_at), outcome));
 }
 
 /// Puts on record that the command could not be started.

@@ -31,12 +31,12 @@ impl Supervisor<'_> {
     fn serve(&mut self, request: Request) -> Answer {
         match request {
             Request::Count => {
-                let survivors = if self.life.is_killing() { self.charge.family.survivors() } else { Vec::new() };
-                let members = self.charge.family.members().len().max(survivors.len());
+                let survivors = if self.life.is_killing() { self.watched.family.survivors() } else { Vec::new() };
+                let members = self.watched.family.members().len().max(survivors.len());
                 Answer::Processes { count: members.try_into().unwrap_or(u32::MAX), survivors }
             }
             Request::EndInput => self.end_input(),
-            Request::Resize { size } => match &self.charge.input {
+            Request::Resize { size } => match &self.watched.input {
                 Input::Terminal(terminal) => match terminal.resize(size) {
                     Ok(()) => Answer::Accepted,
                     Err(error) => Answer::Refused { reason: format!("its terminal cannot get this size: {error}") },
@@ -51,18 +51,18 @@ impl Supervisor<'_> {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                let main = self.charge.main;
+                let main = self.watched.main;
                 self.life.signal(signal, requester, || super::signal_main(main, signal))
             }
         }
     }
 
     fn end_input(&mut self) -> Answer {
-        match std::mem::replace(&mut self.charge.input, Input::None) {
+        match std::mem::replace(&mut self.watched.input, Input::None) {
             Input::Pipe(pipe) => pipe.end(),
             Input::Terminal(mut terminal) => {
                 terminal.end();
-                self.charge.input = Input::Terminal(terminal);
+                self.watched.input = Input::Terminal(terminal);
             }
             // It was ended before, or there never was any: nothing more can be read.
             Input::None => {}

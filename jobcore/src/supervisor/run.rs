@@ -4,13 +4,13 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::charge::Charge;
 use super::command::Input;
 use super::companion::{Companion, SESSION_END};
 use super::outcome::record_end;
 use super::pipe::OutputPipe;
 use super::tend::tend;
 use super::tree::Family;
+use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::life::{Action, LOOK_AGAIN, Life};
 use crate::record::{RECORD_VERSION, Stopping};
@@ -29,7 +29,7 @@ struct Ready {
     is_asked: bool,
     has_ended: bool,
     /// Whether the process that the job ends with is gone.
-    is_left: bool,
+    companion_ended: bool,
     /// Whether something came to be typed, or there is room for it.
     is_typed_to: bool,
 }
@@ -38,7 +38,7 @@ struct Ready {
 pub(super) struct Supervisor<'a> {
     pub(super) records: &'a Records,
     pub(super) control: File,
-    pub(super) charge: Charge,
+    pub(super) watched: Watched,
     pub(super) life: Life,
     companion: Companion,
     /// When this process took charge of the command, and how old that was then.
@@ -50,9 +50,9 @@ pub(super) struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     /// Watches a command that was started this long ago.
-    pub(super) fn new(records: &'a Records, spec: &JobSpec, control: File, charge: Charge, age: Duration) -> Self {
+    pub(super) fn new(records: &'a Records, spec: &JobSpec, control: File, watched: Watched, age: Duration) -> Self {
         let (life, companion) = (Life::new(spec), Companion::of(spec.ends_with.as_ref()));
-        Self { records, control, charge, life, companion, since: Instant::now(), age_then: age, looks_again: false }
+        Self { records, control, watched, life, companion, since: Instant::now(), age_then: age, looks_again: false }
     }
 
     /// Returns how long ago the command was started.
@@ -64,16 +64,16 @@ impl<'a> Supervisor<'a> {
     pub(super) fn run(&mut self) {
         let outcome = loop {
             self.act();
-            if let Some(outcome) = self.life.end(|| is_empty(&self.charge.family, &mut self.looks_again)) {
+            if let Some(outcome) = self.life.end(|| is_empty(&self.watched.family, &mut self.looks_again)) {
                 break outcome;
             }
             self.turn();
         };
         self.drain();
-        record_end(self.records, &self.charge, self.life.was_stopped(), outcome);
+        record_end(self.records, &self.watched, self.life.was_stopped(), outcome);
         tend(self.records);
         // Its output is kept, and it is stopped when that is asked for.
-        while !is_empty(&self.charge.family, &mut self.looks_again) {
+        while !is_empty(&self.watched.family, &mut self.looks_again) {
             self.turn();
             self.act();
         }
@@ -92,33 +92,33 @@ impl<'a> Supervisor<'a> {
         let deadlines = [
             self.life.deadline().map(|age| age.saturating_sub(self.age())),
             self.looks_again.then_some(LOOK_AGAIN),
-            self.is_left().then_some(Duration::ZERO),
+            self.has_lost_companion().then_some(Duration::ZERO),
         ];
-        let shrinking = self.charge.pipes.iter().filter_map(OutputPipe::shrinks_at);
+        let shrinking = self.watched.pipes.iter().filter_map(OutputPipe::shrinks_at);
         let shrinking = shrinking.map(|at| at.saturating_duration_since(now));
         let timeout = deadlines.into_iter().flatten().chain(shrinking).min();
-        let charge = &self.charge;
-        let main_end = charge.main_end.as_fd(self.life.has_exited());
-        let typing = match &charge.input {
+        let watched = &self.watched;
+        let main_end = watched.main_end.as_fd(self.life.has_exited());
+        let typing = match &watched.input {
             Input::Terminal(terminal) => Some(terminal.waits_for()),
             Input::None | Input::Pipe(_) => None,
         };
-        let outputs = charge.pipes.iter().map(|pipe| pipe.file.as_fd());
+        let outputs = watched.pipes.iter().map(|pipe| pipe.file.as_fd());
         let readable = outputs.chain([self.control.as_fd()]).chain(main_end).map(Wanted::Read);
         let companion = match &self.companion {
             Companion::Alive(fd) if self.life.is_wanted() => Some(Wanted::Read(fd.as_fd())),
             _ => None,
         };
         let mut ready = ready::wait(readable.chain(typing).chain(companion), timeout);
-        let is_left = self.is_left() || companion.is_some() && ready.pop() == Some(true);
+        let companion_ended = self.has_lost_companion() || companion.is_some() && ready.pop() == Some(true);
         let is_typed_to = typing.is_some() && ready.pop() == Some(true);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
         let is_asked = ready.pop() == Some(true);
-        Ready { pipes: ready, is_asked, has_ended, is_left, is_typed_to }
+        Ready { pipes: ready, is_asked, has_ended, companion_ended, is_typed_to }
     }
 
     /// Returns whether the job goes on although the process that it ends with is gone.
-    fn is_left(&self) -> bool {
+    fn has_lost_companion(&self) -> bool {
         self.life.is_wanted() && matches!(self.companion, Companion::Gone)
     }
 
@@ -126,10 +126,10 @@ impl<'a> Supervisor<'a> {
     fn turn(&mut self) {
         let ready = self.wait();
         let now = Instant::now();
-        for (pipe, is_ready) in self.charge.pipes.iter_mut().zip(&ready.pipes) {
+        for (pipe, is_ready) in self.watched.pipes.iter_mut().zip(&ready.pipes) {
             if *is_ready {
                 // What cannot be read now is tried again at the next turn.
-                let _ = pipe.pump(&mut self.charge.log);
+                let _ = pipe.pump(&mut self.watched.log);
             } else {
                 pipe.shrink_if_quiet(now);
             }
@@ -138,7 +138,7 @@ impl<'a> Supervisor<'a> {
             self.reap();
         }
         if ready.is_typed_to
-            && let Input::Terminal(terminal) = &mut self.charge.input
+            && let Input::Terminal(terminal) = &mut self.watched.input
         {
             // What cannot be typed now is tried again at the next turn.
             let _ = terminal.pump();
@@ -146,7 +146,7 @@ impl<'a> Supervisor<'a> {
         if ready.is_asked {
             self.answer_requests();
         }
-        if ready.is_left && self.life.is_wanted() {
+        if ready.companion_ended && self.life.is_wanted() {
             let now = self.age();
             self.life.stop(None, SESSION_END.to_owned(), now);
         }
@@ -155,9 +155,9 @@ impl<'a> Supervisor<'a> {
     /// Reaps what has ended.
     pub(super) fn reap(&mut self) {
         let now = self.age();
-        if let Some(mut exit) = self.charge.main_end.collect(self.charge.main) {
+        if let Some(mut exit) = self.watched.main_end.collect(self.watched.main) {
             exit.is_out_of_memory =
-                exit.signal == Some(Signal::KILL) && self.charge.oom_kills.as_ref().is_some_and(OomKills::have_risen);
+                exit.signal == Some(Signal::KILL) && self.watched.oom_kills.as_ref().is_some_and(OomKills::have_risen);
             self.life.main_ended(exit, now);
         }
         self.life.child_ended(now);
@@ -167,7 +167,7 @@ impl<'a> Supervisor<'a> {
     pub(super) fn act(&mut self) {
         let now = self.age();
         while let Some(action) = self.life.next(now) {
-            let Charge { family, main, .. } = &self.charge;
+            let Watched { family, main, .. } = &self.watched;
             match action {
                 Action::RecordStop { cause, requester, grace } => {
                     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
@@ -200,8 +200,8 @@ impl<'a> Supervisor<'a> {
     /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
     /// write; or somebody was left, and goes on writing for ever.
     fn drain(&mut self) {
-        for pipe in &mut self.charge.pipes {
-            let _ = pipe.pump(&mut self.charge.log);
+        for pipe in &mut self.watched.pipes {
+            let _ = pipe.pump(&mut self.watched.log);
         }
     }
 }

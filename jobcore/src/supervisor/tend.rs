@@ -21,6 +21,6 @@ pub(super) fn tend(records: &Records) {
 }
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
-pub(super) fn sweep(records: &Records) {
+pub(super) fn prune(records: &Records) {
     let _ = open_store(records).map(|store| store.sweep_if_due());
 }

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use super::shown::Shown;
 
 /// How much is remembered at most of lines that may still be shown.
-const HELD: u64 = 16 * 1024 * 1024;
+const MOST: u64 = 16 * 1024 * 1024;
 
 /// The last of what was pushed, bounded in lines and in bytes.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Remembered {
     /// Each with how many bytes it stands for.
     shown: VecDeque<(Shown, u64)>,
     lines: u64,
@@ -18,23 +18,23 @@ pub(crate) struct Held {
     max_bytes: u64,
     /// What each takes beside its text.
     overhead: u64,
-    gone: Gone,
+    forgotten: Forgotten,
 }
 
-/// What is not held any more.
+/// What is no longer remembered.
 #[derive(Debug, Default)]
-pub(crate) struct Gone {
+pub(crate) struct Forgotten {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
     /// Whether there was no room for a line that was wanted.
     pub(crate) is_cut: bool,
 }
 
-impl Held {
+impl Remembered {
     /// Remembers so many lines, as far as there is memory for them.
     pub(crate) fn lines(max_lines: u64) -> Self {
         let overhead = size_of::<Shown>() as u64;
-        Self { max_lines, max_bytes: HELD, overhead, ..Self::bytes(0, 0) }
+        Self { max_lines, max_bytes: MOST, overhead, ..Self::bytes(0, 0) }
     }
 
     /// Remembers lines that take so many bytes when each takes `overhead` beside its text.
@@ -46,7 +46,7 @@ impl Held {
             max_lines: u64::MAX,
             max_bytes,
             overhead,
-            gone: Gone::default(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Held {
         self.bytes += shown.len() + self.overhead;
         self.shown.push_back((shown, stands_for));
         while self.lines > self.max_lines || self.bytes > self.max_bytes {
-            self.gone.is_cut |= self.lines <= self.max_lines;
+            self.forgotten.is_cut |= self.lines <= self.max_lines;
             self.drop_first();
         }
         // What is left of a line whose beginning is gone.
@@ -69,12 +69,12 @@ impl Held {
         let Some((gone, stands_for)) = self.shown.pop_front() else { return };
         self.lines -= u64::from(gone.begins());
         self.bytes -= gone.len() + self.overhead;
-        self.gone.lines += u64::from(gone.begins());
-        self.gone.bytes += stands_for;
+        self.forgotten.lines += u64::from(gone.begins());
+        self.forgotten.bytes += stands_for;
     }
 
-    pub(crate) fn gone(&self) -> &Gone {
-        &self.gone
+    pub(crate) fn forgotten(&self) -> &Forgotten {
+        &self.forgotten
     }
 
     pub(crate) fn first(&self) -> Option<&Shown> {
@@ -86,7 +86,7 @@ impl Held {
     }
 
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Shown> + use<> {
-        (self.lines, self.bytes, self.gone) = (0, 0, Gone::default());
+        (self.lines, self.bytes, self.forgotten) = (0, 0, Forgotten::default());
         std::mem::take(&mut self.shown).into_iter().map(|(shown, _)| shown)
     }
 }

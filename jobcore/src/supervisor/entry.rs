@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::adopt;
-use super::charge::Charge;
 use super::companion::Companion;
 use super::outcome::{record, record_failure};
 use super::run::Supervisor;
-use super::tend::{sweep, tend};
+use super::tend::{prune, tend};
+use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
 use crate::record::{RECORD_VERSION, Start};
@@ -35,9 +35,9 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         }
         None => {
             records.start(&Start::new(holder, true, Timestamp::now()))?;
-            match control.and_then(|control| Ok((control, Charge::start(records, &submission)?))) {
-                Ok((control, Ok(charge))) => {
-                    Supervisor::new(records, &submission.spec, control, charge, Duration::ZERO).run();
+            match control.and_then(|control| Ok((control, Watched::start(records, &submission)?))) {
+                Ok((control, Ok(watched))) => {
+                    Supervisor::new(records, &submission.spec, control, watched, Duration::ZERO).run();
                 }
                 Ok((_, Err(reason))) => record_failure(records, &reason),
                 Err(error) => record_failure(records, &error_chain(&error)),
@@ -45,7 +45,7 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         }
     }
     records.remove_pipes();
-    sweep(records);
+    prune(records);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::sys::oom::OomKills;
 use crate::sys::process;
 
 /// A command, and what it takes to watch it.
-pub(super) struct Charge {
+pub(super) struct Watched {
     pub(super) log: FileLogWriter,
     pub(super) pipes: Vec<OutputPipe>,
     pub(super) input: Input,
@@ -25,7 +25,7 @@ pub(super) struct Charge {
     pub(super) oom_kills: Option<OomKills>,
 }
 
-impl Charge {
+impl Watched {
     /// Starts the command.
     ///
     /// # Errors
