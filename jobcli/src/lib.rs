@@ -1,5 +1,12 @@
 //! `jobcli`: background jobs for people and scripts. Settings in, one call of jobcore, one printer.
 
+// In the order in which to read them:
+// - `main.rs`: the program
+// - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and what a shell is told at a Tab
+// - `commands/`: the verbs
+// - `ui.rs`, `terminal.rs`: what is printed
+// - `reference.rs`: docs/cli.md
+
 pub mod cli;
 mod commands;
 mod complete;

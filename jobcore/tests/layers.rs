@@ -322,6 +322,38 @@ fn no_circle_has_more_than_two_files() {
     assert_eq!(found, CIRCLES, "{}", found.join("\n"));
 }
 
+/// Returns the folders of the packages that have a map, each with its face.
+fn faces(directory: &Path, found: &mut Vec<(PathBuf, PathBuf)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            faces(&path, found);
+        } else if path.ends_with("mod.rs") || path.ends_with("src/lib.rs") && !path.ends_with("jobcore/src/lib.rs") {
+            found.push((directory.to_owned(), path));
+        }
+    }
+}
+
+#[test]
+fn the_face_of_each_folder_has_a_map_of_its_files() {
+    let mut folders = Vec::new();
+    for package in ["jobcore", "jobcli", "jobmcp"] {
+        faces(&workspace().join(package).join("src"), &mut folders);
+    }
+    assert!(folders.len() > 25, "{} folders", folders.len());
+    for (folder, face) in folders {
+        let there = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| *path != face);
+        let name = |path: PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() { name + "/" } else { name }
+        };
+        let text = fs::read_to_string(&face).unwrap();
+        let rows = text.lines().filter_map(|line| line.strip_prefix("// - ")?.split(": ").next());
+        let named = rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`').to_owned());
+        assert_eq!(named.collect::<BTreeSet<_>>(), there.map(name).collect(), "{}", face.display());
+    }
+}
+
 #[test]
 fn a_path_leads_to_the_file_that_has_what_it_names() {
     let modules = modules("jobcore");

@@ -1,5 +1,19 @@
 //! `jobmcp`: background jobs for coding agents, as an MCP server. Settings in, one call of jobcore, one text.
 
+// In the order in which to read them:
+// - `main.rs`, `cli.rs`, `settings.rs`: the program, its command line and its settings
+// - `server.rs`, `handler.rs`: what all calls share, and how each reaches what answers it
+// - `tools/`: what a model calls
+// - `task.rs`, `tasks.rs`: a job as a task, and requests about tasks
+// - `resources.rs`, `prompts.rs`: what else a client is offered
+// - `text.rs`, `runs.rs`, `failure.rs`: what models read
+// - `gate.rs`: limits of the server's own
+// - `stdio.rs`, `lines.rs`, `strangers.rs`: messages as lines
+// - `http/`, `token.rs`: the server over HTTP
+// - `ending.rs`, `log.rs`: how it ends, and what it logs
+// - `register/`, `doctor.rs`: the clients' configuration, and proofs that the server works
+// - `properties.rs`: what holds for any line of a client
+
 pub mod cli;
 mod doctor;
 mod ending;

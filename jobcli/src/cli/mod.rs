@@ -1,5 +1,9 @@
 //! The command line: types only, a file for each group of verbs.
 
+// In the order in which to read them:
+// - `run.rs`, `look.rs`, `act.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `values.rs`: values of arguments
+
 mod act;
 mod keep;
 mod look;

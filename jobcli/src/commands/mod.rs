@@ -1,5 +1,14 @@
 //! One file a verb.
 
+// In the order in which to read them:
+// - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
+// - `run.rs`, `order.rs`, `spec.rs`, `delegate.rs`: starting a job
+// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
+// - `wait.rs`, `ending.rs`: waiting, and how a job ended
+// - `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what runs
+// - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
+// - `completions.rs`, `man.rs`: jobcli itself
+
 mod agent;
 mod attach;
 mod completions;

@@ -4,6 +4,16 @@
 //! values become events that are the same for all CLIs (`event`, `format`), and events become a [`Digest`] for programs or a
 //! [`Transcript`] for people. Nothing here does I/O or asks for the time.
 
+// In the order in which to read them:
+// - `run.rs`, `delegation.rs`: what a run is, and what an agent is asked
+// - `agents.rs`, `adapter/`: which agents there are, and how the CLI of each is called
+// - `worktree.rs`: git worktrees of runs
+// - `stream.rs`, `stderr.rs`, `bytes.rs`: bytes to JSON values, and lines of standard error
+// - `event.rs`, `format/`: what an agent does, and how each CLI writes it
+// - `digest.rs`, `fold.rs`, `last_words.rs`: events to figures, as the output grows
+// - `transcript.rs`, `report.rs`, `words.rs`: what people and programs are shown
+// - `tests.rs`, `properties.rs`: output of real CLIs, and of any other
+
 mod adapter;
 mod agents;
 mod bytes;

@@ -3,6 +3,11 @@
 //! What can be tried is tried, with real jobs: a promise that was kept a moment ago says more than a version number. What
 //! cannot be tried, since it would take a logout or a full disk, is read from where the system tells it.
 
+// In the order in which to read them:
+// - `report.rs`: what was found, and how good it is
+// - `store.rs`, `machine.rs`, `systemd.rs`: what is looked at
+// - `bench.rs`, `proofs.rs`: real jobs, and what is proven by them
+
 mod bench;
 mod machine;
 mod proofs;

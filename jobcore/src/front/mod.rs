@@ -3,6 +3,14 @@
 //! This is the only part of the library that reads the environment, the home directory or the terminal by itself, and the
 //! only one that prints; hence the feature. It knows no parser of command lines, and is not part of the stable interface.
 
+// In the order in which to read them:
+// - `settings.rs`: flags, environment, file and defaults
+// - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
+// - `failure.rs`: hints and exit codes
+// - `report.rs`, `text.rs`: what is printed
+// - `process.rs`: what a front end asks of the kernel
+// - `properties.rs`: what holds for any settings file
+
 pub mod agents;
 mod delegation;
 mod failure;

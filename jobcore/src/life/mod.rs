@@ -12,6 +12,9 @@
 //!
 //! Every time is a job's age: how long ago its command was started, by a clock of the driver's choice.
 
+// In the order in which to read them:
+// - `tests.rs`, `properties.rs`: lives without a process, chosen and random
+
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -1,5 +1,15 @@
 //! The facade that every front end uses: whatever needs an `if` about jobs is here.
 
+// In the order in which to read them:
+// - `find.rs`: which job is meant
+// - `start.rs`, `queue.rs`: starting what is due, and why a job is queued
+// - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
+// - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
+// - `view.rs`: views of output
+// - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
+// - `offload.rs`: where work is done that takes more than microseconds
+// - `tests.rs`: calls that fail or meet
+
 mod agent;
 mod delegate;
 mod find;

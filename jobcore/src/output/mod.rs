@@ -5,6 +5,14 @@
 //! and when they came. Over its limit a log loses its oldest segments but the first: the beginning and the newest stay,
 //! and the gap between them is reported in bytes.
 
+// In the order in which to read them:
+// - `write.rs`, `size.rs`: segments, rows and limits
+// - `query.rs`, `chunk.rs`, `read.rs`: what is asked for, what was read, and reading
+// - `clean.rs`, `lines.rs`, `shown.rs`: lines, cleaned
+// - `view.rs`, `grep.rs`, `remembered.rs`: which of them are shown
+// - `excerpt.rs`, `text.rs`: how much, and as text
+// - `invariants.rs`, `properties.rs`: what holds for any output
+
 mod chunk;
 mod clean;
 mod excerpt;

@@ -3,6 +3,15 @@
 //! A policy looks at the words of a command before it runs, and cannot know what a permitted program does then.
 //! `docs/policy.md` has the rules and their limits. Where there is no policy, nothing is parsed.
 
+// In the order in which to read them:
+// - `words.rs`: the words of a command, and what is known of each
+// - `found.rs`: what a line would run and set
+// - `look.rs`: where lines and commands meet, each of which may hold the other
+// - `parse/`: reads a line as a shell does
+// - `wrappers.rs`, `builtins.rs`: commands that run others, and those of the shell
+// - `shells.rs`, `variables.rs`: which shells and variables there are
+// - `corpus.txt`, `tests.rs`, `properties.rs`: lines of every kind
+
 mod builtins;
 mod found;
 mod look;

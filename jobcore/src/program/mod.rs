@@ -1,5 +1,9 @@
 //! What can be known of a command before it is submitted.
 
+// In the order in which to read them:
+// - `first_command.rs`: the first command of a shell line
+// - `exec.rs`: what the kernel is given to execute
+
 pub(crate) mod exec;
 mod first_command;
 

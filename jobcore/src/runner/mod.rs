@@ -1,5 +1,11 @@
 //! What makes a job run.
 
+// In the order in which to read them:
+// - `local.rs`: a detached supervisor for each job
+// - `in_process.rs`, `child.rs`: jobs as children of this program
+// - `fake/`: jobs that follow a script
+// - `conformance/`: the contract, as tests
+
 mod child;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,5 +1,13 @@
 //! Where jobs are kept, and where those who run them and those who ask meet.
 
+// In the order in which to read them:
+// - `query.rs`, `events.rs`, `settings.rs`, `retention.rs`: what a store is asked and told
+// - `derived.rs`, `holders.rs`: what an own store need not write
+// - `tend.rs`: what every user of a store does for all
+// - `memory.rs`: jobs in memory
+// - `file/`: jobs on disk
+// - `conformance/`, `model.rs`: the contract, as tests
+
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod derived;

@@ -4,6 +4,16 @@
 //! install and nothing to find. That argument is looked at before anything else; from there on the process is plain
 //! single-threaded code without an async runtime.
 
+// In the order in which to read them:
+// - `launch.rs`, `probe.rs`: starting a supervisor, and whether a program would be one
+// - `entry.rs`: what it does first
+// - `watched.rs`, `command.rs`, `adopt.rs`: how it comes by a command
+// - `run.rs`: its loop
+// - `requests.rs`, `companion.rs`: what it answers, and the process that a job ends with
+// - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
+// - `pipe.rs`, `terminal.rs`: what goes in and out
+// - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
+
 mod adopt;
 mod command;
 pub(crate) mod companion;

@@ -1,16 +1,17 @@
 //! What talks to the kernel, so that nothing else has to. Each file offers one facility by what it is for, with the difference
-//! between systems inside it; callers know no system. From the outside in:
+//! between systems inside it; callers know no system.
 //!
-//! * this process: [`own`], [`user`], [`descriptor`], [`signals`], [`limits`]; [`world`] is what a command inherits of it,
-//!   [`namespace`] the part of the machine that it sees, [`boot`] since when that runs;
-//! * other processes: [`stat`] (which there are, and what they tell of themselves), [`process`] (who one is, its end, signals to
-//!   it), [`members`] (which belong together), [`child`] (ends of its own children), [`oom`] and [`port`] (what else is known of them);
-//! * starting one: [`spawn`], [`pty`], [`pipe`];
-//! * files: [`lock`], [`watch`], [`appear`], [`file`];
-//! * waiting for any of it: [`ready`].
-//!
-//! Outside of this folder nothing calls rustix or nix but for names and numbers of POSIX that the standard library lacks, and for
-//! the terminal that a person sits at; `tests/layers.rs` has the list.
+//! Elsewhere, rustix and nix serve for names and numbers of POSIX that the standard library lacks, and for the terminal that a
+//! person sits at. `tests/layers.rs` has the list of those files.
+
+// In the order in which to read them:
+// - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`: this process, and the user as whom it acts
+// - `world.rs`, `namespace.rs`, `boot.rs`: what a command inherits, and what of the machine is seen from here
+// - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
+// - `child.rs`, `oom.rs`, `port.rs`: ends of children, kills for want of memory, and who listens
+// - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
+// - `lock.rs`, `watch.rs`, `appear.rs`, `file.rs`: files
+// - `ready.rs`: waiting for any of it
 
 pub(crate) mod appear;
 pub(crate) mod boot;

@@ -1,5 +1,9 @@
 //! The server over streamable HTTP: the same handler, behind a token, and with limits to what it keeps for anybody.
 
+// In the order in which to read them:
+// - `names.rs`: which names the server answers to
+// - `connections.rs`, `sessions.rs`, `turns.rs`: connections, sessions, and requests within one
+
 mod connections;
 mod names;
 mod sessions;

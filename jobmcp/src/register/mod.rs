@@ -3,6 +3,12 @@
 //! Those files belong to other programs and to people: all that is not ours stays as it is, and a file that is not understood
 //! is not touched.
 
+// In the order in which to read them:
+// - `clients.rs`: where each client keeps its servers
+// - `edit.rs`: changes one entry of a text
+// - `file.rs`: replaces a file of another program
+// - `tests.rs`: files as people have them
+
 mod clients;
 mod edit;
 mod file;

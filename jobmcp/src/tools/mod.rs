@@ -1,5 +1,12 @@
 //! The tools: one file each.
 
+// In the order in which to read them:
+// - `schema.rs`, `nature.rs`: what clients are told of a tool
+// - `arguments.rs`, `answer.rs`: what several tools take, and what a call comes to
+// - `execute.rs`, `delegate.rs`: starting a job
+// - `wait.rs`, `output.rs`, `status.rs`, `list.rs`: looking
+// - `interact.rs`, `kill.rs`: acting on what runs
+
 mod answer;
 mod arguments;
 pub(crate) mod delegate;

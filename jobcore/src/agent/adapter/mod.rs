@@ -1,5 +1,11 @@
 //! How agents are started: one file a CLI, with all that is known of its command line.
 
+// In the order in which to read them:
+// - `cli.rs`: what there is to know of a CLI
+// - `claude.rs`, `codex.rs`, `gemini.rs`, `opencode.rs`: the CLIs
+// - `declared.rs`: agents that a settings file declares
+// - `tests.rs`: what is asked, and the command line that it becomes
+
 mod claude;
 mod cli;
 mod codex;

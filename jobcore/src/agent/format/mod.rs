@@ -1,5 +1,11 @@
 //! What the events of each CLI mean: one module a CLI, each a table from its JSON to events.
 
+// In the order in which to read them:
+// - `kind.rs`: which formats there are
+// - `value.rs`: what is read out of values of every format
+// - `claude.rs`, `codex.rs`, `gemini.rs`, `opencode.rs`: JSON to events
+// - `text.rs`: plain text, which has no events
+
 mod claude;
 mod codex;
 mod gemini;

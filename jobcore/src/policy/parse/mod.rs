@@ -4,6 +4,12 @@
 //! which each character has one meaning: what a shell might read in another way, or is not known here, is an error and never
 //! skipped. A list of commands is looked through wherever the shell would run one.
 
+// In the order in which to read them:
+// - `grammar.rs`: lists, pipelines and commands
+// - `word.rs`, `expansion.rs`: words, and what is expanded in them
+// - `redirection.rs`: redirections and here-documents
+// - `condition.rs`, `arithmetic.rs`: what bash evaluates
+
 mod arithmetic;
 mod condition;
 mod expansion;

@@ -1,6 +1,9 @@
 //! What every [`Runner`](crate::Runner) must do, as tests: see [`store::conformance`](crate::store::conformance) for
 //! how a suite is used. The cases run real commands, `/bin/sh` among them.
 
+// In the order in which to read them:
+// - `bench.rs`: where the cases run
+
 mod bench;
 
 use std::path::Path;

@@ -1,5 +1,9 @@
 //! Jobs that follow a script instead of running: for tests of programs that embed jobcore.
 
+// In the order in which to read them:
+// - `script.rs`: what a job does
+// - `actor.rs`: plays it
+
 mod actor;
 mod script;
 

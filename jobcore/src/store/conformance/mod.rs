@@ -12,6 +12,12 @@
 //! The macro makes one test of each case, so that all backends run all of them. The cases are not a stable interface:
 //! a new version may ask for more.
 
+// In the order in which to read them:
+// - `jobs.rs`, `names.rs`, `listing.rs`: records, names, and which jobs there are
+// - `queue.rs`: what is started next
+// - `output.rs`, `events.rs`, `waiting.rs`, `requests.rs`: what jobs write, events, waits and requests
+// - `removal.rs`: what is removed, and what stays
+
 mod events;
 mod jobs;
 mod listing;

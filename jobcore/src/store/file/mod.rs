@@ -1,6 +1,18 @@
 //! Jobs as directories of a local file system, shared by any number of processes. `docs/on-disk-format.md` describes
 //! the layout for users.
 
+// In the order in which to read them:
+// - `layout.rs`: which file is where
+// - `atomic.rs`, `seal.rs`: how a record gets on disk, and how damage is noticed
+// - `claim.rs`: the lock of a job, and what its holder writes
+// - `log.rs`, `input.rs`, `control.rs`: output, input and requests
+// - `queue.rs`, `hints.rs`: what is decided under the admission lock, and the files that point to jobs
+// - `index/`, `feed.rs`: rows of jobs and of events
+// - `settings.rs`, `sweep.rs`: settings, and what is removed
+// - `watch.rs`: waiting
+// - `supervisors.rs`: which processes are supervisors
+// - `tests.rs`, `properties/`: files that are not as the store left them
+
 pub(crate) mod atomic;
 mod claim;
 pub(crate) mod control;

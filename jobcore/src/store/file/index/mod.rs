@@ -5,6 +5,11 @@
 //! is set when the end of the job is on record, and may lag: a row that is open is always checked against the job. A file
 //! that is missing, damaged or of another boot (after a power loss rows may be lost) is made anew from the directories.
 
+// In the order in which to read them:
+// - `row.rs`: what one row says
+// - `day.rs`: the file of one day
+// - `tests.rs`, `properties.rs`, `invariants.rs`: what holds for any file
+
 mod day;
 #[cfg(any(test, feature = "fuzzing"))]
 mod invariants;
