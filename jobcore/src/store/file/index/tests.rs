@@ -1,7 +1,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use super::day::{BOOT, ROW_BYTES};
+use super::day::{BOOT, COUNT, COUNT_CHECKSUM, ROW_BYTES};
 use super::row::{STATE, STATE_CHECKSUM};
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
@@ -72,7 +72,7 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
     let (_directory, store, ids) = store();
     let before = rows(&store);
     assert_eq!(before.len(), 3);
-    for what in ["missing", "empty", "cut off", "a changed byte", "another boot"] {
+    for what in ["missing", "empty", "cut off", "a changed byte", "a changed count", "another boot"] {
         let path = path(&store);
         let open = || File::options().write(true).open(&path).unwrap();
         match what {
@@ -80,7 +80,18 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
             "empty" => open().set_len(0).unwrap(),
             "cut off" => open().set_len(2 * ROW_BYTES).unwrap(),
             "a changed byte" => open().write_all_at(b"?", ROW_BYTES + 30).unwrap(),
-            _ => open().write_all_at(b"?", BOOT.start as u64).unwrap(),
+            // Cut off as well, this was an index with one row.
+            "a changed count" => {
+                open().set_len(2 * ROW_BYTES).unwrap();
+                open().write_all_at(&[1, 0, 0, 0, 0, 0, 0, 0], COUNT.start as u64).unwrap();
+            }
+            _ => {
+                let mut other = fs::read(&path).unwrap();
+                other[BOOT.start] = b'?';
+                let checksum = crc32fast::hash(&other[..COUNT.end]);
+                other[COUNT_CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+                fs::write(&path, other).unwrap();
+            }
         }
         assert_eq!(listed(&store), newest_first(&ids), "{what}");
         assert_eq!(rows(&store), before, "{what}");
