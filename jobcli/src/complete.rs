@@ -12,10 +12,12 @@ use clap::Parser;
 use clap::builder::StyledStr;
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
+use jobcore::agent::PermissionMode;
 use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
 use jobcore::front::text::fit;
-use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, PermissionMode, Query, Status, StoreSettings};
+use jobcore::store::{IdPrefix, JobStore, StoreSettings};
+use jobcore::{FileStore, Job, JobId, Query, Status};
 
 use crate::cli::Cli;
 use crate::help;

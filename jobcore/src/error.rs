@@ -300,7 +300,11 @@ mod tests {
     use std::str::FromStr;
 
     use super::*;
-    use crate::{IdPrefix, JobId, PermissionMode, Signal, Until, key, output, policy};
+    use crate::agent::PermissionMode;
+    use crate::id::IdPrefix;
+    use crate::signal::Signal;
+    use crate::until::Until;
+    use crate::{JobId, key, output, policy};
 
     /// As whatever wraps errors of all kinds does, such as anyhow.
     fn parse<T>(text: &str) -> std::result::Result<T, Box<dyn Error + Send + Sync + 'static>>

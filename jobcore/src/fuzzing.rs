@@ -12,13 +12,18 @@ use crate::agent::{Fold, Format, Transcript};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Frame, PROTOCOL_VERSION};
 use crate::error::Result;
+use crate::id::IdPrefix;
+use crate::key::Key;
 use crate::output::{
     Cursor, Grep, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
 };
+use crate::policy::Policy;
 use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
+use crate::signal::Signal;
 use crate::store::StoreSettings;
 use crate::sys::process::Seen;
-use crate::{Error, IdPrefix, JobId, JobSpec, Key, Name, Policy, Signal, Until, units};
+use crate::until::Until;
+use crate::{Error, JobId, JobSpec, Name, units};
 
 /// Choices that are made by bytes.
 #[derive(Debug)]

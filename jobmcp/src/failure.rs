@@ -1,6 +1,7 @@
 //! What is told to a model when a call fails: what was wrong, and what to call next.
 
-use jobcore::{Error, JobManager, NoInput, Query, escape};
+use jobcore::input::NoInput;
+use jobcore::{Error, JobManager, Query, escape};
 use rmcp::model::{CallToolResult, ContentBlock};
 
 use crate::text;

@@ -3,7 +3,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::front::text::print_json;
-use jobcore::{AGENTS, JobManager, Name, Slot};
+use jobcore::store::{AGENTS, Slot};
+use jobcore::{JobManager, Name};
 use serde::Serialize;
 
 use super::Result;

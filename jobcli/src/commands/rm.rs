@@ -3,7 +3,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jobcore::front::{Failure, Failures};
-use jobcore::{Error, Job, JobId, JobManager, StopOptions};
+use jobcore::stop::StopOptions;
+use jobcore::{Error, Job, JobId, JobManager};
 
 use super::select::{Which, find_all, select};
 use super::{Result, tell};

@@ -31,7 +31,7 @@ pub use digest::{Denial, Digest, Failure, Usage};
 pub use fold::Fold;
 pub use format::Format;
 pub use last_words::last_words;
-pub use report::{AgentShape, Progress};
+pub use report::{AgentShape, Progress, Spent};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
 pub use transcript::Transcript;
 pub use words::dollars;

@@ -13,7 +13,7 @@ use crate::parse_error::ParseError;
 use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::store::{AGENTS, AgentSettings};
 
-/// The name of the annotation, [`Annotations`](crate::Annotations).
+/// The name of the annotation, [`Annotations`](crate::annotations::Annotations).
 pub(crate) const ANNOTATION: &str = "agent";
 
 /// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use super::text::message;
-use crate::{Error, NoInput};
+use crate::Error;
+use crate::error::NoInput;
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub mod codes {

@@ -22,7 +22,6 @@ use std::time::Duration;
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
-pub use usage::Spent;
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
 use offload::Workplace;

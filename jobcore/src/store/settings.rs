@@ -55,7 +55,7 @@ pub struct AgentSettings {
     pub depth: u32,
     /// Whether one may be permitted everything, [`PermissionMode::Full`].
     ///
-    /// [`PermissionMode::Full`]: crate::PermissionMode::Full
+    /// [`PermissionMode::Full`]: crate::agent::PermissionMode::Full
     pub full: bool,
 }
 

@@ -4,9 +4,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::generate::{cases, damaged, name};
+use crate::policy::Policy;
 use crate::store::file::settings::tests::change;
 use crate::store::{StoreSettings, WhenFull};
-use crate::{FileStore, Policy, fuzzing};
+use crate::{FileStore, fuzzing};
 
 fn settings() -> impl Strategy<Value = StoreSettings> {
     let pattern = || "[a-z*?/.-]{1,8}( [a-z*?-]{1,8}){0,2}".prop_map(|text| text.parse().expect("a pattern"));
