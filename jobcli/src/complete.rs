@@ -15,8 +15,9 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, Completi
 use jobcore::agent::PermissionMode;
 use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
+use jobcore::front::store_settings;
 use jobcore::front::text::fit;
-use jobcore::store::{IdPrefix, JobStore, StoreSettings};
+use jobcore::store::{IdPrefix, JobStore};
 use jobcore::{FileStore, Job, JobId, Query, Status};
 
 use crate::cli::Cli;
@@ -94,8 +95,8 @@ pub(crate) fn groups() -> ArgValueCompleter {
 /// Completes the names of settings of the store.
 pub(crate) fn settings() -> ArgValueCompleter {
     words(async |store| {
-        let keys = |settings: StoreSettings| settings.entries().into_iter().map(|(key, _)| key);
-        Ok(keys(store.settings().await?).collect())
+        let entries = store_settings::entries(&store.settings().await?)?;
+        Ok(entries.into_iter().map(|(key, _)| key).collect())
     })
 }
 

@@ -123,7 +123,9 @@ pub fn settings(bytes: &[u8]) {
     let Ok(settings) = toml::from_str::<StoreSettings>(text) else { return };
     // The largest numbers that a store can have are those of TOML.
     let Ok(written) = toml::to_string(&settings) else { return };
-    assert_eq!(toml::from_str::<StoreSettings>(&written).expect("what was written can be read"), settings);
+    let again: StoreSettings = toml::from_str(&written).expect("what was written can be read");
+    // As text, in which what is no number is itself.
+    assert_eq!(toml::to_string(&again).ok(), Some(written));
     let mut set = StoreSettings::default();
     for (key, value) in settings.entries() {
         let _ = set.set(&key, &value);

@@ -40,6 +40,7 @@
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
+#[cfg(feature = "agents")]
 pub mod agent;
 mod annotations;
 pub mod clock;
@@ -64,6 +65,7 @@ mod manager;
 mod name;
 pub mod output;
 mod parse_error;
+#[cfg(feature = "policy")]
 pub mod policy;
 mod program;
 pub mod queue;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "agents")]
 use crate::agent::AgentShape;
 use crate::clock::Timestamp;
 use crate::id::JobId;
@@ -64,6 +65,7 @@ impl Job {
             survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
             output_bytes: self.output.bytes,
             dropped_bytes: self.output.dropped,
+            #[cfg(feature = "agents")]
             agent: None,
         }
     }
@@ -159,6 +161,7 @@ pub struct JobShape {
     /// How many of them were not kept.
     pub dropped_bytes: u64,
     /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
+    #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentShape>>,
 }

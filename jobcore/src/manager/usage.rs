@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::JobManager;
-use crate::agent::{Digest, Spent, Usage};
+use crate::agent::{AGENTS, Digest, Spent, Usage};
 use crate::error::{Error, Result};
-use crate::store::{AGENTS, Query};
+use crate::store::Query;
 
 impl JobManager {
     /// Returns what runs of agents used that match a query, the newest first. What a CLI tells of a session that was

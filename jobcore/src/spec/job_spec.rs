@@ -1,6 +1,5 @@
 //! What to run, and what is refused of it without a look at the machine.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -137,7 +136,8 @@ impl JobSpec {
     }
 
     /// Returns the variables that were set for this job, as text.
-    pub(crate) fn set_variables(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    #[cfg(feature = "policy")]
+    pub(crate) fn set_variables(&self) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
         let values = self.explicit.iter().map(|name| (name, self.environment.get(name).unwrap_or_default()));
         values.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
     }

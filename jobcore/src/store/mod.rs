@@ -11,6 +11,7 @@ pub(crate) mod memory;
 mod model;
 pub(crate) mod query;
 mod retention;
+mod sections;
 mod settings;
 pub(crate) mod tend;
 
@@ -42,7 +43,10 @@ pub use file::{FileLog, FileLogWriter, job_directory};
 pub use holders::{Hold, Holders};
 pub(crate) use query::Query;
 pub use retention::{Disposable, Retention};
-pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSettings, WhenFull};
+pub use sections::Sections;
+#[cfg(feature = "agents")]
+pub(crate) use settings::BUILT_IN_GROUP;
+pub use settings::{GroupSettings, ReachedLimit, SetError, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -550,7 +554,7 @@ pub struct Tally {
 }
 
 /// How busy a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Load {
     /// What is set.
