@@ -84,6 +84,12 @@ pub mod units;
 mod until;
 pub mod words;
 
+pub mod follow {
+    //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output) and
+    //! [`JobManager::follow_events`](crate::JobManager::follow_events).
+    pub use crate::manager::Follow;
+}
+
 pub mod input {
     //! What is sent to a job: [`JobManager::send`](crate::JobManager::send).
     pub use crate::error::NoInput;

@@ -5,6 +5,7 @@ mod agent;
 #[cfg(feature = "agents")]
 mod delegate;
 mod find;
+mod follow;
 mod input;
 mod offload;
 mod queue;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use follow::Follow;
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
