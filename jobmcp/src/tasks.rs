@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
-use jobcore::{Error, Job, JobId, StopOptions};
+use jobcore::stop::StopOptions;
+use jobcore::{Error, Job, JobId};
 use rmcp::model::{
     CreateTaskResult, DetailedTask, ErrorData, GetTaskResult, ProtocolVersion, Task, TaskPayload, TaskStatus,
 };

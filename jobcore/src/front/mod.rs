@@ -11,6 +11,7 @@ pub mod limits;
 mod properties;
 pub mod report;
 pub mod settings;
+pub mod store_settings;
 pub mod text;
 
 pub use delegation::Asked;

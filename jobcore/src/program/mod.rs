@@ -12,9 +12,9 @@ use rustix::fs::Access;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::job::quoted;
 use crate::record::Submission;
 use crate::spec::{Command, JobSpec, Stdin, shell_words};
+use crate::words::quoted;
 use first_command::{FirstCommand, first_command};
 
 /// Where execvp(3) looks if there is no `PATH`.

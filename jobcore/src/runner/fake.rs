@@ -539,9 +539,10 @@ mod conformance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manager::{StopOptions, StopReport};
     use crate::store::{Change, Query};
     use crate::testing::SeededRandom;
-    use crate::{Error, Job, JobManager, MemoryStore, Status, StopOptions, StopReport};
+    use crate::{Error, Job, JobManager, MemoryStore, Status};
 
     const SECOND: Duration = Duration::from_secs(1);
 

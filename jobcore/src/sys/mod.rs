@@ -23,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Whether programs keep secrets where files do not show them.
+#[cfg(feature = "agents")]
 pub(crate) const HAS_KEYCHAIN: bool = cfg!(target_os = "macos");
 
 /// Returns the number by which the kernel knows the kind of a file system, statfs(2); nothing where there are no such numbers.

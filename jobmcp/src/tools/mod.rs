@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Stream};
-use jobcore::{Job, JobId, Name, OutputShape, escape};
+use jobcore::shape::OutputShape;
+use jobcore::{Job, JobId, Name, escape};
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;

@@ -36,7 +36,7 @@ fn encode(event: &JobEvent) -> [u8; ROW] {
     row[4] = place(KINDS.iter().position(|kind| *kind == event.event));
     row[5] = event.status.map_or(0, |status| place(Status::ALL.iter().position(|other| *other == status)));
     row[6] = u8::from(event.exit_code.is_some());
-    row[8..24].copy_from_slice(uuid::Uuid::from(event.job_id).as_bytes());
+    row[8..24].copy_from_slice(&event.job_id.to_bytes());
     row[24..32].copy_from_slice(&event.at.as_microsecond().to_le_bytes());
     row[32..36].copy_from_slice(&event.exit_code.unwrap_or(0).to_le_bytes());
     let checksum = crc32fast::hash(&row[BODY]);
@@ -54,7 +54,7 @@ fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
     Some(JobEvent {
         number,
         at: Timestamp::from_microsecond(micros).ok()?,
-        job_id: JobId::try_from(uuid::Uuid::from_slice(&row[8..24]).ok()?).ok()?,
+        job_id: JobId::from_bytes(row[8..24].try_into().ok()?).ok()?,
         event: *KINDS.get(usize::from(row[4]).checked_sub(1)?)?,
         status: usize::from(row[5]).checked_sub(1).and_then(|place| Status::ALL.get(place).copied()),
         exit_code: (row[6] != 0).then_some(code),

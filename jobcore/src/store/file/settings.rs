@@ -83,7 +83,7 @@ pub(super) mod tests {
     use crate::store::file::FileStore;
     use crate::store::tend::at_once;
 
-    /// Changes the settings as [`crate::JobStore::change_settings`] does.
+    /// Changes the settings as [`crate::store::JobStore::change_settings`] does.
     pub(in crate::store::file) fn change(
         store: &FileStore,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),

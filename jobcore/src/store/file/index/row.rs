@@ -79,7 +79,7 @@ impl std::fmt::Debug for Row {
 impl Row {
     pub(super) fn new(id: JobId, spec: Option<&JobSpec>) -> Self {
         let mut row = Self([0; ROW]);
-        row.0[ID].copy_from_slice(uuid::Uuid::from(id).as_bytes());
+        row.0[ID].copy_from_slice(&id.to_bytes());
         if let Some(name) = spec.and_then(|spec| spec.name.as_ref()) {
             let name = name.as_str().as_bytes();
             row.0[NAME_LENGTH] = u8::try_from(name.len()).unwrap_or(0);
@@ -154,7 +154,7 @@ impl Row {
     }
 
     pub(crate) fn id(&self) -> Option<JobId> {
-        uuid::Uuid::from_slice(&self.0[ID]).ok()?.try_into().ok()
+        JobId::from_bytes(self.0[ID].try_into().ok()?).ok()
     }
 
     pub(crate) fn state(&self) -> RowState {
