@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use jobcore::{FileStore, JobId, JobManager, JobSpec, LocalRunner, Name, Status, WaitFor};
+use jobcore::wait::WaitFor;
+use jobcore::{FileStore, JobId, JobManager, JobSpec, LocalRunner, Name, Status};
 
 const USAGE: &str = "usage: build_farm STORE PLAN [PROGRAM [ARGUMENT...]]";
 

@@ -7,7 +7,8 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
 
-use jobcore::{FileStore, JobManager, JobSpec, LocalRunner, Status, WaitFor};
+use jobcore::wait::WaitFor;
+use jobcore::{FileStore, JobManager, JobSpec, LocalRunner, Status};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // First thing in main: this program is also started as the supervisor of each job.

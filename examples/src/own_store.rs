@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jobcore::clock::Timestamp;
-use jobcore::output::{JobLog, OutputQuery, Position, Stream};
+use jobcore::environment::Environment;
+use jobcore::output::{JobLog, OutputQuery, OutputSize, Position, Stream};
 use jobcore::record::{Evidence, Record, Submission};
-use jobcore::store::file::{FileLog, FileLogWriter};
-use jobcore::store::{self, Admission, Hold, Holders, JobClaim};
-use jobcore::{
-    Environment, Error, EventKind, Events, Given, InProcessRunner, JobEvent, JobId, JobManager, JobSpec, JobStore,
-    OutputSize, Query, Result, StoreSettings, WaitFor,
+use jobcore::spec::Given;
+use jobcore::store::{
+    self, Admission, EventKind, Events, FileLog, FileLogWriter, Hold, Holders, JobClaim, JobEvent, JobStore,
+    StoreSettings,
 };
+use jobcore::wait::WaitFor;
+use jobcore::{Error, InProcessRunner, JobId, JobManager, JobSpec, Query, Result};
 use rusqlite::{Connection, Params, Result as Sql, Row, params, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -14,10 +14,13 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell};
+use jobcore::agent::PermissionMode;
 use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
+use jobcore::front::store_settings;
 use jobcore::front::text::fit;
-use jobcore::{FileStore, IdPrefix, Job, JobId, JobStore, PermissionMode, Query, Status, StoreSettings};
+use jobcore::store::{IdPrefix, JobStore};
+use jobcore::{FileStore, Job, JobId, Query, Status};
 
 /// zsh loads a file of its `fpath` at the first Tab only, and expects it to answer that Tab: the library's script, which only
 /// defines what answers the next, would offer nothing the first time.
@@ -91,8 +94,8 @@ pub(crate) fn groups() -> ArgValueCompleter {
 /// Completes the names of settings of the store.
 pub(crate) fn settings() -> ArgValueCompleter {
     words(async |store| {
-        let keys = |settings: StoreSettings| settings.entries().into_iter().map(|(key, _)| key);
-        Ok(keys(store.settings().await?).collect())
+        let entries = store_settings::entries(&store.settings().await?)?;
+        Ok(entries.into_iter().map(|(key, _)| key).collect())
     })
 }
 

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
-use jobcore::Signal;
 use jobcore::front::{Failure, codes};
+use jobcore::stop::Signal;
 
 /// Words that are no verbs here, and what does here what they do elsewhere.
 const ELSEWHERE: &[(&[&str], &str)] = &[

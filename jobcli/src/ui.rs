@@ -7,8 +7,10 @@ use anstyle::{AnsiColor, Style};
 use jobcore::clock::Timestamp;
 use jobcore::front::agents;
 use jobcore::front::text::{fit, width};
+use jobcore::shape::JobShape;
+use jobcore::spec::TerminalSize;
 use jobcore::units::short_duration;
-use jobcore::{JobShape, Status, TerminalSize, escape};
+use jobcore::{Status, escape};
 
 /// The width of a table on a terminal that does not say how wide it is.
 const WIDTH: usize = 100;

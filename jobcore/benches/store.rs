@@ -18,10 +18,8 @@ use criterion::{BenchmarkId, Criterion, SamplingMode};
 use jobcore::clock::{Clock, SystemClock, SystemRandom, Timestamp};
 use jobcore::output::{OutputQuery, Position, Stream};
 use jobcore::record::{Ended, Start, Submission, World};
-use jobcore::store::JobClaim;
-use jobcore::{
-    Cause, FileStore, InProcessRunner, JobId, JobManager, JobSpec, JobSpecBuilder, JobStore, Outcome, Query, Status,
-};
+use jobcore::store::{JobClaim, JobStore};
+use jobcore::{Cause, FileStore, InProcessRunner, JobId, JobManager, JobSpec, JobSpecBuilder, Outcome, Query, Status};
 use tokio::runtime::Runtime;
 
 const FEW: u32 = 10;
@@ -47,7 +45,7 @@ impl Jobs {
     fn make(root: &Path, count: u32) -> Self {
         let runtime = runtime();
         let store = Arc::new(FileStore::open(root.join(count.to_string())).unwrap());
-        let unlimited = &mut |settings: &mut jobcore::StoreSettings| settings.max_running = 0;
+        let unlimited = &mut |settings: &mut jobcore::store::StoreSettings| settings.max_running = 0;
         runtime.block_on(store.change_settings(unlimited)).unwrap();
         let now = SystemClock.now();
         let next = AtomicU32::new(0);

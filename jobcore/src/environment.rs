@@ -174,6 +174,7 @@ impl From<VariablePattern> for String {
     }
 }
 
+#[cfg(feature = "policy")]
 impl VariablePattern {
     /// Returns whether this is one of the names that it stands for.
     pub(crate) fn matches(&self, name: &str) -> bool {

@@ -121,14 +121,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Something would be lost with the git worktree of this job, which is left as it is.
-    #[error("job {}: {reason}", id.short())]
-    WouldLose {
-        /// The job.
-        id: JobId,
-        /// What, and where it is.
-        reason: String,
-    },
     /// A record of this job cannot be read. Other jobs are not concerned; the record is left as it is.
     #[error("damaged record `{}`: {reason}", path.display())]
     Damaged {
@@ -186,31 +178,20 @@ pub enum Error {
         /// How many may run.
         limit: u32,
     },
-    /// As many agents were started within a minute as may be. Nothing is left behind.
+    /// As many jobs of a group were submitted within a minute as may be. Nothing is left behind.
     #[error(
-        "{} started within a minute; try again in {} s",
-        counted(*limit, "agent was", "agents were"),
+        "{} of group {group} {} submitted within a minute; try again in {} s",
+        counted(*limit, "job", "jobs"),
+        if *limit == 1 { "was" } else { "were" },
         retry_after.as_secs().max(1)
     )]
     TooFast {
+        /// The group.
+        group: Name,
         /// How many may be.
         limit: u32,
         /// When there is room for one again.
         retry_after: Duration,
-    },
-    /// The agent is not installed, would fail at once, or may not be started. Nothing was started and nothing is left behind.
-    #[error("agent `{agent}`: {reason}")]
-    AgentRefused {
-        /// The agent, by its name.
-        agent: String,
-        /// Why, and what would help.
-        reason: String,
-    },
-    /// What was to be done with a git worktree did not work.
-    #[error("git: {reason}")]
-    Git {
-        /// What git says.
-        reason: String,
     },
     /// A policy does not permit this command. Nothing was started and nothing is left behind.
     #[error("`{command}` is not permitted: {reason}")]
@@ -226,6 +207,9 @@ pub enum Error {
         /// Which parts, and why.
         reason: String,
     },
+    /// A layer above jobs could not do what it was asked, or refused to: what this holds is an error of that layer.
+    #[error(transparent)]
+    Layer(Box<dyn std::error::Error + Send + Sync>),
     /// An operation of the system failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -254,6 +238,10 @@ pub enum NoInput {
 }
 
 impl Error {
+    pub(crate) fn not_found(id: JobId) -> Self {
+        Self::NotFound { reference: id.to_string() }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
@@ -300,7 +288,11 @@ mod tests {
     use std::str::FromStr;
 
     use super::*;
-    use crate::{IdPrefix, JobId, PermissionMode, Signal, Until, key, output, policy};
+    use crate::agent::PermissionMode;
+    use crate::id::IdPrefix;
+    use crate::signal::Signal;
+    use crate::until::Until;
+    use crate::{JobId, key, output, policy};
 
     /// As whatever wraps errors of all kinds does, such as anyhow.
     fn parse<T>(text: &str) -> std::result::Result<T, Box<dyn Error + Send + Sync + 'static>>

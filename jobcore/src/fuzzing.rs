@@ -12,13 +12,18 @@ use crate::agent::{Fold, Format, Transcript};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Frame, PROTOCOL_VERSION};
 use crate::error::Result;
+use crate::id::IdPrefix;
+use crate::key::Key;
 use crate::output::{
     Cursor, Grep, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
 };
+use crate::policy::Policy;
 use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
+use crate::signal::Signal;
 use crate::store::StoreSettings;
 use crate::sys::process::Seen;
-use crate::{Error, IdPrefix, JobId, JobSpec, Key, Name, Policy, Signal, Until, units};
+use crate::until::Until;
+use crate::{Error, JobId, JobSpec, Name, units};
 
 /// Choices that are made by bytes.
 #[derive(Debug)]
@@ -118,7 +123,9 @@ pub fn settings(bytes: &[u8]) {
     let Ok(settings) = toml::from_str::<StoreSettings>(text) else { return };
     // The largest numbers that a store can have are those of TOML.
     let Ok(written) = toml::to_string(&settings) else { return };
-    assert_eq!(toml::from_str::<StoreSettings>(&written).expect("what was written can be read"), settings);
+    let again: StoreSettings = toml::from_str(&written).expect("what was written can be read");
+    // As text, in which what is no number is itself.
+    assert_eq!(toml::to_string(&again).ok(), Some(written));
     let mut set = StoreSettings::default();
     for (key, value) in settings.entries() {
         let _ = set.set(&key, &value);

@@ -11,11 +11,12 @@ use proptest::sample::{Index, select};
 
 use crate::clock::Timestamp;
 use crate::record::{Ended, Running, Start, Submission};
+use crate::signal::Signal;
 use crate::spec::{JobSpecBuilder, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::sys::process::ProcessId;
 use crate::sys::world::World;
-use crate::{JobId, JobSpec, Name, Signal};
+use crate::{JobId, JobSpec, Name};
 
 /// A configuration with so many cases, unless `PROPTEST_CASES` asks for another number. What was found wrong once is kept
 /// in a file beside the test, and tried first.
@@ -131,7 +132,8 @@ pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
 
 pub(crate) fn job_id() -> impl Strategy<Value = JobId> {
     any::<[u8; 10]>().prop_map(|random| {
-        uuid::Builder::from_unix_timestamp_millis(1_764_000_000_000, &random).into_uuid().try_into().expect("version 7")
+        let uuid = uuid::Builder::from_unix_timestamp_millis(1_764_000_000_000, &random).into_uuid();
+        JobId::from_bytes(uuid.into_bytes()).expect("version 7")
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use uuid::fmt::{Hyphenated, Simple};
@@ -15,8 +16,8 @@ use crate::parse_error::ParseError;
 ///
 /// Ids sort by the time at which they were minted, to about a quarter of a microsecond; 62 bits are random. The id
 /// alone names the day directory in which a file store keeps the job.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "Uuid", into = "Uuid")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
@@ -39,6 +40,26 @@ impl JobId {
         random.fill(&mut tail[2..])?;
         tail[..2].copy_from_slice(&fraction.to_be_bytes());
         Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid()))
+    }
+
+    /// Returns the 16 bytes of the id, which sort as ids do.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// Returns the id that has these bytes.
+    ///
+    /// # Errors
+    /// If they are not those of a UUIDv7.
+    pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, ParseError> {
+        Self::try_from_uuid(Uuid::from_bytes(bytes))
+    }
+
+    fn try_from_uuid(uuid: Uuid) -> Result<Self, ParseError> {
+        match uuid.get_version() {
+            Some(uuid::Version::SortRand) => Ok(Self(uuid)),
+            _ => Err(ParseError::new(format!("`{uuid}` is not a UUID of version 7"))),
+        }
     }
 
     /// Returns the UTC day on which the job was submitted, as `2026-11-21`.
@@ -78,20 +99,9 @@ impl fmt::Debug for JobId {
     }
 }
 
-impl TryFrom<Uuid> for JobId {
-    type Error = ParseError;
-
-    fn try_from(uuid: Uuid) -> Result<Self, ParseError> {
-        match uuid.get_version() {
-            Some(uuid::Version::SortRand) => Ok(Self(uuid)),
-            _ => Err(ParseError::new(format!("`{uuid}` is not a UUID of version 7"))),
-        }
-    }
-}
-
-impl From<JobId> for Uuid {
-    fn from(id: JobId) -> Self {
-        id.0
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from_uuid(Uuid::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -103,7 +113,8 @@ impl FromStr for JobId {
         if text.len() != 36 {
             return Err(ParseError::new(format!("`{text}` is not a job id")));
         }
-        Uuid::try_parse(text).map_err(|_| ParseError::new(format!("`{text}` is not a job id")))?.try_into()
+        let uuid = Uuid::try_parse(text).map_err(|_| ParseError::new(format!("`{text}` is not a job id")))?;
+        Self::try_from_uuid(uuid)
     }
 }
 

@@ -62,12 +62,3 @@ impl Job {
         self.state.status()
     }
 }
-
-/// Quotes a word for a POSIX shell, if it needs to be.
-pub fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}

@@ -1,9 +1,12 @@
 //! Background jobs that survive the call, the session and the server that started them.
 //!
-//! A job is one command run in the background. It is described by a [`JobSpec`], kept in a [`JobStore`], started by a
-//! [`Runner`], and looked at, waited for and stopped through a [`JobManager`]. There is no daemon: with a
-//! [`FileStore`] and a [`LocalRunner`] each running job has one small supervisor process, and any number of programs
-//! may use the same store at the same time.
+//! A job is one command run in the background. It is described by a [`JobSpec`], kept in a [store], started by a [runner],
+//! and looked at, waited for and stopped through a [`JobManager`]. There is no daemon: with a [`FileStore`] and a
+//! [`LocalRunner`] each running job has one small supervisor process, and any number of programs may use the same store at
+//! the same time.
+//!
+//! [store]: store::JobStore
+//! [runner]: runner::Runner
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -37,6 +40,7 @@
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 
+#[cfg(feature = "agents")]
 pub mod agent;
 mod annotations;
 pub mod clock;
@@ -61,15 +65,16 @@ mod manager;
 mod name;
 pub mod output;
 mod parse_error;
+#[cfg(feature = "policy")]
 pub mod policy;
 mod program;
-mod queue;
+pub mod queue;
 pub mod record;
 pub mod runner;
-mod shape;
+pub mod shape;
 mod signal;
 pub mod spec;
-mod state;
+pub mod state;
 pub mod store;
 pub mod supervisor;
 mod sys;
@@ -79,36 +84,47 @@ pub mod units;
 mod until;
 pub mod words;
 
-pub use agent::{Agent, AgentRun, Agents, Delegation, PermissionMode};
-pub use annotations::Annotations;
-pub use environment::Environment;
-pub use error::{Error, NoInput, Result};
-pub use id::{IdPrefix, JobId};
-pub use job::{Job, quoted};
-pub use key::Key;
-pub use manager::{
-    JobManager, Listing, Message, Reached, Sent, Spent, StopOptions, StopReport, WaitFor, WaitOptions, WaitReason,
-    WaitShape, Waited, WaitedJob,
-};
+pub mod follow {
+    //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output) and
+    //! [`JobManager::follow_events`](crate::JobManager::follow_events).
+    pub use crate::manager::Follow;
+}
+
+pub mod input {
+    //! What is sent to a job: [`JobManager::send`](crate::JobManager::send).
+    pub use crate::error::NoInput;
+    pub use crate::key::Key;
+    pub use crate::manager::{Message, Sent};
+}
+
+pub mod stop {
+    //! Stopping jobs, and sending them signals: [`JobManager::stop`](crate::JobManager::stop).
+    pub use crate::manager::{StopOptions, StopReport};
+    pub use crate::signal::Signal;
+}
+
+pub mod wait {
+    //! Waiting for jobs to end or to come to something else: [`JobManager::wait_until`](crate::JobManager::wait_until).
+    pub use crate::manager::{Reached, WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
+    pub use crate::until::Until;
+}
+
+pub use error::{Error, Result};
+pub use id::JobId;
+pub use job::Job;
+pub use manager::{JobManager, Listing};
 pub use name::Name;
-pub use output::OutputSize;
 pub use parse_error::ParseError;
-pub use policy::Policy;
-pub use queue::{InQueue, QueueReason};
-pub use runner::Runner;
 pub use runner::in_process::InProcessRunner;
 pub use runner::local::LocalRunner;
-pub use shape::{Input, JobShape, OutputShape};
-pub use signal::Signal;
-pub use spec::{Command, Given, JobSpec, JobSpecBuilder, Stdin, Stragglers, TerminalSize};
-pub use state::{Cause, End, Event, IllegalTransition, Outcome, Run, State, Status, Survivor};
+pub use spec::builder::JobSpecBuilder;
+pub use spec::job_spec::JobSpec;
+pub use state::machine::State;
+pub use state::outcome::{Cause, Outcome};
+pub use state::status::Status;
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
-pub use store::{
-    AGENTS, AgentSettings, Created, Disposable, EventKind, Events, JobEvent, JobStore, Load, Query, ReachedLimit,
-    Retention, Slot, StoreSettings, Tally, WhenFull,
-};
-pub use until::Until;
+pub use store::query::Query;
 
 /// The blocks of the guide are compiled and run as tests.
 #[cfg(all(doctest, feature = "conformance", feature = "testing"))]

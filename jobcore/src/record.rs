@@ -219,7 +219,7 @@ impl Evidence {
     /// Returns the job that this evidence describes, and whether its end is on record or only found out now: in that
     /// case whoever may write should put it on record.
     ///
-    /// The state is reached through [`State::apply`], one event for each thing that is known.
+    /// The state is reached step by step, one for each thing that is known.
     ///
     /// # Errors
     /// [`Error::Refused`] if the records contradict each other.

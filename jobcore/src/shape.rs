@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "agents")]
 use crate::agent::AgentShape;
 use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::job::{Job, quoted};
+use crate::job::Job;
 use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
 use crate::queue::InQueue;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, State, Status, Survivor};
+use crate::words::quoted;
 
 impl Job {
     /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
@@ -63,6 +65,7 @@ impl Job {
             survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
             output_bytes: self.output.bytes,
             dropped_bytes: self.output.dropped,
+            #[cfg(feature = "agents")]
             agent: None,
         }
     }
@@ -158,6 +161,7 @@ pub struct JobShape {
     /// How many of them were not kept.
     pub dropped_bytes: u64,
     /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
+    #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentShape>>,
 }
@@ -231,7 +235,8 @@ mod tests {
     /// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
     #[test]
     fn the_golden_file_pins_the_shape() {
-        use crate::{Outcome, Run};
+        use crate::Outcome;
+        use crate::state::Run;
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
         let job = |spec: JobSpec, state, pid, output| Job {
@@ -269,7 +274,7 @@ mod tests {
             job(shell(), State::Queued, None, OutputSize::default()),
             job(argv(), State::Running(run(true)), Some(7), OutputSize::new(10, 0)),
             job(argv(), State::Running(run(false)), Some(7), OutputSize::new(10, 0)),
-            job(shell(), State::Ended(crate::End { started_at, outcome }), None, OutputSize::new(10, 4)),
+            job(shell(), State::Ended(crate::state::End { started_at, outcome }), None, OutputSize::new(10, 4)),
         ];
         let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
         let reason = QueueReason::GroupLimit { group: "web".parse().unwrap(), running: 4, limit: 4 };

@@ -5,8 +5,9 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
+//! use jobcore::stop::StopOptions;
 //! use jobcore::testing::{FakeRunner, ManualClock, Script, SeededRandom};
-//! use jobcore::{JobManager, JobSpec, MemoryStore, Status, StopOptions};
+//! use jobcore::{JobManager, JobSpec, MemoryStore, Status};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let clock = ManualClock::new();

@@ -26,6 +26,15 @@ pub(crate) fn cut_by(text: &str, room: usize, room_of: impl Fn(char) -> usize) -
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
+/// Quotes a word for a POSIX shell, if it needs to be.
+pub fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,8 +48,6 @@ const CALLS_THE_KERNEL: &[&str] = &[
 const CIRCLES: &[&str] = &[
     "jobcore/src/manager/mod.rs jobcore/src/manager/offload.rs jobcore/src/manager/start.rs",
     "jobcore/src/store/derived.rs jobcore/src/store/holders.rs jobcore/src/store/mod.rs",
-    "jobcore/src/store/file/claim.rs jobcore/src/store/file/feed.rs jobcore/src/store/file/hints.rs \
-     jobcore/src/store/file/index/mod.rs jobcore/src/store/file/mod.rs jobcore/src/store/file/queue.rs",
 ];
 
 /// Where the library reads the machine's clock, and why; all else is told what time it is.

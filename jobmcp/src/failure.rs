@@ -1,6 +1,8 @@
 //! What is told to a model when a call fails: what was wrong, and what to call next.
 
-use jobcore::{Error, JobManager, NoInput, Query, escape};
+use jobcore::agent::AgentError;
+use jobcore::input::NoInput;
+use jobcore::{Error, JobManager, Query, escape};
 use rmcp::model::{CallToolResult, ContentBlock};
 
 use crate::text;
@@ -85,8 +87,11 @@ fn advice(error: &Error) -> &'static str {
             "If the container or sandbox that it ran in no longer exists, a person can end it on record with \
              `jobcli kill --gone`."
         }
-        Error::TooFast { .. } => "Call delegate again then.",
-        Error::Git { .. } => "Without `worktree` it runs in `cwd` itself.",
+        Error::Layer(_) => match AgentError::of(error) {
+            Some(AgentError::TooFast { .. }) => "Call delegate again then.",
+            Some(AgentError::Git { .. }) => "Without `worktree` it runs in `cwd` itself.",
+            _ => "",
+        },
         Error::StragglersLeft { .. } => "Call kill {\"remove\": true} to stop and remove it.",
         Error::Forbidden { .. } => "The rules are those of `jobcli config get policy.allow` and `policy.deny`.",
         Error::NoAnswer { .. } => "It may be stopped by a signal; try again, or kill it.",

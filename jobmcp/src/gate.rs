@@ -3,8 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use jobcore::agent::{Agent, Delegation};
+use jobcore::environment::Environment;
 use jobcore::words::counted;
-use jobcore::{Agent, Delegation, Environment, Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
+use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder, Query, Status};
 use tokio::sync::MutexGuard;
 
 use crate::failure::Failure;

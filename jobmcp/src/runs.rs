@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use jobcore::Job;
 use jobcore::agent::{AgentShape, Progress};
-use jobcore::front::agents::{self, Permit};
+use jobcore::front::agents;
+use jobcore::front::agents::Permit;
+use jobcore::shape::JobShape;
 use jobcore::units::short_duration;
 use jobcore::words::counted;
-use jobcore::{Job, JobShape};
 use serde_json::{Value, json};
 
 use crate::server::Server;

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jobcore::ParseError;
 use jobcore::front::{Failure, Settings, codes};
-use jobcore::policy::Pattern;
+use jobcore::policy::{Pattern, Policy};
 use jobcore::units::parse_size;
 use jobcore::words::counted;
-use jobcore::{ParseError, Policy};
 
 /// What these variables set that the other settings have no word for.
 #[derive(Debug, Default)]

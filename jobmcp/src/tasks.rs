@@ -1,6 +1,7 @@
 //! Requests about tasks.
 
-use jobcore::{Error, Job, JobId, StopOptions};
+use jobcore::stop::StopOptions;
+use jobcore::{Error, Job, JobId};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, TaskPayload};
 use serde_json::Value;
 

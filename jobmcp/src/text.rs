@@ -5,10 +5,13 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 pub(crate) use jobcore::escape::one_line;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream, View, Viewed};
+use jobcore::queue::QueueReason;
+use jobcore::shape::JobShape;
+use jobcore::spec::{Command, Stragglers};
 use jobcore::units::short_duration;
 use jobcore::words::counted;
 pub(crate) use jobcore::words::cut;
-use jobcore::{Cause, Command, Job, JobId, JobManager, JobShape, QueueReason, Status, Stragglers};
+use jobcore::{Cause, Job, JobId, JobManager, Status};
 
 /// How much output a result has unless more is asked for, in bytes: with what stands around it, 8,000 characters at most.
 pub(crate) const BUDGET: u64 = 6_000;

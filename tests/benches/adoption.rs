@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
-use jobcore::{FileStore, JobId, JobManager, JobSpec, LocalRunner, State, StopOptions};
+use jobcore::stop::StopOptions;
+use jobcore::{FileStore, JobId, JobManager, JobSpec, LocalRunner, State};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

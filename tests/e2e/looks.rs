@@ -3,7 +3,9 @@
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
-use jobcore::{FileStore, JobManager, LocalRunner, StopOptions, escape, quoted};
+use jobcore::stop::StopOptions;
+use jobcore::words::quoted;
+use jobcore::{FileStore, JobManager, LocalRunner, escape};
 
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, script, wait_for};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use jobcore::clock::{Clock, SystemClock, SystemRandom};
 use jobcore::record::{Ended, Start, Submission, World};
-use jobcore::{Cause, FileStore, JobId, JobSpec, JobStore, Outcome};
+use jobcore::store::JobStore;
+use jobcore::{Cause, FileStore, JobId, JobSpec, Outcome};
 use serde_json::{Value, json};
 
 use crate::background::{touch, until};

@@ -137,7 +137,7 @@ fn a_process_that_only_looks_like_a_supervisor_is_stopped_with_its_job() {
         let env = TestEnv::new();
         let id = env.submit("true");
         let store = env.dir().join("own");
-        let directory = jobcore::store::file::job_directory(&store, id.parse().unwrap());
+        let directory = jobcore::store::job_directory(&store, id.parse().unwrap());
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("lock"), "").unwrap();
         // The name of the script is the hidden argument.

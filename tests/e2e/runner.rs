@@ -21,7 +21,8 @@ jobcore::runner_conformance!(backend(), LocalRunner::with_program(JOBCLI));
 mod construction {
     use std::path::{Path, PathBuf};
 
-    use jobcore::{Cause, FileStore, JobManager, JobSpec, LocalRunner, MemoryStore, WaitFor};
+    use jobcore::wait::WaitFor;
+    use jobcore::{Cause, FileStore, JobManager, JobSpec, LocalRunner, MemoryStore};
 
     use super::*;
     use crate::support::PATIENCE;

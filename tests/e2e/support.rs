@@ -101,7 +101,7 @@ impl TestEnv {
 
     /// The directory in which a job is kept.
     pub(crate) fn job_dir(&self, id: &str) -> PathBuf {
-        jobcore::store::file::job_directory(&self.store, id.parse().unwrap())
+        jobcore::store::job_directory(&self.store, id.parse().unwrap())
     }
 
     /// The process id of a job's supervisor, once it is on record.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use jobcore::{Key, Signal};
+use jobcore::input::Key;
+use jobcore::stop::Signal;
 
 use super::look::OneJob;
 use super::values::Selection;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, Pattern};
-use jobcore::{Name, Status, Until};
+use jobcore::wait::Until;
+use jobcore::{Name, Status};
 
 use super::values::{ByteRange, Selection, parse_budget, parse_label, parse_range, parse_time};
 use crate::complete;

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use jobcore::Name;
+use jobcore::agent::PermissionMode;
 use jobcore::environment::VariablePattern;
-use jobcore::{Name, PermissionMode, Signal};
+use jobcore::stop::Signal;
 
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
 use crate::complete;

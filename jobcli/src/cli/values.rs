@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::SignedDuration;
+use jobcore::Name;
 use jobcore::clock::Timestamp;
-use jobcore::{Name, TerminalSize};
+use jobcore::spec::TerminalSize;
 
 use crate::complete;
 

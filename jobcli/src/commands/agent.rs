@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use jobcore::agent::{AgentRun, AgentShape, Progress, Transcript};
-use jobcore::front::agents::{self, Permit};
-use jobcore::front::codes;
+use jobcore::front::agents::Permit;
 use jobcore::front::text::print_json;
+use jobcore::front::{agents, codes};
 use jobcore::output::{OutputQuery, Position};
-use jobcore::words::counted;
-use jobcore::{Job, JobManager, quoted};
+use jobcore::words::{counted, quoted};
+use jobcore::{Job, JobManager};
 
 use super::output::{Sink, follow_from};
 use super::{Result, code_of, tell};

@@ -3,8 +3,9 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use jobcore::front::{Failure, codes};
+use jobcore::input::Message;
 use jobcore::output::{OutputChunk, OutputQuery, Position};
-use jobcore::{Error, JobId, JobManager, Message};
+use jobcore::{Error, JobId, JobManager};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::front::{Failure, codes};
+use jobcore::front::{Failure, codes, store_settings};
 use jobcore::{JobManager, escape};
 
 use super::Result;
@@ -15,7 +15,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Config) -> Result {
 }
 
 async fn get(jobs: &JobManager, key: Option<&str>) -> Result {
-    let entries = jobs.store().settings().await?.entries();
+    let entries = store_settings::entries(&jobs.store().settings().await?)?;
     let mut out = std::io::stdout().lock();
     match key {
         None => {
@@ -38,9 +38,9 @@ async fn set(jobs: &JobManager, key: &str, value: &str) -> Result {
     let (key, value) = (key.to_owned(), value.to_owned());
     let refuse = |reason| Failure::new(codes::USAGE, reason);
     // Tried first, so that what is wrong changes nothing.
-    jobs.store().settings().await?.set(&key, &value).map_err(refuse)?;
+    store_settings::set(&mut jobs.store().settings().await?, &key, &value).map_err(refuse)?;
     jobs.change_settings(move |settings| {
-        let _ = settings.set(&key, &value);
+        let _ = store_settings::set(settings, &key, &value);
     })
     .await?;
     Ok(ExitCode::SUCCESS)

@@ -1,11 +1,11 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use jobcore::agent::{NewWorktree, Schema};
+use jobcore::agent::{Agent, Delegation, NewWorktree, Schema};
 use jobcore::front::settings::{absolute, current_dir};
 use jobcore::front::{Asked, Failure, Settings, codes};
 use jobcore::spec::MAX_GIVEN;
-use jobcore::{Agent, Delegation, JobManager, JobSpecBuilder};
+use jobcore::{JobManager, JobSpecBuilder};
 
 use super::run::{expanded, print_submitted, tell_if_queued};
 use super::{Result, agent, tell, unless_interrupted};

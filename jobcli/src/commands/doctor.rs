@@ -34,7 +34,7 @@ fn submitter(store: &Path, spec: &JobSpec) -> Command {
     if let Some(shell) = &spec.shell {
         command.arg("--shell").arg(shell);
     }
-    if let jobcore::Command::Shell(line) = &spec.command {
+    if let jobcore::spec::Command::Shell(line) = &spec.command {
         command.arg(line);
     }
     command

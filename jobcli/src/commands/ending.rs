@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::escape::one_line;
+use jobcore::spec::Stragglers;
+use jobcore::stop::Signal;
 use jobcore::units::short_duration;
 use jobcore::words::counted;
-use jobcore::{Cause, Job, Outcome, Signal, Stragglers};
+use jobcore::{Cause, Job, Outcome};
 
 use super::tell;
 
@@ -75,7 +77,7 @@ fn left(outcome: &Outcome, stragglers: Stragglers) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jobcore::Survivor;
+    use jobcore::state::Survivor;
 
     use super::*;
 

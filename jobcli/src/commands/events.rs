@@ -1,9 +1,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::JobManager;
 use jobcore::front::text::print_json;
+use jobcore::store::JobEvent;
 use jobcore::words::counted;
-use jobcore::{JobEvent, JobManager};
 
 use super::{Result, tell};
 use crate::cli::Events;

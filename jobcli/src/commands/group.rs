@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::agent::AGENTS;
 use jobcore::front::text::print_json;
-use jobcore::{AGENTS, JobManager, Name, Slot};
+use jobcore::store::Slot;
+use jobcore::{JobManager, Name};
 use serde::Serialize;
 
 use super::Result;

@@ -3,8 +3,11 @@ use std::process::ExitCode;
 
 use jobcore::front::text::print_json;
 use jobcore::front::{Failures, codes};
+use jobcore::shape::JobShape;
+use jobcore::state::Survivor;
+use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
-use jobcore::{JobId, JobManager, JobShape, Query, Signal, Status, StopOptions, StopReport, Survivor, escape};
+use jobcore::{JobId, JobManager, Query, Status, escape};
 
 use super::Result;
 use super::select::{Which, find_all, select};

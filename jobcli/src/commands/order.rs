@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::parser::ValueSource;
 use clap::{Args, Command};
 use jobcore::front::{Failure, codes};
-use jobcore::quoted;
+use jobcore::words::quoted;
 
 use super::Result;
 use crate::cli::Run;

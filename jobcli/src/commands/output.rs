@@ -301,21 +301,11 @@ pub(super) async fn follow_from(
     query: OutputQuery,
     mut print: impl FnMut(&OutputChunk) -> Result<()>,
 ) -> Result<()> {
-    let mut query = query.with_max_bytes(CHUNK);
-    loop {
-        // Looked at before reading: what was written before an end is read after it is known.
-        let is_over = jobs.job(id).await?.status().is_final();
-        let chunk = jobs.output(id, &query).await?;
-        print(&chunk)?;
-        query = query.behind(&chunk);
-        if chunk.more {
-            continue;
-        }
-        if is_over {
-            return Ok(());
-        }
-        jobs.more_output(id, chunk.cursor).await?;
+    let mut chunks = jobs.follow_output(id, query.with_max_bytes(CHUNK));
+    while let Some(chunk) = chunks.next().await {
+        print(&chunk?)?;
     }
+    Ok(())
 }
 
 fn tell_cut(is_cut: bool) {

@@ -1,10 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jobcore::JobManager;
 use jobcore::front::text::print_json;
+use jobcore::store::Retention;
 use jobcore::units::format_size;
 use jobcore::words::counted;
-use jobcore::{JobManager, Retention};
 use serde_json::json;
 
 use super::{Result, tell};
@@ -21,7 +22,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
     };
     let gone = jobs.prune(&retention.with_statuses(arguments.status), arguments.dry_run).await?;
     if arguments.json {
-        let shape = |job: &jobcore::Disposable| {
+        let shape = |job: &jobcore::store::Disposable| {
             json!({ "job_id": job.id, "short_id": job.id.short(), "status": job.status,
                 "ended_at": job.ended_at, "bytes": job.bytes })
         };

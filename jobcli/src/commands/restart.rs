@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jobcore::front::{Failure, codes};
-use jobcore::spec::{DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT};
-use jobcore::{Job, JobManager, JobShape, Stdin, Stragglers, quoted};
+use jobcore::shape::JobShape;
+use jobcore::spec::{DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Stdin, Stragglers};
+use jobcore::words::quoted;
+use jobcore::{Job, JobManager};
 
 use super::Result;
 use super::select::find;

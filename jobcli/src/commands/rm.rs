@@ -2,8 +2,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jobcore::agent::AgentError;
 use jobcore::front::{Failure, Failures};
-use jobcore::{Error, Job, JobId, JobManager, StopOptions};
+use jobcore::stop::StopOptions;
+use jobcore::{Error, Job, JobId, JobManager};
 
 use super::select::{Which, find_all, select};
 use super::{Result, tell};
@@ -51,7 +53,7 @@ async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
 
 /// Says how to remove a worktree nevertheless, if nothing but what is lost with it speaks against that.
 fn advised(error: Error, name: &str) -> Failure {
-    let would_lose = matches!(error, Error::WouldLose { .. });
+    let would_lose = matches!(AgentError::of(&error), Some(AgentError::WouldLose { .. }));
     let failure = Failure::from(error);
     match would_lose {
         true => failure.with_hint(format!("`jobcli rm --worktree --force {name}` removes it nevertheless")),

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::environment::{assignment, expand_home, known_directory};
+use jobcore::environment::{Environment, assignment, expand_home, known_directory};
 use jobcore::front::settings::{absolute, current_dir};
 use jobcore::front::text::print_json;
 use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
-use jobcore::spec::MAX_GIVEN;
+use jobcore::queue::QueueReason;
+use jobcore::spec::{MAX_GIVEN, Stdin, Stragglers};
 use jobcore::units::short_duration;
-use jobcore::{Environment, Job, JobManager, JobSpec, JobSpecBuilder, QueueReason, Stdin, Stragglers};
+use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 
 use super::output::{Sink, follow, print_view};
 use super::{Result, code_of, ending, tell, unless_interrupted};

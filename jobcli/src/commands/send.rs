@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jobcore::front::text::print_json;
 use jobcore::front::{Failure, codes};
+use jobcore::input::Message;
 use jobcore::output::{Cursor, OutputQuery, Position};
+use jobcore::shape::OutputShape;
 use jobcore::words::counted;
-use jobcore::{JobId, JobManager, Message, OutputShape};
+use jobcore::{JobId, JobManager};
 use serde::Serialize;
 
 use super::output::Sink;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use jobcore::agent::AgentShape;
 use jobcore::front::text::{fit, print_json};
 use jobcore::front::{Failures, agents};
-use jobcore::store::file::job_directory;
+use jobcore::shape::JobShape;
+use jobcore::spec::{Command, Stdin, Stragglers};
+use jobcore::store::job_directory;
 use jobcore::units::format_size;
-use jobcore::{Command, Job, JobId, JobManager, JobShape, Stdin, Stragglers, escape};
+use jobcore::{Job, JobId, JobManager, escape};
 
 use super::Result;
 use super::select::find_all;

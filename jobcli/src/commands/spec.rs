@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jobcore::Name;
 use jobcore::environment::VariablePattern;
 use jobcore::front::{Failure, codes};
+use jobcore::stop::Signal;
 use jobcore::units::parse_size;
-use jobcore::{Name, Signal};
 use serde::Deserialize;
 
 use super::Result;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use jobcore::agent::{Usage as Tokens, dollars};
+use jobcore::agent::{Spent, Usage as Tokens, dollars};
 use jobcore::front::agents;
 use jobcore::front::text::{fit, print_json, width};
-use jobcore::{JobManager, Query, Spent};
+use jobcore::{JobManager, Query};
 use serde::Serialize;
 
 use super::Result;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
 use jobcore::front::{Failure, Failures, codes, process};
-use jobcore::{Job, JobId, JobManager, WaitFor, WaitOptions, WaitReason, Waited, escape};
+use jobcore::wait::{WaitFor, WaitOptions, WaitReason, Waited};
+use jobcore::{Job, JobId, JobManager, escape};
 
 use super::select::{Which, find_all, select};
 use super::{Result, agent, code_of, ending, tell, unless_interrupted};

@@ -6,11 +6,12 @@
 
 // In the order in which to read them:
 // - `run.rs`, `delegation.rs`: what a run is, and what an agent is asked
-// - `agents.rs`, `adapter/`: which agents there are, and how the CLI of each is called
+// - `settings.rs`, `agents.rs`, `adapter/`: which agents there are, and how the CLI of each is called
 // - `worktree.rs`: git worktrees of runs
 // - `stream.rs`, `stderr.rs`, `bytes.rs`: bytes to JSON values, and lines of standard error
 // - `event.rs`, `format/`: what an agent does, and how each CLI writes it
 // - `digest.rs`, `fold.rs`, `last_words.rs`: events to figures, as the output grows
+// - `error.rs`: what can go wrong
 // - `transcript.rs`, `report.rs`, `words.rs`: what people and programs are shown
 // - `tests.rs`, `properties.rs`: output of real CLIs, and of any other
 
@@ -19,6 +20,7 @@ mod agents;
 mod bytes;
 mod delegation;
 mod digest;
+mod error;
 mod event;
 mod fold;
 mod format;
@@ -27,6 +29,7 @@ mod last_words;
 mod properties;
 mod report;
 mod run;
+mod settings;
 mod stderr;
 mod stream;
 #[cfg(test)]
@@ -38,11 +41,13 @@ mod worktree;
 pub use agents::{AGENT_OUTPUT_LIMIT, Agent, AgentTable, Agents};
 pub use delegation::{Delegation, NewWorktree, Schema};
 pub use digest::{Denial, Digest, Failure, Usage};
+pub use error::AgentError;
 pub use fold::Fold;
 pub use format::Format;
 pub use last_words::last_words;
-pub use report::{AgentShape, Progress};
+pub use report::{AgentShape, Progress, Spent};
 pub use run::{AGENT_DEPTH, AgentRun, PermissionMode, Worktree};
+pub use settings::{AGENTS, AgentSettings};
 pub use transcript::Transcript;
 pub use words::dollars;
 pub(crate) use worktree::{Names as WorktreeNames, REPOSITORY_VARIABLES};

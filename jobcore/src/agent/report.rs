@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentRun, Digest, Failure, Format, PermissionMode, Worktree};
+use super::{AgentRun, Digest, Failure, Format, PermissionMode, Usage, Worktree};
+use crate::job::Job;
 use crate::state::Status;
 
 /// How far a run is, or how it ended.
@@ -159,6 +160,22 @@ fn reason(digest: &Digest, last_words: Option<Failure>) -> Failure {
         _ => "it reported an error without a message".to_owned(),
     };
     Failure { message, kind: None, http_status: status }
+}
+
+/// What a run of an agent used by itself, as far as its output tells.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Spent {
+    /// The run.
+    pub job: Job,
+    /// The agent, by the name that it has in the settings.
+    pub agent: String,
+    /// US dollars, as the CLI reckons; absent if it does not.
+    pub cost_usd: Option<f64>,
+    /// Tokens.
+    pub usage: Usage,
+    /// Whether it may have been more: a part of the output was not kept, or there is no result.
+    pub at_least: bool,
 }
 
 #[cfg(test)]

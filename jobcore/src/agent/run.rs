@@ -6,14 +6,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Format;
-use crate::error::Error;
+use super::{AGENTS, AgentError, AgentSettings, Format};
 use crate::job::Job;
 use crate::parse_error::ParseError;
 use crate::spec::{JobSpec, JobSpecBuilder};
-use crate::store::{AGENTS, AgentSettings};
 
-/// The name of the annotation, [`Annotations`](crate::Annotations).
+/// The name of the annotation, [`Annotations`](crate::annotations::Annotations).
 pub(crate) const ANNOTATION: &str = "agent";
 
 /// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
@@ -156,8 +154,8 @@ impl AgentRun {
     }
 
     /// Refuses a run that the settings of the store do not allow.
-    pub(crate) fn check(&self, settings: &AgentSettings) -> Result<(), Error> {
-        let refuse = |reason: String| Err(Error::AgentRefused { agent: self.agent.clone(), reason });
+    pub(crate) fn check(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+        let refuse = |reason: String| Err(AgentError::Refused { agent: self.agent.clone(), reason });
         if self.permission_mode == PermissionMode::Full && !settings.full {
             return refuse(
                 "the settings of the store let no agent do everything; name another permission mode, or ask the user to \

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::AgentError;
 use super::Worktree;
 use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
@@ -117,8 +118,8 @@ impl Worktree {
         let words = ["worktree", "add", "--quiet", "--no-track", "-b", &self.branch, "--", &path, "HEAD"];
         let Err(mut error) = git(cwd, words, environment).await else { return Ok(()) };
         // Git itself takes away all but what a hook does not like.
-        if let (true, Error::Git { reason }) = (self.path.exists(), &mut error) {
-            *reason = format!("a hook, post-checkout it may be, failed in the new worktree: {reason}");
+        if let (true, Some(AgentError::Git { reason })) = (self.path.exists(), AgentError::of(&error)) {
+            error = failed(format!("a hook, post-checkout it may be, failed in the new worktree: {reason}"));
         }
         if let Err(left) = self.take_away(environment).await {
             tracing::warn!(path = %self.path.display(), error = %left, "a worktree that failed was left");
@@ -240,7 +241,7 @@ impl Worktree {
 }
 
 fn failed(reason: impl Into<String>) -> Error {
-    Error::Git { reason: reason.into() }
+    AgentError::Git { reason: reason.into() }.into()
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -218,8 +218,8 @@ pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::agent::{AgentRun, Digest, Format};
-    use crate::{PermissionMode, Status};
+    use crate::Status;
+    use crate::agent::{AgentRun, Digest, Format, PermissionMode};
     use serde_json::json;
 
     use super::*;

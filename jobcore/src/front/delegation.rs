@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::Settings;
-use crate::agent::AGENT_OUTPUT_LIMIT;
-use crate::{Agent, AgentRun, Delegation, Error, JobManager, JobSpecBuilder, PermissionMode, Stragglers};
+use crate::agent::{AGENT_OUTPUT_LIMIT, Agent, AgentRun, Delegation, PermissionMode};
+use crate::spec::Stragglers;
+use crate::{Error, JobManager, JobSpecBuilder};
 
 /// What whoever asks says of it.
 #[derive(Debug, Clone, Default)]

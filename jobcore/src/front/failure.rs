@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use super::text::message;
-use crate::{Error, NoInput};
+use crate::Error;
+use crate::agent::AgentError;
+use crate::error::NoInput;
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub mod codes {
@@ -154,7 +156,13 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
         ),
         // The reason says it all.
-        Error::AgentRefused { .. } | Error::TooFast { .. } => (codes::REFUSED, None),
+        Error::TooFast { .. } => (codes::REFUSED, None),
+        Error::Layer(_) => match AgentError::of(error) {
+            Some(AgentError::Refused { .. } | AgentError::TooFast { .. } | AgentError::WouldLose { .. }) => {
+                (codes::REFUSED, None)
+            }
+            _ => (codes::FAILED, None),
+        },
         Error::NameTaken { id, same_directory: true, .. } => {
             (codes::REFUSED, Some(format!("use another name, or run `jobcli kill {}` first", id.short())))
         }
@@ -177,11 +185,9 @@ fn advice(error: &Error) -> (u8, Option<String>) {
                 "start it with `--tty`; `jobcli send` sends text, and `jobcli kill --signal INT` interrupts, without one",
             ),
         ),
-        Error::NoInput { .. }
-        | Error::NotRunning { .. }
-        | Error::Refused { .. }
-        | Error::WouldLose { .. }
-        | Error::StoreRefused { .. } => (codes::REFUSED, None),
+        Error::NoInput { .. } | Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => {
+            (codes::REFUSED, None)
+        }
         Error::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => (
             codes::FAILED,
             hint("the limit of file size (`ulimit -f`) is smaller than the records of a job; nothing was started"),

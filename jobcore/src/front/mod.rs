@@ -4,7 +4,7 @@
 //! only one that prints; hence the feature. It knows no parser of command lines, and is not part of the stable interface.
 
 // In the order in which to read them:
-// - `settings.rs`: flags, environment, file and defaults
+// - `settings.rs`, `store_settings.rs`: flags, environment, file and defaults
 // - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
 // - `failure.rs`: hints and exit codes
 // - `report.rs`, `text.rs`: what is printed
@@ -19,6 +19,7 @@ pub mod process;
 mod properties;
 pub mod report;
 pub mod settings;
+pub mod store_settings;
 pub mod text;
 
 pub use delegation::Asked;

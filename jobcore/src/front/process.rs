@@ -3,8 +3,13 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
 
 use crate::sys::{limits, own, ready, signals};
+
+/// What the parser of a command line and a tool call need of the stack, with room to spare; the usual limit is 8 MiB.
+const STACK: u64 = 2 * 1024 * 1024;
 
 /// Makes the limit of file size (`ulimit -f`) an error of the write that exceeds it, and not the death of this program.
 ///
@@ -12,6 +17,22 @@ use crate::sys::{limits, own, ready, signals};
 /// no signal blocked: to them the limit is what it always was.
 pub fn survive_file_size() {
     signals::block_file_size();
+}
+
+/// Runs the program on a stack that is large enough, whatever the limit (`ulimit -s`).
+///
+/// The limit holds for the main thread only. To jobs and other children it is what it always was.
+pub fn with_enough_stack(program: impl FnOnce() -> ExitCode + Send) -> ExitCode {
+    if limits::stack().is_none_or(|limit| limit >= STACK) {
+        return program();
+    }
+    thread::scope(|scope| match thread::Builder::new().stack_size(STACK as usize).spawn_scoped(scope, program) {
+        Ok(running) => running.join().unwrap_or(ExitCode::FAILURE),
+        Err(error) => {
+            let message = format!("too little stack (`ulimit -s`), and no thread can be started: {error}");
+            super::Failure::new(super::codes::FAILED, message).report(false)
+        }
+    })
 }
 
 /// Lets this program open as many files as it may: a wait for a job takes a descriptor, and a thousand jobs are more than many

@@ -12,13 +12,12 @@ use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 use super::{Failure, codes};
-use crate::agent::{AgentTable, Agents};
+use crate::agent::{AgentTable, Agents, PermissionMode};
 use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
-use crate::policy::{Pattern, parse_list};
+use crate::policy::{Pattern, Policy, parse_list};
+use crate::spec::Stragglers;
 use crate::units::parse_size;
-use crate::{
-    FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError, PermissionMode, Policy, Stragglers,
-};
+use crate::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
 pub const VARIABLES: [(&str, &str); 20] = [

@@ -8,8 +8,6 @@ use crate::error::Result;
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::{Cursor, OutputQuery, Piece, Position, Stream};
-use crate::queue::InQueue;
-use crate::shape::JobShape;
 use crate::state::Status;
 
 /// Under which name the state of a reading is kept.
@@ -44,47 +42,15 @@ impl Reading {
 }
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what an agent that it is a run of says, and why it is
-    /// queued if it is.
-    ///
-    /// # Errors
-    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
-    pub async fn report(&self, job: &Job) -> Result<JobShape> {
-        self.report_with(job, self.why_queued(job).await?).await
-    }
-
-    /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed
-    /// meanwhile or cannot be read, is told as it is given.
-    pub async fn reports(&self, jobs: &[Job]) -> Vec<JobShape> {
-        // One look at the queue for all of them.
-        let is_queued = |job: &Job| job.status() == Status::Queued;
-        let load = match jobs.iter().any(is_queued) {
-            true => self.store.load().await.ok(),
-            false => None,
+    /// Returns what an agent says, if the job is a run of one.
+    pub(super) async fn agent_shape(&self, job: &Job) -> Result<Option<Box<AgentShape>>> {
+        let Some(run) = &job.agent_run() else { return Ok(None) };
+        let digest = self.digest(job.id, run.format).await?;
+        let last_words = match digest.error {
+            None if job.status() == Status::Failed => self.last_words(job.id, digest.activity.is_some()).await?,
+            _ => None,
         };
-        let mut shapes = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let queued = match &load {
-                Some(load) if is_queued(job) => self.in_queue(job, load).await.ok(),
-                _ => None,
-            };
-            shapes.push(self.report_with(job, queued).await.unwrap_or_else(|_| self.shape(job)));
-        }
-        shapes
-    }
-
-    async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
-        let mut shape = self.shape(job);
-        shape.queued = queued;
-        if let Some(run) = &job.agent_run() {
-            let digest = self.digest(job.id, run.format).await?;
-            let last_words = match digest.error {
-                None if job.status() == Status::Failed => self.last_words(job.id, digest.activity.is_some()).await?,
-                _ => None,
-            };
-            shape.agent = Some(Box::new(AgentShape::new(run, job.status(), digest, last_words)));
-        }
-        Ok(shape)
+        Ok(Some(Box::new(AgentShape::new(run, job.status(), digest, last_words))))
     }
 
     /// Returns what a CLI says on standard error when it gives up.

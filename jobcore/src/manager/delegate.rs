@@ -1,7 +1,8 @@
 //! Runs of coding agents: what has to be so before one starts, and what belongs to it.
 
 use crate::agent::{
-    AGENT_DEPTH, Agent, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree, WorktreeNames,
+    AGENT_DEPTH, AGENTS, Agent, AgentError, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree,
+    WorktreeNames,
 };
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -19,9 +20,9 @@ impl JobManager {
     /// is part of its spec.
     ///
     /// # Errors
-    /// All that can be known before is refused here, and leaves nothing behind: [`Error::AgentRefused`] if the agent is not
+    /// All that can be known before is refused here, and leaves nothing behind: [`AgentError::Refused`] if the agent is not
     /// installed, would fail at once, or the settings of the store do not permit it, [`Error::InvalidSpec`] for what it
-    /// cannot be asked, [`Error::Git`] for a worktree that cannot be made, and what [`JobManager::submit`] refuses.
+    /// cannot be asked, [`AgentError::Git`] for a worktree that cannot be made, and what [`JobManager::submit`] refuses.
     pub async fn delegate(
         &self,
         agent: &Agent,
@@ -37,14 +38,14 @@ impl JobManager {
         self.check_conversation(agent, &asked, &spec).await?;
         self.check_agent(agent, &asked, &spec).await?;
         match asked.worktree {
-            None => self.submit(spec).await,
+            None => self.submit_run(spec).await,
             Some(worktree) => {
                 if let Some(job) = self.same_call(&spec).await? {
                     return Ok(job);
                 }
                 let (wanted, environment) = (spec.clone(), spec.environment.clone());
                 let made = self.move_into_worktree(&mut spec, &worktree).await?;
-                let submitted = match self.submit(spec).await {
+                let submitted = match self.submit_run(spec).await {
                     // Another call made it meanwhile.
                     Err(Error::KeyTaken { key, id }) => {
                         self.same_call(&wanted).await.and_then(|job| job.ok_or(Error::KeyTaken { key, id }))
@@ -61,11 +62,21 @@ impl JobManager {
         }
     }
 
+    /// Submits a run. The limit that its group has is one of agents to whoever asked for it.
+    async fn submit_run(&self, spec: JobSpec) -> Result<Job> {
+        self.submit(spec).await.map_err(|error| match error {
+            Error::TooFast { group, limit, retry_after } if group.as_str() == AGENTS => {
+                AgentError::TooFast { limit, retry_after }.into()
+            }
+            error => error,
+        })
+    }
+
     /// Removes the git worktree that was made for a job which is over, and its branch.
     ///
     /// # Errors
-    /// [`Error::WouldLose`] if something would be lost with it, unless `force` is set, [`Error::Refused`] if another job runs in
-    /// it, and for a job that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`Error::Git`].
+    /// [`AgentError::WouldLose`] if something would be lost with it, unless `force` is set, [`Error::Refused`] if another job runs in
+    /// it, and for a job that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`AgentError::Git`].
     pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
         self.check_removable(id).await?;
         let refuse = |reason: String| Err(Error::Refused { id, reason });
@@ -82,7 +93,7 @@ impl JobManager {
         if !force && let Some(losses) = worktree.losses(environment).await? {
             let Worktree { path, branch, .. } = worktree;
             let reason = format!("its worktree `{}`, branch `{branch}`, has {losses}", path.display());
-            return Err(Error::WouldLose { id, reason });
+            return Err(AgentError::WouldLose { id, reason }.into());
         }
         worktree.remove(environment).await
     }
@@ -110,7 +121,7 @@ impl JobManager {
 
     /// Refuses what would fail at once.
     async fn check_agent(&self, agent: &Agent, asked: &Delegation, spec: &JobSpec) -> Result<()> {
-        let refused = |reason: String| Error::AgentRefused { agent: agent.name.clone(), reason };
+        let refused = |reason: String| Error::from(AgentError::Refused { agent: agent.name.clone(), reason });
         program::check(&mut spec.clone()).map_err(|error| match error {
             Error::ProgramNotFound { .. } | Error::NotExecutable { .. } => {
                 refused(format!("{error}; {}", agent.remedy()))
@@ -121,7 +132,7 @@ impl JobManager {
             let reason = format!("`{}` is no directory", path.display());
             return Err(Error::InvalidSpec { field: "add dir", reason });
         }
-        self.check_policy(spec).await?;
+        self.check_permitted(spec).await?;
         agent.obstacle(asked, &spec.environment).map_or(Ok(()), |reason| Err(refused(reason)))
     }
 

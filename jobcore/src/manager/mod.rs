@@ -5,22 +5,28 @@
 // - `start.rs`, `queue.rs`: starting what is due, and why a job is queued
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
-// - `view.rs`: views of output
+// - `follow.rs`, `view.rs`: following output and events, and views of output
+// - `report.rs`: jobs as every interface prints them
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
 
+#[cfg(feature = "agents")]
 mod agent;
+#[cfg(feature = "agents")]
 mod delegate;
 mod find;
+mod follow;
 mod input;
 mod offload;
 mod queue;
 mod reach;
+mod report;
 mod start;
 mod stop;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "agents")]
 mod usage;
 mod view;
 mod wait;
@@ -29,20 +35,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use follow::Follow;
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
-pub use usage::Spent;
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
 use offload::Workplace;
 use start::Starts;
 
+#[cfg(feature = "agents")]
+use crate::agent::AgentSettings;
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
+#[cfg(feature = "policy")]
 use crate::policy::Policy;
 use crate::program;
 use crate::record::{Ended, Evidence, Submission, Verdict};
@@ -76,6 +85,7 @@ pub struct JobManager {
     random: Arc<dyn Random>,
     name: String,
     own_job: Option<JobId>,
+    #[cfg(feature = "policy")]
     policy: Policy,
     workplace: Workplace,
     starts: Starts,
@@ -115,6 +125,7 @@ impl JobManager {
             random: Arc::new(SystemRandom),
             name,
             own_job: None,
+            #[cfg(feature = "policy")]
             policy: Policy::default(),
             workplace: Workplace::pool(),
             starts: Starts::default(),
@@ -146,19 +157,24 @@ impl JobManager {
     }
 
     /// Permits only what this policy permits too. That of the store's settings holds whatever is set here.
+    #[cfg(feature = "policy")]
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
     }
 
-    /// Refuses what the policy of the store, or that of this manager, does not permit.
-    async fn check_policy(&self, spec: &JobSpec) -> Result<()> {
+    /// Refuses what the settings and the policy of the store, or the policy of this manager, do not permit.
+    async fn check_permitted(&self, spec: &JobSpec) -> Result<()> {
         let settings = self.store.settings().await?;
+        #[cfg(feature = "agents")]
         if let Some(run) = &spec.agent_run() {
-            run.check(&settings.agents)?;
+            run.check(&AgentSettings::of(&settings)?)?;
         }
-        settings.policy.check(spec)?;
-        self.policy.check(spec)
+        #[cfg(not(feature = "policy"))]
+        settings.check_policy(spec)?;
+        #[cfg(feature = "policy")]
+        settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+        Ok(())
     }
 
     /// Returns the store.
@@ -172,7 +188,7 @@ impl JobManager {
     /// # Errors
     /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::AgentRefused`], [`Error::Forbidden`];
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`], what a layer above refuses;
     /// [`Error::Unsupported`] where `/proc` does not show this program's own processes. So does a store without room. An
     /// error means that nothing was started, and that nothing will be: what was on record already is withdrawn. Where it
     /// cannot be, the job is returned.
@@ -189,7 +205,7 @@ impl JobManager {
         spec.validate()?;
         namespace::check_proc()?;
         let program = program::check(&mut spec)?;
-        self.check_policy(&spec).await?;
+        self.check_permitted(&spec).await?;
         let now = self.clock.now();
         let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);

@@ -87,8 +87,8 @@ mod tests {
     use crate::record::{Ended, Submission};
     use crate::runner::Runner;
     use crate::state::{Cause, Outcome};
-    use crate::store::{JobClaim, JobStore};
-    use crate::{JobId, JobSpec, MemoryStore, Query, Retention, Status};
+    use crate::store::{JobClaim, JobStore, Retention};
+    use crate::{JobId, JobSpec, MemoryStore, Query, Status};
 
     const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -198,7 +198,7 @@ impl JobClaim for FailingClaim {
         self.claim.append(stream, at, bytes).await;
     }
 
-    fn output(&self) -> crate::OutputSize {
+    fn output(&self) -> crate::output::OutputSize {
         self.claim.output()
     }
 

@@ -3,26 +3,9 @@
 use std::collections::HashMap;
 
 use super::JobManager;
-use crate::agent::{Digest, Usage};
+use crate::agent::{AGENTS, Digest, Spent, Usage};
 use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::store::{AGENTS, Query};
-
-/// What a run of an agent used by itself, as far as its output tells.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Spent {
-    /// The run.
-    pub job: Job,
-    /// The agent, by the name that it has in the settings.
-    pub agent: String,
-    /// US dollars, as the CLI reckons; absent if it does not.
-    pub cost_usd: Option<f64>,
-    /// Tokens.
-    pub usage: Usage,
-    /// Whether it may have been more: a part of the output was not kept, or there is no result.
-    pub at_least: bool,
-}
+use crate::store::Query;
 
 impl JobManager {
     /// Returns what runs of agents used that match a query, the newest first. What a CLI tells of a session that was

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::job::quoted;
 use crate::record::Submission;
 use crate::spec::{Command, JobSpec, Stdin, shell_words};
 use crate::sys::spawn;
 use crate::sys::user::{self, Deed};
+use crate::words::quoted;
 use first_command::{FirstCommand, first_command};
 
 /// Where execvp(3) looks if there is no `PATH`.

@@ -11,8 +11,8 @@ mod child;
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fake;
-pub mod in_process;
-pub mod local;
+pub(crate) mod in_process;
+pub(crate) mod local;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -147,7 +147,7 @@ impl Holders {
     }
 
     fn bell(&self, id: JobId) -> &Notify {
-        let [.., last] = *uuid::Uuid::from(id).as_bytes();
+        let [.., last] = id.to_bytes();
         &self.0.bells[usize::from(last) % BELLS]
     }
 

@@ -1,7 +1,7 @@
 //! Where jobs are kept, and where those who run them and those who ask meet.
 
 // In the order in which to read them:
-// - `query.rs`, `events.rs`, `settings.rs`, `retention.rs`: what a store is asked and told
+// - `query.rs`, `events.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
 // - `derived.rs`, `holders.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
@@ -12,13 +12,14 @@
 pub mod conformance;
 mod derived;
 mod events;
-pub mod file;
+pub(crate) mod file;
 mod holders;
-pub mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod model;
-mod query;
+pub(crate) mod query;
 mod retention;
+mod sections;
 mod settings;
 pub(crate) mod tend;
 
@@ -44,11 +45,16 @@ use crate::state::Status;
 use crate::sys::process::Seen;
 use crate::sys::{namespace, process};
 
+pub use crate::id::IdPrefix;
 pub use events::{EventKind, Events, JobEvent};
+pub use file::{FileLog, FileLogWriter, job_directory};
 pub use holders::{Hold, Holders};
-pub use query::Query;
+pub(crate) use query::Query;
 pub use retention::{Disposable, Retention};
-pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSettings, WhenFull};
+pub use sections::Sections;
+#[cfg(feature = "agents")]
+pub(crate) use settings::BUILT_IN_GROUP;
+pub use settings::{GroupSettings, ReachedLimit, SetError, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -64,7 +70,7 @@ pub use settings::{AGENTS, AgentSettings, GroupSettings, ReachedLimit, StoreSett
 /// Only the methods without a body. The others are derived from them and are correct for any store; override those that the
 /// store can do faster. A store that is used by one program only gets locks, requests, input and wake-ups from [`Holders`],
 /// which it returns from [`JobStore::holders`] and [`JobClaim::hold`]; any other store overrides the methods that depend on
-/// these. [`FileLogWriter`](file::FileLogWriter) keeps output in files for any store. A store that wraps another one forwards
+/// these. [`FileLogWriter`] keeps output in files for any store. A store that wraps another one forwards
 /// every method, since the other one may have overridden it.
 ///
 /// # The conformance suite
@@ -556,7 +562,7 @@ pub struct Tally {
 }
 
 /// How busy a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Load {
     /// What is set.

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Retention;
+use super::{Retention, Sections};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::parse_error::ParseError;
+#[cfg(feature = "policy")]
 use crate::policy::{self, Policy};
+#[cfg(not(feature = "policy"))]
+use crate::spec::{Command, JobSpec};
 use crate::units::parse_size;
 
 /// The settings of a store. Keys that are not known, since a later version wrote them, are ignored when they are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct StoreSettings {
@@ -28,48 +32,28 @@ pub struct StoreSettings {
     /// How many bytes are kept of jobs that are over; 0 means no limit.
     pub keep_bytes: u64,
     /// Which commands may be submitted.
+    #[cfg(feature = "policy")]
     #[serde(skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// Groups that have a limit of their own. [`AGENTS`] has one of 4 unless another is set.
+    /// Groups that have a limit of their own. `agents` has one of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
-    /// What concerns runs of coding agents.
-    #[serde(skip_serializing_if = "AgentSettings::is_default")]
-    pub agents: AgentSettings,
+    /// What layers above have set. A section that has the name of a group limits that: `per_minute` is how many of its jobs
+    /// are submitted within a minute at most, and 0 means no limit.
+    #[serde(flatten)]
+    pub sections: Sections,
 }
 
-/// The group of all runs of coding agents.
-pub const AGENTS: &str = "agents";
-
-/// Its limit unless another is set.
-const AGENTS_LIMIT: u32 = 4;
-
-/// What concerns runs of coding agents.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct AgentSettings {
-    /// How many are submitted within a minute at most; 0 means no limit.
-    pub per_minute: u32,
-    /// How many agents deep one may start another: with 1, none may; 0 means no limit.
-    pub depth: u32,
-    /// Whether one may be permitted everything, [`PermissionMode::Full`].
-    ///
-    /// [`PermissionMode::Full`]: crate::PermissionMode::Full
-    pub full: bool,
+/// A group that has limits unless others are set. It is known here, and not only to the layer that fills it, since every
+/// program that starts jobs of a store has to keep to its limits.
+pub(crate) struct BuiltIn {
+    pub(crate) name: &'static str,
+    limit: u32,
+    pub(crate) per_minute: u32,
 }
 
-impl Default for AgentSettings {
-    fn default() -> Self {
-        Self { per_minute: 6, depth: 1, full: false }
-    }
-}
-
-impl AgentSettings {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
+/// The group of runs of coding agents.
+pub(crate) const BUILT_IN_GROUP: BuiltIn = BuiltIn { name: "agents", limit: 4, per_minute: 6 };
 
 /// The time in which submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -82,9 +66,10 @@ impl Default for StoreSettings {
             keep_days: 30,
             keep_jobs: 10_000,
             keep_bytes: 10 << 30,
+            #[cfg(feature = "policy")]
             policy: Policy::default(),
             groups: BTreeMap::new(),
-            agents: AgentSettings::default(),
+            sections: Sections::default(),
         }
     }
 }
@@ -129,51 +114,84 @@ impl From<ReachedLimit> for Error {
 }
 
 /// The names by which people get and set what is set.
-const KEYS: [&str; 11] = [
+const KEYS: &[&str] = &[
     "max_running",
     "when_full",
     "keep_days",
     "keep_jobs",
     "keep_bytes",
+    #[cfg(feature = "policy")]
     "policy.allow",
+    #[cfg(feature = "policy")]
     "policy.deny",
+    #[cfg(feature = "policy")]
     "policy.allow_variables",
-    "agents.per_minute",
-    "agents.depth",
-    "agents.full",
 ];
 
+/// Why a setting was not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// There is none of this name, at least not among these.
+    #[error("there is no setting `{key}`; there are {} and groups.NAME.limit", known.join(", "))]
+    Unknown {
+        /// The name.
+        key: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
+    /// It cannot have this value, for this reason.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl SetError {
+    pub(crate) fn unknown(key: &str, known: &[&'static str]) -> Self {
+        Self::Unknown { key: key.to_owned(), known: known.to_vec() }
+    }
+
+    pub(crate) fn number(value: &str) -> Result<u32, Self> {
+        value.parse().map_err(|_| Self::Invalid(format!("`{value}` is no limit; use a number, 0 for none")))
+    }
+}
+
+impl From<ParseError> for SetError {
+    fn from(error: ParseError) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
 impl StoreSettings {
-    /// Returns all settings as pairs of a name and a value, as [`StoreSettings::set`] takes them.
+    /// Returns all settings but those in sections as pairs of a name and a value, as [`StoreSettings::set`] takes them.
     pub fn entries(&self) -> Vec<(String, String)> {
         let when_full = match self.when_full {
             WhenFull::Queue => "queue",
             WhenFull::Refuse => "refuse",
         };
-        let mut entries = vec![
-            ("max_running".to_owned(), self.max_running.to_string()),
-            ("when_full".to_owned(), when_full.to_owned()),
-            ("keep_days".to_owned(), self.keep_days.to_string()),
-            ("keep_jobs".to_owned(), self.keep_jobs.to_string()),
-            ("keep_bytes".to_owned(), self.keep_bytes.to_string()),
-            ("policy.allow".to_owned(), policy::list_text(&self.policy.allow)),
-            ("policy.deny".to_owned(), policy::list_text(&self.policy.deny)),
-            ("policy.allow_variables".to_owned(), policy::list_text(&self.policy.allow_variables)),
-            ("agents.per_minute".to_owned(), self.agents.per_minute.to_string()),
-            ("agents.depth".to_owned(), self.agents.depth.to_string()),
-            ("agents.full".to_owned(), self.agents.full.to_string()),
+        let values = [
+            self.max_running.to_string(),
+            when_full.to_owned(),
+            self.keep_days.to_string(),
+            self.keep_jobs.to_string(),
+            self.keep_bytes.to_string(),
+            #[cfg(feature = "policy")]
+            policy::list_text(&self.policy.allow),
+            #[cfg(feature = "policy")]
+            policy::list_text(&self.policy.deny),
+            #[cfg(feature = "policy")]
+            policy::list_text(&self.policy.allow_variables),
         ];
-        entries
-            .extend(self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string())));
-        entries
+        let entries = KEYS.iter().map(|key| (*key).to_owned()).zip(values);
+        let groups = self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string()));
+        entries.chain(groups).collect()
     }
 
     /// Sets one of them from text.
     ///
     /// # Errors
     /// Says what is wrong, and what there is.
-    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let number = || value.parse::<u32>().map_err(|_| format!("`{value}` is no limit; use a number, 0 for none"));
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SetError> {
+        let number = || SetError::number(value);
         match key {
             "max_running" => self.max_running = number()?,
             "keep_days" => self.keep_days = number()?,
@@ -183,28 +201,35 @@ impl StoreSettings {
                 self.when_full = match value {
                     "queue" => WhenFull::Queue,
                     "refuse" => WhenFull::Refuse,
-                    _ => return Err(format!("`{value}` is neither `queue` nor `refuse`")),
+                    _ => return Err(SetError::Invalid(format!("`{value}` is neither `queue` nor `refuse`"))),
                 };
             }
-            "agents.per_minute" => self.agents.per_minute = number()?,
-            "agents.depth" => self.agents.depth = number()?,
-            "agents.full" => {
-                self.agents.full = value.parse().map_err(|_| format!("`{value}` is neither `true` nor `false`"))?;
-            }
+            #[cfg(feature = "policy")]
             "policy.allow" => self.policy.allow = policy::parse_list(value)?,
+            #[cfg(feature = "policy")]
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
+            #[cfg(feature = "policy")]
             "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
             _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
                 Some(name) => self.set_group(name.parse()?, number()?),
-                None => {
-                    return Err(format!(
-                        "there is no setting `{key}`; there are {} and groups.NAME.limit",
-                        KEYS.join(", ")
-                    ));
-                }
+                None => return Err(SetError::unknown(key, KEYS)),
             },
         }
         Ok(())
+    }
+
+    /// Refuses a job that a policy may forbid, which only a program with the feature `policy` can tell.
+    #[cfg(not(feature = "policy"))]
+    pub(crate) fn check_policy(&self, spec: &JobSpec) -> Result<()> {
+        if !self.sections.contains("policy") {
+            return Ok(());
+        }
+        let command = match &spec.command {
+            Command::Shell(line) => line.clone(),
+            Command::Argv(words) => words.join(" "),
+        };
+        let reason = "the store has a policy, and this program was built without the feature `policy` of jobcore";
+        Err(Error::Forbidden { command, reason: reason.to_owned() })
     }
 
     /// Returns what is kept of jobs that are over.
@@ -219,7 +244,7 @@ impl StoreSettings {
     /// Sets the limit of a group; 0 takes it away.
     pub fn set_group(&mut self, name: Name, limit: u32) {
         match limit {
-            0 if name.as_str() != AGENTS => drop(self.groups.remove(&name)),
+            0 if name.as_str() != BUILT_IN_GROUP.name => drop(self.groups.remove(&name)),
             limit => self.groups.entry(name).or_default().limit = limit,
         }
     }
@@ -228,14 +253,15 @@ impl StoreSettings {
     pub fn group_limit(&self, name: &Name) -> u32 {
         match self.groups.get(name) {
             Some(group) => group.limit,
-            None if name.as_str() == AGENTS => AGENTS_LIMIT,
+            None if name.as_str() == BUILT_IN_GROUP.name => BUILT_IN_GROUP.limit,
             None => 0,
         }
     }
 
     /// Returns how many jobs of a group are submitted within a minute at most; 0 means no limit.
     pub fn group_rate(&self, name: &Name) -> u32 {
-        if name.as_str() == AGENTS { self.agents.per_minute } else { 0 }
+        let built_in = if name.as_str() == BUILT_IN_GROUP.name { BUILT_IN_GROUP.per_minute } else { 0 };
+        self.sections.number(name.as_str(), "per_minute").unwrap_or(built_in)
     }
 
     /// Refuses one more job of a group now, if too many were submitted within the last minute, at these times.
@@ -247,7 +273,8 @@ impl StoreSettings {
         match submitted.len().checked_sub(limit).map(|first| submitted.get(first).copied()) {
             Some(Some(first)) if limit > 0 => {
                 let retry_after = Duration::try_from((first + MINUTE).duration_since(now)).unwrap_or(MINUTE);
-                Err(Error::TooFast { limit: per_minute, retry_after: retry_after.min(MINUTE) })
+                let group = group.clone();
+                Err(Error::TooFast { group, limit: per_minute, retry_after: retry_after.min(MINUTE) })
             }
             _ => Ok(()),
         }
@@ -295,9 +322,6 @@ mod tests {
         settings.set("keep_jobs", "0").unwrap();
         settings.set("keep_bytes", "3G").unwrap();
         settings.set("groups.web.limit", "2").unwrap();
-        settings.set("agents.per_minute", "60").unwrap();
-        settings.set("agents.depth", "2").unwrap();
-        settings.set("agents.full", "true").unwrap();
         settings.set("policy.allow", "npm, git status,cargo *").unwrap();
         settings.set("policy.deny", "rm -rf").unwrap();
         settings.set("policy.allow_variables", "APP_*, CC").unwrap();
@@ -330,7 +354,7 @@ mod tests {
     #[test]
     fn agents_have_a_limit_of_their_own_unless_another_is_set() {
         let mut settings = StoreSettings::default();
-        let agents = group(AGENTS);
+        let agents = group(BUILT_IN_GROUP.name);
         assert_eq!(settings.group_limit(&agents), 4);
         assert!(!settings.has_room(Some(&agents), [Some(&agents); 4]));
         settings.set_group(agents.clone(), 0);
@@ -339,19 +363,26 @@ mod tests {
     }
 
     #[test]
-    fn so_many_agents_are_started_within_a_minute() {
-        let mut settings = StoreSettings::default();
-        settings.agents.per_minute = 2;
-        let agents = group(AGENTS);
+    fn so_many_jobs_of_a_group_are_submitted_within_a_minute() {
+        let limited = |per_minute: u32| StoreSettings {
+            sections: toml::from_str(&format!(
+                "[agents]\nper_minute = {per_minute}\n[web]\nper_minute = {per_minute}\n"
+            ))
+            .unwrap(),
+            ..StoreSettings::default()
+        };
+        let settings = limited(2);
+        assert_eq!(["agents", "web", "db"].map(|name| settings.group_rate(&group(name))), [2, 2, 0]);
+        assert_eq!(StoreSettings::default().group_rate(&group("agents")), 6);
+        let agents = group(BUILT_IN_GROUP.name);
         let at = |second: i64| Timestamp::from_second(1_000 + second).unwrap();
         assert!(settings.check_rate(&agents, at(50), vec![at(0)]).is_ok());
         let refused = settings.check_rate(&agents, at(50), vec![at(20), at(0)]).unwrap_err();
-        assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 10 s");
+        assert_eq!(refused.to_string(), "2 jobs of group agents were submitted within a minute; try again in 10 s");
         let refused = settings.check_rate(&agents, at(50), vec![at(20), at(0), at(30)]).unwrap_err();
-        assert_eq!(refused.to_string(), "2 agents were started within a minute; try again in 30 s");
+        assert_eq!(refused.to_string(), "2 jobs of group agents were submitted within a minute; try again in 30 s");
         assert!(settings.check_rate(&agents, at(60), vec![at(20), at(0)]).is_ok());
-        settings.agents.per_minute = 0;
-        assert!(settings.check_rate(&agents, at(50), vec![at(20), at(0)]).is_ok());
+        assert!(limited(0).check_rate(&agents, at(50), vec![at(20), at(0)]).is_ok());
     }
 
     #[test]

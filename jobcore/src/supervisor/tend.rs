@@ -22,5 +22,5 @@ pub(super) fn tend(records: &Records) {
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
 pub(super) fn prune(records: &Records) {
-    let _ = open_store(records).map(|store| store.sweep_if_due());
+    let _ = open_store(records).map(|store| store.prune_if_due());
 }

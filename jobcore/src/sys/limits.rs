@@ -66,6 +66,12 @@ pub(crate) fn processes() -> Option<u64> {
     getrlimit(Resource::Nproc).current
 }
 
+/// Returns how large the stack of the main thread may become, in bytes.
+#[cfg(feature = "front")]
+pub(crate) fn stack() -> Option<u64> {
+    getrlimit(Resource::Stack).current
+}
+
 /// Returns how large a file may become, in bytes, whatever the soft limit says.
 pub(crate) fn largest_file() -> Option<u64> {
     getrlimit(Resource::Fsize).maximum

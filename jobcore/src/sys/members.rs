@@ -47,6 +47,7 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
 }
 
 /// Returns the numbers of this process and of all that it descends from, as far as they can be seen.
+#[cfg(feature = "agents")]
 pub(crate) fn own_line() -> Vec<i32> {
     let own = i32::try_from(std::process::id()).ok();
     std::iter::successors(own, |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()

@@ -5,6 +5,7 @@ use std::path::Path;
 use rustix::fs::Access;
 
 /// Whether programs keep secrets where files do not show them.
+#[cfg(feature = "agents")]
 pub(crate) const HAS_KEYCHAIN: bool = cfg!(target_os = "macos");
 
 /// What can be done to a file.

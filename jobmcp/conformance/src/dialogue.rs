@@ -1,7 +1,8 @@
 //! Jobs that ask their client something. The job itself is all that is kept of a dialogue: what it has asked and been told is
 //! what it wrote, and answers go to its standard input.
 
-use jobcore::{Job, JobId, JobManager, Message};
+use jobcore::input::Message;
+use jobcore::{Job, JobId, JobManager};
 use jobmcp::Server;
 use rmcp::model::{
     ClientCapabilities, ErrorData, InputRequests, InputRequiredResult, InputResponses, JsonObject, ProtocolVersion,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcore::agent::NewWorktree;
+use jobcore::agent::{Agent, Agents, NewWorktree, PermissionMode};
+use jobcore::environment::Environment;
 use jobcore::front::Asked;
 use jobcore::output::Cursor;
-use jobcore::{Agent, Agents, Environment, Job, PermissionMode, Status};
+use jobcore::{Job, Status};
 use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use jobcore::JobManager;
 use jobcore::clock::Timestamp;
+use jobcore::input::{Key, Message};
 use jobcore::words::counted;
-use jobcore::{JobManager, Key, Message};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
-use jobcore::{Error, JobId, Signal, StopOptions, StopReport};
+use jobcore::{Error, JobId};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;

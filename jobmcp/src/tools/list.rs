@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
+use jobcore::store::EventKind;
 use jobcore::words::counted;
-use jobcore::{Error, EventKind, Job, Query, Status};
+use jobcore::{Error, Job, Query, Status};
 use rmcp::model::{JsonObject, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;

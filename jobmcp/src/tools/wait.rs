@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
+use jobcore::wait::{Until, WaitFor, WaitOptions, WaitReason, Waited};
 use jobcore::words::counted;
-use jobcore::{Until, WaitFor, WaitOptions, WaitReason, Waited};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;

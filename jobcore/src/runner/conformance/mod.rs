@@ -22,7 +22,7 @@ use bench::{PATIENCE, is_alive};
 
 pub use bench::Bench;
 
-/// Makes a test of each case of the contract of [`Runner`](crate::Runner), for the runner that the second expression
+/// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner that the second expression
 /// gives over the [`Backend`](crate::store::conformance::Backend) of the first.
 #[macro_export]
 macro_rules! runner_conformance {
@@ -63,7 +63,7 @@ macro_rules! runner_conformance {
             #[test]
             fn $case() {
                 let backend = $backend;
-                let runner: ::std::sync::Arc<dyn $crate::Runner> = ::std::sync::Arc::new($runner);
+                let runner: ::std::sync::Arc<dyn $crate::runner::Runner> = ::std::sync::Arc::new($runner);
                 $crate::store::conformance::block_on(async {
                     let bench = $crate::runner::conformance::Bench::new(&backend, &runner);
                     $crate::runner::conformance::$case(&bench).await;

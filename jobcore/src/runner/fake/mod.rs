@@ -217,10 +217,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::manager::{StopOptions, StopReport};
     use crate::signal::Signal;
     use crate::store::{Change, Query};
     use crate::testing::SeededRandom;
-    use crate::{Error, Job, JobManager, MemoryStore, Status, StopOptions, StopReport};
+    use crate::{Error, Job, JobManager, MemoryStore, Status};
 
     const SECOND: Duration = Duration::from_secs(1);
 

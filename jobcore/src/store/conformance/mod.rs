@@ -85,7 +85,7 @@ impl Backend {
     }
 }
 
-/// Makes a test of each case of the contract of [`JobStore`](crate::JobStore), for the [`Backend`] that the expression
+/// Makes a test of each case of the contract of [`JobStore`](crate::store::JobStore), for the [`Backend`] that the expression
 /// gives. It is evaluated once for each case.
 #[macro_export]
 macro_rules! store_conformance {

@@ -79,7 +79,7 @@ impl std::fmt::Debug for Row {
 impl Row {
     pub(super) fn new(id: JobId, spec: Option<&JobSpec>) -> Self {
         let mut row = Self([0; ROW]);
-        row.0[ID].copy_from_slice(uuid::Uuid::from(id).as_bytes());
+        row.0[ID].copy_from_slice(&id.to_bytes());
         if let Some(name) = spec.and_then(|spec| spec.name.as_ref()) {
             let name = name.as_str().as_bytes();
             row.0[NAME_LENGTH] = u8::try_from(name.len()).unwrap_or(0);
@@ -102,7 +102,7 @@ impl Row {
     }
 
     /// Makes the row of a job that is there, from its records.
-    pub(super) fn of(layout: &Layout, id: JobId) -> Self {
+    pub(crate) fn of(layout: &Layout, id: JobId) -> Self {
         let job = layout.job(id);
         let Ok(Some(submission)) = atomic::read::<Submission>(&job.submission()) else {
             let mut row = Self::new(id, None);
@@ -154,7 +154,7 @@ impl Row {
     }
 
     pub(crate) fn id(&self) -> Option<JobId> {
-        uuid::Uuid::from_slice(&self.0[ID]).ok()?.try_into().ok()
+        JobId::from_bytes(self.0[ID].try_into().ok()?).ok()
     }
 
     pub(crate) fn state(&self) -> RowState {
@@ -184,7 +184,7 @@ impl Row {
     }
 
     /// Returns whether the job may be one that is wanted.
-    pub(super) fn may_match(&self, query: &Query) -> bool {
+    pub(crate) fn may_match(&self, query: &Query) -> bool {
         let Some(id) = self.id() else { return false };
         if self.state() == RowState::Removed || !query.may_be(id) {
             return false;

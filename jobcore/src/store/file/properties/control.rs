@@ -6,10 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::control::{Answer, FRAME, Frame, PROTOCOL_VERSION, Request};
+use crate::fuzzing;
 use crate::generate::{cases, damaged};
+use crate::signal::Signal;
 use crate::store::file::control::parse_request;
 use crate::sys::pty::TerminalSize;
-use crate::{Signal, fuzzing};
 
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![

@@ -3,10 +3,12 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
+use crate::agent::AgentSettings;
 use crate::generate::{cases, damaged, name};
+use crate::policy::Policy;
 use crate::store::file::settings::tests::change;
 use crate::store::{StoreSettings, WhenFull};
-use crate::{FileStore, Policy, fuzzing};
+use crate::{FileStore, fuzzing};
 
 fn settings() -> impl Strategy<Value = StoreSettings> {
     let pattern = || "[a-z*?/.-]{1,8}( [a-z*?-]{1,8}){0,2}".prop_map(|text| text.parse().expect("a pattern"));
@@ -19,7 +21,10 @@ fn settings() -> impl Strategy<Value = StoreSettings> {
             let mut settings =
                 StoreSettings { max_running, keep_days, keep_jobs, keep_bytes, policy, ..Default::default() };
             settings.when_full = if refuse { WhenFull::Refuse } else { WhenFull::Queue };
-            (settings.agents.per_minute, settings.agents.depth, settings.agents.full) = agents;
+            let (per_minute, depth, full) = agents;
+            let mut agents = AgentSettings::default();
+            (agents.per_minute, agents.depth, agents.full) = (per_minute, depth, full);
+            agents.put(&mut settings);
             groups.into_iter().for_each(|(name, limit)| settings.set_group(name, limit));
             settings
         },
@@ -34,11 +39,11 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         change(&store, &mut |settings| *settings = expected.clone()).unwrap();
-        prop_assert_eq!(&store.read_settings().unwrap(), &expected);
+        prop_assert_eq!(&store.settings.read().unwrap(), &expected);
         // And what others do not know of them stays.
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
-        prop_assert_eq!(store.read_settings().unwrap(), expected);
+        prop_assert_eq!(store.settings.read().unwrap(), expected);
     }
 
     #[test]
@@ -47,6 +52,11 @@ proptest! {
         for (key, value) in expected.entries() {
             prop_assert!(set.set(&key, &value).is_ok(), "{} = {}", key, value);
         }
+        let mut agents = AgentSettings::default();
+        for (key, value) in AgentSettings::of(&expected).unwrap().entries() {
+            prop_assert!(agents.set(&key, &value).is_ok(), "{} = {}", key, value);
+        }
+        agents.put(&mut set);
         prop_assert_eq!(set, expected);
     }
 
@@ -57,7 +67,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         std::fs::write(store.layout.settings(), &bytes).unwrap();
-        let read = store.read_settings();
+        let read = store.settings.read();
         let written = change(&store, &mut |settings| settings.max_running = 3);
         // Of what is not known, a reader passes over a number that TOML cannot hold; a writer could not keep it.
         prop_assert!(read.is_ok() || written.is_err());

@@ -1,0 +1,258 @@
+//! What happens to jobs and what they write, as it comes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::JobManager;
+use crate::error::Result;
+use crate::id::JobId;
+use crate::output::{Cursor, OutputChunk, OutputQuery};
+use crate::store::JobEvent;
+
+/// How many events are read at a time.
+const PAGE: usize = 1000;
+
+/// A stream of what comes: [`JobManager::follow_output`] and [`JobManager::follow_events`]. After an error it has ended; it can be
+/// begun again where the last item ended.
+///
+/// It is a [`Stream`], for combinators such as those of the crate `futures-util`, and [`Follow::next`] does without them.
+/// Nothing is read before it is polled, and nothing is lost if a future of `next` is dropped.
+#[must_use = "nothing is read until it is polled"]
+pub struct Follow<T>(Option<Turn<T>>);
+
+/// The next item and what follows it; nothing at the end.
+struct Turn<T>(Pin<Box<Coming<(T, Self)>>>);
+
+type Coming<T> = dyn Future<Output = Result<Option<T>>> + Send;
+
+/// Where items come from.
+trait Source: Send + Sized + 'static {
+    type Item;
+
+    fn next(self) -> impl Future<Output = Result<Option<(Self::Item, Self)>>> + Send;
+}
+
+impl<T: 'static> Turn<T> {
+    fn of(source: impl Source<Item = T>) -> Self {
+        Self(Box::pin(async { Ok(source.next().await?.map(|(item, source)| (item, Self::of(source)))) }))
+    }
+}
+
+impl<T> Follow<T> {
+    /// Returns the next item when it has come; nothing at the end.
+    pub async fn next(&mut self) -> Option<Result<T>> {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl<T> Stream for Follow<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(turn) = &mut self.0 else { return Poll::Ready(None) };
+        let came = ready!(turn.0.as_mut().poll(context));
+        let (item, next) = match came {
+            Ok(Some((item, next))) => (Some(Ok(item)), Some(next)),
+            Ok(None) => (None, None),
+            Err(error) => (Some(Err(error)), None),
+        };
+        self.0 = next;
+        Poll::Ready(item)
+    }
+}
+
+impl<T> fmt::Debug for Follow<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follow").field("has_ended", &self.0.is_none()).finish_non_exhaustive()
+    }
+}
+
+/// What is read of a job's output.
+struct Output {
+    jobs: JobManager,
+    id: JobId,
+    query: OutputQuery,
+    then: Then,
+}
+
+enum Then {
+    Read,
+    /// There was no more than this.
+    Wait(Cursor),
+    End,
+}
+
+impl Source for Output {
+    type Item = OutputChunk;
+
+    async fn next(mut self) -> Result<Option<(OutputChunk, Self)>> {
+        loop {
+            match self.then {
+                Then::Read => {}
+                Then::Wait(cursor) => self.jobs.more_output(self.id, cursor).await?,
+                Then::End => return Ok(None),
+            }
+            // Looked at before reading: what was written before an end is read after it is known.
+            let has_ended = self.jobs.job(self.id).await?.status().is_final();
+            let chunk = self.jobs.output(self.id, &self.query).await?;
+            self.query = self.query.behind(&chunk);
+            self.then = match chunk.more {
+                true => Then::Read,
+                false if has_ended || self.query.until.is_some_and(|until| chunk.cursor >= until) => Then::End,
+                false => Then::Wait(chunk.cursor),
+            };
+            if !chunk.pieces.is_empty() {
+                return Ok(Some((chunk, self)));
+            }
+        }
+    }
+}
+
+/// What is read of the events of a store.
+struct EventsOf {
+    jobs: JobManager,
+    next: u64,
+    read: VecDeque<JobEvent>,
+}
+
+impl Source for EventsOf {
+    type Item = JobEvent;
+
+    async fn next(mut self) -> Result<Option<(JobEvent, Self)>> {
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                return Ok(Some((event, self)));
+            }
+            let read = self.jobs.events(self.next, PAGE).await?;
+            if read.next == self.next {
+                self.jobs.happened(self.next).await?;
+            }
+            (self.next, self.read) = (read.next, read.events.into());
+        }
+    }
+}
+
+impl JobManager {
+    /// Follows the output of a job: what the query asks for and then what comes, chunk by chunk, until the job has ended and all
+    /// of it is read, or until the end of the query. The limits of the query are those of a chunk.
+    ///
+    /// To go on later, in another program too, begin at the cursor of the last chunk.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use jobcore::output::{OutputQuery, Position};
+    /// # use jobcore::{InProcessRunner, JobManager, JobSpec, MemoryStore};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(InProcessRunner::new()))?;
+    /// let job = jobs.submit(JobSpec::shell("echo one; echo two").inherit_env().build()?).await?;
+    /// let mut chunks = jobs.follow_output(job.id, OutputQuery::from(Position::Start));
+    /// let (mut written, mut cursor) = (Vec::new(), None);
+    /// while let Some(chunk) = chunks.next().await {
+    ///     let chunk = chunk?;
+    ///     written.extend(chunk.bytes(None));
+    ///     cursor = Some(chunk.cursor);
+    /// }
+    /// assert_eq!(written, b"one\ntwo\n");
+    /// # assert_eq!(cursor.unwrap().0, 8);
+    /// # Ok::<(), jobcore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn follow_output(&self, id: JobId, query: OutputQuery) -> Follow<OutputChunk> {
+        Follow(Some(Turn::of(Output { jobs: self.clone(), id, query, then: Then::Read })))
+    }
+
+    /// Follows what happens to the jobs of the store, from event number `since` on. It has no end.
+    ///
+    /// Events are numbered without a gap: a number that is missing belonged to an event that is not kept any more. To go on
+    /// later, begin at the number after that of the last event; for what happens from now on, at the end of
+    /// [`JobManager::events`]. What nobody did is no event, see [`JobManager::happened`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use jobcore::store::EventKind;
+    /// # use jobcore::{InProcessRunner, JobManager, JobSpec, MemoryStore};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(InProcessRunner::new()))?;
+    /// let mut events = jobs.follow_events(jobs.events(0, 0).await?.end);
+    /// let job = jobs.submit(JobSpec::shell("true").inherit_env().build()?).await?;
+    /// while let Some(event) = events.next().await {
+    ///     let event = event?;
+    ///     if (event.job_id, event.event) == (job.id, EventKind::Ended) {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok::<(), jobcore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn follow_events(&self, since: u64) -> Follow<JobEvent> {
+        Follow(Some(Turn::of(EventsOf { jobs: self.clone(), next: since, read: VecDeque::new() })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::manager::view::tests::{block_on, writes};
+    use crate::output::{Position, Stream as Of};
+    use crate::record::Ended;
+    use crate::state::{Cause, Outcome};
+    use crate::store::EventKind;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn output_comes_as_it_is_written_and_ends_with_the_job() {
+        block_on(async {
+            let (jobs, id, mut claim) = writes(&[(Of::Stdout, b"one")]).await;
+            let mut chunks = jobs.follow_output(id, OutputQuery::from(Position::Start));
+            let first = chunks.next().await.unwrap().unwrap();
+            assert_eq!(first.bytes(None), b"one");
+            assert!(timeout(MOMENT, chunks.next()).await.is_err(), "there is no more");
+            claim.append(Of::Stderr, Timestamp::UNIX_EPOCH, b"two").await;
+            assert_eq!(chunks.next().await.unwrap().unwrap().bytes(None), b"two");
+            claim.append(Of::Stdout, Timestamp::UNIX_EPOCH, b"three").await;
+            claim.finish(&Ended::new(None, Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH))).await.unwrap();
+            assert_eq!(chunks.next().await.unwrap().unwrap().bytes(None), b"three");
+            for _ in 0..2 {
+                assert!(chunks.next().await.is_none());
+            }
+            // Where it is taken up again, and where it is bounded.
+            let rest = OutputQuery::from(Position::Cursor(first.cursor)).with_until(Some(Cursor(6)));
+            let mut chunks = jobs.follow_output(id, rest);
+            assert_eq!(chunks.next().await.unwrap().unwrap().bytes(None), b"two");
+            assert!(chunks.next().await.is_none());
+        });
+    }
+
+    #[test]
+    fn events_come_one_by_one_and_an_error_is_the_last_item() {
+        block_on(async {
+            let (jobs, id, mut claim) = writes(&[]).await;
+            let mut events = jobs.follow_events(0);
+            let mut kinds = vec![events.next().await.unwrap().unwrap().event];
+            assert!(timeout(MOMENT, events.next()).await.is_err());
+            claim.finish(&Ended::new(None, Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH))).await.unwrap();
+            drop(claim);
+            kinds.push(events.next().await.unwrap().unwrap().event);
+            assert_eq!(kinds, [EventKind::Submitted, EventKind::Ended]);
+            jobs.remove(id).await.unwrap();
+            let mut chunks = jobs.follow_output(id, OutputQuery::from(Position::Start));
+            assert!(chunks.next().await.unwrap().is_err());
+            assert!(chunks.next().await.is_none());
+        });
+    }
+}

@@ -1,0 +1,48 @@
+//! Jobs as every interface prints them, with what has to be looked up for that.
+
+use super::JobManager;
+use crate::error::Result;
+use crate::job::Job;
+use crate::queue::InQueue;
+use crate::shape::JobShape;
+use crate::state::Status;
+
+impl JobManager {
+    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, and why it is
+    /// queued if it is.
+    ///
+    /// # Errors
+    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
+    pub async fn report(&self, job: &Job) -> Result<JobShape> {
+        self.report_with(job, self.why_queued(job).await?).await
+    }
+
+    /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed
+    /// meanwhile or cannot be read, is told as it is given.
+    pub async fn reports(&self, jobs: &[Job]) -> Vec<JobShape> {
+        // One look at the queue for all of them.
+        let is_queued = |job: &Job| job.status() == Status::Queued;
+        let load = match jobs.iter().any(is_queued) {
+            true => self.store.load().await.ok(),
+            false => None,
+        };
+        let mut shapes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let queued = match &load {
+                Some(load) if is_queued(job) => self.in_queue(job, load).await.ok(),
+                _ => None,
+            };
+            shapes.push(self.report_with(job, queued).await.unwrap_or_else(|_| self.shape(job)));
+        }
+        shapes
+    }
+
+    async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
+        Ok(JobShape {
+            queued,
+            #[cfg(feature = "agents")]
+            agent: self.agent_shape(job).await?,
+            ..self.shape(job)
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! How a spec is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Stdin, Stragglers, TerminalSize,
+};
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::name::Name;
+use crate::signal::Signal;
+use crate::sys::process::ProcessId;
+
+/// Makes a [`JobSpec`].
+///
+/// ```
+/// use std::time::Duration;
+/// use jobcore::JobSpec;
+///
+/// let spec = JobSpec::command(["make", "-j4"]).cwd("/tmp").timeout(Duration::from_secs(300)).build()?;
+/// assert_eq!(spec.grace(), Duration::from_secs(5));
+/// # Ok::<(), jobcore::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct JobSpecBuilder {
+    pub(super) spec: JobSpec,
+}
+
+impl JobSpecBuilder {
+    pub(super) fn new(command: Command) -> Self {
+        let spec = JobSpec {
+            command,
+            shell: None,
+            cwd: PathBuf::from("/"),
+            environment: Environment::default(),
+            explicit: BTreeSet::new(),
+            stdin: Stdin::default(),
+            given: Given::default(),
+            terminal: None,
+            merge: false,
+            labels: BTreeMap::new(),
+            timeout_ms: None,
+            grace_ms: millis(DEFAULT_GRACE),
+            stop_signal: None,
+            output_limit: DEFAULT_OUTPUT_LIMIT,
+            stragglers: Stragglers::default(),
+            name: None,
+            key: None,
+            group: None,
+            ends_with: None,
+            annotations: Annotations::default(),
+        };
+        Self { spec }
+    }
+
+    /// Uses this shell for a shell line: an absolute path or a name to be found on the `PATH` of the job, and options if it is
+    /// to have any, such as `bash -o pipefail`. A path with a space or a quote in it is to be quoted as for a shell.
+    pub fn with_shell(mut self, shell: impl Into<String>) -> Self {
+        self.spec.shell = Some(shell.into());
+        self
+    }
+
+    /// Runs in this directory, which must be absolute. The default is `/`.
+    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.spec.cwd = cwd.into();
+        self
+    }
+
+    /// Replaces the whole environment, as one that is the submitter's own: no policy judges it. The default is empty, so that a
+    /// program without a slash is not found.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.spec.environment = environment;
+        self
+    }
+
+    /// Sets one variable for this job. A policy judges it like one that the line sets.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        let name = name.into();
+        self.spec.explicit.insert(name.clone());
+        self.spec.environment.set(name, value);
+        self
+    }
+
+    /// Takes over the environment that the calling program has now.
+    pub fn inherit_env(self) -> Self {
+        self.environment(std::env::vars_os().collect())
+    }
+
+    /// Sets what the command reads.
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.spec.stdin = stdin;
+        self
+    }
+
+    /// Lets the command read these bytes, and then the end of file.
+    pub fn given(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        (self.spec.stdin, self.spec.given) = (Stdin::Given, Given(bytes.into()));
+        self
+    }
+
+    /// Runs it on a terminal of this size. What kind it is, `TERM`, is up to the environment.
+    pub fn terminal(mut self, size: TerminalSize) -> Self {
+        self.spec.terminal = Some(size);
+        self
+    }
+
+    /// Sends standard output and error through one pipe.
+    pub fn merge(mut self, merge: bool) -> Self {
+        self.spec.merge = merge;
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Limits how long the job may run.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Sets how long the job may take to end when asked to.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.spec.grace_ms = millis(grace);
+        self
+    }
+
+    /// Sends this signal first when the job is to end.
+    pub fn stop_signal(mut self, signal: Signal) -> Self {
+        self.spec.stop_signal = Some(signal);
+        self
+    }
+
+    /// Limits how many bytes of output are kept; 0 means no limit.
+    pub fn output_limit(mut self, bytes: u64) -> Self {
+        self.spec.output_limit = bytes;
+        self
+    }
+
+    /// Sets what happens to processes that are left when the main process has ended.
+    pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
+        self.spec.stragglers = stragglers;
+        self
+    }
+
+    /// Calls the job by this name.
+    pub fn name(mut self, name: Name) -> Self {
+        self.spec.name = Some(name);
+        self
+    }
+
+    /// Makes submitting it idempotent.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.spec.key = Some(key.into());
+        self
+    }
+
+    /// Puts the job into a group.
+    pub fn group(mut self, group: Name) -> Self {
+        self.spec.group = Some(group);
+        self
+    }
+
+    /// Stops the job when this process ends, such as [`ProcessId::of_this_program`].
+    pub fn ends_with(mut self, process: ProcessId) -> Self {
+        self.spec.ends_with = Some(process);
+        self
+    }
+
+    /// Keeps a value with the job, [`Annotations`].
+    pub fn annotation(mut self, name: &str, value: &impl Serialize) -> Self {
+        self.spec.annotations.set(name, value);
+        self
+    }
+
+    /// Returns the spec.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`](crate::Error::InvalidSpec) for what [`JobSpec::validate`] refuses.
+    pub fn build(self) -> Result<JobSpec> {
+        self.spec.validate()?;
+        Ok(self.spec)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    // A duration that is not zero never becomes zero, which would mean something else.
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,275 @@
+//! What to run, and what is refused of it without a look at the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, Stdin, Stragglers, TerminalSize, shell_words,
+};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::output::MIN_OUTPUT_LIMIT;
+use crate::signal::Signal;
+use crate::sys::process::ProcessId;
+
+/// The longest key: it becomes the name of a file, each byte as two digits.
+const MAX_KEY: usize = 100;
+
+/// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
+const MAX_ARGUMENT: usize = 128 * 1024;
+
+/// What to run, and how. Made by [`JobSpec::shell`] or [`JobSpec::command`] and a [`JobSpecBuilder`].
+///
+/// Serialized without its environment, which a store keeps apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobSpec {
+    /// What to run.
+    pub command: Command,
+    /// The shell for a shell line, and its options, as [`shell_words`] takes them apart: `bash -o pipefail`. At submit the
+    /// program becomes the absolute path of the one to use; `bash` or else `sh` when this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// The working directory, absolute.
+    pub cwd: PathBuf,
+    /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and, for a job started by a job,
+    /// `JOBCORE_PARENT_JOB_ID`.
+    #[serde(skip)]
+    pub environment: Environment,
+    /// Which of its variables were set for this job, and not taken over from whoever submits it: a policy judges them as if
+    /// the line had set them. Not part of what is read back.
+    #[serde(skip)]
+    pub explicit: BTreeSet<OsString>,
+    /// What the command reads.
+    #[serde(default)]
+    pub stdin: Stdin,
+    /// What there is to read with [`Stdin::Given`]. Not part of what is read back.
+    #[serde(skip)]
+    pub given: Given,
+    /// Runs it on a terminal of this size, from which it reads and to which it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalSize>,
+    /// Whether standard output and error share one pipe: their exact order is kept, and they cannot be told apart.
+    #[serde(default)]
+    pub merge: bool,
+    /// What people want to find it by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How long it may run before it is stopped, in milliseconds of the machine being awake. Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How long it may take to end when asked to, in milliseconds, before it is killed.
+    pub grace_ms: u64,
+    /// What the group of its main process is sent first when it is to end, for programs that clean up at another signal
+    /// than SIGTERM. That follows after half the grace, and to what is left when the main process has ended. Absent:
+    /// SIGTERM, to all of the job at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Signal>,
+    /// How many bytes of output are kept on disk; 0 means no limit.
+    pub output_limit: u64,
+    /// What happens to processes that are left when the main process has ended.
+    #[serde(default)]
+    pub stragglers: Stragglers,
+    /// What it is called. No two jobs that have not ended have the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Makes submitting it idempotent: as long as a job with this key is on record, there will be no second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The group in whose queue it waits, with a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Name>,
+    /// The process with which it ends: when that is gone, the job is stopped as if somebody had asked for it, and one that
+    /// has not been started never is. Whoever watches the job holds this process open, so that its number cannot come to
+    /// mean another. Absent: it outlives everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<ProcessId>,
+    /// What layers above keep with it. In the record they stand beside the other fields, as they did in version 0.1.0.
+    #[serde(flatten)]
+    pub annotations: Annotations,
+}
+
+impl JobSpec {
+    /// Describes a job that runs a line in a shell: `bash` if there is one, else `sh`.
+    pub fn shell(line: impl Into<String>) -> JobSpecBuilder {
+        JobSpecBuilder::new(Command::Shell(line.into()))
+    }
+
+    /// Describes a job that runs a program with arguments, without a shell.
+    pub fn command<I>(argv: I) -> JobSpecBuilder
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        JobSpecBuilder::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
+    }
+
+    /// Refuses annotations that would not be read back, since a field of the record has the same name.
+    fn check_annotations(&self) -> Result<()> {
+        if self.annotations.is_empty() {
+            return Ok(());
+        }
+        let read = serde_json::to_string(self).and_then(|record| serde_json::from_str::<Self>(&record));
+        if read.is_ok_and(|read| read.annotations.names().eq(self.annotations.names())) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.annotations.names().map(|name| format!("`{name}`")).collect();
+        let reason =
+            format!("a field of the record has the name of one of them: {}; use another name", names.join(", "));
+        Err(invalid("annotations", reason))
+    }
+
+    /// Returns how long the job may run, if that is limited.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// Returns how long the job may take to end when asked to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+
+    /// Returns the variables that were set for this job, as text.
+    #[cfg(feature = "policy")]
+    pub(crate) fn set_variables(&self) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
+        let values = self.explicit.iter().map(|name| (name, self.environment.get(name).unwrap_or_default()));
+        values.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
+    }
+
+    /// Returns whether something can be sent to the job while it runs.
+    pub fn takes_input(&self) -> bool {
+        self.terminal.is_some() || self.stdin == Stdin::Open
+    }
+
+    /// Checks everything that can be known without looking at the machine.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`], naming the field.
+    pub fn validate(&self) -> Result<()> {
+        match &self.command {
+            Command::Shell(line) if line.trim().is_empty() => {
+                return Err(invalid("command", "the shell line is empty"));
+            }
+            Command::Shell(line) => check_argument("command", line.as_bytes())?,
+            Command::Argv(argv) => {
+                if argv.first().is_none_or(String::is_empty) {
+                    return Err(invalid("argv", "there is no program to run"));
+                }
+                for argument in argv {
+                    check_argument("argv", argument.as_bytes())?;
+                }
+            }
+        }
+        if let Some(shell) = &self.shell {
+            for word in shell_words(shell).map_err(|reason| invalid("shell", reason))? {
+                check_argument("shell", word.as_bytes())?;
+            }
+        }
+        self.check_annotations()?;
+        if !self.cwd.is_absolute() {
+            return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
+        }
+        check_path("cwd", &self.cwd)?;
+        if let Stdin::File(path) = &self.stdin {
+            check_path("stdin", path)?;
+        }
+        if self.terminal.is_some() && matches!(self.stdin, Stdin::File(_) | Stdin::Given) {
+            return Err(invalid("stdin", "a job on a terminal reads from that; let its command read the file"));
+        }
+        if self.given.0.len() > MAX_GIVEN {
+            return Err(invalid("stdin", format!("more than {MAX_GIVEN} bytes; put them into a file and name that")));
+        }
+        if self.terminal.is_some_and(|size| size.columns == 0 || size.rows == 0) {
+            return Err(invalid("terminal", "it has no room; give it at least one column and one row"));
+        }
+        for (name, value) in self.environment.iter() {
+            check_variable(name, value)?;
+        }
+        for label in self.labels.iter().flat_map(|(name, value)| [name, value]) {
+            if label.chars().any(char::is_control) || label.len() > 256 {
+                return Err(invalid("labels", "a label has at most 256 bytes and no control characters"));
+            }
+        }
+        if self.labels.keys().any(String::is_empty) {
+            return Err(invalid("labels", "a label needs a name"));
+        }
+        if let Some(name) = self.name.as_ref().filter(|name| crate::id::looks_like_id(name.as_str())) {
+            let reason = format!("`{name}` could be taken for a job id; add a `_`, a `.` or a letter from g to z");
+            return Err(invalid("name", reason));
+        }
+        if let Some(key) = &self.key
+            && !(1..=MAX_KEY).contains(&key.len())
+        {
+            return Err(invalid("key", format!("1 to {MAX_KEY} bytes")));
+        }
+        if let Some(process) = &self.ends_with
+            && (process.pid <= 0 || process.boot_id.is_empty())
+        {
+            return Err(invalid("ends_with", format!("{} of boot `{}` is no process", process.pid, process.boot_id)));
+        }
+        if self.timeout_ms == Some(0) {
+            return Err(invalid("timeout", "0 would end the job at once; leave it out for no limit"));
+        }
+        let longest = u64::try_from(MAX_DURATION.as_millis()).unwrap_or(u64::MAX);
+        if self.timeout_ms.is_some_and(|timeout| timeout > longest) {
+            return Err(invalid("timeout", "more than ten years; leave it out for no limit"));
+        }
+        if self.grace_ms > longest {
+            return Err(invalid("grace", "more than ten years"));
+        }
+        if self.output_limit != 0 && self.output_limit < MIN_OUTPUT_LIMIT {
+            return Err(invalid("output limit", format!("at least {MIN_OUTPUT_LIMIT} bytes, or 0 for no limit")));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(field: &'static str, reason: impl Into<String>) -> Error {
+    Error::InvalidSpec { field, reason: reason.into() }
+}
+
+fn check_argument(field: &'static str, bytes: &[u8]) -> Result<()> {
+    if bytes.contains(&0) {
+        return Err(invalid(field, "a NUL byte cannot be passed to a program"));
+    }
+    if bytes.len() >= MAX_ARGUMENT {
+        let size = bytes.len();
+        let reason = format!("{size} bytes in one argument, and the kernel takes {MAX_ARGUMENT}; put it into a file");
+        return Err(invalid(field, reason));
+    }
+    Ok(())
+}
+
+fn check_path(field: &'static str, path: &Path) -> Result<()> {
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(invalid(field, "a path has no NUL byte"));
+    }
+    if path.to_str().is_none() {
+        let reason = format!("`{}` is not valid UTF-8; use a shell line that changes into it", path.display());
+        return Err(invalid(field, reason));
+    }
+    Ok(())
+}
+
+fn check_variable(name: &OsStr, value: &OsStr) -> Result<()> {
+    let shown = name.to_string_lossy();
+    if name.is_empty() || name.as_bytes().iter().skip(1).any(|byte| *byte == b'=') {
+        return Err(invalid("environment", format!("`{shown}` cannot be the name of a variable")));
+    }
+    if name.as_bytes().contains(&0) || value.as_bytes().contains(&0) {
+        return Err(invalid("environment", format!("variable `{shown}` has a NUL byte")));
+    }
+    if name.len() + value.len() + 2 > MAX_ARGUMENT {
+        return Err(invalid(
+            "environment",
+            format!("variable `{shown}` is larger than the kernel takes, {MAX_ARGUMENT} bytes"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What to run: said once, at submit, and never changed. The values that a [`JobSpec`] consists of.
+
+// In the order in which to read them:
+// - `job_spec.rs`: the spec
+// - `builder.rs`: how one is made
+// - `tests.rs`: specs of every kind
+
+pub(crate) mod builder;
+pub(crate) mod job_spec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+pub use crate::annotations::Annotations;
+pub use crate::sys::pty::TerminalSize;
+pub(crate) use builder::JobSpecBuilder;
+pub(crate) use job_spec::JobSpec;
+
+/// Output of a job is kept up to this many bytes unless the spec says otherwise.
+pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
+/// How long a job that is asked to end may take before it is killed, unless the spec or the stop says otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
+pub const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// The most bytes that can be given to a command to read.
+pub const MAX_GIVEN: usize = 64 * 1024 * 1024;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// A line for a shell.
+    Shell(String),
+    /// A program and its arguments, as they are.
+    Argv(Vec<String>),
+}
+
+/// What the command reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stdin {
+    /// Nothing: a read gets end of file at once, so that prompts fail fast.
+    #[default]
+    Closed,
+    /// This file, from its beginning.
+    File(PathBuf),
+    /// What is sent to it while it runs, until its input is ended.
+    Open,
+    /// Bytes that were given with the spec, [`JobSpecBuilder::given`]. The store keeps them for as long as the job.
+    Given,
+}
+
+/// What to do with processes that are left when the main process has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stragglers {
+    /// They are stopped like the job itself: asked, then killed.
+    #[default]
+    Stop,
+    /// They stay; the job is over, and its supervisor keeps their output until they are gone.
+    Leave,
+}
+
+/// Bytes for a command to read. Private: printed by nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Given(pub(crate) Vec<u8>);
+
+impl Given {
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Opens a file that holds them, and that nobody else can find.
+    ///
+    /// # Errors
+    /// If none can be made.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        sys::file::in_memory(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for Given {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({} bytes)", self.0.len())
+    }
+}
+
+/// Takes a shell apart into words, as a POSIX shell would: its program, and its options.
+///
+/// # Errors
+/// Says what is wrong with it: it has no word, or a quote without an end.
+pub fn shell_words(shell: &str) -> Result<Vec<String>, String> {
+    let words = shlex::split(shell).ok_or_else(|| format!("`{shell}` has a quote or a backslash without an end"))?;
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err("there is no program in it; name one, such as `bash -o pipefail`".to_owned()),
+    }
+}

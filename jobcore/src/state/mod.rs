@@ -1,0 +1,56 @@
+//! What a job is doing and how it ended: what a [`State`] and an [`Outcome`] consist of.
+
+// In the order in which to read them:
+// - `status.rs`, `outcome.rs`: what a job is doing, and how it ended
+// - `machine.rs`: which step may follow which
+
+pub(crate) mod machine;
+pub(crate) mod outcome;
+pub(crate) mod status;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+pub(crate) use machine::{Event, State};
+pub(crate) use outcome::{Cause, Outcome};
+pub(crate) use status::Status;
+
+/// A run that is going on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Run {
+    /// When the command was started; absent for the moment in which the supervisor comes up.
+    pub started_at: Option<Timestamp>,
+    /// Whether a living supervisor watches it. Without one, nobody will see its end.
+    pub supervised: bool,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct End {
+    /// When the command had been started; absent if it never was.
+    pub started_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// A process that outlived a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Survivor {
+    /// Its process id.
+    pub pid: i32,
+    /// The name that the kernel has for it (`comm`).
+    pub name: String,
+    /// Why it could not be stopped.
+    pub reason: String,
+}
+
+impl Survivor {
+    /// Names a process that could not be stopped.
+    pub fn new(pid: i32, name: String, reason: String) -> Self {
+        Self { pid, name, reason }
+    }
+}

@@ -1,0 +1,96 @@
+//! The one word for what a job is doing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::parse_error::ParseError;
+
+/// The word for a job's state, the same in every interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// Not started yet.
+    Queued,
+    /// Runs.
+    Running,
+    /// Stopped by a signal, and can go on.
+    Paused,
+    /// Ended with exit code 0.
+    Completed,
+    /// Ended with another exit code, by a signal that nobody asked for, or could not start.
+    Failed,
+    /// Ended because somebody asked for it through jobcore.
+    Killed,
+    /// Ended because its time was up.
+    TimedOut,
+    /// Nobody saw its end.
+    Orphaned,
+}
+
+impl Status {
+    /// All of them, in the order of a job's life.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Paused,
+        Self::Completed,
+        Self::Failed,
+        Self::Killed,
+        Self::TimedOut,
+        Self::Orphaned,
+    ];
+
+    /// Returns whether the job is over.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Paused => false,
+            Self::Completed | Self::Failed | Self::Killed | Self::TimedOut | Self::Orphaned => true,
+        }
+    }
+
+    /// Returns the word, as serialized.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Killed => "killed",
+            Self::TimedOut => "timed_out",
+            Self::Orphaned => "orphaned",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            ParseError::new(format!("`{text}` is no status; there are {known}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_serialized_ones() {
+        for status in Status::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+    }
+}
