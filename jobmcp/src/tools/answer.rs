@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream};
-use jobcore::{Job, JobId, OutputShape, escape};
+use jobcore::shape::OutputShape;
+use jobcore::{Job, JobId, escape};
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use serde_json::{Value, json};
 
