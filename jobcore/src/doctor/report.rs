@@ -54,7 +54,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Returns a step of a program that embeds the library, to be shown with those of [`Doctor::examine`](super::Doctor::examine).
+    /// Returns a step of a program that embeds the library, to be shown with those of
+    /// [`Doctor::examine`](super::Doctor::examine).
     pub fn new(name: &'static str, result: Health, detail: impl Into<String>) -> Self {
         Self { name, result, detail: detail.into(), advice: None }
     }
