@@ -43,6 +43,8 @@ compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 #[cfg(feature = "agents")]
 pub mod agent;
 mod annotations;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod clock;
 pub mod control;
 pub mod doctor;
@@ -127,6 +129,6 @@ pub use store::memory::MemoryStore;
 pub use store::query::Query;
 
 /// The blocks of the guide are compiled and run as tests.
-#[cfg(all(doctest, feature = "conformance", feature = "testing"))]
+#[cfg(all(doctest, feature = "blocking", feature = "conformance", feature = "testing"))]
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;
