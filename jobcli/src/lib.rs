@@ -20,6 +20,10 @@ pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
     limits::survive_file_size();
+    limits::with_enough_stack(program)
+}
+
+fn program() -> ExitCode {
     complete::answer_if_asked();
     let matches = match help::command().try_get_matches_from(habits::understood(std::env::args_os())) {
         Ok(matches) => matches,

@@ -238,6 +238,10 @@ pub enum NoInput {
 }
 
 impl Error {
+    pub(crate) fn not_found(id: JobId) -> Self {
+        Self::NotFound { reference: id.to_string() }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

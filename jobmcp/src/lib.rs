@@ -62,8 +62,10 @@ pub fn main_behind<H: ServerHandler>(before: fn(Server) -> H) -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
     limits::survive_file_size();
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    run(cli, before).unwrap_or_else(|failure| failure.report(false))
+    limits::with_enough_stack(|| {
+        let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+        run(cli, before).unwrap_or_else(|failure| failure.report(false))
+    })
 }
 
 /// Prints what the parser of the command line has to say, which may be a help, and ends the program.

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::bad_input::check_refusal;
+use crate::mcp_client::JOBMCP;
 use crate::support::{Ran, TestEnv, is_alive, send, wait_for};
 
 fn under(env: &TestEnv, limit: &str, line: &str) -> Ran {
@@ -23,6 +24,20 @@ fn a_limit_of_file_size_is_an_error_of_the_submitter_and_holds_for_the_job() {
     let ran = under(&env, "ulimit -f 100", "\"$JOBCLI\" run --wait 'exec head -c 1000000 /dev/zero > large'");
     assert_eq!(ran.code, Some(128 + 25), "the job dies of it: {ran}");
     env.wait_until_empty();
+}
+
+/// The stack overflowed, and the program was aborted.
+#[test]
+fn a_small_stack_is_enough() {
+    let env = TestEnv::new();
+    for limit in ["ulimit -s 64", "ulimit -s 100"] {
+        let ran = under(&env, limit, "\"$JOBCLI\" run --wait 'ulimit -s; exit 7'");
+        assert_eq!(ran.code, Some(7), "{limit}: {ran}");
+        let size = limit.rsplit_once(' ').unwrap().1;
+        assert_eq!(env.ok(["output", &ran.stdout[..36]]), size, "the limit of the job");
+        let ran = under(&env, limit, &format!("\"{JOBMCP}\" --version"));
+        assert_eq!(ran.code, Some(0), "{limit}: {ran}");
+    }
 }
 
 /// It waited for ever, with no job running: the supervisor had no descriptors, and nobody said so.

@@ -106,6 +106,21 @@ fn a_client_without_a_file_gets_one() {
     }
 }
 
+/// What is printed is for a terminal and for a file: it has no character that a terminal obeys, and says the same.
+#[test]
+fn what_is_printed_is_escaped() {
+    let env = TestEnv::new();
+    let store = env.dir().join("a\u{9b}31m\u{202e}b");
+    let printed =
+        |client: &[&str]| ok(&env, &[&["--store", store.to_str().unwrap(), "register", "--print"], client].concat());
+    for client in CLIENTS {
+        let block = printed(&["--client", client]);
+        assert!(block.contains("\\u009b31m\\u202eb") && !block.contains(['\u{9b}', '\u{202e}']), "{client}: {block}");
+    }
+    let block: serde_json::Value = serde_json::from_str(&printed(&[])).unwrap();
+    assert!(block.to_string().contains(store.to_str().unwrap()), "{block}");
+}
+
 #[test]
 fn without_a_client_it_is_those_that_are_found() {
     let env = TestEnv::new();

@@ -109,7 +109,7 @@ impl MemoryStore {
     }
 
     fn entry(&self, id: JobId) -> Result<Arc<Entry>> {
-        lock(&self.0.jobs).get(&id).cloned().ok_or_else(|| Error::NotFound { reference: id.to_string() })
+        lock(&self.0.jobs).get(&id).cloned().ok_or_else(|| Error::not_found(id))
     }
 
     /// Takes the lock of a job, if it is there.

@@ -21,5 +21,5 @@ pub(super) fn tend(records: &Records) {
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
 pub(super) fn sweep(records: &Records) {
-    let _ = open_store(records).map(|store| store.sweep_if_due());
+    let _ = open_store(records).map(|store| store.prune_if_due());
 }

@@ -44,7 +44,8 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
             None => Slot { format: Format::Json, key: "mcpServers", name }.put("", &clients::entry(&command, &options)),
         };
         let block = block.map_err(|reason| Failure::new(codes::FAILED, reason))?;
-        io::stdout().write_all(block.as_bytes())?;
+        // An escape that JSON and TOML both understand.
+        io::stdout().write_all(escape::json(&block).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let places = Places::own()?;

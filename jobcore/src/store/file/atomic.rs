@@ -49,6 +49,34 @@ pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Creates a directory that only the owner may enter, unless it is there.
+pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
+    match create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.context("make", path),
+    }
+}
+
+/// Returns the names in a directory; none if there is no such directory.
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>> {
+    Ok(list(directory)?.unwrap_or_default())
+}
+
+/// Returns the names in a directory; nothing if there is no such directory.
+pub(crate) fn list(directory: &Path) -> Result<Option<Vec<String>>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Nothing of the store is in there, whatever it is.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Some(Vec::new())),
+        entries => entries.context("list", directory)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.context("list", directory)?.file_name().into_string());
+    }
+    Ok(Some(names))
+}
+
 /// Creates a file that only the owner may read; there must be none of this name.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)?;

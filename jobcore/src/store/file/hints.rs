@@ -3,46 +3,92 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use super::admission::Admission;
+use super::atomic;
+use super::entry::{Entry, Queued, entries};
+use super::jobs::{self, Jobs};
 use super::layout::Layout;
-use super::queue::{Admission, Queued, entries};
-use super::{FileStore, atomic, names};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::record::{RECORD_VERSION, Submission};
+use crate::record::RECORD_VERSION;
 
 /// One of these directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hints {
+pub(super) enum Kind {
     Queue,
     Slots,
     Names,
     Keys,
 }
 
-impl Hints {
-    pub(super) fn directory(self, layout: &Layout) -> PathBuf {
-        match self {
-            Self::Queue => layout.queue(),
-            Self::Slots => layout.slots(),
-            Self::Names => layout.names(),
-            Self::Keys => layout.keys(),
-        }
-    }
+/// The directories of hints of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Hints {
+    layout: Layout,
+    jobs: Jobs,
 }
 
-impl FileStore {
+impl Hints {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { layout: layout.clone(), jobs: Jobs::new(layout) }
+    }
+
+    fn directory(&self, kind: Kind) -> PathBuf {
+        match kind {
+            Kind::Queue => self.layout.queue(),
+            Kind::Slots => self.layout.slots(),
+            Kind::Names => self.layout.names(),
+            Kind::Keys => self.layout.keys(),
+        }
+    }
+
+    /// Returns what is in `queue/` or `slots/`, which are made again if they are missing.
+    pub(super) fn entries(&self, admission: &Admission, kind: Kind) -> Result<Vec<Entry>> {
+        let directory = self.directory(kind);
+        if let Some(entries) = entries(&directory)? {
+            return Ok(entries);
+        }
+        self.make_again(admission, kind)?;
+        Ok(entries(&directory)?.unwrap_or_default())
+    }
+
+    /// Returns the job that a file in `names` or `keys` points to, if it is on record.
+    ///
+    /// # Errors
+    /// Also if it points to nothing that could be a job: then it is not known whether the name or the key is taken.
+    pub(super) fn pointed_to(&self, pointer: &Path) -> Result<Option<JobId>> {
+        let Some(bytes) = atomic::read_bytes(pointer)? else { return Ok(None) };
+        let id: Option<JobId> = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+        let Some(id) = id else {
+            let reason = "it holds no id of a job".to_owned();
+            return Err(Error::Damaged { path: pointer.to_owned(), reason });
+        };
+        Ok(self.jobs.is_there(id)?.then_some(id))
+    }
+
+    /// Returns the job that a file in `names` or `keys` points to. If these are missing or cannot be read they are made again
+    /// first: otherwise a name or a key that is taken would be free.
+    pub(super) fn find_pointed(&self, admission: &Admission, kind: Kind, pointer: &Path) -> Result<Option<JobId>> {
+        match self.pointed_to(pointer) {
+            Ok(None) if !atomic::is_there(&self.directory(kind))? => {}
+            Err(Error::Damaged { .. }) => {}
+            found => return found,
+        }
+        self.make_again(admission, kind)?;
+        self.pointed_to(pointer)
+    }
+
     /// Makes a directory of hints again from all jobs. It appears as a whole, so that a death in between loses none.
-    pub(super) fn make_again(&self, _: &Admission, hints: Hints) -> Result<()> {
-        let directory = hints.directory(&self.layout);
+    pub(super) fn make_again(&self, _: &Admission, kind: Kind) -> Result<()> {
+        let directory = self.directory(kind);
         tracing::warn!(path = %directory.display(), "it was not as it should be, and is made again from the jobs");
         let staged = atomic::staged(&directory);
         // A process of the same number may have died here.
         let _ = fs::remove_dir_all(&staged);
         atomic::create_dir(&staged).context("make", &staged)?;
-        let made = self.fill_again(hints, &staged).and_then(|()| {
+        let made = self.fill(kind, &staged).and_then(|()| {
             // What is there cannot be used: it points to nothing.
             atomic::unless_missing(fs::remove_dir_all(&directory).context("remove", &directory))?;
             fs::rename(&staged, &directory).context("publish", &directory)
@@ -53,11 +99,11 @@ impl FileStore {
         made
     }
 
-    fn fill_again(&self, hints: Hints, staged: &Path) -> Result<()> {
+    fn fill(&self, kind: Kind, staged: &Path) -> Result<()> {
         let mut files: BTreeMap<String, JobId> = BTreeMap::new();
         // From the oldest on: the newest of a name is the one that is meant.
-        for id in self.all_ids()? {
-            let name = match self.hint(hints, id) {
+        for id in self.jobs.all()? {
+            let name = match self.hint(kind, id) {
                 Ok(name) => name,
                 // It is no job of which anything is known, and spoils nothing but itself.
                 Err(Error::Damaged { .. }) => None,
@@ -66,24 +112,24 @@ impl FileStore {
             files.extend(name.map(|name| (name, id)));
         }
         for (name, id) in files {
-            let content = if matches!(hints, Hints::Queue | Hints::Slots) { String::new() } else { id.to_string() };
+            let content = if matches!(kind, Kind::Queue | Kind::Slots) { String::new() } else { id.to_string() };
             atomic::write_private(&staged.join(name), content.as_bytes())?;
         }
         Ok(())
     }
 
     /// Returns the name of the file that a job has in such a directory, if it has one.
-    fn hint(&self, hints: Hints, id: JobId) -> Result<Option<String>> {
+    fn hint(&self, kind: Kind, id: JobId) -> Result<Option<String>> {
         let job = self.layout.job(id);
-        if matches!(hints, Hints::Queue | Hints::Slots) {
-            if atomic::is_there(&job.ended())? || atomic::is_there(&job.attempt().ended())? {
+        if matches!(kind, Kind::Queue | Kind::Slots) {
+            if jobs::has_ended(&job)? {
                 return Ok(None);
             }
             let has_started = atomic::is_there(&job.attempt().start())?;
-            let is_wanted = match hints {
-                Hints::Queue => !has_started,
-                // Who holds the lock has a slot, or is about to find out that there is none to have.
-                _ => has_started || self.is_held(id)?,
+            let is_wanted = match kind {
+                Kind::Queue => !has_started,
+                // The holder of the lock has a slot, or is about to find out that there is none to have.
+                _ => has_started || self.jobs.is_held(id)?,
             };
             if !is_wanted {
                 return Ok(None);
@@ -92,70 +138,28 @@ impl FileStore {
                 Some(queued) => queued,
                 None => self.first_place(id)?,
             };
-            return Ok(Some(if hints == Hints::Queue { queued.entry_name(id) } else { queued.slot_name(id) }));
+            return Ok(Some(if kind == Kind::Queue { queued.entry_name(id) } else { queued.slot_name(id) }));
         }
-        let Some(Submission { spec, .. }) = self.spec_of(id)? else { return Ok(None) };
-        let path = match hints {
-            Hints::Names => spec.name.map(|name| self.layout.name(&name)),
+        let Some(spec) = self.jobs.submission(id)?.map(|submission| submission.spec) else { return Ok(None) };
+        let path = match kind {
+            Kind::Names => spec.name.map(|name| self.layout.name(&name)),
             _ => spec.key.map(|key| self.layout.key(&key)),
         };
         Ok(path.and_then(|path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned)))
     }
 
-    /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,
-    /// but a job that is not in it is never started.
-    pub(super) fn put_back_queued(&self, id: JobId) -> Result<bool> {
-        let directory = self.layout.queue();
-        let queued = match self.place_of(id)? {
-            Some(queued) => queued,
-            None if entries(&directory)?.is_some_and(|there| there.iter().any(|entry| entry.slot.id == id)) => {
-                return Ok(false);
-            }
-            None => self.first_place(id)?,
-        };
-        let entry = directory.join(queued.entry_name(id));
-        if atomic::is_there(&entry)? {
-            return Ok(false);
-        }
-        match atomic::create_file(&entry) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make_again(&Admission::take(&self.layout)?, Hints::Queue)?;
-            }
-            Err(error) => return Err(Error::io("make", &entry)(error)),
-        }
-        tracing::warn!(%id, "a job that waits was not in the queue, and was put back");
-        Ok(true)
-    }
-
     /// Returns where a job stands in the queue; nothing if that is no longer known.
-    fn place_of(&self, id: JobId) -> Result<Option<Queued>> {
+    pub(super) fn place_of(&self, id: JobId) -> Result<Option<Queued>> {
         match Queued::read(&self.layout.job(id)) {
             Err(Error::Damaged { .. }) => Ok(None),
             read => read,
         }
     }
 
-    /// Returns the place of a job of which it is not known where it stood: before all others, of which most have waited for
-    /// less time.
-    fn first_place(&self, id: JobId) -> Result<Queued> {
-        let group = self.spec_of(id)?.and_then(|submission| submission.spec.group);
+    /// Returns the place of a job if it is not known where it stood: before all others, most of which have waited for less
+    /// time.
+    pub(super) fn first_place(&self, id: JobId) -> Result<Queued> {
+        let group = self.jobs.submission(id)?.and_then(|submission| submission.spec.group);
         Ok(Queued { v: RECORD_VERSION, sequence: 0, row: None, group })
-    }
-
-    fn spec_of(&self, id: JobId) -> Result<Option<Submission>> {
-        atomic::read(&self.layout.job(id).submission())
-    }
-
-    /// Returns the ids of all jobs that have a directory, the oldest first.
-    fn all_ids(&self) -> Result<Vec<JobId>> {
-        let mut ids = Vec::new();
-        for day in self.days()? {
-            let names = names(&self.layout.days().join(&day))?;
-            ids.extend(names.into_iter().filter_map(|name| name.parse::<JobId>().ok()).filter(|id| id.day() == day));
-        }
-        ids.sort_unstable();
-        Ok(ids)
     }
 }

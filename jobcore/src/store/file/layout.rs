@@ -1,19 +1,20 @@
 //! Which file is where. Every path of a store is made here, and none from text that a user gave.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::id::JobId;
 use crate::name::Name;
 
-/// The paths of a store.
+/// The paths of a store. Cheap to clone: each part of the store has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    pub(crate) root: PathBuf,
+    pub(crate) root: Arc<Path>,
 }
 
 impl Layout {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.into() }
     }
 
     /// The version of the layout.

@@ -3,41 +3,52 @@
 
 use toml::{Table, Value};
 
-use super::queue::Admission;
-use super::{FileStore, atomic};
+use super::admission::Admission;
+use super::atomic;
+use super::layout::Layout;
 use crate::error::{Error, Result};
 use crate::store::StoreSettings;
 
-impl FileStore {
+/// The file that holds the settings of a store.
+#[derive(Debug, Clone)]
+pub(super) struct SettingsFile {
+    layout: Layout,
+}
+
+impl SettingsFile {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { layout: layout.clone() }
+    }
+
     /// Returns the settings of the store.
-    pub(super) fn read_settings(&self) -> Result<StoreSettings> {
-        self.parse_settings(&self.settings_text()?)
+    pub(super) fn read(&self) -> Result<StoreSettings> {
+        self.parse(&self.text()?)
     }
 
     /// Writes the settings. What a later version set stays.
-    pub(super) fn write_settings(&self, _: &Admission, settings: &StoreSettings) -> Result<()> {
-        let text = self.settings_text()?;
-        let understood = self.to_table(&self.parse_settings(&text)?)?;
+    pub(super) fn write(&self, _: &Admission, settings: &StoreSettings) -> Result<()> {
+        let text = self.text()?;
+        let understood = self.to_table(&self.parse(&text)?)?;
         let mut table = self.to_table(settings)?;
-        keep_unknown(&self.parse_settings(&text)?, &understood, &mut table);
+        keep_unknown(&self.parse(&text)?, &understood, &mut table);
         atomic::publish(&self.layout.settings(), table.to_string().as_bytes())
     }
 
-    fn settings_text(&self) -> Result<String> {
+    fn text(&self) -> Result<String> {
         let path = self.layout.settings();
         let bytes = atomic::read_bytes(&path)?.unwrap_or_default();
-        String::from_utf8(bytes).map_err(|error| self.damaged_settings(&error))
+        String::from_utf8(bytes).map_err(|error| self.damaged(&error))
     }
 
-    fn parse_settings<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
-        toml::from_str(text).map_err(|error| self.damaged_settings(&error))
+    fn parse<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
+        toml::from_str(text).map_err(|error| self.damaged(&error))
     }
 
     fn to_table(&self, settings: &StoreSettings) -> Result<Table> {
-        Table::try_from(settings).map_err(|error| self.damaged_settings(&error))
+        Table::try_from(settings).map_err(|error| self.damaged(&error))
     }
 
-    fn damaged_settings(&self, error: &dyn std::error::Error) -> Error {
+    fn damaged(&self, error: &dyn std::error::Error) -> Error {
         Error::Damaged { path: self.layout.settings(), reason: error.to_string() }
     }
 }
@@ -69,6 +80,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::store::JobStore;
+    use crate::store::file::FileStore;
     use crate::store::tend::at_once;
 
     /// Changes the settings as [`crate::store::JobStore::change_settings`] does.
@@ -86,14 +98,14 @@ pub(super) mod tests {
         let text = "max_running = 3\nlater = [1]\n[groups.db]\nlimit = 2\n[groups.web]\nlimit = 1\nlater = 7\n\
                     [policy]\nlater = true\n[new]\na.b = 1\n";
         fs::write(store.layout.settings(), text).unwrap();
-        assert_eq!(store.read_settings().unwrap().max_running, 3);
+        assert_eq!(store.settings.read().unwrap().max_running, 3);
         let changed = change(&store, &mut |settings| {
             settings.max_running = 4;
             settings.set("policy.deny", "rm").unwrap();
             settings.set_group("web".parse().unwrap(), 5);
             settings.set_group("db".parse().unwrap(), 0);
         });
-        assert_eq!(store.read_settings().unwrap(), changed.unwrap());
+        assert_eq!(store.settings.read().unwrap(), changed.unwrap());
         let table = || fs::read_to_string(store.layout.settings()).unwrap().parse::<Table>().unwrap();
         let expected = "later = [1]\nmax_running = 4\n[groups.web]\nlimit = 5\nlater = 7\n\
                         [policy]\ndeny = ['rm']\nlater = true\n[new]\na.b = 1\n";
@@ -104,7 +116,7 @@ pub(super) mod tests {
         assert_eq!(written, expected.parse().unwrap());
         // What is taken away does not come back by what is kept.
         change(&store, &mut |settings| *settings = StoreSettings::default()).unwrap();
-        let settings = store.read_settings().unwrap();
+        let settings = store.settings.read().unwrap();
         assert!(settings.policy.is_empty() && settings.groups.values().all(|group| group.limit == 0), "{settings:?}");
         assert_eq!(table()["policy"], "later = true".parse::<Table>().unwrap().into());
     }

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
-use crate::record::Start;
+use crate::output::OutputSize;
+use crate::record::{Ended, Start};
 use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::state::{Cause, Outcome};
 use crate::sys::{pipe, world};
@@ -42,7 +43,7 @@ fn simple(store: &FileStore) -> JobId {
 }
 
 fn due(store: &FileStore) -> Option<FileClaim> {
-    block_on(store.due()).unwrap()
+    block_on(store.queue.due(store)).unwrap()
 }
 
 fn start(claim: &FileClaim) {
@@ -62,7 +63,7 @@ fn finish(store: &FileStore, id: JobId, code: i32) {
 
 /// All names in a directory.
 fn there(directory: &Path) -> BTreeSet<String> {
-    names(directory).unwrap().into_iter().collect()
+    atomic::names(directory).unwrap().into_iter().collect()
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn looking_makes_nothing_and_the_first_write_makes_the_store() {
         assert!(!store.is_made().unwrap());
         assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), []);
         assert_eq!(block_on(store.unattended()).unwrap(), []);
-        assert!(due(store).is_none());
+        assert!(block_on(store.next_due()).unwrap().is_none());
         assert_eq!(block_on(store.settings()).unwrap(), StoreSettings::default());
         assert_eq!(block_on(store.load()).unwrap().running, []);
         assert_eq!(block_on(store.events(0, 10)).unwrap().events, []);
@@ -127,7 +128,7 @@ fn whatever_part_was_removed_is_made_again() {
     {
         let (_directory, store) = store();
         finish(&store, simple(&store), 0);
-        store.sweep_if_due().unwrap();
+        store.prune_if_due().unwrap();
         let path = store.root().join(part);
         fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).unwrap();
         let id = create(&store, JobSpec::command(["true"]).name("web".parse().unwrap()).key("once"));

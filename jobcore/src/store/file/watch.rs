@@ -11,7 +11,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
 use super::layout::AttemptDir;
-use super::{FileStore, atomic, log, make_dir};
+use super::{FileStore, atomic, log};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::spec::Stragglers;
@@ -143,12 +143,10 @@ impl FileStore {
     /// Returns when there may be an event of this number or a later one.
     pub(super) async fn happened(&self, number: u64) -> Result<()> {
         let mut watch = Watch::default();
-        if self.is_made()? {
-            make_dir(&self.layout.events())?;
-        }
-        watch.directory(&self.layout.events())?;
+        let events = if self.is_made()? { self.events.directory()? } else { self.layout.events() };
+        watch.directory(&events)?;
         // What happened before the watch was put up woke nobody.
-        if self.read_events(number, 1)?.next <= number {
+        if self.events.read(number, 1)?.next <= number {
             watch.changed(&mut Backoff::new()).await;
         }
         Ok(())
@@ -156,7 +154,7 @@ impl FileStore {
 
     /// Returns what to be woken by; nothing if the job is settled.
     fn watch(&self, id: JobId, output: bool) -> Result<Option<Watch>> {
-        let evidence = match self.collect(id) {
+        let evidence = match self.jobs.evidence(id) {
             Err(Error::NotFound { .. }) => return Ok(None),
             evidence => evidence?,
         };
@@ -177,7 +175,7 @@ impl FileStore {
             (None, false) => return Ok(None),
         }
         // What happened while the watch was put up woke nobody.
-        let is_settled = Self::end_on_record(&self.layout.job(id))?.is_some() || !self.is_held(id)?;
+        let is_settled = self.jobs.end(id)?.is_some() || !self.jobs.is_held(id)?;
         Ok((!is_settled).then_some(watch))
     }
 }

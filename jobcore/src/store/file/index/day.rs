@@ -15,10 +15,13 @@ use crate::sys::process;
 pub(super) const ROW_BYTES: u64 = ROW as u64;
 /// How many rows are read at a time.
 const CHUNK: u64 = 4096;
-/// What the header begins with: 16 bytes; the id of the boot follows, and then the number of rows.
+/// What the header begins with: 16 bytes; the id of the boot follows, then the number of rows, and the checksum of all of it.
 const MAGIC: &[u8; 16] = b"jobcore index 1\n";
 pub(super) const BOOT: std::ops::Range<usize> = 16..56;
-const COUNT: std::ops::Range<usize> = 56..64;
+pub(super) const COUNT: std::ops::Range<usize> = 56..64;
+pub(super) const COUNT_CHECKSUM: std::ops::Range<usize> = 64..68;
+/// How often a header is read that does not fit its checksum: it may just be changing.
+const READING: usize = 3;
 
 pub(super) fn header(count: u64) -> [u8; ROW] {
     let mut header = [0; ROW];
@@ -26,14 +29,40 @@ pub(super) fn header(count: u64) -> [u8; ROW] {
     let boot = process::boot_id().as_bytes();
     let length = boot.len().min(BOOT.len());
     header[BOOT][..length].copy_from_slice(&boot[..length]);
-    header[COUNT].copy_from_slice(&count.to_le_bytes());
+    set_count(&mut header, count);
     header
+}
+
+fn set_count(header: &mut [u8; ROW], count: u64) {
+    header[COUNT].copy_from_slice(&count.to_le_bytes());
+    let checksum = crc32fast::hash(&header[..COUNT.end]);
+    header[COUNT_CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Reads the header of an index; nothing if the file is too short for one or does not begin with one.
+fn read_header(file: &File) -> io::Result<Option<[u8; ROW]>> {
+    let mut header = [0; ROW];
+    for _ in 0..READING {
+        match file.read_exact_at(&mut header, 0) {
+            // That a file cannot be read says nothing about what it is: others see its rows.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        if !header.starts_with(MAGIC) {
+            return Ok(None);
+        }
+        if header[COUNT_CHECKSUM] == crc32fast::hash(&header[..COUNT.end]).to_le_bytes() {
+            return Ok(Some(header));
+        }
+    }
+    Ok(None)
 }
 
 /// The index of one day, open.
 #[derive(Debug)]
 pub(super) struct DayIndex {
     file: File,
+    header: [u8; ROW],
     /// How many rows there are.
     rows: u64,
 }
@@ -48,19 +77,12 @@ impl DayIndex {
             // One on a file system that is read-only can still be read.
             Err(_) => atomic::open(path, OpenOptions::new().read(true))?,
         };
-        let mut there = [0; ROW];
-        match file.read_exact_at(&mut there, 0) {
-            // Too short for one. That it cannot be read says nothing of what it is: others see its rows.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read.context("read", path)?,
-        }
+        let Some(there) = read_header(&file).context("read", path)? else { return Ok(None) };
         let count = u64::from_le_bytes(there[COUNT].try_into().unwrap_or_default());
         let length = file.metadata().context("look at", path)?.len();
         let rows = (length / ROW_BYTES).saturating_sub(1);
-        let expected = header(count);
-        let is_ours = there[..MAGIC.len()] == expected[..MAGIC.len()];
-        let is_whole = rows >= count && (any_boot || there[BOOT] == expected[BOOT]);
-        Ok((is_ours && is_whole).then_some(Self { file, rows }))
+        let is_whole = rows >= count && (any_boot || there[BOOT] == header(count)[BOOT]);
+        Ok(is_whole.then_some(Self { file, header: there, rows }))
     }
 
     /// Adds a row and returns its number. Only under the admission lock.
@@ -69,7 +91,8 @@ impl DayIndex {
         // A part of a row that somebody left is written over.
         self.file.write_all_at(&row.0, (number + 1) * ROW_BYTES)?;
         self.rows += 1;
-        self.file.write_all_at(&self.rows.to_le_bytes(), COUNT.start as u64)?;
+        set_count(&mut self.header, self.rows);
+        self.file.write_all_at(&self.header[COUNT.start..COUNT_CHECKSUM.end], COUNT.start as u64)?;
         Ok(number)
     }
 

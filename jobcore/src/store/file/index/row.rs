@@ -102,7 +102,7 @@ impl Row {
     }
 
     /// Makes the row of a job that is there, from its records.
-    pub(super) fn of(layout: &Layout, id: JobId) -> Self {
+    pub(crate) fn of(layout: &Layout, id: JobId) -> Self {
         let job = layout.job(id);
         let Ok(Some(submission)) = atomic::read::<Submission>(&job.submission()) else {
             let mut row = Self::new(id, None);
@@ -184,7 +184,7 @@ impl Row {
     }
 
     /// Returns whether the job may be one that is wanted.
-    pub(super) fn may_match(&self, query: &Query) -> bool {
+    pub(crate) fn may_match(&self, query: &Query) -> bool {
         let Some(id) = self.id() else { return false };
         if self.state() == RowState::Removed || !query.may_be(id) {
             return false;

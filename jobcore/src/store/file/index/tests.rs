@@ -1,13 +1,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use super::day::{BOOT, ROW_BYTES};
+use super::day::{BOOT, COUNT, COUNT_CHECKSUM, ROW_BYTES};
 use super::row::{STATE, STATE_CHECKSUM};
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
-use crate::store::JobStore;
+use crate::store::file::FileStore;
+use crate::store::{JobStore, Query};
 use crate::sys::world::World;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -46,7 +47,7 @@ fn store() -> (tempfile::TempDir, FileStore, Vec<JobId>) {
 }
 
 fn path(store: &FileStore) -> std::path::PathBuf {
-    let days = store.days().unwrap();
+    let days = store.jobs.days().unwrap();
     assert_eq!(days.len(), 1, "the test ran over midnight");
     store.layout.index(&days[0])
 }
@@ -63,7 +64,7 @@ fn newest_first(ids: &[JobId]) -> Vec<JobId> {
 }
 
 fn listed(store: &FileStore) -> Vec<JobId> {
-    store.query_ids(&Query::default(), None, 100).unwrap()
+    store.catalogue.ids(&Query::default(), None, 100).unwrap()
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
     let (_directory, store, ids) = store();
     let before = rows(&store);
     assert_eq!(before.len(), 3);
-    for what in ["missing", "empty", "cut off", "a changed byte", "another boot"] {
+    for what in ["missing", "empty", "cut off", "a changed byte", "a changed count", "another boot"] {
         let path = path(&store);
         let open = || File::options().write(true).open(&path).unwrap();
         match what {
@@ -79,7 +80,18 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
             "empty" => open().set_len(0).unwrap(),
             "cut off" => open().set_len(2 * ROW_BYTES).unwrap(),
             "a changed byte" => open().write_all_at(b"?", ROW_BYTES + 30).unwrap(),
-            _ => open().write_all_at(b"?", BOOT.start as u64).unwrap(),
+            // Cut off as well, this was an index with one row.
+            "a changed count" => {
+                open().set_len(2 * ROW_BYTES).unwrap();
+                open().write_all_at(&[1, 0, 0, 0, 0, 0, 0, 0], COUNT.start as u64).unwrap();
+            }
+            _ => {
+                let mut other = fs::read(&path).unwrap();
+                other[BOOT.start] = b'?';
+                let checksum = crc32fast::hash(&other[..COUNT.end]);
+                other[COUNT_CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+                fs::write(&path, other).unwrap();
+            }
         }
         assert_eq!(listed(&store), newest_first(&ids), "{what}");
         assert_eq!(rows(&store), before, "{what}");
@@ -115,7 +127,7 @@ fn what_a_dead_submitter_or_remover_left_means_nothing() {
     let before = listed(&store);
     // Killed between row and directory, and in the middle of a row.
     let dead = submission("unseen");
-    let row = add(&store.layout, &dead).unwrap();
+    let row = Index::new(&store.layout).add(&dead).unwrap();
     let jobs = block_on(store.tally()).unwrap();
     assert_eq!((jobs.ended.values().sum::<u64>(), jobs.others.len()), (2, 2), "only a look tells");
     let index = File::options().append(true).open(path(&store)).unwrap();
@@ -123,10 +135,10 @@ fn what_a_dead_submitter_or_remover_left_means_nothing() {
     assert_eq!(listed(&store)[1..], before);
     let next = add_job(&store, "next");
     assert_eq!(listed(&store)[0], next);
-    mark(&store.layout, dead.job_id, row, RowState::Removed);
+    Index::new(&store.layout).mark(dead.job_id, row, RowState::Removed);
 
     // Killed between the mark and the removal: the job is there, and is found.
-    mark(&store.layout, ids[0], None, RowState::Open);
+    Index::new(&store.layout).mark(ids[0], None, RowState::Open);
     assert_eq!(listed(&store).last(), Some(&ids[0]));
 }
 
@@ -152,7 +164,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
     let (job, later) = (same(), same());
     let id = job.job_id;
     block_on(store.create(job)).unwrap();
-    add(&store.layout, &later).unwrap();
+    Index::new(&store.layout).add(&later).unwrap();
     assert_eq!(find("abab").unwrap(), id);
     // The pointer to the newest is gone with it.
     fs::remove_file(store.layout.name(&"same".parse().unwrap())).unwrap();
@@ -168,21 +180,21 @@ fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[2]).submission(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
-    assert_eq!(store.find_named(&"nobody".parse().unwrap()).unwrap(), None);
+    assert_eq!(store.names.named(&"nobody".parse().unwrap()).unwrap(), None);
     fs::remove_file(store.layout.name(&"c".parse().unwrap())).unwrap();
-    assert_eq!(store.find_named(&"c".parse().unwrap()).unwrap(), Some(ids[1]));
+    assert_eq!(store.names.named(&"c".parse().unwrap()).unwrap(), Some(ids[1]));
 }
 
 #[test]
 fn pages_go_on_where_a_job_has_been_removed() {
     let (_directory, store, ids) = store();
-    let first = store.query_ids(&Query::default(), None, 1).unwrap();
+    let first = store.catalogue.ids(&Query::default(), None, 1).unwrap();
     assert_eq!(first, [ids[2]]);
-    assert_eq!(store.query_ids(&Query::default(), Some(ids[2]), 1).unwrap(), [ids[1]]);
+    assert_eq!(store.catalogue.ids(&Query::default(), Some(ids[2]), 1).unwrap(), [ids[1]]);
     block_on(store.remove(ids[1])).unwrap();
-    assert_eq!(store.query_ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
+    assert_eq!(store.catalogue.ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
     fs::remove_file(path(&store)).unwrap();
-    assert_eq!(store.query_ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
+    assert_eq!(store.catalogue.ids(&Query::default(), Some(ids[1]), 5).unwrap(), [ids[0]]);
 }
 
 #[test]
@@ -191,7 +203,7 @@ fn a_job_whose_record_cannot_be_read_is_always_shown() {
     fs::write(store.layout.job(ids[0]).submission(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
     let query = Query::default().with_name(Some("nobody".parse().unwrap()));
-    assert_eq!(store.query_ids(&query, None, 5).unwrap(), [ids[0]]);
+    assert_eq!(store.catalogue.ids(&query, None, 5).unwrap(), [ids[0]]);
 }
 
 /// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
@@ -208,7 +220,7 @@ fn publish_end(store: &FileStore, id: JobId) -> std::path::PathBuf {
 
 /// How often the end of a job was told.
 fn ends(store: &FileStore, id: JobId) -> usize {
-    let events = store.read_events(0, 100).unwrap().events;
+    let events = store.events.read(0, 100).unwrap().events;
     events.iter().filter(|event| event.job_id == id && event.status.is_some()).count()
 }
 
@@ -245,13 +257,13 @@ fn an_end_is_told_before_it_is_noted_and_not_again() {
     let ended = Ended::new(None, Outcome::new(Cause::Exited, Timestamp::now()));
     let mut told = Vec::new();
     for _ in 0..2 {
-        note_end(&store.layout, ids[2], None, &ended, || told.push(state()));
+        Index::new(&store.layout).note_end(ids[2], None, &ended, || told.push(state()));
     }
     assert_eq!((told, state()), (vec![RowState::Open], RowState::Over(Status::Failed)));
     // Without a row nobody can know.
     fs::remove_file(path(&store)).unwrap();
     let mut is_told = false;
-    note_end(&store.layout, ids[2], None, &ended, || is_told = true);
+    Index::new(&store.layout).note_end(ids[2], None, &ended, || is_told = true);
     assert!(is_told);
 }
 
@@ -291,13 +303,13 @@ fn of_an_empty_day_nothing_stays() {
     let (_directory, store, ids) = store();
     end_job(&store, ids[2]);
     block_on(store.change_settings(&mut |settings| settings.keep_jobs = 1)).unwrap();
-    store.sweep_if_due().unwrap();
+    store.prune_if_due().unwrap();
     assert_eq!(listed(&store), [ids[2]]);
     block_on(store.remove(ids[2])).unwrap();
     fs::remove_file(store.layout.swept()).unwrap();
     let index = path(&store);
-    store.sweep_if_due().unwrap();
-    assert!(!index.exists() && store.days().unwrap().is_empty());
+    store.prune_if_due().unwrap();
+    assert!(!index.exists() && store.jobs.days().unwrap().is_empty());
     let id = add_job(&store, "again");
     assert_eq!(listed(&store), [id]);
 }

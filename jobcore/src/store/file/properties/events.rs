@@ -8,7 +8,6 @@ use proptest::sample::select;
 
 use crate::generate::{cases, damaged, job_id};
 use crate::state::Status;
-use crate::store::file::feed;
 use crate::store::{EventKind, JobEvent};
 use crate::{FileStore, fuzzing};
 
@@ -26,7 +25,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
 fn rows(events: &[JobEvent]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
-    events.iter().for_each(|event| feed::add(&store.layout, event));
+    events.iter().for_each(|event| store.events.add(event));
     fs::read(store.layout.event_segment(0)).unwrap_or_default()
 }
 
@@ -42,10 +41,10 @@ proptest! {
     fn events_are_read_as_they_were_added(events in vec(event(), 1..8), since in 0..10_u64, limit in 1..10_usize) {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
-        events.iter().for_each(|event| feed::add(&store.layout, event));
+        events.iter().for_each(|event| store.events.add(event));
         let numbered = (0..).zip(&events).map(|(number, event)| JobEvent { number, ..event.clone() });
         let expected: Vec<_> = numbered.filter(|event| event.number >= since).take(limit).collect();
-        let read = store.read_events(since, limit).unwrap();
+        let read = store.events.read(since, limit).unwrap();
         prop_assert_eq!((read.gone, read.next), (0, since.max((since + expected.len() as u64).min(events.len() as u64))));
         prop_assert_eq!(read.events, expected);
     }
@@ -75,12 +74,12 @@ proptest! {
             fs::write(store.layout.events().join(name), &bytes).unwrap();
         }
         for since in [since, 0] {
-            if let Ok(read) = store.read_events(since, limit) {
+            if let Ok(read) = store.events.read(since, limit) {
                 prop_assert!(read.events.len() <= limit && read.next >= since);
                 prop_assert!(read.events.iter().all(|event| event.number >= since && event.number < read.next));
             }
         }
         let id = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
-        feed::add(&store.layout, &JobEvent::now(id, EventKind::Started));
+        store.events.add(&JobEvent::now(id, EventKind::Started));
     }
 }

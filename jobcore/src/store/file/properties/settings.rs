@@ -39,11 +39,11 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         change(&store, &mut |settings| *settings = expected.clone()).unwrap();
-        prop_assert_eq!(&store.read_settings().unwrap(), &expected);
+        prop_assert_eq!(&store.settings.read().unwrap(), &expected);
         // And what others do not know of them stays.
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
-        prop_assert_eq!(store.read_settings().unwrap(), expected);
+        prop_assert_eq!(store.settings.read().unwrap(), expected);
     }
 
     #[test]
@@ -67,7 +67,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         std::fs::write(store.layout.settings(), &bytes).unwrap();
-        let read = store.read_settings();
+        let read = store.settings.read();
         let written = change(&store, &mut |settings| settings.max_running = 3);
         // Of what is not known, a reader passes over a number that TOML cannot hold; a writer could not keep it.
         prop_assert!(read.is_ok() || written.is_err());

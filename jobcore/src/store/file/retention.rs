@@ -1,16 +1,20 @@
-//! What is cleared away, lazily and in small steps: jobs that are not kept, by whoever ends one, and what processes left
-//! that were killed in the middle of something.
+//! What is removed by rule, lazily and in small steps: jobs that the settings do not keep, and files of processes that were
+//! killed before they could publish them.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::index::RowState;
-use super::queue::Admission;
-use super::{FileStore, Records, atomic};
+use super::admission::Admission;
+use super::atomic;
+use super::catalogue::Catalogue;
+use super::index::{Row, RowState};
+use super::jobs::Jobs;
+use super::layout::Layout;
+use super::removal::Removal;
+use super::settings::SettingsFile;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::JobId;
 use crate::store::Disposable;
 use crate::sys::lock;
 
@@ -21,7 +25,27 @@ const STEP: usize = 20;
 /// What a process left that was killed is cleared away when it is this old: nobody writes for so long.
 const LEFT_OVER: Duration = Duration::from_secs(60);
 
-impl FileStore {
+/// What prunes a store.
+#[derive(Debug, Clone)]
+pub(super) struct Retention {
+    layout: Layout,
+    jobs: Jobs,
+    settings: SettingsFile,
+    catalogue: Catalogue,
+    removal: Removal,
+}
+
+impl Retention {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self {
+            layout: layout.clone(),
+            jobs: Jobs::new(layout),
+            settings: SettingsFile::new(layout),
+            catalogue: Catalogue::new(layout),
+            removal: Removal::new(layout),
+        }
+    }
+
     /// Removes what processes that were killed left half made or half removed, as far as it is quickly found.
     pub(super) fn clear_left_overs(&self) {
         for directory in [self.layout.staging(), self.layout.trash()] {
@@ -34,19 +58,19 @@ impl FileStore {
         clear_staged(&self.layout.root);
     }
 
-    /// Returns the jobs that are over, the oldest first.
-    pub(super) fn read_disposable(&self) -> Result<Vec<Disposable>> {
-        let over = |row: &super::index::Row| match row.state() {
+    /// Returns the jobs that have ended, the oldest first.
+    pub(super) fn disposable(&self) -> Result<Vec<Disposable>> {
+        let over = |row: &Row| match row.state() {
             RowState::Over(status) => Some(Disposable::new(row.id()?, status, row.ended_at(), row.output_bytes())),
             RowState::Open | RowState::Unreadable | RowState::Removed => None,
         };
-        let mut jobs = self.all_rows(over)?;
+        let mut jobs = self.catalogue.rows(over)?;
         jobs.sort_unstable_by_key(|job| (job.ended_at, job.id));
         Ok(jobs)
     }
 
     /// Removes a few of the jobs that the settings do not keep, unless that was looked at a moment ago.
-    pub(crate) fn sweep_if_due(&self) -> Result<()> {
+    pub(super) fn prune_if_due(&self) -> Result<()> {
         let path = self.layout.swept();
         let looked_at = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
         // A time that is yet to come was set by a clock that was wrong. Retention must not stand still until then.
@@ -61,37 +85,22 @@ impl FileStore {
         for directory in [self.layout.indexes(), self.layout.names(), self.layout.keys()] {
             clear_staged(&directory);
         }
-        let excess = self.read_settings()?.retention().excess(self.read_disposable()?, Timestamp::now());
+        let excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
         for job in excess.iter().take(STEP) {
-            self.dispose(job.id);
+            self.removal.remove_ended(job.id);
         }
         if excess.len() > STEP {
             // Whoever ends next goes on.
             touch(&file, SystemTime::UNIX_EPOCH);
         } else {
-            self.forget_empty_days()?;
+            self.remove_empty_days()?;
         }
         Ok(())
     }
 
-    /// Removes one job, if it is over and nobody is in charge of it.
-    fn dispose(&self, id: JobId) {
-        match Records::claim(&self.layout, id) {
-            Ok(Some(records)) if records.has_ended().unwrap_or(false) => {
-                // Kept until all is gone, so that nobody takes charge of it meanwhile.
-                if let Ok(trash) = self.unlink(id) {
-                    let _ = fs::remove_dir_all(trash);
-                }
-            }
-            // What its row says is not so any more.
-            Err(Error::NotFound { .. }) => drop(self.unlink(id)),
-            Ok(_) | Err(_) => {}
-        }
-    }
-
     /// Removes the directories of days of which nothing is left.
-    fn forget_empty_days(&self) -> Result<()> {
-        for day in self.days()? {
+    fn remove_empty_days(&self) -> Result<()> {
+        for day in self.jobs.days()? {
             let directory = self.layout.days().join(&day);
             if fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_none()) {
                 // Whoever publishes a job of this day makes the directory again.
@@ -143,6 +152,7 @@ fn touch(file: &File, time: SystemTime) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::file::FileStore;
 
     /// The trash was a link once, and what it led to was removed.
     #[test]
@@ -157,7 +167,7 @@ mod tests {
             fs::remove_dir(&part).unwrap();
             std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
         }
-        store.clear_left_overs();
+        Retention::new(&store.layout).clear_left_overs();
         assert!(precious.exists());
     }
 
@@ -166,11 +176,11 @@ mod tests {
     fn a_time_that_is_yet_to_come_does_not_stop_retention() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
-        store.sweep_if_due().unwrap();
+        store.prune_if_due().unwrap();
         let swept = || fs::metadata(store.layout.swept()).unwrap().modified().unwrap();
         let future = SystemTime::now() + 1000 * EVERY;
         touch(&File::options().write(true).open(store.layout.swept()).unwrap(), future);
-        store.sweep_if_due().unwrap();
+        store.prune_if_due().unwrap();
         assert!(swept() < future);
     }
 
@@ -186,13 +196,13 @@ mod tests {
         };
         let (mut old, mut others) = (Vec::new(), Vec::new());
         for directory in &shared {
-            super::super::make_dir(directory).unwrap();
+            atomic::ensure_dir(directory).unwrap();
             old.push(make(directory, ".web.staged.1", LEFT_OVER));
             others.push(make(directory, ".web.staged.2", LEFT_OVER / 2));
             // What is there of a job of such a name.
             others.push(make(directory, "web.staged.1", LEFT_OVER));
         }
-        store.sweep_if_due().unwrap();
+        store.prune_if_due().unwrap();
         assert!(old.iter().all(|path| !path.exists()), "{old:?}");
         assert!(others.iter().all(|path| path.exists()), "{others:?}");
     }

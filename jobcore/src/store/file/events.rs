@@ -1,14 +1,15 @@
-//! What happened, on disk: rows of one size in segments that are named by the number of their first event.
+//! The events on disk: rows of one size in segments that are named by the number of their first event.
 //!
-//! Nobody needs a lock to add a row: the kernel puts it behind the last, and its place is its number. A segment has room
-//! for a fixed number of rows; one that lands behind that counts for nothing, and is added to the next segment again.
+//! Adding a row needs no lock: the kernel puts it after the last one, and its place is its number. A segment has room for a
+//! fixed number of rows; one that lands after these counts for nothing, and is added to the next segment again.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
+use super::atomic;
 use super::layout::Layout;
-use super::{FileStore, atomic, names};
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
@@ -60,60 +61,88 @@ fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
     })
 }
 
-fn segments(layout: &Layout) -> Result<Vec<u64>> {
-    let mut segments: Vec<u64> = names(&layout.events())?.iter().filter_map(|name| name.parse().ok()).collect();
-    // A number of an event is one that JSON can hold, and there are some more after it.
-    segments.retain(|first| first % SEGMENT == 0 && *first < MOST);
-    segments.sort_unstable();
-    Ok(segments)
+/// The events of a store.
+#[derive(Debug, Clone)]
+pub(super) struct EventLog {
+    layout: Layout,
 }
 
-/// Adds an event. An event that cannot be written, on a full disk say, is lost: what happened stands in the records.
-pub(super) fn add(layout: &Layout, event: &JobEvent) {
-    if let Err(error) = try_add(layout, event) {
-        tracing::debug!(job = %event.job_id, %error, "an event could not be written");
+impl EventLog {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { layout: layout.clone() }
     }
-}
 
-fn try_add(layout: &Layout, event: &JobEvent) -> Result<()> {
-    let row = encode(event);
-    let mut first = match segments(layout)?.last() {
-        Some(last) => *last,
-        None => {
-            super::make_dir(&layout.events())?;
-            0
+    /// Returns the directory in which something changes with each event.
+    pub(super) fn directory(&self) -> Result<PathBuf> {
+        let directory = self.layout.events();
+        atomic::ensure_dir(&directory)?;
+        Ok(directory)
+    }
+
+    /// Adds an event. One that cannot be written, on a full disk say, is dropped: the records say what happened.
+    pub(super) fn add(&self, event: &JobEvent) {
+        if let Err(error) = self.try_add(event) {
+            tracing::debug!(job = %event.job_id, %error, "an event could not be written");
         }
-    };
-    loop {
-        let path = layout.event_segment(first);
-        let mut file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
-        let end = file.metadata().context("look at", &path)?.len();
-        if end < SEGMENT * ROW_BYTES {
-            file.write_all(&row).context("write", &path)?;
-            let end = rustix::fs::tell(&file).map_err(io::Error::from).context("look at", &path)?;
-            if end <= SEGMENT * ROW_BYTES {
-                return Ok(());
+    }
+
+    fn try_add(&self, event: &JobEvent) -> Result<()> {
+        let row = encode(event);
+        let mut first = match self.segments()?.last() {
+            Some(last) => *last,
+            None => {
+                self.directory()?;
+                0
             }
+        };
+        loop {
+            let path = self.layout.event_segment(first);
+            let mut file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
+            let end = file.metadata().context("look at", &path)?.len();
+            if end < SEGMENT * ROW_BYTES {
+                file.write_all(&row).context("write", &path)?;
+                let end = rustix::fs::tell(&file).map_err(io::Error::from).context("look at", &path)?;
+                if end <= SEGMENT * ROW_BYTES {
+                    return Ok(());
+                }
+            }
+            first += SEGMENT;
+            self.remove_old()?;
         }
-        first += SEGMENT;
-        forget_old(layout)?;
     }
-}
 
-fn forget_old(layout: &Layout) -> Result<()> {
-    let segments = segments(layout)?;
-    for first in segments.iter().take((segments.len() + 1).saturating_sub(KEPT)) {
-        let _ = fs::remove_file(layout.event_segment(*first));
+    fn remove_old(&self) -> Result<()> {
+        let segments = self.segments()?;
+        for first in segments.iter().take((segments.len() + 1).saturating_sub(KEPT)) {
+            let _ = fs::remove_file(self.layout.event_segment(*first));
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-impl FileStore {
-    pub(super) fn read_events(&self, since: u64, limit: usize) -> Result<Events> {
-        let segments = segments(&self.layout)?;
+    fn segments(&self) -> Result<Vec<u64>> {
+        let names = atomic::names(&self.layout.events())?;
+        let mut segments: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        // A number of an event is one that JSON can hold, and there are some more after it.
+        segments.retain(|first| first % SEGMENT == 0 && *first < MOST);
+        segments.sort_unstable();
+        Ok(segments)
+    }
+
+    /// Returns how many events a segment has; none if it has been dropped since.
+    fn rows(&self, first: u64) -> Result<u64> {
+        let path = self.layout.event_segment(first);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            metadata => Ok((metadata.context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT)),
+        }
+    }
+
+    /// Returns at most `limit` events from number `since` on.
+    pub(super) fn read(&self, since: u64, limit: usize) -> Result<Events> {
+        let segments = self.segments()?;
         let start = since.max(segments.first().copied().unwrap_or(since));
         let end = match segments.last() {
-            Some(last) => last + rows(&self.layout, *last)?,
+            Some(last) => last + self.rows(*last)?,
             None => 0,
         };
         let mut next = start;
@@ -150,15 +179,6 @@ pub(crate) fn check_events(bytes: &[u8]) {
     }
 }
 
-/// Returns how many events a segment has; none if it has been dropped since.
-fn rows(layout: &Layout, first: u64) -> Result<u64> {
-    let path = layout.event_segment(first);
-    match std::fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        metadata => Ok((metadata.context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -186,31 +206,31 @@ mod tests {
     #[test]
     fn many_writers_fill_segments_without_a_gap_and_old_ones_go() {
         let directory = tempfile::tempdir().unwrap();
-        let store = FileStore::open(directory.path().join("store")).unwrap();
+        let layout = Layout::new(directory.path());
+        let events = EventLog::new(&layout);
         let ids: Vec<_> = (0..4).map(|_| JobId::mint(Timestamp::now(), &SystemRandom).unwrap()).collect();
         // Nearly full: the writers get to the border together.
-        let path = store.layout.event_segment(0);
+        let path = layout.event_segment(0);
         let filler = encode(&JobEvent::now(ids[0], EventKind::Submitted)).repeat(SEGMENT as usize - 100);
-        fs::create_dir_all(store.layout.events()).unwrap();
+        fs::create_dir_all(layout.events()).unwrap();
         fs::write(&path, filler).unwrap();
         std::thread::scope(|scope| {
             for id in &ids {
-                let layout = &store.layout;
-                scope.spawn(move || (0..100).for_each(|_| add(layout, &JobEvent::now(*id, EventKind::Started))));
+                scope.spawn(|| (0..100).for_each(|_| events.add(&JobEvent::now(*id, EventKind::Started))));
             }
         });
-        let read = store.read_events(SEGMENT - 100, usize::MAX / 2).unwrap();
+        let read = events.read(SEGMENT - 100, usize::MAX / 2).unwrap();
         assert_eq!((read.events.len(), read.next, read.gone), (400, SEGMENT + 300, 0));
         assert!(read.events.iter().map(|event| event.number).eq(SEGMENT - 100..SEGMENT + 300));
-        let part = store.read_events(SEGMENT - 1, 2).unwrap();
+        let part = events.read(SEGMENT - 1, 2).unwrap();
         assert_eq!((part.events.len(), part.next), (2, SEGMENT + 1));
 
         for segment in 2..12 {
-            let file = File::create(store.layout.event_segment(segment * SEGMENT)).unwrap();
+            let file = File::create(layout.event_segment(segment * SEGMENT)).unwrap();
             file.set_len(SEGMENT * ROW_BYTES).unwrap();
         }
-        add(&store.layout, &JobEvent::now(ids[0], EventKind::Removed));
-        let read = store.read_events(0, 10).unwrap();
+        events.add(&JobEvent::now(ids[0], EventKind::Removed));
+        let read = events.read(0, 10).unwrap();
         assert_eq!(read.gone, (12 + 1 - KEPT as u64) * SEGMENT);
     }
 }

@@ -1,0 +1,129 @@
+//! Which jobs there are: the rows of the index, which is made from the jobs again whenever it is missing or damaged.
+
+use std::collections::HashSet;
+
+use super::admission::Admission;
+use super::entry::Queued;
+use super::index::{Index, Row, RowState};
+use super::jobs::Jobs;
+use super::layout::Layout;
+use super::slots::Slots;
+use crate::error::Result;
+use crate::id::JobId;
+use crate::store::Query;
+
+/// The jobs of a store, found without opening them.
+#[derive(Debug, Clone)]
+pub(super) struct Catalogue {
+    layout: Layout,
+    jobs: Jobs,
+    index: Index,
+    slots: Slots,
+}
+
+impl Catalogue {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let (jobs, index, slots) = (Jobs::new(layout), Index::new(layout), Slots::new(layout));
+        Self { layout: layout.clone(), jobs, index, slots }
+    }
+
+    /// Shows the rows of a day from the newest on, until `visit` has seen enough. An index that is not in order is made again
+    /// first; should that happen in the middle, nothing is shown once, and then the rows from the start.
+    fn visit_day(&self, day: &str, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> Result<()> {
+        if self.index.visit(day, visit)? {
+            return Ok(());
+        }
+        visit(None);
+        let _all = self.rebuild(day)?.iter().rev().all(|row| visit(Some(row)));
+        Ok(())
+    }
+
+    /// Makes the index of a day from its jobs. Others go on adding to it meanwhile, except for the last moment.
+    fn rebuild(&self, day: &str) -> Result<Vec<Row>> {
+        let make = |id: JobId| {
+            let order = Queued::read(&self.layout.job(id)).ok().flatten().map_or(0, |queued| queued.sequence);
+            (order, id, Row::of(&self.layout, id))
+        };
+        // A row that says that its job has ended is taken to mean that the end was reported.
+        let _ = self.slots.unattended();
+        let mut rows: Vec<_> = self.jobs.of_day(day)?.into_iter().map(make).collect();
+        let _admission = Admission::take(&self.layout)?;
+        let now: HashSet<JobId> = self.jobs.of_day(day)?.into_iter().collect();
+        rows.retain(|(_, id, _)| now.contains(id));
+        let known: HashSet<JobId> = rows.iter().map(|(_, id, _)| *id).collect();
+        rows.extend(now.difference(&known).map(|id| make(*id)));
+        for (_, id, row) in rows.iter_mut().filter(|(_, _, row)| row.state() == RowState::Open) {
+            *row = Row::of(&self.layout, *id);
+        }
+        rows.sort_unstable_by_key(|(order, id, _)| (*order, *id));
+        let rows: Vec<Row> = rows.into_iter().map(|(_, _, row)| row).collect();
+        // On a disk that is full or read-only it serves this one time.
+        if let Err(error) = self.index.replace(day, &rows) {
+            tracing::debug!(%day, %error, "an index that was made again could not be written");
+        }
+        Ok(rows)
+    }
+
+    /// Returns at most `limit` ids of jobs that `query` may want, the newest first, those before `before`.
+    pub(super) fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
+        let first_day = before.map(JobId::day);
+        let since_day = query.since.map(|since| since.strftime("%Y-%m-%d").to_string());
+        let mut found = Vec::new();
+        for day in self.jobs.days()? {
+            if first_day.as_ref().is_some_and(|first| day > *first) || found.len() >= limit {
+                continue;
+            }
+            // Days are in order from the newest: an id names its own.
+            if since_day.as_ref().is_some_and(|since| day < *since) {
+                break;
+            }
+            // After the row of `before`, or, if that is gone, what was submitted before it.
+            let is_after_all = before.is_none_or(|before| before.day() != day);
+            let mut is_after = is_after_all;
+            let room = limit - found.len();
+            let mut of_day = Vec::new();
+            self.visit_day(&day, &mut |row| {
+                let Some(row) = row else {
+                    of_day.clear();
+                    is_after = is_after_all;
+                    return true;
+                };
+                if !is_after {
+                    is_after = row.id() == before;
+                } else if row.may_match(query) {
+                    of_day.extend(row.id());
+                }
+                of_day.len() < room
+            })?;
+            if !is_after {
+                self.visit_day(&day, &mut |row| {
+                    match row {
+                        None => of_day.clear(),
+                        Some(row) if row.id() < before && row.may_match(query) => of_day.extend(row.id()),
+                        Some(_) => {}
+                    }
+                    of_day.len() < room
+                })?;
+            }
+            found.extend(of_day);
+        }
+        Ok(found)
+    }
+
+    /// Returns all rows that `wanted` makes something of, the newest first, but for those of jobs that are gone.
+    pub(super) fn rows<T>(&self, wanted: impl Fn(&Row) -> Option<T>) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for day in self.jobs.days()? {
+            let start = all.len();
+            self.visit_day(&day, &mut |row| {
+                match row {
+                    None => all.truncate(start),
+                    Some(row) if row.state() != RowState::Removed => all.extend(wanted(row)),
+                    Some(_) => {}
+                }
+                true
+            })?;
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,100 @@
+//! Names, of which one unfinished job at most has each, and keys, of which one job at most has each.
+
+use std::fs;
+
+use super::admission::Admission;
+use super::atomic;
+use super::catalogue::Catalogue;
+use super::hints::{Hints, Kind};
+use super::jobs::Jobs;
+use super::layout::Layout;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::name::Name;
+use crate::record::Submission;
+use crate::spec::JobSpec;
+use crate::store::{Created, Query};
+
+/// The names and keys of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    layout: Layout,
+    jobs: Jobs,
+    hints: Hints,
+    catalogue: Catalogue,
+}
+
+impl Names {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let (jobs, hints, catalogue) = (Jobs::new(layout), Hints::new(layout), Catalogue::new(layout));
+        Self { layout: layout.clone(), jobs, hints, catalogue }
+    }
+
+    /// Returns the newest job of a name.
+    pub(super) fn named(&self, name: &Name) -> Result<Option<JobId>> {
+        match self.hints.pointed_to(&self.layout.name(name)) {
+            Ok(Some(id)) => return Ok(Some(id)),
+            // The newest has been removed, or is not known. There may be others: a job that has a row may be gone, or not
+            // be readable.
+            Ok(None) | Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let is_named = |id: &JobId| {
+            let submission = self.jobs.submission(*id).ok().flatten();
+            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
+        };
+        let ids = self.catalogue.ids(&Query::default().with_name(Some(name.clone())), None, usize::MAX)?;
+        Ok(ids.into_iter().find(is_named))
+    }
+
+    /// Returns the job that has a key.
+    pub(super) fn keyed(&self, key: &str) -> Result<Option<JobId>> {
+        let pointer = self.layout.key(key);
+        match self.hints.pointed_to(&pointer) {
+            Err(Error::Damaged { .. }) => {
+                self.hints.find_pointed(&Admission::take(&self.layout)?, Kind::Keys, &pointer)
+            }
+            found => found,
+        }
+    }
+
+    /// Refuses a name that is taken, and finds the job that has the key already.
+    pub(super) fn check(&self, admission: &Admission, submission: &Submission) -> Result<Created> {
+        if let Some(key) = &submission.spec.key
+            && let Some(id) = self.hints.find_pointed(admission, Kind::Keys, &self.layout.key(key))?
+        {
+            let path = self.layout.job(id).submission();
+            let missing = || Error::Damaged { path, reason: "it is not there".to_owned() };
+            let old = self.jobs.submission(id)?.ok_or_else(missing)?;
+            return crate::store::same_key(submission, &old).map(Created::Existing);
+        }
+        if let Some(name) = &submission.spec.name
+            && let Some(id) = self.hints.find_pointed(admission, Kind::Names, &self.layout.name(name))?
+        {
+            let (job, _) = self.jobs.evidence(id)?.judge(Timestamp::now())?;
+            if !job.status().is_final() {
+                return Err(crate::store::name_taken(name, &job, &submission.spec.cwd));
+            }
+        }
+        Ok(Created::New)
+    }
+
+    /// Gives a job its name and its key.
+    pub(super) fn give(&self, _: &Admission, id: JobId, spec: &JobSpec) -> Result<()> {
+        let name = spec.name.as_ref().map(|name| self.layout.name(name));
+        let key = spec.key.as_ref().map(|key| self.layout.key(key));
+        name.into_iter().chain(key).try_for_each(|pointer| atomic::publish(&pointer, id.to_string().as_bytes()))
+    }
+
+    /// Takes its name and its key from a job, unless another has them by now.
+    pub(super) fn take(&self, _: &Admission, id: JobId, spec: &JobSpec) {
+        let name = spec.name.as_ref().map(|name| self.layout.name(name));
+        let key = spec.key.as_ref().map(|key| self.layout.key(key));
+        for pointer in name.into_iter().chain(key) {
+            if self.hints.pointed_to(&pointer).is_ok_and(|found| found == Some(id)) {
+                let _ = fs::remove_file(pointer);
+            }
+        }
+    }
+}

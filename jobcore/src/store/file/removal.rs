@@ -1,0 +1,106 @@
+//! How a job is removed: out of its place into the trash by one rename, with all that points to it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::admission::Admission;
+use super::atomic;
+use super::entry::{Queued, forget};
+use super::events::EventLog;
+use super::index::{Index, RowState};
+use super::jobs::{self, Jobs};
+use super::layout::Layout;
+use super::names::Names;
+use super::records::Records;
+use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::store::{EventKind, JobEvent};
+
+/// What removes jobs from a store.
+#[derive(Debug, Clone)]
+pub(super) struct Removal {
+    layout: Layout,
+    jobs: Jobs,
+    index: Index,
+    events: EventLog,
+    names: Names,
+}
+
+impl Removal {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self {
+            layout: layout.clone(),
+            jobs: Jobs::new(layout),
+            index: Index::new(layout),
+            events: EventLog::new(layout),
+            names: Names::new(layout),
+        }
+    }
+
+    /// Removes a job, whatever its records say, unless it is held.
+    pub(super) fn remove(&self, id: JobId) -> Result<()> {
+        // Kept until all is gone, so that no other process takes the lock meanwhile.
+        let _records = match Records::claim(&self.layout, id) {
+            Ok(records) => {
+                let records = records.ok_or_else(|| crate::store::held(id))?;
+                // The last chance to report its end. A record that cannot be read has none to report.
+                let _ = records.complete_end();
+                Some(records)
+            }
+            // Without a lock that can be taken no process will ever hold it; only the main process shows whether one runs it.
+            Err(error) => {
+                if !self.jobs.is_there(id)? || self.jobs.has_living_process(id)? {
+                    return Err(error);
+                }
+                None
+            }
+        };
+        let trash = self.unlink(id)?;
+        fs::remove_dir_all(&trash).context("remove", &trash)
+    }
+
+    /// Removes a job that has ended and is not held; does nothing about any other.
+    pub(super) fn remove_ended(&self, id: JobId) {
+        match Records::claim(&self.layout, id) {
+            Ok(Some(records)) if jobs::has_ended(&records.job).unwrap_or(false) => {
+                // Kept until all is gone, so that no other process takes the lock meanwhile.
+                if let Ok(trash) = self.unlink(id) {
+                    let _ = fs::remove_dir_all(trash);
+                }
+            }
+            // The job of this row is gone.
+            Err(Error::NotFound { .. }) => drop(self.unlink(id)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Takes a job out of its place, into the trash, with all that points to it.
+    fn unlink(&self, id: JobId) -> Result<PathBuf> {
+        let job = self.layout.job(id);
+        let queued = Queued::read(&job).ok().flatten();
+        let submission = self.jobs.submission(id).ok().flatten();
+        // Under the lock, since another job may get the name or the key at this moment.
+        let admission = Admission::take(&self.layout)?;
+        if let Some(submission) = submission {
+            self.names.take(&admission, id, &submission.spec);
+        }
+        let row = queued.as_ref().and_then(|queued| queued.row);
+        // A death between these leaves a row that has to be looked at, and nothing that is wrong.
+        self.index.mark(id, row, RowState::Open);
+        let trash = self.layout.trash().join(id.to_string());
+        let rename = || atomic::unless_missing(fs::rename(&job.path, &trash).context("remove", &job.path));
+        let mut renamed = rename()?;
+        if renamed.is_none() && self.jobs.is_there(id)? {
+            atomic::ensure_dir(&self.layout.trash())?;
+            renamed = rename()?;
+        }
+        if renamed.is_none() {
+            self.index.mark(id, row, RowState::Removed);
+            return Err(Error::not_found(id));
+        }
+        self.events.add(&JobEvent::now(id, EventKind::Removed));
+        self.index.mark(id, row, RowState::Removed);
+        forget(&self.layout, id, queued.as_ref());
+        Ok(trash)
+    }
+}

@@ -1,0 +1,114 @@
+//! The directory of a store: whether there is one, whether it is safe and understood, and how it is made.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::atomic;
+use super::layout::Layout;
+use crate::error::{Error, IoContext, Result};
+
+/// The version of the layout.
+const FORMAT: u32 = 1;
+/// What precedes the version in the file `format`.
+const FORMAT_TEXT: &str = "jobcore store, format ";
+
+/// The directory of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Root {
+    layout: Layout,
+    /// Whether a store that is safe and understood was found here. Until then there is none, or an empty directory.
+    is_made: Arc<AtomicBool>,
+}
+
+impl Root {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { layout: layout.clone(), is_made: Arc::default() }
+    }
+
+    /// Returns whether there is a store by now. Once there was one, it is not looked for again.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`](super::FileStore::open), if something else is in its place.
+    pub(super) fn is_made(&self) -> Result<bool> {
+        if self.is_made.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let root = &*self.layout.root;
+        if !atomic::is_there(root)? {
+            return Ok(false);
+        }
+        check_owner(root)?;
+        match atomic::read_bytes(&self.layout.format())? {
+            Some(text) => check_format(root, &String::from_utf8_lossy(&text))?,
+            None => {
+                let is_empty = fs::read_dir(root).context("list", root)?.next().is_none();
+                let is_ours = [self.layout.days(), self.layout.queue()].iter().any(|path| path.exists());
+                if !is_empty && !is_ours {
+                    return refuse(root, "it is neither empty nor a store; name another directory".to_owned());
+                }
+                return Ok(false);
+            }
+        }
+        self.is_made.store(true, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Makes the store, if there is none.
+    pub(super) fn make(&self) -> Result<()> {
+        if self.is_made()? {
+            return Ok(());
+        }
+        let layout = &self.layout;
+        atomic::create_dir_all(&layout.root).context("make the store", &layout.root)?;
+        check_owner(&layout.root)?;
+        let hints = [layout.queue(), layout.slots(), layout.names(), layout.keys()];
+        for directory in [layout.days(), layout.staging(), layout.trash()].into_iter().chain(hints) {
+            atomic::ensure_dir(&directory)?;
+        }
+        atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())?;
+        self.is_made.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes the store again, of which a part, or all, was removed since it was found.
+    pub(super) fn make_again(&self) -> Result<()> {
+        self.is_made.store(false, Ordering::Relaxed);
+        self.make()
+    }
+}
+
+fn refuse<T>(root: &Path, reason: String) -> Result<T> {
+    Err(Error::StoreRefused { path: root.to_owned(), reason })
+}
+
+fn check_owner(root: &Path) -> Result<()> {
+    let metadata = fs::metadata(root).context("look at", root)?;
+    if !metadata.is_dir() {
+        return refuse(root, "it is not a directory".to_owned());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        let owner = metadata.uid();
+        let reason = format!("it belongs to user {owner}, and this is user {user}; run the command as its owner");
+        return refuse(root, reason);
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let mode = metadata.mode() & 0o777;
+        let reason = format!("others may write to it (mode {mode:o}); `chmod 700` it if you trust what it holds");
+        return refuse(root, reason);
+    }
+    Ok(())
+}
+
+fn check_format(root: &Path, text: &str) -> Result<()> {
+    match text.strip_prefix(FORMAT_TEXT).and_then(|version| version.trim().parse::<u32>().ok()) {
+        Some(FORMAT) => Ok(()),
+        Some(version) => {
+            refuse(root, format!("it has format {version}, and this version understands {FORMAT}; upgrade"))
+        }
+        None => refuse(root, "its file `format` is not one of a store".to_owned()),
+    }
+}

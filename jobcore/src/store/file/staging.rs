@@ -1,0 +1,79 @@
+//! How a job comes into its place: its directory is made where nobody looks, and renamed.
+
+use std::fs;
+
+use super::atomic;
+use super::layout::{JobDir, Layout};
+use super::root::Root;
+use crate::error::{IoContext, Result};
+use crate::id::JobId;
+use crate::record::Submission;
+use crate::spec::Stdin;
+
+/// How often publishing a job is tried while the directory of its day comes and goes.
+const PUBLISHING: usize = 8;
+
+/// The jobs that are being made.
+#[derive(Debug, Clone)]
+pub(super) struct Staging {
+    layout: Layout,
+    root: Root,
+}
+
+impl Staging {
+    pub(super) fn new(layout: &Layout, root: &Root) -> Self {
+        Self { layout: layout.clone(), root: root.clone() }
+    }
+
+    /// Makes the directory of a job, and the store if there is none.
+    pub(super) fn stage(&self, submission: &Submission) -> Result<()> {
+        let job = self.layout.staged(submission.job_id);
+        self.root.make()?;
+        let make = || atomic::create_dir(&job.path).context("make", &job.path);
+        if atomic::unless_missing(make())?.is_none() {
+            // The directory, or the whole store, was removed since it was opened.
+            self.root.make_again()?;
+            atomic::ensure_dir(&self.layout.staging())?;
+            make()?;
+        }
+        fill(&job, submission).inspect_err(|_| self.discard(submission.job_id))
+    }
+
+    /// Renames a staged job into its place.
+    pub(super) fn publish(&self, id: JobId) -> Result<()> {
+        let (from, to) = (self.layout.staged(id).path, self.layout.job(id).path);
+        let rename = || fs::rename(&from, &to).context("publish", &to);
+        for _ in 0..PUBLISHING {
+            if atomic::unless_missing(rename())?.is_some() {
+                return Ok(());
+            }
+            // The first job of a day; an empty day may also be removed at any time.
+            if atomic::unless_missing(atomic::ensure_dir(&self.layout.day(id)))?.is_none() {
+                atomic::ensure_dir(&self.layout.days())?;
+            }
+        }
+        rename()
+    }
+
+    /// Removes a staged job that does not come into its place.
+    pub(super) fn discard(&self, id: JobId) {
+        let _ = fs::remove_dir_all(self.layout.staged(id).path);
+    }
+}
+
+fn fill(job: &JobDir, submission: &Submission) -> Result<()> {
+    atomic::write_private(&job.lock(), b"")?;
+    let attempt = job.attempt();
+    for directory in [job.attempts(), attempt.path.clone()] {
+        atomic::create_dir(&directory).context("make", &directory)?;
+    }
+    atomic::write_private(&job.submission(), &atomic::to_json(submission, &job.submission())?)?;
+    atomic::write_private(&job.environment(), &submission.spec.environment.to_bytes())?;
+    if submission.spec.stdin == Stdin::Given {
+        atomic::write_private(&job.given(), &submission.spec.given.0)?;
+    }
+    for record in [attempt.start(), attempt.running(), attempt.ended()] {
+        atomic::reserve(&record)?;
+    }
+    Ok(())
+}
