@@ -1,12 +1,9 @@
-//! Background jobs that survive the call, the session and the server that started them.
+//! Background jobs that survive the call, the session and the program that started them.
 //!
-//! A job is one command run in the background. It is described by a [`JobSpec`], kept in a [store], started by a [runner],
-//! and looked at, waited for and stopped through a [`JobManager`]. There is no daemon: with a [`FileStore`] and a
-//! [`LocalRunner`] each running job has one small supervisor process, and any number of programs may use the same store at
-//! the same time.
-//!
-//! [store]: store::JobStore
-//! [runner]: runner::Runner
+//! A job is one command that runs in the background. A [`JobSpec`] describes it, a store such as a [`FileStore`] keeps it, a
+//! runner such as a [`LocalRunner`] starts it, and a [`JobManager`] submits, lists, waits for and stops jobs. There is no daemon:
+//! with these two, each running job has one small supervisor process, and any number of programs can use the same store at the
+//! same time.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -27,15 +24,37 @@
 //! }
 //! ```
 //!
-//! # What is guaranteed
-//! When [`JobManager::submit`] returns, the job is on record and somebody is in charge of it: it goes on when the
-//! caller ends, however it ends. Its state is never guessed: alive means that the kernel says that a lock is held, and
-//! nothing is final without an end record. See `docs/guarantees.md` for the whole list and its limits, and
-//! `docs/embedding.md` for a guide.
+//! # Guarantees
+//! - When [`JobManager::submit`] returns, the job is on record, and it is queued or has a supervisor. From then on it does not
+//!   depend on the caller, however the caller ends.
+//! - A job's state is never guessed. A job is alive if the kernel reports that its lock is held, and it has ended if there is a
+//!   record of its end.
+//! - A stop ends all processes of a job, or names those that it could not end.
 //!
-//! # What the library does not do
-//! It never prints, never reads the terminal, and reads neither `$HOME` nor the environment by itself. (The feature `front`
-//! does, for the programs of this repository.)
+//! [guarantees.md] has the whole list and its limits, and [embedding.md] is a guide.
+//!
+//! [guarantees.md]: https://github.com/jobcore/jobcore/blob/main/docs/guarantees.md
+//! [embedding.md]: https://github.com/jobcore/jobcore/blob/main/docs/embedding.md
+//!
+//! # Where to look
+//! The root has what most programs need. All else is in the module that it belongs to:
+//!
+//! - what to run: [`spec`], [`environment`]
+//! - what became of it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`queue`]
+//! - what to do with it: [`wait`], [`follow`], [`stop`], [`input`]
+//! - stores and runners of your own: [`store`], [`runner`], [`record`], [`control`], [`clock`]
+//!
+//! # Features
+//! - `policy`, on by default: which commands may be submitted. Without it, nothing is submitted to a store that has a policy.
+//! - `agents`: runs of coding agents as jobs.
+//! - `blocking`: a `JobManager` for programs without tokio.
+//! - `conformance`: the contracts of stores and runners as test suites.
+//! - `testing`: scripted jobs, a clock that stands still and repeatable ids, for tests.
+//!
+//! # What the library leaves to you
+//! It never prints, never reads the terminal, and never reads `$HOME` or the environment by itself.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(unix))]
 compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
@@ -43,6 +62,8 @@ compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 #[cfg(feature = "agents")]
 pub mod agent;
 mod annotations;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod clock;
 pub mod control;
 pub mod doctor;
@@ -127,6 +148,6 @@ pub use store::memory::MemoryStore;
 pub use store::query::Query;
 
 /// The blocks of the guide are compiled and run as tests.
-#[cfg(all(doctest, feature = "conformance", feature = "testing"))]
+#[cfg(all(doctest, feature = "blocking", feature = "conformance", feature = "testing"))]
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;

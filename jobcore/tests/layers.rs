@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["agent", "supervisor"],
     &["runner", "shape"],
     &["manager"],
-    &["doctor"],
+    &["blocking", "doctor"],
     &["front"],
 ];
 

@@ -25,6 +25,16 @@ fn run_and_wait_passes_on_the_output_and_the_exit_code() {
 }
 
 #[test]
+fn in_turn_stops_at_the_first_line_that_fails() {
+    let env = TestEnv::new();
+    let mut program = env.command(env!("CARGO_BIN_EXE_in-turn-under-test"));
+    program.arg(env.store()).args(["echo one; echo err >&2", "echo two; exit 7", "echo three"]);
+    let ran = Ran::of(program);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str(), ran.code), ("one\ntwo\n", "err\n", Some(7)), "{ran}");
+    assert_eq!(env.ok(["list", "--quiet", "--all"]).lines().count(), 2);
+}
+
+#[test]
 fn own_store_finds_the_jobs_of_earlier_runs_and_their_output() {
     let env = TestEnv::new();
     let run = |lines: &[&str]| {

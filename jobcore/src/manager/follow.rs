@@ -170,7 +170,7 @@ impl JobManager {
 
     /// Follows what happens to the jobs of the store, from event number `since` on. It has no end.
     ///
-    /// Events are numbered without a gap: a number that is missing belonged to an event that is not kept any more. To go on
+    /// Events are numbered without a gap: a number that is missing was that of an event that is no longer kept. To go on
     /// later, begin at the number after that of the last event; for what happens from now on, at the end of
     /// [`JobManager::events`]. What nobody did is no event, see [`JobManager::happened`].
     ///
