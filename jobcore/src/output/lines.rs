@@ -30,6 +30,8 @@ struct Open {
     /// Where its first byte is, and when that came; nothing if there is none yet.
     first: Option<(u64, Timestamp)>,
     begins: bool,
+    /// The line before ended when the cursor was moved away from it, and nothing came since.
+    follows_a_move: bool,
     text: Text,
 }
 
@@ -43,7 +45,7 @@ impl Lines {
     /// Makes lines of at most `longest` bytes each, cleaned or as they are.
     pub(super) fn new(clean: bool, longest: usize) -> Self {
         let text = || if clean { Text::Clean(Box::default()) } else { Text::Raw(Vec::new()) };
-        let open = || Open { first: None, begins: true, text: text() };
+        let open = || Open { first: None, begins: true, follows_a_move: false, text: text() };
         Self { longest, open: [open(), open()], pieces: VecDeque::new(), taken: 0, cursor: 0, ready: VecDeque::new() }
     }
 
@@ -150,6 +152,10 @@ impl Open {
         stream: Stream,
         longest: usize,
     ) -> (usize, Option<Line>) {
+        if std::mem::take(&mut self.follows_a_move) && bytes.first() == Some(&b'\n') {
+            // It ends the line that the cursor was moved away from, as it would have together with the move.
+            return (1, None);
+        }
         self.first.get_or_insert((offset, at));
         // No more than can be taken, so that nothing is looked at again and again.
         let bytes = &bytes[..bytes.len().min(longest + 1)];
@@ -172,7 +178,10 @@ impl Open {
             return (taken + 1, Some(self.end(stream, end + 1)));
         }
         let line = match &self.text {
-            Text::Clean(cleaner) if cleaner.is_left() => Some(self.end(stream, end)),
+            Text::Clean(cleaner) if cleaner.is_left() => {
+                self.follows_a_move = true;
+                Some(self.end(stream, end))
+            }
             _ if taken < rest.len() => self.part(stream, end),
             _ => None,
         };
@@ -208,6 +217,7 @@ impl Open {
 
     /// Returns what there is of a line that will not be at its end, if that is anything.
     fn break_off(&mut self, stream: Stream, end: u64) -> Option<Line> {
+        self.follows_a_move = false;
         self.first?;
         let begins = self.begins;
         let line = Line { ends: false, ..self.end(stream, end) };
@@ -317,8 +327,10 @@ mod tests {
 
     #[test]
     fn cleaned_lines_are_what_is_seen_however_they_are_divided() {
-        let text = "\x1b[31mred\x1b[0m\r\n10%\r100%\n\x1b]0;never ended\nafter\n日本\nup\x1b[Adown\n".as_bytes();
-        let expected = ["red", "100%", "", "after", "日本", "up", "down"];
+        let text =
+            "\x1b[31mred\x1b[0m\r\n10%\r100%\n\x1b]0;never ended\nafter\n日本\nup\x1b[Adown\nleft\x1b[E\n\nlast\n";
+        let text = text.as_bytes();
+        let expected = ["red", "100%", "", "after", "日本", "up", "down", "left", "", "last"];
         for cut in 0..=text.len() {
             let mut lines = Lines::new(true, 100);
             let (first, second) = text.split_at(cut);
