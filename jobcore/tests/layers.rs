@@ -44,12 +44,6 @@ const CALLS_THE_KERNEL: &[&str] = &[
     "jobmcp/src/register/clients.rs",
 ];
 
-/// Circles that are still there.
-const CIRCLES: &[&str] = &[
-    "jobcore/src/manager/mod.rs jobcore/src/manager/offload.rs jobcore/src/manager/start.rs",
-    "jobcore/src/store/derived.rs jobcore/src/store/holders.rs jobcore/src/store/mod.rs",
-];
-
 /// Where the library reads the machine's clock, and why; all else is told what time it is.
 const READS_THE_CLOCK: &[&str] = &[
     // The machine's clock itself.
@@ -317,7 +311,7 @@ fn circles(package: &str) -> Vec<String> {
 #[test]
 fn no_circle_has_more_than_two_files() {
     let found: Vec<_> = ["jobcore", "jobcli", "jobmcp"].into_iter().flat_map(circles).collect();
-    assert_eq!(found, CIRCLES, "{}", found.join("\n"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// Returns the folders of the packages that have a map, each with its face.

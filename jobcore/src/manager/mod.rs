@@ -2,13 +2,13 @@
 
 // In the order in which to read them:
 // - `find.rs`: which job is meant
-// - `start.rs`, `queue.rs`: starting what is due, and why a job is queued
+// - `start.rs`, `starts.rs`, `queue.rs`: starting what is due, how often, and why a job is queued
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `follow.rs`, `view.rs`: following output and events, and views of output
 // - `report.rs`: jobs as every interface prints them
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
-// - `offload.rs`: where work is done that takes more than microseconds
+// - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
 
 #[cfg(feature = "agents")]
@@ -23,6 +23,7 @@ mod queue;
 mod reach;
 mod report;
 mod start;
+mod starts;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod tests;
 mod usage;
 mod view;
 mod wait;
+mod workplace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,8 +43,8 @@ pub use reach::Reached;
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
-use offload::Workplace;
-use start::Starts;
+use starts::Starts;
+use workplace::Workplace;
 
 #[cfg(feature = "agents")]
 use crate::agent::AgentSettings;

@@ -1,32 +1,13 @@
 //! Where work is done that takes more than microseconds.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::JobManager;
+use super::workplace::Workplace;
 use crate::error::{Error, Result};
-
-/// How many threads of the runtime's blocking pool the clones of a manager use at the same time, at most: a thousand who
-/// wait for jobs must not start a thousand threads.
-const THREADS: usize = 32;
-
-/// On which threads a manager works. Clones share the limit.
-#[derive(Debug, Clone)]
-pub(super) enum Workplace {
-    /// On the thread that asks.
-    Inline,
-    /// On threads of the runtime's blocking pool.
-    Pool(Arc<Semaphore>),
-}
-
-impl Workplace {
-    pub(super) fn pool() -> Self {
-        Self::Pool(Arc::new(Semaphore::new(THREADS)))
-    }
-}
 
 impl JobManager {
     /// Does all work on the thread that asks for it.
@@ -74,7 +55,7 @@ impl JobManager {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, mpsc};
+    use std::sync::{Arc, Mutex, mpsc};
     use std::thread::ThreadId;
     use std::time::Duration;
 

@@ -1,42 +1,13 @@
 //! Starting what is due.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use super::JobManager;
 use crate::error::Result;
-use crate::id::JobId;
 use crate::record::Ended;
 use crate::state::{Cause, Outcome};
 use crate::store::JobClaim;
 
 /// How often a job is started, of which nothing is on record then, before it is ended as one that cannot be.
 const TRIES: u32 = 3;
-/// Of how many jobs it is known that they were started. A job that is due again is due before those that have never been.
-const REMEMBERED: usize = 512;
-
-/// How often this program put somebody in charge of which job. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Starts(Arc<Mutex<VecDeque<(JobId, u32)>>>);
-
-impl Starts {
-    fn of(&self, id: JobId) -> u32 {
-        let starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        starts.iter().find(|(started, _)| *started == id).map_or(0, |(_, count)| *count)
-    }
-
-    fn add(&self, id: JobId) {
-        let mut starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match starts.iter_mut().find(|(started, _)| *started == id) {
-            Some((_, count)) => *count += 1,
-            None => {
-                starts.truncate(REMEMBERED - 1);
-                starts.push_front((id, 1));
-            }
-        }
-    }
-}
-
 impl JobManager {
     /// Puts somebody in charge of a job that is due. One that is due again and again, since whoever was put in charge ended
     /// before the command was started, is ended: whoever waits for it would wait for ever.
@@ -55,6 +26,7 @@ impl JobManager {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -101,20 +73,5 @@ mod tests {
             assert!(outcome.message.as_ref().unwrap().contains("its supervisor ended 3 times"), "{outcome:?}");
             assert_eq!(runner.0.load(Ordering::Relaxed), TRIES);
         });
-    }
-
-    #[test]
-    fn only_the_last_starts_are_remembered() {
-        let starts = Starts::default();
-        let ids: Vec<_> = (0..=REMEMBERED)
-            .map(|_| JobId::mint(jiff::Timestamp::now(), &crate::clock::SystemRandom).unwrap())
-            .collect();
-        for id in &ids {
-            starts.add(*id);
-            starts.add(*id);
-        }
-        let counts: Vec<_> = ids.iter().map(|id| starts.of(*id)).collect();
-        assert_eq!((counts[0], counts[1], counts[REMEMBERED]), (0, 2, 2));
-        assert_eq!(starts.0.lock().unwrap().len(), REMEMBERED);
     }
 }

@@ -1,5 +1,6 @@
 //! What follows from the required methods of a [`JobStore`]: the others, for stores that know no faster way.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::{Change, Created, Disposable, Holders, JobClaim, JobStore, Load, Query, Slot, Tally, WhenFull};
@@ -189,6 +190,28 @@ pub(super) async fn sweep<S: JobStore + ?Sized>(store: &S) -> Result<()> {
         let _ = store.remove(job.id).await;
     }
     Ok(())
+}
+
+impl Holders {
+    /// Waits until `change` has come, as seen by `store`. A store may implement [`JobStore::changed`] by this.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn until<S: JobStore + ?Sized>(&self, store: &S, change: Change) -> Result<()> {
+        let bell = match change {
+            Change::Event(_) => self.bell_of(None),
+            Change::Settled(id) | Change::LeftQueue(id) | Change::Output { id, .. } => self.bell_of(Some(id)),
+        };
+        loop {
+            let mut rung = pin!(bell.notified());
+            // Listen before looking, so that no change falls between the two.
+            rung.as_mut().enable();
+            if change.has_come(store).await? {
+                return Ok(());
+            }
+            rung.await;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{Change, Incoming, JobStore, STARTING};
+use super::incoming::Incoming;
 use crate::control::{Answer, Request};
 use crate::error::{Error, NoInput, Result};
 use crate::id::JobId;
@@ -19,6 +19,8 @@ use crate::sys::pipe;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
+/// How long a holder may take to open the input of its job. That it comes up slowly says nothing about whether it reads.
+pub(crate) const STARTING: Duration = Duration::from_secs(10);
 /// How many bells there are. Jobs share them: a waiter that is woken checks whether its own change has come.
 const BELLS: usize = 32;
 
@@ -78,27 +80,12 @@ impl Holders {
         self.0.happened.notify_waiters();
     }
 
-    /// Waits until `change` has come, as seen by `store`. A store may implement [`JobStore::changed`] by this.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn until<S: JobStore + ?Sized>(&self, store: &S, change: Change) -> Result<()> {
-        let bell = match change {
-            Change::Event(_) => &self.0.happened,
-            Change::Settled(id) | Change::LeftQueue(id) | Change::Output { id, .. } => self.bell(id),
-        };
-        loop {
-            let mut rung = pin!(bell.notified());
-            // Listen before looking, so that no change falls between the two.
-            rung.as_mut().enable();
-            if change.has_come(store).await? {
-                return Ok(());
-            }
-            rung.await;
-        }
+    /// Returns what rings when something changes: of a job, or of any.
+    pub(super) fn bell_of(&self, id: Option<JobId>) -> &Notify {
+        id.map_or(&self.0.happened, |id| self.bell(id))
     }
 
-    /// Implements [`JobStore::send`].
+    /// Implements [`JobStore::send`](super::JobStore::send).
     ///
     /// # Errors
     /// As described there.
@@ -131,7 +118,7 @@ impl Holders {
         }
     }
 
-    /// Implements [`JobStore::request`].
+    /// Implements [`JobStore::request`](super::JobStore::request).
     ///
     /// # Errors
     /// As described there.

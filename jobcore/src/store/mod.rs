@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `query.rs`, `events.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
-// - `derived.rs`, `holders.rs`: what an own store need not write
+// - `derived.rs`, `holders.rs`, `incoming.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
 // - `file/`: jobs on disk
@@ -14,6 +14,7 @@ mod derived;
 mod events;
 pub(crate) mod file;
 mod holders;
+mod incoming;
 pub(crate) mod memory;
 #[cfg(test)]
 mod model;
@@ -48,7 +49,9 @@ use crate::sys::{namespace, process};
 pub use crate::id::IdPrefix;
 pub use events::{EventKind, Events, JobEvent};
 pub use file::{FileLog, FileLogWriter, job_directory};
+pub(crate) use holders::STARTING;
 pub use holders::{Hold, Holders};
+pub use incoming::Incoming;
 pub(crate) use query::Query;
 pub use retention::{Disposable, Retention};
 pub use sections::Sections;
@@ -479,9 +482,6 @@ impl Change {
     }
 }
 
-/// How long whoever runs a job may take to open its input. That it comes up slowly says nothing of whether it reads.
-const STARTING: Duration = Duration::from_secs(10);
-
 /// Returns what can be seen of a job, as far as no end is on record: what a store puts into [`Evidence::seen`] when it knows
 /// all else.
 pub fn look(evidence: &Evidence) -> Seen {
@@ -581,30 +581,4 @@ pub struct Slot {
     pub id: JobId,
     /// Its group, if it is in one.
     pub group: Option<Name>,
-}
-
-/// A request and the way to answer it.
-#[must_use]
-pub struct Incoming {
-    /// What is asked.
-    pub request: Request,
-    answer: Box<dyn FnOnce(Answer) + Send>,
-}
-
-impl Incoming {
-    /// Wraps a request; `answer` is called at most once.
-    pub fn new(request: Request, answer: impl FnOnce(Answer) + Send + 'static) -> Self {
-        Self { request, answer: Box::new(answer) }
-    }
-
-    /// Answers. Whoever asked may have gone away: that is no error.
-    pub fn answer(self, answer: Answer) {
-        (self.answer)(answer);
-    }
-}
-
-impl Debug for Incoming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("request", &self.request).finish_non_exhaustive()
-    }
 }

@@ -1,0 +1,24 @@
+//! On which threads a manager works.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// How many threads of the runtime's blocking pool the clones of a manager use at the same time, at most: a thousand who
+/// wait for jobs must not start a thousand threads.
+const THREADS: usize = 32;
+
+/// On which threads a manager works. Clones share the limit.
+#[derive(Debug, Clone)]
+pub(super) enum Workplace {
+    /// On the thread that asks.
+    Inline,
+    /// On threads of the runtime's blocking pool.
+    Pool(Arc<Semaphore>),
+}
+
+impl Workplace {
+    pub(super) fn pool() -> Self {
+        Self::Pool(Arc::new(Semaphore::new(THREADS)))
+    }
+}
