@@ -113,7 +113,7 @@ fn lose_main_and_supervisor(env: &TestEnv, id: &str) {
     let job: serde_json::Value = serde_json::from_str(&Ran::of(sandboxed).ok()).unwrap();
     assert_eq!((&job["status"], &job["supervised"]), (&"running".into(), &false.into()), "{job}");
     assert!(job.get("pid").is_none(), "{job}");
-    assert!(!env.job_dir(id).join("end.json").exists());
+    assert!(!env.records(id).has("end"));
 }
 
 /// Submits a job with a process that outlives its main process, and returns both.
@@ -173,7 +173,7 @@ fn a_stop_goes_on_over_an_adoption() {
     kill_supervisor(&env, &id);
     // Whoever submits something else looks after what has lost its supervisor.
     env.ok(["run", "true"]);
-    wait_for("the end", || env.job_dir(&id).join("end.json").exists().then_some(()));
+    wait_for("the end", || env.records(&id).has("end").then_some(()));
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"stopped".into()), "{job}");
     assert!(job["stopped_by"].as_str().is_some_and(|who| who.contains("jobcli")), "{job}");
@@ -270,7 +270,7 @@ fn a_supervisor_that_ends_sees_to_jobs_that_lost_theirs() {
     until_replaced(&env, &first, before);
     assert!(is_alive(main));
     // Of the one whose command is gone too, the end is on record.
-    wait_for("the end record", || env.job_dir(&gone).join("end.json").exists().then_some(()));
+    wait_for("the end record", || env.records(&gone).has("end").then_some(()));
     assert_eq!(env.status(&gone), "orphaned");
     touch(&env, "go");
     assert!(matches!(env.run(["wait", &first]).code, Some(0 | 125)));

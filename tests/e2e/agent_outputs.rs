@@ -75,7 +75,7 @@ fn what_was_read_is_not_read_again() {
     let fake = Fake::new(&format!("calls {CALLS}; until_there more; calls 10; until_there end; result done s 1 2"));
     let id = fake.ok(&["delegate", "x"]);
     // Nothing that reads the events looks at it.
-    let log = fake.0.job_dir(&id).join("attempts/1/log");
+    let log = fake.0.job_dir(&id);
     wait_for("200 MB", || (directory_size(&log) >= 10_000 * CALLS).then_some(()));
     let (told, read) = fake.told_by_reading(&id);
     assert_eq!((&told["progress"], &told["tool_calls"]), (&"working".into(), &CALLS.into()), "{told}");

@@ -35,9 +35,10 @@ pub(crate) fn check_refusal(ran: &Ran, code: i32, message: &str, what: &str) {
 /// Checks that there is no job, nor any trace of one.
 fn check_empty(env: &TestEnv, what: &str) {
     assert_eq!(env.ok(["list", "--all", "--json"]), "[]", "{what}");
-    for name in ["staging", "queue", "trash"] {
+    for name in ["staging", "trash"] {
         assert_eq!(fs::read_dir(env.store().join(name)).unwrap().count(), 0, "{what}: {name}");
     }
+    assert_eq!(env.queued_and_running(), 0, "{what}");
     assert!(env.processes().is_empty(), "{what}: {:?}", env.processes());
 }
 

@@ -36,7 +36,7 @@ fn a_store_that_is_not_safe_or_not_understood_is_refused_and_left_alone() {
         set_mode(env.store(), mode);
         check_store_refused(&env, 4, "others may write to it", &format!("mode {mode:o}"));
     }
-    for (text, message) in [("jobcore store, format 2\n", "format 2"), ("", "`format`"), ("garbage", "`format`")] {
+    for (text, message) in [("jobcore store, format 3\n", "format 3"), ("", "`format`"), ("garbage", "`format`")] {
         let env = made();
         fs::write(env.store().join("format"), text).unwrap();
         check_store_refused(&env, 4, message, text);

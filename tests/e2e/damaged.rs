@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::bad_input::check_refusal;
 use crate::crash::NoneLeft;
 use crate::needs;
-use crate::support::{JOBCLI, Ran, TestEnv, change_record, send, wait_for};
+use crate::records::JobRecords;
+use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
 
 /// A job that is over and a second one beside it, of which a record is to be damaged.
 struct Damaged {
@@ -31,10 +32,8 @@ impl Damaged {
         Self { env, good, bad, directory }
     }
 
-    fn forget_end(&self) {
-        for path in ["end.json", "attempts/1/end.json"] {
-            fs::remove_file(self.directory.join(path)).unwrap();
-        }
+    fn records(&self) -> JobRecords {
+        JobRecords::at(&self.directory)
     }
 
     fn listed(&self) -> (Vec<String>, String) {
@@ -67,8 +66,10 @@ impl Damaged {
     }
 }
 
+pub(crate) type Contents = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+
 /// Everything in a directory: names, kinds and bytes.
-pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+pub(crate) fn contents(directory: &Path) -> Contents {
     let mut found = BTreeMap::new();
     let mut left = vec![directory.to_owned()];
     while let Some(path) = left.pop() {
@@ -86,90 +87,83 @@ const BROKEN: [&[u8]; 6] = [b"", b"{", b"null", b"[1, 2]", b"{\"v\":1}", b"\xff\
 
 #[test]
 fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
-    for record in ["spec.json", "end.json"] {
-        for bytes in BROKEN {
-            let damaged = Damaged::new();
-            let path = damaged.directory.join(record);
-            fs::remove_file(&path).unwrap();
-            fs::write(&path, bytes).unwrap();
-            damaged.check(&format!("{record}: {}", bytes.escape_ascii()));
-        }
+    for bytes in BROKEN {
         let damaged = Damaged::new();
-        let path = damaged.directory.join(record);
-        let whole = fs::read(&path).unwrap();
-        fs::write(&path, &whole[..50]).unwrap();
-        damaged.check(&format!("{record}: cut off"));
+        fs::write(damaged.records().path, bytes).unwrap();
+        damaged.check(&format!("the file: {}", bytes.escape_ascii()));
+    }
+    // Nothing in the place of an end says that there is none.
+    for bytes in BROKEN.into_iter().filter(|bytes| !bytes.is_empty()) {
+        let damaged = Damaged::new();
+        damaged.records().put("end", bytes);
+        damaged.check(&format!("the end: {}", bytes.escape_ascii()));
     }
     let damaged = Damaged::new();
-    fs::remove_file(damaged.directory.join("spec.json")).unwrap();
-    damaged.check("no spec");
+    let whole = fs::read(damaged.records().path).unwrap();
+    for (what, bytes) in [
+        ("cut off in the submission", whole[..4096 + 50].to_vec()),
+        ("cut off in the end", whole[..2048 + 50].to_vec()),
+        ("zeros, as after a power loss", vec![0; whole.len()]),
+    ] {
+        let damaged = Damaged::new();
+        fs::write(damaged.records().path, bytes).unwrap();
+        damaged.check(what);
+    }
+    fs::remove_file(damaged.records().path).unwrap();
+    damaged.check("no file");
     let damaged = Damaged::new();
-    fs::copy(damaged.env.job_dir(&damaged.good).join("spec.json"), damaged.directory.join("spec.json")).unwrap();
-    damaged.check("the spec of another job");
+    fs::copy(damaged.env.records(&damaged.good).path, damaged.records().path).unwrap();
+    damaged.check("the records of another job");
     // These were shown as the truth.
     let damaged = Damaged::new();
-    let path = damaged.directory.join("end.json");
-    let whole = fs::read_to_string(&path).unwrap();
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, whole.replace("\"exit_code\":0", "\"exit_code\":3")).unwrap();
+    let (path, whole) = (damaged.records().path, fs::read(damaged.records().path).unwrap());
+    let text = String::from_utf8(whole).unwrap();
+    assert!(text.contains("\"exit_code\":0"));
+    fs::write(path, text.replace("\"exit_code\":0", "\"exit_code\":3")).unwrap();
     damaged.check("the end with another digit");
     let damaged = Damaged::new();
-    let path = damaged.directory.join("end.json");
-    fs::remove_file(&path).unwrap();
-    fs::copy(damaged.env.job_dir(&damaged.good).join("end.json"), &path).unwrap();
+    damaged.records().put("end", &fs::read(damaged.env.records(&damaged.good).path).unwrap()[2048..4096]);
     damaged.check("the end of another job");
+    let damaged = Damaged::new();
+    damaged.records().put("end", &fs::read(damaged.records().path).unwrap()[512..1024]);
+    damaged.check("another record in the place of the end");
 }
 
 /// Whoever opened one waited for ever.
 #[test]
-fn a_named_pipe_in_the_place_of_a_record_spoils_one_job() {
-    for record in ["spec.json", "end.json"] {
-        let damaged = Damaged::new();
-        let path = damaged.directory.join(record);
-        fs::remove_file(&path).unwrap();
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        damaged.check(&format!("{record}: a named pipe"));
-    }
+fn a_named_pipe_in_the_place_of_the_records_spoils_one_job() {
     let damaged = Damaged::new();
-    damaged.forget_end();
-    fs::remove_file(damaged.directory.join("lock")).unwrap();
-    nix::unistd::mkfifo(&damaged.directory.join("lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    damaged.check("lock: a named pipe");
+    let path = damaged.records().path;
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    damaged.check("a named pipe");
 }
 
 /// They are what an end is derived from when nobody recorded one: a guess would be put on record for good.
 #[test]
 fn a_damaged_start_or_run_record_is_no_reason_to_invent_an_end() {
-    for record in ["attempts/1/start.json", "attempts/1/run.json"] {
-        for bytes in BROKEN {
+    for record in ["start", "running"] {
+        for bytes in BROKEN.into_iter().filter(|bytes| !bytes.is_empty()) {
             let damaged = Damaged::new();
-            damaged.forget_end();
-            fs::write(damaged.directory.join(record), bytes).unwrap();
+            damaged.records().forget("end");
+            damaged.records().put(record, bytes);
             damaged.check(&format!("{record}: {}", bytes.escape_ascii()));
         }
     }
 }
 
 #[test]
-fn a_lock_that_is_missing_spoils_one_job() {
+fn a_directory_in_the_place_of_the_records_spoils_one_job() {
     let damaged = Damaged::new();
-    fs::remove_file(damaged.directory.join("lock")).unwrap();
-    damaged.forget_end();
-    damaged.check("no lock");
-}
-
-#[test]
-fn a_lock_that_is_a_directory_spoils_one_job() {
-    let damaged = Damaged::new();
-    fs::remove_file(damaged.directory.join("lock")).unwrap();
-    fs::create_dir(damaged.directory.join("lock")).unwrap();
+    fs::remove_file(damaged.records().path).unwrap();
+    fs::create_dir(damaged.records().path).unwrap();
     let (listed, _) = damaged.listed();
     assert!(listed.contains(&damaged.good), "{listed:?}");
     damaged.env.ok(["rm", &damaged.bad]);
     assert!(!damaged.directory.exists());
 }
 
-/// Nobody holds the new file, and yet the job must not be called over, nor be started again.
+/// Nobody holds the lock of the new file, and yet the job must not be called over, nor be started again.
 #[test]
 fn a_job_whose_lock_was_replaced_is_not_over_while_it_runs() {
     let env = TestEnv::new();
@@ -177,9 +171,9 @@ fn a_job_whose_lock_was_replaced_is_not_over_while_it_runs() {
     let id = env.submit("echo x >> marker; exec sleep 1000");
     let main = env.main_process(&id);
     wait_for("the marker", || env.dir().join("marker").exists().then_some(()));
-    let lock = env.job_dir(&id).join("lock");
-    fs::remove_file(&lock).unwrap();
-    fs::write(&lock, "").unwrap();
+    let file = env.records(&id).path;
+    fs::copy(&file, env.dir().join("copy")).unwrap();
+    fs::rename(env.dir().join("copy"), &file).unwrap();
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["supervised"]), (&"running".into(), &false.into()), "{job}");
     assert_eq!(env.run(["rm", &id]).code, Some(4));
@@ -214,7 +208,7 @@ fn a_damaged_log_is_read_as_far_as_it_goes() {
     for (what, damage) in cases {
         let damaged = Damaged::new();
         let Damaged { env, good, bad, directory } = &damaged;
-        damage(&directory.join("attempts/1/log"));
+        damage(directory);
         let before = contents(directory);
         let options: [&[&str]; 6] =
             [&[], &["--stdout"], &["--stderr"], &["--tail", "1"], &["--json"], &["--bytes", "1..3"]];
@@ -238,17 +232,17 @@ fn a_damaged_log_is_read_as_far_as_it_goes() {
 fn a_record_of_a_newer_version_is_read_and_not_rewritten() {
     let damaged = Damaged::new();
     let Damaged { env, good, bad, directory } = &damaged;
-    for record in ["spec.json", "end.json", "attempts/1/start.json", "attempts/1/run.json"] {
-        change_record(&directory.join(record), |value| {
-            value["v"] = 99.into();
-            value["of_the_future"] = serde_json::json!({ "a": [1, null] });
-            for key in ["spec", "outcome", "holder", "process"] {
-                if let Some(inner) = value.get_mut(key) {
-                    inner["of_the_future"] = true.into();
-                }
+    let change = |value: &mut Value| {
+        value["v"] = 99.into();
+        value["of_the_future"] = serde_json::json!({ "a": [1, null] });
+        for key in ["spec", "outcome", "holder", "process"] {
+            if let Some(inner) = value.get_mut(key) {
+                inner["of_the_future"] = true.into();
             }
-        });
-    }
+        }
+    };
+    ["end", "start", "running"].into_iter().for_each(|record| damaged.records().change(record, change));
+    damaged.records().change_submission(change);
     let before = contents(directory);
     assert_eq!(damaged.listed(), (vec![bad.clone(), good.clone()], String::new()));
     let job = env.job(bad);

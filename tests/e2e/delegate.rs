@@ -110,8 +110,7 @@ impl Agents {
     }
 
     pub(crate) fn spec(&self, id: &str) -> serde_json::Value {
-        let spec = std::fs::read(self.env.job_dir(id).join("spec.json")).unwrap();
-        serde_json::from_slice::<serde_json::Value>(&spec).unwrap()["spec"].clone()
+        self.env.records(id).submission()["spec"].clone()
     }
 
     /// A repository with one commit.

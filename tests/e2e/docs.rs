@@ -171,37 +171,40 @@ fn the_files_are_those_that_the_format_names() {
         names.sort();
         names
     };
-    wait_for("the output", || directory.join("attempts/1/log/000000000000.log").exists().then_some(()));
-    assert_eq!(names(&directory), ["attempts", "env", "lock", "queued.json", "spec.json"]);
-    let attempt = directory.join("attempts/1");
-    assert_eq!(names(&attempt), ["control", "end.reserve", "err", "log", "out", "run.json", "start.json"]);
+    wait_for("the output", || directory.join("000000000000.log").exists().then_some(()));
+    let output = ["000000000000.idx", "000000000000.log"];
+    assert_eq!(names(&directory), [output[0], output[1], "control", "err", "job", "out"]);
+    let records = env.records(&id);
+    let there = || ["start", "running", "stopping", "queued", "end"].map(|name| records.has(name));
+    assert_eq!(there(), [true, true, false, true, false]);
+    assert_eq!(records.submission()["job_id"], id);
     env.ok(["kill", &id]);
     wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
     assert!(!is_alive(main));
-    assert_eq!(names(&directory), ["attempts", "end.json", "lock", "queued.json", "spec.json"]);
-    assert_eq!(names(&attempt), ["end.json", "log", "run.json", "start.json", "stop.json"]);
-    assert_eq!(names(&attempt.join("log")), ["000000000000.idx", "000000000000.log"]);
+    assert_eq!(names(&directory), [output[0], output[1], "job"]);
+    assert_eq!((there(), records.environment()), ([true; 5], None));
+    // A job that prints nothing has no files for it.
+    let silent = env.ok(["run", "--wait", "true"]);
+    wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
+    assert_eq!(names(&env.job_dir(&silent)), ["job"]);
     let format = document("docs/on-disk-format.md");
     for name in [
-        "spec.json",
-        "queued.json",
-        "slots/",
         "names/",
         "keys/",
         "admission",
         "settings.toml",
-        "env",
-        "lock",
-        "end.json",
-        "start.json",
-        "run.json",
-        "stop.json",
+        "`job`",
+        "`start`",
+        "`running`",
+        "`stopping`",
+        "`queued`",
+        "`end`",
         "control",
         "000000000000.log",
     ] {
         assert!(format.contains(name), "{name}");
     }
-    assert_eq!(std::fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 1\n");
+    assert_eq!(std::fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 2\n");
 }
 
 #[test]

@@ -33,8 +33,7 @@ fn examine(env: &TestEnv) -> Ran {
 /// All files of a store but those that it keeps for itself: caches, and what happened.
 fn files_of_jobs(store: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut directories: Vec<_> =
-        ["jobs", "staging", "trash", "queue", "slots", "names", "keys"].map(|name| store.join(name)).into();
+    let mut directories: Vec<_> = ["jobs", "staging", "trash", "names", "keys"].map(|name| store.join(name)).into();
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
             match entry.file_type().unwrap().is_dir() {

@@ -246,8 +246,8 @@ fn check_end(env: &TestEnv, job: &Value) {
     let (runs, alive) = (runs(env), commands(env));
     assert!(runs <= 1, "it was run {runs} times: {job}");
     assert!(alive.is_empty(), "it is alive: {alive:?}: {job}");
-    let directory = env.job_dir(id);
-    assert!(directory.join("end.json").exists(), "an end without a record: {job}");
+    let records = env.records(id);
+    assert!(records.has("end"), "an end without a record: {job}");
     match (job["status"].as_str().unwrap(), job["cause"].as_str().unwrap()) {
         ("completed", "exited") => {
             assert_eq!((&job["exit_code"], runs), (&0.into(), 1), "{job}");
@@ -261,7 +261,7 @@ fn check_end(env: &TestEnv, job: &Value) {
         ("timed_out", "timed_out") => assert!(job.get("stopped_by").is_none(), "{job}"),
         ("orphaned", "supervisor_lost") => {
             assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
-            assert!(directory.join("attempts/1/start.json").exists(), "lost by nobody: {job}");
+            assert!(records.has("start"), "lost by nobody: {job}");
         }
         _ => panic!("an end that nothing led to: {job}\n{}", env.run(["show", id])),
     }

@@ -124,7 +124,7 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
     let env = TestEnv::new().with_store(disk.store());
     let before = env.submit("true");
     env.ok(["wait", &before]);
-    let look = || ["staging", "queue", "trash"].map(|name| names(&env.store().join(name)));
+    let look = || (["staging", "trash"].map(|name| names(&env.store().join(name))), env.queued_and_running());
     // From no room at all to room for all but the last block.
     for blocks in 0..5 {
         disk.fill();
@@ -132,7 +132,7 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
         filler.set_len(filler.metadata().unwrap().len() - blocks * 4096).unwrap();
         let ran = env.run(["run", "echo x >> marker"]);
         if ran.code == Some(0) {
-            assert!(blocks >= 4, "there was no room for it: {ran}");
+            assert!(blocks >= 2, "there was no room for it: {ran}");
             env.ok(["wait", ran.stdout.trim_end()]);
             env.ok(["rm", ran.stdout.trim_end()]);
             std::fs::remove_file(env.dir().join("marker")).unwrap();
@@ -140,7 +140,7 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
             assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran}");
             assert!(ran.stderr.contains("no room left") && !ran.stderr.contains("panic"), "{ran}");
         }
-        assert_eq!(look(), [const { Vec::<String>::new() }; 3], "with {blocks} blocks left");
+        assert_eq!(look(), ([const { Vec::<String>::new() }; 2], 0), "with {blocks} blocks left");
         assert_eq!(env.ok(["list", "--all", "--json"]).matches("job_id").count(), 1);
         env.wait_until_empty();
         assert!(!env.dir().join("marker").exists(), "it ran all the same");
@@ -192,7 +192,7 @@ fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
         }
         std::fs::remove_dir_all(disk.store()).unwrap();
     }
-    assert!(accepted > 0 && refused > 10, "{accepted} accepted, {refused} refused");
+    assert!(accepted > 0 && refused > 3, "{accepted} accepted, {refused} refused");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn output_that_is_lost_takes_no_room() {
     disk.fill();
     go(&env, "a");
     wait_for_file(&env, "written");
-    let files = names(&env.job_dir(&id).join("attempts/1/log"));
+    let files = names(&env.job_dir(&id));
     assert!(files.len() < 20, "{} files for nothing", files.len());
     go(&env, "b");
     env.ok(["wait", &id]);

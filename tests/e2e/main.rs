@@ -6,6 +6,7 @@ mod mcp_client;
 mod mcp_http_client;
 mod models;
 mod needs;
+mod records;
 mod support;
 
 mod adopt;

@@ -96,7 +96,7 @@ fn a_job_is_stopped_and_kept_as_it_was_asked_for() {
     client.ok("wait", json!({ "job_id": "job", "until": "output:up" }));
     client.ok("kill", json!({ "job_id": "job" }));
     assert!(client.ok("output", json!({ "job_id": "job" })).text.contains("interrupted"));
-    let spec = std::fs::read_to_string(env.job_dir(&id).join("spec.json")).unwrap();
+    let spec = env.records(&id).submission().to_string();
     assert!(spec.contains("\"output_limit\":1048576"), "{spec}");
     for (name, value) in [("stop_signal", "NOSUCH"), ("output_limit", "much"), ("output_limit", "1")] {
         assert!(client.call("execute", json!({ "command": "true", name: value })).is_error, "{name} {value}");

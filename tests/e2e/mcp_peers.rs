@@ -236,7 +236,7 @@ fn a_configuration_goes_on_with_another_command() {
     let env = TestEnv::new();
     let server = HttpServer::start_with(&env, &[], &variables);
     let id = server.ok("execute", &json!({ "command": "echo it works", "wait_s": 50 })).id();
-    let spec = std::fs::read_to_string(env.job_dir(&id).join("spec.json")).unwrap();
+    let spec = env.records(&id).submission().to_string();
     let spec: Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec["spec"]["output_limit"], 20_971_520);
     // From Windows, what is behind `--exec` runs inside WSL, with the variables that are named there.

@@ -47,7 +47,7 @@ fn from_another_namespace_nothing_is_started_adopted_or_declared_dead() {
     assert_eq!(removed.code, Some(4), "{removed}");
     assert!(is_alive(main));
     assert_eq!(env.supervisor(&first), supervisor, "nobody has taken charge of it");
-    assert!(!env.job_dir(&first).join("end.json").exists());
+    assert!(!env.records(&first).has("end"));
 
     // From outside everything goes on.
     assert_eq!(env.status(&first), "running");
@@ -77,7 +77,7 @@ fn from_another_namespace_a_lost_job_keeps_its_slot() {
     // One that is submitted there waits as well, and holds up nobody when its world is gone.
     let third = inside(&["run", "true"]);
     assert!(third.stderr.starts_with("queued: 1 of 1 running, position 2; "), "{third}");
-    assert!(!env.job_dir(&first).join("end.json").exists());
+    assert!(!env.records(&first).has("end"));
     assert_eq!(env.run(["wait", &second]).code, Some(0));
     assert_eq!(env.status(&first), "orphaned");
     let third = third.stdout.trim_end();
@@ -129,8 +129,7 @@ fn a_lost_job_is_not_declared_dead_while_its_namespace_lives() {
     container.arg("\"$JOBCLI\" run 'exec sleep 1000'; read x").stdin(std::process::Stdio::piped());
     let mut container = Background::spawn(container);
     let id = container.line().unwrap();
-    let path = env.job_dir(&id).join("attempts/1/run.json");
-    wait_for("the command", || path.exists().then_some(()));
+    wait_for("the command", || env.records(&id).has("running").then_some(()));
     let named = |word: &str| env.processes().into_iter().find(|line| line.contains(word) && !line.contains("unshare"));
     let pid_of = |line: String| line.split(' ').next().unwrap().parse::<i32>().unwrap();
     let supervisor = pid_of(wait_for("the supervisor", || named("__jobcore-supervisor")));
@@ -206,7 +205,7 @@ fn nothing_is_started_where_proc_shows_the_processes_of_others() {
     send(supervisor, Signal::SIGKILL);
     wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
     assert_eq!(inside(&["status", &first]).stdout, "running\n");
-    assert!(!env.job_dir(&first).join("end.json").exists());
+    assert!(!env.records(&first).has("end"));
     let doctor = inside(&["doctor", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
     let steps = report["steps"].as_array().unwrap();

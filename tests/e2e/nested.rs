@@ -139,10 +139,10 @@ fn a_process_that_only_looks_like_a_supervisor_is_stopped_with_its_job() {
         let store = env.dir().join("own");
         let directory = jobcore::store::job_directory(&store, id.parse().unwrap());
         std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("lock"), "").unwrap();
+        std::fs::write(directory.join("job"), "").unwrap();
         // The name of the script is the hidden argument.
         std::fs::write(env.dir().join("__jobcore-supervisor"), FORGED).unwrap();
-        let (lock, store) = (directory.join("lock"), store.display().to_string());
+        let (lock, store) = (directory.join("job"), store.display().to_string());
         let line = format!(
             "LOCK={} setsid python3 __jobcore-supervisor 1 {store} {id} & {}",
             lock.display(),

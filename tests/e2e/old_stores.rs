@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::damaged::contents;
+use crate::damaged::{Contents, contents};
 use crate::support::{TestEnv, wait_for};
 
 /// Copies a store, with the modes that it had, and the empty directories that are in no repository.
@@ -93,16 +93,77 @@ fn a_store_of_0_1_0_is_read() {
     assert!(events.lines().count() >= 28 && events.contains("\"removed\""), "{events}");
     // The same command in the same directory is that job.
     assert!(env.ok(["run", "--cwd", "/", "--key", "once", "echo named; exit 3"]).ends_with("f23112a073bf"));
-    // No record of a job that had ended was touched.
-    for (path, was) in &before {
-        let name = path.strip_prefix(env.store()).unwrap();
-        let is_unfinished = ["10906d790054", "16e718d671cf"].iter().any(|id| name.to_string_lossy().contains(id));
-        // What was read of an agent's output is a cache, which a later version makes again.
-        let is_cache = name.file_name().is_some_and(|name| name == "digest.cache");
-        if name.starts_with("jobs") && !is_unfinished && !is_cache {
-            let is = fs::symlink_metadata(path).unwrap();
-            assert!(is.is_dir() || fs::read(path).unwrap() == was.1, "{}", name.display());
+    // It has the format of today, and nothing is left of the other.
+    assert_eq!(fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 2\n");
+    let after = contents(env.store());
+    let old = [
+        "spec.json",
+        "queued.json",
+        "end.json",
+        "start.json",
+        "run.json",
+        "stop.json",
+        "env",
+        "lock",
+        "attempts",
+        "slots",
+    ];
+    for path in after.keys() {
+        assert!(path.file_name().is_none_or(|name| old.iter().all(|old| name != *old)), "{}", path.display());
+    }
+    // No byte of any output was lost.
+    let outputs = |contents: &Contents| -> Vec<Vec<u8>> {
+        let logs =
+            contents.iter().filter(|(path, _)| path.extension().is_some_and(|kind| kind == "log" || kind == "idx"));
+        let mut bytes: Vec<_> = logs.map(|(_, (_, bytes))| bytes.clone()).collect();
+        bytes.sort();
+        bytes
+    };
+    assert_eq!(outputs(&after), outputs(&before));
+    assert!(outputs(&after).len() >= 8, "{after:?}");
+}
+
+/// Its supervisor knows nothing of another format.
+#[test]
+fn a_store_of_0_1_0_in_which_a_job_runs_is_refused_and_left_as_it_is() {
+    let env = store_of("0.1.0");
+    let lock = env.job_dir("01a22270-6c66-74f7-a5e6-16e718d671cf").join("lock");
+    let file = fs::File::options().read(true).write(true).open(lock).unwrap();
+    let life = nix::libc::flock { l_type: 1, l_whence: 0, l_start: 1, l_len: 1, l_pid: 0 };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&life)).unwrap();
+    let before = contents(env.store());
+    for verb in [&["list"][..], &["run", "true"], &["show", "web"]] {
+        let refused = env.run(verb);
+        assert!(refused.code != Some(0) && refused.stderr.contains("jobs run in it"), "{verb:?}: {refused}");
+    }
+    assert_eq!(contents(env.store()), before);
+    drop(file);
+    assert_eq!(env.ok(["status", "web"]), "failed");
+}
+
+/// Whoever was killed while he brought it over: the next goes on.
+#[test]
+fn a_store_of_0_1_0_that_was_brought_over_in_part_is_brought_over_to_its_end() {
+    let whole = store_of("0.1.0");
+    whole.ok(["list"]);
+    let look = |env: &TestEnv| jobs_of_0_1_0().map(|(id, ..)| (env.status(id), env.ok(["output", id])));
+    let expected = look(&whole);
+    for brought in 0..jobs_of_0_1_0().len() {
+        let env = store_of("0.1.0");
+        let days = env.store().join("jobs/2026-11-28");
+        let mut jobs: Vec<_> = fs::read_dir(&days).unwrap().map(|entry| entry.unwrap().path()).collect();
+        jobs.sort();
+        for job in &jobs[..brought] {
+            let brought = whole.store().join("jobs/2026-11-28").join(job.file_name().unwrap());
+            fs::remove_dir_all(job).unwrap();
+            copy(&brought, job);
         }
+        // The one after them has its output moved already, and its records not.
+        let log = jobs[brought].join("attempts/1/log");
+        for file in fs::read_dir(&log).into_iter().flatten().map(Result::unwrap) {
+            fs::rename(file.path(), jobs[brought].join(file.file_name())).unwrap();
+        }
+        assert_eq!(look(&env), expected, "after {brought}");
     }
 }
 
@@ -111,21 +172,19 @@ fn a_store_of_0_1_0_is_read() {
 fn what_0_1_0_left_in_the_queue_is_started() {
     let env = store_of("0.1.0");
     assert_eq!(env.status("later"), "queued");
-    let spec = env.job_dir("01a22270-6c66-74f7-a5e6-16e718d671cf").join("spec.json");
-    let mut record: Value = serde_json::from_slice(&fs::read(&spec).unwrap()).unwrap();
+    let id = "01a22270-6c66-74f7-a5e6-16e718d671cf";
+    let mut namespaces = Vec::new();
     for kind in ["pid", "mnt"] {
         use std::os::unix::fs::MetadataExt;
         let inode = fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
         let key = if kind == "pid" { "pid_namespace" } else { "mount_namespace" };
-        record["world"][key] = inode.into();
+        namespaces.push((key, inode));
     }
-    fs::write(&spec, record.to_string()).unwrap();
+    env.records(id).change_submission(|submission| {
+        namespaces.into_iter().for_each(|(key, inode)| submission["world"][key] = inode.into());
+    });
     assert_eq!(env.run(["wait", "later"]).code, Some(4));
     assert_eq!(env.ok(["output", "later"]), "hello");
     wait_for("its supervisor to be gone", || env.processes().is_empty().then_some(()));
-    assert!(!env.job_dir("01a22270-6c66-74f7-a5e6-16e718d671cf").join("env").exists());
-    // The numbers of the queue go on.
-    let id = env.ok(["run", "--wait", "true"]);
-    let queued: Value = serde_json::from_slice(&fs::read(env.job_dir(&id).join("queued.json")).unwrap()).unwrap();
-    assert_eq!(queued["sequence"], 11);
+    assert!(env.records(id).environment().is_none());
 }

@@ -53,7 +53,7 @@ fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
         assert_eq!(std::fs::read_to_string(env.dir().join(format!("{name}.started"))).unwrap(), "run\n");
     }
     env.wait_until_empty();
-    assert!(names(&env.store().join("queue")).is_empty() && names(&env.store().join("slots")).is_empty());
+    assert!(env.queued_and_running() == 0);
 }
 
 /// The queue is no truth, and yet a job that was not in it waited for ever.
@@ -65,19 +65,22 @@ fn a_job_that_was_lost_from_the_queue_is_started_by_whoever_looks_at_it() {
         let env = limited(1);
         let first = env.submit(&until("a"));
         let lost = env.ok(["run", "--name", "lost", "exit 4"]);
-        // All files, or the whole directory.
-        let queue = env.store().join("queue");
+        // Its row, or all of them.
+        let rows = env.store().join("admission");
         match number % 2 {
-            0 => names(&queue).iter().for_each(|name| std::fs::remove_file(queue.join(name)).unwrap()),
-            _ => std::fs::remove_dir_all(&queue).unwrap(),
+            0 => {
+                let file = std::fs::OpenOptions::new().write(true).open(&rows).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&file, &[0; 128], 256).unwrap();
+                assert_eq!(env.queued_and_running(), 1);
+            }
+            _ => std::fs::remove_file(&rows).unwrap(),
         }
         release(&env, "a");
         wait_status(&env, &first, "completed");
         env.wait_until_empty();
         env.run(*look);
         // Whoever looks at it after that only waits.
-        let end = env.job_dir(&lost).join("end.json");
-        wait_for(&format!("the end after {look:?}"), || end.exists().then_some(()));
+        wait_for(&format!("the end after {look:?}"), || env.records(&lost).has("end").then_some(()));
         assert_eq!(env.run(["wait", &lost]).code, Some(4), "{look:?}");
     }
 }
@@ -153,7 +156,7 @@ fn by_setting_a_full_store_refuses() {
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused}");
     assert!(refused.stderr.contains("1 of 1 jobs are running or queued already"), "{refused}");
     assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&env.ok(["list", "--json"])).unwrap().len(), 1);
-    assert!(names(&env.store().join("staging")).is_empty() && names(&env.store().join("queue")).is_empty());
+    assert!(names(&env.store().join("staging")).is_empty() && env.queued_and_running() == 1);
     release(&env, "a");
     env.ok(["wait", &first]);
     let again = env.submit("true");

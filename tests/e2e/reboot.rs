@@ -4,11 +4,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::background::Background;
-use crate::support::{TestEnv, change_record, is_alive, send, wait_for};
+use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// Changes a record of a job's attempt in place.
+/// Changes a record of a job in place.
 fn change(env: &TestEnv, id: &str, record: &str, change: impl FnOnce(&mut Value)) {
-    change_record(&env.job_dir(id).join("attempts/1").join(record), change);
+    env.records(id).change(record, change);
 }
 
 /// Makes it look as if all that is known of a job's processes were from another boot.
@@ -27,15 +27,11 @@ fn kill_all_of(env: &TestEnv, id: &str) {
     wait_for("both to be dead", || (!is_alive(main) && !is_alive(supervisor)).then_some(()));
 }
 
-fn slots(env: &TestEnv) -> usize {
-    std::fs::read_dir(env.store().join("slots")).unwrap().count()
-}
-
 fn assert_rebooted(env: &TestEnv, id: &str) {
     let job = env.job(id);
     assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"rebooted".into()), "{job}");
     assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
-    assert!(env.job_dir(id).join("end.json").exists(), "it is found out only once");
+    assert!(env.records(id).has("end"), "it is found out only once");
 }
 
 #[test]
@@ -47,14 +43,14 @@ fn after_a_restart_what_was_unfinished_is_orphaned_and_the_queue_goes_on() {
     let third = env.submit("echo third >> order");
     wait_for("output", || (env.ok(["output", &first]) == "before").then_some(()));
     kill_all_of(&env, &first);
-    date_back(&env, &first, &[("start.json", "holder"), ("run.json", "process")]);
+    date_back(&env, &first, &[("start", "holder"), ("running", "process")]);
     // Nobody looks at the first: whoever waits for the others frees its slot.
     assert_eq!(env.run(["wait", &second, &third]).code, Some(0));
     assert_eq!(std::fs::read_to_string(env.dir().join("order")).unwrap(), "second\nthird\n");
     assert_rebooted(&env, &first);
     assert_eq!(env.ok(["output", &first]), "before");
     assert_eq!(env.run(["wait", &first]).code, Some(125));
-    wait_for("the slots to be free", || (slots(&env) == 0).then_some(()));
+    wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
 /// The machine went down after the supervisor put itself on record and before the command was there.
@@ -66,13 +62,13 @@ fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again(
     let second = env.submit("echo second");
     wait_for("the command", || env.dir().join("ran").exists().then_some(()));
     kill_all_of(&env, &first);
-    std::fs::remove_file(env.job_dir(&first).join("attempts/1/run.json")).unwrap();
-    date_back(&env, &first, &[("start.json", "holder")]);
+    env.records(&first).forget("running");
+    date_back(&env, &first, &[("start", "holder")]);
     assert_eq!(env.status(&first), "orphaned");
     assert_rebooted(&env, &first);
     assert_eq!(env.run(["wait", &second]).code, Some(0));
     assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
-    wait_for("the slots to be free", || (slots(&env) == 0).then_some(()));
+    wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
 /// A living process has the numbers that are on record, of the command as well as of the supervisor: it is neither taken
@@ -91,8 +87,8 @@ fn whoever_has_a_number_by_now_is_no_part_of_the_job() {
     let number = |value: &mut Value| value["pid"] = stranger.pid().into();
     let lost = env.submit("exec sleep 1000");
     kill_all_of(&env, &lost);
-    change(&env, &lost, "start.json", |start| number(&mut start["holder"]));
-    change(&env, &lost, "run.json", |running| number(&mut running["process"]));
+    change(&env, &lost, "start", |start| number(&mut start["holder"]));
+    change(&env, &lost, "running", |running| number(&mut running["process"]));
     let killed = env.run(["kill", &lost]);
     assert!(killed.stdout.ends_with(": already orphaned\n"), "{killed}");
     assert_eq!(env.job(&lost)["cause"], "supervisor_lost");
@@ -102,7 +98,7 @@ fn whoever_has_a_number_by_now_is_no_part_of_the_job() {
     let (main, supervisor) = (env.main_process(&adopted), env.supervisor(&adopted));
     send(supervisor, Signal::SIGKILL);
     wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
-    change(&env, &adopted, "start.json", |start| number(&mut start["holder"]));
+    change(&env, &adopted, "start", |start| number(&mut start["holder"]));
     let killed = env.run(["kill", &adopted]);
     assert!(killed.stdout.ends_with(": killed\n"), "{killed}");
     assert!(!is_alive(main));

@@ -69,9 +69,11 @@ mod construction {
             assert!(error.to_string().contains("supervisor"), "{error}");
             assert!(jobs.list(&jobcore::Query::default()).await.unwrap().jobs.is_empty());
         });
-        for name in ["staging", "queue", "trash"] {
-            assert_eq!(std::fs::read_dir(directory.path().join("store").join(name)).unwrap().count(), 0, "{name}");
+        let store = directory.path().join("store");
+        for name in ["staging", "trash"] {
+            assert_eq!(std::fs::read_dir(store.join(name)).unwrap().count(), 0, "{name}");
         }
+        assert_eq!(crate::records::rows(&store), 0);
     }
 
     #[test]

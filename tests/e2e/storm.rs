@@ -62,8 +62,7 @@ fn run(env: &TestEnv, arguments: &[&str], dice: &mut Dice) -> Option<Ran> {
 /// Kills the supervisor that a job has now, if it is one: by its pidfd, so that nobody else is hit.
 fn kill_supervisor(env: &TestEnv, id: &str) -> bool {
     let supervisor = || {
-        let record = std::fs::read(env.job_dir(id).join("attempts/1/start.json")).ok()?;
-        let start: Value = serde_json::from_slice(&record).ok()?;
+        let start = env.records(id).get("start")?;
         let pid = start["holder"]["pid"].as_i64()?;
         let pid = rustix::process::Pid::from_raw(pid.try_into().ok()?)?;
         let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
@@ -164,7 +163,7 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     for job in &jobs {
         assert!(job["cause"].is_string() && job["ended_at"].is_string(), "an end without an outcome: {job}");
         let id = job["job_id"].as_str().unwrap();
-        assert!(!env.job_dir(id).join("env").exists(), "an environment that nobody needs any more: {job}");
+        assert!(env.records(id).environment().is_none(), "an environment that nobody needs any more: {job}");
         if job["status"] == "orphaned" {
             assert!(job["cause"] == "supervisor_lost" && job.get("exit_code").is_none(), "{job}");
         }
@@ -184,10 +183,7 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     }
     env.wait_until_empty();
     check_index(&env, &ids);
-    for name in ["queue", "slots"] {
-        let left: Vec<_> = std::fs::read_dir(env.store().join(name)).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert!(left.is_empty(), "{name}: {left:?}");
-    }
+    assert_eq!(env.queued_and_running(), 0);
 }
 
 /// A rebuilt index equals the one that was there.

@@ -106,10 +106,7 @@ impl TestEnv {
 
     /// The process id of a job's supervisor, once it is on record.
     pub(crate) fn supervisor(&self, id: &str) -> i32 {
-        let path = self.job_dir(id).join("attempts/1/start.json");
-        let start = wait_for("the start record", || {
-            serde_json::from_slice::<serde_json::Value>(&std::fs::read(&path).ok()?).ok()
-        });
+        let start = wait_for("the start record", || self.records(id).get("start"));
         start["holder"]["pid"].as_i64().unwrap().try_into().unwrap()
     }
 
@@ -239,16 +236,6 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         // Most looks start a process: whoever waits for long must not keep the machine busy with that.
         pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
-}
-
-/// Changes a record of a job, as if jobcore had written it: without the seal, which not all records have.
-pub(crate) fn change_record(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
-    let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    value.as_object_mut().unwrap().remove("seal").expect("it has one");
-    change(&mut value);
-    // Another file, since the end of a job has two names.
-    std::fs::remove_file(path).unwrap();
-    std::fs::write(path, value.to_string()).unwrap();
 }
 
 /// Returns whether a process is there and not a zombie: whether any of its threads is.

@@ -62,7 +62,7 @@ use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
 use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
-use crate::store::{Change, Created, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Tally};
+use crate::store::{Change, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Submitted, Tally};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -213,11 +213,14 @@ impl JobManager {
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;
         let mut known = Evidence::new(submission.as_recorded());
-        if let Created::Existing(id) = self.store.create(submission).await? {
-            return self.job(id).await;
-        }
+        let submitted = self.store.submit(submission).await?;
         // From here on the job is on record, and may be started by anybody at any time.
-        match self.start_submitted(id).await {
+        let started = match submitted {
+            Submitted::Existing(id) => return self.job(id).await,
+            Submitted::Due(claim) => self.start(claim).await.map(|()| true),
+            Submitted::Queued => self.start_submitted(id).await,
+        };
+        match started {
             Ok(is_started) => known.held = is_started,
             Err(error) if self.withdraw(id).await => return Err(error),
             Err(error) => tracing::warn!(%id, %error, "a job that was submitted may not have been started"),

@@ -109,7 +109,7 @@ pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Re
         let path = cwd.join(program);
         return match refusal(&path) {
             None => Ok(path),
-            Some(reason) => Err(Error::NotExecutable { path, reason }),
+            Some(Refusal { reason, .. }) => Err(Error::NotExecutable { path, reason }),
         };
     }
     let search = environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH));
@@ -118,7 +118,7 @@ pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Re
         let path = cwd.join(directory).join(program);
         match refusal(&path) {
             None => return Ok(path),
-            Some(reason) if unusable.is_none() && path.exists() => {
+            Some(Refusal { is_there: true, reason }) if unusable.is_none() => {
                 unusable = Some(Error::NotExecutable { path, reason });
             }
             Some(_) => {}
@@ -130,13 +130,19 @@ pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Re
     }))
 }
 
-/// Returns why a file cannot be executed, if it cannot.
-fn refusal(path: &Path) -> Option<String> {
-    match fs::metadata(path) {
-        Err(error) => Some(error.to_string()),
-        Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),
-        Ok(metadata) if !metadata.is_file() => Some("it is not a regular file".to_owned()),
-        Ok(_) if !user::may(Deed::Execute, path) => Some("permission denied; try `chmod +x`".to_owned()),
-        Ok(_) => None,
-    }
+/// Why a file cannot be executed, and whether it is there.
+struct Refusal {
+    is_there: bool,
+    reason: String,
+}
+
+fn refusal(path: &Path) -> Option<Refusal> {
+    let reason = match fs::metadata(path) {
+        Err(error) => return Some(Refusal { is_there: false, reason: error.to_string() }),
+        Ok(metadata) if metadata.is_dir() => "it is a directory",
+        Ok(metadata) if !metadata.is_file() => "it is not a regular file",
+        Ok(_) if !user::may(Deed::Execute, path) => "permission denied; try `chmod +x`",
+        Ok(_) => return None,
+    };
+    Some(Refusal { is_there: true, reason: reason.to_owned() })
 }

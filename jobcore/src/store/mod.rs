@@ -187,6 +187,19 @@ pub trait JobStore: Send + Sync + Debug {
         derived::create(self, submission).await
     }
 
+    /// Puts a new job on record as [`JobStore::create`] does, and takes charge of it if it may start at once: as if
+    /// [`JobStore::next_due`] followed, for no other job, in one step. The world of the submission must be that of this
+    /// process.
+    ///
+    /// # Errors
+    /// As [`JobStore::create`].
+    async fn submit(&self, submission: Submission) -> Result<Submitted> {
+        Ok(match self.create(submission).await? {
+            Created::New => Submitted::Queued,
+            Created::Existing(id) => Submitted::Existing(id),
+        })
+    }
+
     /// Returns the newest job of this name that is on record.
     ///
     /// # Errors
@@ -537,6 +550,18 @@ fn held(id: JobId) -> Error {
 pub enum Created {
     /// There is a new job.
     New,
+    /// The key is that of this job, which runs the same.
+    Existing(JobId),
+}
+
+/// What came of a submission.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "whoever submits has to do with each of them")]
+pub enum Submitted {
+    /// There is a new job, which is to start now, by whoever has this claim.
+    Due(Box<dyn JobClaim>),
+    /// There is a new job, which [`JobStore::next_due`] returns when it is its turn: that may be now.
+    Queued,
     /// The key is that of this job, which runs the same.
     Existing(JobId),
 }

@@ -230,7 +230,11 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
                     (job.held, job.slot) = (true, job.slot || K::HELD_HAS_SLOT);
                 }
             }
-            Step::Launch(number) => drop(state.jobs.get_mut(number).map(|job| job.phase = Phase::Running)),
+            Step::Launch(number) => {
+                if let Some(job) = state.jobs.get_mut(number) {
+                    (job.phase, job.slot) = (Phase::Running, true);
+                }
+            }
             Step::Drop(number) => drop(state.jobs.get_mut(number).map(|job| job.held = false)),
             Step::Finish(number, code) => {
                 // An end is never replaced.

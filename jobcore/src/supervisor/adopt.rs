@@ -17,13 +17,14 @@ use crate::output::Stream;
 use crate::record::{Running, Start, Stopping, Submission};
 use crate::store::file::log::FileLogWriter;
 use crate::store::file::supervisors::visible_members;
-use crate::store::file::{Records, atomic, input};
+use crate::store::file::{JobFile, Records, input};
 use crate::sys::oom::OomKills;
 use crate::sys::process::{self, ProcessId};
 
 /// Takes care of what there is of a job that may have run, which is never started again.
 pub(super) fn take_over(
     records: &Records,
+    read: &JobFile,
     submission: &Submission,
     (before, holder): (Start, ProcessId),
     control: Result<File>,
@@ -32,7 +33,7 @@ pub(super) fn take_over(
     let mut pipes = open_pipes(records)?;
     // Only a hint for those who wait: without it they look again and again.
     let _ = records.start_again(&Start { holder, dedicated: true, ..before });
-    match adopt(records, submission, control?, &mut pipes)? {
+    match adopt(records, read, submission, control?, &mut pipes)? {
         Some(mut supervisor) => supervisor.run(),
         None => {
             rescue(records, submission.spec.output_limit, pipes);
@@ -44,15 +45,15 @@ pub(super) fn take_over(
 
 /// Opens the pipes that the supervisor before had. A job that ran within another program wrote to that, and has none.
 fn open_pipes(records: &Records) -> Result<Vec<OutputPipe>> {
-    let attempt = &records.attempt;
-    let paths = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
+    let job = &records.job;
+    let paths = [(job.stdout(), Stream::Stdout), (job.stderr(), Stream::Stderr)];
     let there = paths.into_iter().filter(|(path, _)| path.exists());
     there.map(|(path, stream)| OutputPipe::make(&path, stream).context("open the pipe", &path)).collect()
 }
 
 /// Keeps what a command wrote that ended while nobody watched it.
 fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
-    let Ok(mut log) = FileLogWriter::resume(&records.attempt, limit) else { return };
+    let Ok(mut log) = FileLogWriter::resume(&records.job, limit) else { return };
     for mut pipe in pipes {
         let _ = pipe.pump(&mut log);
     }
@@ -62,13 +63,14 @@ fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
 /// left.
 fn adopt<'a>(
     records: &'a Records,
+    read: &JobFile,
     submission: &Submission,
     control: File,
     pipes: &mut Vec<OutputPipe>,
 ) -> Result<Option<Supervisor<'a>>> {
-    let attempt = &records.attempt;
+    let job = &records.job;
     let marker = marker(records.id);
-    let running = match atomic::read::<Running>(&attempt.running())? {
+    let running = match read.get::<Running>()? {
         Some(running) => Some(running),
         // It was killed after the start of the command and before that was on record.
         None => visible_members(None, records.id).first().and_then(|first| {
@@ -79,7 +81,7 @@ fn adopt<'a>(
     };
     let Some(Running { process: main, at: started_at, .. }) = running else { return Ok(None) };
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
-    let log = FileLogWriter::resume(attempt, submission.spec.output_limit)?;
+    let log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     // How long the machine was asleep while nobody watched is not known.
     let age = Duration::try_from(Timestamp::now().duration_since(started_at)).unwrap_or_default();
     let family = Family::Adopted { main: main.clone(), marker };
@@ -89,7 +91,7 @@ fn adopt<'a>(
     }
     // A terminal is gone with the supervisor that held it.
     let input = match &submission.spec {
-        spec if spec.terminal.is_none() => input::Open::resume(attempt).map_or(Input::None, Input::Pipe),
+        spec if spec.terminal.is_none() => input::Open::resume(job).map_or(Input::None, Input::Pipe),
         _ => Input::None,
     };
     let oom_kills = OomKills::of(&main.pid.to_string());
@@ -99,7 +101,7 @@ fn adopt<'a>(
     if is_gone {
         supervisor.reap();
     }
-    if let Some(stopping) = atomic::read::<Stopping>(&attempt.stopping()).ok().flatten() {
+    if let Some(stopping) = read.get::<Stopping>().ok().flatten() {
         supervisor.resume_stop(stopping);
     }
     Ok(Some(supervisor))
@@ -132,13 +134,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.create(submission)).unwrap();
         let records = Records::claim(&Layout::new(&root), id).unwrap().unwrap();
-        pipe::make(&records.attempt.stdout()).unwrap();
-        let mut command = pipe::open(&records.attempt.stdout()).unwrap();
+        pipe::make(&records.job.stdout()).unwrap();
+        let mut command = pipe::open(&records.job.stdout()).unwrap();
         command.write_all(b"last words").unwrap();
         let pipes = open_pipes(&records).unwrap();
         drop(command);
         rescue(&records, 0, pipes);
-        let log = FileLog::new(records.attempt);
+        let log = FileLog::new(records.job);
         let chunk = crate::output::read(&log, 0, &OutputQuery::from(Position::Start)).unwrap();
         assert_eq!(chunk.bytes(None), b"last words");
     }

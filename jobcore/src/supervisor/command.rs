@@ -13,7 +13,7 @@ use crate::program::exec;
 use crate::record::Submission;
 use crate::spec::Stdin;
 use crate::store::file::input;
-use crate::store::file::layout::AttemptDir;
+use crate::store::file::layout::JobDir;
 use crate::sys::spawn::{self, Streams};
 use crate::sys::world;
 
@@ -36,13 +36,12 @@ pub(super) enum Input {
 pub(super) fn start(
     submission: &Submission,
     environment: Environment,
-    attempt: &AttemptDir,
+    job: &JobDir,
     given: &Path,
 ) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
-        let terminal =
-            Terminal::make(attempt, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
+        let terminal = Terminal::make(job, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
         let main = spawn(submission, environment, Streams::Terminal(terminal.device()))?;
         return Ok((main, Input::Terminal(terminal)));
     }
@@ -52,15 +51,15 @@ pub(super) fn start(
         Stdin::File(path) => (open(path)?, Input::None),
         Stdin::Given => (open(given)?, Input::None),
         Stdin::Open => {
-            let made = input::Open::make(attempt);
+            let made = input::Open::make(job);
             let (pipe, reader) = made.map_err(|error| format!("cannot make a pipe for its input: {error}"))?;
             (reader, Input::Pipe(pipe))
         }
     };
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
     let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
-    let pipes = open(&attempt.stdout()).and_then(|stdout| {
-        let stderr = if spec.merge { stdout.try_clone()? } else { open(&attempt.stderr())? };
+    let pipes = open(&job.stdout()).and_then(|stdout| {
+        let stderr = if spec.merge { stdout.try_clone()? } else { open(&job.stderr())? };
         Ok((stdout, stderr))
     });
     let (stdout, stderr) = pipes.map_err(|error| format!("cannot open the pipes for its output: {error}"))?;

@@ -11,13 +11,14 @@ use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
 use crate::record::{RECORD_VERSION, Start};
-use crate::store::file::{Records, atomic, control};
+use crate::store::file::{Records, control};
 use crate::sys::namespace;
 use crate::sys::process::ProcessId;
 
 /// Runs the job to its end. The lock falls when this returns and the process ends.
 pub(super) fn supervise(records: &Records) -> Result<()> {
-    let submission = records.submission()?;
+    let read = records.read()?;
+    let submission = read.submission()?;
     if submission.v > RECORD_VERSION {
         // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
         return Ok(());
@@ -25,17 +26,17 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     // A front end starts no supervisor where this fails; by the processes of another namespace it would stop strangers.
     namespace::check_proc()?;
     let holder = ProcessId::of_this_program()?;
-    let control_path = records.attempt.control();
+    let control_path = records.job.control();
     let control = control::listen(&control_path).context("make the pipe", &control_path);
-    match atomic::read::<Start>(&records.attempt.start())? {
-        Some(before) => adopt::take_over(records, &submission, (before, holder), control)?,
+    match read.get::<Start>()? {
+        Some(before) => adopt::take_over(records, &read, &submission, (before, holder), control)?,
         None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
             record(records, &Companion::unstarted());
             tend(records);
         }
         None => {
             records.start(&Start::new(holder, true, Timestamp::now()))?;
-            match control.and_then(|control| Ok((control, Watched::start(records, &submission)?))) {
+            match control.and_then(|control| Ok((control, Watched::start(records, &read, &submission)?))) {
                 Ok((control, Ok(watched))) => {
                     Supervisor::new(records, &submission.spec, control, watched, Duration::ZERO).run();
                 }

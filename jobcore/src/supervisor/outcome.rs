@@ -8,8 +8,8 @@ use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::record::{Ended, Running};
 use crate::state::{Cause, Outcome};
+use crate::store::file::Records;
 use crate::store::file::log::FileLog;
-use crate::store::file::{Records, atomic};
 use crate::sys::child;
 
 /// How long the end of a job is tried to be put on record, and at what distance.
@@ -49,10 +49,10 @@ pub(super) fn record_failure(records: &Records, reason: &str) {
 /// Puts on record that nobody saw the end.
 pub(super) fn record_loss(records: &Records) {
     let mut outcome = Outcome::new(Cause::SupervisorLost, Timestamp::now());
-    if let Ok(size) = FileLog::new(records.attempt.clone()).size() {
+    if let Ok(size) = FileLog::new(records.job.clone()).size() {
         (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
     }
-    let running: Option<Running> = atomic::read(&records.attempt.running()).ok().flatten();
+    let running: Option<Running> = records.read().and_then(|read| read.get()).ok().flatten();
     record(records, &Ended::new(running.map(|running| running.at), outcome));
     tend(records);
 }
@@ -61,7 +61,7 @@ pub(super) fn record_loss(records: &Records) {
 pub(super) fn record(records: &Records, ended: &Ended) {
     let deadline = Instant::now() + RECORDING;
     // Where somebody deleted the store, there will never be a place for it.
-    while records.finish(ended).is_err() && records.attempt.path.exists() && Instant::now() < deadline {
+    while records.finish(ended).is_err() && records.job.record().exists() && Instant::now() < deadline {
         std::thread::sleep(RECORDING_AGAIN);
     }
 }

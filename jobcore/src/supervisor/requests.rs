@@ -15,12 +15,12 @@ impl Supervisor<'_> {
                 Ok(None) => return,
                 Ok(Some((request_id, request))) => {
                     let answer = self.serve(request);
-                    control::answer(&self.records.attempt, request_id, &answer);
+                    control::answer(&self.records.job, request_id, &answer);
                 }
                 Err(rejected) => match rejected.request_id {
                     Some(request_id) => {
                         let answer = Answer::Refused { reason: rejected.reason };
-                        control::answer(&self.records.attempt, request_id, &answer);
+                        control::answer(&self.records.job, request_id, &answer);
                     }
                     None => return,
                 },

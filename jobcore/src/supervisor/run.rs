@@ -200,7 +200,10 @@ impl<'a> Supervisor<'a> {
     /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
     /// write; or somebody was left, and goes on writing for ever.
     fn drain(&mut self) {
-        for pipe in &mut self.watched.pipes {
+        let pipes = self.watched.pipes.iter().map(|pipe| Wanted::Read(pipe.file.as_fd()));
+        // A log is made for the first byte, and not to find out that there is none.
+        let ready = ready::wait(pipes, Some(Duration::ZERO));
+        for (pipe, _) in self.watched.pipes.iter_mut().zip(ready).filter(|(_, is_ready)| *is_ready) {
             let _ = pipe.pump(&mut self.watched.log);
         }
     }

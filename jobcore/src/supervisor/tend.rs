@@ -11,13 +11,18 @@ fn open_store(records: &Records) -> Option<FileStore> {
     root.exists().then(|| FileStore::open(root).ok())?
 }
 
-/// Puts supervisors in charge of jobs that lost theirs, and starts what is due now that a slot is free. What cannot be
-/// done from here is left to whoever uses the store next.
+/// Gives the slot of the job back, starts what is due now, and puts supervisors in charge of jobs that lost theirs. What cannot
+/// be done from here is left to whoever uses the store next.
 pub(super) fn tend(records: &Records) {
     let Some(store) = open_store(records) else { return };
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
-    tend::at_once(tend::tend(&store, start));
+    tend::at_once(async {
+        if let Ok(Some(claim)) = store.leave(records.id).await {
+            let _ = start(claim).await;
+        }
+        tend::tend(&store, start).await;
+    });
 }
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.

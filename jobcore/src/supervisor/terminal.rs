@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::store::file::input;
-use crate::store::file::layout::AttemptDir;
+use crate::store::file::layout::JobDir;
 use crate::sys::pipe;
 use crate::sys::pty::{Pty, TerminalSize};
 use crate::sys::ready::Wanted;
@@ -26,9 +26,9 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn make(attempt: &AttemptDir, size: TerminalSize) -> io::Result<Self> {
+    pub(super) fn make(job: &JobDir, size: TerminalSize) -> io::Result<Self> {
         let pty = Pty::open(size)?;
-        let input = pipe::make_and_open(&attempt.stdin(), input::SIZE)?;
+        let input = pipe::make_and_open(&job.stdin(), input::SIZE)?;
         Ok(Self { pty, input, pending: Vec::new() })
     }
 

@@ -8,15 +8,15 @@
 use crate::environment::JOB_ID;
 use crate::id::JobId;
 use crate::life::NAMED;
-use crate::record::Running;
+use crate::record::{Ended, Running};
 use crate::signal::Signal;
 use crate::state::Survivor;
-use crate::store::file::atomic;
+use crate::store::file::Jobs;
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
-use crate::sys::members;
 use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
+use crate::sys::{child, members};
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -115,6 +115,9 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
 }
 
 fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
+    if child::has_none() {
+        return Vec::new();
+    }
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = stat::children(own).into_iter().filter_map(Stat::read);
     children.filter(|stat| !is_foreign(stat) && !is_other_command(stat, layout, id)).collect()
@@ -129,11 +132,11 @@ fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
     let Some(id) = stat::variable(stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
         return false;
     };
-    let job = layout.job(id);
-    if id == own || job.ended().exists() || job.attempt().ended().exists() {
+    let Ok(read) = Jobs::new(layout).read(id) else { return false };
+    if id == own || read.has::<Ended>() {
         return false;
     }
-    let Ok(Some(Running { process: main, .. })) = atomic::read(&job.attempt().running()) else { return false };
+    let Ok(Some(Running { process: main, .. })) = read.get() else { return false };
     (stat.pid == main.pid || stat.session == main.pid)
         && matches!(process::look(&main), Seen::Alive(_) | Seen::Paused(_))
 }

@@ -1,15 +1,17 @@
 //! A command that is watched: how it is started.
 
+use std::io;
+
 use super::command::{self, Input};
 use super::main_end::MainEnd;
 use super::pipe::OutputPipe;
 use super::tree::Family;
 use crate::clock::Timestamp;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Running, Submission};
-use crate::store::file::Records;
 use crate::store::file::log::FileLogWriter;
+use crate::store::file::{JobFile, Records};
 use crate::sys::oom::OomKills;
 use crate::sys::process;
 
@@ -30,9 +32,9 @@ impl Watched {
     ///
     /// # Errors
     /// The outer one is the store's or the system's; the inner one says why the command could not be started.
-    pub(super) fn start(records: &Records, submission: &Submission) -> Result<Result<Self, String>> {
-        let attempt = &records.attempt;
-        let streams = [(attempt.stdout(), Stream::Stdout), (attempt.stderr(), Stream::Stderr)];
+    pub(super) fn start(records: &Records, read: &JobFile, submission: &Submission) -> Result<Result<Self, String>> {
+        let job = &records.job;
+        let streams = [(job.stdout(), Stream::Stdout), (job.stderr(), Stream::Stderr)];
         let wanted = match (&submission.spec.terminal, submission.spec.merge) {
             (Some(_), _) => 0,
             (None, true) => 1,
@@ -44,8 +46,9 @@ impl Watched {
         }
         let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
         let oom_kills = OomKills::of("self");
-        let environment = records.environment()?;
-        let (main, input) = match command::start(submission, environment, attempt, &records.job.given()) {
+        let gone = || Error::io("read the environment from", &job.record())(io::ErrorKind::NotFound.into());
+        let environment = read.environment().ok_or_else(gone)?;
+        let (main, input) = match command::start(submission, environment, job, &records.job.given()) {
             Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -59,7 +62,9 @@ impl Watched {
             // Without this record the job goes on all the same; should this process die, nobody will find the command.
             let _ = records.running(&Running::new(process, started_at));
         }
-        let log = FileLogWriter::new(attempt, submission.spec.output_limit);
+        // Tried again at the end. What is secret in it is on the disk no longer than it must be.
+        let _ = records.erase_environment(read);
+        let log = FileLogWriter::new(job, submission.spec.output_limit);
         let family = Family::Own { layout: records.layout.clone(), id: records.id };
         Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills }))
     }

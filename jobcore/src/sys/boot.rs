@@ -1,6 +1,5 @@
 //! Which boot of the machine this is, and how long ago something happened in it.
 
-use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use std::time::Duration;
 pub(crate) fn id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
-        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let id = super::file::read_text("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         id.trim().to_owned()
     })
 }

@@ -36,6 +36,12 @@ impl AsFd for Ends {
     }
 }
 
+/// Returns whether this process has no child at all, waitid(2).
+pub(crate) fn has_none() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(rustix::process::waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
+}
+
 /// Reaps a child that has ended, whichever it is, and returns it and how it ended; nothing if there is none.
 pub(crate) fn reap_any() -> Option<(i32, ExitStatus)> {
     let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;

@@ -32,8 +32,10 @@ pub(super) fn lower(soft: &BTreeMap<String, u64>) {
             (Some(soft), None) => Some(soft),
             (None, hard) => hard,
         };
-        // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
-        let _ = setrlimit(resource, Rlimit { current, ..own });
+        if current != own.current {
+            // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
+            let _ = setrlimit(resource, Rlimit { current, ..own });
+        }
     }
 }
 
@@ -52,7 +54,9 @@ pub(crate) fn raise_open_files() {
 fn lift(resources: &[Resource]) {
     for resource in resources {
         let own = getrlimit(*resource);
-        let _ = setrlimit(*resource, Rlimit { current: own.maximum, ..own });
+        if own.current != own.maximum {
+            let _ = setrlimit(*resource, Rlimit { current: own.maximum, ..own });
+        }
     }
 }
 

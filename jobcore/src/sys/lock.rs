@@ -36,6 +36,12 @@ pub(crate) fn try_take(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Lets go of the lock, also for all copies of this open file.
+pub(crate) fn release(file: &File) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&life(libc::F_UNLCK)))?;
+    Ok(())
+}
+
 /// Takes the lock within a time, and returns whether it did. For locks that are held for microseconds.
 pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + time;

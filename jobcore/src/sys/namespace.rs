@@ -96,13 +96,13 @@ fn may_be_within(process: &Path, namespace: u64, latest: u64) -> bool {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
         Ok(_) => {}
         // Of another user's process the link cannot be read. One that has a single number is in the first namespace.
-        Err(_) => match fs::read_to_string(process.join("status")) {
+        Err(_) => match super::file::read_text(process.join("status")) {
             Ok(status) if numbers(&status) == Some(1) => return false,
             Ok(_) | Err(_) => {}
         },
     }
     // It may have ended since, or be a zombie that nobody has reaped.
-    let stat = fs::read(process.join("stat")).ok().and_then(|line| Stat::parse(&line));
+    let stat = super::file::read(process.join("stat")).ok().and_then(|line| Stat::parse(&line));
     stat.map_or_else(|| process.exists(), |stat| !stat.is_dead() && stat.start_time <= latest)
 }
 

@@ -1,7 +1,6 @@
 //! Whether the kernel killed a process because memory ran out. It says so only by a number that it counts for each control
 //! group, cgroups(7).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How often the kernel had killed in the control group of a process when that was looked at first.
@@ -18,7 +17,7 @@ impl OomKills {
     }
 
     fn at(root: &Path, process: &str) -> Option<Self> {
-        let groups = fs::read_to_string(root.join("proc").join(process).join("cgroup")).ok()?;
+        let groups = super::file::read_text(root.join("proc").join(process).join("cgroup")).ok()?;
         groups.lines().flat_map(counters).find_map(|file| {
             let file = root.join("sys/fs/cgroup").join(file);
             Some(Self { before: kills(&file)?, file })
@@ -49,12 +48,14 @@ fn counters(line: &str) -> Vec<String> {
 }
 
 fn kills(file: &Path) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = super::file::read_text(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(root: &Path, path: &str, text: &str) {

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file;
+
 /// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -26,7 +28,7 @@ pub(crate) struct Stat {
 impl Stat {
     /// Reads the line of a process; nothing if it is gone.
     pub(crate) fn read(pid: i32) -> Option<Self> {
-        let stat = Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+        let stat = Self::parse(&file::read(format!("/proc/{pid}/stat")).ok()?)?;
         match stat.has_lost_main_thread() {
             true => Some(stat.seen_through_another_thread()),
             false => Some(stat),
@@ -64,7 +66,7 @@ impl Stat {
 
     fn seen_through_another_thread(self) -> Self {
         let directory = format!("/proc/{}/task", self.pid);
-        let read = |thread: i32| Self::parse(&fs::read(format!("{directory}/{thread}/stat")).ok()?);
+        let read = |thread: i32| Self::parse(&file::read(format!("{directory}/{thread}/stat")).ok()?);
         let living = numbers(directory.as_ref()).filter_map(read).find(|thread| !matches!(thread.state, b'Z' | b'X'));
         // If all of them exited since, the next look will show a zombie without other threads.
         living.map_or(self.clone(), |living| Self { state: living.state, thread: living.pid, ..self })
@@ -92,7 +94,7 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let mut found = Vec::new();
     for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
+        match file::read_text(thread.path().join("children")) {
             Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
             // The kernel was built without CONFIG_PROC_CHILDREN.
             Err(error) if error.kind() == io::ErrorKind::NotFound && thread.path().exists() => {
@@ -121,7 +123,7 @@ pub(crate) fn variable(stat: &Stat, name: &str) -> Option<String> {
 }
 
 fn environment(stat: &Stat) -> Vec<u8> {
-    fs::read(stat.path("environ")).unwrap_or_default()
+    file::read(stat.path("environ")).unwrap_or_default()
 }
 
 /// Returns the pipes, sockets and terminals that a process has open, by the names that tell them from all others; none
@@ -136,7 +138,7 @@ pub(crate) fn open_ends(pid: i32) -> Vec<String> {
 
 /// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
 pub(crate) fn arguments(stat: &Stat) -> Vec<Vec<u8>> {
-    let line = fs::read(stat.path("cmdline")).unwrap_or_default();
+    let line = file::read(stat.path("cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
     line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }

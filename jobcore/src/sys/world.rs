@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::{limits, namespace};
+use super::{file, limits, namespace};
 use crate::error::{IoContext, Result};
 
 /// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
@@ -60,7 +60,7 @@ const STATUS: &str = "/proc/self/status";
 /// in it.
 pub(crate) fn capture() -> Result<World> {
     let status = match cfg!(target_os = "linux") {
-        true => std::fs::read_to_string(STATUS).context("read", STATUS.as_ref())?,
+        true => file::read_text(STATUS).context("read", STATUS.as_ref())?,
         false => String::new(),
     };
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
@@ -109,7 +109,7 @@ fn remember_umask(umask: Option<u32>) -> u8 {
 /// Looked at once, and whenever a job is submitted.
 pub(crate) fn umask_hits_owner() -> bool {
     let known = match UMASK.load(Ordering::Relaxed) {
-        UNKNOWN => remember_umask(umask_in(&std::fs::read_to_string(STATUS).unwrap_or_default())),
+        UNKNOWN => remember_umask(umask_in(&file::read_text(STATUS).unwrap_or_default())),
         known => known,
     };
     known == HITS_OWNER

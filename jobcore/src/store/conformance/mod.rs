@@ -106,6 +106,7 @@ macro_rules! store_conformance {
             whoever_waits_for_events_is_woken
             what_the_settings_do_not_keep_is_swept_away
             jobs_are_due_in_order_and_each_once
+            what_is_submitted_is_started_by_one
             what_nobody_started_is_due_again
             what_lost_its_holder_is_unattended_until_its_end
             no_more_run_than_the_limit_says

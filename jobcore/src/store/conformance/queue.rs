@@ -4,7 +4,7 @@ use super::{Backend, create, ended, simple, start, submission};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::spec::JobSpec;
-use crate::store::{JobClaim, JobStore, Query, WhenFull};
+use crate::store::{JobClaim, JobStore, Query, Submitted, WhenFull};
 
 async fn due(store: &dyn JobStore) -> Option<(JobId, Box<dyn JobClaim>)> {
     store.next_due().await.expect("it is read").map(|claim| (claim.submission().job_id, claim))
@@ -42,6 +42,30 @@ pub async fn jobs_are_due_in_order_and_each_once(backend: &Backend) {
     assert!(due(store.as_ref()).await.is_none());
     drop(claims);
     assert!(due(store.as_ref()).await.is_none(), "what may have run is never due again");
+}
+
+/// Whoever submits is put in charge at once, or finds the job where those are that wait; and nobody else is.
+pub async fn what_is_submitted_is_started_by_one(backend: &Backend) {
+    let store = backend.open();
+    limit(store.as_ref(), 1).await;
+    let mut claims = Vec::new();
+    for _ in 0..2 {
+        let submission = simple();
+        let id = submission.job_id;
+        match store.submit(submission).await.expect("the job is created") {
+            Submitted::Due(claim) => claims.push((id, claim)),
+            Submitted::Queued => claims.extend(due(store.as_ref()).await),
+            other => panic!("it is new: {other:?}"),
+        }
+        assert!(due(backend.open().as_ref()).await.is_none(), "there is one slot");
+    }
+    let [(first, mut claim)] = claims.try_into().expect("there is one slot");
+    assert!(store.evidence(first).await.expect("it is there").held);
+    claim.start(&start()).await.expect("it is written");
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    let (second, claim) = due(store.as_ref()).await.expect("it is its turn");
+    assert!(second != first && claim.submission().job_id == second);
 }
 
 /// A claimer that dies before it put itself on record has not started anything.

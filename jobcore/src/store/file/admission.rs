@@ -1,123 +1,279 @@
-//! The admission lock of a store, under which everything is decided that concerns several jobs, and the numbers of the queue,
-//! which are given out under it.
+//! The file `admission`: the lock under which everything is decided that concerns several jobs, and a row for each job that
+//! waits or has taken one of the places that the limits allow.
+//!
+//! The jobs themselves say all that its rows say, so that a file that was lost or changed is made again from them. The first row
+//! is that of the file itself. A row that is all zero is free; the others are
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 0 to 16 | the id of the job |
+//! | 16 to 24 | its place in the queue, little-endian |
+//! | 24 | 1 if it waits, 2 if it has a slot |
+//! | 25 | the length of the name of its group, 0 if it is in none |
+//! | 26 to 90 | that name |
+//! | 124 to 128 | the CRC-32 of all before |
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::atomic;
-use super::entry::{Entry, entries};
+use super::job_file::{JobFile, Queued};
+use super::jobs::Jobs;
 use super::layout::Layout;
+use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::record::{Ended, Start};
+use crate::store::Slot;
 use crate::sys::lock;
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often rows that are being written are read again by one who does not have the lock.
+const READ_AGAIN: usize = 16;
+/// With how many rows a file is cut off when all of them are free.
+const MANY: usize = 64;
+
+const ROW: usize = 128;
+/// What the first row says.
+const HEADER: &[u8] = b"jobcore admission 2\n";
+const WAITS: u8 = 1;
+const HAS_SLOT: u8 = 2;
+
+/// A job that waits, or has taken a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The order in which jobs are started.
+    pub(super) number: u64,
+    pub(super) slot: Slot,
+    pub(super) has_slot: bool,
+}
+
+impl Entry {
+    fn to_bytes(&self) -> [u8; ROW] {
+        let mut row = [0; ROW];
+        row[..16].copy_from_slice(&self.slot.id.to_bytes());
+        row[16..24].copy_from_slice(&self.number.to_le_bytes());
+        row[24] = if self.has_slot { HAS_SLOT } else { WAITS };
+        let group = self.slot.group.as_ref().map_or("", |group| group.as_str());
+        // A name has at most 64 bytes.
+        row[25] = u8::try_from(group.len()).unwrap_or(0);
+        row[26..26 + group.len()].copy_from_slice(group.as_bytes());
+        let checksum = crc32fast::hash(&row[..124]);
+        row[124..].copy_from_slice(&checksum.to_le_bytes());
+        row
+    }
+
+    /// Reads a row that is not free; nothing if it was changed.
+    fn from_bytes(row: &[u8]) -> Option<Self> {
+        if row.get(124..ROW)? != crc32fast::hash(&row[..124]).to_le_bytes() {
+            return None;
+        }
+        let id = JobId::from_bytes(row[..16].try_into().ok()?).ok()?;
+        let number = u64::from_le_bytes(row[16..24].try_into().ok()?);
+        let group = row.get(26..26 + usize::from(row[25])).map(std::str::from_utf8)?.ok()?;
+        let group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
+        Some(Self { number, slot: Slot { id, group }, has_slot: row[24] == HAS_SLOT })
+    }
+}
+
+/// Reads the rows; nothing if they are not as they were written.
+fn parse(bytes: &[u8]) -> Option<Vec<Option<Entry>>> {
+    let (header, rows) = bytes.split_at_checked(ROW)?;
+    if !header.starts_with(HEADER) || rows.len() % ROW != 0 {
+        return None;
+    }
+    let parse = |row: &[u8]| match row.iter().all(|byte| *byte == 0) {
+        true => Some(None),
+        false => Entry::from_bytes(row).map(Some),
+    };
+    rows.chunks_exact(ROW).map(parse).collect()
+}
+
+/// Returns what waits and what has a slot, without the lock; nothing if that has to be made again.
+fn look(layout: &Layout) -> Result<Option<Vec<Entry>>> {
+    for _ in 0..READ_AGAIN {
+        let Some(bytes) = atomic::read_bytes(&layout.admission())? else { return Ok(None) };
+        if let Some(rows) = parse(&bytes) {
+            return Ok(Some(in_order(rows)));
+        }
+        std::thread::yield_now();
+    }
+    Ok(None)
+}
+
+/// Returns what waits and what has a slot, in order, at this moment.
+pub(super) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
+    match look(layout)? {
+        Some(entries) => Ok(entries),
+        None if !atomic::is_there(&layout.days())? => Ok(Vec::new()),
+        None => Ok(Admission::take(layout)?.entries()),
+    }
+}
+
+fn in_order(rows: Vec<Option<Entry>>) -> Vec<Entry> {
+    let mut entries: Vec<_> = rows.into_iter().flatten().collect();
+    entries.sort_unstable_by_key(|entry| (entry.number, entry.slot.id));
+    entries
+}
 
 /// The admission lock; free when it is dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
     file: File,
     layout: Layout,
+    rows: Vec<Option<Entry>>,
 }
 
 impl Admission {
     pub(super) fn take(layout: &Layout) -> Result<Self> {
         let path = layout.admission();
-        let file = atomic::open_or_create(&path, OpenOptions::new().read(true).write(true).truncate(false))?;
-        if !lock::take_within(&file, PATIENCE).context("lock", &path)? {
-            let reason =
-                format!("it has been busy for {PATIENCE:?}; a process that uses it may be stopped by a signal");
-            return Err(Error::StoreRefused { path: layout.root.to_path_buf(), reason });
+        loop {
+            let file = atomic::open_or_create(&path, OpenOptions::new().read(true).write(true).truncate(false))?;
+            if !lock::take_within(&file, PATIENCE).context("lock", &path)? {
+                let reason =
+                    format!("it has been busy for {PATIENCE:?}; a process that uses it may be stopped by a signal");
+                return Err(Error::StoreRefused { path: layout.root.to_path_buf(), reason });
+            }
+            // Whoever removed the file has let others take another lock.
+            if !atomic::is_at(&file, &path)? {
+                continue;
+            }
+            let bytes = atomic::read_all(&file).context("read", &path)?;
+            let mut admission = Self { file, layout: layout.clone(), rows: Vec::new() };
+            match parse(&bytes) {
+                Some(rows) => admission.rows = rows,
+                None => admission.make_again(bytes.is_empty())?,
+            }
+            return Ok(admission);
         }
-        Ok(Self { file, layout: layout.clone() })
     }
 
-    /// Returns the next number of the queue.
-    pub(super) fn next_number(&self) -> Result<u64> {
+    /// Returns what waits and what has a slot, in order.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        in_order(self.rows.clone())
+    }
+
+    /// Returns the place in the queue behind all others.
+    pub(super) fn next_number(&self) -> u64 {
+        // The time keeps jobs in order also where none waits.
+        let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
+        let last = self.rows.iter().flatten().map(|entry| entry.number).max();
+        last.map_or(now, |last| now.max(last.saturating_add(1)))
+    }
+
+    /// Adds a job, or says anew what is said of it.
+    pub(super) fn put(&mut self, entry: Entry) -> Result<()> {
+        let own = self.place_of(entry.slot.id);
+        let place = own.or_else(|| self.rows.iter().position(Option::is_none)).unwrap_or(self.rows.len());
+        self.write(place, &entry.to_bytes())?;
+        if place == self.rows.len() {
+            self.rows.push(None);
+        }
+        self.rows[place] = Some(entry);
+        Ok(())
+    }
+
+    /// Removes a job, if it is there.
+    pub(super) fn remove(&mut self, id: JobId) -> Result<()> {
+        let Some(place) = self.place_of(id) else { return Ok(()) };
+        self.rows[place] = None;
+        if self.rows.len() > MANY && self.rows.iter().all(Option::is_none) {
+            self.rows.clear();
+            return self.file.set_len(ROW as u64).context("write", &self.layout.admission());
+        }
+        self.write(place, &[0; ROW])
+    }
+
+    fn place_of(&self, id: JobId) -> Option<usize> {
+        self.rows.iter().position(|row| row.as_ref().is_some_and(|entry| entry.slot.id == id))
+    }
+
+    fn write(&self, place: usize, row: &[u8; ROW]) -> Result<()> {
+        self.file.write_all_at(row, ((place + 1) * ROW) as u64).context("write", &self.layout.admission())
+    }
+
+    /// Makes all rows again from the jobs. The first comes last: until then, there are none.
+    fn make_again(&mut self, is_new: bool) -> Result<()> {
         let path = self.layout.admission();
-        let mut text = [0; Counter::SIZE];
-        let length = self.file.read_at(&mut text, 0).context("read", &path)?;
-        let last = match Counter::parse(&text[..length]) {
-            Counter::Sealed(last) if last < MOST => last,
-            // It was changed from outside, or written by a version that wrote no checksum. The jobs that wait count.
-            counter => counter.near(&entries(&self.layout.queue())?.unwrap_or_default()),
-        };
-        let number = last + 1;
-        self.file.write_all_at(&Counter::to_bytes(number), 0).context("write", &path)?;
-        Ok(number)
-    }
-}
-
-/// What the file `admission` holds: the last number of the queue. It is no truth, and cannot stop the queue.
-#[derive(Debug, PartialEq, Eq)]
-enum Counter {
-    /// With the checksum that belongs to it.
-    Sealed(u64),
-    /// A number without one.
-    Bare(u64),
-    /// Nothing that could be one.
-    Unreadable,
-}
-
-/// Numbers of the queue are smaller: sixteen digits, which all versions read.
-const MOST: u64 = 9_999_999_999_999_999;
-/// How far the counter may be from the numbers of the jobs that wait.
-const NEAR: u64 = 1_000_000;
-
-impl Counter {
-    /// Twenty digits, a blank, the checksum of the digits, and the end of the line.
-    const SIZE: usize = 30;
-
-    fn to_bytes(number: u64) -> Vec<u8> {
-        let digits = format!("{number:020}");
-        format!("{digits} {:08x}\n", crc32fast::hash(digits.as_bytes())).into_bytes()
-    }
-
-    fn parse(bytes: &[u8]) -> Self {
-        let text = std::str::from_utf8(bytes).unwrap_or_default();
-        let Some(number) = text.get(..20).unwrap_or(text).trim().parse().ok() else { return Self::Unreadable };
-        if bytes == Self::to_bytes(number) { Self::Sealed(number) } else { Self::Bare(number) }
-    }
-
-    /// Returns the last number: the counter if it fits the jobs that wait, else the last of theirs.
-    fn near(&self, waiting: &[Entry]) -> u64 {
-        let last = waiting.iter().filter_map(|entry| entry.number).filter(|number| *number < MOST).max();
-        match (self, last) {
-            (Self::Sealed(number) | Self::Bare(number), None) if *number < MOST => *number,
-            (Self::Bare(number), Some(last)) if (last..last.saturating_add(NEAR)).contains(number) => *number,
-            (_, last) => last.unwrap_or(0),
+        if !is_new {
+            tracing::warn!(path = %path.display(), "it was not as it should be, and is made again from the jobs");
         }
+        let jobs = Jobs::new(&self.layout);
+        for id in jobs.all()? {
+            let entry = match jobs.read(id) {
+                Ok(read) => entry_of(&jobs, id, &read),
+                // It is no job of which anything is known, and spoils nothing but itself; or it is gone.
+                Err(Error::Damaged { .. } | Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            };
+            self.rows.extend(entry?.map(Some));
+        }
+        let mut header = [0; ROW];
+        header[..HEADER.len()].copy_from_slice(HEADER);
+        let rows: Vec<u8> = self.rows.iter().flatten().flat_map(Entry::to_bytes).collect();
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(&rows, ROW as u64));
+        written.and_then(|()| self.file.write_all_at(&header, 0)).context("write", &path)
     }
+}
+
+/// Returns what there is to say of a job that is on record: nothing if it has ended.
+fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
+    if read.has::<Ended>() {
+        return Ok(None);
+    }
+    let group = match read.submission() {
+        Ok(submission) => submission.spec.group,
+        Err(_) => return Ok(None),
+    };
+    // Where it stood is not known: before all others, most of which have waited for less time.
+    let number = read.get::<Queued>().ok().flatten().map_or(0, |queued| queued.sequence);
+    // The holder of the lock has a slot, or is about to find out that there is none to have.
+    let has_slot = read.has::<Start>() || jobs.is_held(id)?;
+    Ok(Some(Entry { number, slot: Slot { id, group }, has_slot }))
+}
+
+/// Returns what a job that waits is to have as its entry.
+pub(super) fn waiting(jobs: &Jobs, id: JobId) -> Result<Option<Entry>> {
+    let entry = entry_of(jobs, id, &jobs.read(id)?)?;
+    Ok(entry.filter(|entry| !entry.has_slot))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn entry(group: Option<&str>, has_slot: bool) -> Entry {
+        let id = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        Entry { number: 42, slot: Slot { id, group: group.map(|group| group.parse().unwrap()) }, has_slot }
+    }
+
     #[test]
-    fn a_counter_is_believed_only_where_it_may_be_right() {
-        assert_eq!(Counter::parse(&Counter::to_bytes(7)), Counter::Sealed(7));
-        assert_eq!(Counter::to_bytes(u64::MAX).len(), Counter::SIZE);
-        assert_eq!(Counter::parse(b"00000000000000000007"), Counter::Bare(7), "of version 0.1.0");
-        let mut changed = Counter::to_bytes(7);
-        changed[3] = b'9';
-        assert_eq!(Counter::parse(&changed), Counter::Bare(90_000_000_000_000_007));
-        for noise in [&b""[..], b"garbage", b"\xff\xff", b"99999999999999999999"] {
-            assert_eq!(Counter::parse(noise), Counter::Unreadable);
+    fn rows_are_read_back_and_no_changed_byte_changes_what_is_read() {
+        let longest = "x".repeat(64);
+        for entry in [entry(None, false), entry(Some("a-b.c"), true), entry(Some(&longest), false)] {
+            let row = entry.to_bytes();
+            assert_eq!(Entry::from_bytes(&row), Some(entry));
+            for place in 0..ROW {
+                let mut changed = row;
+                changed[place] ^= 1;
+                assert_eq!(Entry::from_bytes(&changed), None, "byte {place}");
+            }
         }
-        let waiting = |numbers: &[u64]| -> Vec<Entry> {
-            let entry = |number: &u64| Entry::parse(format!("{number}-01922270-2fd9-7d4d-b2cf-5a521f07d537")).unwrap();
-            numbers.iter().map(entry).collect()
-        };
-        let last = |counter: Counter, numbers: &[u64]| counter.near(&waiting(numbers));
-        assert_eq!(last(Counter::Bare(7), &[]), 7);
-        assert_eq!(last(Counter::Bare(7), &[5, 6]), 7);
-        assert_eq!(last(Counter::Bare(3), &[5, 6]), 6, "a job that waits has a later number");
-        assert_eq!(last(Counter::Bare(90_000_007), &[5, 6]), 6, "so many were never given");
-        assert_eq!(last(Counter::Bare(u64::MAX), &[]), 0);
-        assert_eq!(last(Counter::Bare(u64::MAX), &[6, u64::MAX]), 6);
-        assert_eq!(last(Counter::Unreadable, &[5, 6]), 6);
-        assert_eq!(last(Counter::Unreadable, &[]), 0);
+    }
+
+    #[test]
+    fn a_file_is_read_as_a_whole_or_not_at_all() {
+        let mut file = vec![0; 3 * ROW];
+        file[..HEADER.len()].copy_from_slice(HEADER);
+        file[2 * ROW..].copy_from_slice(&entry(None, true).to_bytes());
+        assert_eq!(parse(&file), Some(vec![None, Some(entry(None, true))]));
+        assert_eq!(parse(&file[..ROW]), Some(Vec::new()));
+        for damaged in [&b""[..], &file[..3 * ROW - 1], &file[ROW..], b"00000000000000000007"] {
+            assert_eq!(parse(damaged), None);
+        }
+        file[2 * ROW] ^= 1;
+        assert_eq!(parse(&file), None);
     }
 }

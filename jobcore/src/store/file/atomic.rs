@@ -1,20 +1,17 @@
-//! How a record gets on disk: whole or not at all, private from birth, and with room kept for those that must not fail.
+//! How a file gets on disk: whole or not at all, and private from birth.
 
 use std::fs::{self, DirBuilder, File, FileType, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::seal;
 use crate::error::{Error, IoContext, Result};
 use crate::sys::world;
 
-/// The size of a reserved record: one block of most file systems.
-const BLOCK: usize = 4096;
+/// How much is read of a file at first: most of them as a whole.
+const FIRST_READ: usize = 8 * 1024;
 /// What stands around the name of a file that is to be published, and before the number of the process. No name of a job
 /// begins with a dot, so that none is taken for such a file.
 const STAGED: (&str, &str) = (".", ".staged.");
@@ -100,6 +97,7 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
             check_kind(path, file.metadata().context("look at", path)?.file_type())?;
             Ok(file)
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::io("open", path)(error)),
         Err(error) => match fs::symlink_metadata(path) {
             // A socket, a directory or a link: the open itself fails, each in its own way.
             Ok(metadata) if !metadata.is_file() => {
@@ -152,11 +150,32 @@ fn check_kind(path: &Path, kind: FileType) -> Result<()> {
 
 /// Reads a file of the store; nothing if there is none.
 pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
-    let Some(file) = open_if_there(path, OpenOptions::new().read(true))? else { return Ok(None) };
-    let mut bytes = Vec::with_capacity(BLOCK + 1);
-    // Through `take`, since a file would be asked for its size again: nearly all fit.
-    file.take(u64::MAX).read_to_end(&mut bytes).context("read", path)?;
-    Ok(Some(bytes))
+    match open_if_there(path, OpenOptions::new().read(true))? {
+        Some(file) => read_all(&file).context("read", path).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads an open file from its beginning to its end.
+pub(crate) fn read_all(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; FIRST_READ];
+    let mut length = 0;
+    loop {
+        length += file.read_at(&mut bytes[length..], length as u64)?;
+        // Less than there was room for is all of it.
+        if length < bytes.len() {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        bytes.resize(2 * bytes.len(), 0);
+    }
+}
+
+/// Returns whether an open file is (still) the one at `path`. If that cannot be found out, it is an error and not `false`.
+pub(crate) fn is_at(file: &File, path: &Path) -> Result<bool> {
+    let open = file.metadata().context("look at", path)?;
+    let there = unless_missing(fs::symlink_metadata(path).context("look at", path))?;
+    Ok(there.is_some_and(|there| (open.dev(), open.ino()) == (there.dev(), there.ino())))
 }
 
 /// Writes a new file that nobody else looks at yet: one in a directory that is still to be published.
@@ -188,115 +207,9 @@ pub(crate) fn is_staged(path: &Path) -> bool {
     name.starts_with(STAGED.0) && name.contains(STAGED.1)
 }
 
-/// Sets aside the room for a record that is to be published later under `path`, so that a full disk cannot lose it.
-pub(crate) fn reserve(path: &Path) -> Result<()> {
-    write_private(&reservation(path), &[b' '; BLOCK])
-}
-
-fn reservation(path: &Path) -> PathBuf {
-    path.with_extension("reserve")
-}
-
-/// Publishes a record in the room that was set aside for it, by one rename.
-pub(crate) fn publish_reserved<T: Serialize>(path: &Path, record: &T) -> Result<()> {
-    let reserved = reservation(path);
-    write_over(&reserved, &padded(record, path)?)?;
-    fs::rename(&reserved, path).context("publish", path)
-}
-
-/// Publishes a record that is never replaced, in the room that was set aside for it if that is still there. A record that
-/// another process has published meanwhile stays.
-pub(crate) fn publish_once<T: Serialize>(path: &Path, record: &T) -> Result<()> {
-    let bytes = padded(record, path)?;
-    // Taken away first: another writer would change the record after it was published.
-    let staged = staged(path);
-    let written = match unless_missing(fs::rename(reservation(path), &staged).context("take", path)) {
-        Ok(Some(())) => write_over(&staged, &bytes),
-        Ok(None) => {
-            // A process of the same number may have died here.
-            let _ = fs::remove_file(&staged);
-            write_private(&staged, &bytes)
-        }
-        Err(error) => Err(error),
-    };
-    let published = written.and_then(|()| match fs::hard_link(&staged, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked.context("publish", path),
-    });
-    match &published {
-        Ok(()) => drop(fs::remove_file(&staged)),
-        // The room is for the next try.
-        Err(_) => drop(fs::rename(&staged, reservation(path))),
-    }
-    published
-}
-
-/// Writes over the beginning of a file, and checks that all of it is there, whatever the file system says of the write.
-fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
-    let file = open(path, OpenOptions::new().write(true))?;
-    file.write_all_at(bytes, 0).context("write", path)?;
-    let length = file.metadata().context("check", path)?.len();
-    if length < bytes.len() as u64 {
-        return Err(Error::io("write", path)(io::ErrorKind::WriteZero.into()));
-    }
-    Ok(())
-}
-
-/// Returns a record as JSON, filled up with blanks to the reserved size.
-fn padded<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = to_json(record, path)?;
-    if bytes.len() < BLOCK {
-        bytes.resize(BLOCK - 1, b' ');
-        bytes.push(b'\n');
-    }
-    Ok(bytes)
-}
-
-/// Returns a record as JSON, sealed for its place.
-pub(crate) fn to_json<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
-    let mut json = serde_json::to_vec(record).map_err(|error| damaged(path, error.to_string()))?;
-    seal::set(&mut json, path);
-    Ok(json)
-}
-
-/// Reads a record; nothing if there is none.
-///
-/// # Errors
-/// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs elsewhere.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let Some(bytes) = read_bytes(path)? else { return Ok(None) };
-    seal::check(&bytes, path).map_err(|reason| damaged(path, reason))?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(path, error.to_string()))
-}
-
-fn damaged(path: &Path, reason: String) -> Error {
-    Error::Damaged { path: path.to_owned(), reason }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The second of two writers wrote into the record that the first had published.
-    #[test]
-    fn a_record_that_is_never_replaced_is_not_written_into_either() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("end.json");
-        let read = || read::<u32>(&path).unwrap();
-        reserve(&path).unwrap();
-        publish_once(&path, &1).unwrap();
-        publish_once(&path, &2).unwrap();
-        assert_eq!(read(), Some(1));
-        reserve(&path).unwrap();
-        publish_once(&path, &3).unwrap();
-        let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!((read(), names), (Some(1), vec!["end.json".into()]));
-        // A directory has no second name, so that nothing can be published: the room stays.
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(reservation(&path)).unwrap();
-        assert!(publish_once(&path, &4).is_err());
-        assert!(reservation(&path).is_dir() && !path.exists());
-    }
 
     #[test]
     fn what_is_staged_is_told_from_all_that_is_published() {

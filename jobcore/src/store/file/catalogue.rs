@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::admission::Admission;
-use super::entry::Queued;
 use super::index::{Index, Row, RowState};
+use super::job_file::Queued;
 use super::jobs::Jobs;
 use super::layout::Layout;
 use super::slots::Slots;
@@ -41,7 +41,8 @@ impl Catalogue {
     /// Makes the index of a day from its jobs. Others go on adding to it meanwhile, except for the last moment.
     fn rebuild(&self, day: &str) -> Result<Vec<Row>> {
         let make = |id: JobId| {
-            let order = Queued::read(&self.layout.job(id)).ok().flatten().map_or(0, |queued| queued.sequence);
+            let queued = self.jobs.read(id).and_then(|read| read.get::<Queued>()).ok().flatten();
+            let order = queued.map_or(0, |queued| queued.sequence);
             (order, id, Row::of(&self.layout, id))
         };
         // A row that says that its job has ended is taken to mean that the end was reported.

@@ -1,23 +1,26 @@
 //! The claim of a job in a file store, for programs that wait.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::fd::OwnedFd;
 
 use async_trait::async_trait;
 use tokio::net::unix::pipe;
 
-use super::layout::AttemptDir;
+use super::layout::JobDir;
 use super::log::FileLogWriter;
 use super::records::{Records, remove_pipes};
-use super::{atomic, control, input};
+use super::slots::Slots;
+use super::{FileStore, atomic, control, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::environment::Environment;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::output::{OutputSize, Stream};
 use crate::record::{Record, Submission};
 use crate::spec::Given;
 use crate::store::{HandOver, Incoming, JobClaim};
+use crate::sys::lock;
 
 /// The claim of a job in a [`FileStore`](super::FileStore).
 #[derive(Debug)]
@@ -29,11 +32,27 @@ pub(crate) struct FileClaim {
     log: FileLogWriter,
     control: Option<pipe::Receiver>,
     input: Option<input::Open>,
+    /// What gives the slot of the job back when it has ended; nothing where somebody else does, who holds the admission lock.
+    slots: Option<Slots>,
+    /// Whether the job has been given a slot and nobody has begun to start it.
+    is_due: bool,
 }
 
-/// Removes the pipes of an attempt that has ended when its claim is let go of: until then, requests are answered.
+impl Drop for FileClaim {
+    fn drop(&mut self) {
+        if self.is_due {
+            // It waits again. Whoever looks at the queue after that must not find it locked.
+            let _ = lock::release(&self.records.file);
+            if let Err(error) = Slots::new(&self.records.layout).put_back(self.records.id) {
+                tracing::debug!(id = %self.records.id, %error, "a job that was not started could not be put back");
+            }
+        }
+    }
+}
+
+/// Removes the pipes of an job that has ended when its claim is let go of: until then, requests are answered.
 #[derive(Debug)]
-struct Pipes(AttemptDir);
+struct Pipes(JobDir);
 
 impl Drop for Pipes {
     fn drop(&mut self) {
@@ -42,14 +61,22 @@ impl Drop for Pipes {
 }
 
 impl FileClaim {
-    pub(super) fn new(records: Records, submission: Submission) -> Self {
-        let log = FileLogWriter::new(&records.attempt, submission.spec.output_limit);
-        Self { ended: None, records, submission, log, control: None, input: None }
+    pub(super) fn new(store: &FileStore, records: Records, submission: Submission) -> Self {
+        let log = FileLogWriter::new(&records.job, submission.spec.output_limit);
+        let slots = (!store.is_under_admission).then(|| store.slots.clone());
+        Self { ended: None, records, submission, log, control: None, input: None, slots, is_due: false }
+    }
+
+    /// Returns the claim of a job that has been given a slot, and that waits again unless it is started.
+    pub(super) fn due(store: &FileStore, records: Records, submission: Submission) -> Self {
+        let mut claim = Self::new(store, records, submission);
+        claim.is_due = true;
+        claim
     }
 
     /// Opens the pipe through which requests come.
     fn listen(&self) -> Result<pipe::Receiver> {
-        let path = self.records.attempt.control();
+        let path = self.records.job.control();
         control::listen(&path).and_then(pipe::Receiver::from_file).context("open", &path)
     }
 }
@@ -62,11 +89,13 @@ impl JobClaim for FileClaim {
 
     async fn secrets(&self) -> Result<(Environment, Given)> {
         let given = atomic::read_bytes(&self.records.job.given())?.unwrap_or_default();
-        Ok((self.records.environment()?, given.into()))
+        Ok((self.environment().await?, given.into()))
     }
 
     async fn environment(&self) -> Result<Environment> {
-        self.records.environment()
+        let gone =
+            || Error::io("read the environment from", &self.records.job.record())(io::ErrorKind::NotFound.into());
+        self.records.read()?.environment().ok_or_else(gone)
     }
 
     async fn given(&self) -> Result<OwnedFd> {
@@ -75,24 +104,31 @@ impl JobClaim for FileClaim {
     }
 
     async fn record(&mut self, record: Record<'_>) -> Result<()> {
+        let was_due = std::mem::take(&mut self.is_due);
         match record {
             Record::Start(start) => {
                 self.control = Some(self.listen()?);
+                if let Some(slots) = self.slots.as_ref().filter(|_| !was_due) {
+                    slots.take(self.records.id)?;
+                }
                 self.records.start(start)
             }
             Record::Running(running) => self.records.running(running),
             Record::Ended(ended) => {
                 self.records.finish(ended)?;
+                if let Some(slots) = &self.slots {
+                    slots.forget(self.records.id);
+                }
                 self.input = None;
-                self.ended.get_or_insert_with(|| Pipes(self.records.attempt.clone()));
+                self.ended.get_or_insert_with(|| Pipes(self.records.job.clone()));
                 Ok(())
             }
         }
     }
 
     async fn open_input(&mut self) -> Result<OwnedFd> {
-        let path = self.records.attempt.stdin();
-        let (pipe, reader) = input::Open::make(&self.records.attempt).context("make the pipe", &path)?;
+        let path = self.records.job.stdin();
+        let (pipe, reader) = input::Open::make(&self.records.job).context("make the pipe", &path)?;
         self.input = Some(pipe);
         Ok(reader.into())
     }
@@ -119,22 +155,23 @@ impl JobClaim for FileClaim {
             }
             let mut frame = [0; FRAME];
             let Ok(FRAME) = control.try_read(&mut frame) else { continue };
-            let attempt = self.records.attempt.clone();
+            let job = self.records.job.clone();
             match control::parse_request(&frame) {
                 Ok((request_id, request)) => {
-                    return Incoming::new(request, move |answer| control::answer(&attempt, request_id, &answer));
+                    return Incoming::new(request, move |answer| control::answer(&job, request_id, &answer));
                 }
                 Err(rejected) => {
                     if let Some(request_id) = rejected.request_id {
-                        control::answer(&attempt, request_id, &Answer::Refused { reason: rejected.reason });
+                        control::answer(&job, request_id, &Answer::Refused { reason: rejected.reason });
                     }
                 }
             }
         }
     }
 
-    fn hand_over(self: Box<Self>) -> Option<HandOver> {
-        let Records { id, layout, lock, .. } = self.records;
-        Some(HandOver { directory: layout.root.to_path_buf(), id, lock: lock.into() })
+    fn hand_over(mut self: Box<Self>) -> Option<HandOver> {
+        self.is_due = false;
+        let Records { id, layout, file, .. } = &self.records;
+        Some(HandOver { directory: layout.root.to_path_buf(), id: *id, lock: file.try_clone().ok()?.into() })
     }
 }

@@ -1,6 +1,6 @@
 //! How a request reaches whoever runs a job, and how the answer comes back.
 //!
-//! Requests go through the named pipe `control` of the attempt, one frame each, written as a whole or not at all. An
+//! Requests go through the named pipe `control` of the job, one frame each, written as a whole or not at all. An
 //! answer comes through a pipe of its own that the asker makes and removes: no disk is written, nobody polls, and an
 //! asker that went away costs the supervisor one failed open.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 
-use super::layout::AttemptDir;
+use super::layout::JobDir;
 use crate::control::{Answer, FRAME, Frame, PROTOCOL_VERSION, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -65,8 +65,8 @@ pub(crate) struct Rejected {
 }
 
 /// Answers a request. Whoever asked may have gone away: then the pipe it left is removed.
-pub(crate) fn answer(attempt: &AttemptDir, request_id: u64, answer: &Answer) {
-    let path = attempt.answer(request_id);
+pub(crate) fn answer(job: &JobDir, request_id: u64, answer: &Answer) {
+    let path = job.answer(request_id);
     match pipe::open_writer(&path) {
         Ok(mut pipe) => {
             let frame = Frame { v: PROTOCOL_VERSION, request_id, body: answer.clone() }.fitted();
@@ -77,14 +77,14 @@ pub(crate) fn answer(attempt: &AttemptDir, request_id: u64, answer: &Answer) {
 }
 
 /// Asks, and waits for the answer for a bounded time.
-pub(crate) async fn ask(id: JobId, attempt: &AttemptDir, request: Request) -> Result<Answer> {
+pub(crate) async fn ask(id: JobId, job: &JobDir, request: Request) -> Result<Answer> {
     let no_answer = || Error::NoAnswer { id };
     let asked = async {
-        let inbox = Inbox::make(attempt)?;
+        let inbox = Inbox::make(job)?;
         let receiver = Receiver::from_file(pipe::open(&inbox.path).context("open", &inbox.path)?);
         let receiver = receiver.context("open", &inbox.path)?;
         let frame = Frame { v: PROTOCOL_VERSION, request_id: inbox.request_id, body: request };
-        send(&attempt.control(), &frame.to_bytes(), no_answer).await?;
+        send(&job.control(), &frame.to_bytes(), no_answer).await?;
         loop {
             receiver.readable().await.context("wait for", &inbox.path)?;
             let mut bytes = [0; FRAME];
@@ -125,13 +125,13 @@ struct Inbox {
 }
 
 impl Inbox {
-    fn make(attempt: &AttemptDir) -> Result<Self> {
+    fn make(job: &JobDir) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             // Unique among the processes that see each other; others are told apart by the pipe that exists.
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let request_id = (u64::from(std::process::id()) << 32) | u64::from(number);
-            let path = attempt.answer(request_id);
+            let path = job.answer(request_id);
             match pipe::make(&path) {
                 Ok(()) => return Ok(Self { path, request_id }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -98,13 +98,10 @@ impl EventLog {
         loop {
             let path = self.layout.event_segment(first);
             let mut file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
-            let end = file.metadata().context("look at", &path)?.len();
-            if end < SEGMENT * ROW_BYTES {
-                file.write_all(&row).context("write", &path)?;
-                let end = file.stream_position().context("look at", &path)?;
-                if end <= SEGMENT * ROW_BYTES {
-                    return Ok(());
-                }
+            file.write_all(&row).context("write", &path)?;
+            // A row behind the last that has room in a segment is none.
+            if file.stream_position().context("look at", &path)? <= SEGMENT * ROW_BYTES {
+                return Ok(());
             }
             first += SEGMENT;
             self.remove_old()?;

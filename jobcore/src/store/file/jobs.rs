@@ -1,9 +1,9 @@
 //! The directories of the jobs that are on record, and what they say.
 
-use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
 
 use super::atomic;
+use super::job_file::JobFile;
 use super::layout::{JobDir, Layout};
 use super::log::FileLog;
 use crate::error::{Error, IoContext, Result};
@@ -16,12 +16,12 @@ use crate::sys::{lock, process};
 
 /// The jobs of a store, for whoever reads them.
 #[derive(Debug, Clone)]
-pub(super) struct Jobs {
+pub(crate) struct Jobs {
     layout: Layout,
 }
 
 impl Jobs {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(crate) fn new(layout: &Layout) -> Self {
         Self { layout: layout.clone() }
     }
 
@@ -59,58 +59,60 @@ impl Jobs {
         Ok(ids)
     }
 
-    /// Returns what was submitted; nothing if that is not on record.
-    pub(super) fn submission(&self, id: JobId) -> Result<Option<Submission>> {
-        atomic::read(&self.layout.job(id).submission())
-    }
-
-    pub(super) fn is_held(&self, id: JobId) -> Result<bool> {
-        let path = self.layout.job(id).lock();
+    /// Opens the file of a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and [`Error::Damaged`] if the job has none.
+    fn open(&self, id: JobId) -> Result<File> {
+        let path = self.layout.job(id).record();
         match atomic::open_if_there(&path, OpenOptions::new().read(true))? {
-            Some(file) => lock::is_held(&file).context("look at the lock", &path),
-            None => Err(self.missing(id, path)?),
+            Some(file) => Ok(file),
+            None if self.is_there(id)? => Err(Error::Damaged { path, reason: "it is not there".to_owned() }),
+            None => Err(Error::not_found(id)),
         }
     }
 
-    /// Returns the error for a job that lacks a record: there is no such job, or the record was lost.
-    fn missing(&self, id: JobId, path: PathBuf) -> Result<Error> {
-        Ok(match self.is_there(id)? {
-            true => Error::Damaged { path, reason: "it is not there".to_owned() },
-            false => Error::not_found(id),
-        })
+    /// Reads the records of a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and [`Error::Damaged`] if the job has none.
+    pub(crate) fn read(&self, id: JobId) -> Result<JobFile> {
+        JobFile::read(&self.open(id)?, self.layout.job(id).record(), id)
+    }
+
+    /// Returns what was submitted.
+    pub(super) fn submission(&self, id: JobId) -> Result<Submission> {
+        self.read(id)?.submission()
+    }
+
+    pub(super) fn is_held(&self, id: JobId) -> Result<bool> {
+        lock::is_held(&self.open(id)?).context("look at the lock", &self.layout.job(id).record())
     }
 
     /// Returns whether the main process of a job lives, as far as that is on record.
     pub(super) fn has_living_process(&self, id: JobId) -> Result<bool> {
-        let running: Option<Running> = match atomic::read(&self.layout.job(id).attempt().running()) {
+        let running: Option<Running> = match self.read(id).and_then(|read| read.get()) {
             Err(Error::Damaged { .. }) => None,
             running => running?,
         };
         Ok(running.is_some_and(|running| matches!(process::look(&running.process), Seen::Alive(_) | Seen::Paused(_))))
     }
 
-    /// Returns how a job ended, if that is on record.
-    pub(super) fn end(&self, id: JobId) -> Result<Option<Ended>> {
-        end_of(&self.layout.job(id))
-    }
-
     /// Returns all that is known of a job.
     pub(super) fn evidence(&self, id: JobId) -> Result<Evidence> {
         let job = self.layout.job(id);
-        let attempt = job.attempt();
-        let Some(submission) = self.submission(id)? else { return Err(self.missing(id, job.submission())?) };
-        if submission.job_id != id {
-            let reason = format!("it is the record of another job, {}", submission.job_id);
-            return Err(Error::Damaged { path: job.submission(), reason });
+        let file = self.open(id)?;
+        let read = || JobFile::read(&file, job.record(), id);
+        let mut records = read()?;
+        let held = lock::is_held(&file).context("look at the lock", &job.record())?;
+        if !held && !records.has::<Ended>() {
+            // It may have been started and have ended between the two looks; the record is there before the lock falls.
+            records = read()?;
         }
-        let mut evidence = Evidence::new(submission);
-        evidence.ended = end_of(&job)?;
-        evidence.held = self.is_held(id)?;
-        if evidence.ended.is_none() && !evidence.held {
-            // It may have ended between the two looks; the record is there before the lock falls.
-            evidence.ended = end_of(&job)?;
-        }
-        let log = FileLog::new(attempt.clone());
+        let mut evidence = Evidence::new(records.submission()?);
+        evidence.held = held;
+        evidence.ended = records.get()?;
+        let log = FileLog::new(job);
         if let Some(ended) = &evidence.ended {
             let (bytes, dropped) = (ended.outcome.output_bytes, ended.outcome.dropped_bytes);
             evidence.output = OutputSize::new(bytes, dropped);
@@ -118,7 +120,7 @@ impl Jobs {
             if evidence.submission.spec.stragglers == Stragglers::Leave || !ended.outcome.survivors.is_empty() {
                 if evidence.held {
                     // Stragglers are recognised by the main process.
-                    evidence.running = atomic::read(&attempt.running())?;
+                    evidence.running = records.get()?;
                 }
                 let there = log.size()?;
                 evidence.output = OutputSize::new(bytes.max(there.bytes), dropped.max(there.dropped));
@@ -126,23 +128,9 @@ impl Jobs {
             return Ok(evidence);
         }
         evidence.output = log.size()?;
-        evidence.start = atomic::read(&attempt.start())?;
-        evidence.running = atomic::read(&attempt.running())?;
+        evidence.start = records.get()?;
+        evidence.running = records.get()?;
         evidence.seen = crate::store::look(&evidence);
         Ok(evidence)
     }
-}
-
-/// Returns how a job ended, if that is on record.
-pub(super) fn end_of(job: &JobDir) -> Result<Option<Ended>> {
-    match atomic::read(&job.ended())? {
-        Some(ended) => Ok(Some(ended)),
-        // Whoever published it died before it was linked; as long as there is one attempt, it is the job's end.
-        None => atomic::read(&job.attempt().ended()),
-    }
-}
-
-/// Returns whether a job has an end on record, whatever that says.
-pub(super) fn has_ended(job: &JobDir) -> Result<bool> {
-    Ok(atomic::is_there(&job.ended())? || atomic::is_there(&job.attempt().ended())?)
 }

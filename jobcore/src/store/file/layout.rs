@@ -37,17 +37,7 @@ impl Layout {
         self.root.join("trash")
     }
 
-    /// One empty file for each job that may not have been started: a hint.
-    pub(crate) fn queue(&self) -> PathBuf {
-        self.root.join("queue")
-    }
-
-    /// One empty file for each job that has taken a place among those that may run.
-    pub(crate) fn slots(&self) -> PathBuf {
-        self.root.join("slots")
-    }
-
-    /// The lock under which it is decided who starts next; it holds the last number of the queue.
+    /// The lock under which everything is decided that concerns several jobs, and what waits or has a slot.
     pub(crate) fn admission(&self) -> PathBuf {
         self.root.join("admission")
     }
@@ -124,71 +114,19 @@ pub(crate) struct JobDir {
 }
 
 impl JobDir {
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.path.join("lock")
-    }
-
-    pub(crate) fn submission(&self) -> PathBuf {
-        self.path.join("spec.json")
-    }
-
-    pub(crate) fn environment(&self) -> PathBuf {
-        self.path.join("env")
+    /// All records, and the lock.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.path.join("job")
     }
 
     /// What its command is given to read.
     pub(crate) fn given(&self) -> PathBuf {
-        self.path.join("stdin")
-    }
-
-    /// Where the job stands in the queue.
-    pub(crate) fn queued(&self) -> PathBuf {
-        self.path.join("queued.json")
+        self.path.join("given")
     }
 
     /// What can be made anew from the rest.
     pub(crate) fn cache(&self, name: &'static str) -> PathBuf {
         self.path.join(format!("{name}.cache"))
-    }
-
-    /// The end of the job.
-    pub(crate) fn ended(&self) -> PathBuf {
-        self.path.join("end.json")
-    }
-
-    pub(crate) fn attempts(&self) -> PathBuf {
-        self.path.join("attempts")
-    }
-
-    /// The only attempt that there is so far.
-    pub(crate) fn attempt(&self) -> AttemptDir {
-        AttemptDir { path: self.attempts().join("1") }
-    }
-}
-
-/// The paths of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AttemptDir {
-    pub(crate) path: PathBuf,
-}
-
-impl AttemptDir {
-    pub(crate) fn start(&self) -> PathBuf {
-        self.path.join("start.json")
-    }
-
-    pub(crate) fn running(&self) -> PathBuf {
-        self.path.join("run.json")
-    }
-
-    /// A stop that is under way, so that another supervisor goes on with it.
-    pub(crate) fn stopping(&self) -> PathBuf {
-        self.path.join("stop.json")
-    }
-
-    /// The end of this attempt.
-    pub(crate) fn ended(&self) -> PathBuf {
-        self.path.join("end.json")
     }
 
     pub(crate) fn stdout(&self) -> PathBuf {
@@ -213,18 +151,14 @@ impl AttemptDir {
         self.path.join(format!("answer.{request_id:016x}"))
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
-        self.path.join("log")
-    }
-
-    /// The bytes of a segment.
+    /// The bytes of a segment of the output.
     pub(crate) fn segment(&self, start: u64) -> PathBuf {
-        self.log().join(format!("{start:012}.log"))
+        self.path.join(format!("{start:012}.log"))
     }
 
     /// The rows of a segment.
     pub(crate) fn rows(&self, start: u64) -> PathBuf {
-        self.log().join(format!("{start:012}.idx"))
+        self.path.join(format!("{start:012}.idx"))
     }
 
     /// All pipes: what a job has no use for once it is over.

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::atomic::{self, create_dir, create_file};
-use super::layout::AttemptDir;
+use super::atomic::{self, create_file};
+use super::layout::JobDir;
 use crate::error::{Error, IoContext, Result};
 use crate::output::{self, JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
 use crate::sys::pipe;
@@ -17,7 +17,7 @@ const MOVE: u64 = 1024 * 1024;
 /// Segments as files.
 #[derive(Debug)]
 struct SegmentFiles {
-    attempt: AttemptDir,
+    job: JobDir,
     current: Option<CurrentSegment>,
 }
 
@@ -30,16 +30,12 @@ struct CurrentSegment {
 
 impl LogBackend for SegmentFiles {
     fn create(&mut self, start: u64) -> io::Result<()> {
-        match create_dir(&self.attempt.log()) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
         // A writer before may have been killed between the two: of a segment that has a byte, none begins here again.
-        let _ = fs::remove_file(self.attempt.rows(start));
-        let rows = create_file(&self.attempt.rows(start))?;
-        let bytes = create_file(&self.attempt.segment(start));
+        let _ = fs::remove_file(self.job.rows(start));
+        let rows = create_file(&self.job.rows(start))?;
+        let bytes = create_file(&self.job.segment(start));
         if bytes.is_err() {
-            let _ = fs::remove_file(self.attempt.rows(start));
+            let _ = fs::remove_file(self.job.rows(start));
         }
         self.current = Some(CurrentSegment { bytes: bytes?, rows, row_count: 0 });
         Ok(())
@@ -58,8 +54,8 @@ impl LogBackend for SegmentFiles {
 
     fn remove(&mut self, start: u64) {
         // The bytes go first: a reader that finds no bytes looks for no rows.
-        let _ = fs::remove_file(self.attempt.segment(start));
-        let _ = fs::remove_file(self.attempt.rows(start));
+        let _ = fs::remove_file(self.job.segment(start));
+        let _ = fs::remove_file(self.job.rows(start));
     }
 }
 
@@ -80,28 +76,28 @@ impl FileLogWriter {
     /// If the directory cannot be made, or what is there cannot be read.
     pub fn at(directory: &Path, limit: u64) -> Result<Self> {
         atomic::create_dir_all(directory).context("make", directory)?;
-        Self::resume(&AttemptDir { path: directory.to_owned() }, limit)
+        Self::resume(&JobDir { path: directory.to_owned() }, limit)
     }
 
-    pub(crate) fn new(attempt: &AttemptDir, limit: u64) -> Self {
-        let backend = SegmentFiles { attempt: attempt.clone(), current: None };
+    pub(crate) fn new(job: &JobDir, limit: u64) -> Self {
+        let backend = SegmentFiles { job: job.clone(), current: None };
         Self { log: LogWriter::new(backend, limit), splices: true, buffer: Vec::new() }
     }
 
     /// Goes on where a writer before was killed.
-    pub(crate) fn resume(attempt: &AttemptDir, limit: u64) -> Result<Self> {
-        let log = FileLog::new(attempt.clone());
+    pub(crate) fn resume(job: &JobDir, limit: u64) -> Result<Self> {
+        let log = FileLog::new(job.clone());
         let mut segments = Vec::new();
         for segment in log.segments()? {
             if segment.len == 0 {
                 // Begun and not written to. The next one will have its name.
-                let _ = fs::remove_file(attempt.segment(segment.start));
-                let _ = fs::remove_file(attempt.rows(segment.start));
+                let _ = fs::remove_file(job.segment(segment.start));
+                let _ = fs::remove_file(job.rows(segment.start));
             } else {
                 segments.push((segment, log.row_count(segment.start)?));
             }
         }
-        let backend = SegmentFiles { attempt: attempt.clone(), current: None };
+        let backend = SegmentFiles { job: job.clone(), current: None };
         let log = LogWriter::resume(backend, limit, &segments);
         Ok(Self { log, splices: true, buffer: Vec::new() })
     }
@@ -179,17 +175,17 @@ fn read_some(mut pipe: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
 /// Reads the output of a job from files.
 #[derive(Debug)]
 pub struct FileLog {
-    attempt: AttemptDir,
+    job: JobDir,
 }
 
 impl FileLog {
     /// Opens the log in a directory, which is empty where there is none.
     pub fn at(directory: &Path) -> Self {
-        Self::new(AttemptDir { path: directory.to_owned() })
+        Self::new(JobDir { path: directory.to_owned() })
     }
 
-    pub(crate) fn new(attempt: AttemptDir) -> Self {
-        Self { attempt }
+    pub(crate) fn new(job: JobDir) -> Self {
+        Self { job }
     }
 
     /// Returns how much came and how much of it is not there, as the segments tell it.
@@ -216,17 +212,17 @@ fn open(path: &Path) -> Result<Option<File>> {
 
 impl JobLog for FileLog {
     fn segments(&self) -> Result<Vec<Segment>> {
-        let directory = self.attempt.log();
-        let Some(entries) = unless_gone(fs::read_dir(&directory).map(Some), None, "list", &directory)? else {
+        let directory = &self.job.path;
+        let Some(entries) = unless_gone(fs::read_dir(directory).map(Some), None, "list", directory)? else {
             return Ok(Vec::new());
         };
         let mut segments = Vec::new();
         for entry in entries {
-            let name = entry.context("list", &directory)?.file_name();
+            let name = entry.context("list", directory)?.file_name();
             let start = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|start| start.parse().ok());
             // No log comes near the end of the numbers, behind which a segment could not be added up.
             let Some(start) = start.filter(|start: &u64| *start < u64::MAX / 2) else { continue };
-            let path = self.attempt.segment(start);
+            let path = self.job.segment(start);
             let length = unless_gone(fs::metadata(&path).map(|metadata| Some(metadata.len())), None, "look at", &path)?;
             segments.extend(length.map(|length| Segment::new(start, length)));
         }
@@ -234,18 +230,18 @@ impl JobLog for FileLog {
     }
 
     fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let path = self.attempt.segment(segment);
+        let path = self.job.segment(segment);
         let Some(file) = open(&path)? else { return Ok(0) };
         file.read_at(buffer, offset.saturating_sub(segment)).map_err(Error::io("read", &path))
     }
 
     fn row_count(&self, segment: u64) -> Result<u64> {
-        let path = self.attempt.rows(segment);
+        let path = self.job.rows(segment);
         unless_gone(fs::metadata(&path).map(|metadata| metadata.len() / Row::SIZE as u64), 0, "look at", &path)
     }
 
     fn rows(&self, segment: u64, first: u64, count: usize) -> Result<Vec<Row>> {
-        let path = self.attempt.rows(segment);
+        let path = self.job.rows(segment);
         let Some(file) = open(&path)? else { return Ok(Vec::new()) };
         let mut bytes = vec![0; count * Row::SIZE];
         let length = file.read_at(&mut bytes, first * Row::SIZE as u64).map_err(Error::io("read", &path))?;
@@ -261,10 +257,9 @@ mod tests {
     #[test]
     fn a_writer_that_was_killed_between_two_files_costs_no_byte() {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        create_dir(&attempt.log()).unwrap();
-        create_file(&attempt.rows(0)).unwrap();
-        let mut writer = FileLogWriter::resume(&attempt, 0).unwrap();
+        let job = JobDir { path: directory.path().to_owned() };
+        create_file(&job.rows(0)).unwrap();
+        let mut writer = FileLogWriter::resume(&job, 0).unwrap();
         writer.append(Stream::Stdout, 0, b"kept");
         assert_eq!(writer.size(), OutputSize::new(4, 0));
     }

@@ -4,13 +4,14 @@
 //! The store is put together from parts that share the [`Layout`] and nothing else.
 
 // In the order in which to read them:
-// - `layout.rs`, `atomic.rs`, `seal.rs`: which file is where, and how records are read and written
-// - `root.rs`, `settings.rs`, `admission.rs`: the directory as a whole, the settings in it, its lock
+// - `layout.rs`, `atomic.rs`, `job_file.rs`: which file is where, and how files and records are read and written
+// - `root.rs`, `upgrade.rs`, `settings.rs`: the directory as a whole, one of an earlier format, the settings in it
+// - `admission.rs`: its lock, and what waits or has a slot
 // - `jobs.rs`, `staging.rs`, `records.rs`, `removal.rs`: the directories of jobs: read, made, written in, removed
 // - `claim.rs`, `log.rs`, `control.rs`, `input.rs`: a job in the hands of its holder: records, output, requests, input
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
-// - `entry.rs`, `slots.rs`, `hints.rs`: the files that point to jobs
-// - `names.rs`, `queue.rs`: what is decided by them
+// - `hints.rs`, `names.rs`: the files that point to jobs by name and key
+// - `queue.rs`, `slots.rs`: what starts next, and what has started
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
 // - `tests.rs`, `properties/`: files that are not as the store left them
 
@@ -19,11 +20,11 @@ pub(crate) mod atomic;
 mod catalogue;
 mod claim;
 pub(crate) mod control;
-mod entry;
 mod events;
 mod hints;
 mod index;
 pub(crate) mod input;
+mod job_file;
 mod jobs;
 pub(crate) mod layout;
 pub(crate) mod log;
@@ -35,11 +36,11 @@ mod records;
 mod removal;
 mod retention;
 mod root;
-mod seal;
 mod settings;
 mod slots;
 mod staging;
 pub(crate) mod supervisors;
+mod upgrade;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -55,7 +56,8 @@ use events::EventLog;
 pub(crate) use events::check_events;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use index::check_index;
-use jobs::Jobs;
+pub(crate) use job_file::JobFile;
+pub(crate) use jobs::Jobs;
 use layout::Layout;
 pub use log::{FileLog, FileLogWriter};
 use names::Names;
@@ -68,7 +70,7 @@ use settings::SettingsFile;
 use slots::Slots;
 use staging::Staging;
 
-use super::{Change, Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Tally};
+use super::{Change, Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Submitted, Tally};
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -97,6 +99,8 @@ pub struct FileStore {
     queue: Queue,
     removal: Removal,
     retention: Retention,
+    /// Whether whoever uses this handle holds the admission lock, and gives slots back himself.
+    is_under_admission: bool,
 }
 
 impl FileStore {
@@ -119,9 +123,7 @@ impl FileStore {
     pub fn at(root: impl AsRef<Path>) -> Result<Self> {
         let root = std::path::absolute(root.as_ref()).context("find", root.as_ref())?;
         let store = Self::of_layout(&Layout::new(&root));
-        if store.is_made()? {
-            store.retention.clear_left_overs();
-        }
+        store.is_made()?;
         Ok(store)
     }
 
@@ -139,9 +141,20 @@ impl FileStore {
             queue: Queue::new(layout, &staging),
             removal: Removal::new(layout),
             retention: Retention::new(layout),
+            is_under_admission: false,
             staging,
             root,
         }
+    }
+
+    /// Returns a handle for whoever holds the admission lock: no claim takes it to give a slot back.
+    fn under_admission(&self) -> Self {
+        Self { is_under_admission: true, ..self.clone() }
+    }
+
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    pub(crate) async fn leave(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
+        Ok(self.queue.leave(self, id).await?.map(|claim| Box::new(claim) as _))
     }
 
     /// Returns whether there is a store by now. Once there was one, it is not looked for again.
@@ -177,12 +190,21 @@ impl JobStore for FileStore {
 
     async fn create(&self, submission: Submission) -> Result<Created> {
         // Before the lock is taken: others need not wait for that.
-        self.staging.stage(&submission)?;
-        let created = self.queue.enqueue(self, &submission).await;
+        let staged = self.staging.stage(&submission)?;
+        let created = self.queue.enqueue(self, &submission, &staged).await;
         if !matches!(created, Ok(Created::New)) {
             self.staging.discard(submission.job_id);
         }
         created
+    }
+
+    async fn submit(&self, submission: Submission) -> Result<Submitted> {
+        let (id, staged) = (submission.job_id, self.staging.stage(&submission)?);
+        let submitted = self.queue.submit(self, submission, staged).await;
+        if matches!(submitted, Err(_) | Ok(Submitted::Existing(_))) {
+            self.staging.discard(id);
+        }
+        submitted
     }
 
     async fn named(&self, name: &Name) -> Result<Option<JobId>> {
@@ -201,7 +223,7 @@ impl JobStore for FileStore {
     }
 
     async fn put_back(&self, id: JobId) -> Result<bool> {
-        self.queue.put_back(id)
+        self.slots.put_back(id)
     }
 
     async fn load(&self) -> Result<Load> {
@@ -218,13 +240,13 @@ impl JobStore for FileStore {
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
         let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
-        let submission = records.submission()?;
+        let submission = records.read()?.submission()?;
         if submission.v > RECORD_VERSION {
             let reason =
                 format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
             return Err(Error::Refused { id, reason });
         }
-        Ok(Some(Box::new(FileClaim::new(records, submission))))
+        Ok(Some(Box::new(FileClaim::new(self, records, submission))))
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {
@@ -272,7 +294,7 @@ impl JobStore for FileStore {
     }
 
     async fn log(&self, id: JobId) -> Result<Box<dyn JobLog>> {
-        Ok(Box::new(log::FileLog::new(self.jobs.existing(id)?.attempt())))
+        Ok(Box::new(log::FileLog::new(self.jobs.existing(id)?)))
     }
 
     async fn cached(&self, id: JobId, name: &'static str) -> Result<Option<Vec<u8>>> {
@@ -286,14 +308,14 @@ impl JobStore for FileStore {
     }
 
     async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
-        input::send(id, &self.layout.job(id).attempt(), bytes, patience).await
+        input::send(id, &self.layout.job(id), bytes, patience).await
     }
 
     async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
         if !self.jobs.is_held(id)? {
             return Err(Error::NoAnswer { id });
         }
-        let attempt = self.layout.job(id).attempt();
+        let attempt = self.layout.job(id);
         let gone = async {
             // What has ended answers nothing; waiting for the deadline would tell nothing more.
             let _ = self.settled(id).await;
@@ -326,8 +348,8 @@ struct Admitted {
 #[async_trait]
 impl super::Admission for Admitted {
     async fn insert(&mut self, submission: Submission) -> Result<()> {
-        self.store.staging.stage(&submission)?;
-        let placed = self.store.queue.place(&self.admission, &submission);
+        let staged = self.store.staging.stage(&submission)?;
+        let placed = self.store.queue.place(&mut self.admission, &submission, &staged, false);
         placed.inspect_err(|_| self.store.staging.discard(submission.job_id))
     }
 

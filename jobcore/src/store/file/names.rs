@@ -40,10 +40,8 @@ impl Names {
             Ok(None) | Err(Error::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
-        let is_named = |id: &JobId| {
-            let submission = self.jobs.submission(*id).ok().flatten();
-            submission.is_some_and(|submission| submission.spec.name.as_ref() == Some(name))
-        };
+        let is_named =
+            |id: &JobId| self.jobs.submission(*id).is_ok_and(|submission| submission.spec.name.as_ref() == Some(name));
         let ids = self.catalogue.ids(&Query::default().with_name(Some(name.clone())), None, usize::MAX)?;
         Ok(ids.into_iter().find(is_named))
     }
@@ -64,10 +62,7 @@ impl Names {
         if let Some(key) = &submission.spec.key
             && let Some(id) = self.hints.find_pointed(admission, Kind::Keys, &self.layout.key(key))?
         {
-            let path = self.layout.job(id).submission();
-            let missing = || Error::Damaged { path, reason: "it is not there".to_owned() };
-            let old = self.jobs.submission(id)?.ok_or_else(missing)?;
-            return crate::store::same_key(submission, &old).map(Created::Existing);
+            return crate::store::same_key(submission, &self.jobs.submission(id)?).map(Created::Existing);
         }
         if let Some(name) = &submission.spec.name
             && let Some(id) = self.hints.find_pointed(admission, Kind::Names, &self.layout.name(name))?

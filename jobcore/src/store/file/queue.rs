@@ -1,19 +1,16 @@
 //! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only when its
 //! job has an end record.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::File;
 use std::time::Duration;
 
-use super::admission::Admission;
-use super::atomic;
+use super::FileStore;
+use super::admission::{self, Admission, Entry};
 use super::catalogue::Catalogue;
 use super::claim::FileClaim;
-use super::entry::{Entry, Queued, entries, slot_name};
 use super::events::EventLog;
-use super::hints::{Hints, Kind};
 use super::index::{Index, RowState};
+use super::job_file::{self, Queued};
 use super::jobs::Jobs;
 use super::layout::Layout;
 use super::names::Names;
@@ -25,10 +22,11 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::name::Name;
-use crate::record::{RECORD_VERSION, Submission, Verdict};
+use crate::record::{Ended, RECORD_VERSION, Start, Submission, Verdict};
 use crate::store::settings::StoreSettings;
 use crate::store::tend::{Found, look_after};
-use crate::store::{Created, EventKind, JobEvent, JobStore, Load, Query, Slot, WhenFull};
+use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot, Submitted, WhenFull};
+use crate::sys::lock;
 use crate::sys::world::{self, World};
 
 /// The queue of a store.
@@ -40,7 +38,6 @@ pub(super) struct Queue {
     settings: SettingsFile,
     index: Index,
     events: EventLog,
-    hints: Hints,
     slots: Slots,
     catalogue: Catalogue,
     names: Names,
@@ -55,7 +52,6 @@ impl Queue {
             settings: SettingsFile::new(layout),
             index: Index::new(layout),
             events: EventLog::new(layout),
-            hints: Hints::new(layout),
             slots: Slots::new(layout),
             catalogue: Catalogue::new(layout),
             names: Names::new(layout),
@@ -66,95 +62,140 @@ impl Queue {
     fn submitted_in(&self, group: &Name, now: Timestamp) -> Result<Vec<Timestamp>> {
         let since = now - Duration::from_secs(60);
         let query = Query::default().with_group(Some(group.clone())).with_times(Some(since), None);
-        let submission = |id| self.jobs.submission(id).ok().flatten();
+        let submission = |id| self.jobs.submission(id).ok();
         let found = self.catalogue.ids(&query, None, usize::MAX)?.into_iter().filter_map(submission);
         Ok(found.map(|found| found.submitted_at).collect())
     }
 
     /// Puts a staged job into its place, and into the queue, unless there is something against it.
-    pub(super) async fn enqueue(&self, store: &dyn JobStore, submission: &Submission) -> Result<Created> {
-        let group = submission.spec.group.as_ref();
-        let admission = Admission::take(&self.layout)?;
-        let settings = self.settings.read()?;
-        if let Created::Existing(id) = self.names.check(&admission, submission)? {
+    pub(super) async fn enqueue(&self, store: &FileStore, submission: &Submission, staged: &File) -> Result<Created> {
+        let mut admission = Admission::take(&self.layout)?;
+        if let Created::Existing(id) = self.check(store, &mut admission, submission).await?.0 {
             return Ok(Created::Existing(id));
         }
-        if let Some(group) = group.as_ref().filter(|group| settings.group_rate(group) != 0) {
+        self.place(&mut admission, submission, staged, false).map(|()| Created::New)
+    }
+
+    /// Puts a staged job into its place as [`Queue::enqueue`] does, and takes charge of it if nothing is in its way.
+    pub(super) async fn submit(&self, store: &FileStore, submission: Submission, staged: File) -> Result<Submitted> {
+        let mut admission = Admission::take(&self.layout)?;
+        let (created, settings) = self.check(store, &mut admission, &submission).await?;
+        if let Created::Existing(id) = created {
+            return Ok(Submitted::Existing(id));
+        }
+        let (taken, waiting): (Vec<_>, Vec<_>) = admission.entries().into_iter().partition(|entry| entry.has_slot);
+        let may_start = |group: Option<&Name>| has_room(&settings, group, &taken);
+        let is_due = may_start(submission.spec.group.as_ref())
+            && !waiting.iter().any(|entry| may_start(entry.slot.group.as_ref()));
+        let path = self.layout.staged(submission.job_id).record();
+        // Before it is in its place, so that nobody else takes charge of it.
+        if is_due && !lock::try_take(&staged).context("lock", &path)? {
+            return Err(Error::Damaged { path, reason: "it is locked by somebody else".to_owned() });
+        }
+        self.place(&mut admission, &submission, &staged, is_due)?;
+        if !is_due {
+            return Ok(Submitted::Queued);
+        }
+        let records = Records::with_lock(&self.layout, submission.job_id, staged);
+        Ok(Submitted::Due(Box::new(FileClaim::due(store, records, submission))))
+    }
+
+    /// Refuses a job that must not be added, and finds the one that has its key already.
+    async fn check(
+        &self,
+        store: &FileStore,
+        admission: &mut Admission,
+        submission: &Submission,
+    ) -> Result<(Created, StoreSettings)> {
+        let group = submission.spec.group.as_ref();
+        let settings = self.settings.read()?;
+        if let Created::Existing(id) = self.names.check(admission, submission)? {
+            return Ok((Created::Existing(id), settings));
+        }
+        if let Some(group) = group.filter(|group| settings.group_rate(group) != 0) {
             let now = submission.submitted_at;
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
         if settings.when_full == WhenFull::Refuse {
-            let mut taken = self.hints.entries(&admission, Kind::Slots)?;
-            if !has_room(&settings, group, &taken) {
-                self.free_slots(store, &mut taken).await;
+            let taken = |admission: &Admission| -> Vec<_> {
+                admission.entries().into_iter().filter(|entry| entry.has_slot).collect()
+            };
+            if !has_room(&settings, group, &taken(admission)) {
+                self.free_slots(store, admission).await?;
             }
             // Jobs that wait already come first.
-            let mut waiting = self.hints.entries(&admission, Kind::Queue)?;
-            // One that is about to be started has a slot already.
-            waiting.retain(|entry| taken.iter().all(|slot| slot.slot.id != entry.slot.id));
-            taken.extend(waiting);
-            let taken = taken.iter().map(|entry| entry.slot.group.as_ref());
-            if let Some(reached) = settings.reached(group, taken) {
+            let before = admission.entries();
+            if let Some(reached) = settings.reached(group, before.iter().map(|entry| entry.slot.group.as_ref())) {
                 return Err(reached.into());
             }
         }
-        self.place(&admission, submission).map(|()| Created::New)
+        Ok((Created::New, settings))
     }
 
-    /// Puts a staged job into its place, and into the queue.
-    pub(super) fn place(&self, admission: &Admission, submission: &Submission) -> Result<()> {
+    /// Puts a staged job into its place, with a slot or into the queue.
+    pub(super) fn place(
+        &self,
+        admission: &mut Admission,
+        submission: &Submission,
+        staged: &File,
+        has_slot: bool,
+    ) -> Result<()> {
         let (id, group) = (submission.job_id, submission.spec.group.clone());
         // The row first: one without a job is passed over, a job without one would not be listed.
         let row = self.index.add(submission)?;
-        let queued = Queued { v: RECORD_VERSION, sequence: admission.next_number()?, row, group };
-        let staged = self.layout.staged(id).queued();
-        atomic::write_private(&staged, &atomic::to_json(&queued, &staged)?)?;
+        let number = admission.next_number();
+        let queued = Queued { v: RECORD_VERSION, sequence: number, row };
+        job_file::write(staged, &self.layout.staged(id).record(), id, &queued)?;
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
-        // The hint first: one without a job is passed over, a job without one would not be found.
-        let entry = self.layout.queue().join(queued.entry_name(id));
-        let make = || atomic::unless_missing(atomic::create_file(&entry).map(drop).context("make", &entry));
-        let made = make().and_then(|made| match made {
-            Some(()) => Ok(()),
-            None => {
-                self.hints.make_again(admission, Kind::Queue)?;
-                make().map(drop)
-            }
-        });
-        let made = made.and_then(|()| self.staging.publish(id));
-        match &made {
+        // So is an entry without a job, and a job without one would not be found.
+        let published =
+            admission.put(Entry { number, slot: Slot { id, group }, has_slot }).and_then(|()| self.staging.publish(id));
+        match &published {
             Ok(()) => self.events.add(&JobEvent::now(id, EventKind::Submitted)),
             Err(_) => {
-                let _ = fs::remove_file(&entry);
+                let _ = admission.remove(id);
                 self.index.mark(id, row, RowState::Removed);
             }
         }
-        made
+        published
     }
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
-    pub(super) async fn due(&self, store: &dyn JobStore) -> Result<Option<FileClaim>> {
-        if atomic::list(&self.layout.queue())?.is_some_and(|names| names.is_empty()) {
+    pub(super) async fn due(&self, store: &FileStore) -> Result<Option<FileClaim>> {
+        if admission::entries(&self.layout)?.iter().all(|entry| entry.has_slot) {
             return Ok(None);
         }
-        let admission = Admission::take(&self.layout)?;
-        let settings = self.settings.read()?;
-        let own = world::capture()?;
-        let mut taken = self.hints.entries(&admission, Kind::Slots)?;
+        self.next_due(store, &mut Admission::take(&self.layout)?).await
+    }
+
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<Option<FileClaim>> {
+        let mut admission = Admission::take(&self.layout)?;
+        admission.remove(id)?;
+        self.next_due(store, &mut admission).await
+    }
+
+    async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
+        let (mut taken, waiting): (Vec<_>, Vec<_>) = admission.entries().into_iter().partition(|entry| entry.has_slot);
+        if waiting.is_empty() {
+            return Ok(None);
+        }
+        let (settings, own) = (self.settings.read()?, world::capture()?);
         let mut is_checked = false;
-        for entry in self.hints.entries(&admission, Kind::Queue)? {
-            let has_slot = taken.iter().any(|slot| slot.slot.id == entry.slot.id);
-            if !has_slot && !has_room(&settings, entry.slot.group.as_ref(), &taken) {
+        for entry in waiting {
+            if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
                 if is_checked {
                     continue;
                 }
                 is_checked = true;
-                self.free_slots(store, &mut taken).await;
+                self.free_slots(store, admission).await?;
+                taken = admission.entries().into_iter().filter(|entry| entry.has_slot).collect();
                 if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
                     continue;
                 }
             }
-            if let Some(claim) = self.claim_waiting(&entry, &own)? {
+            if let Some(claim) = self.claim_waiting(store, admission, entry, &own)? {
                 return Ok(Some(claim));
             }
         }
@@ -162,9 +203,14 @@ impl Queue {
     }
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
-    fn claim_waiting(&self, entry: &Entry, own: &World) -> Result<Option<FileClaim>> {
+    fn claim_waiting(
+        &self,
+        store: &FileStore,
+        admission: &mut Admission,
+        entry: Entry,
+        own: &World,
+    ) -> Result<Option<FileClaim>> {
         let id = entry.slot.id;
-        let forget = || drop(fs::remove_file(self.layout.queue().join(&entry.name)));
         // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
         // to be started when that works. What this process lacks it would lack for all others, too.
         let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(None) };
@@ -172,23 +218,22 @@ impl Queue {
             Ok(Some(records)) => records,
             // It is being started, or has been.
             Ok(None) => return Ok(None),
-            Err(Error::NotFound { .. }) => {
-                forget();
-                return Ok(None);
-            }
+            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| None),
             Err(error) => return pass_over(error),
         };
         // Not known to be past the queue is not the same as known to wait: what cannot be looked at is not started.
-        let is_past_queue = match records.is_past_queue() {
-            Ok(is_past_queue) => is_past_queue,
+        let read = match records.read() {
+            Ok(read) => read,
             Err(error) => return pass_over(error),
         };
-        if is_past_queue {
+        if read.has::<Ended>() {
             records.complete_end()?;
-            forget();
-            return Ok(None);
+            return admission.remove(id).map(|()| None);
         }
-        let submission = match records.submission() {
+        if read.has::<Start>() {
+            return admission.put(Entry { has_slot: true, ..entry }).map(|()| None);
+        }
+        let submission = match read.submission() {
             Ok(submission) => submission,
             Err(error) => return pass_over(error),
         };
@@ -197,25 +242,23 @@ impl Queue {
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             return Ok(None);
         }
-        let slot = self.layout.slots().join(slot_name(&entry.slot));
-        match atomic::create_file(&slot) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", &slot)(error)),
-            Ok(_) | Err(_) => Ok(Some(FileClaim::new(records, submission))),
-        }
+        admission.put(Entry { has_slot: true, ..entry })?;
+        Ok(Some(FileClaim::due(store, records, submission)))
     }
 
     /// Frees the slots of jobs that have ended, including those whose end was not seen.
-    async fn free_slots(&self, store: &dyn JobStore, taken: &mut Vec<Entry>) {
-        for entry in std::mem::take(taken) {
-            if !self.has_ended(store, &entry).await {
-                taken.push(entry);
+    async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<()> {
+        for entry in admission.entries().into_iter().filter(|entry| entry.has_slot) {
+            if self.has_ended(store, entry.slot.id).await {
+                admission.remove(entry.slot.id)?;
             }
         }
+        Ok(())
     }
 
     /// Returns whether the job that has a slot has ended. If so, the end is on record afterwards.
-    async fn has_ended(&self, store: &dyn JobStore, entry: &Entry) -> bool {
-        let (id, now) = (entry.slot.id, Timestamp::now());
+    async fn has_ended(&self, store: &FileStore, id: JobId) -> bool {
+        let now = Timestamp::now();
         match self.jobs.evidence(id).and_then(|evidence| evidence.judge(now)) {
             Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
                 // Its holder may have died before all was done; otherwise it gives the slot back itself.
@@ -223,52 +266,22 @@ impl Queue {
                 true
             }
             Ok((_, Verdict::OnRecord)) => false,
-            Ok((_, Verdict::FoundOut)) => matches!(look_after(store, id, now).await, Ok(Found::Settled(_, true))),
-            Err(Error::NotFound { .. }) => {
-                let _ = fs::remove_file(self.layout.slots().join(&entry.name));
-                true
+            Ok((_, Verdict::FoundOut)) => {
+                matches!(look_after(&store.under_admission(), id, now).await, Ok(Found::Settled(_, true)))
             }
+            Err(Error::NotFound { .. }) => true,
             // What cannot be read may run.
             Err(_) => false,
         }
     }
 
-    /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,
-    /// but a job that is not in it is never started.
-    pub(super) fn put_back(&self, id: JobId) -> Result<bool> {
-        let directory = self.layout.queue();
-        let queued = match self.hints.place_of(id)? {
-            Some(queued) => queued,
-            None if entries(&directory)?.is_some_and(|there| there.iter().any(|entry| entry.slot.id == id)) => {
-                return Ok(false);
-            }
-            None => self.hints.first_place(id)?,
-        };
-        let entry = directory.join(queued.entry_name(id));
-        if atomic::is_there(&entry)? {
-            return Ok(false);
-        }
-        match atomic::create_file(&entry) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.hints.make_again(&Admission::take(&self.layout)?, Kind::Queue)?;
-            }
-            Err(error) => return Err(Error::io("make", &entry)(error)),
-        }
-        tracing::warn!(%id, "a job that waits was not in the queue, and was put back");
-        Ok(true)
-    }
-
     /// Returns which jobs have a slot and which wait for one.
     pub(super) fn load(&self) -> Result<Load> {
         let settings = self.settings.read()?;
-        let slots = |directory: &Path| -> Result<Vec<Slot>> {
-            Ok(entries(directory)?.unwrap_or_default().into_iter().map(|entry| entry.slot).collect())
-        };
-        let (running, mut waiting) = (slots(&self.layout.slots())?, slots(&self.layout.queue())?);
-        waiting.retain(|slot| !running.contains(slot));
-        Ok(Load { settings, running, waiting })
+        let entries = admission::entries(&self.layout)?;
+        let (running, waiting): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.has_slot);
+        let slots = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.slot).collect();
+        Ok(Load { settings, running: slots(running), waiting: slots(waiting) })
     }
 }
 

@@ -1,18 +1,15 @@
 //! The lock of a job, and the records that its holder writes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::path::Path;
 
-use super::entry::{Queued, forget};
+use super::atomic;
 use super::events::EventLog;
 use super::index::Index;
-use super::layout::{AttemptDir, JobDir, Layout};
-use super::{atomic, jobs};
-use crate::environment::Environment;
+use super::job_file::{self, JobFile, Kept, Queued};
+use super::layout::{JobDir, Layout};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::record::{Ended, Running, Start, Stopping, Submission};
+use crate::record::{Ended, Running, Start, Stopping};
 use crate::store::{EventKind, JobEvent};
 use crate::sys::lock;
 
@@ -23,136 +20,124 @@ pub(crate) struct Records {
     pub(crate) id: JobId,
     pub(crate) layout: Layout,
     pub(crate) job: JobDir,
-    pub(crate) attempt: AttemptDir,
     /// Holds the lock for as long as it is open.
-    pub(crate) lock: File,
+    pub(crate) file: File,
 }
 
 impl Records {
     /// Takes the lock of a published job; nothing while it is held elsewhere.
     pub(crate) fn claim(layout: &Layout, id: JobId) -> Result<Option<Self>> {
         let job = layout.job(id);
-        let path = job.lock();
-        let Some(lock) = atomic::open_if_there(&path, OpenOptions::new().read(true).write(true))? else {
+        let path = job.record();
+        let Some(file) = atomic::open_if_there(&path, OpenOptions::new().read(true).write(true))? else {
             return match atomic::is_there(&job.path)? {
                 true => Err(Error::Damaged { path, reason: "it is not there".to_owned() }),
                 false => Err(Error::not_found(id)),
             };
         };
-        if !lock::try_take(&lock).context("lock", &path)? {
+        if !lock::try_take(&file).context("lock", &path)? {
             return Ok(None);
         }
         // The job may have been removed, or be on its way to the trash, since the file was opened.
-        if !is_at(&lock, &path)? {
+        if !atomic::is_at(&file, &path)? {
             return Err(Error::not_found(id));
         }
-        Ok(Some(Self::with_lock(layout, id, lock)))
+        Ok(Some(Self::with_lock(layout, id, file)))
     }
 
     /// Takes over a lock that was handed on.
     ///
     /// # Errors
-    /// If `lock` is not that job's, or is held elsewhere.
-    pub(crate) fn adopt_lock(layout: &Layout, id: JobId, lock: File) -> Result<Self> {
-        let path = layout.job(id).lock();
-        if !is_at(&lock, &path)? || !lock::try_take(&lock).context("lock", &path)? {
+    /// If `file` is not that job's, or its lock is held elsewhere.
+    pub(crate) fn adopt_lock(layout: &Layout, id: JobId, file: File) -> Result<Self> {
+        let path = layout.job(id).record();
+        if !atomic::is_at(&file, &path)? || !lock::try_take(&file).context("lock", &path)? {
             return Err(Error::Refused {
                 id,
                 reason: "the descriptor that was handed over is not its lock".to_owned(),
             });
         }
-        Ok(Self::with_lock(layout, id, lock))
+        Ok(Self::with_lock(layout, id, file))
     }
 
-    pub(crate) fn with_lock(layout: &Layout, id: JobId, lock: File) -> Self {
-        let job = layout.job(id);
-        let attempt = job.attempt();
-        Self { id, layout: layout.clone(), job, attempt, lock }
+    pub(crate) fn with_lock(layout: &Layout, id: JobId, file: File) -> Self {
+        Self { id, layout: layout.clone(), job: layout.job(id), file }
     }
 
-    pub(crate) fn submission(&self) -> Result<Submission> {
-        let path = self.job.submission();
-        let missing = || Error::Damaged { path: path.clone(), reason: "it is not there".to_owned() };
-        atomic::read(&path)?.ok_or_else(missing)
+    /// Reads what is on record.
+    pub(crate) fn read(&self) -> Result<JobFile> {
+        JobFile::read(&self.file, self.job.record(), self.id)
     }
 
-    pub(crate) fn environment(&self) -> Result<Environment> {
-        let path = self.job.environment();
-        let bytes =
-            atomic::read_bytes(&path)?.ok_or_else(|| Error::io("read", &path)(io::ErrorKind::NotFound.into()))?;
-        Ok(Environment::from_bytes(&bytes))
+    fn write<T: Kept>(&self, record: &T) -> Result<()> {
+        job_file::write(&self.file, &self.job.record(), self.id, record)
     }
 
     pub(crate) fn start(&self, start: &Start) -> Result<()> {
-        atomic::publish_reserved(&self.attempt.start(), start)?;
-        // The job is no longer queued. If its entry cannot be removed, the next process that looks for what is due does
-        // that.
-        if let Ok(Some(queued)) = Queued::read(&self.job) {
-            let _ = fs::remove_file(self.layout.queue().join(queued.entry_name(self.id)));
-        }
-        Ok(())
+        self.write(start)
     }
 
     /// Puts on record who is in charge now, in the place of one that was killed.
     pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
-        let path = self.attempt.start();
-        atomic::publish(&path, &atomic::to_json(start, &path)?)?;
+        self.write(start)?;
         self.events().add(&JobEvent::now(self.id, EventKind::Adopted));
         Ok(())
     }
 
     pub(crate) fn running(&self, running: &Running) -> Result<()> {
-        atomic::publish_reserved(&self.attempt.running(), running)?;
+        self.write(running)?;
         self.events().add(&JobEvent::now(self.id, EventKind::Started));
         Ok(())
     }
 
-    /// Puts a stop on record that is about to begin. Without that record, on a full disk, it is carried out all the same.
+    /// Puts a stop on record that is about to begin. Without that record it is carried out all the same.
     pub(crate) fn stopping(&self, stopping: &Stopping) {
-        let path = self.attempt.stopping();
-        let _ = atomic::to_json(stopping, &path).and_then(|json| atomic::publish(&path, &json));
+        let _ = self.write(stopping);
     }
 
-    /// Publishes the end: of the attempt first, then, as the same file, of the job. Whoever died in between is helped
-    /// by whoever comes next, and no end is ever replaced.
+    /// Puts the end on record, unless there is one: no end is ever replaced. Whoever died before he did what follows from it is
+    /// helped by whoever comes next.
     pub(crate) fn finish(&self, ended: &Ended) -> Result<()> {
-        let of_attempt = self.attempt.ended();
-        if !atomic::is_there(&of_attempt)? {
-            atomic::publish_once(&of_attempt, ended)?;
-        }
-        let of_job = self.job.ended();
-        match fs::hard_link(&of_attempt, &of_job) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::io("publish", &of_job)(error));
-            }
-            Ok(()) | Err(_) => {}
+        if !self.read()?.has::<Ended>() {
+            self.write(ended)?;
+            self.copy_if_replaced(ended);
         }
         self.complete_end()
     }
 
-    /// Returns whether it may have run, or has ended: then it is never started.
-    pub(super) fn is_past_queue(&self) -> Result<bool> {
-        Ok(atomic::is_there(&self.attempt.start())? || jobs::has_ended(&self.job)?)
+    /// Puts the end on record in the file that somebody put into the place of the one that is locked, if it has none.
+    fn copy_if_replaced(&self, ended: &Ended) {
+        let path = self.job.record();
+        if let Ok(false) = atomic::is_at(&self.file, &path)
+            && let Ok(other) = atomic::open(&path, OpenOptions::new().read(true).write(true))
+            && JobFile::read(&other, path.clone(), self.id).is_ok_and(|read| !read.has::<Ended>())
+        {
+            let _ = job_file::write(&other, &path, self.id, ended);
+        }
     }
 
     /// Does what follows from an end that is on record, as far as whoever published it has not done it: it is told once at
-    /// least. If the environment cannot be erased, the slot of the job stays, by which that is found and tried again.
+    /// least.
+    ///
+    /// # Errors
+    /// If the environment cannot be erased.
     pub(super) fn complete_end(&self) -> Result<()> {
-        let Some(ended) = jobs::end_of(&self.job)? else { return Ok(()) };
-        // No further attempt can follow, so that nobody needs the environment any more.
-        let erased = erase(&self.job.environment());
-        let queued = Queued::read(&self.job).ok().flatten();
-        let row = queued.as_ref().and_then(|queued| queued.row);
+        let read = self.read()?;
+        let Some(ended) = read.get::<Ended>()? else { return Ok(()) };
+        let row = read.get::<Queued>().ok().flatten().and_then(|queued| queued.row);
         Index::new(&self.layout).note_end(self.id, row, &ended, || {
             self.events().add(&JobEvent::end(self.id, &ended.outcome));
         });
-        match erased {
-            Ok(()) => forget(&self.layout, self.id, queued.as_ref()),
-            Err(error) => {
-                tracing::warn!(id = %self.id, %error, "the environment of a job that has ended could not be erased");
-            }
+        // No further attempt can follow, so that nobody needs the environment any more.
+        self.erase_environment(&read)
+    }
+
+    /// Cuts the environment off, if it is there.
+    pub(crate) fn erase_environment(&self, read: &JobFile) -> Result<()> {
+        match read.without_environment() {
+            Some(length) => self.file.set_len(length).context("erase the environment in", &self.job.record()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn events(&self) -> EventLog {
@@ -161,39 +146,18 @@ impl Records {
 
     /// Removes the pipes, through which nothing can come any more.
     pub(crate) fn remove_pipes(&self) {
-        remove_pipes(&self.attempt);
+        remove_pipes(&self.job);
     }
 }
 
-pub(super) fn remove_pipes(attempt: &AttemptDir) {
-    for pipe in attempt.pipes() {
+pub(super) fn remove_pipes(job: &JobDir) {
+    for pipe in job.pipes() {
         let _ = fs::remove_file(pipe);
     }
     // Answers that nobody waits for any more.
-    for entry in fs::read_dir(&attempt.path).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(&job.path).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b"answer.") {
             let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Returns whether an open file is (still) the one at `path`. If that cannot be found out, it is an error and not `false`.
-fn is_at(file: &File, path: &Path) -> Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let open = file.metadata().context("look at", path)?;
-    let there = atomic::unless_missing(fs::symlink_metadata(path).context("look at", path))?;
-    Ok(there.is_some_and(|there| (open.dev(), open.ino()) == (there.dev(), there.ino())))
-}
-
-/// Removes a file that holds secrets. Where it cannot be removed, what it holds is: that needs no change of the directory.
-fn erase(path: &Path) -> Result<()> {
-    let removed = fs::remove_file(path).context("remove", path);
-    match atomic::unless_missing(removed) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            atomic::open(path, OpenOptions::new().write(true))?.set_len(0).context("erase", path)?;
-            tracing::debug!(%error, "a file that could not be removed was emptied");
-            Ok(())
         }
     }
 }

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use super::admission::Admission;
 use super::atomic;
-use super::entry::{Queued, forget};
 use super::events::EventLog;
 use super::index::{Index, RowState};
-use super::jobs::{self, Jobs};
+use super::job_file::Queued;
+use super::jobs::Jobs;
 use super::layout::Layout;
 use super::names::Names;
 use super::records::Records;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::record::Ended;
 use crate::store::{EventKind, JobEvent};
 
 /// What removes jobs from a store.
@@ -62,7 +63,7 @@ impl Removal {
     /// Removes a job that has ended and is not held; does nothing about any other.
     pub(super) fn remove_ended(&self, id: JobId) {
         match Records::claim(&self.layout, id) {
-            Ok(Some(records)) if jobs::has_ended(&records.job).unwrap_or(false) => {
+            Ok(Some(records)) if records.read().is_ok_and(|read| read.has::<Ended>()) => {
                 // Kept until all is gone, so that no other process takes the lock meanwhile.
                 if let Ok(trash) = self.unlink(id) {
                     let _ = fs::remove_dir_all(trash);
@@ -77,14 +78,15 @@ impl Removal {
     /// Takes a job out of its place, into the trash, with all that points to it.
     fn unlink(&self, id: JobId) -> Result<PathBuf> {
         let job = self.layout.job(id);
-        let queued = Queued::read(&job).ok().flatten();
-        let submission = self.jobs.submission(id).ok().flatten();
+        let read = self.jobs.read(id).ok();
+        let submission = read.as_ref().and_then(|read| read.submission().ok());
+        let queued = read.as_ref().and_then(|read| read.get::<Queued>().ok().flatten());
         // Under the lock, since another job may get the name or the key at this moment.
-        let admission = Admission::take(&self.layout)?;
+        let mut admission = Admission::take(&self.layout)?;
         if let Some(submission) = submission {
             self.names.take(&admission, id, &submission.spec);
         }
-        let row = queued.as_ref().and_then(|queued| queued.row);
+        let row = queued.and_then(|queued| queued.row);
         // A death between these leaves a row that has to be looked at, and nothing that is wrong.
         self.index.mark(id, row, RowState::Open);
         let trash = self.layout.trash().join(id.to_string());
@@ -100,7 +102,8 @@ impl Removal {
         }
         self.events.add(&JobEvent::now(id, EventKind::Removed));
         self.index.mark(id, row, RowState::Removed);
-        forget(&self.layout, id, queued.as_ref());
+        // One that stays is removed by whoever looks for the job.
+        let _ = admission.remove(id);
         Ok(trash)
     }
 }

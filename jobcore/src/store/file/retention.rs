@@ -47,15 +47,17 @@ impl Retention {
     }
 
     /// Removes what processes that were killed left half made or half removed, as far as it is quickly found.
-    pub(super) fn clear_left_overs(&self) {
+    fn clear_left_overs(&self) {
         for directory in [self.layout.staging(), self.layout.trash()] {
             for path in paths(&directory).filter(|path| is_left_over(path)) {
-                if !may_be_held(&path.join("lock")) {
+                if !may_be_held(&path.join("job")) {
                     let _ = fs::remove_dir_all(&path);
                 }
             }
         }
-        clear_staged(&self.layout.root);
+        for directory in [&*self.layout.root, &self.layout.indexes(), &self.layout.names(), &self.layout.keys()] {
+            clear_staged(directory);
+        }
     }
 
     /// Returns the jobs that have ended, the oldest first.
@@ -81,10 +83,7 @@ impl Retention {
         let file = atomic::open_or_create(&path, OpenOptions::new().write(true).truncate(false))?;
         // First, so that not everybody who ends now does the same.
         touch(&file, SystemTime::now());
-        // In these may be many files, so that not everybody who opens the store looks at them.
-        for directory in [self.layout.indexes(), self.layout.names(), self.layout.keys()] {
-            clear_staged(&directory);
-        }
+        self.clear_left_overs();
         let excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
         for job in excess.iter().take(STEP) {
             self.removal.remove_ended(job.id);

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::atomic;
 use super::layout::Layout;
+use super::{atomic, upgrade};
 use crate::error::{Error, IoContext, Result};
 use crate::sys;
 
 /// The version of the layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// What precedes the version in the file `format`.
 const FORMAT_TEXT: &str = "jobcore store, format ";
 
@@ -43,10 +43,14 @@ impl Root {
         }
         check_owner(root)?;
         match atomic::read_bytes(&self.layout.format())? {
-            Some(text) => check_format(root, &String::from_utf8_lossy(&text))?,
+            Some(text) => {
+                if check_format(root, &String::from_utf8_lossy(&text))? == Format::First {
+                    upgrade::upgrade(&self.layout)?;
+                }
+            }
             None => {
                 let is_empty = fs::read_dir(root).context("list", root)?.next().is_none();
-                let is_ours = [self.layout.days(), self.layout.queue()].iter().any(|path| path.exists());
+                let is_ours = [self.layout.days(), self.layout.staging()].iter().any(|path| path.exists());
                 if !is_empty && !is_ours {
                     return refuse(root, "it is neither empty nor a store; name another directory".to_owned());
                 }
@@ -65,11 +69,10 @@ impl Root {
         let layout = &self.layout;
         atomic::create_dir_all(&layout.root).context("make the store", &layout.root)?;
         check_owner(&layout.root)?;
-        let hints = [layout.queue(), layout.slots(), layout.names(), layout.keys()];
-        for directory in [layout.days(), layout.staging(), layout.trash()].into_iter().chain(hints) {
+        for directory in [layout.days(), layout.staging(), layout.trash(), layout.names(), layout.keys()] {
             atomic::ensure_dir(&directory)?;
         }
-        atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())?;
+        write_format(layout)?;
         self.is_made.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -79,6 +82,17 @@ impl Root {
         self.is_made.store(false, Ordering::Relaxed);
         self.make()
     }
+}
+
+/// Says which format the store has.
+pub(super) fn write_format(layout: &Layout) -> Result<()> {
+    atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
+}
+
+/// Returns whether the store has the format of today.
+pub(super) fn has_own_format(layout: &Layout) -> Result<bool> {
+    let text = atomic::read_bytes(&layout.format())?.unwrap_or_default();
+    Ok(check_format(&layout.root, &String::from_utf8_lossy(&text))? == Format::Own)
 }
 
 fn refuse<T>(root: &Path, reason: String) -> Result<T> {
@@ -104,9 +118,19 @@ fn check_owner(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn check_format(root: &Path, text: &str) -> Result<()> {
+/// A format that is understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Format {
+    /// That of version 0.1.0.
+    First,
+    /// That of today.
+    Own,
+}
+
+fn check_format(root: &Path, text: &str) -> Result<Format> {
     match text.strip_prefix(FORMAT_TEXT).and_then(|version| version.trim().parse::<u32>().ok()) {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) => Ok(Format::Own),
+        Some(1) => Ok(Format::First),
         Some(version) => {
             refuse(root, format!("it has format {version}, and this version understands {FORMAT}; upgrade"))
         }

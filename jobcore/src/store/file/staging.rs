@@ -1,10 +1,11 @@
 //! How a job comes into its place: its directory is made where nobody looks, and renamed.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 
-use super::atomic;
 use super::layout::{JobDir, Layout};
 use super::root::Root;
+use super::{atomic, job_file};
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
 use crate::record::Submission;
@@ -25,8 +26,8 @@ impl Staging {
         Self { layout: layout.clone(), root: root.clone() }
     }
 
-    /// Makes the directory of a job, and the store if there is none.
-    pub(super) fn stage(&self, submission: &Submission) -> Result<()> {
+    /// Makes the directory of a job, and the store if there is none. Returns the file of the job.
+    pub(super) fn stage(&self, submission: &Submission) -> Result<File> {
         let job = self.layout.staged(submission.job_id);
         self.root.make()?;
         let make = || atomic::create_dir(&job.path).context("make", &job.path);
@@ -61,19 +62,13 @@ impl Staging {
     }
 }
 
-fn fill(job: &JobDir, submission: &Submission) -> Result<()> {
-    atomic::write_private(&job.lock(), b"")?;
-    let attempt = job.attempt();
-    for directory in [job.attempts(), attempt.path.clone()] {
-        atomic::create_dir(&directory).context("make", &directory)?;
-    }
-    atomic::write_private(&job.submission(), &atomic::to_json(submission, &job.submission())?)?;
-    atomic::write_private(&job.environment(), &submission.spec.environment.to_bytes())?;
+fn fill(job: &JobDir, submission: &Submission) -> Result<File> {
+    let path = job.record();
+    let bytes = job_file::new(submission, &path)?;
+    let mut file = atomic::create_file(&path).context("make", &path)?;
+    file.write_all(&bytes).context("write", &path)?;
     if submission.spec.stdin == Stdin::Given {
         atomic::write_private(&job.given(), &submission.spec.given.0)?;
     }
-    for record in [attempt.start(), attempt.running(), attempt.ended()] {
-        atomic::reserve(&record)?;
-    }
-    Ok(())
+    Ok(file)
 }

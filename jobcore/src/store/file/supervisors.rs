@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::atomic;
+use super::job_file::JobFile;
 use super::layout::Layout;
 use crate::environment::marker;
 use crate::id::JobId;
@@ -71,11 +71,11 @@ impl Claim {
         let arguments = stat::arguments(stat);
         let Some((root, id)) = parse_arguments(&arguments) else { return Self::None };
         let job = Layout::new(Path::new(OsStr::from_bytes(root))).job(id);
-        let Ok(lock) = File::open(job.lock()) else { return Self::None };
+        let Ok(lock) = File::open(job.record()) else { return Self::None };
         if !lock::is_held(&lock).unwrap_or(false) {
             return Self::None;
         }
-        let start = atomic::read::<Start>(&job.attempt().start()).ok().flatten();
+        let start = JobFile::read(&lock, job.record(), id).and_then(|read| read.get::<Start>()).ok().flatten();
         match start.map(|start| start.holder) {
             Some(holder) if (holder.pid, holder.start_time) == (stat.pid, stat.start_time) => Self::Proven,
             Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,

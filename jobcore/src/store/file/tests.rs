@@ -61,6 +61,16 @@ fn finish(store: &FileStore, id: JobId, code: i32) {
     Records::claim(&store.layout, id).unwrap().unwrap().finish(&ended(code)).unwrap();
 }
 
+/// Which jobs wait, and which have a slot, in order.
+fn queue(store: &FileStore) -> Vec<(JobId, bool)> {
+    admission::entries(&store.layout).unwrap().into_iter().map(|entry| (entry.slot.id, entry.has_slot)).collect()
+}
+
+/// Ends a job in the hands of its holder.
+fn end(mut claim: FileClaim, code: i32) {
+    block_on(claim.finish(&ended(code))).unwrap();
+}
+
 /// All names in a directory.
 fn there(directory: &Path) -> BTreeSet<String> {
     atomic::names(directory).unwrap().into_iter().collect()
@@ -124,8 +134,7 @@ fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
 
 #[test]
 fn whatever_part_was_removed_is_made_again() {
-    for part in ["queue", "slots", "names", "keys", "trash", "staging", "index", "events", "admission", "swept", "jobs"]
-    {
+    for part in ["names", "keys", "trash", "staging", "index", "events", "admission", "swept", "jobs"] {
         let (_directory, store) = store();
         finish(&store, simple(&store), 0);
         store.prune_if_due().unwrap();
@@ -139,7 +148,8 @@ fn whatever_part_was_removed_is_made_again() {
         drop(claim);
         assert!(block_on(store.ids(&Query::default(), None, 10)).unwrap().contains(&id), "{part}");
         block_on(store.remove(id)).unwrap();
-        for directory in ["queue", "slots", "names", "keys", "trash", "staging"] {
+        assert!(queue(&store).is_empty(), "{part}");
+        for directory in ["names", "keys", "trash", "staging"] {
             assert_eq!(there(&store.root().join(directory)), BTreeSet::new(), "{part}: {directory}");
         }
     }
@@ -156,46 +166,102 @@ fn a_queue_that_was_removed_is_made_again_in_its_order() {
     start(&claim);
     let group = "db".parse().unwrap();
     let waiting = [simple(&store), create(&store, JobSpec::command(["true"]).group(group)), simple(&store)];
-    let before = (there(&store.layout.queue()), there(&store.layout.slots()));
-    assert_eq!((before.0.len(), before.1.len()), (3, 1));
-    for directory in [store.layout.queue(), store.layout.slots()] {
-        fs::remove_dir_all(directory).unwrap();
+    let expected: Vec<_> = [(running, true)].into_iter().chain(waiting.map(|id| (id, false))).collect();
+    assert_eq!(queue(&store), expected);
+    let path = store.layout.admission();
+    let whole = fs::read(&path).unwrap();
+    let damages: [&dyn Fn(); 5] = [
+        &|| fs::remove_file(&path).unwrap(),
+        &|| fs::write(&path, "").unwrap(),
+        &|| fs::write(&path, "garbage").unwrap(),
+        &|| fs::write(&path, &whole[..whole.len() - 1]).unwrap(),
+        &|| {
+            let mut changed = whole.clone();
+            changed[200] ^= 1;
+            fs::write(&path, changed).unwrap();
+        },
+    ];
+    for damage in damages {
+        damage();
+        assert!(due(&store).is_none(), "one runs already");
+        assert_eq!(queue(&store), expected);
     }
-    assert!(due(&store).is_none(), "one runs already");
-    assert_eq!((there(&store.layout.queue()), there(&store.layout.slots())), before);
-    claim.records.finish(&ended(0)).unwrap();
-    drop(claim);
+    end(claim, 0);
     for id in waiting {
         let claim = due(&store).unwrap();
         assert_eq!(claim.submission().job_id, id, "not {running}");
         start(&claim);
-        claim.records.finish(&ended(0)).unwrap();
+        end(claim, 0);
     }
 }
 
-/// The files in `queue/` are no truth, and jobs that lost theirs waited for ever.
+/// What the queue says is no truth, and jobs that lost their rows waited for ever.
 #[test]
 fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
     let (_directory, store) = store();
     let ids = [simple(&store), simple(&store)];
-    let before = there(&store.layout.queue());
+    let before = queue(&store);
     assert!(!block_on(store.put_back(ids[0])).unwrap(), "it is there");
-    for name in &before {
-        fs::remove_file(store.layout.queue().join(name)).unwrap();
-    }
+    let lose = || {
+        let mut admission = Admission::take(&store.layout).unwrap();
+        ids.into_iter().for_each(|id| admission.remove(id).unwrap());
+    };
+    lose();
     assert!(due(&store).is_none());
-    assert!(ids.into_iter().all(|id| block_on(store.put_back(id)).unwrap()));
-    assert_eq!(there(&store.layout.queue()), before);
+    assert!(ids.into_iter().rev().all(|id| block_on(store.put_back(id)).unwrap()));
+    assert_eq!(queue(&store), before);
     // Nor without what says where it stood.
-    for damage in [|path: &Path| fs::write(path, "{").unwrap(), |path: &Path| fs::remove_file(path).unwrap()] {
-        damage(&store.layout.job(ids[1]).queued());
-        assert!(!block_on(store.put_back(ids[1])).unwrap(), "it is there");
-        fs::remove_dir_all(store.layout.queue()).unwrap();
-        assert!(block_on(store.put_back(ids[1])).unwrap());
-        assert!(!block_on(store.put_back(ids[0])).unwrap(), "all were put back");
-        let claim = due(&store).unwrap();
-        assert_eq!(claim.submission().job_id, ids[1], "it comes first");
-    }
+    lose();
+    let path = store.layout.job(ids[1]).record();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1540] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(ids.into_iter().all(|id| block_on(store.put_back(id)).unwrap()));
+    assert_eq!(due(&store).unwrap().submission().job_id, ids[1], "it comes first");
+}
+
+/// Its submitter was killed when it had its slot and before it was started.
+#[test]
+fn a_job_with_a_slot_that_nobody_starts_waits_again() {
+    let (_directory, store) = store();
+    let submitted = block_on(store.submit(submission(JobSpec::command(["true"])))).unwrap();
+    let Submitted::Due(claim) = submitted else { panic!("{submitted:?}") };
+    let id = claim.submission().job_id;
+    assert_eq!((queue(&store), block_on(store.unattended()).unwrap()), (vec![(id, true)], vec![]));
+    assert!(due(&store).is_none());
+    // To a supervisor that was killed at once.
+    drop(claim.hand_over());
+    assert_eq!(queue(&store), [(id, true)]);
+    assert_eq!(block_on(store.unattended()).unwrap(), []);
+    assert_eq!(queue(&store), [(id, false)]);
+    let claim = due(&store).unwrap();
+    assert_eq!((claim.submission().job_id, queue(&store)), (id, vec![(id, true)]));
+    drop(claim);
+    assert_eq!(queue(&store), [(id, false)]);
+}
+
+#[test]
+fn a_submitted_job_comes_after_those_that_wait() {
+    let (_directory, store) = store();
+    block_on(store.change_settings(&mut |settings| settings.set_group("db".parse().unwrap(), 1))).unwrap();
+    let submit = |group: Option<&str>| {
+        let spec = JobSpec::command(["true"]);
+        let spec = match group {
+            Some(group) => spec.group(group.parse().unwrap()),
+            None => spec,
+        };
+        match block_on(store.submit(submission(spec))).unwrap() {
+            Submitted::Due(claim) => Some(claim),
+            _ => None,
+        }
+    };
+    let running = submit(Some("db")).unwrap();
+    assert!(submit(Some("db")).is_none(), "its group is full");
+    assert!(submit(None).is_some(), "it holds up no other");
+    drop(running);
+    block_on(store.unattended()).unwrap();
+    // Two of the group wait, and there is room for one.
+    assert!(submit(Some("db")).is_none() && submit(None).is_none());
 }
 
 #[test]
@@ -243,12 +309,9 @@ fn what_is_no_file_is_damage_and_is_not_waited_for() {
         };
         let [bad, good] = [simple(&store), simple(&store)];
         finish(&store, bad, 3);
-        for path in [store.layout.job(bad).ended(), store.layout.job(bad).submission()] {
-            replace(&path);
-            let error = block_on(store.evidence(bad)).unwrap_err().to_string();
-            assert!(error.contains(&format!("it is {kind}, and not a file")), "{kind}: {error}");
-        }
-        replace(&store.layout.job(bad).lock());
+        replace(&store.layout.job(bad).record());
+        let error = block_on(store.evidence(bad)).unwrap_err().to_string();
+        assert!(error.contains(&format!("it is {kind}, and not a file")), "{kind}: {error}");
         replace(&store.layout.index_of(bad));
         replace(&store.layout.admission());
         assert!(block_on(store.create(submission(JobSpec::command(["true"])))).is_err(), "{kind}");
@@ -272,10 +335,12 @@ fn an_end_that_was_swapped_or_changed_is_damage() {
     for (id, code) in ids.into_iter().zip([0, 3]) {
         finish(&store, id, code);
     }
-    let paths = ids.map(|id| store.layout.job(id).ended());
-    let [first, second] = paths.each_ref().map(|path| fs::read(path).unwrap());
-    let put = |path: &Path, bytes: &[u8]| {
-        fs::remove_file(path).unwrap();
+    let paths = ids.map(|id| store.layout.job(id).record());
+    let ends = 2048..4096;
+    let [first, second] = paths.each_ref().map(|path| fs::read(path).unwrap()[ends.clone()].to_vec());
+    let put = |path: &Path, end: &[u8]| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[ends.clone()].copy_from_slice(end);
         fs::write(path, bytes).unwrap();
     };
     let reason = |id| match block_on(store.evidence(id)) {
@@ -296,26 +361,20 @@ fn an_end_that_was_swapped_or_changed_is_damage() {
 
 /// The secrets in it stayed for ever.
 #[test]
-fn an_environment_that_cannot_be_erased_is_erased_by_who_comes_later() {
+fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
     let (_directory, store) = store();
     let id = simple(&store);
     let claim = due(&store).unwrap();
     start(&claim);
-    let path = store.layout.job(id).environment();
-    assert!(fs::read(&path).unwrap().starts_with(b"SECRET=x"));
-    // A directory can be neither unlinked nor emptied.
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    claim.records.finish(&ended(0)).unwrap();
+    let path = store.layout.job(id).record();
+    let holds_secret = || fs::read(&path).unwrap().windows(8).any(|window| window == b"SECRET=x");
+    assert!(holds_secret());
+    // As if its supervisor had been killed when the end was on record.
+    job_file::write(&claim.records.file, &path, id, &ended(0)).unwrap();
     drop(claim);
-    assert!(block_on(store.evidence(id)).unwrap().ended.is_some(), "the end is on record all the same");
-    assert_eq!(there(&store.layout.slots()), BTreeSet::from([id.to_string()]), "by this it is found");
+    assert!(holds_secret() && block_on(store.evidence(id)).unwrap().ended.is_some());
     assert_eq!(block_on(store.unattended()).unwrap(), []);
-    assert_eq!(there(&store.layout.slots()).len(), 1);
-    fs::remove_dir(&path).unwrap();
-    fs::write(&path, "SECRET=x\0").unwrap();
-    assert_eq!(block_on(store.unattended()).unwrap(), []);
-    assert!(!path.exists() && there(&store.layout.slots()).is_empty());
+    assert!(!holds_secret() && queue(&store).is_empty());
     let ends = block_on(store.events(0, 100)).unwrap().events;
     assert_eq!(ends.iter().filter(|event| event.status.is_some()).count(), 1, "{ends:?}");
 }
@@ -345,36 +404,11 @@ fn numbers_that_no_store_gave_away_are_none() {
     finish(&store, id, 0);
     let events = block_on(store.events(0, 10)).unwrap();
     assert_eq!((events.events.len(), events.next), (2, 2), "{events:?}");
-    let log = store.layout.job(id).attempt().log();
-    atomic::create_dir(&log).unwrap();
     for name in ["18446744073709551615.log", "000000000000.log"] {
-        fs::write(log.join(name), "hello").unwrap();
+        fs::write(store.layout.job(id).path.join(name), "hello").unwrap();
     }
-    let log = log::FileLog::new(store.layout.job(id).attempt());
+    let log = log::FileLog::new(store.layout.job(id));
     assert_eq!(log.size().unwrap(), OutputSize::new(5, 0));
-}
-
-/// One wrong digit stopped the store for good.
-#[test]
-fn a_counter_that_was_changed_stops_nothing() {
-    for text in ["00090000000000000003", "99999999999999999999", "garbage", "", "00000000000000000000 00000000\n"] {
-        let (_directory, store) = store();
-        let mut ids = vec![simple(&store), simple(&store)];
-        fs::write(store.layout.admission(), text).unwrap();
-        ids.extend([simple(&store), simple(&store)]);
-        for id in ids {
-            let claim = due(&store).unwrap_or_else(|| panic!("`{text}`: nothing is due"));
-            assert_eq!(claim.submission().job_id, id, "`{text}`: out of order");
-            start(&claim);
-        }
-    }
-    // And one that got into the queue before.
-    let (_directory, store) = store();
-    let id = simple(&store);
-    let [name] = there(&store.layout.queue()).into_iter().collect::<Vec<_>>().try_into().unwrap();
-    let queue = store.layout.queue();
-    fs::rename(queue.join(name), queue.join(format!("90000000000000003-{id}"))).unwrap();
-    assert_eq!(due(&store).unwrap().submission().job_id, id);
 }
 
 #[test]

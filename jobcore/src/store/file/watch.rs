@@ -5,15 +5,17 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 
-use super::layout::AttemptDir;
-use super::{FileStore, atomic, log};
+use super::layout::JobDir;
+use super::{FileStore, log};
 use crate::error::{Error, Result};
 use crate::id::JobId;
+use crate::output::JobLog;
+use crate::record::{Ended, Start};
 use crate::spec::Stragglers;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
@@ -50,17 +52,18 @@ impl Watch {
     /// Watches for an end record, and for output if that is wanted. The caller looks again after this.
     ///
     /// `looks_again` says that not every change will be told.
-    fn files(&mut self, attempt: &AttemptDir, output: bool, looks_again: bool) -> Result<()> {
+    fn files(&mut self, job: &JobDir, output: bool, looks_again: bool) -> Result<()> {
         self.looks_again = looks_again || (output && !watch::tells_of_moved_bytes());
-        let Some(files) = Files::new().ok().filter(|files| files.names(&attempt.path).is_ok()) else {
+        let is_watched = |files: &Files| files.names(&job.path).and_then(|()| files.writes(&job.record())).is_ok();
+        let Some(files) = Files::new().ok().filter(is_watched) else {
             // The process tells of its end and of nothing else.
             self.looks_again = true;
             return Ok(());
         };
         if output {
-            // Not there before the first byte; then its creation is what wakes.
-            let log = attempt.log();
-            self.looks_again |= files.writes(&log).is_err() && log.exists();
+            // Not there before the first byte; then its creation is what wakes, as that of each later one.
+            let last = log::FileLog::new(job.clone()).segments()?.last().map(|segment| job.segment(segment.start));
+            self.looks_again |= last.is_some_and(|last| files.writes(&last).is_err());
         }
         self.files = Some(files.register().map_err(cannot_wait())?);
         Ok(())
@@ -117,20 +120,21 @@ impl FileStore {
 
     /// Returns when the job may have been started, or ended.
     pub(super) async fn left_queue(&self, id: JobId) -> Result<()> {
-        let attempt = self.layout.job(id).attempt();
+        let job = self.layout.job(id);
         let mut watch = Watch::default();
-        watch.files(&attempt, false, true)?;
+        watch.files(&job, false, true)?;
         // What happened before the watch was put up woke nobody.
-        let is_there = |path: PathBuf| atomic::is_there(&path);
-        if is_there(attempt.path.clone())? && !is_there(attempt.start())? && !is_there(attempt.ended())? {
-            watch.changed(&mut Backoff::new()).await;
+        match self.jobs.read(id) {
+            Ok(read) if !read.has::<Start>() && !read.has::<Ended>() => watch.changed(&mut Backoff::new()).await,
+            Ok(_) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     /// Returns when the job has written more than `beyond` bytes, or is settled.
     pub(super) async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
-        let log = log::FileLog::new(self.layout.job(id).attempt());
+        let log = log::FileLog::new(self.layout.job(id));
         let mut backoff = Backoff::new();
         while let Some(watch) = self.watch(id, true)? {
             if log.size()?.bytes > beyond {
@@ -160,14 +164,14 @@ impl FileStore {
             evidence => evidence?,
         };
         let mut watch = Watch::default();
-        let attempt = self.layout.job(id).attempt();
+        let job = self.layout.job(id);
         match (&evidence.ended, evidence.held) {
             (Some(_), _) => return Ok(None),
             (None, true) => {
                 let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
                 let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
                 if output || leaves || outlives {
-                    watch.files(&attempt, output, outlives)?;
+                    watch.files(&job, output, outlives)?;
                 }
                 if let Some(start) = &evidence.start {
                     watch.process(&start.holder)?;
@@ -176,7 +180,10 @@ impl FileStore {
             (None, false) => return Ok(None),
         }
         // What happened while the watch was put up woke nobody.
-        let is_settled = self.jobs.end(id)?.is_some() || !self.jobs.is_held(id)?;
+        let is_settled = match self.jobs.read(id) {
+            Err(Error::NotFound { .. }) => true,
+            read => read?.has::<Ended>() || !self.jobs.is_held(id)?,
+        };
         Ok((!is_settled).then_some(watch))
     }
 }
@@ -215,15 +222,15 @@ mod tests {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        std::fs::create_dir(attempt.log()).unwrap();
-        let mut log = File::create(attempt.log().join("log")).unwrap();
+        let job = JobDir { path: directory.path().to_owned() };
+        File::create(job.record()).unwrap();
+        let mut log = File::create(job.segment(0)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let watch = || {
                 let own = process::identify(std::process::id().try_into().unwrap()).unwrap();
                 let mut watch = Watch::default();
-                watch.files(&attempt, true, false).unwrap();
+                watch.files(&job, true, false).unwrap();
                 watch.process(&own).unwrap();
                 watch
             };
@@ -239,11 +246,11 @@ mod tests {
     #[test]
     fn files_that_cannot_be_watched_are_looked_at_again() {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().join("none") };
+        let job = JobDir { path: directory.path().join("none") };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut watch = Watch::default();
-            watch.files(&attempt, true, false).unwrap();
+            watch.files(&job, true, false).unwrap();
             watch.process(&ProcessId::of_this_program().unwrap()).unwrap();
             timeout(Duration::from_secs(60), watch.changed(&mut Backoff::new())).await.unwrap();
         });

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::record::{Ended, Submission};
+use crate::record::Ended;
 use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
-use crate::store::file::atomic;
+use crate::store::file::jobs::Jobs;
 use crate::store::file::layout::{JobDir, Layout};
 
 /// The size of a row.
@@ -104,13 +104,15 @@ impl Row {
     /// Makes the row of a job that is there, from its records.
     pub(crate) fn of(layout: &Layout, id: JobId) -> Self {
         let job = layout.job(id);
-        let Ok(Some(submission)) = atomic::read::<Submission>(&job.submission()) else {
+        let read = Jobs::new(layout).read(id);
+        let Ok((read, submission)) = read.and_then(|read| read.submission().map(|submission| (read, submission)))
+        else {
             let mut row = Self::new(id, None);
             row.set_state(RowState::Unreadable);
             return row;
         };
         let mut row = Self::new(id, Some(&submission.spec));
-        if let Ok(Some(ended)) = atomic::read::<Ended>(&job.ended()) {
+        if let Ok(Some(ended)) = read.get::<Ended>() {
             row.end(&ended, output_bytes(&job));
         }
         row
@@ -220,7 +222,7 @@ fn bits(mark: &str) -> [usize; 2] {
 
 /// Returns how many bytes of the output of a job are kept. The rows beside them are left out: whoever adopts a job adds some.
 pub(super) fn output_bytes(job: &JobDir) -> u64 {
-    let files = fs::read_dir(job.attempt().log()).into_iter().flatten().flatten();
+    let files = fs::read_dir(&job.path).into_iter().flatten().flatten();
     let segments = files.filter(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "log"));
     segments.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }

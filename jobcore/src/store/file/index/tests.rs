@@ -7,7 +7,8 @@ use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
-use crate::store::file::FileStore;
+use crate::store::file::admission::{Admission, Entry};
+use crate::store::file::{FileStore, job_file};
 use crate::store::{JobStore, Query};
 use crate::sys::world::World;
 
@@ -178,7 +179,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
 #[test]
 fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
     let (_directory, store, ids) = store();
-    fs::write(store.layout.job(ids[2]).submission(), "{").unwrap();
+    fs::write(store.layout.job(ids[2]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
     assert_eq!(store.names.named(&"nobody".parse().unwrap()).unwrap(), None);
     fs::remove_file(store.layout.name(&"c".parse().unwrap())).unwrap();
@@ -200,22 +201,22 @@ fn pages_go_on_where_a_job_has_been_removed() {
 #[test]
 fn a_job_whose_record_cannot_be_read_is_always_shown() {
     let (_directory, store, ids) = store();
-    fs::write(store.layout.job(ids[0]).submission(), "{").unwrap();
+    fs::write(store.layout.job(ids[0]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
     let query = Query::default().with_name(Some("nobody".parse().unwrap()));
     assert_eq!(store.catalogue.ids(&query, None, 5).unwrap(), [ids[0]]);
 }
 
 /// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
-fn publish_end(store: &FileStore, id: JobId) -> std::path::PathBuf {
-    let slot = store.layout.slots().join(id.to_string());
-    atomic::create_file(&slot).unwrap();
-    let job = store.layout.job(id);
+fn publish_end(store: &FileStore, id: JobId) {
+    let mut admission = Admission::take(&store.layout).unwrap();
+    let entry = admission.entries().into_iter().find(|entry| entry.slot.id == id).unwrap();
+    admission.put(Entry { has_slot: true, ..entry }).unwrap();
     let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
     outcome.exit_code = Some(4);
-    let ended = Ended::new(None, outcome);
-    atomic::publish(&job.ended(), &atomic::to_json(&ended, &job.ended()).unwrap()).unwrap();
-    slot
+    let path = store.layout.job(id).record();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    job_file::write(&file, &path, id, &Ended::new(None, outcome)).unwrap();
 }
 
 /// How often the end of a job was told.
@@ -227,12 +228,12 @@ fn ends(store: &FileStore, id: JobId) -> usize {
 #[test]
 fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
     let (_directory, store, ids) = store();
-    let slot = publish_end(&store, ids[2]);
+    publish_end(&store, ids[2]);
     assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
     for _ in 0..2 {
         assert_eq!(block_on(store.unattended()).unwrap(), []);
         assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
-        assert!(!slot.exists());
+        assert!(block_on(store.load()).unwrap().running.is_empty());
     }
 }
 

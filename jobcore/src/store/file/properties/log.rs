@@ -7,8 +7,7 @@ use proptest::prelude::*;
 
 use crate::generate::cases;
 use crate::output::{self, Cursor, JobLog, OutputQuery, Position, Stream};
-use crate::store::file::atomic::create_dir;
-use crate::store::file::layout::AttemptDir;
+use crate::store::file::layout::JobDir;
 use crate::store::file::log::{FileLog, FileLogWriter};
 
 fn stream(is_err: bool) -> Stream {
@@ -26,18 +25,18 @@ proptest! {
         from in 0..3000_u64,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        let mut writer = FileLogWriter::new(&attempt, 0);
+        let job = JobDir { path: directory.path().to_owned() };
+        let mut writer = FileLogWriter::new(&job, 0);
         let (mut all, mut micros) = (Vec::new(), 0);
         for (is_err, bytes, later, is_killed) in &writes {
             micros += later;
             writer.append(stream(*is_err), micros, bytes);
             all.extend(bytes.iter().map(|byte| (stream(*is_err), *byte)));
             if *is_killed {
-                writer = FileLogWriter::resume(&attempt, 0).unwrap();
+                writer = FileLogWriter::resume(&job, 0).unwrap();
             }
         }
-        let (log, end) = (FileLog::new(attempt), all.len() as u64);
+        let (log, end) = (FileLog::new(job), all.len() as u64);
         let size = log.size().unwrap();
         prop_assert_eq!((size.bytes, size.dropped), (end, 0));
         for only in [None, Some(Stream::Stdout), Some(Stream::Stderr)] {
@@ -67,15 +66,15 @@ proptest! {
         limit in 4096..8192_u64,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        let mut writer = FileLogWriter::new(&attempt, limit);
+        let job = JobDir { path: directory.path().to_owned() };
+        let mut writer = FileLogWriter::new(&job, limit);
         let (mut all, mut micros) = (Vec::new(), 0);
         for (is_err, bytes, later) in &writes {
             micros += later;
             writer.append(stream(*is_err), micros, bytes);
             all.extend_from_slice(bytes);
         }
-        let (log, end) = (FileLog::new(attempt), all.len() as u64);
+        let (log, end) = (FileLog::new(job), all.len() as u64);
         let on_disk: u64 = log.segments().unwrap().iter().map(|segment| segment.len).sum();
         prop_assert!(on_disk <= limit);
         prop_assert_eq!(writer.size(), log.size().unwrap());
@@ -93,11 +92,11 @@ proptest! {
     #[test]
     fn the_last_lines_are_those_that_are_counted_from_the_end(text in "[a-c\\n]{0,60}", count in 0..9_u64) {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        let mut writer = FileLogWriter::new(&attempt, 0);
+        let job = JobDir { path: directory.path().to_owned() };
+        let mut writer = FileLogWriter::new(&job, 0);
         writer.append(Stream::Stdout, 0, text.as_bytes());
         let query = OutputQuery::from(Position::TailLines(count));
-        let chunk = output::read(&FileLog::new(attempt), text.len() as u64, &query).unwrap();
+        let chunk = output::read(&FileLog::new(job), text.len() as u64, &query).unwrap();
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let expected = lines[lines.len().saturating_sub(usize::try_from(count).unwrap())..].concat();
         prop_assert_eq!(String::from_utf8(chunk.bytes(None)).unwrap(), expected);
@@ -115,19 +114,18 @@ proptest! {
         limit in prop_oneof![Just(0), 4096..9000_u64],
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let attempt = AttemptDir { path: directory.path().to_owned() };
-        create_dir(&attempt.log()).unwrap();
+        let job = JobDir { path: directory.path().to_owned() };
         for (name, bytes, rows) in files {
-            fs::write(attempt.log().join(format!("{name}.log")), bytes).unwrap();
-            fs::write(attempt.log().join(format!("{name}.idx")), rows).unwrap();
+            fs::write(job.path.join(format!("{name}.log")), bytes).unwrap();
+            fs::write(job.path.join(format!("{name}.idx")), rows).unwrap();
         }
-        let log = FileLog::new(attempt.clone());
+        let log = FileLog::new(job.clone());
         let _ = log.size();
         for from in [Position::Start, Position::TailLines(3), Position::TailBytes(20), Position::Cursor(Cursor(end))] {
             let chunk = output::read(&log, end, &OutputQuery::from(from).with_max_bytes(50)).unwrap();
             prop_assert!(chunk.bytes(None).len() <= 50);
         }
-        if let Ok(mut writer) = FileLogWriter::resume(&attempt, limit) {
+        if let Ok(mut writer) = FileLogWriter::resume(&job, limit) {
             writer.append(Stream::Stdout, 0, b"more");
             writer.size();
         }

@@ -1,0 +1,359 @@
+//! The file `job` of a job: its records, each in a place of its own, and its lock.
+//!
+//! The room for all of them is taken when the job is made, so that a full disk loses none of them later. The first page holds
+//! what is written while the job lives: a record is written at once and within the page, so that who is killed while he writes
+//! leaves it as it was or as it is to be. Behind it stand the submission and the environment of the command, which is cut off
+//! when nobody needs it any more.
+//!
+//! Each record is an object in JSON, filled up with blanks. Its last field is `seal`: which record of which job it is, and the
+//! CRC-32 of all that stands before the seal, so that one that was changed or swapped is not taken for the truth.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use crate::environment::Environment;
+use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::record::{Ended, Running, Start, Stopping, Submission};
+
+/// The place of a record in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    name: &'static str,
+    start: usize,
+    size: usize,
+}
+
+/// The places of all records that are written while the job lives.
+const FIELDS: [Field; 5] = [Start::FIELD, Running::FIELD, Stopping::FIELD, Queued::FIELD, Ended::FIELD];
+/// Where the submission begins: behind the page of these.
+const SUBMISSION: usize = 4096;
+/// What the submission is called in its seal.
+const SUBMISSION_NAME: &str = "submission";
+
+/// How often it is read again, since a record in it is just being written.
+const READ_AGAIN: usize = 16;
+
+/// A record in the first page.
+pub(crate) trait Kept: Serialize + DeserializeOwned + Clone {
+    /// Where it is kept.
+    const FIELD: Field;
+
+    /// Says less in words, if it says any: it is too long for its place.
+    fn shorten(&mut self) -> bool {
+        false
+    }
+}
+
+impl Kept for Start {
+    const FIELD: Field = Field { name: "start", start: 0, size: 512 };
+}
+
+impl Kept for Running {
+    const FIELD: Field = Field { name: "running", start: 512, size: 512 };
+}
+
+impl Kept for Stopping {
+    const FIELD: Field = Field { name: "stopping", start: 1024, size: 512 };
+
+    fn shorten(&mut self) -> bool {
+        halve(&mut self.requester)
+    }
+}
+
+impl Kept for Queued {
+    const FIELD: Field = Field { name: "queued", start: 1536, size: 512 };
+}
+
+impl Kept for Ended {
+    const FIELD: Field = Field { name: "end", start: 2048, size: 2048 };
+
+    fn shorten(&mut self) -> bool {
+        let outcome = &mut self.outcome;
+        let survivors = outcome.survivors.len();
+        outcome.survivors.truncate(survivors / 2);
+        halve(&mut outcome.message) || halve(&mut outcome.stopped_by) || survivors > 0
+    }
+}
+
+/// Cuts a text to half its length; `false` if there is nothing to cut.
+fn halve(text: &mut Option<String>) -> bool {
+    let Some(text) = text.as_mut().filter(|text| !text.is_empty()) else { return false };
+    let count = text.chars().count() / 2;
+    *text = text.chars().take(count).collect();
+    true
+}
+
+/// Where a job stands in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Queued {
+    pub(crate) v: u32,
+    /// The order in which jobs are started.
+    pub(crate) sequence: u64,
+    /// Where its row was put in the index of the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<u64>,
+}
+
+/// What the file of a job held when it was read.
+#[derive(Debug)]
+pub(crate) struct JobFile {
+    id: JobId,
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl JobFile {
+    /// Reads the file of a job. A record that is just being written is read when it has been.
+    pub(crate) fn read(file: &File, path: PathBuf, id: JobId) -> Result<Self> {
+        let mut read = Self { id, path, bytes: Vec::new() };
+        for _ in 0..READ_AGAIN {
+            read.bytes = atomic::read_all(file).context("read", &read.path)?;
+            if FIELDS.iter().all(|field| read.in_place(*field).is_none_or(|bytes| check(bytes, field.name, id).is_ok()))
+            {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Ok(read)
+    }
+
+    /// Returns whether a record is there, whatever it says.
+    pub(crate) fn has<T: Kept>(&self) -> bool {
+        self.in_place(T::FIELD).is_some()
+    }
+
+    /// Returns a record; nothing if it has not been written.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs elsewhere.
+    pub(crate) fn get<T: Kept>(&self) -> Result<Option<T>> {
+        self.in_place(T::FIELD).map(|bytes| self.parse(bytes, T::FIELD.name)).transpose()
+    }
+
+    /// Returns what was submitted.
+    ///
+    /// # Errors
+    /// As [`JobFile::get`].
+    pub(crate) fn submission(&self) -> Result<Submission> {
+        match self.bytes.get(SUBMISSION..self.submission_end()) {
+            Some(bytes) if !bytes.is_empty() => self.parse(bytes, SUBMISSION_NAME),
+            _ => Err(damaged(&self.path, "the submission is not there".to_owned())),
+        }
+    }
+
+    /// Returns the environment of the command; nothing once it was erased.
+    pub(crate) fn environment(&self) -> Option<Environment> {
+        let rest = self.bytes.get(self.submission_end()..)?;
+        Some(Environment::from_bytes(rest.strip_suffix(b"\n")?))
+    }
+
+    /// Returns how long the file is to be without the environment, if that is there.
+    pub(crate) fn without_environment(&self) -> Option<u64> {
+        let end = self.submission_end();
+        (self.bytes.len() > end).then_some(end as u64)
+    }
+
+    /// Returns where the submission ends, and the environment begins: behind the first break of a line, which JSON has none of.
+    fn submission_end(&self) -> usize {
+        let text = self.bytes.get(SUBMISSION..).unwrap_or_default();
+        text.iter().position(|byte| *byte == b'\n').map_or(self.bytes.len(), |length| SUBMISSION + length + 1)
+    }
+
+    /// Returns what is in the place of a record, unless that is blank.
+    fn in_place(&self, field: Field) -> Option<&[u8]> {
+        let end = self.bytes.len().min(field.start + field.size);
+        let bytes = self.bytes.get(field.start..end)?.trim_ascii();
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8], name: &'static str) -> Result<T> {
+        check(bytes, name, self.id).map_err(|reason| damaged(&self.path, reason))?;
+        serde_json::from_slice(bytes).map_err(|error| damaged(&self.path, error.to_string()))
+    }
+}
+
+/// Returns the file of a job that is about to be made, with blanks in the places of the records that it does not have yet.
+pub(crate) fn new(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![b' '; SUBMISSION];
+    for field in FIELDS {
+        bytes[field.start + field.size - 1] = b'\n';
+    }
+    bytes.extend(sealed(submission, SUBMISSION_NAME, submission.job_id, path)?);
+    bytes.push(b'\n');
+    bytes.extend(submission.spec.environment.to_bytes());
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes a record into its place: what is not a lock's holder must not.
+pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) -> Result<()> {
+    let Field { name, start, size } = T::FIELD;
+    let mut bytes = sealed(record, name, id, path)?;
+    let mut shortened = None;
+    while bytes.len() >= size {
+        let record = shortened.get_or_insert_with(|| record.clone());
+        if !record.shorten() {
+            return Err(damaged(path, format!("its record `{name}` is too long")));
+        }
+        bytes = sealed(record, name, id, path)?;
+    }
+    bytes.resize(size - 1, b' ');
+    bytes.push(b'\n');
+    file.write_all_at(&bytes, start as u64).context("write", path)
+}
+
+fn damaged(path: &Path, reason: String) -> Error {
+    Error::Damaged { path: path.to_owned(), reason }
+}
+
+/// What the seal of a record begins with. Within a string of JSON the quotes would have a backslash before them.
+const SEAL: &str = ",\"seal\":";
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seal {
+    job_id: JobId,
+    record: String,
+    crc32: String,
+}
+
+impl Seal {
+    fn of(body: &[u8], name: &str, id: JobId) -> Self {
+        Self { job_id: id, record: name.to_owned(), crc32: format!("{:08x}", crc32fast::hash(body)) }
+    }
+}
+
+/// Returns a record as JSON with its seal.
+fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Path) -> Result<Vec<u8>> {
+    let to_json = |error: serde_json::Error| damaged(path, error.to_string());
+    let mut json = serde_json::to_vec(record).map_err(to_json)?;
+    // An object that has a field at least.
+    json.pop();
+    let seal = serde_json::to_vec(&Seal::of(&json, name, id)).map_err(to_json)?;
+    json.extend_from_slice(SEAL.as_bytes());
+    json.extend_from_slice(&seal);
+    json.push(b'}');
+    Ok(json)
+}
+
+/// Checks the seal of a record that was found in a place.
+///
+/// # Errors
+/// What is wrong, in words.
+fn check(bytes: &[u8], name: &str, id: JobId) -> std::result::Result<(), String> {
+    let begin = bytes.windows(SEAL.len()).rposition(|window| window == SEAL.as_bytes()).ok_or("it has no seal")?;
+    let (body, rest) = (&bytes[..begin], &bytes[begin + SEAL.len()..]);
+    let there = rest.trim_ascii_end().strip_suffix(b"}").and_then(|seal| serde_json::from_slice::<Seal>(seal).ok());
+    let there = there.ok_or("its seal cannot be read")?;
+    let expected = Seal::of(body, name, id);
+    if there.job_id != expected.job_id {
+        return Err(format!("it is the record of another job, {}", there.job_id));
+    }
+    if there.record != expected.record {
+        return Err(format!("it is another record of the job, `{}`", there.record));
+    }
+    if there.crc32 != expected.crc32 {
+        return Err("it was changed after it was written: its checksum does not fit".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::record::World;
+    use crate::spec::JobSpec;
+    use crate::state::{Cause, Outcome};
+
+    const ID: &str = "01a1fdae-f732-79d8-863c-36d74826f0c8";
+    const OTHER: &str = "01a1fdae-f732-79d8-863c-36d74826f0c9";
+
+    fn submission() -> Submission {
+        let spec = JobSpec::command(["true"]).env("A", "1").label("x", ",\"seal\":{").build().unwrap();
+        Submission::new(ID.parse().unwrap(), Timestamp::UNIX_EPOCH, spec, "/bin/true".into(), World::default())
+    }
+
+    fn ended(message: &str) -> Ended {
+        let mut outcome = Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH);
+        (outcome.exit_code, outcome.message) = (Some(13), Some(message.to_owned()));
+        Ended::new(None, outcome)
+    }
+
+    /// The file of a job that has ended.
+    fn file(message: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        let submission = submission();
+        file.write_all(&new(&submission, "job".as_ref()).unwrap()).unwrap();
+        write(&file, "job".as_ref(), submission.job_id, &ended(message)).unwrap();
+        file
+    }
+
+    fn read(file: &File, id: &str) -> JobFile {
+        JobFile::read(file, "job".into(), id.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn records_are_read_where_they_were_written_and_nowhere_else() {
+        let file = file("said");
+        let there = read(&file, ID);
+        assert_eq!((there.get().unwrap(), there.get::<Start>().unwrap()), (Some(ended("said")), None));
+        assert_eq!(there.submission().unwrap().job_id, ID.parse().unwrap());
+        assert_eq!(there.environment().unwrap().get("A").unwrap(), "1");
+        let reason = |error: Error| error.to_string();
+        assert!(reason(read(&file, OTHER).get::<Ended>().unwrap_err()).contains("another job"));
+        assert!(reason(read(&file, OTHER).submission().unwrap_err()).contains("another job"));
+        let end = there.in_place(Ended::FIELD).unwrap();
+        file.write_all_at(end, Start::FIELD.start as u64).unwrap();
+        assert!(reason(read(&file, ID).get::<Start>().unwrap_err()).contains("another record of the job, `end`"));
+    }
+
+    #[test]
+    fn an_environment_is_cut_off_and_nothing_else() {
+        let file = file("said");
+        file.set_len(read(&file, ID).without_environment().unwrap()).unwrap();
+        let there = read(&file, ID);
+        assert!(there.environment().is_none() && there.without_environment().is_none());
+        assert_eq!(
+            (there.submission().unwrap().program, there.get().unwrap()),
+            ("/bin/true".into(), Some(ended("said")))
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_for_its_place_is_cut() {
+        let there = read(&file(&"\u{1}ä\n".repeat(2000)), ID);
+        let Some(Ended { outcome, .. }) = there.get().unwrap() else { panic!("it is there") };
+        let message = outcome.message.unwrap();
+        assert!(outcome.exit_code == Some(13) && message.len() > 50 && message.starts_with("\u{1}ä\n"), "{message}");
+        assert!(!there.has::<Start>() && there.submission().is_ok());
+    }
+
+    #[test]
+    fn no_changed_byte_changes_what_is_read() {
+        let whole = atomic::read_all(&file("said")).unwrap();
+        let id = ID.parse().unwrap();
+        let read = |bytes: Vec<u8>| {
+            let there = JobFile { id, path: "job".into(), bytes };
+            (there.get::<Ended>().ok(), there.submission().ok())
+        };
+        let (end, submission) = read(whole.clone());
+        assert!(end.is_some() && submission.is_some());
+        for place in Ended::FIELD.start..whole.len() {
+            for changed in [b'0', b'"', b' ', b'\n', b'}', whole[place] ^ 1] {
+                let mut bytes = whole.clone();
+                bytes[place] = changed;
+                let there = read(bytes);
+                assert!(there.0.is_none() || there.0 == end, "byte {place} as {changed}");
+                assert!(there.1.is_none() || there.1 == submission, "byte {place} as {changed}");
+            }
+        }
+    }
+}
