@@ -55,6 +55,10 @@ bench:
     cargo bench -p jobcore --bench store
     cargo bench -p jobcore-tests --bench adoption
 
+# Measure the released programs beside others that run jobs: half an hour and more, or a minute with `--quick`.
+compare *OPTIONS:
+    .ci/compare {{ OPTIONS }}
+
 # Check the licences, sources and versions of all dependencies.
 deny *CHECKS:
     .ci/deny {{ CHECKS }}
