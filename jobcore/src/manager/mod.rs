@@ -203,7 +203,6 @@ impl JobManager {
     }
 
     async fn submit_here(&self, mut spec: JobSpec) -> Result<Job> {
-        self.tend().await;
         spec.validate()?;
         namespace::check_proc()?;
         let program = program::check(&mut spec)?;

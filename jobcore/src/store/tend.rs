@@ -101,12 +101,21 @@ where
     F: Future<Output = Result<()>> + Send,
 {
     // Those first, since a slot may be free then.
+    adopt(store, &start).await;
+    let _ = start_due(store, start).await;
+}
+
+/// Puts supervisors in charge of jobs that lost theirs.
+pub(crate) async fn adopt<S, F>(store: &S, start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync)
+where
+    S: JobStore + ?Sized,
+    F: Future<Output = Result<()>> + Send,
+{
     for id in store.unattended().await.unwrap_or_default() {
         if let Ok(Found::Unsupervised(claim)) = look_after(store, id, Timestamp::now()).await {
             let _ = start(claim).await;
         }
     }
-    let _ = start_due(store, start).await;
 }
 
 /// Returns what comes of a future that never waits: in a process without a runtime.

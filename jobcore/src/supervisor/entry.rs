@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
 use crate::record::{RECORD_VERSION, Start};
 use crate::store::file::{Records, control};
-use crate::sys::namespace;
 use crate::sys::process::ProcessId;
+use crate::sys::{heap, namespace};
 
 /// Runs the job to its end. The lock falls when this returns and the process ends.
 pub(super) fn supervise(records: &Records) -> Result<()> {
@@ -36,7 +36,11 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         }
         None => {
             records.start(&Start::new(holder, true, Timestamp::now()))?;
-            match control.and_then(|control| Ok((control, Watched::start(records, &read, &submission)?))) {
+            let started = control.and_then(|control| Ok((control, Watched::start(records, &read, &submission)?)));
+            // What was needed to start the command is larger than all that is needed from here on.
+            drop(read);
+            heap::trim();
+            match started {
                 Ok((control, Ok(watched))) => {
                     Supervisor::new(records, &submission.spec, control, watched, Duration::ZERO).run();
                 }

@@ -1,7 +1,7 @@
 //! Starting a supervisor.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -18,13 +18,16 @@ pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
     };
     let null_path = Path::new("/dev/null");
     let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
-    let (lock, null) = (away(lock)?, away(null)?);
+    let (lock, null) = (away(lock)?, away(null.into())?);
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), directory.as_os_str().as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
     let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
     spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
 }
 
-pub(super) fn away(fd: impl AsFd) -> Result<OwnedFd> {
+pub(super) fn away(fd: OwnedFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
     descriptor::away(fd).context("copy", "a descriptor".as_ref())
 }

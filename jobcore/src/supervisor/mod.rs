@@ -118,7 +118,8 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     Ok(())
 }
 
-/// Keeps of all that was inherited only the lock, which came as standard input, and lets go of everything else.
+/// Keeps of all that was inherited only the lock, which came as standard input, and the `/dev/null` that the others are, and lets
+/// go of everything else.
 fn detach() -> io::Result<File> {
     let lock = descriptor::keep_stdin()?;
     std::env::set_current_dir("/")?;

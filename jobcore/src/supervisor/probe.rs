@@ -38,7 +38,7 @@ pub(crate) fn probe(program: &Path) -> Result<()> {
     let null_path = Path::new("/dev/null");
     let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
     let (reader, writer) = io::pipe().context("make a pipe for", program)?;
-    let (null, writer) = (away(null)?, away(writer)?);
+    let (null, writer) = (away(null.into())?, away(writer.into())?);
     let arguments = [NAME, MARKER, HANDOVER_VERSION, WORD].map(|word| word.as_bytes().to_vec());
     let streams = Streams::Descriptors([null.as_fd(), writer.as_fd(), null.as_fd()]);
     let pid = spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)?;

@@ -5,27 +5,27 @@ use crate::store::file::{FileStore, Records};
 use crate::store::tend;
 use crate::sys::own;
 
-/// Opens the store. One that somebody deleted is not made again.
-fn open_store(records: &Records) -> Option<FileStore> {
-    let root = &records.layout.root;
-    root.exists().then(|| FileStore::open(root).ok())?
-}
-
 /// Gives the slot of the job back, starts what is due now, and puts supervisors in charge of jobs that lost theirs. What cannot
 /// be done from here is left to whoever uses the store next.
 pub(super) fn tend(records: &Records) {
-    let Some(store) = open_store(records) else { return };
+    let store = FileStore::checked(&records.layout);
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
     tend::at_once(async {
-        if let Ok(Some(claim)) = store.leave(records.id).await {
-            let _ = start(claim).await;
+        match store.leave(records.id).await {
+            // Nothing waits, and nobody else can have been killed.
+            Ok((None, false)) => {}
+            Ok((None, true)) => tend::adopt(&store, start).await,
+            Ok((Some(claim), _)) => {
+                let _ = start(claim).await;
+                tend::tend(&store, start).await;
+            }
+            Err(_) => tend::tend(&store, start).await,
         }
-        tend::tend(&store, start).await;
     });
 }
 
 /// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
 pub(super) fn prune(records: &Records) {
-    let _ = open_store(records).map(|store| store.prune_if_due());
+    let _ = FileStore::checked(&records.layout).prune_if_due();
 }

@@ -10,16 +10,13 @@ pub(crate) fn away(fd: impl AsFd) -> io::Result<OwnedFd> {
 }
 
 /// Keeps of all that was inherited only what came as standard input, and returns it: what a caller forgot to mark
-/// close-on-exec must not be held open for as long as a job runs. Standard input, output and error are `/dev/null` then.
+/// close-on-exec must not be held open for as long as a job runs. Standard input is what standard output is then.
 ///
 /// Only for the very beginning of a process, when it has opened nothing itself.
 pub(crate) fn keep_stdin() -> io::Result<File> {
     close_inherited();
     let kept = away(rustix::stdio::stdin())?;
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    rustix::stdio::dup2_stdin(rustix::stdio::stdout())?;
     Ok(kept.into())
 }
 

@@ -11,9 +11,11 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let (mut bytes, mut length) = (vec![0; 4096], 0);
     loop {
-        match file.read(&mut bytes[length..])? {
-            0 => break,
-            read => length += read,
+        let read = file.read(&mut bytes[length..])?;
+        length += read;
+        // What has room for a last line has given it; what ends otherwise may have more.
+        if read == 0 || length < bytes.len() && bytes[..length].ends_with(b"\n") {
+            break;
         }
         if length == bytes.len() {
             bytes.resize(2 * length, 0);

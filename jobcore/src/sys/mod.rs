@@ -5,7 +5,7 @@
 //! person sits at. `tests/layers.rs` has the list of those files.
 
 // In the order in which to read them:
-// - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`: this process, and the user as whom it acts
+// - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
 // - `world.rs`, `namespace.rs`, `boot.rs`: what a command inherits, and what of the machine is seen from here
 // - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
 // - `child.rs`, `oom.rs`, `port.rs`: ends of children, kills for want of memory, and who listens
@@ -18,6 +18,7 @@ pub(crate) mod boot;
 pub(crate) mod child;
 pub(crate) mod descriptor;
 pub(crate) mod file;
+pub(crate) mod heap;
 pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod members;

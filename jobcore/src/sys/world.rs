@@ -126,9 +126,11 @@ pub(crate) fn set_own_umask() {
 pub(crate) fn lend<T>(world: &World, spawn: impl FnOnce() -> T) -> T {
     renice(world);
     let mask = world.umask.map(|umask| rustix::process::umask(Mode::from_bits_truncate(umask)));
-    limits::lower(&world.soft_limits);
+    let were_lowered = limits::lower(&world.soft_limits);
     let spawned = spawn();
-    limits::raise();
+    if were_lowered {
+        limits::raise();
+    }
     if let Some(mask) = mask {
         rustix::process::umask(mask);
     }

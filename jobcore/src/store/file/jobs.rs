@@ -127,8 +127,10 @@ impl Jobs {
             }
             return Ok(evidence);
         }
-        evidence.output = log.size()?;
         evidence.start = records.get()?;
+        if evidence.start.is_some() {
+            evidence.output = log.size()?;
+        }
         evidence.running = records.get()?;
         evidence.seen = crate::store::look(&evidence);
         Ok(evidence)

@@ -160,9 +160,4 @@ impl JobDir {
     pub(crate) fn rows(&self, start: u64) -> PathBuf {
         self.path.join(format!("{start:012}.idx"))
     }
-
-    /// All pipes: what a job has no use for once it is over.
-    pub(crate) fn pipes(&self) -> [PathBuf; 4] {
-        [self.stdin(), self.stdout(), self.stderr(), self.control()]
-    }
 }

@@ -127,6 +127,13 @@ impl FileStore {
         Ok(store)
     }
 
+    /// Returns a store that was looked at by whoever started this process. It is not made again if it is gone.
+    pub(crate) fn checked(layout: &Layout) -> Self {
+        let store = Self::of_layout(layout);
+        store.root.is_checked();
+        store
+    }
+
     fn of_layout(layout: &Layout) -> Self {
         let root = Root::new(layout);
         let staging = Staging::new(layout, &root);
@@ -152,9 +159,11 @@ impl FileStore {
         Self { is_under_admission: true, ..self.clone() }
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
-    pub(crate) async fn leave(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
-        Ok(self.queue.leave(self, id).await?.map(|claim| Box::new(claim) as _))
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next. Returns that, and whether
+    /// other jobs have slots.
+    pub(crate) async fn leave(&self, id: JobId) -> Result<(Option<Box<dyn JobClaim>>, bool)> {
+        let (claim, others) = self.queue.leave(self, id).await?;
+        Ok((claim.map(|claim| Box::new(claim) as _), others))
     }
 
     /// Returns whether there is a store by now. Once there was one, it is not looked for again.

@@ -169,11 +169,13 @@ impl Queue {
         self.next_due(store, &mut Admission::take(&self.layout)?).await
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
-    pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<Option<FileClaim>> {
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next. Returns that, and whether
+    /// other jobs have slots.
+    pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<(Option<FileClaim>, bool)> {
         let mut admission = Admission::take(&self.layout)?;
         admission.remove(id)?;
-        self.next_due(store, &mut admission).await
+        let has_others = admission.entries().iter().any(|entry| entry.has_slot);
+        Ok((self.next_due(store, &mut admission).await?, has_others))
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {

@@ -1,6 +1,7 @@
 //! The lock of a job, and the records that its holder writes.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileTypeExt;
 
 use super::atomic;
 use super::events::EventLog;
@@ -98,11 +99,15 @@ impl Records {
     /// Puts the end on record, unless there is one: no end is ever replaced. Whoever died before he did what follows from it is
     /// helped by whoever comes next.
     pub(crate) fn finish(&self, ended: &Ended) -> Result<()> {
-        if !self.read()?.has::<Ended>() {
-            self.write(ended)?;
-            self.copy_if_replaced(ended);
+        let read = self.read()?;
+        match read.get::<Ended>()? {
+            Some(there) => self.complete(&read, &there),
+            None => {
+                self.write(ended)?;
+                self.copy_if_replaced(ended);
+                self.complete(&read, ended)
+            }
         }
-        self.complete_end()
     }
 
     /// Puts the end on record in the file that somebody put into the place of the one that is locked, if it has none.
@@ -123,13 +128,16 @@ impl Records {
     /// If the environment cannot be erased.
     pub(super) fn complete_end(&self) -> Result<()> {
         let read = self.read()?;
-        let Some(ended) = read.get::<Ended>()? else { return Ok(()) };
+        read.get::<Ended>()?.map_or(Ok(()), |ended| self.complete(&read, &ended))
+    }
+
+    fn complete(&self, read: &JobFile, ended: &Ended) -> Result<()> {
         let row = read.get::<Queued>().ok().flatten().and_then(|queued| queued.row);
-        Index::new(&self.layout).note_end(self.id, row, &ended, || {
+        Index::new(&self.layout).note_end(self.id, row, ended, || {
             self.events().add(&JobEvent::end(self.id, &ended.outcome));
         });
         // No further attempt can follow, so that nobody needs the environment any more.
-        self.erase_environment(&read)
+        self.erase_environment(read)
     }
 
     /// Cuts the environment off, if it is there.
@@ -151,12 +159,10 @@ impl Records {
 }
 
 pub(super) fn remove_pipes(job: &JobDir) {
-    for pipe in job.pipes() {
-        let _ = fs::remove_file(pipe);
-    }
-    // Answers that nobody waits for any more.
+    // Those of this job, and answers that nobody waits for any more.
+    let is_pipe = |kind: fs::FileType| kind.is_fifo();
     for entry in fs::read_dir(&job.path).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(b"answer.") {
+        if entry.file_type().is_ok_and(is_pipe) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -78,7 +78,9 @@ impl Index {
             Some((_, _, row)) if matches!(row.state(), RowState::Over(_) | RowState::Removed) => {}
             Some((index, number, mut row)) => {
                 notify();
-                row.end(ended, output_bytes(&self.layout.job(id)));
+                // What is left of a job may write after its end; one that had written nothing then has no files to look at.
+                let bytes = if ended.outcome.output_bytes == 0 { 0 } else { output_bytes(&self.layout.job(id)) };
+                row.end(ended, bytes);
                 let _ = index.set(number, &row);
             }
             None => notify(),
