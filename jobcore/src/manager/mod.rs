@@ -5,7 +5,7 @@
 // - `start.rs`, `starts.rs`, `queue.rs`: starting what is due, how often, and why a job is queued
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
-// - `follow.rs`, `view.rs`: following output and events, and views of output
+// - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `report.rs`: jobs as every interface prints them
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
@@ -21,6 +21,7 @@ mod input;
 mod offload;
 mod queue;
 mod reach;
+mod read;
 mod report;
 mod start;
 mod starts;
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub use follow::Follow;
 pub use input::{Message, Sent};
 pub use reach::Reached;
+pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
@@ -52,7 +54,7 @@ use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
+use crate::output::{Cursor, OutputQuery, Stream};
 #[cfg(feature = "policy")]
 use crate::policy::Policy;
 use crate::program;
@@ -501,23 +503,6 @@ impl JobManager {
             }
         }
         Ok(removed)
-    }
-
-    /// Reads output of a job.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and if the store cannot be read.
-    pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
-        let query = *query;
-        let reading = move |jobs: Self| async move {
-            let evidence = jobs.store.evidence(id).await?;
-            let log = jobs.store.log(id).await?;
-            let chunk = output::read(log.as_ref(), evidence.output.bytes, &query);
-            // It may have been removed while it was read: then what was read may have holes.
-            jobs.store.log(id).await?;
-            chunk
-        };
-        self.offload(reading).await
     }
 
     /// Reads output of a job as text, with the status that it had before.

@@ -48,6 +48,7 @@ pub use grep::{Grep, LineMatcher, Pattern};
 pub(crate) use invariants::check_lines;
 pub use query::{OutputQuery, Position};
 pub use read::read;
+pub(crate) use read::LogReader;
 pub use shown::{LeftOut, Line, Shown};
 pub use size::{MIN_OUTPUT_LIMIT, OutputSize};
 pub use text::ViewText;
