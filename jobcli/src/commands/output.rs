@@ -262,7 +262,9 @@ pub(super) async fn print_view(
 }
 
 fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
-    while let Some(shown) = viewer.next_shown() {
+    loop {
+        viewer.write_whole(text);
+        let Some(shown) = viewer.next_shown() else { break };
         print_one(&shown, text, sink)?;
     }
     sink.write_text(&text.take())
