@@ -409,7 +409,16 @@ impl JobManager {
         self.tend().await;
         let limit = query.limit.unwrap_or(usize::MAX);
         let mut listing = Listing { jobs: Vec::new(), damaged: Vec::new(), more: false };
-        let mut before = None;
+        let (mut before, mut skip) = (None, query.skip);
+        if skip > 0 && query.wants_all() {
+            // No job has to be opened to be passed over. One that is gone or cannot be read counts here: then others are
+            // seen twice by whoever goes on behind them, and none is left out.
+            let passed = self.store.ids(query, None, skip).await?;
+            if passed.len() < skip {
+                return Ok(listing);
+            }
+            (before, skip) = (passed.last().copied(), 0);
+        }
         loop {
             let ids = self.store.ids(query, before, PAGE).await?;
             let Some(last) = ids.last().copied() else { return Ok(listing) };
@@ -422,6 +431,10 @@ impl JobManager {
                     Err(_) => true,
                 };
                 if !is_wanted {
+                    continue;
+                }
+                if skip > 0 && found.is_ok() {
+                    skip -= 1;
                     continue;
                 }
                 if listing.jobs.len() == limit {
