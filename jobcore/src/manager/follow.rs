@@ -83,7 +83,7 @@ struct Output {
 enum Then {
     Look,
     /// There is more, and the job had ended or had not.
-    Read(OutputReader, bool),
+    Read(Box<OutputReader>, bool),
     /// There was no more than this.
     Wait(Cursor),
     End,
@@ -98,7 +98,7 @@ impl Source for Output {
                 Then::Look => {
                     // Looked at before reading: what was written before an end is read after it is known.
                     let has_ended = self.jobs.job(self.id).await?.status().is_final();
-                    (self.jobs.output_reader(self.id).await?, has_ended)
+                    (Box::new(self.jobs.output_reader(self.id).await?), has_ended)
                 }
                 Then::Read(output, has_ended) => (output, has_ended),
                 Then::Wait(cursor) => {
