@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::id::IdPrefix;
 use crate::key::Key;
 use crate::output::{
-    Cursor, Grep, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
+    Cursor, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
 };
 use crate::policy::Policy;
 use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
@@ -193,10 +193,7 @@ pub fn grep(bytes: &[u8]) {
     let (pattern, text) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let Ok(pattern) = std::str::from_utf8(pattern).unwrap_or_default().parse::<Pattern>() else { return };
     assert!(pattern.to_string().parse::<Pattern>().is_ok());
-    let grep = Grep::new(pattern).with_context(u64::MAX, u64::MAX);
-    for line in text.split(|byte| *byte == b'\n') {
-        grep.pattern.matches(line);
-    }
+    crate::output::check_grep(&pattern, text.strip_prefix(b"\n").unwrap_or_default());
 }
 
 /// A line for a shell, or words, under a policy: it is judged, one way or the other.

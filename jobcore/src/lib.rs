@@ -107,8 +107,9 @@ pub mod words;
 
 pub mod follow {
     //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output) and
-    //! [`JobManager::follow_events`](crate::JobManager::follow_events).
-    pub use crate::manager::Follow;
+    //! [`JobManager::follow_events`](crate::JobManager::follow_events); and what is there already, chunk by chunk:
+    //! [`JobManager::output_reader`](crate::JobManager::output_reader).
+    pub use crate::manager::{Follow, OutputReader};
 }
 
 pub mod input {

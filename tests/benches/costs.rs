@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ fn main() -> Outcome<()> {
     let mut exceeded = Vec::new();
     for ((what, today), now) in TODAY.iter().zip(&counted) {
         if is_update {
-            println!("    (\"{what}\", {now}),");
+            writeln!(std::io::stdout(), "    (\"{what}\", {now}),")?;
         } else if *now as f64 > *today as f64 * (1.0 + SLACK) {
             exceeded.push(format!("{what}: {now}, and it was {today}"));
         }
@@ -50,6 +51,15 @@ fn main() -> Outcome<()> {
         true => Ok(()),
         false => Err(exceeded.join("\n").into()),
     }
+}
+
+/// What a trace shows of a verb and all that it started.
+struct Traced {
+    front_end: u64,
+    /// How each other process was executed, and its system calls from then on.
+    others: Vec<(String, u64)>,
+    /// How many files, directories and pipes were made in the store.
+    inodes: u64,
 }
 
 struct Costs {
@@ -92,7 +102,7 @@ impl Costs {
         let verbs: [&[&str]; 3] = [&["status", &id], &["list"], &["wait", &id]];
         let mut counted = vec![front_end, supervisor];
         for words in verbs {
-            counted.push(self.trace(words)?.0);
+            counted.push(self.trace(words)?.front_end);
         }
         counted.extend([silent, printing]);
         counted.push(self.instructions(&["run", "--", "true"])?);
@@ -129,32 +139,32 @@ impl Costs {
         Ok(None)
     }
 
-    /// Traces a verb and all that it starts. Returns the system calls of each process from the time when it was executed, those
-    /// that `posix_spawn` makes before that left out; and how many files, directories and pipes were made in the store.
-    fn trace(&self, words: &[&str]) -> Outcome<(u64, Vec<(String, u64)>, u64)> {
+    /// Traces a verb and all that it starts. The system calls that posix_spawn(3) makes in a new process before that is executed
+    /// are left out: they depend on the C library.
+    fn trace(&self, words: &[&str]) -> Outcome<Traced> {
         let traces = tempfile::tempdir()?;
         let output = traces.path().join("trace");
         let output = output.to_str().expect("a path of text");
         self.run(&[&["strace", "-f", "-ff", "-qq", "-s", "4096", "-o", output, self.jobcli()], words].concat())?;
-        let (mut front_end, mut others, mut inodes) = (0, Vec::new(), 0);
+        let mut traced = Traced { front_end: 0, others: Vec::new(), inodes: 0 };
         for trace in fs::read_dir(traces.path())? {
             let text = fs::read_to_string(trace?.path())?;
             let calls: Vec<&str> =
                 text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).collect();
-            inodes += calls.iter().filter(|call| makes_inode(call, &self.store())).count() as u64;
+            traced.inodes += calls.iter().filter(|call| makes_inode(call, &self.store())).count() as u64;
             let executed = calls.iter().position(|call| call.starts_with("execve(") && call.ends_with(" = 0"));
             let Some(executed) = executed else { continue };
             let count = (calls.len() - executed) as u64;
             match executed {
-                0 => front_end = count,
-                _ => others.push((calls[executed].to_owned(), count)),
+                0 => traced.front_end = count,
+                _ => traced.others.push((calls[executed].to_owned(), count)),
             }
         }
-        Ok((front_end, others, inodes))
+        Ok(traced)
     }
 
     fn trace_job(&self, words: &[&str]) -> Outcome<(u64, u64, u64)> {
-        let (front_end, others, inodes) = self.trace(&[&["run", "--"], words].concat())?;
+        let Traced { front_end, others, inodes } = self.trace(&[&["run", "--"], words].concat())?;
         let supervisor = others.iter().find(|(call, _)| call.contains("jobcore-supervisor")).map(|(_, count)| *count);
         Ok((front_end, supervisor.ok_or("no supervisor was traced")?, inodes))
     }

@@ -14,8 +14,8 @@ use super::{Result, agent, tell, unless_interrupted};
 use crate::cli::{Output, ShowOutput, Tail};
 use crate::terminal::Harmless;
 
-/// How much is printed at a time.
-const CHUNK: u64 = 1024 * 1024;
+/// How much is printed at a time: no more than stays in the cache of a processor from the read to the write.
+const CHUNK: u64 = 256 * 1024;
 
 /// Where the two streams of a job are printed. A terminal gets nothing of them that it would obey, but for colours and what
 /// redraws a line, unless it is raw.
@@ -201,13 +201,15 @@ fn view(show: &ShowOutput, job: &Job) -> View {
 /// Prints the output as it is.
 async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: bool, sink: &mut Sink) -> Result<()> {
     let mut query = query.with_max_bytes(CHUNK);
+    let mut output = jobs.output_reader(id).await?;
     loop {
-        let chunk = jobs.output(id, &query).await?;
+        let chunk = output.read(&query).await?;
         tell_cut(chunk.cut);
         sink.write(&chunk)?;
         query = query.behind(&chunk);
         query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
         if chunk.more && query.max_lines != Some(0) {
+            output.reuse(chunk);
             continue;
         }
         return match follows {
@@ -232,32 +234,37 @@ pub(super) async fn print_view(
     loop {
         // Looked at before reading: what was written before an end is read after it is known.
         let is_over = !follows || jobs.job(id).await?.status().is_final();
-        let chunk = jobs.output(id, &query).await?;
-        tell_cut(chunk.cut);
-        query = query.behind(&chunk);
-        let (cursor, more) = (chunk.cursor, chunk.more);
-        viewer.feed(chunk);
-        print_shown(&mut viewer, &mut text, sink)?;
-        let is_done = viewer.is_full() || (!more && is_over);
-        match (viewer.is_full(), more) {
-            (true, _) => viewer.stop(),
-            (false, false) if is_over => viewer.finish(),
-            (false, false) => viewer.release(),
-            (false, true) => {}
+        let mut output = jobs.output_reader(id).await?;
+        let cursor = loop {
+            let chunk = output.read(&query).await?;
+            tell_cut(chunk.cut);
+            query = query.behind(&chunk);
+            let (cursor, more) = (chunk.cursor, chunk.more);
+            viewer.feed(chunk);
+            print_shown(&mut viewer, &mut text, sink)?;
+            if viewer.is_full() || !more {
+                break cursor;
+            }
+        };
+        let is_done = viewer.is_full() || is_over;
+        match viewer.is_full() {
+            true => viewer.stop(),
+            false if is_over => viewer.finish(),
+            false => viewer.release(),
         }
         print_shown(&mut viewer, &mut text, sink)?;
         if is_done {
             tell_fewer(viewer.is_cut());
             return Ok(());
         }
-        if !more {
-            jobs.more_output(id, cursor).await?;
-        }
+        jobs.more_output(id, cursor).await?;
     }
 }
 
 fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
-    while let Some(shown) = viewer.next_shown() {
+    loop {
+        viewer.write_whole(text);
+        let Some(shown) = viewer.next_shown() else { break };
         print_one(&shown, text, sink)?;
     }
     sink.write_text(&text.take())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::JobManager;
 use crate::error::{Error, Result};
-use crate::id::{IdPrefix, JobId};
+use crate::id::{IdPrefix, JobId, looks_like_id};
 use crate::job::Job;
 use crate::name::Name;
 use crate::store::Query;
@@ -32,7 +32,9 @@ impl JobManager {
 
     async fn find_here(&self, reference: &str) -> Result<JobId> {
         let not_found = || Error::NotFound { reference: reference.to_owned() };
-        if let Ok(name) = reference.parse::<Name>()
+        // No job is called like a part of an id.
+        if !looks_like_id(reference)
+            && let Ok(name) = reference.parse::<Name>()
             // Only the newest of a name can be one that has not ended.
             && let Some(id) = self.store.named(&name).await?
         {

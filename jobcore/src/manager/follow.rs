@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::JobManager;
+use super::{JobManager, OutputReader};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::output::{Cursor, OutputChunk, OutputQuery};
@@ -81,7 +81,9 @@ struct Output {
 }
 
 enum Then {
-    Read,
+    Look,
+    /// There is more, and the job had ended or had not.
+    Read(Box<OutputReader>, bool),
     /// There was no more than this.
     Wait(Cursor),
     End,
@@ -92,17 +94,24 @@ impl Source for Output {
 
     async fn next(mut self) -> Result<Option<(OutputChunk, Self)>> {
         loop {
-            match self.then {
-                Then::Read => {}
-                Then::Wait(cursor) => self.jobs.more_output(self.id, cursor).await?,
+            let (mut output, has_ended) = match self.then {
+                Then::Look => {
+                    // Looked at before reading: what was written before an end is read after it is known.
+                    let has_ended = self.jobs.job(self.id).await?.status().is_final();
+                    (Box::new(self.jobs.output_reader(self.id).await?), has_ended)
+                }
+                Then::Read(output, has_ended) => (output, has_ended),
+                Then::Wait(cursor) => {
+                    self.jobs.more_output(self.id, cursor).await?;
+                    self.then = Then::Look;
+                    continue;
+                }
                 Then::End => return Ok(None),
-            }
-            // Looked at before reading: what was written before an end is read after it is known.
-            let has_ended = self.jobs.job(self.id).await?.status().is_final();
-            let chunk = self.jobs.output(self.id, &self.query).await?;
+            };
+            let chunk = output.read(&self.query).await?;
             self.query = self.query.behind(&chunk);
             self.then = match chunk.more {
-                true => Then::Read,
+                true => Then::Read(output, has_ended),
                 false if has_ended || self.query.until.is_some_and(|until| chunk.cursor >= until) => Then::End,
                 false => Then::Wait(chunk.cursor),
             };
@@ -165,7 +174,7 @@ impl JobManager {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn follow_output(&self, id: JobId, query: OutputQuery) -> Follow<OutputChunk> {
-        Follow(Some(Turn::of(Output { jobs: self.clone(), id, query, then: Then::Read })))
+        Follow(Some(Turn::of(Output { jobs: self.clone(), id, query, then: Then::Look })))
     }
 
     /// Follows what happens to the jobs of the store, from event number `since` on. It has no end.

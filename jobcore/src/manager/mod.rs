@@ -5,7 +5,7 @@
 // - `start.rs`, `starts.rs`, `queue.rs`: starting what is due, how often, and why a job is queued
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
-// - `follow.rs`, `view.rs`: following output and events, and views of output
+// - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `report.rs`: jobs as every interface prints them
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
@@ -21,6 +21,7 @@ mod input;
 mod offload;
 mod queue;
 mod reach;
+mod read;
 mod report;
 mod start;
 mod starts;
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub use follow::Follow;
 pub use input::{Message, Sent};
 pub use reach::Reached;
+pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
@@ -52,7 +54,7 @@ use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::output::{self, Cursor, OutputChunk, OutputQuery, Stream};
+use crate::output::{Cursor, OutputQuery, Stream};
 #[cfg(feature = "policy")]
 use crate::policy::Policy;
 use crate::program;
@@ -409,7 +411,16 @@ impl JobManager {
         self.tend().await;
         let limit = query.limit.unwrap_or(usize::MAX);
         let mut listing = Listing { jobs: Vec::new(), damaged: Vec::new(), more: false };
-        let mut before = None;
+        let (mut before, mut skip) = (None, query.skip);
+        if skip > 0 && query.wants_all() {
+            // No job has to be opened to be passed over. One that is gone or cannot be read counts here: then others are
+            // seen twice by whoever goes on behind them, and none is left out.
+            let passed = self.store.ids(query, None, skip).await?;
+            if passed.len() < skip {
+                return Ok(listing);
+            }
+            (before, skip) = (passed.last().copied(), 0);
+        }
         loop {
             let ids = self.store.ids(query, before, PAGE).await?;
             let Some(last) = ids.last().copied() else { return Ok(listing) };
@@ -422,6 +433,10 @@ impl JobManager {
                     Err(_) => true,
                 };
                 if !is_wanted {
+                    continue;
+                }
+                if skip > 0 && found.is_ok() {
+                    skip -= 1;
                     continue;
                 }
                 if listing.jobs.len() == limit {
@@ -503,23 +518,6 @@ impl JobManager {
             }
         }
         Ok(removed)
-    }
-
-    /// Reads output of a job.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and if the store cannot be read.
-    pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
-        let query = *query;
-        let reading = move |jobs: Self| async move {
-            let evidence = jobs.store.evidence(id).await?;
-            let log = jobs.store.log(id).await?;
-            let chunk = output::read(log.as_ref(), evidence.output.bytes, &query);
-            // It may have been removed while it was read: then what was read may have holes.
-            jobs.store.log(id).await?;
-            chunk
-        };
-        self.offload(reading).await
     }
 
     /// Reads output of a job as text, with the status that it had before.

@@ -1,6 +1,6 @@
 //! Views of a job's output, read chunk by chunk.
 
-use super::JobManager;
+use super::{JobManager, OutputReader};
 use crate::error::Result;
 use crate::id::JobId;
 use crate::output::{Cursor, Excerpt, OutputQuery, Position, Stream, View, Viewed, Viewer};
@@ -27,8 +27,9 @@ impl JobManager {
         let (mut viewer, mut source) = Viewer::new(view, query);
         let mut excerpt = Excerpt::new(view, query);
         let (mut until, mut cut) = (None, false);
+        let mut output = self.output_reader(id).await?;
         loop {
-            let chunk = self.output(id, &source).await?.whole_characters(status.is_final());
+            let chunk = output.read(&source).await?.whole_characters(status.is_final());
             let end = *until.get_or_insert_with(|| source.until.map_or(chunk.end, |until| until.min(chunk.end)));
             cut |= chunk.cut;
             source = source.behind(&chunk).with_until(Some(end));
@@ -43,7 +44,7 @@ impl JobManager {
                 break;
             }
             if query.max_lines.is_none() && view.is_line_by_line() {
-                source = self.skip(id, source, &mut excerpt, &mut viewer, end).await?;
+                source = skip(&mut output, source, &mut excerpt, &mut viewer, end).await?;
             }
             // Gigabytes may be looked at: others have their turn, and whoever waits for this may give up.
             tokio::task::yield_now().await;
@@ -63,27 +64,6 @@ impl JobManager {
         let more = is_stopped && cursor < until.unwrap_or_default();
         let (shown, left_out) = excerpt.finish(cursor.0);
         Ok(Viewed { status, shown, cursor, left_out, more, cut: cut || viewer.is_cut() })
-    }
-
-    /// Leaves out what will not be shown: goes on near the end if only that is still wanted, and it is not here already.
-    async fn skip(
-        &self,
-        id: JobId,
-        source: OutputQuery,
-        excerpt: &mut Excerpt,
-        viewer: &mut Viewer,
-        end: Cursor,
-    ) -> Result<OutputQuery> {
-        let Some(bytes) = excerpt.wants_only().filter(|bytes| end.0.saturating_sub(viewer.cursor().0) > *bytes) else {
-            return Ok(source);
-        };
-        let last = OutputQuery { from: Position::TailBytes(bytes), ..source };
-        // Of one stream, the last bytes may begin before.
-        let first = self.output(id, &last.with_max_bytes(1)).await?;
-        let Some(begins) = first.begins().filter(|begins| *begins > viewer.cursor()) else { return Ok(source) };
-        viewer.jump();
-        excerpt.jump();
-        Ok(OutputQuery { from: Position::Cursor(begins), ..source })
     }
 
     /// Reads a part of a view of a job's output as text.
@@ -108,6 +88,26 @@ impl JobManager {
             more: viewed.more,
         })
     }
+}
+
+/// Leaves out what will not be shown: goes on near the end if only that is still wanted, and it is not here already.
+async fn skip(
+    output: &mut OutputReader,
+    source: OutputQuery,
+    excerpt: &mut Excerpt,
+    viewer: &mut Viewer,
+    end: Cursor,
+) -> Result<OutputQuery> {
+    let Some(bytes) = excerpt.wants_only().filter(|bytes| end.0.saturating_sub(viewer.cursor().0) > *bytes) else {
+        return Ok(source);
+    };
+    let last = OutputQuery { from: Position::TailBytes(bytes), ..source };
+    // Of one stream, the last bytes may begin before.
+    let first = output.read(&last.with_max_bytes(1)).await?;
+    let Some(begins) = first.begins().filter(|begins| *begins > viewer.cursor()) else { return Ok(source) };
+    viewer.jump();
+    excerpt.jump();
+    Ok(OutputQuery { from: Position::Cursor(begins), ..source })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ const GROWTH: usize = 3;
 #[derive(Default)]
 pub(super) struct Cleaner {
     parser: Parser,
+    /// Whether bytes of this line were drawn, or a sequence that began before it may go on.
+    is_begun: bool,
     /// How many bytes of a character are still to come.
     torn: usize,
     drawn: Drawn,
@@ -29,6 +31,7 @@ impl Cleaner {
     /// Draws some of the bytes, none of which is a line break, and returns how many. If those are not all, the line is
     /// at its end: it has become as long as `longest`, in bytes, or the cursor was moved to another.
     pub(super) fn draw(&mut self, bytes: &[u8], longest: usize) -> usize {
+        self.is_begun = true;
         let mut done = 0;
         while done < bytes.len() && !self.drawn.is_left {
             let room = longest.saturating_sub(self.drawn.bytes) / GROWTH;
@@ -45,6 +48,17 @@ impl Cleaner {
         done
     }
 
+    /// Returns what would be drawn of a whole line, if that is seen without drawing it: of most lines it is what they are.
+    pub(super) fn seen_of<'a>(&self, line: &'a [u8], longest: usize) -> Option<&'a [u8]> {
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        (!self.is_begun && text.len() <= longest_drawn(longest) && as_seen(text) == text.len()).then_some(text)
+    }
+
+    /// Returns whether nothing that came before makes a difference to what is drawn.
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
     /// Returns whether the cursor was moved to another line.
     pub(super) fn is_left(&self) -> bool {
         self.drawn.is_left
@@ -54,6 +68,7 @@ impl Cleaner {
     pub(super) fn cancel(&mut self) {
         self.parser.advance(&mut self.drawn, &[CANCEL]);
         self.torn = 0;
+        self.is_begun = false;
     }
 
     /// Returns the line as it is seen now.
@@ -67,6 +82,34 @@ impl Cleaner {
         self.drawn = Drawn::default();
         seen
     }
+}
+
+/// Returns how long a line may be so that it is surely drawn as a whole where `longest` is the bound.
+pub(super) fn longest_drawn(longest: usize) -> usize {
+    longest.saturating_sub(GROWTH)
+}
+
+/// Returns how many of these bytes, from the first on, are seen as they are: text in UTF-8, tabs and line breaks.
+pub(super) fn as_seen(bytes: &[u8]) -> usize {
+    let mut seen = 0;
+    loop {
+        seen += ascii(&bytes[seen..]);
+        let others = bytes[seen..].iter().take_while(|byte| !byte.is_ascii()).count();
+        match std::str::from_utf8(&bytes[seen..seen + others]) {
+            Ok(text) if others > 0 && !text.contains(char::is_control) => seen += others,
+            _ => return seen,
+        }
+    }
+}
+
+/// Returns how many bytes, from the first on, are ASCII that is seen, tabs and line breaks: whole blocks at a time, of which
+/// the compiler makes a few instructions.
+fn ascii(bytes: &[u8]) -> usize {
+    let is_seen = |byte: &u8| matches!(*byte, b' '..=b'~' | b'\t' | b'\n');
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let are_seen = |block: &&[u8; 32]| block.iter().fold(true, |all, byte| all & is_seen(byte));
+    let seen = 32 * blocks.iter().take_while(are_seen).count();
+    seen + bytes[seen..].iter().take_while(|byte| is_seen(byte)).count()
 }
 
 /// Returns how many bytes of the last character are missing, where `before` of one were missing before these.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::OutputChunk;
+use super::blocks::BlockSearch;
 use super::lines::Lines;
 use super::remembered::Remembered;
 use super::shown::{LONGEST, Line, Shown};
@@ -65,6 +66,9 @@ impl Grep {
 #[derive(Debug)]
 pub(super) struct Filter {
     grep: Grep,
+    search: Option<BlockSearch>,
+    /// The offset before which no line matches, as far as lines were looked at together.
+    searched: u64,
     remembered: Remembered,
     after_left: u64,
     /// Whether lines were left out since the last that was shown, and whether there was one.
@@ -75,7 +79,33 @@ pub(super) struct Filter {
 impl Filter {
     pub(super) fn new(grep: Grep) -> Self {
         let remembered = Remembered::lines(grep.before);
-        Self { grep, remembered, after_left: 0, skipped: false, any: false }
+        let search = BlockSearch::new(grep.pattern.0.as_str());
+        Self { grep, search, searched: 0, remembered, after_left: 0, skipped: false, any: false }
+    }
+
+    /// Looks at each line alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn look_at_each(&mut self) {
+        self.search = None;
+    }
+
+    /// Passes over lines that are not shown, many at once: those that do not match and are no context.
+    pub(super) fn pass_over(&mut self, lines: &mut Lines) {
+        let Some(search) = self.search.as_ref().filter(|_| self.after_left == 0) else { return };
+        let offset = lines.cursor();
+        if offset < self.searched {
+            return;
+        }
+        let (before, searched) = (self.grep.before, &mut self.searched);
+        let passed = lines.take_whole(|whole| {
+            let unmatched = &whole[..search.before_match(whole)];
+            *searched = offset + unmatched.len() as u64;
+            without_last(unmatched, before)
+        });
+        if passed > 0 {
+            drop(self.remembered.take());
+            self.skipped = true;
+        }
     }
 
     pub(super) fn matches(&self, line: &Line) -> bool {
@@ -108,18 +138,27 @@ impl Filter {
     }
 }
 
+/// Returns how many bytes the lines have but for the last `count`.
+fn without_last(lines: &[u8], count: u64) -> usize {
+    // The end of the last line is the first that is found.
+    let mut ends = memchr::memrchr_iter(b'\n', lines).map(|end| end + 1);
+    usize::try_from(count).ok().and_then(|count| ends.nth(count)).unwrap_or(0)
+}
+
 /// Finds lines that match in chunks of output that are fed to it in order: cleaned, each stream's own, and none longer
 /// than 64 KiB, beyond which a line is looked at in parts.
 #[derive(Debug)]
 pub struct LineMatcher {
     pattern: Pattern,
+    search: Option<BlockSearch>,
     lines: Lines,
 }
 
 impl LineMatcher {
     /// Looks for lines that match.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, lines: Lines::new(true, LONGEST) }
+        let search = BlockSearch::new(pattern.0.as_str());
+        Self { pattern, search, lines: Lines::new(true, LONGEST) }
     }
 
     /// Adds what was read next.
@@ -130,14 +169,16 @@ impl LineMatcher {
     /// Returns the next line that matches; nothing if there is none before more is fed. A line is looked at when it is
     /// whole.
     pub fn next_match(&mut self) -> Option<Line> {
-        while let Some(shown) = self.lines.next() {
-            if let Shown::Line(line) = shown
+        loop {
+            if let Some(search) = &self.search {
+                self.lines.take_whole(|whole| search.before_match(whole));
+            }
+            if let Shown::Line(line) = self.lines.next()?
                 && self.pattern.matches(&line.text)
             {
                 return Some(line);
             }
         }
-        None
     }
 
     /// Returns a line that matches as it is now, although it is not at its end: a prompt, or the last line when nothing

@@ -1,25 +1,35 @@
 //! What holds for lines, whatever is written: for the fuzz targets and the property tests.
 
+use super::clean::Cleaner;
 use super::lines::Lines;
-use super::{Cursor, OutputChunk, Piece, Shown, Stream};
+use super::{Cursor, Grep, OutputChunk, OutputQuery, Pattern, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use crate::clock::Timestamp;
 
+/// Bytes that are not divided.
+const WHOLE: usize = 1 << 30;
 /// How long a line of a test is at least.
 const SHORTEST: usize = 16;
 /// By how much a line that is drawn may be longer than its bound: one move to the right goes no further.
 const BEYOND: usize = 1024 + 4;
 
-/// Feeds bytes in pieces of this size, the streams in turns where `both` are written to, and returns the lines of each.
+/// Divides bytes into chunks of this size, the streams in turns where `both` are written to.
+fn chunks(bytes: &[u8], size: usize, both: bool) -> impl Iterator<Item = OutputChunk> {
+    bytes.chunks(size).enumerate().map(move |(index, piece)| {
+        let stream = if both && index % 2 == 1 { Stream::Stderr } else { Stream::Stdout };
+        let offset = (index * size) as u64;
+        let data = Piece::Data { offset, stream, at: Timestamp::UNIX_EPOCH, bytes: piece.to_vec() };
+        let end = Cursor(offset + piece.len() as u64);
+        OutputChunk { pieces: vec![data], cursor: end, end, more: false, cut: false }
+    })
+}
+
+/// Feeds bytes in pieces of this size, and returns the lines of each stream.
 fn lines(bytes: &[u8], size: usize, clean: bool, longest: usize, both: bool) -> [Vec<super::Line>; 2] {
     let mut found = [Vec::new(), Vec::new()];
     let mut lines = Lines::new(clean, longest);
-    let stream_of = |index: usize| if both && index % 2 == 1 { Stream::Stderr } else { Stream::Stdout };
-    let mut offset = 0;
-    for (index, piece) in bytes.chunks(size).enumerate() {
-        let end = offset + piece.len() as u64;
-        let data = Piece::Data { offset, stream: stream_of(index), at: Timestamp::UNIX_EPOCH, bytes: piece.to_vec() };
-        lines.feed(OutputChunk { pieces: vec![data], cursor: Cursor(end), end: Cursor(end), more: false, cut: false });
-        offset = end;
+    for chunk in chunks(bytes, size, both) {
+        let end = chunk.end.0;
+        lines.feed(chunk);
         while let Some(shown) = lines.next() {
             let Shown::Line(line) = shown else { panic!("nothing is missing: {shown:?}") };
             found[line.stream as usize].push(line);
@@ -64,6 +74,16 @@ pub(crate) fn check_lines(bytes: &[u8]) {
             assert!(lines.iter().all(|line| line.text.is_empty() || line.end > line.offset));
         }
     }
+    for line in rest.split(|byte| *byte == b'\n') {
+        let mut cleaner = Cleaner::default();
+        if let Some(seen) = cleaner.seen_of(line, longest) {
+            assert_eq!(cleaner.draw(line, longest), line.len(), "{line:?} is no longer than a line may be");
+            assert!(!cleaner.is_left() && cleaner.take() == seen, "{line:?} is drawn as it is");
+        }
+    }
+    for both in [false, true] {
+        check_written_whole(rest, size, both);
+    }
     let [cleaned, _] = lines(rest, size, true, longest, false);
     for line in &cleaned {
         let text = std::str::from_utf8(&line.text).expect("what is cleaned is text");
@@ -71,7 +91,58 @@ pub(crate) fn check_lines(bytes: &[u8]) {
         assert!(text.len() <= longest + BEYOND, "a line of {} bytes, where {longest} are the most", text.len());
     }
     if cleaned.iter().all(|line| line.ends || line.begins) && rest.len() < longest / 3 {
-        let [whole, _] = lines(rest, usize::MAX, true, longest, false);
+        let [whole, _] = lines(rest, WHOLE, true, longest, false);
         assert_eq!(joined(&whole), joined(&cleaned), "it makes no difference how the bytes are divided");
+    }
+}
+
+/// Checks that many lines at once are written as one by one.
+fn check_written_whole(bytes: &[u8], size: usize, both: bool) {
+    for clean in [false, true] {
+        let view = View::default().with_clean(clean);
+        let written = [false, true].map(|at_once| {
+            let (mut viewer, _) = Viewer::new(&view, &OutputQuery::from(Position::Start).with_max_bytes(u64::MAX));
+            let mut text = ViewText::new(&view, None);
+            let mut show = |viewer: &mut Viewer| loop {
+                if at_once {
+                    viewer.write_whole(&mut text);
+                }
+                let Some(shown) = viewer.next_shown() else { break };
+                text.push(&shown);
+            };
+            for chunk in chunks(bytes, size, both) {
+                viewer.feed(chunk);
+                show(&mut viewer);
+            }
+            viewer.finish();
+            show(&mut viewer);
+            (text.take(), viewer.cursor())
+        });
+        assert_eq!(written[0], written[1]);
+    }
+}
+
+/// Checks that those lines are found in many at once that match alone, and that the same is shown around them.
+pub(crate) fn check_grep(pattern: &Pattern, bytes: &[u8]) {
+    for (size, before, after) in [(WHOLE, 0, 0), (50, 1, 0), (7, 0, 2), (300, 2, 1), (WHOLE, u64::MAX, 0)] {
+        for (clean, both) in [(false, false), (true, false), (false, true)] {
+            let grep = Grep::new(pattern.clone()).with_context(before, after);
+            let view = View::default().with_clean(clean).with_grep(Some(grep));
+            let shown = [false, true].map(|at_once| {
+                let (mut viewer, _) = Viewer::new(&view, &OutputQuery::from(Position::Start));
+                if !at_once {
+                    viewer.look_at_each();
+                }
+                let mut all = Vec::new();
+                for chunk in chunks(bytes, size, both) {
+                    viewer.feed(chunk);
+                    all.extend(std::iter::from_fn(|| viewer.next_shown()));
+                }
+                viewer.finish();
+                all.extend(std::iter::from_fn(|| viewer.next_shown()));
+                (all, viewer.cursor())
+            });
+            assert_eq!(shown[0], shown[1], "{pattern} with {before} lines before and {after} after");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::clean::Cleaner;
+use super::clean::{Cleaner, as_seen, longest_drawn};
 use super::shown::{Line, Shown};
 use super::{OutputChunk, Piece, Stream};
 use crate::clock::Timestamp;
@@ -19,6 +19,8 @@ pub(super) struct Lines {
     pieces: VecDeque<Piece>,
     /// How much of the first piece was taken already.
     taken: usize,
+    /// How much of it is known to be whole lines that are shown as they are; no more than was taken if that is to be found out.
+    whole: usize,
     /// Where the pieces end.
     cursor: u64,
     ready: VecDeque<Shown>,
@@ -46,7 +48,8 @@ impl Lines {
     pub(super) fn new(clean: bool, longest: usize) -> Self {
         let text = || if clean { Text::Clean(Box::default()) } else { Text::Raw(Vec::new()) };
         let open = || Open { first: None, begins: true, follows_a_move: false, text: text() };
-        Self { longest, open: [open(), open()], pieces: VecDeque::new(), taken: 0, cursor: 0, ready: VecDeque::new() }
+        let (pieces, ready) = (VecDeque::new(), VecDeque::new());
+        Self { longest, open: [open(), open()], pieces, taken: 0, whole: 0, cursor: 0, ready }
     }
 
     /// Adds what was read next.
@@ -75,13 +78,40 @@ impl Lines {
                     let open = &mut self.open[*stream as usize];
                     let (taken, line) = open.take(rest, offset, *at, *stream, self.longest);
                     self.ready.extend(line.map(Shown::Line));
-                    self.taken += taken;
-                    if self.taken == bytes.len() {
-                        self.pieces.pop_front();
-                        self.taken = 0;
-                    }
+                    let is_all = self.taken + taken == bytes.len();
+                    self.take(taken, is_all);
                 }
             }
+        }
+    }
+
+    /// Shows what comes next if it is lines that are whole and shown as they are, as many as there are at once, and takes as
+    /// many bytes as `take` returns: those of whole lines, too. Returns how many that were.
+    ///
+    /// Most output is such lines, and making a [`Line`] of each takes ten times as long as looking at them.
+    pub(super) fn take_whole(&mut self, take: impl FnOnce(&[u8]) -> usize) -> usize {
+        let (Some(Piece::Data { stream, bytes, .. }), true) = (self.pieces.front(), self.ready.is_empty()) else {
+            return 0;
+        };
+        let open = &self.open[*stream as usize];
+        if !open.is_at_start() {
+            return 0;
+        }
+        if self.whole <= self.taken {
+            self.whole = self.taken + open.whole_lines(&bytes[self.taken..], self.longest);
+        }
+        let taken = if self.whole > self.taken { take(&bytes[self.taken..self.whole]) } else { 0 };
+        let is_all = self.taken + taken == bytes.len();
+        self.take(taken, is_all);
+        taken
+    }
+
+    /// Takes bytes of the first piece.
+    fn take(&mut self, count: usize, is_all: bool) {
+        self.taken += count;
+        if is_all {
+            self.pieces.pop_front();
+            (self.taken, self.whole) = (0, 0);
         }
     }
 
@@ -122,7 +152,7 @@ impl Lines {
         self.cursor = self.cursor();
         self.pieces.clear();
         self.ready.clear();
-        self.taken = 0;
+        (self.taken, self.whole) = (0, 0);
     }
 
     /// Forgets everything: what is fed next is from elsewhere, and may begin within a line.
@@ -143,6 +173,27 @@ impl Lines {
 }
 
 impl Open {
+    /// Returns whether a line begins with what comes next, and nothing that came before makes a difference to it.
+    fn is_at_start(&self) -> bool {
+        let is_begun = matches!(&self.text, Text::Clean(cleaner) if cleaner.is_begun());
+        self.first.is_none() && self.begins && !self.follows_a_move && !is_begun
+    }
+
+    /// Returns how many bytes, from the first on, are lines that are whole, that come in one part each, and of which there is
+    /// nothing to clean.
+    fn whole_lines(&self, bytes: &[u8], longest: usize) -> usize {
+        let (text, longest) = match self.text {
+            Text::Raw(_) => (bytes, longest),
+            Text::Clean(_) => (&bytes[..as_seen(bytes)], longest_drawn(longest)),
+        };
+        let mut whole = 0;
+        // No line that ends in as many bytes is too long.
+        while let Some(end) = memchr::memrchr(b'\n', &text[whole..text.len().min(whole + longest + 1)]) {
+            whole += end + 1;
+        }
+        whole
+    }
+
     /// Takes bytes up to the end of the line, which is returned then, and returns how many.
     fn take(
         &mut self,
@@ -159,8 +210,14 @@ impl Open {
         self.first.get_or_insert((offset, at));
         // No more than can be taken, so that nothing is looked at again and again.
         let bytes = &bytes[..bytes.len().min(longest + 1)];
-        let border = bytes.iter().position(|byte| *byte == b'\n');
+        let border = memchr::memchr(b'\n', bytes);
         let rest = &bytes[..border.unwrap_or(bytes.len())];
+        if let (Text::Clean(cleaner), Some(border)) = (&self.text, border)
+            && let Some(seen) = cleaner.seen_of(rest, longest)
+        {
+            let text = seen.to_vec();
+            return (border + 1, Some(Line { text, ..self.end(stream, offset + border as u64 + 1) }));
+        }
         let taken = match &mut self.text {
             Text::Raw(text) => {
                 let before = text.len();

@@ -9,10 +9,11 @@
 // - `write.rs`, `size.rs`: segments, rows and limits
 // - `query.rs`, `chunk.rs`, `read.rs`: what is asked for, what was read, and reading
 // - `clean.rs`, `lines.rs`, `shown.rs`: lines, cleaned
-// - `view.rs`, `grep.rs`, `remembered.rs`: which of them are shown
+// - `view.rs`, `grep.rs`, `blocks.rs`, `remembered.rs`: which of them are shown
 // - `excerpt.rs`, `text.rs`: how much, and as text
 // - `invariants.rs`, `properties.rs`: what holds for any output
 
+mod blocks;
 mod chunk;
 mod clean;
 mod excerpt;
@@ -45,8 +46,9 @@ pub(crate) use excerpt::Excerpt;
 pub use excerpt::Viewed;
 pub use grep::{Grep, LineMatcher, Pattern};
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use invariants::check_lines;
+pub(crate) use invariants::{check_grep, check_lines};
 pub use query::{OutputQuery, Position};
+pub(crate) use read::LogReader;
 pub use read::read;
 pub use shown::{LeftOut, Line, Shown};
 pub use size::{MIN_OUTPUT_LIMIT, OutputSize};

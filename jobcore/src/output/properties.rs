@@ -93,6 +93,22 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// Where borders, line breaks and bytes that are no text make a difference.
+    #[test]
+    fn lines_that_match_are_found_among_others(
+        parts in vec(select(&[
+            "a", "xyz", "a*", ".", "(?s:.)", "^", "$", "\\A", "\\z", "(?m:^)", "(?m:$)", "(?mR:$)", "(?R:$)", "\\b", "\\B", "\\s", "\\s+",
+            "\\W*", "[^a]", "[^a]*", "\\n", "(a|\\n)", "(?-u:\\xff)", "(?-u:[^a])", "(?-u:\\b)", "\\r", "é", "(?i:A)", "|", "x?",
+        ][..]), 0..5),
+        text in terminal(),
+    ) {
+        fuzzing::grep(&[parts.concat().as_bytes(), b"\n", &text].concat());
+    }
+}
+
 /// How long this thread has computed, whatever else the machine does.
 fn computed() -> std::time::Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -14,7 +14,8 @@ pub enum Position {
     Cursor(Cursor),
     /// So many bytes before the end, or before where to stop.
     TailBytes(u64),
-    /// So many lines before the end, or before where to stop. A last line without a line break counts. At most 16 MiB are searched.
+    /// So many lines before the end, or before where to stop. A last line without a line break counts.
+    /// At most 64 KiB a line are searched, 1 MiB at least and 16 MiB at most for all of them.
     TailLines(u64),
 }
 

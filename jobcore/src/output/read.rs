@@ -1,14 +1,18 @@
 //! Reading a log: from a cursor, from either end, one stream or both, always within a bound.
 
+use std::ops::Deref;
+
 use super::chunk::{push_data, push_gap};
 use super::write::ROW_MICROS;
-use super::{Cursor, JobLog, OutputChunk, OutputQuery, Position, Row, Segment, Stream};
+use super::{Cursor, JobLog, OutputChunk, OutputQuery, Piece, Position, Row, Segment, Stream};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-/// How far back a search for lines goes. A line that is longer is cut: nobody wants to wait for a scan of gigabytes
-/// without a line break.
-const LINE_SEARCH: u64 = 16 * 1024 * 1024;
+/// How far back a search for lines goes: so far for each line, and at least and at most so far for all of them. A line that
+/// is longer is cut: nobody wants to wait for a scan of gigabytes without a line break.
+const LINE_SEARCH: u64 = 64 * 1024;
+const LEAST_SEARCH: u64 = 1024 * 1024;
+const MOST_SEARCH: u64 = 16 * 1024 * 1024;
 /// How many rows are read at a time.
 const ROW_BLOCK: usize = 1024;
 /// How many bytes are looked at at a time when lines are counted.
@@ -19,14 +23,7 @@ const SCAN_BLOCK: u64 = 64 * 1024;
 /// # Errors
 /// If the store cannot be read.
 pub fn read(log: &dyn JobLog, end: u64, query: &OutputQuery) -> Result<OutputChunk> {
-    let mut reader = Reader::new(log, end)?;
-    let (mut from, mut cut) = reader.locate(query)?;
-    if let Some(since) = query.since {
-        let earliest = reader.since(since)?;
-        cut &= earliest < from;
-        from = from.max(earliest);
-    }
-    Ok(OutputChunk { cut, ..reader.collect(from, query)? })
+    LogReader::new(log, end).read(query)
 }
 
 /// Bytes of one stream in one segment.
@@ -37,19 +34,51 @@ struct Extent {
     row: Row,
 }
 
-struct Reader<'a> {
-    log: &'a dyn JobLog,
+/// Reads one log, chunk by chunk.
+pub(crate) struct LogReader<L> {
+    log: L,
     segments: Vec<Segment>,
     end: u64,
+    /// Where the log ended when its segments were listed.
+    listed: u64,
     /// The rows that were read last: consecutive ones of one segment, and whether the last is the segment's last.
     window: (Option<Segment>, Vec<Row>, bool),
+    /// Memory for what is read next.
+    spare: Vec<u8>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(log: &'a dyn JobLog, end: u64) -> Result<Self> {
-        let segments = log.segments()?;
-        let end = segments.last().map_or(end, |last| last.end().max(end));
-        Ok(Self { log, segments, end, window: (None, Vec::new(), false) })
+impl<L: Deref<Target: JobLog>> LogReader<L> {
+    /// Reads from a log of which `end` is the offset behind the last byte that the job wrote, as far as that is known.
+    pub(crate) fn new(log: L, end: u64) -> Self {
+        Self { log, segments: Vec::new(), end, listed: 0, window: (None, Vec::new(), false), spare: Vec::new() }
+    }
+
+    /// Reads a chunk.
+    pub(crate) fn read(&mut self, query: &OutputQuery) -> Result<OutputChunk> {
+        // A chunk that ends before what was listed does has no need of a new list. What one stream has may end anywhere.
+        let ends_within = |cursor: Cursor| cursor.0.saturating_add(query.max_bytes) < self.listed;
+        if !matches!(query.from, Position::Cursor(cursor) if query.stream.is_none() && ends_within(cursor)) {
+            self.segments = self.log.segments()?;
+            self.listed = self.segments.last().map_or(0, |last| last.end());
+            self.end = self.end.max(self.listed);
+            self.window.0 = None;
+        }
+        let (mut from, mut cut) = self.locate(query)?;
+        if let Some(since) = query.since {
+            let earliest = self.since(since)?;
+            cut &= earliest < from;
+            from = from.max(earliest);
+        }
+        Ok(OutputChunk { cut, ..self.collect(from, query)? })
+    }
+
+    /// Reads the next chunk into the memory of this one, which need not be cleared then.
+    pub(crate) fn reuse(&mut self, chunk: OutputChunk) {
+        let bytes = chunk
+            .pieces
+            .into_iter()
+            .filter_map(|piece| if let Piece::Data { bytes, .. } = piece { Some(bytes) } else { None });
+        self.spare = bytes.max_by_key(Vec::len).unwrap_or_default();
     }
 
     /// Returns the segment that has the byte at `offset`, or else the next one behind it.
@@ -115,7 +144,9 @@ impl<'a> Reader<'a> {
                 at = extent_end;
                 continue;
             }
-            let wanted = (extent_end - at).min(bytes_left).min(SCAN_BLOCK);
+            // Where lines are counted, no more is read than may be shown.
+            let block = if lines_left.is_some() { SCAN_BLOCK } else { bytes_left };
+            let wanted = (extent_end - at).min(bytes_left).min(block);
             let mut bytes = self.bytes(segment, at, wanted)?;
             if bytes.is_empty() {
                 // Dropped since the list was read: the next list has it no more, and a gap instead.
@@ -133,8 +164,9 @@ impl<'a> Reader<'a> {
         Ok(OutputChunk { pieces, cursor: Cursor(at), end: Cursor(self.end), more, cut: false })
     }
 
-    fn bytes(&self, segment: Segment, offset: u64, count: u64) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
+    fn bytes(&mut self, segment: Segment, offset: u64, count: u64) -> Result<Vec<u8>> {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.resize(usize::try_from(count).unwrap_or(usize::MAX), 0);
         let read = self.log.read_at(segment.start, offset, &mut bytes)?;
         bytes.truncate(read);
         Ok(bytes)
@@ -154,7 +186,10 @@ impl<'a> Reader<'a> {
             Position::Start => Ok((0, false)),
             Position::Cursor(cursor) => Ok((cursor.0.min(self.end), false)),
             Position::TailBytes(count) => Ok((self.backwards(query, count, None)?.0, false)),
-            Position::TailLines(count) => self.backwards(query, LINE_SEARCH, Some(count)),
+            Position::TailLines(count) => {
+                let search = LINE_SEARCH.saturating_mul(count).clamp(LEAST_SEARCH, MOST_SEARCH);
+                self.backwards(query, search, Some(count))
+            }
         }
     }
 
@@ -205,15 +240,14 @@ impl<'a> Reader<'a> {
             let count = (at - extent.start).min(bytes_left).min(SCAN_BLOCK);
             if let Some(left) = &mut lines_left {
                 let bytes = self.bytes(segment, at - count, count)?;
-                for (index, byte) in bytes.iter().enumerate().rev() {
-                    if *byte == b'\n' && !is_last_byte {
-                        *left -= 1;
-                        if *left == 0 {
-                            return Ok((at - count + index as u64 + 1, false));
-                        }
+                let searched = &bytes[..bytes.len() - usize::from(is_last_byte && bytes.ends_with(b"\n"))];
+                for index in memchr::memrchr_iter(b'\n', searched) {
+                    *left -= 1;
+                    if *left == 0 {
+                        return Ok((at - count + index as u64 + 1, false));
                     }
-                    is_last_byte = false;
                 }
+                is_last_byte &= bytes.is_empty();
             }
             at -= count;
             bytes_left -= count;
@@ -237,13 +271,11 @@ fn halve(count: u64, mut is_before: impl FnMut(u64) -> Result<bool>) -> Result<u
 }
 
 fn cut_after_lines(bytes: &mut Vec<u8>, lines: &mut u64) {
-    for (index, byte) in bytes.iter().enumerate() {
-        if *byte == b'\n' {
-            *lines -= 1;
-            if *lines == 0 {
-                bytes.truncate(index + 1);
-                return;
-            }
+    for index in memchr::memchr_iter(b'\n', bytes) {
+        *lines -= 1;
+        if *lines == 0 {
+            bytes.truncate(index + 1);
+            return;
         }
     }
 }
@@ -251,7 +283,6 @@ fn cut_after_lines(bytes: &mut Vec<u8>, lines: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Piece;
 
     /// A log in memory: segments of (start, rows, bytes).
     struct Fixed(Vec<(u64, Vec<Row>, Vec<u8>)>);
@@ -425,6 +456,35 @@ mod tests {
         let until = |position| OutputQuery::from(position).with_until(Some(Cursor(25)));
         assert_eq!(text(until(Position::TailBytes(7))), "1/[10+10]out2/ 25");
         assert_eq!(text(until(Position::TailLines(1))), "[10+10]out2/ 25");
+    }
+
+    #[test]
+    fn lines_are_searched_for_as_far_as_their_number_allows() {
+        const SIZE: u64 = 32 << 20;
+        let log = Fixed(vec![(0, vec![row(0, Stream::Stdout)], vec![b'x'; SIZE as usize])]);
+        for (lines, searched) in [(1, 1 << 20), (16, 1 << 20), (20, 20 << 16), (256, 16 << 20), (u64::MAX, 16 << 20)] {
+            let query = OutputQuery::from(Position::TailLines(lines)).with_max_bytes(1);
+            let chunk = read(&log, SIZE, &query).unwrap();
+            assert_eq!((chunk.begins().map(|begins| SIZE - begins.0), chunk.cut), (Some(searched), true), "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_read_to_its_end_in_chunks_of_any_size() {
+        for size in [1, 3, 7, 100] {
+            let mut reader = LogReader::new(Box::new(log()), 35);
+            let (mut query, mut bytes) = (OutputQuery::from(Position::Start).with_max_bytes(size), Vec::new());
+            loop {
+                let chunk = reader.read(&query).unwrap();
+                bytes.extend(chunk.bytes(None));
+                query = query.behind(&chunk);
+                if !chunk.more {
+                    break;
+                }
+                reader.reuse(chunk);
+            }
+            assert_eq!(bytes, b"out1\nerr1\nout2\nout3\nerr2\n", "{size}");
+        }
     }
 
     #[test]

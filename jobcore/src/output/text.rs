@@ -71,6 +71,18 @@ impl ViewText {
         }
     }
 
+    /// Returns whether lines are written as they are, whatever stream they are of and whenever they came.
+    pub(super) fn is_of_any_line(&self) -> bool {
+        !self.timestamps && self.only.is_none()
+    }
+
+    /// Adds whole lines, with their ends.
+    pub(super) fn push_whole(&mut self, lines: &[u8]) {
+        self.close();
+        self.any = true;
+        self.bytes.extend_from_slice(lines);
+    }
+
     /// Returns what was written down since the last time.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)

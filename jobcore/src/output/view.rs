@@ -7,7 +7,7 @@ use super::grep::{Filter, Grep};
 use super::lines::Lines;
 use super::remembered::Remembered;
 use super::shown::{LONGEST, Line, Shown};
-use super::{Cursor, OutputChunk, OutputQuery, Position};
+use super::{Cursor, OutputChunk, OutputQuery, Position, ViewText};
 use crate::clock::Timestamp;
 
 /// How an output is to be shown.
@@ -143,6 +143,12 @@ impl Viewer {
         (viewer, source)
     }
 
+    /// Looks for lines that match in each line alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn look_at_each(&mut self) {
+        self.filter.iter_mut().for_each(Filter::look_at_each);
+    }
+
     /// Adds what was read next.
     pub fn feed(&mut self, chunk: OutputChunk) {
         self.lines.feed(chunk);
@@ -157,11 +163,27 @@ impl Viewer {
                 }
                 return Some(shown);
             }
+            if let Some(filter) = &mut self.filter {
+                filter.pass_over(&mut self.lines);
+            }
             let shown = self.lines.next()?;
             self.pick(shown);
             self.pass_on();
         }
         None
+    }
+
+    /// Writes down what is to be shown next, as far as that is whole lines as they are: many of them at once, of which none
+    /// is picked out, counted or remembered.
+    pub fn write_whole(&mut self, text: &mut ViewText) {
+        let is_any_line =
+            self.filter.is_none() && self.fold.is_none() && self.last.is_none() && self.lines_left.is_none();
+        if is_any_line && self.ready.is_empty() && text.is_of_any_line() {
+            self.lines.take_whole(|whole| {
+                text.push_whole(whole);
+                whole.len()
+            });
+        }
     }
 
     /// Returns whether as many lines were shown as are wanted.

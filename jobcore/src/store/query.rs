@@ -30,7 +30,9 @@ pub struct Query {
     pub until: Option<Timestamp>,
     /// Only those whose id has this part.
     pub prefix: Option<IdPrefix>,
-    /// At most so many, the newest; all, if absent.
+    /// Leaves out so many, the newest.
+    pub skip: usize,
+    /// At most so many of the others, the newest; all, if absent.
     pub limit: Option<usize>,
     /// Only those of which something runs or may run: jobs that are not over, and those whose stragglers were left.
     pub live: bool,
@@ -41,6 +43,12 @@ impl Query {
     #[must_use]
     pub fn with_limit(self, limit: Option<usize>) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Leaves out the `skip` newest jobs of those that are wanted.
+    #[must_use]
+    pub fn with_skip(self, skip: usize) -> Self {
+        Self { skip, ..self }
     }
 
     /// Lists only jobs of which something runs or may run.
@@ -91,6 +99,11 @@ impl Query {
         Self { prefix: Some(prefix), ..self }
     }
 
+    /// Returns whether every job is wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        *self == Self { skip: self.skip, limit: self.limit, ..Self::default() }
+    }
+
     /// Returns whether a job is one of those that are wanted.
     pub fn matches(&self, job: &Job) -> bool {
         let status = job.status();
@@ -123,9 +136,8 @@ impl Query {
 
     /// Returns whether the id alone does not exclude a job. An id tells the time to the millisecond.
     pub fn may_be(&self, id: JobId) -> bool {
-        let minted_at = id.minted_at();
         self.prefix.as_ref().is_none_or(|prefix| prefix.matches(id))
-            && self.since.is_none_or(|since| since.duration_since(minted_at) < SignedDuration::from_millis(1))
-            && self.until.is_none_or(|until| minted_at < until)
+            && self.since.is_none_or(|since| since.duration_since(id.minted_at()) < SignedDuration::from_millis(1))
+            && self.until.is_none_or(|until| id.minted_at() < until)
     }
 }

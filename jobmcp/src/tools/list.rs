@@ -80,7 +80,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::new(format!("limit: {limit} is not between 1 and {MOST}.")));
     }
-    let offset = arguments.offset.unwrap_or_default();
+    let first = arguments.offset.unwrap_or_default();
+    let mut offset = first;
     let query = query(&arguments)?;
     let in_directory = |job: &Job| arguments.cwd.as_ref().is_none_or(|cwd| job.spec.cwd == *cwd);
     let (jobs, damaged, event) = match arguments.ended_since {
@@ -90,8 +91,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         }
         None => {
             // Of a directory, any number may have to be passed over.
-            let wanted = arguments.cwd.is_none().then_some(offset.saturating_add(limit + 1));
-            let listing = told(server, server.jobs().list(&query.with_limit(wanted)).await).await?;
+            let query = match arguments.cwd {
+                None => query.with_skip(std::mem::take(&mut offset)).with_limit(Some(limit + 1)),
+                Some(_) => query,
+            };
+            let listing = told(server, server.jobs().list(&query).await).await?;
             let event = told(server, server.jobs().events(0, 0).await).await?.end;
             (listing.jobs, listing.damaged.len(), event)
         }
@@ -110,7 +114,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         lines.push("No jobs match.".to_owned());
     }
     if more {
-        lines.push(format!("There are more: pass offset {}.", offset.saturating_add(limit)));
+        lines.push(format!("There are more: pass offset {}.", first.saturating_add(limit)));
     }
     if damaged > 0 {
         lines.push(format!("The records of {} cannot be read.", counted(damaged, "job", "jobs")));

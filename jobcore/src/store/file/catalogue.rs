@@ -10,7 +10,8 @@ use super::layout::Layout;
 use super::slots::Slots;
 use crate::error::Result;
 use crate::id::JobId;
-use crate::store::Query;
+use crate::state::Status;
+use crate::store::{Query, Tally};
 
 /// The jobs of a store, found without opening them.
 #[derive(Debug, Clone)]
@@ -109,6 +110,28 @@ impl Catalogue {
             found.extend(of_day);
         }
         Ok(found)
+    }
+
+    /// Counts the jobs that have ended, and returns those that may not have.
+    pub(super) fn tally(&self) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for day in self.jobs.days()? {
+            let (mut ended, mut others) = ([0; Status::ALL.len()], Vec::new());
+            self.visit_day(&day, &mut |row| {
+                match row.map(|row| (row.state(), row.id())) {
+                    None => (ended, others) = ([0; Status::ALL.len()], Vec::new()),
+                    Some((RowState::Over(status), _)) => ended[status as usize] += 1,
+                    Some((RowState::Open | RowState::Unreadable, id)) => others.extend(id),
+                    Some((RowState::Removed, _)) => {}
+                }
+                true
+            })?;
+            for (status, count) in Status::ALL.into_iter().zip(ended).filter(|(_, count)| *count > 0) {
+                *tally.ended.entry(status).or_default() += count;
+            }
+            tally.others.extend(others);
+        }
+        Ok(tally)
     }
 
     /// Returns all rows that `wanted` makes something of, the newest first, but for those of jobs that are gone.

@@ -267,14 +267,7 @@ impl JobStore for FileStore {
     }
 
     async fn tally(&self) -> Result<Tally> {
-        let mut tally = Tally::default();
-        for (state, id) in self.catalogue.rows(|row| Some((row.state(), row.id()?)))? {
-            match state {
-                index::RowState::Over(status) => *tally.ended.entry(status).or_default() += 1,
-                _ => tally.others.push(id),
-            }
-        }
-        Ok(tally)
+        self.catalogue.tally()
     }
 
     async fn events(&self, since: u64, limit: usize) -> Result<Events> {

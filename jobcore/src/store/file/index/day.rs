@@ -5,26 +5,29 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::row::{ENDED_AT, ROW, Row, STATE, STATE_CHECKSUM};
+use super::row::{ROW, Row};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::atomic;
 use crate::sys::boot;
 
-/// The size of a row, and of the header before the first.
+/// The size of a row.
 pub(super) const ROW_BYTES: u64 = ROW as u64;
-/// How many rows are read at a time.
-const CHUNK: u64 = 4096;
+/// The size of the header before the first row.
+pub(super) const HEADER: usize = 96;
+/// How many rows are read at first, and at a time at most: a list of the newest jobs needs only a few.
+const FIRST: u64 = 64;
+const MOST: u64 = 2048;
 /// What the header begins with: 16 bytes; the id of the boot follows, then the number of rows, and the checksum of all of it.
-const MAGIC: &[u8; 16] = b"jobcore index 1\n";
+const MAGIC: &[u8; 16] = b"jobcore index 2\n";
 pub(super) const BOOT: std::ops::Range<usize> = 16..56;
 pub(super) const COUNT: std::ops::Range<usize> = 56..64;
 pub(super) const COUNT_CHECKSUM: std::ops::Range<usize> = 64..68;
-/// How often a header is read that does not fit its checksum: it may just be changing.
+/// How often a header or a row is read that does not fit its checksum: it may just be changing.
 const READING: usize = 3;
 
-pub(super) fn header(count: u64) -> [u8; ROW] {
-    let mut header = [0; ROW];
+pub(super) fn header(count: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
     let boot = boot::id().as_bytes();
     let length = boot.len().min(BOOT.len());
@@ -33,15 +36,15 @@ pub(super) fn header(count: u64) -> [u8; ROW] {
     header
 }
 
-fn set_count(header: &mut [u8; ROW], count: u64) {
+fn set_count(header: &mut [u8; HEADER], count: u64) {
     header[COUNT].copy_from_slice(&count.to_le_bytes());
     let checksum = crc32fast::hash(&header[..COUNT.end]);
     header[COUNT_CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Reads the header of an index; nothing if the file is too short for one or does not begin with one.
-fn read_header(file: &File) -> io::Result<Option<[u8; ROW]>> {
-    let mut header = [0; ROW];
+fn read_header(file: &File) -> io::Result<Option<[u8; HEADER]>> {
+    let mut header = [0; HEADER];
     for _ in 0..READING {
         match file.read_exact_at(&mut header, 0) {
             // That a file cannot be read says nothing about what it is: others see its rows.
@@ -62,7 +65,7 @@ fn read_header(file: &File) -> io::Result<Option<[u8; ROW]>> {
 #[derive(Debug)]
 pub(super) struct DayIndex {
     file: File,
-    header: [u8; ROW],
+    header: [u8; HEADER],
     /// How many rows there are.
     rows: u64,
 }
@@ -80,7 +83,7 @@ impl DayIndex {
         let Some(there) = read_header(&file).context("read", path)? else { return Ok(None) };
         let count = u64::from_le_bytes(there[COUNT].try_into().unwrap_or_default());
         let length = file.metadata().context("look at", path)?.len();
-        let rows = (length / ROW_BYTES).saturating_sub(1);
+        let rows = length.saturating_sub(HEADER as u64) / ROW_BYTES;
         let is_whole = rows >= count && (any_boot || there[BOOT] == header(count)[BOOT]);
         Ok(is_whole.then_some(Self { file, header: there, rows }))
     }
@@ -89,62 +92,85 @@ impl DayIndex {
     pub(super) fn push(&mut self, row: &Row) -> io::Result<u64> {
         let number = self.rows;
         // A part of a row that somebody left is written over.
-        self.file.write_all_at(&row.0, (number + 1) * ROW_BYTES)?;
+        self.set(number, row)?;
         self.rows += 1;
         set_count(&mut self.header, self.rows);
         self.file.write_all_at(&self.header[COUNT.start..COUNT_CHECKSUM.end], COUNT.start as u64)?;
         Ok(number)
     }
 
-    fn read(&self, first: u64, count: u64) -> io::Result<Vec<Row>> {
-        let mut bytes = vec![0; usize::try_from(count).unwrap_or(0) * ROW];
-        self.file.read_exact_at(&mut bytes, (first + 1) * ROW_BYTES)?;
-        let (rows, _) = bytes.as_chunks::<ROW>();
-        Ok(rows.iter().map(|bytes| Row(*bytes)).collect())
-    }
-
-    /// Shows the rows from the newest on, until `visit` has seen enough. Returns whether those that it saw are in order.
-    pub(super) fn visit(&self, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> io::Result<bool> {
-        let mut end = self.rows;
+    /// Reads rows from the newest on, until `look` has seen enough, with their numbers.
+    fn read(&self, mut look: impl FnMut(u64, &Row) -> io::Result<bool>) -> io::Result<()> {
+        let (mut end, mut count, mut bytes) = (self.rows, FIRST, Vec::new());
         while end > 0 {
-            let first = end.saturating_sub(CHUNK);
-            for row in self.read(first, end - first)?.iter().rev() {
-                if !row.is_sound() {
-                    return Ok(false);
-                }
-                if !visit(Some(row)) {
-                    return Ok(true);
+            let first = end.saturating_sub(count);
+            bytes.resize(usize::try_from(end - first).unwrap_or(0) * ROW, 0);
+            self.file.read_exact_at(&mut bytes, place(first))?;
+            let (rows, _) = bytes.as_chunks::<ROW>();
+            for (number, row) in (first..end).rev().zip(rows.iter().rev()) {
+                if !look(number, &Row(*row))? {
+                    return Ok(());
                 }
             }
-            end = first;
+            (end, count) = (first, MOST);
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Finds the row of a job: at its number, or wherever it has got to since.
-    pub(super) fn find(&self, id: JobId, hint: Option<u64>) -> io::Result<Option<(u64, Row)>> {
-        if let Some(number) = hint.filter(|number| *number < self.rows) {
-            let row = self.read(number, 1)?[0];
-            if row.id() == Some(id) {
-                return Ok(Some((number, row)));
+    /// Returns a row if it is sound, at this or another look.
+    fn sound(&self, number: u64, row: &Row) -> io::Result<Option<Row>> {
+        let mut row = *row;
+        for _ in 0..READING {
+            if row.is_sound() {
+                return Ok(Some(row));
             }
-        }
-        let mut end = self.rows;
-        while end > 0 {
-            let first = end.saturating_sub(CHUNK);
-            let rows = self.read(first, end - first)?;
-            if let Some(place) = rows.iter().rposition(|row| row.id() == Some(id)) {
-                return Ok(Some((first + place as u64, rows[place])));
-            }
-            end = first;
+            self.file.read_exact_at(&mut row.0, place(number))?;
         }
         Ok(None)
     }
 
-    /// Sets what may change of a row; the state last, so that who sees it sees the rest.
-    pub(super) fn set(&self, number: u64, row: &Row) -> io::Result<()> {
-        let start = (number + 1) * ROW_BYTES;
-        self.file.write_all_at(&row.0[ENDED_AT.start..], start + ENDED_AT.start as u64)?;
-        self.file.write_all_at(&row.0[STATE..STATE_CHECKSUM.end], start + STATE as u64)
+    /// Shows the rows from the newest on, until `visit` has seen enough. Returns whether those that it saw are in order.
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> io::Result<bool> {
+        let mut is_in_order = true;
+        self.read(|number, row| {
+            if row.is_sound() {
+                return Ok(visit(Some(row)));
+            }
+            let again = self.sound(number, row)?;
+            is_in_order = again.is_some();
+            Ok(again.is_some_and(|row| visit(Some(&row))))
+        })?;
+        Ok(is_in_order)
     }
+
+    /// Finds the row of a job, if it is sound: at its number, or wherever it has got to since.
+    pub(super) fn find(&self, id: JobId, hint: Option<u64>) -> io::Result<Option<(u64, Row)>> {
+        if let Some(number) = hint.filter(|number| *number < self.rows) {
+            let mut row = Row([0; ROW]);
+            self.file.read_exact_at(&mut row.0, place(number))?;
+            if row.is_of(id)
+                && let Some(row) = self.sound(number, &row)?
+            {
+                return Ok(Some((number, row)));
+            }
+        }
+        let mut found = None;
+        self.read(|number, row| {
+            if row.is_of(id) {
+                found = self.sound(number, row)?.map(|row| (number, row));
+            }
+            Ok(found.is_none())
+        })?;
+        Ok(found)
+    }
+
+    /// Writes a row.
+    pub(super) fn set(&self, number: u64, row: &Row) -> io::Result<()> {
+        self.file.write_all_at(&row.0, place(number))
+    }
+}
+
+/// Returns where a row begins.
+fn place(number: u64) -> u64 {
+    HEADER as u64 + number * ROW_BYTES
 }

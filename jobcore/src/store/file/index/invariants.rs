@@ -21,6 +21,7 @@ pub(crate) fn check_index(bytes: &[u8], path: &Path) {
         assert!(rows.len() * size_of::<Row>() <= bytes.len(), "there are more rows than bytes");
         for row in &rows {
             let id: JobId = row.id().expect("a sound row has an id");
+            assert!(row.is_of(id));
             let _ = (row.state(), row.ended_at(), row.output_bytes(), format!("{row:?}"));
             row.may_match(&Query::default());
             let (number, found) = index.find(id, None).expect("it is read").expect("it is there");

@@ -27,7 +27,7 @@ use crate::record::{Ended, Submission};
 use day::{DayIndex, header};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use invariants::check_index;
-use row::{ROW, output_bytes};
+use row::output_bytes;
 pub(super) use row::{Row, RowState};
 
 /// The index of a store.
@@ -106,8 +106,7 @@ impl Index {
 
     /// Puts an index of these rows in the place of whatever is there.
     pub(super) fn replace(&self, day: &str, rows: &[Row]) -> Result<()> {
-        let mut bytes = Vec::with_capacity((rows.len() + 1) * ROW);
-        bytes.extend_from_slice(&header(rows.len() as u64));
+        let mut bytes = header(rows.len() as u64).to_vec();
         bytes.extend(rows.iter().flat_map(|row| row.0));
         atomic::ensure_dir(&self.layout.indexes())?;
         atomic::publish(&self.layout.index(day), &bytes)
