@@ -11,7 +11,7 @@ use super::layout::JobDir;
 use super::log::FileLogWriter;
 use super::records::{Records, remove_pipes};
 use super::slots::Slots;
-use super::{FileStore, atomic, control, input};
+use super::{atomic, control, input};
 use crate::clock::Timestamp;
 use crate::control::{Answer, FRAME};
 use crate::environment::Environment;
@@ -61,15 +61,15 @@ impl Drop for Pipes {
 }
 
 impl FileClaim {
-    pub(super) fn new(store: &FileStore, records: Records, submission: Submission) -> Self {
+    /// Makes one whose slot is given back by `slots`, if that is not for somebody else to do.
+    pub(super) fn new(records: Records, submission: Submission, slots: Option<Slots>) -> Self {
         let log = FileLogWriter::new(&records.job, submission.spec.output_limit);
-        let slots = (!store.is_under_admission).then(|| store.slots.clone());
         Self { ended: None, records, submission, log, control: None, input: None, slots, is_due: false }
     }
 
     /// Returns the claim of a job that has been given a slot, and that waits again unless it is started.
-    pub(super) fn due(store: &FileStore, records: Records, submission: Submission) -> Self {
-        let mut claim = Self::new(store, records, submission);
+    pub(super) fn due(records: Records, submission: Submission, slots: Slots) -> Self {
+        let mut claim = Self::new(records, submission, Some(slots));
         claim.is_due = true;
         claim
     }

@@ -255,7 +255,8 @@ impl JobStore for FileStore {
                 format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
             return Err(Error::Refused { id, reason });
         }
-        Ok(Some(Box::new(FileClaim::new(self, records, submission))))
+        let slots = (!self.is_under_admission).then(|| self.slots.clone());
+        Ok(Some(Box::new(FileClaim::new(records, submission, slots))))
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {

@@ -97,7 +97,7 @@ impl Queue {
             return Ok(Submitted::Queued);
         }
         let records = Records::with_lock(&self.layout, submission.job_id, staged);
-        Ok(Submitted::Due(Box::new(FileClaim::due(store, records, submission))))
+        Ok(Submitted::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
     }
 
     /// Refuses a job that must not be added, and finds the one that has its key already.
@@ -197,7 +197,7 @@ impl Queue {
                     continue;
                 }
             }
-            if let Some(claim) = self.claim_waiting(store, admission, entry, &own)? {
+            if let Some(claim) = self.claim_waiting(admission, entry, &own)? {
                 return Ok(Some(claim));
             }
         }
@@ -205,13 +205,7 @@ impl Queue {
     }
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
-    fn claim_waiting(
-        &self,
-        store: &FileStore,
-        admission: &mut Admission,
-        entry: Entry,
-        own: &World,
-    ) -> Result<Option<FileClaim>> {
+    fn claim_waiting(&self, admission: &mut Admission, entry: Entry, own: &World) -> Result<Option<FileClaim>> {
         let id = entry.slot.id;
         // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
         // to be started when that works. What this process lacks it would lack for all others, too.
@@ -245,7 +239,7 @@ impl Queue {
             return Ok(None);
         }
         admission.put(Entry { has_slot: true, ..entry })?;
-        Ok(Some(FileClaim::due(store, records, submission)))
+        Ok(Some(FileClaim::due(records, submission, self.slots.clone())))
     }
 
     /// Frees the slots of jobs that have ended, including those whose end was not seen.
