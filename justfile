@@ -59,6 +59,10 @@ bench:
 compare *OPTIONS:
     .ci/compare {{ OPTIONS }}
 
+# Check that the released programs cost no more system calls, inodes, instructions and memory than before.
+costs *OPTIONS:
+    .ci/costs {{ OPTIONS }}
+
 # Check the licences, sources and versions of all dependencies.
 deny *CHECKS:
     .ci/deny {{ CHECKS }}

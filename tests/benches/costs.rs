@@ -14,18 +14,18 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// What was counted, and how much it was.
 const TODAY: &[(&str, u64)] = &[
-    ("system calls of `run -- true`", 0),
-    ("system calls of its supervisor", 0),
-    ("system calls of `status`", 0),
-    ("system calls of `list`", 0),
-    ("system calls of `wait` for a job that is over", 0),
-    ("inodes of a job that prints nothing", 0),
-    ("inodes of a job that prints", 0),
-    ("thousand instructions of `run -- true`", 0),
-    ("thousand instructions of `status`", 0),
-    ("thousand instructions of `list`", 0),
-    ("thousand instructions of `wait` for a job that is over", 0),
-    ("kB of its own that a supervisor has", 0),
+    ("system calls of `run -- true`", 146),
+    ("system calls of its supervisor", 184),
+    ("system calls of `status`", 69),
+    ("system calls of `list`", 117),
+    ("system calls of `wait` for a job that is over", 95),
+    ("inodes of a job that prints nothing", 5),
+    ("inodes of a job that prints", 7),
+    ("thousand instructions of `run -- true`", 2190),
+    ("thousand instructions of `status`", 1127),
+    ("thousand instructions of `list`", 2880),
+    ("thousand instructions of `wait` for a job that is over", 1981),
+    ("kB of its own that a supervisor has", 88),
 ];
 /// How much of a number may come on top of it.
 const SLACK: f64 = 0.05;
@@ -184,7 +184,7 @@ impl Costs {
         self.run(&[self.jobcli(), "wait", "--until", "quiet:100ms", &id])?;
         let pid = self.supervisor(&id)?.ok_or("the supervisor is gone")?;
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let fields = rollup.lines().filter(|line| line.starts_with("Private_"));
+        let fields = rollup.lines().filter(|line| line.starts_with("Private_Dirty"));
         let kilobytes = fields.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum();
         self.run(&[self.jobcli(), "kill", &id])?;
         self.settle(&id)?;
