@@ -332,15 +332,18 @@ fn an_environment_that_cannot_be_erased_is_erased_by_who_comes_later() {
     let mut command: Command = env.command(env!("CARGO_BIN_EXE_submit-with"));
     command.env("SECRET", "hunter2").arg(env.store()).arg(supervisor).args(["1", "true"]);
     let id = Ran::of(command).ok();
-    wait_for("the end", || env.records(&id).has("end").then_some(()));
-    // Its supervisor goes on trying.
-    assert!(env.records(&id).environment().is_some());
-    send(env.supervisor(&id), Signal::SIGKILL);
     supervisor_was_killed(&env, &trace);
     assert!(std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)"));
+    // Its row stays, by which that is found.
+    let records = env.records(&id);
+    assert!(records.has("end") && records.environment().is_some());
+    assert_eq!(env.queued_and_running(), 1);
     assert_eq!(env.status(&id), "completed");
+    // It takes nobody's place.
+    env.ok(["config", "set", "max_running", "1"]);
     env.ok(["run", "--wait", "true"]);
-    assert_eq!((env.records(&id).environment(), env.queued_and_running()), (None, 0));
+    env.wait_until_empty();
+    assert_eq!((records.environment(), env.queued_and_running()), (None, 0));
 }
 
 /// What the dead leave is small, and yet must not be there for ever.

@@ -141,6 +141,28 @@ fn a_store_of_0_1_0_in_which_a_job_runs_is_refused_and_left_as_it_is() {
     assert_eq!(env.ok(["status", "web"]), "failed");
 }
 
+/// What could not be read before cannot be read afterwards, and no end is made up for it.
+#[test]
+fn damage_in_a_store_of_0_1_0_stays_damage() {
+    let env = store_of("0.1.0");
+    let directory = |id: &str| {
+        let jobs = fs::read_dir(env.store().join("jobs/2026-11-28")).unwrap().map(|entry| entry.unwrap().path());
+        jobs.into_iter().find(|path| path.to_string_lossy().contains(id)).unwrap()
+    };
+    let [swapped, torn, cut] = ["5a521f07", "c630d859", "f23112a0"].map(directory);
+    fs::copy(cut.join("spec.json"), swapped.join("spec.json")).unwrap();
+    fs::write(torn.join("spec.json"), "{").unwrap();
+    fs::write(cut.join("attempts/1/end.json"), "").unwrap();
+    for id in ["5a521f07", "c630d859", "f23112a0"] {
+        let shown = env.run(["show", id]);
+        assert!(shown.code != Some(0) && shown.stderr.contains("damaged record"), "{id}: {shown}");
+    }
+    assert_eq!(fs::read_to_string(torn.join("spec.json")).unwrap(), "{");
+    assert!(torn.join("attempts/1/end.json").exists());
+    assert_eq!(fs::read(cut.join("000000000000.log")).unwrap(), b"named\n");
+    env.ok(["rm", "5a521f07", "c630d859", "f23112a0"]);
+}
+
 /// Whoever was killed while he brought it over: the next goes on.
 #[test]
 fn a_store_of_0_1_0_that_was_brought_over_in_part_is_brought_over_to_its_end() {

@@ -6,7 +6,7 @@ use super::adopt;
 use super::companion::Companion;
 use super::outcome::{record, record_failure};
 use super::run::Supervisor;
-use super::tend::{prune, tend};
+use super::tend::prune;
 use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
@@ -32,7 +32,6 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         Some(before) => adopt::take_over(records, &read, &submission, (before, holder), control)?,
         None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
             record(records, &Companion::unstarted());
-            tend(records);
         }
         None => {
             records.start(&Start::new(holder, true, Timestamp::now()))?;

@@ -22,7 +22,7 @@ const ADOPTED_STOP: &str =
 /// What there is to say of a main process that the kernel killed for its memory.
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
-/// Puts the end of the job on record, with what its life does not know.
+/// Puts the end of the job on record, with what its life does not know, and tends the store.
 pub(super) fn record_end(records: &Records, watched: &Watched, was_stopped: bool, mut outcome: Outcome) {
     if matches!(watched.family, Family::Adopted { .. }) {
         // What it used was told to the supervisor that was killed, or to nobody.
@@ -43,7 +43,6 @@ pub(super) fn record_failure(records: &Records, reason: &str) {
     let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
     outcome.message = Some(reason.chars().take(512).collect());
     record(records, &Ended::new(None, outcome));
-    tend(records);
 }
 
 /// Puts on record that nobody saw the end.
@@ -54,14 +53,17 @@ pub(super) fn record_loss(records: &Records) {
     }
     let running: Option<Running> = records.read().and_then(|read| read.get()).ok().flatten();
     record(records, &Ended::new(running.map(|running| running.at), outcome));
-    tend(records);
 }
 
-/// Puts the end on record. There is room for it; should it fail all the same, it is tried again while the lock is kept.
+/// Puts the end on record, and tends the store. There is room for it; should it fail all the same, it is tried again while the
+/// lock is kept.
 pub(super) fn record(records: &Records, ended: &Ended) {
     let deadline = Instant::now() + RECORDING;
+    let mut finished = records.finish(ended);
     // Where somebody deleted the store, there will never be a place for it.
-    while records.finish(ended).is_err() && records.job.record().exists() && Instant::now() < deadline {
+    while finished.is_err() && records.job.record().exists() && Instant::now() < deadline {
         std::thread::sleep(RECORDING_AGAIN);
+        finished = records.finish(ended);
     }
+    tend(records, finished.unwrap_or(false));
 }

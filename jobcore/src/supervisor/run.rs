@@ -8,7 +8,6 @@ use super::command::Input;
 use super::companion::{Companion, SESSION_END};
 use super::outcome::record_end;
 use super::pipe::OutputPipe;
-use super::tend::tend;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
@@ -71,7 +70,6 @@ impl<'a> Supervisor<'a> {
         };
         self.drain();
         record_end(self.records, &self.watched, self.life.was_stopped(), outcome);
-        tend(self.records);
         // Its output is kept, and it is stopped when that is asked for.
         while !is_empty(&self.watched.family, &mut self.looks_again) {
             self.turn();

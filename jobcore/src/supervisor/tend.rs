@@ -5,13 +5,16 @@ use crate::store::file::{FileStore, Records};
 use crate::store::tend;
 use crate::sys::own;
 
-/// Gives the slot of the job back, starts what is due now, and puts supervisors in charge of jobs that lost theirs. What cannot
-/// be done from here is left to whoever uses the store next.
-pub(super) fn tend(records: &Records) {
+/// Gives the slot of the job back unless something is left to do for the job, starts what is due now, and puts supervisors in
+/// charge of jobs that lost theirs. What cannot be done from here is left to whoever uses the store next.
+pub(super) fn tend(records: &Records, is_done: bool) {
     let store = FileStore::checked(&records.layout);
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
     tend::at_once(async {
+        if !is_done {
+            return tend::tend(&store, start).await;
+        }
         match store.leave(records.id).await {
             // Nothing waits, and nobody else can have been killed.
             Ok((None, false)) => {}

@@ -1,4 +1,4 @@
-//! The lock of a job: an open-file-description lock, fcntl_locking(2), on its lock file.
+//! The lock of a job: an open-file-description lock, fcntl_locking(2), on the file of its records.
 //!
 //! Such a lock lives as long as any descriptor of its open file does, in whatever process, and the kernel drops it when
 //! the last one is gone, however the process ended. It can be looked at without being taken. Neither is true of

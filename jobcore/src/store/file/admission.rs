@@ -112,6 +112,11 @@ pub(super) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
     }
 }
 
+/// Returns those that have a slot, and those that wait.
+pub(super) fn partition(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
+    entries.into_iter().partition(|entry| entry.has_slot)
+}
+
 fn in_order(rows: Vec<Option<Entry>>) -> Vec<Entry> {
     let mut entries: Vec<_> = rows.into_iter().flatten().collect();
     entries.sort_unstable_by_key(|entry| (entry.number, entry.slot.id));
@@ -153,6 +158,11 @@ impl Admission {
     /// Returns what waits and what has a slot, in order.
     pub(super) fn entries(&self) -> Vec<Entry> {
         in_order(self.rows.clone())
+    }
+
+    /// Returns those that have a slot, and those that wait, in order.
+    pub(super) fn taken_and_waiting(&self) -> (Vec<Entry>, Vec<Entry>) {
+        partition(self.entries())
     }
 
     /// Returns the place in the queue behind all others.

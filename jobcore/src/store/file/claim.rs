@@ -115,8 +115,9 @@ impl JobClaim for FileClaim {
             }
             Record::Running(running) => self.records.running(running),
             Record::Ended(ended) => {
-                self.records.finish(ended)?;
-                if let Some(slots) = &self.slots {
+                if self.records.finish(ended)?
+                    && let Some(slots) = &self.slots
+                {
                     slots.forget(self.records.id);
                 }
                 self.input = None;

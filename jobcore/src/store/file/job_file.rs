@@ -191,7 +191,7 @@ pub(crate) fn new(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a record into its place: what is not a lock's holder must not.
+/// Writes a record into its place. Only whoever holds the lock of the file may do that, or has it for himself.
 pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) -> Result<()> {
     let Field { name, start, size } = T::FIELD;
     let mut bytes = sealed(record, name, id, path)?;
@@ -206,6 +206,14 @@ pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) ->
     bytes.resize(size - 1, b' ');
     bytes.push(b'\n');
     file.write_all_at(&bytes, start as u64).context("write", path)
+}
+
+/// Writes into the place of a record what cannot be read as one, so that it is seen to be damaged.
+pub(crate) fn write_damaged<T: Kept>(file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
+    let Field { start, size, .. } = T::FIELD;
+    // Nothing in its place would say that there is no such record.
+    let bytes = if bytes.trim_ascii().is_empty() { b"?" } else { bytes };
+    file.write_all_at(&bytes[..bytes.len().min(size)], start as u64).context("write", path)
 }
 
 fn damaged(path: &Path, reason: String) -> Error {

@@ -67,9 +67,20 @@ impl Queue {
         Ok(found.map(|found| found.submitted_at).collect())
     }
 
+    /// Takes the admission lock for a submission.
+    fn admit(&self, submission: &Submission) -> Result<Admission> {
+        if let Some(group) = &submission.spec.group
+            && self.settings.read()?.group_rate(group) != 0
+        {
+            // An index that has to be made again, of another boot say, takes the lock for that.
+            self.submitted_in(group, submission.submitted_at)?;
+        }
+        Admission::take(&self.layout)
+    }
+
     /// Puts a staged job into its place, and into the queue, unless there is something against it.
     pub(super) async fn enqueue(&self, store: &FileStore, submission: &Submission, staged: &File) -> Result<Created> {
-        let mut admission = Admission::take(&self.layout)?;
+        let mut admission = self.admit(submission)?;
         if let Created::Existing(id) = self.check(store, &mut admission, submission).await?.0 {
             return Ok(Created::Existing(id));
         }
@@ -78,12 +89,12 @@ impl Queue {
 
     /// Puts a staged job into its place as [`Queue::enqueue`] does, and takes charge of it if nothing is in its way.
     pub(super) async fn submit(&self, store: &FileStore, submission: Submission, staged: File) -> Result<Submitted> {
-        let mut admission = Admission::take(&self.layout)?;
+        let mut admission = self.admit(&submission)?;
         let (created, settings) = self.check(store, &mut admission, &submission).await?;
         if let Created::Existing(id) = created {
             return Ok(Submitted::Existing(id));
         }
-        let (taken, waiting): (Vec<_>, Vec<_>) = admission.entries().into_iter().partition(|entry| entry.has_slot);
+        let (taken, waiting) = admission.taken_and_waiting();
         let may_start = |group: Option<&Name>| has_room(&settings, group, &taken);
         let is_due = may_start(submission.spec.group.as_ref())
             && !waiting.iter().any(|entry| may_start(entry.slot.group.as_ref()));
@@ -117,14 +128,12 @@ impl Queue {
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
         if settings.when_full == WhenFull::Refuse {
-            let taken = |admission: &Admission| -> Vec<_> {
-                admission.entries().into_iter().filter(|entry| entry.has_slot).collect()
-            };
-            if !has_room(&settings, group, &taken(admission)) {
-                self.free_slots(store, admission).await?;
+            let (mut before, waiting) = admission.taken_and_waiting();
+            if !has_room(&settings, group, &before) {
+                before = self.free_slots(store, admission).await?;
             }
             // Jobs that wait already come first.
-            let before = admission.entries();
+            before.extend(waiting);
             if let Some(reached) = settings.reached(group, before.iter().map(|entry| entry.slot.group.as_ref())) {
                 return Err(reached.into());
             }
@@ -179,7 +188,7 @@ impl Queue {
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
-        let (mut taken, waiting): (Vec<_>, Vec<_>) = admission.entries().into_iter().partition(|entry| entry.has_slot);
+        let (mut taken, waiting) = admission.taken_and_waiting();
         if waiting.is_empty() {
             return Ok(None);
         }
@@ -191,8 +200,7 @@ impl Queue {
                     continue;
                 }
                 is_checked = true;
-                self.free_slots(store, admission).await?;
-                taken = admission.entries().into_iter().filter(|entry| entry.has_slot).collect();
+                taken = self.free_slots(store, admission).await?;
                 if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
                     continue;
                 }
@@ -223,8 +231,11 @@ impl Queue {
             Err(error) => return pass_over(error),
         };
         if read.has::<Ended>() {
-            records.complete_end()?;
-            return admission.remove(id).map(|()| None);
+            return match records.complete_end() {
+                Ok(true) => admission.remove(id).map(|()| None),
+                Ok(false) => Ok(None),
+                Err(error) => pass_over(error),
+            };
         }
         if read.has::<Start>() {
             return admission.put(Entry { has_slot: true, ..entry }).map(|()| None);
@@ -242,14 +253,17 @@ impl Queue {
         Ok(Some(FileClaim::due(records, submission, self.slots.clone())))
     }
 
-    /// Frees the slots of jobs that have ended, including those whose end was not seen.
-    async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<()> {
-        for entry in admission.entries().into_iter().filter(|entry| entry.has_slot) {
-            if self.has_ended(store, entry.slot.id).await {
+    /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.
+    async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<Vec<Entry>> {
+        let mut taken = Vec::new();
+        for entry in admission.taken_and_waiting().0 {
+            if !self.has_ended(store, entry.slot.id).await {
+                taken.push(entry);
+            } else if self.slots.is_done(entry.slot.id) {
                 admission.remove(entry.slot.id)?;
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Returns whether the job that has a slot has ended. If so, the end is on record afterwards.
@@ -274,8 +288,7 @@ impl Queue {
     /// Returns which jobs have a slot and which wait for one.
     pub(super) fn load(&self) -> Result<Load> {
         let settings = self.settings.read()?;
-        let entries = admission::entries(&self.layout)?;
-        let (running, waiting): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.has_slot);
+        let (running, waiting) = admission::partition(admission::entries(&self.layout)?);
         let slots = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.slot).collect();
         Ok(Load { settings, running: slots(running), waiting: slots(waiting) })
     }

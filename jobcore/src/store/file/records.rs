@@ -97,15 +97,15 @@ impl Records {
     }
 
     /// Puts the end on record, unless there is one: no end is ever replaced. Whoever died before he did what follows from it is
-    /// helped by whoever comes next.
-    pub(crate) fn finish(&self, ended: &Ended) -> Result<()> {
+    /// helped by whoever comes next. Returns whether nothing is left to do, as [`Records::complete_end`] does.
+    pub(crate) fn finish(&self, ended: &Ended) -> Result<bool> {
         let read = self.read()?;
         match read.get::<Ended>()? {
-            Some(there) => self.complete(&read, &there),
+            Some(there) => Ok(self.complete(&read, &there)),
             None => {
                 self.write(ended)?;
                 self.copy_if_replaced(ended);
-                self.complete(&read, ended)
+                Ok(self.complete(&read, ended))
             }
         }
     }
@@ -122,22 +122,24 @@ impl Records {
     }
 
     /// Does what follows from an end that is on record, as far as whoever published it has not done it: it is told once at
-    /// least.
-    ///
-    /// # Errors
-    /// If the environment cannot be erased.
-    pub(super) fn complete_end(&self) -> Result<()> {
+    /// least. Returns whether nothing is left to do. If the environment cannot be erased, the row of the job in `admission` is to
+    /// stay, by which that is found and tried again.
+    pub(super) fn complete_end(&self) -> Result<bool> {
         let read = self.read()?;
-        read.get::<Ended>()?.map_or(Ok(()), |ended| self.complete(&read, &ended))
+        Ok(read.get::<Ended>()?.is_none_or(|ended| self.complete(&read, &ended)))
     }
 
-    fn complete(&self, read: &JobFile, ended: &Ended) -> Result<()> {
+    fn complete(&self, read: &JobFile, ended: &Ended) -> bool {
         let row = read.get::<Queued>().ok().flatten().and_then(|queued| queued.row);
         Index::new(&self.layout).note_end(self.id, row, ended, || {
             self.events().add(&JobEvent::end(self.id, &ended.outcome));
         });
         // No further attempt can follow, so that nobody needs the environment any more.
-        self.erase_environment(read)
+        let erased = self.erase_environment(read);
+        if let Err(error) = &erased {
+            tracing::warn!(id = %self.id, %error, "the environment of a job that has ended could not be erased");
+        }
+        erased.is_ok()
     }
 
     /// Cuts the environment off, if it is there.

@@ -67,11 +67,19 @@ impl Slots {
     pub(super) fn finish_again(&self, id: JobId) -> bool {
         match Records::claim(&self.layout, id) {
             Ok(Some(records)) => {
-                let is_done = records.complete_end().is_ok();
+                let is_done = records.complete_end().unwrap_or(false);
                 records.remove_pipes();
                 is_done
             }
             Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Returns whether nothing is left to do after the end of a job: its environment was erased, or it is gone.
+    pub(super) fn is_done(&self, id: JobId) -> bool {
+        match self.jobs.read(id) {
+            Ok(read) => read.without_environment().is_none(),
+            Err(error) => matches!(error, Error::NotFound { .. }),
         }
     }
 

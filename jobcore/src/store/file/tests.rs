@@ -394,6 +394,21 @@ fn an_index_that_cannot_be_read_is_not_taken_for_none() {
     assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [third, second, first]);
 }
 
+/// After a restart of the machine, the first submission to a group with a rate waited for itself.
+#[test]
+fn a_rate_is_counted_where_the_index_has_to_be_made_again() {
+    let (_directory, store) = store();
+    // The built-in group, of which six jobs may be submitted within a minute.
+    let spec = || JobSpec::command(["true"]).group("agents".parse().unwrap());
+    let id = create(&store, spec());
+    for number in 2..=7 {
+        fs::remove_file(store.layout.index_of(id)).unwrap();
+        let submitted = block_on(store.submit(submission(spec())));
+        assert_eq!(submitted.is_ok(), number <= 6, "{number}: {submitted:?}");
+        assert!(submitted.is_ok() || matches!(submitted, Err(Error::TooFast { .. })), "{submitted:?}");
+    }
+}
+
 #[test]
 fn numbers_that_no_store_gave_away_are_none() {
     let (_directory, store) = store();

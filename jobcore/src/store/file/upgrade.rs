@@ -74,31 +74,29 @@ fn bring_over(job: &JobDir, id: JobId) -> Result<()> {
             let (from, to) = (attempt.join("log").join(&name), job.path.join(&name));
             fs::rename(&from, &to).context("move", &from)?;
         }
-        // A job of which nothing can be read stays one.
-        if let Some(mut submission) = read::<Submission>(&job.path.join("spec.json"))? {
-            if let Some(environment) = atomic::read_bytes(&job.path.join("env"))? {
-                submission.spec.environment = Environment::from_bytes(&environment);
-            }
-            let given = job.path.join("stdin");
-            if atomic::is_there(&given)? {
-                fs::rename(&given, job.given()).context("move", &given)?;
-            }
-            let staged = atomic::staged(&job.record());
-            let _ = fs::remove_file(&staged);
-            let mut file = atomic::create_file(&staged).context("make", &staged)?;
-            file.write_all(&job_file::new(&submission, &staged)?).context("write", &staged)?;
-            if submission.spec.environment == Environment::default() {
-                let length = JobFile::read(&file, staged.clone(), id)?.without_environment();
-                length.map_or(Ok(()), |length| file.set_len(length)).context("write", &staged)?;
-            }
-            put::<Queued>(&file, &staged, id, &job.path.join("queued.json"))?;
-            put::<Start>(&file, &staged, id, &attempt.join("start.json"))?;
-            put::<Running>(&file, &staged, id, &attempt.join("run.json"))?;
-            put::<Stopping>(&file, &staged, id, &attempt.join("stop.json"))?;
-            // That of the job is the same, unless its supervisor was killed between the two.
-            put::<Ended>(&file, &staged, id, &attempt.join("end.json"))?;
-            fs::rename(&staged, job.record()).context("publish", &staged)?;
+        let given = job.path.join("stdin");
+        atomic::unless_missing(fs::rename(&given, job.given()).context("move", &given))?;
+        let Some(Ok(mut submission)) = read::<Submission>(&job.path.join("spec.json"))? else {
+            // Of a job of which nothing can be read, nothing is taken away either.
+            return Ok(());
+        };
+        let environment = atomic::read_bytes(&job.path.join("env"))?;
+        submission.spec.environment = environment.as_deref().map(Environment::from_bytes).unwrap_or_default();
+        let staged = atomic::staged(&job.record());
+        let _ = fs::remove_file(&staged);
+        let mut file = atomic::create_file(&staged).context("make", &staged)?;
+        file.write_all(&job_file::new(&submission, &staged)?).context("write", &staged)?;
+        if environment.is_none() {
+            let length = JobFile::read(&file, staged.clone(), id)?.without_environment();
+            length.map_or(Ok(()), |length| file.set_len(length)).context("write", &staged)?;
         }
+        put::<Queued>(&file, &staged, id, &job.path.join("queued.json"))?;
+        put::<Start>(&file, &staged, id, &attempt.join("start.json"))?;
+        put::<Running>(&file, &staged, id, &attempt.join("run.json"))?;
+        put::<Stopping>(&file, &staged, id, &attempt.join("stop.json"))?;
+        // That of the job is the same, unless its supervisor was killed between the two.
+        put::<Ended>(&file, &staged, id, &attempt.join("end.json"))?;
+        fs::rename(&staged, job.record()).context("publish", &staged)?;
     }
     for name in OLD_FILES {
         let path = job.path.join(name);
@@ -108,16 +106,22 @@ fn bring_over(job: &JobDir, id: JobId) -> Result<()> {
     atomic::unless_missing(fs::remove_dir_all(&attempts).context("remove", &attempts)).map(drop)
 }
 
-/// Copies a record, if there is one. What cannot be read is left out.
+/// Copies a record, if there is one. What cannot be read is damage there as well.
 fn put<T: Kept>(file: &File, to: &Path, id: JobId, from: &Path) -> Result<()> {
-    read::<T>(from)?.map_or(Ok(()), |record| job_file::write(file, to, id, &record))
+    match read::<T>(from)? {
+        Some(Ok(record)) => job_file::write(file, to, id, &record),
+        Some(Err(bytes)) => job_file::write_damaged::<T>(file, to, &bytes),
+        None => Ok(()),
+    }
 }
 
-/// Reads a record; nothing if there is none that can be read.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match atomic::read_bytes(path) {
-        Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
-        Err(Error::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Reads a record, or the bytes of one that cannot be read as such; nothing if there is none.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<std::result::Result<T, Vec<u8>>>> {
+    let bytes = match atomic::read_bytes(path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(Error::Damaged { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(serde_json::from_slice(&bytes).map_err(|_| bytes)))
 }
