@@ -40,7 +40,8 @@
 //! The root has what most programs need. All else is in the module that it belongs to:
 //!
 //! - what to run: [`spec`], [`environment`]
-//! - what became of it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`queue`]
+//! - what became of it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`digest`] (why well-known tools failed),
+//!   [`queue`]
 //! - what to do with it: [`wait`], [`follow`], [`stop`], [`input`]
 //! - stores and runners of your own: [`store`], [`runner`], [`record`], [`control`], [`clock`]
 //!
@@ -66,6 +67,7 @@ mod annotations;
 pub mod blocking;
 pub mod clock;
 pub mod control;
+pub mod digest;
 pub mod doctor;
 pub mod environment;
 mod error;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The modules from the ground up. Those of one line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["annotations", "clock", "escape", "parse_error", "words"],
-    &["id", "key", "name", "signal", "units"],
+    &["digest", "id", "key", "name", "signal", "units"],
     &["state"],
     &["error"],
     &["output", "sys"],

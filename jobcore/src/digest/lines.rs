@@ -1,0 +1,61 @@
+//! What the readers have in common: lines, bounded, and how several become one.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// How many bytes of a line are read.
+const LONGEST_LINE: usize = 4096;
+/// How many lines of what belongs to one failure are looked at, where nothing else ends it.
+pub(super) const BLOCK: usize = 80;
+/// How many lines of a message are shown.
+const MESSAGE: usize = 4;
+
+/// A regular expression that is compiled when it is first needed.
+pub(super) type Lazy = LazyLock<Regex>;
+
+/// Returns a static that holds the regular expression.
+macro_rules! regex {
+    ($pattern:expr) => {
+        std::sync::LazyLock::new(|| regex::Regex::new($pattern).expect("the pattern is valid"))
+    };
+}
+pub(super) use regex;
+
+/// Returns what is read of a line.
+pub(super) fn bounded(line: &str) -> &str {
+    line[..line.floor_char_boundary(LONGEST_LINE)].trim_end()
+}
+
+/// Returns a text in one line, without control characters and repeated blanks.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the lines of a message in one: the first that are not empty.
+pub(super) fn joined<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for line in lines.into_iter().map(str::trim).filter(|line| !line.is_empty()).take(MESSAGE) {
+        text += match text.chars().next_back() {
+            None => "",
+            Some(last) if ":;,.([{".contains(last) => " ",
+            Some(_) => ", ",
+        };
+        text += line;
+    }
+    text
+}
+
+/// Returns the lines after one, as far as they may belong to it.
+pub(super) fn after<'l, 'a>(lines: &'l [&'a str], at: usize) -> &'l [&'a str] {
+    let rest = lines.get(at + 1..).unwrap_or_default();
+    &rest[..rest.len().min(BLOCK)]
+}
+
+/// Returns whether a path is that of what the user wrote, as far as the path shows.
+pub(super) fn is_own(path: &str) -> bool {
+    const OTHERS: [&str; 6] =
+        ["node_modules/", "site-packages/", "/src/testing/", "/src/runtime/", "node:", "<frozen "];
+    !OTHERS.iter().any(|other| path.contains(other))
+}
