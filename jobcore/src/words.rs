@@ -7,6 +7,12 @@ pub fn counted<T: Copy + From<u8> + PartialEq + Display>(number: T, one: &str, s
     format!("{number} {}", if number == T::from(1) { one } else { several })
 }
 
+/// Returns a number of which only the first two digits are told: an estimate.
+pub fn about(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
+    number / unit * unit
+}
+
 /// Returns at most so many characters of a text, the last of which is `…` if it is longer.
 pub fn cut(text: &str, longest: usize) -> String {
     cut_by(text, longest, |_| 1)
@@ -44,6 +50,11 @@ mod tests {
         let counts = [0_u32, 1, 2].map(|number| counted(number, "job is", "jobs are"));
         assert_eq!(counts, ["0 jobs are", "1 job is", "2 jobs are"]);
         assert_eq!([0.5, 1.0].map(|number: f32| counted(number, "second", "seconds")), ["0.5 seconds", "1 second"]);
+    }
+
+    #[test]
+    fn an_estimate_has_two_digits() {
+        assert_eq!([0, 7, 42, 199, 123_456, u64::MAX].map(about), [0, 7, 42, 190, 120_000, 18_000_000_000_000_000_000]);
     }
 
     #[test]

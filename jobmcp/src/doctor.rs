@@ -132,7 +132,7 @@ impl Proofs<'_> {
 
     async fn short(&self, server: &mut Session) -> Found<String> {
         let called = server.call("execute", self.job("echo out; exit 42", BLOCKS_S)).await?;
-        match called.exit_code == Some(CODE) && called.text.ends_with("out\n") {
+        match called.exit_code == Some(CODE) && called.text.ends_with("\nout") {
             true => Ok((called.job_id, "a command was answered with its output and its exit code".to_owned())),
             false => Err(format!("a command that exits with {CODE} was answered with: {}", called.text)),
         }

@@ -42,6 +42,11 @@ impl Failure {
         Self(format!("{error}{cause}.{advice}"))
     }
 
+    /// Says first what was done before it failed.
+    pub(crate) fn after(self, done: impl Into<String>) -> Self {
+        Self(format!("{} {}", done.into(), self.0))
+    }
+
     /// Returns the result that a client shows to its model.
     pub(crate) fn into_result(self) -> CallToolResult {
         CallToolResult::error(vec![ContentBlock::text(bounded(escape::lines(&self.0).into_owned()))])

@@ -3,14 +3,16 @@
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
-    CustomRequest, CustomResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    ContentBlock, CustomRequest, CustomResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
+    GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, Reference,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::SubscriptionContext;
 
 use crate::failure::Failure;
+use crate::news;
 use crate::server::{Context, Server};
 use crate::{prompts, resources, strangers, tasks, text, tools};
 
@@ -20,21 +22,21 @@ Runs shell commands as background jobs that outlive this call, this session and 
 servers, downloads, REPLs. Use it instead of your own shell for whatever may take longer than a few seconds, or has to \
 keep running.
 
-1. execute starts a command. One that ends within wait_s (2 seconds unless you say otherwise) is answered at once with its \
-output and exit code; else you get a job id, and it goes on.
-2. wait waits for jobs to end, or until a line of output, a port, a file or silence (until); at most 50 seconds a call, then \
-call it again. Never poll status in a loop.
-3. output and tail read what a job wrote: the beginning and the end of it, or with grep, lines or cursor the part you need. \
-Do not pipe into tail: it hides what a command that hangs has said.
+1. execute starts one command or several (commands, at_a_time). What ends within wait_s is answered with its exit code and \
+the end of its output; until waits for a line, a port, a file or silence instead, grep shows only what you look for.
+2. wait waits for jobs, or a whole group, to end, or until something happens: at most 50 seconds a call, then call it again. \
+It shows only what is new. Never poll status in a loop.
+3. output reads what a job wrote: all if it is short, or the part you need by grep, lines or cursor. Do not pipe into tail or \
+grep: the job's output is kept (10 MiB of it, unless output_limit says more) and can be searched later.
 4. interact types into jobs started with stdin \"open\" or tty true. kill stops a job with everything it started.
 
-A job is named by its id, a short id or the name you gave it. Output is cleaned of colours and progress bars. Nothing is \
-lost when a call is cut off: call list.";
+A job is named by the name you gave it or its short id. Output is cleaned of colours and progress bars. Nothing is lost \
+when a call is cut off: call list.";
 
 /// What they read where there is an agent to be asked.
 const DELEGATES: &str = "\
-delegate starts another coding agent on a prompt, as a job like all others: wait returns its answer, status and tail say \
-what it is doing.";
+delegate starts another coding agent on a prompt, as a job like all others: wait returns its answer, output says what it \
+is doing.";
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -76,7 +78,7 @@ impl ServerHandler for Server {
             let arguments = request.arguments.unwrap_or_default();
             tools::call(&server, &request.name, arguments, &context).await
         });
-        Ok(match call.await {
+        let mut response = match call.await {
             Ok(Ok(response)) => response,
             Ok(Err(failure)) => failure.into_result().into(),
             Err(panic) => {
@@ -87,7 +89,13 @@ impl ServerHandler for Server {
                 .into_result()
                 .into()
             }
-        })
+        };
+        if let CallToolResponse::Complete(result) = &mut response
+            && let Some(news) = news::since_last_call(self).await
+        {
+            result.content.push(ContentBlock::text(news));
+        }
+        Ok(response)
     }
 
     async fn on_custom_request(&self, request: CustomRequest, context: Context) -> Result<CustomResult, ErrorData> {

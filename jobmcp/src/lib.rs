@@ -6,7 +6,8 @@
 // - `tools/`: what a model calls
 // - `task.rs`, `tasks.rs`: a job as a task, and requests about tasks
 // - `resources.rs`, `prompts.rs`: what else a client is offered
-// - `text.rs`, `runs.rs`, `failure.rs`: what models read
+// - `text.rs`, `excerpt.rs`, `runs.rs`, `failure.rs`: what models read
+// - `caller.rs`, `news.rs`: what a client has been shown, and what it has missed
 // - `gate.rs`: limits of the server's own
 // - `stdio.rs`, `lines.rs`, `strangers.rs`: messages as lines
 // - `http/`, `token.rs`: the server over HTTP
@@ -14,15 +15,18 @@
 // - `register/`, `doctor.rs`: the clients' configuration, and proofs that the server works
 // - `properties.rs`: what holds for any line of a client
 
+mod caller;
 pub mod cli;
 mod doctor;
 mod ending;
+mod excerpt;
 mod failure;
 mod gate;
 mod handler;
 mod http;
 mod lines;
 mod log;
+mod news;
 mod prompts;
 #[cfg(test)]
 mod properties;

@@ -148,7 +148,7 @@ fn while_away(since: Option<&str>) -> Result<String, ErrorData> {
             "Tell me what happened while I was away.
 
 1. Call list {list}, and list {{\"status\": [\"queued\", \"running\", \"paused\"]}} for what began before and goes on.
-2. For each job that failed, was killed, timed out or is orphaned, call tail to see why.
+2. For each job that failed, was killed, timed out or is orphaned, call output to see why.
 3. For each job that runs, call status once to see whether it gets anywhere.
 
 Report in a few lines, the worst first: what failed and why, what still runs and how far it is, and what ended well. Start, \

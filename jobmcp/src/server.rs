@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::gate::{Gate, Question};
 use crate::resources::Subscriptions;
@@ -29,6 +30,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 pub struct Server {
     shared: Arc<Shared>,
     subscriptions: Arc<Subscriptions>,
+    caller: Arc<Caller>,
 }
 
 #[derive(Debug)]
@@ -44,16 +46,21 @@ impl Server {
     pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background, work: Handle) -> Self {
         let gate = Gate::new(background);
         let shared = Shared { jobs, settings, gate, closing: CancellationToken::new(), work };
-        Self { shared: Arc::new(shared), subscriptions: Arc::default() }
+        Self { shared: Arc::new(shared), subscriptions: Arc::default(), caller: Arc::default() }
     }
 
     /// Returns the same server for another client, of which the others learn nothing.
     pub(crate) fn for_client(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default() }
+        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default(), caller: Arc::default() }
     }
 
     pub(crate) fn subscriptions(&self) -> &Subscriptions {
         &self.subscriptions
+    }
+
+    /// Returns what this client has submitted and been shown.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Returns the jobs that it looks after.
@@ -71,7 +78,10 @@ impl Server {
 
     /// Submits a job. This and [`Server::delegate`] are the only ways in which this server does.
     pub(crate) async fn submit(&self, spec: JobSpec) -> Result<Job, Failure> {
-        self.shared.gate.submit(self.jobs(), spec).await
+        self.caller.watch(self.jobs()).await;
+        let job = self.shared.gate.submit(self.jobs(), spec).await?;
+        self.caller.submitted(job.id);
+        Ok(job)
     }
 
     /// Asks an agent, as a job.
@@ -80,7 +90,10 @@ impl Server {
         question: Question<'_>,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job, Failure> {
-        self.shared.gate.delegate(self.jobs(), question, described).await
+        self.caller.watch(self.jobs()).await;
+        let job = self.shared.gate.delegate(self.jobs(), question, described).await?;
+        self.caller.submitted(job.id);
+        Ok(job)
     }
 
     /// Returns where calls are done.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
 pub(crate) use jobcore::escape::one_line;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream, View, Viewed};
@@ -19,30 +20,82 @@ pub(crate) const BUDGET: u64 = 6_000;
 pub(crate) const LARGEST: u64 = 36_000;
 /// How long a job has to be silent until that says something.
 const SILENCE_MS: u64 = 1_000;
+/// How long a job has to run until it is said for how long.
+const WORTH_TELLING_MS: u64 = 1_000;
 /// How much of a command is shown.
 const COMMAND: usize = 120;
 
-/// Returns what a job is called: its name and its short id.
+/// Returns what a job is called: its name, or else its short id. Both are understood by every tool.
 pub(crate) fn name(job: &Job) -> String {
+    match &job.spec.name {
+        Some(name) => format!("`{name}`"),
+        None => job.id.short(),
+    }
+}
+
+/// Returns the same with the short id in any case: earlier jobs may have had the same name.
+pub(crate) fn full_name(job: &Job) -> String {
     match &job.spec.name {
         Some(name) => format!("`{name}` ({})", job.id.short()),
         None => job.id.short(),
     }
 }
 
+/// Returns the beginning of a sentence about a job.
+pub(crate) fn subject(job: &Job) -> String {
+    match &job.spec.name {
+        Some(name) => format!("`{name}`"),
+        None => format!("Job {}", job.id.short()),
+    }
+}
+
+/// Returns a time in a few characters.
+pub(crate) fn short_time(time: SignedDuration) -> String {
+    short_duration(Duration::try_from(time).unwrap_or_default())
+}
+
+fn millis(ms: Option<u64>) -> String {
+    short_duration(Duration::from_millis(ms.unwrap_or_default()))
+}
+
+/// Returns a sentence, without its full stop, on what a job is doing or how it ended. `more` is said of one that runs.
+pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option<&str>) -> String {
+    let subject = subject(job);
+    match shape.status {
+        Status::Running | Status::Paused => {
+            let time = shape.duration_ms.filter(|ms| *ms >= WORTH_TELLING_MS).map(|ms| millis(Some(ms)));
+            let notes: Vec<_> = time.into_iter().chain(more.map(str::to_owned)).collect();
+            let notes = notes.join(", ");
+            let notes = if notes.is_empty() { notes } else { format!(" ({notes})") };
+            format!("{subject} is {}{notes}", shape.status)
+        }
+        Status::Queued => {
+            let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
+            format!("{subject} is queued{why}")
+        }
+        _ => format!("{subject} {}", state(shape, now)),
+    }
+}
+
+/// Returns how a job ended, without how long it took.
+pub(crate) fn ended(shape: &JobShape) -> String {
+    let told = state(shape, Timestamp::UNIX_EPOCH);
+    let after = format!(" after {}", millis(shape.duration_ms));
+    told.replacen(&after, "", 1)
+}
+
 /// Returns what a job is doing, or how it ended.
 pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
-    let time = |ms: Option<u64>| short_duration(Duration::from_millis(ms.unwrap_or_default()));
-    let after = format!("after {}", time(shape.duration_ms));
+    let after = format!("after {}", millis(shape.duration_ms));
     let by = shape.stopped_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
     let message = shape.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     match (shape.status, shape.exit_code, shape.signal, shape.cause) {
         (Status::Queued, ..) => {
             let waited = now.duration_since(shape.submitted_at).as_millis().try_into().ok();
             let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
-            format!("queued for {}{why}", time(waited))
+            format!("queued for {}{why}", millis(waited))
         }
-        (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, time(shape.duration_ms)),
+        (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, millis(shape.duration_ms)),
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
         (Status::Killed, ..) => format!("killed{by} {after}"),
         (Status::Orphaned, ..) => {

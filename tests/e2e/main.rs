@@ -41,6 +41,7 @@ mod mcp_delegate;
 mod mcp_extras;
 mod mcp_http;
 mod mcp_lines;
+mod mcp_looks;
 mod mcp_peers;
 mod mcp_scale;
 mod mcp_settings;

@@ -139,7 +139,7 @@ fn an_agent_that_works_says_at_what() {
     assert_eq!(begun.job["status"], "running");
     wait_for("the agent", || client.ok("tail", json!({ "job_id": "fix" })).text.contains("cargo test").then_some(()));
     let waited = client.ok("wait", json!({ "job_ids": ["fix"], "timeout_s": 0.01 }));
-    has(&waited.text, &["Not yet", "claude: working: Bash: cargo test (1 turn). It has run for"]);
+    has(&waited.text, &["claude: working: Bash: cargo test (1 turn). It has run for"]);
     let status = client.ok("status", json!({ "job_id": "fix" }));
     has(&status.text, &["agent: claude: working: Bash: cargo test", "last_lines: → Bash: cargo test"]);
     assert_eq!(status.structured["agent"]["activity"], "Bash: cargo test");

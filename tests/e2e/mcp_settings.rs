@@ -43,7 +43,7 @@ fn jobs_are_limited_as_the_variables_say() {
     ];
     let server = HttpServer::start_with(&env, &[], &variables);
     let job = server.ok("execute", &json!({ "command": "pwd", "wait_s": 30 }));
-    assert!(job.text.contains(&format!("{}\n", work.canonicalize().unwrap().display())), "{}", job.text);
+    assert!(job.text.contains(&format!("\n{}", work.canonicalize().unwrap().display())), "{}", job.text);
     let spec = env.records(&job.id()).submission().to_string();
     let spec: serde_json::Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec["spec"]["output_limit"], 20_971_520, "{spec}");

@@ -57,6 +57,9 @@ impl Talk {
             (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[ID]"),
             (r"\b[0-9a-f]{8}\b", "[SHORT]"),
             ("`PATH`, which is `[^`]*`", "`PATH`, which is `[PATH]`"),
+            // Said only of what takes a second, as anything may on a busy machine.
+            (r"is running \(\d+(\.\d)?s, ", "is running ("),
+            (r"is running \(\d+(\.\d)?s\)", "is running"),
             (r"(after|for) \d+(\.\d)?s", "$1 [TIME]"),
             (r"(failed \(|killed \(1 turn, )\d+(\.\d)?s\)", "$1[TIME])"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[WHEN]"),

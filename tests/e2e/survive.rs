@@ -116,9 +116,12 @@ fn a_hangup_of_the_callers_group_never_takes_the_supervisor_along() {
     let env = TestEnv::new();
     for round in 0..30 {
         let go = format!("go{round}");
-        let mut caller = env.command("sh");
+        // A suite that runs under nohup passes on that this signal is ignored.
+        let mut caller = env.command("env");
         // The shell stays, so that the group does, whatever jobcli does at that moment.
-        caller.args(["-c", "\"$JOBCLI\" run \"$LINE\"; sleep 1000"]).env("LINE", format!("{}; exit 7", until(&go)));
+        caller
+            .args(["--default-signal=HUP", "sh", "-c", "\"$JOBCLI\" run \"$LINE\"; sleep 1000"])
+            .env("LINE", format!("{}; exit 7", until(&go)));
         let mut caller = Background::spawn({
             caller.process_group(0);
             caller

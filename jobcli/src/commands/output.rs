@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use jobcore::agent::AgentRun;
 use jobcore::front::agents;
 use jobcore::front::text::print_json;
-use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Shown, Stream, View, ViewText, Viewer};
+use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Stream, View, ViewText, Viewer};
 use jobcore::units::format_size;
 use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager};
@@ -265,7 +265,7 @@ fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Res
     loop {
         viewer.write_whole(text);
         let Some(shown) = viewer.next_shown() else { break };
-        print_one(&shown, text, sink)?;
+        text.push(&shown);
     }
     sink.write_text(&text.take())
 }
@@ -274,20 +274,7 @@ fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Res
 async fn print_excerpt(jobs: &JobManager, id: JobId, query: &OutputQuery, view: &View, sink: &mut Sink) -> Result<()> {
     let viewed = jobs.view(id, query, view).await?;
     tell_fewer(viewed.cut);
-    let mut text = ViewText::new(view, None);
-    for shown in &viewed.shown {
-        print_one(shown, &mut text, sink)?;
-    }
-    sink.write_text(&text.take())
-}
-
-fn print_one(shown: &Shown, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
-    text.push(shown);
-    if let Shown::Gap { offset, bytes, .. } = shown {
-        sink.write_text(&text.take())?;
-        tell_gap(*offset, *bytes);
-    }
-    Ok(())
+    sink.write_text(&viewed.text(view, None))
 }
 
 /// Hands over what comes from `cursor` on, until the job has ended and all is told.

@@ -6,7 +6,7 @@
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
-// - `report.rs`: jobs as every interface prints them
+// - `report.rs`, `junit.rs`: jobs as every interface prints them, and reports that their commands leave on disk
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
@@ -18,6 +18,7 @@ mod delegate;
 mod find;
 mod follow;
 mod input;
+mod junit;
 mod offload;
 mod queue;
 mod reach;

@@ -37,6 +37,11 @@ impl OutputReader {
         Ok(chunk)
     }
 
+    /// Returns how many bytes between two offsets were dropped, as far as is known from what was read last.
+    pub(super) fn dropped(&self, from: u64, to: u64) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.dropped(from, to))
+    }
+
     /// Reads the next chunk into the memory of this one, which saves a tenth of the time.
     pub fn reuse(&mut self, chunk: OutputChunk) {
         if let Some(log) = &mut self.log {

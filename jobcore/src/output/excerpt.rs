@@ -144,8 +144,9 @@ impl Excerpt {
         self.tail = Some(Remembered::bytes(self.tail_room, self.overhead));
     }
 
-    /// Returns what is to be shown, where `end` is the offset up to which output was read.
-    pub(crate) fn finish(self, end: u64) -> (Vec<Shown>, Option<LeftOut>) {
+    /// Returns what is to be shown, where `end` is the offset up to which output was read and `dropped` counts the bytes
+    /// between two offsets that were not kept.
+    pub(crate) fn finish(self, end: u64, dropped: impl FnOnce(u64, u64) -> u64) -> (Vec<Shown>, Option<LeftOut>) {
         let mut shown = self.head;
         let (Some(mut tail), Some(from)) = (self.tail, self.left_from) else { return (shown, None) };
         // The rest of a line that began before: only where there is nothing better.
@@ -159,11 +160,13 @@ impl Excerpt {
             _ => end,
         });
         let gone = tail.forgotten();
+        let next = next.unwrap_or(end);
+        let dropped = dropped(from, next);
         let (bytes, lines) = match self.jumped {
-            true => (next.unwrap_or(end).saturating_sub(from), None),
+            true => (next.saturating_sub(from).saturating_sub(dropped), None),
             false => (gone.bytes, Some(gone.lines)),
         };
-        let left_out = (bytes > 0).then(|| LeftOut::new(Cursor(from), bytes, lines));
+        let left_out = (bytes + dropped > 0).then(|| LeftOut::new(Cursor(from), bytes, dropped, lines));
         shown.extend(left_out.map(Shown::LeftOut));
         shown.extend(tail.take());
         (shown, left_out)

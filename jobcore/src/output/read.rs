@@ -81,6 +81,12 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         self.spare = bytes.max_by_key(Vec::len).unwrap_or_default();
     }
 
+    /// Returns how many bytes between two offsets are in no segment.
+    pub(crate) fn dropped(&self, from: u64, to: u64) -> u64 {
+        let within = |segment: &Segment| segment.end().min(to).saturating_sub(segment.start.max(from));
+        to.saturating_sub(from) - self.segments.iter().map(within).sum::<u64>()
+    }
+
     /// Returns the segment that has the byte at `offset`, or else the next one behind it.
     fn segment_from(&self, offset: u64) -> Option<Segment> {
         let index = self.segments.partition_point(|segment| segment.end() <= offset);

@@ -70,21 +70,29 @@ impl Shown {
     }
 }
 
-/// A part of a view that was left out, since there was no room for it.
+/// A part of a view that was left out because there was no room for it, and what of it was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LeftOut {
     /// Pass this to get it.
     pub cursor: Cursor,
-    /// How many bytes it has: of the lines, or where those were not looked at, of the output of both streams.
+    /// How many bytes it has that can be read: of the lines, or if those were not looked at, of the output of both streams.
     pub bytes: u64,
+    /// How many bytes of the output of both streams were dropped within it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
     /// How many lines it has; absent where they were not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<u64>,
 }
 
 impl LeftOut {
-    pub(crate) fn new(cursor: Cursor, bytes: u64, lines: Option<u64>) -> Self {
-        Self { cursor, bytes, lines }
+    pub(crate) fn new(cursor: Cursor, bytes: u64, dropped: u64, lines: Option<u64>) -> Self {
+        Self { cursor, bytes, dropped, lines }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }

@@ -2,16 +2,16 @@
 
 use super::{Shown, Stream, View};
 use crate::units::format_size;
-use crate::words::counted;
+use crate::words::{about, counted};
 
 /// Where a line is torn: it begins before, or goes on behind what is shown of it.
 pub(super) const TORN: &str = "…";
 
 /// Writes a view down, line by line.
 ///
-/// Groups of lines are divided by `--`, as grep does; `[repeated 3 more times]` stands for lines, and a line in brackets
-/// with bytes and a cursor for what was left out. Bytes that were not kept are not told: whoever shows the text is to say
-/// so where it fits. `…` is where a line is torn. Time stamps are RFC 3339 in UTC, with milliseconds.
+/// Groups of lines are divided by `--`, as grep does; `[repeated 3 more times]` stands for lines, a line in brackets with
+/// bytes and a cursor for what was left out, and another one for what was dropped. How many lines were dropped is estimated
+/// from those before them. `…` marks where a line is torn. Time stamps are RFC 3339 in UTC, with milliseconds.
 #[derive(Debug)]
 pub struct ViewText {
     timestamps: bool,
@@ -21,13 +21,50 @@ pub struct ViewText {
     /// Whether a separator is due, and whether there is anything for it to stand behind.
     separator: bool,
     any: bool,
+    average: AverageLine,
     bytes: Vec<u8>,
+}
+
+/// How long lines are, of the first ones.
+#[derive(Debug, Default)]
+struct AverageLine {
+    lines: u64,
+    bytes: u64,
+}
+
+impl AverageLine {
+    /// How many lines are counted.
+    const MOST: u64 = 1_000;
+
+    fn add(&mut self, lines: u64, bytes: usize) {
+        if self.lines < Self::MOST {
+            self.lines += lines;
+            self.bytes += bytes as u64;
+        }
+    }
+
+    /// Returns about how many lines so many bytes are, to two digits.
+    fn lines_in(&self, bytes: u64) -> Option<u64> {
+        if self.lines == 0 {
+            return None;
+        }
+        let lines = u128::from(bytes) * u128::from(self.lines) / u128::from(self.bytes.max(1));
+        Some(about(u64::try_from(lines).unwrap_or(u64::MAX).max(1)))
+    }
 }
 
 impl ViewText {
     /// Writes a view down, of one stream or of both.
     pub fn new(view: &View, only: Option<Stream>) -> Self {
-        Self { timestamps: view.timestamps, only, open: None, separator: false, any: false, bytes: Vec::new() }
+        Self {
+            timestamps: view.timestamps,
+            only,
+            open: None,
+            separator: false,
+            any: false,
+            average: AverageLine::default(),
+            bytes: Vec::new(),
+        }
     }
 
     /// Adds what is shown next.
@@ -46,6 +83,7 @@ impl ViewText {
                 }
                 self.any = true;
                 self.bytes.extend_from_slice(&line.text);
+                self.average.add(u64::from(line.ends), line.text.len() + usize::from(line.ends));
                 self.open = (!line.ends).then_some((line.stream, line.end));
                 if line.ends {
                     self.bytes.push(b'\n');
@@ -58,14 +96,20 @@ impl ViewText {
                 self.note(&format!("repeated {times}"));
             }
             Shown::Separator => self.separator = true,
-            Shown::Gap { .. } => self.close(),
+            Shown::Gap { bytes, .. } => {
+                self.close();
+                self.dropped(*bytes);
+            }
             Shown::LeftOut(left) => {
                 self.close();
-                let size = if left.bytes < 1024 { String::new() } else { format!(" ({})", format_size(left.bytes)) };
-                let lines =
-                    left.lines.map(|lines| format!(" in {}", counted(lines, "line", "lines"))).unwrap_or_default();
-                let bytes = counted(left.bytes, "byte", "bytes");
-                self.note(&format!("{bytes}{size}{lines} left out; go on from cursor {}", left.cursor));
+                if left.bytes > 0 {
+                    let lines =
+                        left.lines.map(|lines| format!(" in {}", counted(lines, "line", "lines"))).unwrap_or_default();
+                    self.note(&format!("{}{lines} left out; go on from cursor {}", bytes(left.bytes), left.cursor));
+                }
+                if left.dropped > 0 {
+                    self.dropped(left.dropped);
+                }
             }
             Shown::Line(_) | Shown::Repeated { .. } => {}
         }
@@ -80,6 +124,10 @@ impl ViewText {
     pub(super) fn push_whole(&mut self, lines: &[u8]) {
         self.close();
         self.any = true;
+        if self.average.lines < AverageLine::MOST {
+            let some = &lines[..lines.len().min(64 * 1024)];
+            self.average.add(memchr::memchr_iter(b'\n', some).count() as u64, some.len());
+        }
         self.bytes.extend_from_slice(lines);
     }
 
@@ -106,7 +154,31 @@ impl ViewText {
         }
     }
 
+    fn dropped(&mut self, count: u64) {
+        let lines = self.average.lines_in(count).map(|lines| format!(", about {}", counted(lines, "line", "lines")));
+        self.note(&format!("{}{} not kept", bytes(count), lines.unwrap_or_default()));
+    }
+
     fn note(&mut self, text: &str) {
         self.bytes.extend_from_slice(format!("[{text}]\n").as_bytes());
+    }
+}
+
+/// Returns a number of bytes in words, and in a larger unit if it is large.
+fn bytes(count: u64) -> String {
+    let size = if count < 1024 { String::new() } else { format!(" ({})", format_size(count)) };
+    format!("{}{size}", counted(count, "byte", "bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_estimated_from_those_that_were_shown() {
+        let mut average = AverageLine::default();
+        assert_eq!(average.lines_in(1_000), None);
+        average.add(10, 1_000);
+        assert_eq!([1, 150, 123_456, 8_765_432].map(|bytes| average.lines_in(bytes).unwrap()), [1, 1, 1_200, 87_000]);
     }
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use jobcore::clock::Timestamp;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream};
 use jobcore::shape::OutputShape;
+use jobcore::wait::{Reached, Until, WaitOptions, Waited};
 use jobcore::{Job, JobId, escape};
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use serde_json::{Value, json};
 
+use crate::excerpt::{self, Excerpt, Look};
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::{Context, Server};
@@ -104,6 +106,73 @@ pub(super) async fn started(server: &Server, id: JobId, wait: Duration, context:
         let _ = server.patiently(ended, context).await;
     }
     job(server, id).await
+}
+
+/// Waits for what the options say.
+pub(super) async fn waited(server: &Server, ids: &[JobId], options: WaitOptions, context: &Context) -> Result<Waited> {
+    let waited = match server.patiently(server.jobs().wait_until(ids, &options), context).await {
+        Some(waited) => waited,
+        // The client has given up, or the server ends: the answer is how things are now.
+        None => server.jobs().wait_until(ids, &options.with_timeout(Some(Duration::ZERO))).await,
+    };
+    told(server, waited).await
+}
+
+/// What was waited for besides the end of a job, and how far that came.
+pub(super) struct Condition<'a> {
+    pub(super) until: &'a Until,
+    pub(super) reached: &'a Reached,
+}
+
+impl Condition<'_> {
+    /// Returns what follows the sentence on the job.
+    pub(super) fn note(&self, job: &Job) -> String {
+        let Self { until, reached } = self;
+        let note = reached.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        match (reached.met, job.status().is_final()) {
+            _ if until.is_exit() => String::new(),
+            (true, _) => format!("; `{until}` is met"),
+            (false, true) => format!("; `{until}` can no longer be met{note}"),
+            (false, false) => format!("; `{until}` is not met yet{note}"),
+        }
+    }
+}
+
+/// Answers with one sentence on a job and what there is to see of its output.
+pub(super) async fn on_job(server: &Server, job: &Job, look: &Look, condition: Option<&Condition<'_>>) -> Result {
+    let excerpt = told(server, excerpt::of(server, job, look).await).await?;
+    on_excerpt(server, job, &excerpt, condition).await
+}
+
+/// Answers with one sentence on a job and this of its output.
+pub(super) async fn on_excerpt(
+    server: &Server,
+    job: &Job,
+    excerpt: &Excerpt,
+    condition: Option<&Condition<'_>>,
+) -> Result {
+    server.caller().knows(job);
+    let now = Timestamp::now();
+    let shape = text::shape(server.jobs(), job).await;
+    let mut text = text::sentence(job, &shape, now, excerpt.news.as_deref());
+    if let Some(condition) = condition {
+        text.push_str(&condition.note(job));
+    }
+    text.push('.');
+    text.push_str(&text::stragglers(job));
+    text.push_str(text::silence(job, now));
+    if job.status().is_final() && job.output.bytes == 0 {
+        text.push_str(" It wrote nothing.");
+    }
+    if let Some(line) = condition.and_then(|condition| condition.reached.line.as_ref())
+        && !excerpt.text.contains(line.as_str())
+    {
+        text.push_str(&format!("\n{}", text::cut(line, 300)));
+    }
+    if !excerpt.text.is_empty() {
+        text.push_str(&format!("\n{}", excerpt.text));
+    }
+    Ok(Answer::text(text.trim_end()).about(job, Some(excerpt.cursor)))
 }
 
 /// Returns output in fields: for programs, and for whoever wants the streams apart.

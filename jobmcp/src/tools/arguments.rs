@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcore::Name;
-use jobcore::output::Stream;
+use jobcore::output::{Grep, Pattern, Stream};
+use jobcore::wait::Until;
+use jobcore::{Name, ParseError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -60,6 +61,36 @@ pub(super) fn few(references: &[String]) -> Result<()> {
         0..=MOST_JOBS => Ok(()),
         count => Err(Failure::new(format!("job_ids: {count} are too many; name at most {MOST_JOBS} in one call."))),
     }
+}
+
+/// The lines that are asked for, if any are.
+pub(super) fn grep(pattern: Option<&str>, context: Option<u64>) -> Result<Option<Grep>> {
+    let Some(pattern) = pattern else { return Ok(None) };
+    let wrong = |error: ParseError| Failure::new(format!("grep: {}.", error.to_string().trim_end_matches('.')));
+    let pattern: Pattern = pattern.parse().map_err(wrong)?;
+    let context = context.unwrap_or_default();
+    Ok(Some(Grep::new(pattern).with_context(context, context)))
+}
+
+/// How many last lines of output are asked for, if any are.
+pub(super) fn lines(lines: Option<u64>) -> Result<Option<u64>> {
+    match lines {
+        Some(lines) if !(1..=1000).contains(&lines) => {
+            Err(Failure::new(format!("lines: {lines} is not between 1 and 1000.")))
+        }
+        lines => Ok(lines),
+    }
+}
+
+/// What is waited for, if it is said.
+pub(super) fn until(text: Option<&str>) -> Result<Option<Until>> {
+    text.map(|text| text.parse().map_err(|reason| Failure::new(format!("until: {reason}.")))).transpose()
+}
+
+/// A label as `NAME` or `NAME=VALUE`.
+pub(super) fn label(text: Option<&String>) -> Vec<(String, String)> {
+    let label = text.map(|label| label.split_once('=').unwrap_or((label, "")));
+    label.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
 }
 
 /// A number of seconds, within bounds.

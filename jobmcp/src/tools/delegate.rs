@@ -140,6 +140,7 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
 
 /// What a run comes to.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
+    server.caller().knows(job);
     let run = told(server, Run::of(server, job).await).await?;
     let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
     let short = job.id.short();
@@ -151,7 +152,7 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
         ),
         _ if run.has_ended() => format!(" Its process goes on. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end."),
         _ => format!(
-            " It goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, tail to see what it \
+            " It goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see what it \
              does, kill to stop it."
         ),
     };

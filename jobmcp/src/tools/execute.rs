@@ -4,61 +4,119 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcore::clock::Timestamp;
+use jobcore::input::Message;
 use jobcore::output::Cursor;
 use jobcore::record::ProcessId;
 use jobcore::spec::{Stdin, Stragglers, TerminalSize};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
-use jobcore::{Job, JobSpec, JobSpecBuilder, Status};
+use jobcore::wait::{Until, WaitOptions};
+use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder, Name};
 use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Result, answer_in_fields, started, told};
-use super::arguments::{Format, LONGEST_WAIT, current_dir, name, seconds, short_enough, timeout};
+use super::answer::{Condition, Result, answer_in_fields, job, on_excerpt, on_job, started, told, waited};
+use super::arguments::{Format, LONGEST_WAIT, current_dir, grep, lines, name, seconds, short_enough, timeout, until};
+use super::batch;
 use super::nature::{Nature, tool as describe};
+use crate::excerpt::{Excerpt, Look};
 use crate::failure::Failure;
 use crate::server::{Context, Server};
 use crate::task;
-use crate::text::{self, BUDGET};
+use crate::text::BUDGET;
 
 /// How long a command may take to be answered with its end, unless the call says otherwise.
 const WAIT: Duration = Duration::from_secs(2);
+/// The same for what else is waited for.
+const UNTIL: Duration = Duration::from_secs(30);
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     /// Shell line
-    command: Option<String>,
-    /// Or its words, no shell
-    argv: Option<Vec<String>>,
-    cwd: Option<PathBuf>,
+    pub(super) command: Option<String>,
+    /// Or several at once: lines, or {"name", "command"}
+    #[schemars(with = "Option<Vec<LineOrStep>>")]
+    pub(super) commands: Option<Vec<Step>>,
+    /// How many of them run at once
+    pub(super) at_a_time: Option<u32>,
+    #[schemars(extend("x-unlisted" = true))]
+    pub(super) argv: Option<Vec<String>>,
+    pub(super) cwd: Option<PathBuf>,
     env: Option<BTreeMap<String, String>>,
+    /// Unique among live jobs
+    pub(super) name: Option<String>,
     /// 0 to 50, default 2
     wait_s: Option<f64>,
-    /// Stop it after this
-    timeout_s: Option<f64>,
-    /// Unique among live jobs
-    name: Option<String>,
-    /// A job that has this key is returned instead
-    key: Option<String>,
+    /// Wait for output:REGEX, port:3000, quiet:5s or file:PATH
+    until: Option<String>,
+    /// Show only lines that match this regex
+    grep: Option<String>,
+    /// Lines around each match
+    context: Option<u64>,
+    /// Show so many last lines
+    lines: Option<u64>,
     /// Its standard input
-    input: Option<String>,
+    pub(super) input: Option<String>,
     /// "open" for interact; default "closed"
     stdin: Option<StdinMode>,
     tty: Option<bool>,
+    /// Stop it after this
+    timeout_s: Option<f64>,
+    /// Kept at most, default "10M"
+    output_limit: Option<String>,
+    /// Queue with its own limit
+    pub(super) group: Option<String>,
+    /// A job that has this key is returned instead
+    #[schemars(extend("x-unlisted" = true))]
+    pub(super) key: Option<String>,
+    #[schemars(extend("x-unlisted" = true))]
     labels: Option<BTreeMap<String, String>>,
     /// "session" ends with this server; default "detached"
+    #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
-    /// Queue with its own limit
-    group: Option<String>,
     leave_stragglers: Option<bool>,
     #[schemars(extend("x-unlisted" = true))]
     stop_signal: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
-    output_limit: Option<String>,
     format: Option<Format>,
+}
+
+impl Arguments {
+    /// Returns the arguments of one of several commands.
+    pub(super) fn of_step(&self, step: NamedStep, group: &Name) -> Self {
+        let cwd = match (&self.cwd, step.cwd) {
+            (Some(cwd), Some(of_step)) => Some(cwd.join(of_step)),
+            (cwd, of_step) => of_step.or_else(|| cwd.clone()),
+        };
+        Self { command: Some(step.command), name: step.name, cwd, group: Some(group.to_string()), ..self.clone() }
+    }
+}
+
+/// One of several commands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a command is a line, or an object with `command` and perhaps `name`")]
+pub(super) enum Step {
+    Line(String),
+    Named(NamedStep),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedStep {
+    pub(super) command: String,
+    pub(super) name: Option<String>,
+    pub(super) cwd: Option<PathBuf>,
+}
+
+// A step as schemas can say it to every client. No documentation: every model would read it.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+#[expect(dead_code, reason = "only its schema is wanted")]
+enum LineOrStep {
+    Line(String),
+    Step(serde_json::Map<String, serde_json::Value>),
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -81,63 +139,88 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "execute",
         "Run a command",
-        "Starts a shell command as a background job that outlives this session. If it ends within wait_s seconds, the \
-         result has its output and exit code; else a job id, the output so far and the next call. For builds, tests, \
-         servers, downloads. Example: {\"command\": \"npm run dev\", \"name\": \"web\", \
-         \"wait_s\": 0}.",
+        "Starts a shell command as a background job that outlives this session. If it ends within wait_s, the result has \
+         its exit code and the end of its output, after a failure also what looks like the cause; else it goes on. For \
+         builds, tests, servers, downloads. Examples: {\"command\": \"npm run dev\", \"name\": \"web\", \"until\": \
+         \"port:3000\"}, {\"commands\": [\"make lint\", \"make test\"], \"wait_s\": 50}.",
         &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
     )
 }
 
-pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
-    let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
+/// What the result of a call shows, and what it waits for.
+pub(super) struct Asked {
+    pub(super) wait: Duration,
+    pub(super) until: Option<Until>,
+    pub(super) look: Look,
+}
+
+impl Asked {
+    pub(super) fn of(arguments: &Arguments) -> Result<Self> {
+        let until = until(arguments.until.as_deref())?;
+        // A condition is there to be waited for.
+        let default = if until.is_some() { UNTIL } else { WAIT };
+        let look = Look {
+            lines: lines(arguments.lines)?,
+            grep: grep(arguments.grep.as_deref(), arguments.context)?,
+            ..Look::default()
+        };
+        Ok(Self { wait: seconds("wait_s", arguments.wait_s, default, LONGEST_WAIT)?, until, look })
+    }
+}
+
+pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
+    if arguments.commands.is_some() {
+        return Ok(batch::run(server, arguments, context).await?.into_result().into());
+    }
+    let asked = Asked::of(&arguments)?;
     let format = arguments.format.unwrap_or_default();
+    let typed = match (arguments.stdin, arguments.tty) {
+        (Some(StdinMode::Open), _) | (_, Some(true)) => arguments.input.take(),
+        _ => None,
+    };
+    let limit = arguments.at_a_time.map(|limit| (limit, arguments.group.clone()));
     let spec = told(server, spec(server, arguments).await?.build()).await?;
+    match limit {
+        Some((limit, Some(group))) => batch::limit_group(server, &group, limit).await?,
+        Some((_, None)) => return Err(Failure::new("at_a_time: it needs `commands` or a `group`.")),
+        None => {}
+    }
     let id = server.submit(spec).await?.id;
-    let job = started(server, id, wait, context).await?;
+    if let Some(input) = typed {
+        let input = Message::line(input.strip_suffix('\n').unwrap_or(&input));
+        told(server, server.jobs().send(id, &input, JobManager::PATIENCE).await).await?;
+    }
+    let (job, reached) = match &asked.until {
+        Some(until) => {
+            let options = WaitOptions::default().with_until(until.clone()).with_timeout(Some(asked.wait));
+            let mut waited = waited(server, &[id], options, context).await?;
+            (job(server, id).await?, waited.reached.pop())
+        }
+        None => (started(server, id, asked.wait, context).await?, None),
+    };
     if format == Format::Json {
         // Never a task: a program that asks for fields reads on from the cursor, and a job does not know how it was asked for.
         let answer = answer_in_fields(server, &job, Cursor(0), None, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
-    if !job.status().is_final() && task::are_known_to(context) {
+    if !job.status().is_final() && asked.until.is_none() && task::are_known_to(context) {
         return Ok(task::created(server, &job).await.into());
     }
-    Ok(answer(server, &job).await?.into_result().into())
+    let condition = asked.until.as_ref().zip(reached.as_ref()).map(|(until, reached)| Condition { until, reached });
+    let answer = match asked.wait.is_zero() && !job.status().is_final() {
+        // It has only just been started: there is nothing to see.
+        true => on_excerpt(server, &job, &Excerpt::default(), condition.as_ref()).await?,
+        false => on_job(server, &job, &asked.look, condition.as_ref()).await?,
+    };
+    Ok(answer.into_result().into())
 }
 
 /// What a command comes to.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
-    let (output, viewed) = told(server, text::read(server.jobs(), job.id, Cursor(0), None, BUDGET).await).await?;
-    let now = Timestamp::now();
-    let shape = text::shape(server.jobs(), job).await;
-    let (name, state) = (text::name(job), text::state(&shape, now));
-    let short = job.id.short();
-    let cursor = viewed.cursor;
-    let left = text::stragglers(job);
-    let answer = match job.status() {
-        status if status.is_final() && output.is_empty() => format!("Job {name} {state}.{left} It wrote nothing."),
-        status if status.is_final() => format!("Job {name} {state}.{left}\n\n{output}"),
-        Status::Queued => format!(
-            "Job {name} is {state}.{} Next: wait {{\"job_ids\": [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see \
-             what runs.",
-            text::when_due(&shape)
-        ),
-        _ => {
-            let so_far = match output.is_empty() {
-                true => format!("It has written nothing so far.{}", text::silence(job, now)),
-                false => format!("Its output so far:\n\n{output}"),
-            };
-            format!(
-                "Job {name} is {state} and goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"], \"cursor\": \
-                 {cursor}}} for its end (or \"until\": \"output:REGEX\", \"port:3000\"), kill to stop it. {so_far}"
-            )
-        }
-    };
-    Ok(Answer::text(answer).about(job, Some(cursor)))
+    on_job(server, job, &Look::default(), None).await
 }
 
-async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
+pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
     let spec = match (arguments.command, arguments.argv) {
         (Some(line), None) => JobSpec::shell(line),
         (None, Some(argv)) => JobSpec::command(argv),
@@ -162,12 +245,6 @@ async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
         spec = spec.timeout(timeout);
     }
     match (arguments.input, arguments.stdin) {
-        (Some(_), Some(StdinMode::Open)) => {
-            return Err(Failure::new("input: with stdin \"open\", send it with interact when the job has started."));
-        }
-        (Some(_), _) if arguments.tty == Some(true) => {
-            return Err(Failure::new("input: on a terminal, send it with interact when the job has started."));
-        }
         (Some(input), _) => spec = spec.given(input),
         (None, Some(StdinMode::Open)) => spec = spec.stdin(Stdin::Open),
         (None, Some(StdinMode::Closed) | None) => {}

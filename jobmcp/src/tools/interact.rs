@@ -5,20 +5,24 @@ use std::time::Duration;
 use jobcore::JobManager;
 use jobcore::clock::Timestamp;
 use jobcore::input::{Key, Message};
+use jobcore::output::Cursor;
+use jobcore::wait::WaitOptions;
 use jobcore::words::counted;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Result, answer_in_fields, find, job, told};
-use super::arguments::{Format, LONGEST_WAIT, Which, seconds};
+use super::answer::{Answer, Condition, Result, answer_in_fields, find, job, told, waited};
+use super::arguments::{Format, LONGEST_WAIT, Which, seconds, until};
 use super::nature::{Nature, tool as describe};
 use crate::failure::Failure;
 use crate::server::{Context, Server};
 use crate::text::{self, BUDGET};
 
-/// How long an answer may take unless the call says otherwise, and what has been quiet for how long has given it.
+/// How long an answer may take unless the call says otherwise, also one that is recognised; and for how long a job has to be
+/// quiet to have given it.
 const WAIT: Duration = Duration::from_secs(2);
+const UNTIL: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,6 +38,8 @@ pub(super) struct Arguments {
     eof: Option<bool>,
     /// 0 to 50, default 2
     wait_s: Option<f64>,
+    /// Answered at output:REGEX, not when quiet
+    until: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
     #[schemars(extend("x-unlisted" = true))]
@@ -45,12 +51,14 @@ pub(super) fn tool() -> Tool {
         "interact",
         "Type into a job",
         "Sends text, keys or the end of input to a job started with stdin \"open\" or tty true, and returns its answer.",
-        &Nature { reads: false, destroys: false, repeats: false, open: true, core: false },
+        &Nature { reads: false, destroys: false, repeats: false, open: true, core: true },
     )
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
-    let wait = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
+    let until = until(arguments.until.as_deref())?;
+    let default = if until.is_some() { UNTIL } else { WAIT };
+    let wait = seconds("wait_s", arguments.wait_s, default, LONGEST_WAIT)?;
     let keys: Vec<Key> = arguments
         .keys
         .unwrap_or_default()
@@ -68,14 +76,14 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     }
     let jobs = server.jobs();
     let id = find(server, &arguments.job_id).await?;
-    let mut cursor = jobcore::output::Cursor(job(server, id).await?.output.bytes);
+    let mut cursor = Cursor(job(server, id).await?.output.bytes);
     let mut note = String::new();
     if message != Message::default() {
         let sent = told(server, jobs.send(id, &message, JobManager::PATIENCE).await).await?;
         cursor = sent.cursor;
         if sent.refused > 0 {
             note = format!(
-                " It took {} and not the last {}: it does not read now; send them later.",
+                "It took {} and not the last {}: it does not read now; send them later.",
                 counted(sent.bytes, "byte", "bytes"),
                 sent.refused
             );
@@ -84,28 +92,41 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     if eof && note.is_empty() {
         told(server, jobs.end_input(id).await).await?;
     }
-    if !wait.is_zero()
-        && let Some(answered) = server.patiently(jobs.answered(id, cursor, QUIET, wait), context).await
-    {
-        told(server, answered).await?;
+    let mut reached = None;
+    match &until {
+        Some(until) => {
+            let options = WaitOptions::default().with_until(until.clone()).with_cursor(Some(cursor));
+            reached = waited(server, &[id], options.with_timeout(Some(wait)), context).await?.reached.pop();
+        }
+        None if wait.is_zero() => {}
+        None => {
+            if let Some(answered) = server.patiently(jobs.answered(id, cursor, QUIET, wait), context).await {
+                told(server, answered).await?;
+            }
+        }
     }
     let job = job(server, id).await?;
+    server.caller().knows(&job);
     let which = arguments.stream.unwrap_or_default();
     if arguments.format == Some(Format::Json) {
         return answer_in_fields(server, &job, cursor, which.stream(), BUDGET).await;
     }
     let (output, viewed) = told(server, text::read(jobs, id, cursor, which.stream(), BUDGET).await).await?;
+    server.caller().show(id, viewed.cursor);
+    let missed = until.as_ref().zip(reached.as_ref()).filter(|(_, reached)| !reached.met);
+    let mut lines = Vec::new();
     let now = Timestamp::now();
-    let verb = if job.status().is_final() { "" } else { "is " };
-    let head = format!(
-        "Job {} {verb}{}; cursor {}.{note}",
-        text::name(&job),
-        text::state(&job.shape(now), now),
-        viewed.cursor
-    );
-    let text = match output.is_empty() {
-        true => format!("{head} It has written nothing in answer."),
-        false => format!("{head}\n\n{output}"),
-    };
-    Ok(Answer::text(text.trim_end()).about(&job, Some(viewed.cursor)))
+    if let Some((until, reached)) = missed {
+        let condition = Condition { until, reached };
+        lines.push(format!("{}{}.", text::sentence(&job, &job.shape(now), now, None), condition.note(&job)));
+    } else if job.status().is_final() {
+        lines.push(format!("{}.", text::sentence(&job, &job.shape(now), now, None)));
+    } else if output.is_empty() {
+        lines.push(format!("No answer yet; {}.", text::sentence(&job, &job.shape(now), now, None)));
+    }
+    if !note.is_empty() {
+        lines.push(note);
+    }
+    lines.push(output);
+    Ok(Answer::text(lines.join("\n").trim_end()).about(&job, Some(viewed.cursor)))
 }

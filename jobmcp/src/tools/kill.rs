@@ -19,7 +19,7 @@ use crate::server::Server;
 use crate::text;
 
 /// The longest grace that can be asked for, so that the call is answered before a client gives up.
-const LONGEST_GRACE: Duration = Duration::from_secs(45);
+pub(super) const LONGEST_GRACE: Duration = Duration::from_secs(45);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +39,7 @@ pub(super) fn tool() -> Tool {
         "kill",
         "Stop jobs",
         "Stops jobs with everything they started, or sends them a signal.",
-        &Nature { reads: false, destroys: true, repeats: true, open: false, core: false },
+        &Nature { reads: false, destroys: true, repeats: true, open: false, core: true },
     )
 }
 
@@ -139,7 +139,7 @@ async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
     let job = job(server, id).await?;
     let name = text::name(&job);
     match server.jobs().signal(id, signal).await {
-        Err(Error::NotRunning { .. }) => Ok(of(&job, "already_terminated", "")),
+        Err(Error::NotRunning { .. }) => Ok(of(server, &job, "already_terminated", "")),
         sent => {
             told(server, sent).await?;
             let fields = json!({ "job_id": job.id.short(), "status": "signalled", "signal": signal });
@@ -150,25 +150,26 @@ async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
 
 async fn stopped(server: &Server, id: JobId, report: jobcore::Result<StopReport>) -> Result<Killed> {
     Ok(match told(server, report).await? {
-        StopReport::Stopped(job) => of(&job, "killed", ""),
-        StopReport::AlreadyEnded(job) => of(&job, "already_terminated", ""),
+        StopReport::Stopped(job) => of(server, &job, "killed", ""),
+        StopReport::AlreadyEnded(job) => of(server, &job, "already_terminated", ""),
         StopReport::StragglersStopped { job, processes } => {
             let stopped = counted(processes, "process", "processes");
-            of(&job, "already_terminated", &format!(" It had left {stopped} running, now stopped."))
+            of(server, &job, "already_terminated", &format!(" It had left {stopped} running, now stopped."))
         }
         StopReport::Stopping { job, processes, .. } => {
             let left = processes.map(|count| format!(" {} left.", counted(count, "process is", "processes are")));
-            of(&job, "stopping", &left.unwrap_or_default())
+            of(server, &job, "stopping", &left.unwrap_or_default())
         }
         StopReport::Bypassed { job, processes } => {
             let signalled = counted(processes, "process was", "processes were");
-            of(&job, "stopping", &format!(" Its supervisor does not answer; {signalled} signalled."))
+            of(server, &job, "stopping", &format!(" Its supervisor does not answer; {signalled} signalled."))
         }
-        _ => of(&job(server, id).await?, "stopping", ""),
+        _ => of(server, &job(server, id).await?, "stopping", ""),
     })
 }
 
-fn of(job: &jobcore::Job, status: &str, note: &str) -> Killed {
+fn of(server: &Server, job: &jobcore::Job, status: &str, note: &str) -> Killed {
+    server.caller().knows(job);
     let now = Timestamp::now();
     let shape = job.shape(now);
     let state = match status {

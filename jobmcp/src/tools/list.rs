@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Result, told};
-use super::arguments::name;
-use super::nature::{Nature, READS, tool as describe};
+use super::arguments::{label, name};
+use super::nature::{READS, tool as describe};
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::Server;
@@ -51,7 +51,7 @@ pub(super) fn tool() -> Tool {
         "list",
         "List jobs",
         "Lists jobs, the newest first, also those of earlier sessions and of people.",
-        &Nature { core: true, ..READS },
+        &READS,
     )
     .with_raw_output_schema(output_schema())
 }
@@ -106,6 +106,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let now = Timestamp::now();
     let (mut listed, mut lines) = (Vec::new(), Vec::new());
     for job in &jobs {
+        server.caller().knows(job);
         let (fields, line) = entry(server, job, now).await;
         listed.push(fields);
         lines.push(line);
@@ -119,7 +120,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if damaged > 0 {
         lines.push(format!("The records of {} cannot be read.", counted(damaged, "job", "jobs")));
     }
-    lines.push(format!("Event {event}: pass it as ended_since later to see what ended."));
+    if arguments.ended_since.is_some() {
+        lines.push(format!("Next ended_since: {event}."));
+    }
     let fields = json!({ "jobs": listed, "more": more, "event": event });
     Ok(Answer::text(lines.join("\n")).with_structured(fields))
 }
@@ -133,14 +136,10 @@ fn query(arguments: &Arguments) -> Result<Query> {
         Some(text) => Some(ago(text)?),
         None => None,
     };
-    let label = arguments.label.as_ref().map(|label| {
-        let (name, value) = label.split_once('=').unwrap_or((label, ""));
-        (name.to_owned(), value.to_owned())
-    });
     Ok(Query::default()
         .with_statuses(statuses)
         .with_name(name("name", arguments.name.clone())?)
-        .with_labels(label.into_iter().collect())
+        .with_labels(label(arguments.label.as_ref()))
         .with_times(since, None))
 }
 
@@ -188,7 +187,7 @@ async fn entry(server: &Server, job: &Job, now: Timestamp) -> (Value, String) {
             entry[field] = value;
         }
     }
-    let name = text::name(job);
+    let name = text::full_name(job);
     // One that cannot be read any more is told as the job that it was.
     let (fields, line) = match Run::of(server, job).await {
         Ok(Some(run)) => {

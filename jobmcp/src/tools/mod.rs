@@ -2,13 +2,14 @@
 
 // In the order in which to read them:
 // - `schema.rs`, `nature.rs`: what clients are told of a tool
-// - `arguments.rs`, `answer.rs`: what several tools take, and what a call comes to
-// - `execute.rs`, `delegate.rs`: starting a job
+// - `arguments.rs`, `answer.rs`, `several.rs`: what several tools take, and what a call comes to
+// - `execute.rs`, `batch.rs`, `delegate.rs`: starting jobs
 // - `wait.rs`, `output.rs`, `status.rs`, `list.rs`: looking
 // - `interact.rs`, `kill.rs`: acting on what runs
 
 mod answer;
 mod arguments;
+mod batch;
 pub(crate) mod delegate;
 pub(crate) mod execute;
 mod interact;
@@ -17,6 +18,7 @@ mod list;
 mod nature;
 mod output;
 mod schema;
+mod several;
 mod status;
 mod wait;
 
@@ -33,6 +35,7 @@ use crate::server::{Context, Server};
 use answer::Result;
 
 pub(crate) use arguments::LONGEST_WAIT;
+use kill::LONGEST_GRACE;
 
 /// Returns all tools, in the order in which a model should look at them. Not all are shown everywhere.
 pub(crate) fn all() -> &'static [Tool] {
@@ -52,10 +55,14 @@ pub(crate) fn all() -> &'static [Tool] {
     &ALL
 }
 
+/// Tools that models are not told of, since another does the same. Clients that know them may go on calling them.
+const OLD_NAMES: [&str; 1] = ["tail"];
+
 /// Returns the same tools as models are told of them: without arguments that are rarely needed.
 pub(crate) fn listed() -> &'static [Tool] {
     static LISTED: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         let mut tools = all().to_vec();
+        tools.retain(|tool| !OLD_NAMES.contains(&tool.name.as_ref()));
         for tool in &mut tools {
             tool.input_schema = schema::listed(&tool.input_schema);
         }
@@ -74,22 +81,27 @@ pub(crate) async fn call(
     if let Some(tool) = all().iter().find(|known| known.name == name) {
         schema::fit(&tool.input_schema, &mut arguments).map_err(Failure::new)?;
     }
-    let is_shortened = shorten_wait(&mut arguments);
+    let notes: Vec<_> = [("wait_s", LONGEST_WAIT), ("grace_s", LONGEST_GRACE)]
+        .into_iter()
+        .filter_map(|(field, longest)| clamp(&mut arguments, field, longest.as_secs()))
+        .collect();
     let mut response = dispatch(server, name, arguments, context).await?;
-    if is_shortened && let CallToolResponse::Complete(result) = &mut response {
-        result.content.push(ContentBlock::text(format!("[wait_s is at most {}.]", LONGEST_WAIT.as_secs())));
+    if let CallToolResponse::Complete(result) = &mut response {
+        result.content.extend(notes.into_iter().map(ContentBlock::text));
     }
     Ok(response)
 }
 
-/// Takes the longest wait that there is for a longer one, and returns whether it did: who asks for that will call again.
-fn shorten_wait(arguments: &mut JsonObject) -> bool {
-    let Some(wait) = arguments.get_mut("wait_s") else { return false };
-    let is_longer = wait.as_f64().is_some_and(|wait| wait > LONGEST_WAIT.as_secs_f64());
-    if is_longer {
-        *wait = LONGEST_WAIT.as_secs().into();
+/// Takes the nearest time that there is for one out of bounds, and returns what to say of it: a caller that wants to wait for
+/// longer calls again.
+fn clamp(arguments: &mut JsonObject, field: &str, longest: u64) -> Option<String> {
+    let value = arguments.get_mut(field)?;
+    let (wanted, bound) = (value.as_f64()?, longest as f64);
+    if (0.0..=bound).contains(&wanted) {
+        return None;
     }
-    is_longer
+    *value = if wanted < 0.0 { 0 } else { longest }.into();
+    Some(format!("[{field} is 0 to {longest}.]"))
 }
 
 async fn dispatch(server: &Server, name: &str, arguments: JsonObject, context: &Context) -> Result<CallToolResponse> {
@@ -128,7 +140,7 @@ mod tests {
     fn the_tools_are_few_and_small() {
         let tools = listed();
         let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names, ["execute", "delegate", "wait", "output", "tail", "interact", "kill", "status", "list"]);
+        assert_eq!(names, ["execute", "delegate", "wait", "output", "interact", "kill", "status", "list"]);
         let json = serde_json::to_string(tools).unwrap();
         assert!(json.len() < 8_000, "{} bytes", json.len());
         for tool in tools {

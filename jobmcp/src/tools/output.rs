@@ -1,17 +1,17 @@
 //! `output` and `tail`: what a job wrote.
 
+use jobcore::Job;
 use jobcore::clock::Timestamp;
 use jobcore::front::agents;
-use jobcore::output::{Cursor, Grep, OutputQuery, Pattern, Position};
-use jobcore::words::counted;
-use jobcore::{Job, ParseError};
+use jobcore::output::{Cursor, OutputQuery, Position, Shown};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::answer::{Answer, Result, find, job, output_fields, told};
-use super::arguments::{Format, Which};
+use super::arguments::{Format, Which, grep};
 use super::nature::{Nature, READS, tool as describe};
+use crate::excerpt;
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::Server;
@@ -34,10 +34,13 @@ pub(super) struct Arguments {
     context: Option<u64>,
     /// 1000 to 36000, default 6000
     max_bytes: Option<u64>,
+    #[schemars(extend("x-unlisted" = true))]
     fold: Option<bool>,
     /// Uncleaned; of an agent, its stream
     raw: Option<bool>,
+    #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
+    #[schemars(extend("x-unlisted" = true))]
     format: Option<Format>,
 }
 
@@ -102,15 +105,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if arguments.is_as_usual() && agents::told_run(&job).is_some() {
         return of_run(server, &job, arguments.lines, budget).await;
     }
-    let grep = match &arguments.grep {
-        Some(pattern) => {
-            let wrong = |error: ParseError| format!("grep: {}.", error.to_string().trim_end_matches('.'));
-            let pattern: Pattern = pattern.parse().map_err(|error| Failure::new(wrong(error)))?;
-            let context = arguments.context.unwrap_or_default();
-            Some(Grep::new(pattern).with_context(context, context))
-        }
-        None => None,
-    };
+    let grep = grep(arguments.grep.as_deref(), arguments.context)?;
     let is_grep = grep.is_some();
     let view = text::view(budget)
         .with_clean(!arguments.raw.unwrap_or_default())
@@ -130,18 +125,23 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     }
     let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
     let output = String::from_utf8_lossy(&viewed.text(&view, stream)).into_owned();
-    let now = Timestamp::now();
-    let verb = if job.status().is_final() { "" } else { "is " };
-    let state = text::state(&text::shape(server.jobs(), &job).await, now);
-    let mut head = format!("Job {} {verb}{state}; cursor {}.", text::name(&job), viewed.cursor);
-    if job.output.dropped > 0 {
-        let dropped = counted(job.output.dropped, "byte of its output was", "bytes of its output were");
-        head.push_str(&format!(" {dropped} not kept."));
+    server.caller().knows(&job);
+    if !is_grep {
+        server.caller().show(id, viewed.cursor);
     }
-    let text = match (output.is_empty(), is_grep) {
-        (true, true) => format!("{head} No line matches."),
-        (true, false) => format!("{head} There is no output here."),
-        (false, _) => format!("{head}\n\n{output}"),
+    let now = Timestamp::now();
+    let shape = text::shape(server.jobs(), &job).await;
+    // Of a job that has ended, nothing more comes.
+    let cursor = (!job.status().is_final() || viewed.more).then(|| format!("cursor {}", viewed.cursor));
+    let mut head = format!("{}.", text::sentence(&job, &shape, now, cursor.as_deref()));
+    if viewed.more && job.status().is_final() {
+        head.push_str(&format!(" There is more at cursor {}.", viewed.cursor));
+    }
+    let is_any = viewed.shown.iter().any(|shown| matches!(shown, Shown::Line(_)));
+    let text = match (is_any, is_grep) {
+        (false, true) => format!("{head} {}", excerpt::none_matches(&job)),
+        (false, false) if output.is_empty() => format!("{head} There is no output here."),
+        _ => format!("{head}\n{output}"),
     };
     Ok(Answer::text(text.trim_end()).about(&job, Some(viewed.cursor)))
 }

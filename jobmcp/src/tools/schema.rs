@@ -18,8 +18,13 @@ const SHOWN: usize = 100;
 pub(super) const UNLISTED: &str = "x-unlisted";
 
 /// Other names that an argument may be given by where the tool has none of that name.
-const OTHER_NAMES: [(&str, &str); 4] =
-    [("job_id", "job_ids"), ("job_ids", "job_id"), ("tail_lines", "lines"), ("timeout_s", "wait_s")];
+const OTHER_NAMES: [(&str, &str); 5] = [
+    ("job_id", "job_ids"),
+    ("job_ids", "job_id"),
+    ("tail_lines", "lines"),
+    ("timeout_s", "wait_s"),
+    ("steps", "commands"),
+];
 
 /// Returns the schema of a tool's arguments.
 pub(super) fn of<T: JsonSchema + 'static>() -> Arc<JsonObject> {
@@ -165,6 +170,14 @@ fn read(schema: &Value, value: &mut Value) {
 }
 
 fn fit_value(name: &str, schema: &Value, value: &mut Value) -> Result<(), String> {
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fits = |choice: &&Value| fit_value(name, choice, &mut value.clone()).is_ok();
+        let choice = choices.iter().find(fits).or(choices.first());
+        return choice.map_or(Ok(()), |choice| fit_value(name, choice, value));
+    }
+    if schema.get("type").is_none() {
+        return Ok(());
+    }
     read(schema, value);
     let choices = schema["enum"].as_array();
     let fits = match (schema["type"].as_str().unwrap_or_default(), &mut *value) {
@@ -227,6 +240,7 @@ mod tests {
             "command": text, "job_ids": { "type": "array", "items": text }, "env": { "type": "object", "additionalProperties": text },
             "wait_s": { "type": "number" }, "lines": { "type": "integer" }, "tty": { "type": "boolean" },
             "mode": { "type": "string", "enum": ["all", "any"] }, "rare": { "type": "string", UNLISTED: true },
+            "commands": { "type": "array", "items": { "anyOf": [text, { "type": "object", "additionalProperties": true }] } },
         } });
         schema.as_object().unwrap().clone()
     }
@@ -253,6 +267,8 @@ mod tests {
     #[test_case(&json!({ "command": "[\"a\"]" }), &json!({ "command": "[\"a\"]" }); "a command that looks like a list")]
     #[test_case(&json!({ "command": "5" }), &json!({ "command": "5" }); "a command that looks like a number")]
     #[test_case(&json!({ "command": "true" }), &json!({ "command": "true" }); "a command that looks like a boolean")]
+    #[test_case(&json!({ "steps": ["a", { "command": "b" }] }), &json!({ "commands": ["a", { "command": "b" }] }); "steps")]
+    #[test_case(&json!({ "commands": "a" }), &json!({ "commands": ["a"] }); "one of several commands")]
     #[test_case(&json!({ "timeout_s": null, "wait_s": 1 }), &json!({ "wait_s": 1 }); "what is left out by another name")]
     fn what_a_client_changed_is_taken_as_it_was_meant(sent: &Value, meant: &Value) {
         assert_eq!(&fitted(sent).unwrap(), meant);
@@ -263,6 +279,7 @@ mod tests {
     #[test_case(&json!({ "tty": "1" }), "tty: \"1\" is not true or false."; "a number for a boolean")]
     #[test_case(&json!({ "env": "A=1" }), "env: \"A=1\" is not an object, such as {\"NAME\": \"value\"}."; "an assignment")]
     #[test_case(&json!({ "command": ["ls", "-l"] }), "command: [\"ls\",\"-l\"] is not a string."; "words")]
+    #[test_case(&json!({ "commands": [5] }), "commands[0]: 5 is not a string."; "a number for a command")]
     #[test_case(&json!({ "mode": "\"any\"" }), "mode: \"\\\"any\\\"\" is not one of \"all\", \"any\"."; "in quotes")]
     #[test_case(&json!({ "wait_s": 1, "timeout_s": 2 }), "timeout_s: it is another word for `wait_s`; give one of them."; "two")]
     fn what_is_still_wrong_is_told_with_what_would_work(sent: &Value, expected: &str) {

@@ -53,6 +53,7 @@ fn output_schema() -> Arc<JsonObject> {
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let id = find(server, &arguments.job_id).await?;
     let job = told(server, server.jobs().look(id).await).await?;
+    server.caller().knows(&job);
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), &job).await;
     let run = told(server, Run::of(server, &job).await).await?;
@@ -79,8 +80,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("cause", json!(shape.cause)),
         ("input", json!(shape.input)),
         ("group", json!(shape.group)),
-        ("submitted_at", json!(shape.submitted_at)),
-        ("ended_at", json!(shape.ended_at)),
+        ("submitted_at", json!(to_seconds(shape.submitted_at))),
+        ("ended_at", json!(shape.ended_at.map(to_seconds))),
         ("cpu_ms", json!(shape.cpu_ms)),
         ("peak_memory", json!(shape.peak_rss_bytes.map(format_size))),
         ("labels", json!(Some(&shape.labels).filter(|labels| !labels.is_empty()))),
@@ -93,8 +94,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let known: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let text: Vec<String> = known
         .iter()
-        // The state has it in words.
-        .filter(|(field, _)| *field != "queued")
+        // The state has them in words.
+        .filter(|(field, _)| !["queued", "status", "exit_code", "signal", "cause"].contains(field))
         .map(|(field, value)| match (&run, *field) {
             (Some(run), "agent") => run.lines(),
             _ => line(field, value),
@@ -105,6 +106,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         .with_structured(Value::Object(fields))
         .about(&job, Some(viewed.cursor))
         .with_progress(run.as_ref()))
+}
+
+/// Returns a time as programs read it, in whole seconds.
+fn to_seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
 
 fn line(field: &str, value: &Value) -> String {

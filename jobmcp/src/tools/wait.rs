@@ -2,24 +2,23 @@
 
 use std::time::Duration;
 
-use jobcore::clock::Timestamp;
 use jobcore::output::Cursor;
-use jobcore::wait::{Until, WaitFor, WaitOptions, WaitReason, Waited};
-use jobcore::words::counted;
+use jobcore::wait::{WaitFor, WaitOptions};
+use jobcore::{Job, JobId, Name, Query};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Result, answer_in_fields, find, told};
-use super::arguments::{Format, LONGEST_WAIT, Which, few, seconds};
+use super::answer::{Answer, Condition, Result, answer_in_fields, find, job, on_job, told, waited};
+use super::arguments::{Format, LONGEST_WAIT, MOST_JOBS, Which, few, grep, label, lines, name, seconds, until};
 use super::nature::{Nature, READS, tool as describe};
+use super::several::{self, Several};
+use crate::excerpt::Look;
 use crate::failure::Failure;
 use crate::runs::Run;
 use crate::server::{Context, Server};
-use crate::text::{self, BUDGET};
+use crate::text::BUDGET;
 
-/// With how much room a job is told with what it wrote, in bytes.
-const LEAST: u64 = 500;
 /// How long a call waits unless it says otherwise.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -27,17 +26,28 @@ const WAIT: Duration = Duration::from_secs(30);
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     /// Ids, short ids or names
-    job_ids: Vec<String>,
+    job_ids: Option<Vec<String>>,
+    /// Or all jobs of a group
+    group: Option<String>,
+    /// Or with a label, NAME=VALUE
+    label: Option<String>,
     /// Default "all"
     mode: Option<Mode>,
     /// exit (default), output:REGEX, quiet:5s, port:3000 or file:PATH
     until: Option<String>,
     /// 0 to 50, default 30
     wait_s: Option<f64>,
-    /// Of one job: only what follows
+    /// Show only lines that match
+    grep: Option<String>,
+    #[schemars(extend("x-unlisted" = true))]
+    context: Option<u64>,
+    #[schemars(extend("x-unlisted" = true))]
+    lines: Option<u64>,
+    #[schemars(extend("x-unlisted" = true))]
     cursor: Option<u64>,
     #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
+    #[schemars(extend("x-unlisted" = true))]
     format: Option<Format>,
 }
 
@@ -54,139 +64,93 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "wait",
         "Wait for jobs",
-        "Waits until jobs end, or write a line, open a port, make a file, fall silent. Returns why, states, new output and \
-         a cursor. Blocks for 50 seconds at most: still running is a normal result; call it again. Use it instead of \
-         polling status.",
+        "Waits until jobs end, write a line, open a port, make a file or fall silent. Returns states and new output. \
+         Blocks for at most 50 seconds: if a job still runs, call it again. Do not poll status.",
         &Nature { core: true, ..READS },
     )
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result {
     let timeout = seconds("wait_s", arguments.wait_s, WAIT, LONGEST_WAIT)?;
-    let until = arguments.until.as_deref().unwrap_or("exit");
-    let until: Until = until.parse().map_err(|reason| Failure::new(format!("until: {reason}.")))?;
-    if arguments.job_ids.is_empty() {
-        return Err(Failure::new("job_ids: name at least one job; list shows them."));
-    }
-    few(&arguments.job_ids)?;
-    let mut ids = Vec::new();
-    for reference in &arguments.job_ids {
-        let id = find(server, reference).await?;
-        // It may be named twice, as its id and as its name.
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
+    let until = until(arguments.until.as_deref())?.unwrap_or_default();
+    let group = name("group", arguments.group)?;
+    let ids = ids(server, &arguments.job_ids.unwrap_or_default(), group.as_ref(), arguments.label.as_ref()).await?;
     if arguments.cursor.is_some() && ids.len() > 1 {
-        return Err(Failure::new("cursor: it is of one job; wait for that one alone, or leave it out."));
+        return Err(Failure::new("cursor: it belongs to one job; wait for that one alone, or leave it out."));
     }
+    let from = arguments.cursor.map(Cursor);
     let options = WaitOptions::default()
         .with_what(match arguments.mode.unwrap_or_default() {
             Mode::All => WaitFor::All,
             Mode::Any => WaitFor::Any,
         })
         .with_until(until.clone())
-        .with_cursor(arguments.cursor.map(Cursor))
+        .with_cursor(from)
         .with_timeout(Some(timeout));
-    let waited = match server.patiently(server.jobs().wait_until(&ids, &options), context).await {
-        Some(waited) => waited,
-        // Nobody listens, or the server ends: what there is now is all that can be said.
-        None => server.jobs().wait_until(&ids, &options.with_timeout(Some(Duration::ZERO))).await,
+    let look = Look {
+        lines: lines(arguments.lines)?,
+        grep: grep(arguments.grep.as_deref(), arguments.context)?,
+        stream: arguments.stream.and_then(Which::stream),
+        from,
     };
-    let waited = told(server, waited).await?;
-    let from = arguments.cursor.map(Cursor);
-    if let ([one], Format::Json) = (waited.jobs.as_slice(), arguments.format.unwrap_or_default()) {
-        return answer_in_fields(
-            server,
-            one,
-            from.unwrap_or_default(),
-            arguments.stream.and_then(Which::stream),
-            BUDGET,
-        )
-        .await;
-    }
-    if arguments.format == Some(Format::Json) {
-        return Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out."));
-    }
-    let asked = Asked { until, from, which: arguments.stream, timeout };
-    tell(server, &waited, &asked).await
-}
-
-/// What was waited for, and what is to be told of the output.
-struct Asked {
-    until: Until,
-    from: Option<Cursor>,
-    which: Option<Which>,
-    timeout: Duration,
-}
-
-async fn tell(server: &Server, waited: &Waited, asked: &Asked) -> Result {
-    let Asked { until, which, .. } = asked;
-    let now = Timestamp::now();
-    let mut text = match waited.reason() {
-        WaitReason::TimedOut => {
-            let waited = counted(asked.timeout.as_secs_f32(), "second", "seconds");
-            format!("Not yet, after {waited}; call wait again to go on.\n")
-        }
-        WaitReason::Impossible => format!("`{until}` can not come true any more.\n"),
-        _ => String::new(),
-    };
-    let (from, is_stream) = (asked.from.unwrap_or_default(), asked.from.is_some() || which.is_some());
-    let budget = BUDGET / waited.jobs.len().max(1) as u64;
-    let mut last = None;
-    for (job, reached) in waited.jobs.iter().zip(&waited.reached) {
-        let name = text::name(job);
-        let run = match is_stream {
-            // The stream itself is asked for.
-            true => None,
-            false => told(server, Run::of(server, job).await).await?,
-        };
-        let mut notes = String::new();
-        match (&reached.line, until.is_exit(), reached.met) {
-            (Some(line), ..) if run.is_none() => notes.push_str(&format!(" It wrote `{}`.", text::cut(line, 300))),
-            (_, false, true) => notes.push_str(&format!(" `{until}` is so.")),
-            _ => {}
-        }
-        if let Some(note) = &reached.note {
-            notes.push_str(&format!(" But {note}."));
-        }
-        if let Some(run) = run {
-            let said = match budget < LEAST {
-                true => format!("Job {name}, {}: {}.{notes}", run.agent.agent, run.agent.progress.as_str()),
-                false => told(server, run.told(&notes, budget).await).await?,
-            };
-            text.push_str(&format!("{said}\n\n"));
-            last = Some((job, reached.cursor, Some(run)));
-            continue;
-        }
-        let verb = if job.status().is_final() { "" } else { "is " };
-        notes.push_str(&text::stragglers(job));
-        notes.push_str(text::silence(job, now));
-        let state = text::state(&text::shape(server.jobs(), job).await, now);
-        text.push_str(&format!("Job {name} {verb}{state}.{notes}"));
-        // Of many jobs, each has too little room to say anything.
-        let (output, cursor) = match budget < LEAST {
-            true => (String::new(), reached.cursor),
-            false => {
-                let read = text::read(server.jobs(), job.id, from, which.unwrap_or_default().stream(), budget).await;
-                let (output, viewed) = told(server, read).await?;
-                (output, viewed.cursor)
+    let waited = waited(server, &ids, options, context).await?;
+    match (waited.jobs.as_slice(), arguments.format.unwrap_or_default()) {
+        ([job], Format::Json) => answer_in_fields(server, job, from.unwrap_or_default(), look.stream, BUDGET).await,
+        (_, Format::Json) => Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out.")),
+        ([Job { id, .. }], Format::Text) => {
+            let id = *id;
+            let condition = Condition { until: &until, reached: &waited.reached[0] };
+            // A stream or lines that are asked for are those of the agent's program.
+            let is_stream = from.is_some() || arguments.stream.is_some() || look.grep.is_some();
+            // A line may have been read after the job was looked at.
+            let job = job(server, id).await?;
+            match told(server, Run::of(server, &job).await).await?.filter(|_| !is_stream) {
+                Some(run) => on_run(server, &job, &run, &condition).await,
+                None => on_job(server, &job, &look, Some(&condition)).await,
             }
-        };
-        match output.is_empty() {
-            true => text.push('\n'),
-            false => text.push_str(&format!(" Output from cursor {from}:\n\n{output}")),
         }
-        if !job.status().is_final() {
-            text.push_str(&format!("[cursor {cursor}]\n"));
+        (jobs, Format::Text) => {
+            let (reached, grep) = (waited.reached.as_slice(), look.grep.as_ref());
+            let several = Several { jobs, reached, until: &until, grep, group: group.as_ref() };
+            several::answer(server, &several).await
         }
-        last = Some((job, cursor, None));
     }
-    let answer = Answer::text(text.trim_end());
-    Ok(match last {
-        Some((job, cursor, run)) if waited.jobs.len() == 1 => {
-            answer.about(job, Some(cursor)).with_progress(run.as_ref())
+}
+
+/// Returns the jobs that a call names, each once.
+async fn ids(
+    server: &Server,
+    references: &[String],
+    group: Option<&Name>,
+    wanted: Option<&String>,
+) -> Result<Vec<JobId>> {
+    few(references)?;
+    let mut ids = Vec::new();
+    for reference in references {
+        let id = find(server, reference).await?;
+        // It may be named twice, as its id and as its name.
+        if !ids.contains(&id) {
+            ids.push(id);
         }
-        _ => answer,
-    })
+    }
+    if group.is_some() || wanted.is_some() {
+        let query = Query::default().with_group(group.cloned()).with_labels(label(wanted)).with_limit(Some(MOST_JOBS));
+        let mut jobs = told(server, server.jobs().list(&query).await).await?.jobs;
+        // In the order in which they were submitted.
+        jobs.reverse();
+        ids.extend(jobs.iter().map(|job| job.id).filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+    }
+    match (ids.is_empty(), group.is_some() || wanted.is_some()) {
+        (false, _) => Ok(ids),
+        (true, false) => Err(Failure::new("job_ids: name at least one job, a group or a label; list shows the jobs.")),
+        (true, true) => Err(Failure::new("There is no job of this group or with this label; list shows the jobs.")),
+    }
+}
+
+async fn on_run(server: &Server, job: &Job, run: &Run<'_>, condition: &Condition<'_>) -> Result {
+    server.caller().knows(job);
+    let note = format!("{}.", condition.note(job).trim_start_matches("; "));
+    let note = if note == "." { String::new() } else { format!(" {note}") };
+    let text = told(server, run.told(&note, BUDGET).await).await?;
+    Ok(Answer::text(text.trim_end()).about(job, Some(condition.reached.cursor)).with_progress(Some(run)))
 }

@@ -1,0 +1,372 @@
+//! What a model reads of a job's output: its end, or what looks like the cause of a failure, or what it asked for.
+
+use jobcore::digest;
+use jobcore::output::{Cursor, Grep, OutputQuery, Piece, Position, Shown, Stream, View, ViewText};
+use jobcore::units::format_size;
+use jobcore::words::{about, counted};
+use jobcore::{Job, JobId, JobManager, Status};
+
+use crate::server::Server;
+use crate::text::{self, BUDGET, LARGEST};
+
+/// An output that is no longer than this is shown as a whole, and of a running job one that is not longer than that.
+const WHOLE: u64 = 1_200;
+const WHOLE_SO_FAR: u64 = 240;
+/// How many lines are shown after a success, after a failure, and while a job runs.
+const AFTER_SUCCESS: u64 = 10;
+const AFTER_FAILURE: u64 = 15;
+const SO_FAR: u64 = 3;
+/// How many bytes of output are shown without being asked for, and how many of them may be lines that look like a cause.
+const UNASKED: usize = 1_500;
+const CAUSES: usize = 500;
+/// So many lines that are like the next one are counted instead of shown.
+const ALIKE: usize = 4;
+/// How long a line of a job that runs is shown.
+const LINE_SO_FAR: usize = 100;
+/// Where causes are looked for: so much before the end.
+const SEARCHED: u64 = 1 << 20;
+/// How much is read to count the lines that are new.
+const COUNTED: u64 = 1 << 20;
+
+/// What is asked for of an output.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// Only so many last lines.
+    pub(crate) lines: Option<u64>,
+    /// Only lines that match.
+    pub(crate) grep: Option<Grep>,
+    pub(crate) stream: Option<Stream>,
+    /// Only what follows.
+    pub(crate) from: Option<Cursor>,
+}
+
+/// What is shown of an output.
+#[derive(Debug, Default)]
+pub(crate) struct Excerpt {
+    pub(crate) text: String,
+    /// Up to where it was looked at.
+    pub(crate) cursor: Cursor,
+    /// How much is new, of a job that runs.
+    pub(crate) news: Option<String>,
+}
+
+/// Returns what to show of the output of a job as it is now.
+pub(crate) async fn of(server: &Server, job: &Job, look: &Look) -> jobcore::Result<Excerpt> {
+    let jobs = server.jobs();
+    let from = look.from.unwrap_or_else(|| server.caller().shown(job.id));
+    let mut excerpt = match job.status() {
+        Status::Queued => Excerpt::default(),
+        status if status.is_final() => after_end(jobs, job, look, from).await?,
+        _ => so_far(jobs, job, look, from).await?,
+    };
+    excerpt.cursor = excerpt.cursor.max(Cursor(job.output.bytes));
+    server.caller().show(job.id, excerpt.cursor);
+    Ok(excerpt)
+}
+
+async fn so_far(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> jobcore::Result<Excerpt> {
+    let new = job.output.bytes.saturating_sub(from.0);
+    let again = if from.0 > 0 { "new " } else { "" };
+    let mut excerpt = Excerpt::default();
+    if new == 0 {
+        excerpt.news = Some(format!("no {again}output"));
+    } else if let Some(grep) = &look.grep {
+        excerpt.text = matching(jobs, job, grep, look.stream, from, BUDGET).await?;
+        excerpt.news = excerpt.text.is_empty().then(|| format!("no {again}line matches"));
+    } else if new <= WHOLE_SO_FAR && look.lines.is_none() {
+        excerpt.text = end(jobs, job, look.stream, from, u64::MAX, UNASKED).await?.text;
+    } else {
+        let lines = end(jobs, job, look.stream, from, look.lines.unwrap_or(SO_FAR), room(look.lines)).await?.text;
+        excerpt.text = if look.lines.is_some() { lines } else { unlike(&lines) };
+        excerpt.news = Some(format!("{again}output: {}", amount(jobs, job.id, from, new).await?));
+    }
+    Ok(excerpt)
+}
+
+async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> jobcore::Result<Excerpt> {
+    let has_failed = job.status() != Status::Completed;
+    let mut text = String::new();
+    if let Some(grep) = &look.grep {
+        text = matching(jobs, job, grep, look.stream, look.from.unwrap_or_default(), BUDGET).await?;
+        if !text.is_empty() {
+            return Ok(Excerpt { text, ..Excerpt::default() });
+        }
+        text = format!("{}\n", none_matches(job));
+        if !has_failed {
+            return Ok(Excerpt { text, ..Excerpt::default() });
+        }
+    }
+    // The cause of a failure may have been written before the last look.
+    let from = if has_failed { look.from.unwrap_or_default() } else { from };
+    let is_short = job.output.bytes.saturating_sub(from.0) <= WHOLE && look.lines.is_none();
+    let found = match has_failed && !is_short && look.lines.is_none() {
+        true => causes(jobs, job, look.stream).await?,
+        false => Causes::None,
+    };
+    if let Causes::Digest(digest) = &found {
+        let more = call(job, r#""lines": 100"#);
+        return Ok(Excerpt {
+            text: format!("{text}{digest}\n[digest of the output; {more} prints it]"),
+            ..Excerpt::default()
+        });
+    }
+    let lines = match (look.lines, has_failed) {
+        _ if is_short => u64::MAX,
+        (Some(lines), _) => lines,
+        (None, true) => AFTER_FAILURE,
+        (None, false) => AFTER_SUCCESS,
+    };
+    let mut room = room(look.lines);
+    if let Causes::Lines(lines) = &found {
+        room -= lines.len();
+    }
+    let end = end(jobs, job, look.stream, from, lines, room).await?;
+    let searches =
+        if has_failed { format!("; {} searches it", call(job, r#""grep": "REGEX""#)) } else { String::new() };
+    if let Some(above) = above(job, from, &end) {
+        text.push_str(&format!("[{above}{searches}]\n"));
+    }
+    if let Causes::Lines(lines) = found {
+        text.push_str(&format!("{lines}\n…\n"));
+    }
+    text.push_str(&if look.lines.is_some() || is_short { end.text } else { folded(&end.text) });
+    Ok(Excerpt { text, ..Excerpt::default() })
+}
+
+/// Returns one line on why a job failed: the last one that looks like the cause, or else the last one.
+pub(crate) async fn cause(jobs: &JobManager, job: &Job, grep: Option<&Grep>, room: u64) -> jobcore::Result<String> {
+    if let Some(grep) = grep {
+        let text = matching(jobs, job, grep, None, Cursor(0), room.max(1_000)).await?;
+        if !text.is_empty() {
+            return Ok(text);
+        }
+    }
+    let text = last_text(jobs, job, None, SEARCHED / 16).await?;
+    let found = digest::causes(&text, 0, CAUSES).pop();
+    let last = || text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    Ok(text::cut(found.unwrap_or_else(last).trim(), usize::try_from(room).unwrap_or(usize::MAX)))
+}
+
+/// Returns the lines that match, and their context; nothing if none does.
+async fn matching(
+    jobs: &JobManager,
+    job: &Job,
+    grep: &Grep,
+    stream: Option<Stream>,
+    from: Cursor,
+    budget: u64,
+) -> jobcore::Result<String> {
+    let view = text::view(budget).with_grep(Some(grep.clone()));
+    let query = OutputQuery::from(Position::Cursor(from)).with_stream(stream);
+    let viewed = jobs.view(job.id, &query, &view).await?;
+    let is_any = viewed.shown.iter().any(|shown| matches!(shown, Shown::Line(_)));
+    Ok(if is_any { String::from_utf8_lossy(&viewed.text(&view, stream)).trim_end().to_owned() } else { String::new() })
+}
+
+/// Says in how much output no line matches: a model must not take what was dropped for what was never written.
+pub(crate) fn none_matches(job: &Job) -> String {
+    let (all, dropped) = (job.output.bytes, job.output.dropped);
+    match dropped {
+        0 => format!("No line matches in {} of output.", format_size(all)),
+        _ => format!(
+            "No line matches in the {} that were kept of {}; a larger output_limit keeps more.",
+            format_size(all - dropped),
+            format_size(all)
+        ),
+    }
+}
+
+enum Causes {
+    None,
+    Digest(String),
+    Lines(String),
+}
+
+async fn causes(jobs: &JobManager, job: &Job, stream: Option<Stream>) -> jobcore::Result<Causes> {
+    let text = last_text(jobs, job, stream, SEARCHED).await?;
+    let mut found = digest::digest(&text);
+    if found.is_none() {
+        found = jobs.junit_report(job).await?;
+    }
+    if let Some(digest) = found {
+        return Ok(Causes::Digest(digest.render(UNASKED)));
+    }
+    let lines = digest::causes(&text, usize::try_from(AFTER_FAILURE).unwrap_or_default(), CAUSES);
+    Ok(if lines.is_empty() { Causes::None } else { Causes::Lines(lines.join("\n")) })
+}
+
+/// Returns the last part of an output, cleaned.
+async fn last_text(jobs: &JobManager, job: &Job, stream: Option<Stream>, bytes: u64) -> jobcore::Result<String> {
+    let view = View::default().with_clean(true);
+    let query = OutputQuery::from(Position::TailBytes(bytes)).with_stream(stream).with_max_bytes(bytes);
+    let viewed = jobs.view(job.id, &query, &view).await?;
+    Ok(String::from_utf8_lossy(&viewed.text(&view, stream)).into_owned())
+}
+
+/// The end of an output.
+struct End {
+    text: String,
+    /// Where it begins.
+    begins: Cursor,
+    /// How much within it was dropped.
+    dropped: u64,
+}
+
+/// Returns at most so many last lines of what follows `from`, as whole lines within so many bytes.
+async fn end(
+    jobs: &JobManager,
+    job: &Job,
+    stream: Option<Stream>,
+    from: Cursor,
+    lines: u64,
+    room: usize,
+) -> jobcore::Result<End> {
+    let view = View::default().with_clean(true);
+    // What is cleaned away takes room, too.
+    let bytes = 4 * room as u64 + 4_096;
+    let query = |position| OutputQuery::from(position).with_stream(stream).with_max_bytes(bytes);
+    let offset = |shown: &Shown| match shown {
+        Shown::Line(line) => Some(line.offset),
+        Shown::Gap { offset, .. } => Some(*offset),
+        _ => None,
+    };
+    let is_all = job.output.bytes.saturating_sub(from.0) <= bytes && lines == u64::MAX;
+    let position = if is_all { Position::Cursor(from) } else { Position::TailLines(lines.min(1_000)) };
+    let mut viewed = jobs.view(job.id, &query(position), &view).await?;
+    if viewed.more {
+        viewed = jobs.view(job.id, &query(Position::TailBytes(bytes)), &view).await?;
+    }
+    if viewed.shown.iter().find_map(offset).is_some_and(|first| first < from.0) {
+        viewed.shown.retain(|shown| offset(shown).is_some_and(|offset| offset >= from.0));
+    }
+    let mut left = room;
+    let size = |shown: &Shown| if let Shown::Line(line) = shown { line.text.len() + 1 } else { 64 };
+    let fits = |shown: &&Shown| {
+        let rest = left.checked_sub(size(shown));
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    // A line that is too long alone is cut below.
+    let count = viewed.shown.iter().rev().take_while(fits).count().max(1).min(viewed.shown.len());
+    let shown = &viewed.shown[viewed.shown.len() - count..];
+    let mut text = ViewText::new(&view, stream);
+    shown.iter().for_each(|shown| text.push(shown));
+    let bytes = text.take();
+    let mut text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+    if text.len() > room {
+        text = format!("…{}", text::end(&text, room));
+    }
+    let dropped = shown.iter().map(|shown| if let Shown::Gap { bytes, .. } = shown { *bytes } else { 0 }).sum();
+    let begins = shown.iter().find_map(offset).map_or(Cursor(job.output.bytes), Cursor);
+    Ok(End { text, begins, dropped })
+}
+
+/// Says how much there is above the end, and how much of that was dropped.
+fn above(job: &Job, from: Cursor, end: &End) -> Option<String> {
+    let above = end.begins.0.saturating_sub(from.0);
+    if above == 0 {
+        return None;
+    }
+    let dropped = job.output.dropped.saturating_sub(end.dropped).min(above);
+    let dropped = match dropped {
+        0 => String::new(),
+        dropped => {
+            let lines = match end.text.lines().count() as u64 {
+                0..5 => String::new(),
+                lines => {
+                    let lines = u128::from(dropped) * u128::from(lines) / end.text.len() as u128;
+                    let lines = about(u64::try_from(lines).unwrap_or(u64::MAX).max(1));
+                    format!(" (about {})", counted(lines, "line", "lines"))
+                }
+            };
+            format!(", {}{lines} of it not kept: over output_limit", format_size(dropped))
+        }
+    };
+    Some(format!("{} above{dropped}", format_size(above)))
+}
+
+/// Says how much is new: in lines, or in bytes if that is too much to be counted.
+async fn amount(jobs: &JobManager, id: JobId, from: Cursor, new: u64) -> jobcore::Result<String> {
+    if new > COUNTED {
+        return Ok(format_size(new));
+    }
+    let chunk = jobs.output(id, &OutputQuery::from(Position::Cursor(from)).with_max_bytes(COUNTED)).await?;
+    let lines = chunk.pieces.iter().map(|piece| match piece {
+        Piece::Data { bytes, .. } => bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+        _ => 0,
+    });
+    match lines.sum() {
+        0 => Ok(format_size(new)),
+        lines => Ok(counted(lines, "line", "lines")),
+    }
+}
+
+/// Returns a line without what progress changes in it: numbers, bars and blanks.
+fn shape(line: &str) -> String {
+    let mut shape = String::new();
+    for letter in line.chars().filter(|letter| !letter.is_whitespace()) {
+        let letter = if letter.is_ascii_digit() { '0' } else { letter };
+        if !shape.ends_with(letter) {
+            shape.push(letter);
+        }
+    }
+    shape
+}
+
+/// Shows of lines that are alike and follow each other the last, and how many there are.
+fn folded(text: &str) -> String {
+    let mut folded: Vec<String> = Vec::new();
+    let lines: Vec<_> = text.lines().collect();
+    for alike in lines.chunk_by(|one, next| shape(one) == shape(next)) {
+        match alike {
+            [before @ .., last] if before.len() >= ALIKE => {
+                folded.push(format!("[{} lines like this:]", before.len()));
+                folded.push((*last).to_owned());
+            }
+            few => folded.extend(few.iter().map(|line| (*line).to_owned())),
+        }
+    }
+    folded.join("\n")
+}
+
+/// Returns the lines that are not like a later one: progress is shown once.
+fn unlike(text: &str) -> String {
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_last = |index: usize| lines[index + 1..].iter().all(|later| shape(later) != shape(lines[index]));
+    let unlike = (0..lines.len()).filter(|index| is_last(*index)).map(|index| text::cut(lines[index], LINE_SO_FAR));
+    unlike.collect::<Vec<_>>().join("\n")
+}
+
+fn room(lines: Option<u64>) -> usize {
+    match lines {
+        Some(_) => usize::try_from(LARGEST).unwrap_or(usize::MAX),
+        None => UNASKED,
+    }
+}
+
+/// Returns the call of `output` that reads more of a job.
+fn call(job: &Job, argument: &str) -> String {
+    let reference = job.spec.name.as_ref().map_or_else(|| job.id.short(), ToString::to_string);
+    format!(r#"output {{"job_id": "{reference}", {argument}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_shown_once() {
+        let compiling = "[ 1/90] compiling a_1.c\n[ 2/90] compiling a_2.c\n[10/90] compiling a_13.c";
+        assert_eq!(unlike(compiling), "[10/90] compiling a_13.c");
+        assert_eq!(unlike("10% [##      ]\n\n100% [########]"), "100% [########]");
+        assert_eq!(unlike("a\nb\na\n"), "b\na");
+    }
+
+    #[test]
+    fn lines_that_are_alike_are_counted() {
+        let warnings: Vec<_> = (0..5).map(|index| format!("warning {index}")).collect();
+        let text = format!("start\n{}\nfatal", warnings.join("\n"));
+        assert_eq!(folded(&text), "start\n[4 lines like this:]\nwarning 4\nfatal");
+        assert_eq!(folded("a 1\na 2\na 3\na 4\nb"), "a 1\na 2\na 3\na 4\nb");
+    }
+}

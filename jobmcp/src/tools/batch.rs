@@ -1,0 +1,102 @@
+//! Several commands in one call of `execute`, each a job, in a group of their own.
+
+use std::hash::{BuildHasher, RandomState};
+
+use jobcore::wait::WaitOptions;
+use jobcore::{JobId, Name, Query, Status};
+
+use super::answer::{Result, told, waited};
+use super::arguments::name;
+use super::execute::{Arguments, Asked, NamedStep, Step, spec};
+use super::several::{self, Several};
+use crate::failure::Failure;
+use crate::server::{Context, Server};
+
+/// How many commands one call takes.
+const MOST: usize = 100;
+/// What the groups of batches are called that were given no name.
+const PREFIX: &str = "batch-";
+
+pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result {
+    let asked = Asked::of(&arguments)?;
+    let steps = steps(&mut arguments)?;
+    let group: Name = match name("group", arguments.group.take())? {
+        Some(group) => group,
+        None => unused_name()?,
+    };
+    let mut specs = Vec::new();
+    for step in steps {
+        // All are looked at before the first is submitted.
+        specs.push(told(server, spec(server, arguments.of_step(step, &group)).await?.build()).await?);
+    }
+    if let Some(limit) = arguments.at_a_time {
+        limit_group(server, group.as_str(), limit).await?;
+    }
+    let count = specs.len();
+    let mut ids: Vec<JobId> = Vec::new();
+    for spec in specs {
+        match server.submit(spec).await {
+            Ok(job) => ids.push(job.id),
+            Err(failure) if ids.is_empty() => return Err(failure),
+            Err(failure) => {
+                let submitted = ids.len();
+                return Err(failure.after(format!(
+                    "{submitted} of {count} commands were submitted, in group `{group}`; the next one was refused:"
+                )));
+            }
+        }
+    }
+    let until = asked.until.unwrap_or_default();
+    let options = WaitOptions::default().with_until(until.clone()).with_timeout(Some(asked.wait));
+    let waited = waited(server, &ids, options, context).await?;
+    let (jobs, reached, grep) = (&waited.jobs, &waited.reached, asked.look.grep.as_ref());
+    several::answer(server, &Several { jobs, reached, until: &until, grep, group: Some(&group) }).await
+}
+
+/// Returns the commands, each with its name if it has one.
+fn steps(arguments: &mut Arguments) -> Result<Vec<NamedStep>> {
+    let steps = arguments.commands.take().unwrap_or_default();
+    if steps.is_empty() || steps.len() > MOST {
+        return Err(Failure::new(format!("commands: give 1 to {MOST} of them, not {}.", steps.len())));
+    }
+    let of_one = [
+        ("command", arguments.command.is_some()),
+        ("argv", arguments.argv.is_some()),
+        ("key", arguments.key.is_some()),
+        ("name", arguments.name.is_some()),
+    ];
+    if let Some((field, _)) = of_one.iter().find(|(_, is_given)| *is_given) {
+        let advice = r#"name each as {"name": ..., "command": ...}, or leave it out"#;
+        return Err(Failure::new(format!("{field}: it belongs to one command, and there are several; {advice}.")));
+    }
+    Ok(steps
+        .into_iter()
+        .map(|step| match step {
+            Step::Line(command) => NamedStep { command, name: None, cwd: None },
+            Step::Named(step) => step,
+        })
+        .collect())
+}
+
+fn unused_name() -> Result<Name> {
+    let random = RandomState::new().hash_one(PREFIX) & 0xffff_ffff;
+    format!("{PREFIX}{random:08x}").parse().map_err(|reason| Failure::new(format!("group: {reason}.")))
+}
+
+/// Lets so many jobs of a group run at a time, and forgets the limits of earlier batches of which none is unfinished.
+pub(super) async fn limit_group(server: &Server, group: &str, limit: u32) -> Result<()> {
+    if limit == 0 {
+        return Err(Failure::new("at_a_time: at least 1 has to run."));
+    }
+    let group: Name = group.parse().map_err(|reason| Failure::new(format!("group: {reason}.")))?;
+    let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
+    let listing = server.jobs().list(&Query::default().live().with_statuses(unfinished)).await;
+    let used: Vec<_> = told(server, listing).await?.jobs.into_iter().filter_map(|job| job.spec.group).collect();
+    let change = move |settings: &mut jobcore::store::StoreSettings| {
+        let is_past = |name: &&Name| name.as_str().starts_with(PREFIX) && !used.contains(name);
+        let past: Vec<_> = settings.groups.keys().filter(is_past).cloned().collect();
+        past.into_iter().for_each(|name| settings.set_group(name, 0));
+        settings.set_group(group.clone(), limit);
+    };
+    told(server, server.jobs().change_settings(change).await).await.map(drop)
+}
