@@ -29,7 +29,8 @@ const IO_EVENTS: usize = 64;
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    process::survive_file_size();
+    process::open_missing_streams();
+    process::survive_writes();
     process::with_enough_stack(program)
 }
 
