@@ -1,9 +1,11 @@
 //! The verbs in groups, which clap does not know of.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 
 use clap::builder::Styles;
-use clap::{Command, CommandFactory};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command, CommandFactory, Error};
 
 use crate::cli::Cli;
 
@@ -14,6 +16,21 @@ pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
     ("Act", &["send", "attach", "kill"]),
     ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
 ];
+
+/// Parses a command line.
+///
+/// # Errors
+/// What the parser has to say, which may be a help.
+pub(crate) fn matches(line: Vec<OsString>) -> Result<ArgMatches, Error> {
+    match Cli::command().try_get_matches_from(&line) {
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | HELP_UNASKED) => {
+            command().try_get_matches_from(line)
+        }
+        parsed => parsed,
+    }
+}
+
+const HELP_UNASKED: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 
 /// Returns the definitions of the command line, with a help that shows the verbs in their groups.
 pub(crate) fn command() -> Command {
@@ -74,7 +91,9 @@ mod tests {
 
     #[test]
     fn every_verb_has_an_example() {
-        let verbs = verbs(&command());
+        let mut command = command();
+        command.build();
+        let verbs = verbs(&command);
         assert!(verbs.len() > 15);
         for verb in verbs {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
@@ -85,10 +104,12 @@ mod tests {
     /// They are there for lines that were written for other tools.
     #[test]
     fn aliases_are_not_shown() {
-        for verb in verbs(&command()) {
+        let mut command = command();
+        command.build();
+        for verb in verbs(&command) {
             assert_eq!(verb.get_visible_aliases().next(), None, "{}", verb.get_name());
         }
-        let help = command().render_long_help().to_string();
+        let help = command.render_long_help().to_string();
         for alias in ["execute", "interact", "logs", "ls"] {
             assert!(!help.lines().any(|line| line.split_whitespace().next() == Some(alias)), "{alias}:\n{help}");
         }

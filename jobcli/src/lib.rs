@@ -22,17 +22,21 @@ use clap::FromArgMatches;
 use jobcore::front::text::print_if_hostile;
 use jobcore::front::{Failure, codes, process};
 
+/// How many events of descriptors are taken note of at a time.
+const IO_EVENTS: usize = 64;
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    process::survive_file_size();
+    process::open_missing_streams();
+    process::survive_writes();
     process::with_enough_stack(program)
 }
 
 fn program() -> ExitCode {
     complete::answer_if_asked(help::command);
-    let matches = match help::command().try_get_matches_from(habits::understood(std::env::args_os())) {
+    let matches = match help::matches(habits::understood(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => match habits::explanation(&error) {
             Some(failure) => return failure.report(false),
@@ -40,14 +44,16 @@ fn program() -> ExitCode {
         },
     };
     let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| refuse(&error));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // Few things happen at a time here, and room for many takes memory.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_io_events_per_tick(IO_EVENTS).build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(codes::FAILED, format!("cannot start: {error}")).report(false),
     };
     let passes_code = arguments.verb.passes_code();
     let result = runtime.block_on(commands::run(arguments));
-    // Whatever still waits for a job waits in vain: this program ends, and no job does.
-    runtime.shutdown_background();
+    // Whatever still waits for a job waits in vain: this program ends, and no job does. The kernel takes all away at once.
+    std::mem::forget(runtime);
     match result {
         Ok(code) => code,
         Err(failure) => failure.report(passes_code),

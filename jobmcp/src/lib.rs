@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
 pub fn main_behind<H: ServerHandler>(before: fn(Server) -> H) -> ExitCode {
     // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
-    process::survive_file_size();
+    process::survive_writes();
     process::with_enough_stack(|| {
         let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
         run(cli, before).unwrap_or_else(|failure| failure.report(false))

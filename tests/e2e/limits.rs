@@ -40,6 +40,18 @@ fn a_small_stack_is_enough() {
     }
 }
 
+/// What the program opened took the place of the stream.
+#[test]
+fn streams_that_are_closed_are_no_obstacle() {
+    let env = TestEnv::new();
+    for closed in ["exec <&-", "exec >&-", "exec 2>&-", "exec <&- >&- 2>&-"] {
+        let ran = under(&env, closed, "\"$JOBCLI\" run --wait 'echo hi; exit 7'");
+        assert_eq!(ran.code, Some(7), "{closed}: {ran}");
+        let id = env.ok(["list", "--quiet", "--limit", "1"]);
+        assert_eq!(env.ok(["output", &id]), "hi", "{closed}");
+    }
+}
+
 /// It waited for ever, with no job running: the supervisor had no descriptors, and nobody said so.
 #[test]
 fn with_few_descriptors_a_job_runs_or_the_reason_is_told() {

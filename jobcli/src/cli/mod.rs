@@ -3,8 +3,10 @@
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `values.rs`: values of arguments
+// - `deferred.rs`: definitions that are made when they are needed
 
 mod act;
+mod deferred;
 mod keep;
 mod look;
 mod run;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use act::{Attach, Kill, Piece, Send, Typed};
+pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Restart, Rm};
 pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
 pub use run::{Delegate, Run};
@@ -69,58 +72,58 @@ is the first that is not 0.";
 pub enum Verb {
     /// Start a job and print its id
     #[command(aliases = ["add", "submit", "enqueue"])]
-    Run(Run),
+    Run(Deferred<Run>),
     /// Start a job that something can be sent to, and print its id
     #[command(hide = true)]
-    Execute(Run),
+    Execute(Deferred<Run>),
     /// Start a coding agent on a prompt and print the id of the job
-    Delegate(Box<Delegate>),
+    Delegate(Deferred<Box<Delegate>>),
     /// List jobs, the newest first
     #[command(aliases = ["ls", "ps"])]
-    List(List),
+    List(Deferred<List>),
     /// Show all that is known of a job
-    Show(Show),
+    Show(Deferred<Show>),
     /// Print the status of a job: one word
-    Status(StatusOf),
+    Status(Deferred<StatusOf>),
     /// Print the output of a job
     #[command(aliases = ["logs", "log"])]
-    Output(Output),
+    Output(Deferred<Output>),
     /// Print the last lines of a job's output
-    Tail(Tail),
+    Tail(Deferred<Tail>),
     /// Wait for jobs to end, or for output, a port, a file
-    Wait(Wait),
+    Wait(Deferred<Wait>),
     /// Send text, keys or the end of its input to a job
-    Send(Send),
+    Send(Deferred<Send>),
     /// Send text to a job and print what it answers
     #[command(hide = true)]
-    Interact(Send),
+    Interact(Deferred<Send>),
     /// Connect this terminal to that of a job
-    Attach(Attach),
+    Attach(Deferred<Attach>),
     /// Stop jobs: all of their processes
     #[command(alias = "stop")]
-    Kill(Kill),
+    Kill(Deferred<Kill>),
     /// Print the lines that run a job again
     #[command(hide = true, aliases = ["rerun", "retry"])]
-    Restart(Restart),
+    Restart(Deferred<Restart>),
     /// Remove jobs that are over, with their output
     #[command(aliases = ["remove", "delete"])]
-    Rm(Rm),
+    Rm(Deferred<Rm>),
     /// Remove many jobs that are over, by age, number or size
-    Prune(Prune),
+    Prune(Deferred<Prune>),
     /// Print what happened to jobs: submitted, started, ended
-    Events(Events),
+    Events(Deferred<Events>),
     /// Sum up what runs of agents cost
-    Usage(Usage),
+    Usage(Deferred<Usage>),
     /// Get and set what concerns everybody who uses the store
-    Config(Config),
+    Config(Deferred<Config>),
     /// List groups, and set how many jobs of one may run
-    Group(Group),
+    Group(Deferred<Group>),
     /// Prove that jobs work on this machine, and say what is degraded
-    Doctor(Doctor),
+    Doctor(Deferred<Doctor>),
     /// Print a completion script for a shell
-    Completions(Completions),
+    Completions(Deferred<Completions>),
     /// Print the manual page, or write all of them
-    Man(Man),
+    Man(Deferred<Man>),
 }
 
 impl Verb {
@@ -128,8 +131,8 @@ impl Verb {
     pub fn makes_store(&self) -> bool {
         match self {
             Self::Run(_) | Self::Execute(_) | Self::Delegate(_) | Self::Doctor(_) => true,
-            Self::Config(config) => matches!(config.what, ConfigVerb::Set { .. }),
-            Self::Group(group) => matches!(group.what, GroupVerb::Set { .. }),
+            Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
+            Self::Group(Deferred(group)) => matches!(group.what, GroupVerb::Set { .. }),
             Self::List(_)
             | Self::Show(_)
             | Self::Status(_)
@@ -153,8 +156,8 @@ impl Verb {
     /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
     pub fn passes_code(&self) -> bool {
         match self {
-            Self::Run(run) | Self::Execute(run) => run.wait || run.follow,
-            Self::Delegate(delegate) => delegate.wait || delegate.follow,
+            Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => run.wait || run.follow,
+            Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
             Self::Wait(_) | Self::Attach(_) => true,
             Self::List(_)
             | Self::Show(_)

@@ -36,53 +36,56 @@ mod status;
 mod usage;
 mod wait;
 
+use std::pin::Pin;
+
 use jobcore::JobManager;
 use jobcore::front::Settings;
 
-use crate::cli::{Cli, StdinFrom, Verb};
+use crate::cli::{Cli, Deferred, StdinFrom, Verb};
 use result::{Result, code_of, tell, unless_interrupted};
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
     match &cli.verb {
-        Verb::Completions(arguments) => return completions::run(arguments),
-        Verb::Man(arguments) => return man::run(arguments),
+        Verb::Completions(Deferred(arguments)) => return completions::run(arguments),
+        Verb::Man(Deferred(arguments)) => return man::run(arguments),
         _ => {}
     }
     let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
-    if let Verb::Doctor(arguments) = cli.verb {
-        return doctor::run(settings.open("jobcli").map(JobManager::with_inline_work), &settings, &arguments).await;
+    if let Verb::Doctor(Deferred(arguments)) = cli.verb {
+        let jobs = settings.open("jobcli").map(JobManager::with_inline_work);
+        return Box::pin(doctor::run(jobs, &settings, &arguments)).await;
     }
     let jobs = match cli.verb.makes_store() {
         true => settings.open_to_write("jobcli")?,
         false => settings.open_to_look("jobcli")?,
     };
     // There is nothing else to do meanwhile, and a thread costs time.
-    let jobs = jobs.with_inline_work();
-    match cli.verb {
-        Verb::Run(arguments) => run::run(&jobs, &settings, arguments, None).await,
+    let (jobs, settings) = (&jobs.with_inline_work(), &settings);
+    // In a box: a future has room for all that it may come to wait for, and the largest verb's is tens of kilobytes.
+    let carried_out: Pin<Box<dyn Future<Output = Result> + '_>> = match cli.verb {
+        Verb::Run(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, None)),
         // As it was with the tools that had this word: something could be sent to every job.
-        Verb::Execute(arguments) => run::run(&jobs, &settings, arguments, Some(StdinFrom::Open)).await,
-        Verb::Delegate(arguments) => delegate::run(&jobs, &settings, *arguments).await,
-        Verb::List(arguments) => list::run(&jobs, arguments).await,
-        Verb::Show(arguments) => show::run(&jobs, arguments).await,
-        Verb::Status(arguments) => status::run(&jobs, arguments).await,
-        Verb::Output(arguments) => output::run(&jobs, arguments).await,
-        Verb::Tail(arguments) => output::tail(&jobs, arguments).await,
-        Verb::Wait(arguments) => wait::run(&jobs, arguments).await,
-        Verb::Send(arguments) => send::run(&jobs, arguments).await,
-        Verb::Interact(arguments) => send::interact(&jobs, arguments).await,
-        Verb::Attach(arguments) => attach::run(&jobs, &arguments).await,
-        Verb::Kill(arguments) => kill::run(&jobs, arguments).await,
-        Verb::Restart(arguments) => restart::run(&jobs, &arguments).await,
-        Verb::Rm(arguments) => rm::run(&jobs, arguments).await,
-        Verb::Prune(arguments) => prune::run(&jobs, arguments).await,
-        Verb::Events(arguments) => events::run(&jobs, &arguments).await,
-        Verb::Usage(arguments) => usage::run(&jobs, arguments).await,
-        Verb::Config(arguments) => config::run(&jobs, arguments).await,
-        Verb::Group(arguments) => group::run(&jobs, arguments).await,
-        Verb::Doctor(arguments) => doctor::run(Ok(jobs), &settings, &arguments).await,
-        Verb::Completions(arguments) => completions::run(&arguments),
-        Verb::Man(arguments) => man::run(&arguments),
-    }
+        Verb::Execute(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, Some(StdinFrom::Open))),
+        Verb::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
+        Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, arguments)),
+        Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),
+        Verb::Status(Deferred(arguments)) => Box::pin(status::run(jobs, arguments)),
+        Verb::Output(Deferred(arguments)) => Box::pin(output::run(jobs, arguments)),
+        Verb::Tail(Deferred(arguments)) => Box::pin(output::tail(jobs, arguments)),
+        Verb::Wait(Deferred(arguments)) => Box::pin(wait::run(jobs, arguments)),
+        Verb::Send(Deferred(arguments)) => Box::pin(send::run(jobs, arguments)),
+        Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
+        Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
+        Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, arguments)),
+        Verb::Restart(Deferred(arguments)) => Box::pin(async move { restart::run(jobs, &arguments).await }),
+        Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, arguments)),
+        Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
+        Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
+        Verb::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
+        Verb::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
+        Verb::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
+        Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) => unreachable!("they were carried out above"),
+    };
+    carried_out.await
 }

@@ -1,22 +1,41 @@
 //! What a front end asks of the kernel for its own process.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
+use std::{io, panic, thread};
 
-use crate::sys::{limits, own, ready, signals};
+use crate::sys::{descriptor, limits, own, ready, signals};
 
 /// What the parser of a command line and a tool call need of the stack, with room to spare; the usual limit is 8 MiB.
 const STACK: u64 = 2 * 1024 * 1024;
 
-/// Makes the limit of file size (`ulimit -f`) an error of the write that exceeds it, and not the death of this program.
+/// Runs `main` for a program that the C library starts, and ends the program with its exit code.
+///
+/// The standard library's own start takes twenty system calls, one of which lists the whole address space, in each front end
+/// and in each supervisor. Of what it does, a program needs [`open_missing_streams`] and [`survive_writes`].
+pub fn run(main: fn() -> ExitCode) -> ! {
+    // What the standard library says of a panic.
+    let code = panic::catch_unwind(main).unwrap_or(ExitCode::from(101));
+    // A code does not tell its number.
+    let number = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
+    std::process::exit(number.map_or(1, i32::from))
+}
+
+/// Opens `/dev/null` in the place of standard input, output or error where the caller closed it.
+///
+/// To be called before a file is opened, which would get that place.
+pub fn open_missing_streams() {
+    descriptor::open_missing_streams();
+}
+
+/// Makes the limit of file size (`ulimit -f`) and a pipe that nobody reads errors of the write, and not the death of this
+/// program.
 ///
 /// To be called before there are other threads, which would have to do the same. Jobs and other children are started with
-/// no signal blocked: to them the limit is what it always was.
-pub fn survive_file_size() {
-    signals::block_file_size();
+/// no signal blocked: to them both are what they always were.
+pub fn survive_writes() {
+    signals::block_those_of_writes();
 }
 
 /// Runs the program on a stack that is large enough, whatever the limit (`ulimit -s`).

@@ -1,7 +1,7 @@
 //! Starting the command of a job, in the world that its submitter had.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use crate::record::Submission;
 use crate::spec::Stdin;
 use crate::store::file::input;
 use crate::store::file::layout::JobDir;
-use crate::sys::spawn::{self, Streams};
+use crate::sys::spawn::{self, Source};
 use crate::sys::world;
 
 /// By what something can be sent to a job.
@@ -42,32 +42,29 @@ pub(super) fn start(
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
         let terminal = Terminal::make(job, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
-        let main = spawn(submission, environment, Streams::Terminal(terminal.device()))?;
+        let streams = [Source::ReadWrite(terminal.device()), Source::Same, Source::Same];
+        let main = spawn(submission, environment, streams)?;
         return Ok((main, Input::Terminal(terminal)));
     }
     let open = |path: &Path| File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
     let (stdin, input) = match &spec.stdin {
-        Stdin::Closed => (open("/dev/null".as_ref())?, Input::None),
-        Stdin::File(path) => (open(path)?, Input::None),
-        Stdin::Given => (open(given)?, Input::None),
+        Stdin::Closed => (None, Input::None),
+        Stdin::File(path) => (Some(open(path)?), Input::None),
+        Stdin::Given => (Some(open(given)?), Input::None),
         Stdin::Open => {
             let made = input::Open::make(job);
             let (pipe, reader) = made.map_err(|error| format!("cannot make a pipe for its input: {error}"))?;
-            (reader, Input::Pipe(pipe))
+            (Some(reader), Input::Pipe(pipe))
         }
     };
+    let stdin = stdin.as_ref().map_or(Source::File("/dev/null".as_ref()), |stdin| Source::Descriptor(stdin.as_fd()));
+    let (stdout, stderr) = (job.stdout(), job.stderr());
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
-    let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
-    let pipes = open(&job.stdout()).and_then(|stdout| {
-        let stderr = if spec.merge { stdout.try_clone()? } else { open(&job.stderr())? };
-        Ok((stdout, stderr))
-    });
-    let (stdout, stderr) = pipes.map_err(|error| format!("cannot open the pipes for its output: {error}"))?;
-    let streams = Streams::Descriptors([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
-    Ok((spawn(submission, environment, streams)?, input))
+    let stderr = if spec.merge { Source::Same } else { Source::ReadWrite(&stderr) };
+    Ok((spawn(submission, environment, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
 }
 
-fn spawn(submission: &Submission, environment: Environment, streams: Streams<'_>) -> Result<i32, String> {
+fn spawn(submission: &Submission, environment: Environment, streams: [Source<'_>; 3]) -> Result<i32, String> {
     let cwd = &submission.spec.cwd;
     std::env::set_current_dir(cwd)
         .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;

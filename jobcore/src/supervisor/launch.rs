@@ -1,6 +1,5 @@
 //! Starting a supervisor.
 
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,19 +8,17 @@ use crate::error::{Error, IoContext, Result};
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
 use crate::store::{HandOver, JobClaim};
 use crate::sys::descriptor;
-use crate::sys::spawn::{self, Streams};
+use crate::sys::spawn::{self, Source};
 
 /// Starts a supervisor for a job, and returns its process id: from then on the job is the supervisor's.
 pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
     let Some(HandOver { directory, id, lock }) = claim.hand_over() else {
         return Err(Error::Unsupported { reason: "no other process can hold the lock of this job".to_owned() });
     };
-    let null_path = Path::new("/dev/null");
-    let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
-    let (lock, null) = (away(lock)?, away(null.into())?);
+    let lock = away(lock)?;
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), directory.as_os_str().as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).chain([id.to_string().into_bytes()]).collect();
-    let streams = Streams::Descriptors([lock.as_fd(), null.as_fd(), null.as_fd()]);
+    let streams = [Source::Descriptor(lock.as_fd()), Source::ReadWrite("/dev/null".as_ref()), Source::Same];
     spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)
 }
 

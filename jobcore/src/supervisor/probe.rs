@@ -1,6 +1,5 @@
 //! Whether a program would be a supervisor if it were started as one: it is asked, once, before a job depends on it.
 
-use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -11,7 +10,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::signal::Signal;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME};
 use crate::sys::ready::{self, Wanted};
-use crate::sys::spawn::{self, Streams};
+use crate::sys::spawn::{self, Source};
 use crate::sys::{child, process};
 
 /// What stands in the place of a store and a job.
@@ -35,12 +34,11 @@ pub(super) fn answer() -> io::Result<()> {
 /// # Errors
 /// [`Error::Unsupported`] if it is not, and [`Error::Io`] if it cannot be started.
 pub(crate) fn probe(program: &Path) -> Result<()> {
-    let null_path = Path::new("/dev/null");
-    let null = File::options().read(true).write(true).open(null_path).context("open", null_path)?;
     let (reader, writer) = io::pipe().context("make a pipe for", program)?;
-    let (null, writer) = (away(null.into())?, away(writer.into())?);
+    let writer = away(writer.into())?;
     let arguments = [NAME, MARKER, HANDOVER_VERSION, WORD].map(|word| word.as_bytes().to_vec());
-    let streams = Streams::Descriptors([null.as_fd(), writer.as_fd(), null.as_fd()]);
+    let null = Source::ReadWrite("/dev/null".as_ref());
+    let streams = [null, Source::Descriptor(writer.as_fd()), null];
     let pid = spawn::session_leader(program, &arguments, &[], streams).context("start a supervisor from", program)?;
     drop(writer);
     let is_right = read_answer(&reader).is_ok_and(|answer| answer == expected().as_bytes());

@@ -20,6 +20,26 @@ pub(crate) fn keep_stdin() -> io::Result<File> {
     Ok(kept.into())
 }
 
+/// Opens `/dev/null` in the place of each standard stream that is closed.
+#[cfg(feature = "front")]
+pub(crate) fn open_missing_streams() {
+    use std::os::fd::IntoRawFd;
+
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    use rustix::stdio::{stderr, stdin, stdout};
+
+    let mut streams = [stdin(), stdout(), stderr()].map(|stream| PollFd::from_borrowed_fd(stream, PollFlags::empty()));
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let _ = rustix::event::poll(&mut streams, Some(&at_once));
+    for _ in streams.iter().filter(|stream| stream.revents().contains(PollFlags::NVAL)) {
+        // What is opened gets the lowest number that is free.
+        match rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()) {
+            Ok(null) => drop(null.into_raw_fd()),
+            Err(_) => std::process::abort(),
+        }
+    }
+}
+
 /// Closes every descriptor from 3 on, close_range(2). Neither rustix nor nix has the call; kernels before 5.9 do not either,
 /// and there the descriptors are walked.
 fn close_inherited() {

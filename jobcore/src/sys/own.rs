@@ -24,7 +24,8 @@ pub(crate) fn is_single_threaded() -> bool {
 #[cfg(target_os = "linux")]
 pub(crate) fn become_reaper(name: &CStr) -> io::Result<()> {
     let _ = rustix::thread::set_name(name);
-    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+    // Any process id says that it is to be one.
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))?)
 }
 
 /// There is no such call.

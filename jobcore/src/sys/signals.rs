@@ -3,15 +3,18 @@
 use std::io;
 
 use nix::sys::signal::SigSet;
+#[cfg(feature = "front")]
+use nix::sys::signal::Signal;
 
 /// Blocks all signals that can be blocked.
 pub(crate) fn block_all() -> io::Result<()> {
     Ok(SigSet::all().thread_block()?)
 }
 
-/// Blocks the signal by which a process dies that makes a file larger than its limit, so that the write fails instead.
+/// Blocks the signals by which a process dies that makes a file larger than its limit, or writes to a pipe that nobody reads, so
+/// that the write fails instead.
 #[cfg(feature = "front")]
-pub(crate) fn block_file_size() {
-    // Where it cannot be blocked, it is as without this.
-    let _ = SigSet::from_iter([nix::sys::signal::Signal::SIGXFSZ]).thread_block();
+pub(crate) fn block_those_of_writes() {
+    // Where they cannot be blocked, it is as without this.
+    let _ = SigSet::from_iter([Signal::SIGXFSZ, Signal::SIGPIPE]).thread_block();
 }

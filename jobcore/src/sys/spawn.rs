@@ -2,21 +2,26 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::signal::SigSet;
+use nix::sys::stat::Mode;
 
-/// What becomes standard input, output and error.
+/// What becomes standard input, output or error. A file is opened by the new process: a terminal becomes that of its session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Streams<'a> {
-    /// These.
-    Descriptors([BorrowedFd<'a>; 3]),
-    /// This terminal, which becomes that of the session.
-    Terminal(&'a Path),
+pub(crate) enum Source<'a> {
+    Descriptor(BorrowedFd<'a>),
+    /// For reading.
+    File(&'a Path),
+    /// For reading and writing.
+    ReadWrite(&'a Path),
+    /// What the stream before it is.
+    Same,
 }
 
 /// Starts `program` as the leader of a new session, with default signals and an empty mask, posix_spawn(3).
@@ -30,25 +35,23 @@ pub(crate) fn session_leader(
     program: &Path,
     arguments: &[Vec<u8>],
     environment: &[Vec<u8>],
-    streams: Streams<'_>,
+    streams: [Source<'_>; 3],
 ) -> io::Result<i32> {
     let program = CString::new(program.as_os_str().as_bytes())?;
     let arguments = c_strings(arguments)?;
     let environment = c_strings(environment)?;
     let mut actions = PosixSpawnFileActions::init()?;
-    match streams {
-        Streams::Descriptors(streams) => {
-            for (target, source) in (0..).zip(streams) {
+    for (target, source) in (0..).zip(streams) {
+        match source {
+            Source::Descriptor(source) => {
                 // A dup2 of a descriptor onto itself would leave it close-on-exec in older C libraries.
                 debug_assert!(source.as_raw_fd() > 2, "the caller keeps its descriptors away from 0, 1 and 2");
-                actions.add_dup2(source.as_raw_fd(), target as RawFd)?;
+                actions.add_dup2(source.as_raw_fd(), target)?;
             }
-        }
-        Streams::Terminal(device) => {
             // The first terminal that the leader of a session opens becomes its own, tty(4); the session comes first.
-            actions.add_open(0, device, nix::fcntl::OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
-            actions.add_dup2(0, 1)?;
-            actions.add_dup2(0, 2)?;
+            Source::File(path) => actions.add_open(target, path, OFlag::O_RDONLY, Mode::empty())?,
+            Source::ReadWrite(path) => actions.add_open(target, path, OFlag::O_RDWR, Mode::empty())?,
+            Source::Same => actions.add_dup2(target - 1, target)?,
         }
     }
     let mut attributes = PosixSpawnAttr::init()?;

@@ -3,10 +3,12 @@
 //! Adding a row needs no lock: the kernel puts it after the last one, and its place is its number. A segment has room for a
 //! fixed number of rows; one that lands after these counts for nothing, and is added to the next segment again.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::atomic;
 use super::layout::Layout;
@@ -25,6 +27,8 @@ const SEGMENT: u64 = 16_384;
 const MOST: u64 = 1 << 53;
 /// How many segments are kept.
 const KEPT: usize = 8;
+/// No segment.
+const UNKNOWN: u64 = u64::MAX;
 /// What follows this is the checksum of the rest.
 const BODY: std::ops::Range<usize> = 4..48;
 const KINDS: [EventKind; 5] =
@@ -61,15 +65,23 @@ fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
     })
 }
 
+/// Adds a row to a segment, and returns whether that had room: a row behind the last that has is none.
+fn append(mut segment: File, row: &[u8; ROW]) -> io::Result<bool> {
+    segment.write_all(row)?;
+    Ok(segment.stream_position()? <= SEGMENT * ROW_BYTES)
+}
+
 /// The events of a store.
 #[derive(Debug, Clone)]
 pub(super) struct EventLog {
     layout: Layout,
+    /// The last segment as far as this process knows.
+    last: Arc<AtomicU64>,
 }
 
 impl EventLog {
     pub(super) fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone() }
+        Self { layout: layout.clone(), last: Arc::new(AtomicU64::new(UNKNOWN)) }
     }
 
     /// Returns the directory in which something changes with each event.
@@ -88,6 +100,16 @@ impl EventLog {
 
     fn try_add(&self, event: &JobEvent) -> Result<()> {
         let row = encode(event);
+        let known = self.last.load(Ordering::Relaxed);
+        if known != UNKNOWN {
+            let path = self.layout.event_segment(known);
+            // One that is full, or was removed, is not the last.
+            if let Some(file) = atomic::open_if_there(&path, OpenOptions::new().append(true))?
+                && append(file, &row).context("write", &path)?
+            {
+                return Ok(());
+            }
+        }
         let mut first = match self.segments()?.last() {
             Some(last) => *last,
             None => {
@@ -97,10 +119,9 @@ impl EventLog {
         };
         loop {
             let path = self.layout.event_segment(first);
-            let mut file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
-            file.write_all(&row).context("write", &path)?;
-            // A row behind the last that has room in a segment is none.
-            if file.stream_position().context("look at", &path)? <= SEGMENT * ROW_BYTES {
+            let file = atomic::open_or_create(&path, OpenOptions::new().append(true))?;
+            if append(file, &row).context("write", &path)? {
+                self.last.store(first, Ordering::Relaxed);
                 return Ok(());
             }
             first += SEGMENT;
@@ -178,8 +199,6 @@ pub(crate) fn check_events(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
     use crate::clock::SystemRandom;
 
@@ -222,7 +241,8 @@ mod tests {
         let part = events.read(SEGMENT - 1, 2).unwrap();
         assert_eq!((part.events.len(), part.next), (2, SEGMENT + 1));
 
-        for segment in 2..12 {
+        // The one that is known to be the last is full, as each is before another is begun.
+        for segment in 1..12 {
             let file = File::create(layout.event_segment(segment * SEGMENT)).unwrap();
             file.set_len(SEGMENT * ROW_BYTES).unwrap();
         }

@@ -162,13 +162,13 @@ impl JobFile {
     /// Returns where the submission ends, and the environment begins: behind the first break of a line, which JSON has none of.
     fn submission_end(&self) -> usize {
         let text = self.bytes.get(SUBMISSION..).unwrap_or_default();
-        text.iter().position(|byte| *byte == b'\n').map_or(self.bytes.len(), |length| SUBMISSION + length + 1)
+        memchr::memchr(b'\n', text).map_or(self.bytes.len(), |length| SUBMISSION + length + 1)
     }
 
     /// Returns what is in the place of a record, unless that is blank.
     fn in_place(&self, field: Field) -> Option<&[u8]> {
         let end = self.bytes.len().min(field.start + field.size);
-        let bytes = self.bytes.get(field.start..end)?.trim_ascii();
+        let bytes = without_blanks(self.bytes.get(field.start..end)?);
         (!bytes.is_empty()).then_some(bytes)
     }
 
@@ -176,6 +176,16 @@ impl JobFile {
         check(bytes, name, self.id).map_err(|reason| damaged(&self.path, reason))?;
         serde_json::from_slice(bytes).map_err(|error| damaged(&self.path, error.to_string()))
     }
+}
+
+/// Returns what is in a place without the blanks around it. Most places are blank in whole or for the greater part, and are looked
+/// at each time that a job is.
+fn without_blanks(mut bytes: &[u8]) -> &[u8] {
+    bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    while let Some(rest) = bytes.strip_suffix(&[b' '; 64]) {
+        bytes = rest;
+    }
+    bytes.trim_ascii()
 }
 
 /// Returns the file of a job that is about to be made, with blanks in the places of the records that it does not have yet.

@@ -23,6 +23,7 @@ pub(crate) struct Records {
     pub(crate) job: JobDir,
     /// Holds the lock for as long as it is open.
     pub(crate) file: File,
+    events: EventLog,
 }
 
 impl Records {
@@ -62,7 +63,7 @@ impl Records {
     }
 
     pub(crate) fn with_lock(layout: &Layout, id: JobId, file: File) -> Self {
-        Self { id, layout: layout.clone(), job: layout.job(id), file }
+        Self { id, layout: layout.clone(), job: layout.job(id), file, events: EventLog::new(layout) }
     }
 
     /// Reads what is on record.
@@ -81,13 +82,13 @@ impl Records {
     /// Puts on record who is in charge now, in the place of one that was killed.
     pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
         self.write(start)?;
-        self.events().add(&JobEvent::now(self.id, EventKind::Adopted));
+        self.events.add(&JobEvent::now(self.id, EventKind::Adopted));
         Ok(())
     }
 
     pub(crate) fn running(&self, running: &Running) -> Result<()> {
         self.write(running)?;
-        self.events().add(&JobEvent::now(self.id, EventKind::Started));
+        self.events.add(&JobEvent::now(self.id, EventKind::Started));
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl Records {
     fn complete(&self, read: &JobFile, ended: &Ended) -> bool {
         let row = read.get::<Queued>().ok().flatten().and_then(|queued| queued.row);
         Index::new(&self.layout).note_end(self.id, row, ended, || {
-            self.events().add(&JobEvent::end(self.id, &ended.outcome));
+            self.events.add(&JobEvent::end(self.id, &ended.outcome));
         });
         // No further attempt can follow, so that nobody needs the environment any more.
         let erased = self.erase_environment(read);
@@ -148,10 +149,6 @@ impl Records {
             Some(length) => self.file.set_len(length).context("erase the environment in", &self.job.record()),
             None => Ok(()),
         }
-    }
-
-    fn events(&self) -> EventLog {
-        EventLog::new(&self.layout)
     }
 
     /// Removes the pipes, through which nothing can come any more.

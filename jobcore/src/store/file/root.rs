@@ -1,6 +1,7 @@
 //! The directory of a store: whether there is one, whether it is safe and understood, and how it is made.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,10 +44,13 @@ impl Root {
             return Ok(true);
         }
         let root = &*self.layout.root;
-        if !atomic::is_there(root)? {
-            return Ok(false);
+        match check_owner(root) {
+            // Not even a link that leads nowhere.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !atomic::is_there(root)? => {
+                return Ok(false);
+            }
+            checked => checked?,
         }
-        check_owner(root)?;
         match atomic::read_bytes(&self.layout.format())? {
             Some(text) => {
                 if check_format(root, &String::from_utf8_lossy(&text))? == Format::First {
