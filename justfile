@@ -55,6 +55,10 @@ bench:
     cargo bench -p jobcore --bench store
     cargo bench -p jobcore-tests --bench adoption
 
+# Count the calls and tokens of agent tasks, such as `--tasks daily --words`.
+economy *OPTIONS:
+    .ci/economy {{ OPTIONS }}
+
 # Measure the released programs beside others that run jobs: half an hour and more, or a minute with `--quick`.
 compare *OPTIONS:
     .ci/compare {{ OPTIONS }}

@@ -28,7 +28,7 @@ async function ok(name, args, options) {
 const checks = {
   "every schema compiles, and every tool has a title": async () => {
     const { tools } = await client.listTools();
-    assert.ok(tools.length >= 8);
+    assert.ok(tools.length >= 7);
     for (const tool of tools) assert.ok(tool.title && tool.description && tool.annotations, tool.name);
   },
   "execute answers with the end of a short command": async () => {

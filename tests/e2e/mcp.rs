@@ -47,7 +47,7 @@ fn a_wait_says_why_it_is_over() {
     touch(&env, "end");
     let ids = json!([job.id(), other.id()]);
     let any = client.ok("wait", json!({ "job_ids": ids, "mode": "any", "timeout_s": 50 }));
-    assert!(any.text.starts_with("1 of 2 completed, 1 running: "), "{}", any.text);
+    assert!(any.text.starts_with("1 of 2 completed (`web`), 1 running: "), "{}", any.text);
     let never = client.ok("wait", json!({ "job_ids": ["web"], "until": "port:1" }));
     assert!(never.text.contains("`port:1` can no longer be met"), "{}", never.text);
     client.ok("kill", json!({ "job_id": other.id() }));
@@ -60,12 +60,13 @@ fn a_repl_is_talked_to() {
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "python3 -iq", "stdin": "open", "name": "repl", "wait_s": 0 }));
     client.ok("wait", json!({ "job_ids": ["repl"], "until": "output:>>> $" }));
-    let answer = client.ok("interact", json!({ "job_id": "repl", "input": "6 * 7", "wait_s": 30 }));
-    assert!(answer.text.contains("42\n"), "{}", answer.text);
+    let answer =
+        client.ok("interact", json!({ "job_id": "repl", "input": "6 * 7", "until": "output:^42$", "wait_s": 50 }));
+    assert!(answer.text.contains("42"), "{}", answer.text);
     let fields = client.ok(
         "interact",
         json!({
-            "job_id": "repl", "input": "print('x')", "format": "json", "stream": "stdout", "wait_s": 30,
+            "job_id": "repl", "input": "print('x')", "format": "json", "stream": "stdout", "until": "output:^x$", "wait_s": 50,
         }),
     );
     assert_eq!((&fields.structured["stdout"], &fields.structured["status"]), (&"x\n".into(), &"running".into()));
@@ -211,7 +212,7 @@ fn a_job_that_is_named_twice_is_told_of_once() {
 fn results_are_bounded() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
-    let line = "head -c 64000000 /dev/zero | tr '\\0' x; seq 1 2000000; printf '\\377\\376 bytes\\n' >&2";
+    let line = "head -c 16000000 /dev/zero | tr '\\0' x; seq 1 2000000; printf '\\377\\376 bytes\\n' >&2";
     let id = env.ok(["run", "--output-limit", "0", "--name", "big", line]);
     env.ok(["wait", &id]);
     for number in 0..150 {

@@ -36,6 +36,7 @@ struct Tests<'a> {
     of_nextest: Vec<&'a str>,
     seen: HashSet<&'a str>,
     summary: Option<&'a str>,
+    is_summed_up: bool,
 }
 
 pub(super) fn read(lines: &[&str]) -> Option<Digest> {
@@ -65,7 +66,9 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
                 run.of_nextest.push(failed.as_str());
             }
         } else if let Some(summary) = NEXTEST_SUMMARY.captures(line) {
-            run.summary = summary.get(1).map(|summary| summary.as_str());
+            // Of several runs, only the failures are counted.
+            run.summary = summary.get(1).map(|summary| summary.as_str()).filter(|_| !run.is_summed_up);
+            run.is_summed_up = true;
         } else if let Some(panic) = PANIC.captures(line) {
             let message = panic.get(2).map_or_else(|| message(after(lines, at)), |old| old.as_str().to_owned());
             // A documentation test has its place in its name.

@@ -12,12 +12,15 @@ static STARTS: Lazy = regex!(r"^ +Start +\d+: ");
 static FAILED: Lazy = regex!(r"^\s+(\d+) - (.+?) \(([^()]+)\)(?: .*)?$");
 
 pub(super) fn read(lines: &[&str]) -> Option<Digest> {
-    let (mut outputs, mut current, mut counts, mut items) = (HashMap::new(), None, None, Items::default());
+    let (mut outputs, mut current, mut counts, mut items) =
+        (HashMap::new(), None, None::<(u64, u64)>, Items::default());
     for line in lines {
         if let Some(ended) = ENDED.captures(line) {
             current = ended.get(1).map(|number| number.as_str());
         } else if let Some(summary) = SUMMARY.captures(line) {
-            (current, counts) = (None, Some(format!("{} of {} failed", &summary[1], &summary[2])));
+            let number = |index: usize| summary[index].parse::<u64>().unwrap_or(0);
+            let (failed, all) = counts.unwrap_or_default();
+            (current, counts) = (None, Some((number(1).saturating_add(failed), number(2).saturating_add(all))));
         } else if counts.is_some()
             && let Some(failed) = FAILED.captures(line)
         {
@@ -32,5 +35,6 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
             }
         }
     }
-    Digest::new("ctest", counts?, items)
+    let (failed, all) = counts?;
+    Digest::new("ctest", format!("{failed} of {all} failed"), items)
 }

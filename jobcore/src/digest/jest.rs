@@ -1,7 +1,7 @@
 //! Jest and Vitest.
 
 use super::found::{Detail, Digest, Items};
-use super::lines::{Lazy, after, is_own, joined, regex};
+use super::lines::{Counts, Lazy, after, is_own, joined, regex};
 
 static JEST_FILE: Lazy = regex!(r"^(FAIL|PASS) (?:.* )?(\S+\.\w+)(?: \([\d.]+ m?s\))?$");
 static JEST_SUMMARY: Lazy = regex!(r"^(Test Suites|Tests): +(.+)$");
@@ -72,19 +72,15 @@ pub(super) fn read_vitest(lines: &[&str]) -> Option<Digest> {
 
 /// Returns how many tests failed, and how many files if a file as a whole may have.
 fn counts(lines: &[&str], summary: &Lazy, of_files: &str) -> String {
-    let (mut files, mut tests) = (String::new(), String::new());
+    let (mut files, mut tests) = (Counts::default(), Counts::default());
     for found in lines.iter().filter_map(|line| summary.captures(line)) {
         let counts = found[2].replace(" | ", ", ");
-        if &found[1] == of_files {
-            files = counts;
-        } else {
-            tests = counts;
-        }
+        if &found[1] == of_files { files.add(&counts) } else { tests.add(&counts) }
     }
     match (tests.is_empty(), files.is_empty()) {
         (true, true) => "failed".to_owned(),
         (true, false) => format!("files: {files}"),
-        (false, true) => tests,
+        (false, true) => tests.to_string(),
         (false, false) => format!("{tests}; files: {files}"),
     }
 }

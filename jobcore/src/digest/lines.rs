@@ -1,5 +1,6 @@
 //! What the readers have in common: lines, bounded, and how several become one.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -58,4 +59,42 @@ pub(super) fn is_own(path: &str) -> bool {
     const OTHERS: [&str; 6] =
         ["node_modules/", "site-packages/", "/src/testing/", "/src/runtime/", "node:", "<frozen "];
     !OTHERS.iter().any(|other| path.contains(other))
+}
+
+/// How many tests there were of each kind, such as `1 failed, 30 passed`, in all summaries of an output: a tool may have run
+/// several times.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    kinds: Vec<(String, u64)>,
+    summaries: usize,
+}
+
+impl Counts {
+    /// Adds the counts of a summary.
+    pub(super) fn add(&mut self, summary: &str) {
+        self.summaries += 1;
+        for part in summary.split(", ") {
+            let (count, kind) = part.split_once(' ').unwrap_or((part, ""));
+            let count: u64 = count.parse().unwrap_or_default();
+            match self.kinds.iter_mut().find(|(known, _)| known == kind) {
+                Some((_, sum)) => *sum = sum.saturating_add(count),
+                None => self.kinds.push((kind.to_owned(), count)),
+            }
+        }
+        if self.summaries > 1 {
+            // The first may have had no failure.
+            self.kinds.sort_by_key(|(kind, _)| !["fail", "error"].iter().any(|word| kind.starts_with(word)));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.summaries == 0
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}"));
+        f.write_str(&kinds.collect::<Vec<_>>().join(", "))
+    }
 }

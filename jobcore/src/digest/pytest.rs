@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::found::{Detail, Digest, Items};
-use super::lines::{Lazy, is_own, joined, regex};
+use super::lines::{Counts, Lazy, is_own, joined, regex};
 use crate::words::counted;
 
 static BANNER: Lazy = regex!(r"^=+ (.+?) =+$");
@@ -60,14 +60,15 @@ enum Part {
 }
 
 pub(super) fn read(lines: &[&str]) -> Option<Digest> {
-    let (mut part, mut counts) = (Part::Other, None);
+    let (mut part, mut counts) = (Part::Other, Counts::default());
     // With `--tb=line` what failed has no sections: nothing of it belongs to the last of those that could not be run.
     let mut is_in_section = false;
     let mut sections: Vec<(Key, Section<'_>)> = Vec::new();
     let mut failed: Vec<(bool, &str, &str)> = Vec::new();
     for line in lines {
         if let Some(found) = COUNTS.captures(line).and_then(|found| found.get(1)) {
-            (part, counts) = (Part::Other, Some(found.as_str()));
+            part = Part::Other;
+            counts.add(found.as_str());
         } else if let Some(banner) = BANNER.captures(line) {
             is_in_section = false;
             part = match &banner[1] {
@@ -107,6 +108,9 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         }
         items.push_test(&test, Detail { place: detail.place.or_else(|| Some(file.to_owned())), ..detail });
     }
-    let counts = counts.map_or_else(|| counted(items.len() as u64, "failure", "failures"), str::to_owned);
+    let counts = match counts.is_empty() {
+        true => counted(items.len() as u64, "failure", "failures"),
+        false => counts.to_string(),
+    };
     Digest::new("pytest", counts, items)
 }

@@ -47,6 +47,31 @@ fn each_tool_has_a_sample_of_a_run_that_passed() {
 }
 
 #[test]
+fn what_failed_in_one_of_several_runs_is_not_hidden_by_the_others() {
+    let all = samples();
+    let sample = |name: &str| all.iter().find(|(known, _)| known == name).unwrap().1.as_str();
+    for (failed, passed, counts) in [
+        ("pytest", "pytest-passed", "failed, "),
+        ("jest", "jest-passed", "failed, "),
+        ("vitest", "vitest-passed", "failed, "),
+        ("cargo-test", "cargo-test-passed", " failed, "),
+        ("nextest", "nextest-passed", " failed"),
+        ("ctest", "ctest-passed", " failed"),
+    ] {
+        let (failed, passed) = (sample(failed), sample(passed));
+        for text in [format!("{failed}\n{passed}"), format!("{passed}\n{failed}")] {
+            let digest = digest(&text).unwrap();
+            assert!(
+                digest.counts.contains(counts) && !digest.counts.starts_with('0'),
+                "{}: {}",
+                digest.tool,
+                digest.counts
+            );
+        }
+    }
+}
+
+#[test]
 fn what_no_known_tool_printed_has_no_digest() {
     for text in
         ["", "\n\n", "error: something\n", "hello\nworld", "FAILED\n", "Error: no\n    at x (y.js:1:2)\n", "E   x"]

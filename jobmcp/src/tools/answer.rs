@@ -165,7 +165,7 @@ pub(super) async fn on_excerpt(
         text.push_str(" It wrote nothing.");
     }
     if let Some(line) = condition.and_then(|condition| condition.reached.line.as_ref())
-        && !excerpt.text.contains(line.as_str())
+        && !excerpt.text.contains(line.trim_end())
     {
         text.push_str(&format!("\n{}", text::cut(line, 300)));
     }

@@ -38,6 +38,9 @@ pub(super) async fn answer(server: &Server, several: &Several<'_>) -> Result {
     let runs = with(|status| matches!(status, Status::Running | Status::Paused));
     let queued = with(|status| status == Status::Queued);
     let mut head = format!("{} of {} completed", completed.len(), jobs.len());
+    if !completed.is_empty() && completed.len() + failed.len() < jobs.len() {
+        head.push_str(&format!(" ({})", names(&completed)));
+    }
     if !failed.is_empty() {
         head.push_str(&format!(", {} failed", failed.len()));
     }
