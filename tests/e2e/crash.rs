@@ -257,10 +257,26 @@ fn a_job_whose_remover_is_killed_at_any_step_is_there_or_gone() {
 const ERRORS: [(&str, &[&str]); 3] = [
     (
         "EIO",
-        &["openat", "getdents64", "statx", "newfstatat", "fcntl", "read", "pread64", "rename", "renameat", "unlink"],
+        &[
+            "openat",
+            "getdents64",
+            "statx",
+            "newfstatat",
+            "fcntl",
+            "read",
+            "pread64",
+            "pwrite64",
+            "mkdir",
+            "rename",
+            "renameat",
+            "unlink",
+        ],
     ),
     ("ENOSPC", &["openat", "mkdir", "mkdirat", "pwrite64", "rename", "renameat"]),
-    ("EMFILE", &["openat", "pidfd_open", "vfork", "clone", "clone3", "getrandom"]),
+    (
+        "EMFILE",
+        &["openat", "socketpair", "epoll_create1", "eventfd2", "pidfd_open", "vfork", "clone", "clone3", "getrandom"],
+    ),
 ];
 
 /// A submission that was refused with "nothing was started" ran later: it was on record already when the call failed. And
@@ -281,7 +297,9 @@ fn what_a_submitter_says_is_true_whatever_call_of_it_fails() {
             });
         }
     });
-    assert!(count.into_inner() > 100, "too few calls were found");
+    let count = count.into_inner();
+    // A submit makes about this many calls of these kinds: 97 when this was counted.
+    assert!(count > 90, "too few calls were found: {count}");
 }
 
 /// Submits while one call fails, and checks what is said. Returns whether there was such a call.

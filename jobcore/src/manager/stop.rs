@@ -239,6 +239,10 @@ impl JobManager {
     async fn stop_unanswered(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
         let job = self.job(id).await?;
         match &job.state {
+            // It was asked, and has ended before its answer was read.
+            State::Ended(end) if end.outcome.stopped_by.as_deref() == Some(&self.name) => {
+                return Ok(StopReport::Stopped(job));
+            }
             // It ended while it was asked.
             State::Ended(_) => return Ok(StopReport::AlreadyEnded(job)),
             State::Queued => return Err(Error::NoAnswer { id }),

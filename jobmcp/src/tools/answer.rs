@@ -122,18 +122,20 @@ pub(super) async fn waited(server: &Server, ids: &[JobId], options: WaitOptions,
 pub(super) struct Condition<'a> {
     pub(super) until: &'a Until,
     pub(super) reached: &'a Reached,
+    /// Whether it may still come to that: stragglers of a job that has ended go on.
+    pub(super) timed_out: bool,
 }
 
 impl Condition<'_> {
     /// Returns what follows the sentence on the job.
-    pub(super) fn note(&self, job: &Job) -> String {
-        let Self { until, reached } = self;
+    pub(super) fn note(&self) -> String {
+        let Self { until, reached, timed_out } = self;
         let note = reached.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-        match (reached.met, job.status().is_final()) {
+        match (reached.met, timed_out) {
             _ if until.is_exit() => String::new(),
             (true, _) => format!("; `{until}` is met"),
-            (false, true) => format!("; `{until}` can no longer be met{note}"),
-            (false, false) => format!("; `{until}` is not met yet{note}"),
+            (false, false) => format!("; `{until}` can no longer be met{note}"),
+            (false, true) => format!("; `{until}` is not met yet{note}"),
         }
     }
 }
@@ -156,7 +158,7 @@ pub(super) async fn on_excerpt(
     let shape = text::shape(server.jobs(), job).await;
     let mut text = text::sentence(job, &shape, now, excerpt.news.as_deref());
     if let Some(condition) = condition {
-        text.push_str(&condition.note(job));
+        text.push_str(&condition.note());
     }
     text.push('.');
     text.push_str(&text::stragglers(job));

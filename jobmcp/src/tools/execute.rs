@@ -194,7 +194,7 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         Some(until) => {
             let options = WaitOptions::default().with_until(until.clone()).with_timeout(Some(asked.wait));
             let mut waited = waited(server, &[id], options, context).await?;
-            (job(server, id).await?, waited.reached.pop())
+            (job(server, id).await?, waited.reached.pop().map(|reached| (reached, waited.timed_out)))
         }
         None => (started(server, id, asked.wait, context).await?, None),
     };
@@ -206,7 +206,11 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
     if !job.status().is_final() && asked.until.is_none() && task::are_known_to(context) {
         return Ok(task::created(server, &job).await.into());
     }
-    let condition = asked.until.as_ref().zip(reached.as_ref()).map(|(until, reached)| Condition { until, reached });
+    let condition = asked.until.as_ref().zip(reached.as_ref()).map(|(until, (reached, timed_out))| Condition {
+        until,
+        reached,
+        timed_out: *timed_out,
+    });
     let answer = match asked.wait.is_zero() && !job.status().is_final() {
         // It has only just been started: there is nothing to see.
         true => on_excerpt(server, &job, &Excerpt::default(), condition.as_ref()).await?,

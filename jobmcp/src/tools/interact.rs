@@ -96,7 +96,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     match &until {
         Some(until) => {
             let options = WaitOptions::default().with_until(until.clone()).with_cursor(Some(cursor));
-            reached = waited(server, &[id], options.with_timeout(Some(wait)), context).await?.reached.pop();
+            let mut waited = waited(server, &[id], options.with_timeout(Some(wait)), context).await?;
+            reached = waited.reached.pop().map(|reached| (reached, waited.timed_out));
         }
         None if wait.is_zero() => {}
         None => {
@@ -113,12 +114,12 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     }
     let (output, viewed) = told(server, text::read(jobs, id, cursor, which.stream(), BUDGET).await).await?;
     server.caller().show(id, viewed.cursor);
-    let missed = until.as_ref().zip(reached.as_ref()).filter(|(_, reached)| !reached.met);
+    let missed = until.as_ref().zip(reached.as_ref()).filter(|(_, (reached, _))| !reached.met);
     let mut lines = Vec::new();
     let now = Timestamp::now();
-    if let Some((until, reached)) = missed {
-        let condition = Condition { until, reached };
-        lines.push(format!("{}{}.", text::sentence(&job, &job.shape(now), now, None), condition.note(&job)));
+    if let Some((until, (reached, timed_out))) = missed {
+        let condition = Condition { until, reached, timed_out: *timed_out };
+        lines.push(format!("{}{}.", text::sentence(&job, &job.shape(now), now, None), condition.note()));
     } else if job.status().is_final() {
         lines.push(format!("{}.", text::sentence(&job, &job.shape(now), now, None)));
     } else if output.is_empty() {

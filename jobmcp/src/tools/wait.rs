@@ -99,7 +99,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         (_, Format::Json) => Err(Failure::new("format: \"json\" needs one job; wait for one, or leave it out.")),
         ([Job { id, .. }], Format::Text) => {
             let id = *id;
-            let condition = Condition { until: &until, reached: &waited.reached[0] };
+            let condition = Condition { until: &until, reached: &waited.reached[0], timed_out: waited.timed_out };
             // A stream or lines that are asked for are those of the agent's program.
             let is_stream = from.is_some() || arguments.stream.is_some() || look.grep.is_some();
             // A line may have been read after the job was looked at.
@@ -149,7 +149,7 @@ async fn ids(
 
 async fn on_run(server: &Server, job: &Job, run: &Run<'_>, condition: &Condition<'_>) -> Result {
     server.caller().knows(job);
-    let note = format!("{}.", condition.note(job).trim_start_matches("; "));
+    let note = format!("{}.", condition.note().trim_start_matches("; "));
     let note = if note == "." { String::new() } else { format!(" {note}") };
     let text = told(server, run.told(&note, BUDGET).await).await?;
     Ok(Answer::text(text.trim_end()).about(job, Some(condition.reached.cursor)).with_progress(Some(run)))

@@ -77,7 +77,7 @@ AGENTS = {"jobmcp": Jobmcp, "jobmcp-file": JobmcpFile, "mbj": Mbj, "mbj-plain": 
 
 # What jobmcp may cost, in quarters of bytes: the ten tasks and the daily ones (arguments and results), a look at a job that runs,
 # the largest result, and tools and instructions as a model sees them. Each is what was measured, and a little.
-LIMITS = {"ten calls": 19, "ten": 0, "daily calls": 11, "daily": 0, "look": 0, "largest": 0, "once": 0}
+LIMITS = {"ten calls": 19, "ten": 1205, "daily calls": 8, "daily": 555, "look": 30, "largest": 215, "once": 1650}
 
 
 def perform(agent, command, index, seed, extra):
