@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, after, joined, regex};
 use crate::words::counted;
 
@@ -39,7 +39,7 @@ struct Tests<'a> {
     is_summed_up: bool,
 }
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut errors, mut tests, mut panics) = (Items::default(), Items::default(), Items::default());
     let is_cargo = lines.iter().any(|line| CARGO.is_match(line));
     let mut run = Tests::default();
@@ -100,14 +100,14 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
             }
             None => ("cargo nextest", format!("{} failed", tests.len())),
         };
-        return Digest::new(tool, counts, tests);
+        return Failures::new(tool, counts, tests);
     }
     if errors.len() == 0 && lines.iter().any(|line| line.starts_with("     Running `")) {
         let counts = counted(panics.len() as u64, "panic", "panics");
-        return Digest::new("cargo run", counts, panics);
+        return Failures::new("cargo run", counts, panics);
     }
     let counts = errors.errors();
-    Digest::new(if is_cargo { "cargo" } else { "rustc" }, counts, errors)
+    Failures::new(if is_cargo { "cargo" } else { "rustc" }, counts, errors)
 }
 
 /// Returns the message of a panic, which begins the lines.

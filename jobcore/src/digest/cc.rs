@@ -1,6 +1,6 @@
 //! Compilers of C and C++, linkers, make and CMake.
 
-use super::found::{Digest, Items};
+use super::found::{Failures, Items};
 use super::lines::{Lazy, after, joined, regex};
 
 /// Only in files of C and its relatives: other tools use the same form.
@@ -19,7 +19,7 @@ static REFERENCE: Lazy = regex!(r"^>>> referenced by (\S+)");
 static MAKE: Lazy = regex!(r"^(?:\S*make(?:\[\d+\])?|(\S+:\d+)): \*\*\* (.+?)\.? +Stop\.$");
 static CMAKE: Lazy = regex!(r"^CMake Error(?: at (\S+:\d+))?(?: \(.*\))?:(?: (.+))?$");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut items, mut tool) = (Items::default(), None);
     for (at, line) in lines.iter().enumerate() {
         let found = if let Some(error) = COMPILER.captures(line) {
@@ -53,5 +53,5 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         };
         tool.get_or_insert(found);
     }
-    Digest::new(tool?, items.errors(), items)
+    Failures::new(tool?, items.errors(), items)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::causes::is_cause;
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, regex};
 
 static SUMMARY: Lazy = regex!(r"^\d+% tests passed, (\d+) tests? failed out of (\d+)$");
@@ -11,7 +11,7 @@ static ENDED: Lazy = regex!(r"^ *\d+/\d+ Test +#(\d+): ");
 static STARTS: Lazy = regex!(r"^ +Start +\d+: ");
 static FAILED: Lazy = regex!(r"^\s+(\d+) - (.+?) \(([^()]+)\)(?: .*)?$");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut outputs, mut current, mut counts, mut items) =
         (HashMap::new(), None, None::<(u64, u64)>, Items::default());
     for line in lines {
@@ -36,5 +36,5 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         }
     }
     let (failed, all) = counts?;
-    Digest::new("ctest", format!("{failed} of {all} failed"), items)
+    Failures::new("ctest", format!("{failed} of {all} failed"), items)
 }

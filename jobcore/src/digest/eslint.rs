@@ -1,12 +1,12 @@
 //! ESLint, as it prints without a format.
 
-use super::found::{Digest, Items};
+use super::found::{Failures, Items};
 use super::lines::{Lazy, regex};
 
 static PROBLEM: Lazy = regex!(r"^ +(\d+:\d+) +error +(.+?)(?:  +(\S+))?$");
 static SUMMARY: Lazy = regex!(r"^✖ \d+ problems? \((.+)\)$");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut items, mut file, mut counts) = (Items::default(), None, None);
     for line in lines {
         if let Some(problem) = PROBLEM.captures(line) {
@@ -21,5 +21,5 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
             file = None;
         }
     }
-    Digest::new("eslint", counts?, items)
+    Failures::new("eslint", counts?, items)
 }

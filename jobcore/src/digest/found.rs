@@ -15,7 +15,7 @@ const LONGEST_MESSAGE: usize = 300;
 /// What the output of a tool that failed says about its failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Digest {
+pub struct Failures {
     /// The tool, such as `cargo test`.
     pub tool: &'static str,
     /// How many failed, and how many did not, in the words of the tool where it has any: `2 failed, 31 passed`.
@@ -42,7 +42,7 @@ pub struct Item {
     pub message: String,
 }
 
-impl Digest {
+impl Failures {
     /// Makes a digest of the items that a reader found, if it found any.
     pub(super) fn new(tool: &'static str, counts: impl Into<String>, items: Items) -> Option<Self> {
         let total = items.seen.len();

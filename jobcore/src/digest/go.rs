@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, after, is_own, joined, regex};
 
 static ERROR: Lazy = regex!(r"^(?:vet: )?(\S+\.go:\d+:\d+): (.+)$");
@@ -12,7 +12,7 @@ static LOG: Lazy = regex!(r"^ {4,}(\S+\.go:\d+):(?: (.*))?$");
 static PANIC: Lazy = regex!(r"^(?:panic|fatal error): (.+?)(?: \[recovered.*\])?$");
 static FRAME: Lazy = regex!(r"^\t(\S+\.go:\d+)(?: \+0x[0-9a-f]+)?$");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut items, mut failed, mut details) = (Items::default(), Vec::new(), HashMap::<&str, Detail>::new());
     let (mut of_panic, mut current, mut packages) = (None, None, [0_u64; 2]);
     for (at, line) in lines.iter().enumerate() {
@@ -70,7 +70,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
     if let Some(Detail { place, message }) = of_panic.filter(|_| packages != [0, 0]) {
         items.push_error(place.as_deref(), None, message);
     }
-    Digest::new(tool, counts, items)
+    Failures::new(tool, counts, items)
 }
 
 /// Returns whether a line of a message says more than which test failed where.

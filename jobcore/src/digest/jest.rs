@@ -1,6 +1,6 @@
 //! Jest and Vitest.
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Counts, Lazy, after, is_own, joined, regex};
 
 static JEST_FILE: Lazy = regex!(r"^(FAIL|PASS) (?:.* )?(\S+\.\w+)(?: \([\d.]+ m?s\))?$");
@@ -13,7 +13,7 @@ static DIFFERENCE_HEAD: Lazy = regex!(r"^\s*[-+] (?:Expected|Received)\b");
 static VITEST_SUMMARY: Lazy = regex!(r"^\s+(Test Files|Tests)  +(\d.*)$");
 static VITEST_FRAME: Lazy = regex!(r"^ ❯ (?:.+ )?(\S+:\d+:\d+)$");
 
-pub(super) fn read_jest(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read_jest(lines: &[&str]) -> Option<Failures> {
     let mut items = Items::default();
     let mut failed_file = None;
     for (at, line) in lines.iter().enumerate() {
@@ -35,7 +35,7 @@ pub(super) fn read_jest(lines: &[&str]) -> Option<Digest> {
             items.push_test(test, Detail { place: Some(place.to_owned()), message });
         }
     }
-    Digest::new("jest", counts(lines, &JEST_SUMMARY, "Test Suites"), items)
+    Failures::new("jest", counts(lines, &JEST_SUMMARY, "Test Suites"), items)
 }
 
 fn jest_message(block: &[&str]) -> String {
@@ -48,7 +48,7 @@ fn jest_message(block: &[&str]) -> String {
     joined(first.chain(rest))
 }
 
-pub(super) fn read_vitest(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read_vitest(lines: &[&str]) -> Option<Failures> {
     let mut items = Items::default();
     for (at, line) in lines.iter().enumerate() {
         let Some(name) = line.trim_start().strip_prefix("FAIL  ") else { continue };
@@ -67,7 +67,7 @@ pub(super) fn read_vitest(lines: &[&str]) -> Option<Digest> {
             None => items.push_error(place.or_else(|| name.split(" [").next()), None, message),
         }
     }
-    Digest::new("vitest", counts(lines, &VITEST_SUMMARY, "Test Files"), items)
+    Failures::new("vitest", counts(lines, &VITEST_SUMMARY, "Test Files"), items)
 }
 
 /// Returns how many tests failed, and how many files if a file as a whole may have.

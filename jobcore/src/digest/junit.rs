@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, bounded, is_own, joined, regex};
 
 static PLACE: Lazy = regex!(r"(?:^|[\s(])((?:[\w.@+~-]*/)*[\w.@+-]+\.[A-Za-z]\w*:\d+(?::\d+)?)");
@@ -11,7 +11,7 @@ static OF_A_LIBRARY: Lazy = regex!(r"\b(?:org\.junit|junit\.framework|java\.base
 const LONGEST: usize = 16 * 1024;
 
 /// Returns the digest of a report in JUnit's XML, if a test in it failed. Of a report that is cut, what is there counts.
-pub fn junit_xml(text: &str) -> Option<Digest> {
+pub fn junit_xml(text: &str) -> Option<Failures> {
     let mut items = Items::default();
     let (mut test, mut failure): (Option<Test>, Option<Failure<'_>>) = (None, None);
     let (mut failed, mut passed) = (0_u64, 0_u64);
@@ -42,7 +42,7 @@ pub fn junit_xml(text: &str) -> Option<Digest> {
             },
         }
     }
-    Digest::new("JUnit report", format!("{failed} failed, {passed} passed"), items)
+    Failures::new("JUnit report", format!("{failed} failed, {passed} passed"), items)
 }
 
 /// Adds the failure of a test, and returns how many tests failed by it.

@@ -30,11 +30,11 @@ mod tests;
 mod tsc;
 
 pub use causes::causes;
-pub use found::{Digest, Item};
+pub use found::{Failures, Item};
 pub use junit::junit_xml;
 
 /// A reader of the output of a family of tools, with what that holds in any case if something failed.
-type Reader = (&'static [&'static str], fn(&[&str]) -> Option<Digest>);
+type Reader = (&'static [&'static str], fn(&[&str]) -> Option<Failures>);
 
 /// Those of tools that run tests come first, since what they print may hold what compilers print.
 const READERS: [Reader; 10] = [
@@ -52,7 +52,7 @@ const READERS: [Reader; 10] = [
 
 /// Returns the digest of cleaned output if it is that of a known tool and tells what failed. If several tools failed, it is the
 /// digest of the first in the order of the readers, which names the others with their counts.
-pub fn digest(text: &str) -> Option<Digest> {
+pub fn digest(text: &str) -> Option<Failures> {
     let readers = READERS.iter().filter(|(signs, _)| signs.iter().any(|sign| text.contains(sign)));
     let lines: Vec<&str> = text.lines().map(lines::bounded).collect();
     let mut found = readers.filter_map(|(_, read)| read(&lines));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Counts, Lazy, is_own, joined, regex};
 use crate::words::counted;
 
@@ -55,11 +55,11 @@ impl<'a> Section<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Other,
-    Failures,
+    Failed,
     Summary,
 }
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut part, mut counts) = (Part::Other, Counts::default());
     // With `--tb=line` what failed has no sections: nothing of it belongs to the last of those that could not be run.
     let mut is_in_section = false;
@@ -72,7 +72,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         } else if let Some(banner) = BANNER.captures(line) {
             is_in_section = false;
             part = match &banner[1] {
-                "ERRORS" | "FAILURES" => Part::Failures,
+                "ERRORS" | "FAILURES" => Part::Failed,
                 "short test summary info" => Part::Summary,
                 _ => Part::Other,
             };
@@ -81,7 +81,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
                 let group = |at: usize| found.get(at).map_or("", |group| group.as_str());
                 failed.push((group(1) == "ERROR", group(2), group(3)));
             }
-        } else if part == Part::Failures {
+        } else if part == Part::Failed {
             if let Some(section) = SECTION.captures(line) {
                 is_in_section = true;
                 sections.push(((section.get(1).is_some(), section[2].to_owned()), Section::default()));
@@ -112,5 +112,5 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         true => counted(items.len() as u64, "failure", "failures"),
         false => counts.to_string(),
     };
-    Digest::new("pytest", counts, items)
+    Failures::new("pytest", counts, items)
 }

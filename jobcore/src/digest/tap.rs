@@ -1,6 +1,6 @@
 //! The Test Anything Protocol, and prove, which reads it and prints what is beside it.
 
-use super::found::{Detail, Digest, Items};
+use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, after, joined, regex};
 
 static PLAN: Lazy = regex!(r"^(?:TAP version \d+|1\.\.\d+)");
@@ -15,7 +15,7 @@ static PLACE: Lazy = regex!(r#"^ *(?:location|at): *['"]?([^'"]+:\d+)['"]?$"#);
 static MESSAGE: Lazy = regex!(r#"^ *(?:error|message): *(\|-?$|>-?$|.+)$"#);
 static PROVED: Lazy = regex!(r"^Failed (\d+/\d+ subtests)");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let mut items = Items::default();
     if lines.contains(&"Result: FAIL") {
         for (at, line) in lines.iter().enumerate() {
@@ -28,7 +28,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         }
         let counts: Vec<_> = lines.iter().filter_map(|line| PROVED.captures(line)).collect();
         let counts = counts.first().map_or_else(|| "failed".to_owned(), |counts| format!("{} failed", &counts[1]));
-        return Digest::new("prove", counts, items);
+        return Failures::new("prove", counts, items);
     }
     if !lines.iter().any(|line| PLAN.is_match(line)) {
         return None;
@@ -50,7 +50,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         }
     }
     let counts = format!("{} failed, {passed} passed", items.len());
-    Digest::new("TAP", counts, items)
+    Failures::new("TAP", counts, items)
 }
 
 fn test_more(block: &[&str]) -> Detail {

@@ -19,7 +19,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
     paths.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
 }
 
-fn read(name: &str, text: &str) -> Option<Digest> {
+fn read(name: &str, text: &str) -> Option<Failures> {
     if name.starts_with("junit-") { junit_xml(text) } else { digest(text) }
 }
 

@@ -1,11 +1,11 @@
 //! The TypeScript compiler.
 
-use super::found::{Digest, Items};
+use super::found::{Failures, Items};
 use super::lines::{Lazy, after, regex};
 
 static ERROR: Lazy = regex!(r"^(?:(\S.*?)(?:\((\d+),(\d+)\):|:(\d+):(\d+) -) )?error (TS\d+): (.+)$");
 
-pub(super) fn read(lines: &[&str]) -> Option<Digest> {
+pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let mut items = Items::default();
     for (at, line) in lines.iter().enumerate() {
         let Some(error) = ERROR.captures(line) else { continue };
@@ -19,5 +19,5 @@ pub(super) fn read(lines: &[&str]) -> Option<Digest> {
         let because = explanation.map(|line| format!(" … {}", line.trim())).unwrap_or_default();
         items.push_error(place.as_deref(), Some(&error[6]), format!("{}{because}", &error[7]));
     }
-    Digest::new("tsc", items.errors(), items)
+    Failures::new("tsc", items.errors(), items)
 }

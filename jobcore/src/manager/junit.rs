@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::JobManager;
-use crate::digest::{Digest, junit_xml};
+use crate::digest::{Failures, junit_xml};
 use crate::error::Result;
 use crate::job::Job;
 use crate::sys::file;
@@ -19,13 +19,13 @@ impl JobManager {
     ///
     /// # Errors
     /// None today.
-    pub async fn junit_report(&self, job: &Job) -> Result<Option<Digest>> {
+    pub async fn junit_report(&self, job: &Job) -> Result<Option<Failures>> {
         let job = job.clone();
         self.offload(move |_| async move { Ok(read(&job)) }).await
     }
 }
 
-fn read(job: &Job) -> Option<Digest> {
+fn read(job: &Job) -> Option<Failures> {
     let started = job.state.started_at()?;
     let earliest = started.checked_sub(jiff::SignedDuration::try_from(TICK).ok()?).ok()?;
     let line = job.shape(started).command_line();
