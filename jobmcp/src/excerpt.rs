@@ -68,17 +68,22 @@ async fn so_far(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> jobc
     let new = job.output.bytes.saturating_sub(from.0);
     let again = if from.0 > 0 { "new " } else { "" };
     let mut excerpt = Excerpt::default();
+    let dropped = match dropped(jobs, job, from, Cursor(job.output.bytes)).await? {
+        0 => String::new(),
+        dropped => format!(", of which {} were not kept", format_size(dropped)),
+    };
     if new == 0 {
         excerpt.news = Some(format!("no {again}output"));
     } else if let Some(grep) = &look.grep {
         excerpt.text = matching(jobs, job, grep, look.stream, from, BUDGET).await?;
-        excerpt.news = excerpt.text.is_empty().then(|| format!("no {again}line matches"));
+        excerpt.news =
+            excerpt.text.is_empty().then(|| format!("no {again}line matches in {}{dropped}", format_size(new)));
     } else if new <= WHOLE_SO_FAR && look.lines.is_none() {
         excerpt.text = end(jobs, job, look.stream, from, u64::MAX, UNASKED).await?.text;
     } else {
         let lines = end(jobs, job, look.stream, from, look.lines.unwrap_or(SO_FAR), room(look.lines)).await?.text;
         excerpt.text = if look.lines.is_some() { lines } else { unlike(&lines) };
-        excerpt.news = Some(format!("{again}output: {}", amount(jobs, job.id, from, new).await?));
+        excerpt.news = Some(format!("{again}output: {}{dropped}", amount(jobs, job.id, from, new).await?));
     }
     Ok(excerpt)
 }
@@ -103,12 +108,10 @@ async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> j
         true => causes(jobs, job, look.stream).await?,
         false => Causes::None,
     };
-    if let Causes::Digest(digest) = &found {
+    if let Causes::Digest { digest, of } = &found {
         let more = call(job, r#""lines": 100"#);
-        return Ok(Excerpt {
-            text: format!("{text}{digest}\n[digest of the output; {more} prints it]"),
-            ..Excerpt::default()
-        });
+        let text = format!("{text}{digest}\n[digest of {of}; {more} prints the end of the output]");
+        return Ok(Excerpt { text, ..Excerpt::default() });
     }
     let lines = match (look.lines, has_failed) {
         _ if is_short => u64::MAX,
@@ -123,7 +126,7 @@ async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> j
     let end = end(jobs, job, look.stream, from, lines, room).await?;
     let searches =
         if has_failed { format!("; {} searches it", call(job, r#""grep": "REGEX""#)) } else { String::new() };
-    if let Some(above) = above(job, from, &end) {
+    if let Some(above) = above(jobs, job, from, &end).await? {
         text.push_str(&format!("[{above}{searches}]\n"));
     }
     if let Causes::Lines(lines) = found {
@@ -133,14 +136,22 @@ async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> j
     Ok(Excerpt { text, ..Excerpt::default() })
 }
 
-/// Returns one line on why a job failed: the last one that looks like the cause, or else the last one.
-pub(crate) async fn cause(jobs: &JobManager, job: &Job, grep: Option<&Grep>, room: u64) -> jobcore::Result<String> {
-    if let Some(grep) = grep {
-        let text = matching(jobs, job, grep, None, Cursor(0), room.max(1_000)).await?;
-        if !text.is_empty() {
-            return Ok(text);
+/// Returns what is asked for of the output of one of several jobs, within so many bytes; nothing if nothing is, or no line
+/// matches.
+pub(crate) async fn asked(jobs: &JobManager, job: &Job, look: &Look, room: u64) -> jobcore::Result<String> {
+    let from = look.from.unwrap_or_default();
+    match (&look.grep, look.lines) {
+        (Some(grep), _) => matching(jobs, job, grep, look.stream, from, room.max(1_000)).await,
+        (None, Some(lines)) => {
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            Ok(end(jobs, job, look.stream, from, lines, room).await?.text)
         }
+        (None, None) => Ok(String::new()),
     }
+}
+
+/// Returns one line on why a job failed: the last one that looks like the cause, or else the last one.
+pub(crate) async fn cause(jobs: &JobManager, job: &Job, room: u64) -> jobcore::Result<String> {
     let text = last_text(jobs, job, None, SEARCHED / 16).await?;
     let found = digest::causes(&text, 0, CAUSES).pop();
     let last = || text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
@@ -178,18 +189,25 @@ pub(crate) fn none_matches(job: &Job) -> String {
 
 enum Causes {
     None,
-    Digest(String),
+    /// What failed, and what that was read from.
+    Digest {
+        digest: String,
+        of: String,
+    },
     Lines(String),
 }
 
 async fn causes(jobs: &JobManager, job: &Job, stream: Option<Stream>) -> jobcore::Result<Causes> {
     let text = last_text(jobs, job, stream, SEARCHED).await?;
-    let mut found = digest::digest(&text);
-    if found.is_none() {
-        found = jobs.junit_report(job).await?;
+    if let Some(failures) = digest::digest(&text) {
+        let of = match job.output.bytes > SEARCHED {
+            true => format!("the last {} of {}", format_size(SEARCHED), format_size(job.output.bytes)),
+            false => "the output".to_owned(),
+        };
+        return Ok(Causes::Digest { digest: failures.render(UNASKED), of });
     }
-    if let Some(digest) = found {
-        return Ok(Causes::Digest(digest.render(UNASKED)));
+    if let Some(failures) = jobs.junit_report(job).await? {
+        return Ok(Causes::Digest { digest: failures.render(UNASKED), of: "its report".to_owned() });
     }
     let lines = digest::causes(&text, usize::try_from(AFTER_FAILURE).unwrap_or_default(), CAUSES);
     Ok(if lines.is_empty() { Causes::None } else { Causes::Lines(lines.join("\n")) })
@@ -208,8 +226,6 @@ struct End {
     text: String,
     /// Where it begins.
     begins: Cursor,
-    /// How much within it was dropped.
-    dropped: u64,
 }
 
 /// Returns at most so many last lines of what follows `from`, as whole lines within so many bytes.
@@ -256,19 +272,17 @@ async fn end(
     if text.len() > room {
         text = format!("…{}", text::end(&text, room));
     }
-    let dropped = shown.iter().map(|shown| if let Shown::Gap { bytes, .. } = shown { *bytes } else { 0 }).sum();
     let begins = shown.iter().find_map(offset).map_or(Cursor(job.output.bytes), Cursor);
-    Ok(End { text, begins, dropped })
+    Ok(End { text, begins })
 }
 
 /// Says how much there is above the end, and how much of that was dropped.
-fn above(job: &Job, from: Cursor, end: &End) -> Option<String> {
+async fn above(jobs: &JobManager, job: &Job, from: Cursor, end: &End) -> jobcore::Result<Option<String>> {
     let above = end.begins.0.saturating_sub(from.0);
     if above == 0 {
-        return None;
+        return Ok(None);
     }
-    let dropped = job.output.dropped.saturating_sub(end.dropped).min(above);
-    let dropped = match dropped {
+    let dropped = match dropped(jobs, job, from, end.begins).await? {
         0 => String::new(),
         dropped => {
             let lines = match end.text.lines().count() as u64 {
@@ -282,7 +296,17 @@ fn above(job: &Job, from: Cursor, end: &End) -> Option<String> {
             format!(", {}{lines} of it not kept: over output_limit", format_size(dropped))
         }
     };
-    Some(format!("{} above{dropped}", format_size(above)))
+    Ok(Some(format!("{} above{dropped}", format_size(above))))
+}
+
+/// Returns how many bytes of the output of a job were dropped between two places.
+async fn dropped(jobs: &JobManager, job: &Job, from: Cursor, to: Cursor) -> jobcore::Result<u64> {
+    if job.output.dropped == 0 {
+        return Ok(0);
+    }
+    let mut output = jobs.output_reader(job.id).await?;
+    output.read(&OutputQuery::from(Position::Cursor(from)).with_max_bytes(1)).await?;
+    Ok(output.dropped(from, to))
 }
 
 /// Says how much is new: in lines, or in bytes if that is too much to be counted.

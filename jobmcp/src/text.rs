@@ -79,14 +79,15 @@ pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option
 
 /// Returns how a job ended, without how long it took.
 pub(crate) fn ended(shape: &JobShape) -> String {
-    let told = state(shape, Timestamp::UNIX_EPOCH);
-    let after = format!(" after {}", millis(shape.duration_ms));
-    told.replacen(&after, "", 1)
+    described(shape, Timestamp::UNIX_EPOCH, "")
 }
 
 /// Returns what a job is doing, or how it ended.
 pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
-    let after = format!("after {}", millis(shape.duration_ms));
+    described(shape, now, &format!(" after {}", millis(shape.duration_ms)))
+}
+
+fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
     let by = shape.stopped_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
     let message = shape.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     match (shape.status, shape.exit_code, shape.signal, shape.cause) {
@@ -97,16 +98,16 @@ pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
         }
         (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, millis(shape.duration_ms)),
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
-        (Status::Killed, ..) => format!("killed{by} {after}"),
+        (Status::Killed, ..) => format!("killed{by}{after}"),
         (Status::Orphaned, ..) => {
-            format!("orphaned {after}: nobody saw its end, so that its exit code is not known{message}")
+            format!("orphaned{after}: nobody saw its end, so that its exit code is not known{message}")
         }
-        (Status::TimedOut, ..) => format!("timed out and was stopped {after}"),
+        (Status::TimedOut, ..) => format!("timed out and was stopped{after}"),
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
-        (status, .., Some(Cause::Oom)) => format!("{status} {after}{message}"),
-        (status, Some(code), ..) => format!("{status} with exit code {code} {after}"),
-        (status, None, Some(signal), _) => format!("{status}: it died of {signal} {after}"),
-        (status, None, None, _) => format!("{status} {after}{message}"),
+        (status, .., Some(Cause::Oom)) => format!("{status}{after}{message}"),
+        (status, Some(code), ..) => format!("{status} with exit code {code}{after}"),
+        (status, None, Some(signal), _) => format!("{status}: it died of {signal}{after}"),
+        (status, None, None, _) => format!("{status}{after}{message}"),
     }
 }
 

@@ -37,7 +37,7 @@ fn a_wait_says_why_it_is_over() {
         "echo up; while [ ! -e go ]; do sleep 0.02; done; echo ready on 1; while [ ! -e end ]; do sleep 0.02; done";
     let job = client.ok("execute", json!({ "command": line, "name": "web", "wait_s": 0 }));
     let up = client.ok("wait", json!({ "job_ids": ["web"], "until": "output:^up" }));
-    assert!(up.text.ends_with("`output:^up` is met.\nup"), "{}", up.text);
+    assert!(up.text.ends_with("`output:^up` is met at cursor 3.\nup"), "{}", up.text);
     let not_yet = client.ok("wait", json!({ "job_ids": ["web"], "timeout_s": 0.05, "cursor": up.job["cursor"] }));
     assert!(not_yet.text.starts_with("`web` is running") && !not_yet.text.contains("up\n"), "{}", not_yet.text);
     touch(&env, "go");

@@ -57,7 +57,9 @@ fn the_failing_items_of_a_known_tool_are_told_first() {
     assert!(failed.contains("\npytest: 1 failed, 99 passed"), "{failed}");
     assert!(failed.contains("test_adds") && failed.contains("assert 2 == 3") && !failed.contains("[ 50%]"), "{failed}");
     assert!(
-        failed.ends_with("[digest of the output; output {\"job_id\": \"tests\", \"lines\": 100} prints it]"),
+        failed.ends_with(
+            "[digest of the output; output {\"job_id\": \"tests\", \"lines\": 100} prints the end of the output]"
+        ),
         "{failed}"
     );
 }
@@ -101,6 +103,13 @@ fn what_was_not_kept_is_named_where_it_is_missing() {
             read.lines().find(|line| line.ends_with(" not kept]")).unwrap_or_else(|| panic!("{arguments}: {read}"));
         assert!(gap.contains(" KiB), about ") && gap.contains(" lines "), "{gap}");
     }
+    let fields = client.ok("output", json!({ "job_id": "much", "format": "json" })).structured;
+    let dropped = env.job("much")["dropped_bytes"].as_u64().unwrap();
+    assert!(fields["omitted"].as_u64().unwrap() >= dropped, "{fields}");
+    let running = format!("{line}; exec sleep 1000");
+    let running = json!({ "command": running, "output_limit": "64K", "until": "output:^line 100000$" });
+    let running = client.ok("execute", running).text;
+    assert!(running.contains(", of which ") && running.contains(" were not kept)"), "{running}");
     let none = client.ok("output", json!({ "job_id": "much", "grep": "^line 5000$" })).text;
     assert!(none.contains("No line matches in the ") && none.contains(" KiB that were kept of 1.0 MiB"), "{none}");
     let uri = json!({ "uri": "job://much/stdout" });
@@ -182,12 +191,26 @@ fn several_commands_are_one_call_with_one_summary() {
     assert!(ended.starts_with("4 of 5 completed, 1 failed.\n`exit 1` ("), "{ended}");
     assert_eq!(std::fs::read_to_string(env.dir().join("most")).unwrap(), "0\n0\n0\n");
 
-    // The limits of batches that have ended are not kept for ever.
+    // The limits of batches that ended long ago are not kept for ever; those of new ones may have their jobs still to come.
     let group = call["group"].as_str().unwrap();
+    env.ok(["group", "set", "batch-00000001abcd", "--limit", "3"]);
     let limits = || env.ok(["group", "list"]);
-    assert!(limits().contains(group), "{}", limits());
+    assert!(limits().contains(group) && limits().contains("batch-00000001abcd"), "{}", limits());
     ran(&mut client, json!({ "commands": ["true"], "at_a_time": 7 }));
-    assert!(!limits().contains(group), "{}", limits());
+    assert!(limits().contains(group) && !limits().contains("batch-00000001abcd"), "{}", limits());
+
+    // What is asked for of the output is shown of all of them.
+    let commands = ["echo 'warning: a'; echo x", "echo y", "echo 'warning: b'; echo 'warning: c'; exit 1"];
+    let warnings = ran(&mut client, json!({ "commands": commands, "grep": "warning" }));
+    let lines: Vec<_> = warnings.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (5, "2 of 3 completed, 1 failed."), "{warnings}");
+    assert!(
+        lines[1].ends_with("failed with exit code 1:") && lines[2..4] == ["warning: b", "warning: c"],
+        "{warnings}"
+    );
+    assert!(lines[4].ends_with("): warning: a"), "{warnings}");
+    let last = ran(&mut client, json!({ "commands": ["seq 1 9", "seq 11 19"], "lines": 2 }));
+    assert!(last.contains(":\n8\n9\n") && last.ends_with(":\n18\n19"), "{last}");
 
     ran(&mut client, json!({ "commands": ["true", "false"], "labels": { "kind": "lint" } }));
     let labelled = client.ok("wait", json!({ "label": "kind=lint" })).text;
@@ -213,7 +236,7 @@ fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked()
     touch(&env, "go");
     let ready = client.ok("execute", json!({ "command": line, "name": "web", "until": "output:ready on" })).text;
     assert!(
-        ready.starts_with("`web` is running") && ready.ends_with("`output:ready on` is met.\nready on 1"),
+        ready.starts_with("`web` is running") && ready.ends_with("`output:ready on` is met at cursor 11.\nready on 1"),
         "{ready}"
     );
     let never = client.ok("execute", json!({ "command": "echo no", "until": "output:ready on" })).text;
@@ -224,6 +247,20 @@ fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked()
     let late = json!({ "command": "exec sleep 1000", "until": "file:/nosuch/file", "wait_s": 0.05, "name": "late" });
     let late = client.ok("execute", late).text;
     assert_eq!(late, "`late` is running (no output); `file:/nosuch/file` is not met yet.");
+
+    // By the cursor, the next line that matches is waited for.
+    let again = "for n in 1 2; do echo built $n; done; exec sleep 1000";
+    let first = client.ok("execute", json!({ "command": again, "name": "again", "until": "output:^built" })).text;
+    let cursor: u64 = first.split("at cursor ").nth(1).unwrap().split('.').next().unwrap().parse().unwrap();
+    let second = json!({ "job_ids": ["again"], "until": "output:^built", "cursor": cursor });
+    assert!(client.ok("wait", second).text.ends_with("built 2"), "{first}");
+
+    // Input that cannot be sent is no reason to start the job again.
+    env.ok(["config", "set", "max_running", "1"]);
+    let queued = json!({ "command": "cat", "stdin": "open", "input": "x", "wait_s": 0 });
+    let queued = client.ok("execute", queued).text;
+    assert!(queued.contains(" is queued") && queued.contains("\nIts input was not sent: "), "{queued}");
+    env.ok(["config", "set", "max_running", "0"]);
 
     // A prompt that comes late, and in between, is no answer.
     let repl = "printf '> '; while read -r n; do printf '> '; sleep 0.4; echo \"got $n\"; done";

@@ -5,7 +5,7 @@ use std::fmt;
 use super::JobManager;
 use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::output::{JobLog, LogReader, OutputChunk, OutputQuery};
+use crate::output::{Cursor, JobLog, LogReader, OutputChunk, OutputQuery};
 
 /// The output of one job, for whoever reads much of it: [`JobManager::output_reader`].
 ///
@@ -37,9 +37,9 @@ impl OutputReader {
         Ok(chunk)
     }
 
-    /// Returns how many bytes between two offsets were dropped, as far as is known from what was read last.
-    pub(super) fn dropped(&self, from: u64, to: u64) -> u64 {
-        self.log.as_ref().map_or(0, |log| log.dropped(from, to))
+    /// Returns how many bytes between two places were dropped, as far as is known from what was read last; 0 before that.
+    pub fn dropped(&self, from: Cursor, to: Cursor) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.dropped(from.0, to.0))
     }
 
     /// Reads the next chunk into the memory of this one, which saves a tenth of the time.

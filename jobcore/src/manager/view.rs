@@ -62,7 +62,7 @@ impl JobManager {
         }
         let cursor = viewer.cursor();
         let more = is_stopped && cursor < until.unwrap_or_default();
-        let (shown, left_out) = excerpt.finish(cursor.0, |from, to| output.dropped(from, to));
+        let (shown, left_out) = excerpt.finish(cursor.0, |from, to| output.dropped(Cursor(from), Cursor(to)));
         Ok(Viewed { status, shown, cursor, left_out, more, cut: cut || viewer.is_cut() })
     }
 

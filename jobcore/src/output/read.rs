@@ -83,8 +83,11 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
 
     /// Returns how many bytes between two offsets are in no segment.
     pub(crate) fn dropped(&self, from: u64, to: u64) -> u64 {
+        if self.segments.is_empty() && self.end == 0 {
+            return 0;
+        }
         let within = |segment: &Segment| segment.end().min(to).saturating_sub(segment.start.max(from));
-        to.saturating_sub(from) - self.segments.iter().map(within).sum::<u64>()
+        to.min(self.end).saturating_sub(from).saturating_sub(self.segments.iter().map(within).sum::<u64>())
     }
 
     /// Returns the segment that has the byte at `offset`, or else the next one behind it.

@@ -42,6 +42,11 @@ impl Answer {
         Self { structured: Some(structured), ..self }
     }
 
+    /// Adds a line.
+    pub(super) fn with_note(self, note: &str) -> Self {
+        Self { text: format!("{}\n{}", self.text, escape::lines(note)), ..self }
+    }
+
     /// Names the job for programs, which read no text.
     pub(super) fn about(self, job: &Job, cursor: Option<Cursor>) -> Self {
         let shape = job.shape(Timestamp::now());
@@ -133,6 +138,8 @@ impl Condition<'_> {
         let note = reached.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
         match (reached.met, timed_out) {
             _ if until.is_exit() => String::new(),
+            // By it, the next wait for the same begins after this one.
+            (true, _) if reached.line.is_some() => format!("; `{until}` is met at cursor {}", reached.cursor),
             (true, _) => format!("; `{until}` is met"),
             (false, false) => format!("; `{until}` can no longer be met{note}"),
             (false, true) => format!("; `{until}` is not met yet{note}"),
@@ -185,10 +192,13 @@ pub(super) fn output_fields(job: &Job, shape: &OutputShape) -> Value {
         "stdout": shape.stdout,
         "stderr": shape.stderr,
         "cursor": shape.cursor,
-        "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes),
+        "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes + left.dropped),
     });
     if let Some(left) = shape.left_out {
         fields["left_out"] = json!({ "cursor": left.cursor, "bytes": left.bytes });
+        if left.dropped > 0 {
+            fields["left_out"]["dropped"] = left.dropped.into();
+        }
     }
     let outcome = job.state.outcome();
     if let Some(code) = outcome.and_then(|outcome| outcome.exit_code) {

@@ -1,7 +1,9 @@
 //! Several commands in one call of `execute`, each a job, in a group of their own.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
+use jobcore::clock::Timestamp;
 use jobcore::wait::WaitOptions;
 use jobcore::{JobId, Name, Query, Status};
 
@@ -14,8 +16,10 @@ use crate::server::{Context, Server};
 
 /// How many commands one call takes.
 const MOST: usize = 100;
-/// What the groups of batches are called that were given no name.
+/// What the groups of batches are called that were given no name: this, the second in which they were made, and a random part.
 const PREFIX: &str = "batch-";
+/// For how long the limit of such a group is kept in any case: its jobs may not be submitted yet.
+const KEPT: Duration = Duration::from_secs(3600);
 
 pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result {
     let asked = Asked::of(&arguments)?;
@@ -49,8 +53,8 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
     let until = asked.until.unwrap_or_default();
     let options = WaitOptions::default().with_until(until.clone()).with_timeout(Some(asked.wait));
     let waited = waited(server, &ids, options, context).await?;
-    let (jobs, reached, grep) = (&waited.jobs, &waited.reached, asked.look.grep.as_ref());
-    several::answer(server, &Several { jobs, reached, until: &until, grep, group: Some(&group) }).await
+    let (jobs, reached, look) = (&waited.jobs, &waited.reached, &asked.look);
+    several::answer(server, &Several { jobs, reached, until: &until, look, group: Some(&group) }).await
 }
 
 /// Returns the commands, each with its name if it has one.
@@ -79,8 +83,18 @@ fn steps(arguments: &mut Arguments) -> Result<Vec<NamedStep>> {
 }
 
 fn unused_name() -> Result<Name> {
-    let random = RandomState::new().hash_one(PREFIX) & 0xffff_ffff;
-    format!("{PREFIX}{random:08x}").parse().map_err(|reason| Failure::new(format!("group: {reason}.")))
+    let random = RandomState::new().hash_one(PREFIX) & 0xffff;
+    format!("{PREFIX}{:08x}{random:04x}", Timestamp::now().as_second())
+        .parse()
+        .map_err(|reason| Failure::new(format!("group: {reason}.")))
+}
+
+/// Returns whether a group was made for a batch, long enough ago.
+fn is_old(group: &Name, now: Timestamp) -> bool {
+    let made = group.as_str().strip_prefix(PREFIX).and_then(|rest| rest.get(..8));
+    let made =
+        made.and_then(|made| i64::from_str_radix(made, 16).ok()).and_then(|made| Timestamp::from_second(made).ok());
+    made.is_some_and(|made| Duration::try_from(now.duration_since(made)).is_ok_and(|age| age >= KEPT))
 }
 
 /// Lets so many jobs of a group run at a time, and forgets the limits of earlier batches of which none is unfinished.
@@ -92,8 +106,9 @@ pub(super) async fn limit_group(server: &Server, group: &str, limit: u32) -> Res
     let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
     let listing = server.jobs().list(&Query::default().live().with_statuses(unfinished)).await;
     let used: Vec<_> = told(server, listing).await?.jobs.into_iter().filter_map(|job| job.spec.group).collect();
+    let now = Timestamp::now();
     let change = move |settings: &mut jobcore::store::StoreSettings| {
-        let is_past = |name: &&Name| name.as_str().starts_with(PREFIX) && !used.contains(name);
+        let is_past = |name: &&Name| is_old(name, now) && !used.contains(name);
         let past: Vec<_> = settings.groups.keys().filter(is_past).cloned().collect();
         past.into_iter().for_each(|name| settings.set_group(name, 0));
         settings.set_group(group.clone(), limit);

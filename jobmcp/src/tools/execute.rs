@@ -11,7 +11,8 @@ use jobcore::spec::{Stdin, Stragglers, TerminalSize};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
 use jobcore::wait::{Until, WaitOptions};
-use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder, Name};
+use jobcore::words::counted;
+use jobcore::{Job, JobId, JobManager, JobSpec, JobSpecBuilder, Name};
 use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -186,10 +187,10 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         None => {}
     }
     let id = server.submit(spec).await?.id;
-    if let Some(input) = typed {
-        let input = Message::line(input.strip_suffix('\n').unwrap_or(&input));
-        told(server, server.jobs().send(id, &input, JobManager::PATIENCE).await).await?;
-    }
+    let unsent = match typed {
+        Some(input) => unsent(server, id, &input).await,
+        None => None,
+    };
     let (job, reached) = match &asked.until {
         Some(until) => {
             let options = WaitOptions::default().with_until(until.clone()).with_timeout(Some(asked.wait));
@@ -203,7 +204,7 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         let answer = answer_in_fields(server, &job, Cursor(0), None, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
-    if !job.status().is_final() && asked.until.is_none() && task::are_known_to(context) {
+    if !job.status().is_final() && asked.until.is_none() && unsent.is_none() && task::are_known_to(context) {
         return Ok(task::created(server, &job).await.into());
     }
     let condition = asked.until.as_ref().zip(reached.as_ref()).map(|(until, (reached, timed_out))| Condition {
@@ -216,7 +217,25 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         true => on_excerpt(server, &job, &Excerpt::default(), condition.as_ref()).await?,
         false => on_job(server, &job, &asked.look, condition.as_ref()).await?,
     };
+    let answer = match &unsent {
+        Some(note) => answer.with_note(note),
+        None => answer,
+    };
     Ok(answer.into_result().into())
+}
+
+/// Types a line into a job that was just submitted. Returns what to say if it did not arrive: the job is there all the same, and a
+/// call that failed would be made again.
+async fn unsent(server: &Server, id: JobId, input: &str) -> Option<String> {
+    let line = Message::line(input.strip_suffix('\n').unwrap_or(input));
+    match server.jobs().send(id, &line, JobManager::PATIENCE).await {
+        Ok(sent) if sent.refused == 0 => None,
+        Ok(sent) => Some(format!(
+            "Of its input, the last {} did not arrive: it does not read now. Send the rest with interact.",
+            counted(sent.refused, "byte", "bytes")
+        )),
+        Err(error) => Some(format!("Its input was not sent: {error}. Once it runs, send it with interact.")),
+    }
 }
 
 /// What a command comes to.

@@ -1,11 +1,10 @@
 //! What several jobs came to, in a few lines: how many did what, and one line for each that failed.
 
-use jobcore::output::Grep;
 use jobcore::wait::{Reached, Until};
 use jobcore::{Job, Name, Status};
 
 use super::answer::{Answer, Result, told};
-use crate::excerpt;
+use crate::excerpt::{self, Look};
 use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
@@ -25,7 +24,7 @@ pub(super) struct Several<'a> {
     pub(super) jobs: &'a [Job],
     pub(super) reached: &'a [Reached],
     pub(super) until: &'a Until,
-    pub(super) grep: Option<&'a Grep>,
+    pub(super) look: &'a Look,
     /// The group that they can be waited for by.
     pub(super) group: Option<&'a Name>,
 }
@@ -59,13 +58,20 @@ pub(super) async fn answer(server: &Server, several: &Several<'_>) -> Result {
     let share = ROOM / jobs.len().max(1) as u64;
     let mut left = ROOM;
     for (index, job) in failed.iter().enumerate() {
-        let line = failure(server, job, several.grep, share).await?;
+        let line = failure(server, job, several.look, share).await?;
         let Some(rest) = left.checked_sub(line.len() as u64) else {
             lines.push(format!("[{} more failed; list {{\"status\": [\"failed\"]}} shows them]", failed.len() - index));
             break;
         };
         left = rest;
         lines.push(line);
+    }
+    for job in jobs.iter().filter(|job| !failed.contains(job) && job.status() != Status::Queued) {
+        let asked = told(server, excerpt::asked(server.jobs(), job, several.look, room(share)).await).await?;
+        if let (false, Some(rest)) = (asked.is_empty(), left.checked_sub(asked.len() as u64)) {
+            left = rest;
+            lines.push(line(&heading(server, job), &asked));
+        }
     }
     for job in *jobs {
         server.caller().knows(job);
@@ -94,18 +100,36 @@ fn met(several: &Several<'_>) -> Vec<String> {
     said.collect()
 }
 
-async fn failure(server: &Server, job: &Job, grep: Option<&Grep>, share: u64) -> Result<String> {
+async fn failure(server: &Server, job: &Job, look: &Look, share: u64) -> Result<String> {
     let shape = text::shape(server.jobs(), job).await;
     if let Some(run) = told(server, Run::of(server, job).await).await? {
         return of_run(server, job, &run, share).await;
     }
-    let name = match &job.spec.name {
-        Some(_) => text::name(job),
-        None => format!("`{}` ({})", text::cut(&text::one_line(&shape.command_line()), COMMAND), job.id.short()),
+    let asked = told(server, excerpt::asked(server.jobs(), job, look, room(share)).await).await?;
+    let shown = match asked.is_empty() {
+        true => told(server, excerpt::cause(server.jobs(), job, room(share)).await).await?,
+        false => asked,
     };
-    let cause = told(server, excerpt::cause(server.jobs(), job, grep, share.clamp(LEAST, MOST)).await).await?;
-    let cause = if cause.is_empty() { cause } else { format!(": {cause}") };
-    Ok(format!("{name} {}{}{cause}", text::ended(&shape), text::stragglers(job)))
+    let head = format!("{} {}{}", heading(server, job), text::ended(&shape), text::stragglers(job));
+    Ok(if shown.is_empty() { head } else { line(&head, &shown) })
+}
+
+fn room(share: u64) -> u64 {
+    share.clamp(LEAST, MOST)
+}
+
+/// Returns what a job is called where there are several: one without a name is known by its command.
+fn heading(server: &Server, job: &Job) -> String {
+    let command = || text::cut(&text::one_line(&server.jobs().shape(job).command_line()), COMMAND);
+    match &job.spec.name {
+        Some(_) => text::name(job),
+        None => format!("`{}` ({})", command(), job.id.short()),
+    }
+}
+
+/// Puts what is shown of a job behind what is said of it: on the same line if it is one.
+fn line(head: &str, shown: &str) -> String {
+    format!("{head}:{}{shown}", if shown.contains('\n') { "\n" } else { " " })
 }
 
 /// Says what a run of an agent came to: of many, each has too little room for its answer.

@@ -43,7 +43,6 @@ pub(super) struct Arguments {
     context: Option<u64>,
     #[schemars(extend("x-unlisted" = true))]
     lines: Option<u64>,
-    #[schemars(extend("x-unlisted" = true))]
     cursor: Option<u64>,
     #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
@@ -110,8 +109,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
             }
         }
         (jobs, Format::Text) => {
-            let (reached, grep) = (waited.reached.as_slice(), look.grep.as_ref());
-            let several = Several { jobs, reached, until: &until, grep, group: group.as_ref() };
+            let (reached, look) = (waited.reached.as_slice(), &look);
+            let several = Several { jobs, reached, until: &until, look, group: group.as_ref() };
             several::answer(server, &several).await
         }
     }
@@ -134,8 +133,14 @@ async fn ids(
         }
     }
     if group.is_some() || wanted.is_some() {
-        let query = Query::default().with_group(group.cloned()).with_labels(label(wanted)).with_limit(Some(MOST_JOBS));
+        let query =
+            Query::default().with_group(group.cloned()).with_labels(label(wanted)).with_limit(Some(MOST_JOBS + 1));
         let mut jobs = told(server, server.jobs().list(&query).await).await?.jobs;
+        if jobs.len() > MOST_JOBS {
+            return Err(Failure::new(format!(
+                "There are more than {MOST_JOBS} jobs of this group or with this label; name some of them as job_ids."
+            )));
+        }
         // In the order in which they were submitted.
         jobs.reverse();
         ids.extend(jobs.iter().map(|job| job.id).filter(|id| !ids.contains(id)).collect::<Vec<_>>());
