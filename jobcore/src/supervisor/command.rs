@@ -73,7 +73,18 @@ fn spawn(submission: &Submission, environment: Environment, streams: [Source<'_>
     let spawned = world::lend(&submission.world, || execute(&submission.program, arguments, spawn));
     // A supervisor that stays there keeps a file system busy, but what was started was started.
     let _ = std::env::set_current_dir("/");
-    spawned.map_err(|error| refusal(&submission.program, &error))
+    spawned.map_err(|error| match missing(streams) {
+        Some(path) => format!("cannot open `{}` for it: {error}", path.display()),
+        None => refusal(&submission.program, &error),
+    })
+}
+
+/// Returns a file that the new process could not open since it is not there: posix_spawn(3) does not say what failed.
+fn missing(streams: [Source<'_>; 3]) -> Option<&Path> {
+    streams.into_iter().find_map(|source| match source {
+        Source::File(path) | Source::ReadWrite(path) => Some(path).filter(|path| !path.exists()),
+        Source::Descriptor(_) | Source::Same => None,
+    })
 }
 
 /// Executes a program by `spawn`, with these arguments, of which the first is its name. A script that names no interpreter
@@ -112,4 +123,18 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let word = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
     Some(Path::new(OsStr::from_bytes(word)).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_opened_is_named_and_not_the_program() {
+        let gone = Path::new("/nosuch/pipe");
+        let streams = [Source::File("/dev/null".as_ref()), Source::ReadWrite(gone), Source::Same];
+        assert_eq!(missing(streams), Some(gone));
+        assert_eq!(missing([streams[0], Source::Same, Source::Same]), None);
+        assert!(spawn::session_leader("/bin/true".as_ref(), &[b"true".to_vec()], &[], streams).is_err());
+    }
 }
