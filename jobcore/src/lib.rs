@@ -117,7 +117,7 @@ pub mod follow {
 
 pub mod inbox {
     //! Ends of jobs that are delivered to those who submitted them: [`JobManager::deliver`](crate::JobManager::deliver).
-    pub use crate::manager::Delivery;
+    pub use crate::manager::{Delivery, Watch};
 }
 
 pub mod input {

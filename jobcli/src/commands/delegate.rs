@@ -8,7 +8,7 @@ use jobcore::spec::MAX_GIVEN;
 use jobcore::{JobManager, JobSpecBuilder};
 
 use super::run::{expanded, print_submitted, tell_if_queued};
-use super::{Result, agent, tell, unless_interrupted};
+use super::{Result, agent, inbox, tell, unless_interrupted};
 use crate::cli::Delegate;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
@@ -37,7 +37,10 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
     };
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
-        Ok(job) => agent::finished(jobs, &job, json, follows).await,
+        Ok(job) => {
+            inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
+            agent::finished(jobs, &job, json, follows).await
+        }
     }
 }
 
@@ -68,7 +71,7 @@ async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delega
 
 /// Says of the job what has nothing to do with the agent.
 fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> JobSpecBuilder {
-    let mut spec = settings.apply_to_run(spec);
+    let mut spec = settings.sign(settings.apply_to_run(spec));
     if let Some(timeout) = arguments.timeout {
         spec = spec.timeout(timeout);
     }

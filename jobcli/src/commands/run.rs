@@ -16,7 +16,7 @@ use jobcore::units::short_duration;
 use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 
 use super::output::{Sink, follow, print_view};
-use super::{Result, code_of, ending, tell, unless_interrupted};
+use super::{Result, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
 use crate::ui;
 
@@ -69,7 +69,10 @@ pub(super) async fn run(
     };
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
-        Ok(job) => finished(jobs, &job, json, quiet),
+        Ok(job) => {
+            inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
+            finished(jobs, &job, json, quiet)
+        }
     }
 }
 
@@ -145,7 +148,7 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         None => current_dir()?,
     };
     let builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(settings, &arguments, cwd));
-    let mut builder = settings.apply(builder);
+    let mut builder = settings.sign(settings.apply(builder));
     for variable in &arguments.env {
         if let Some((name, value)) = assignment(variable) {
             builder = builder.env(name, value);

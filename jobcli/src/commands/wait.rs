@@ -3,15 +3,15 @@ use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
-use jobcore::front::{Failure, Failures, codes, process};
+use jobcore::front::{Failure, Failures, Settings, codes, process};
 use jobcore::wait::{WaitFor, WaitOptions, WaitReason, Waited};
 use jobcore::{Job, JobId, JobManager, escape};
 
 use super::select::{Which, find_all, select};
-use super::{Result, agent, code_of, ending, tell, unless_interrupted};
+use super::{Result, agent, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::Wait;
 
-pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait) -> Result {
     let mut failures = Failures::default();
     let ids = there(jobs, wanted(jobs, &arguments, &mut failures).await?, &mut failures).await;
     if arguments.cursor.is_some() && ids.len() > 1 {
@@ -44,6 +44,9 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         Ok(waited) => waited,
         Err(code) => return Ok(code),
     };
+    if until.is_exit() {
+        inbox::shown(jobs, settings.caller.as_ref(), &waited.jobs).await;
+    }
     if arguments.json {
         let mut shape = waited.shape(Timestamp::now());
         for (told, job) in shape.jobs.iter_mut().zip(&waited.jobs) {

@@ -42,8 +42,13 @@ pub fn host_name(host: &str) -> Option<Name> {
 
 /// Returns the project that a directory belongs to: the top of the git worktree that it is in, or else the directory itself.
 pub fn project_of(directory: &Path) -> PathBuf {
-    let top = directory.ancestors().find(|path| path.join(".git").exists());
-    top.unwrap_or(directory).to_owned()
+    directory.ancestors().find(|path| is_worktree(path)).unwrap_or(directory).to_owned()
+}
+
+/// Returns whether a directory is the top of a git worktree: a linked one has a file in the place of the repository.
+fn is_worktree(path: &Path) -> bool {
+    let repository = path.join(".git");
+    repository.metadata().is_ok_and(|found| found.is_file() || repository.join("HEAD").exists())
 }
 
 #[cfg(test)]
@@ -58,7 +63,8 @@ mod tests {
         let inner = directory.path().join("a/b");
         fs::create_dir_all(&inner).unwrap();
         assert_eq!(project_of(&inner), inner);
-        // In a linked worktree it is a file.
+        fs::create_dir(directory.path().join("a/b/.git")).unwrap();
+        assert_eq!(project_of(&inner.join("c")), inner.join("c"), "an empty directory is no repository");
         fs::write(directory.path().join("a/.git"), "gitdir: elsewhere").unwrap();
         assert_eq!(project_of(&inner), directory.path().join("a"));
     }

@@ -297,13 +297,18 @@ impl Settings {
             .with_policy(self.policy.clone()))
     }
 
+    /// Says that whoever calls this program submits the job.
+    pub fn sign(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
+        match &self.caller {
+            Some(caller) => spec.caller(caller.clone()),
+            None => spec,
+        }
+    }
+
     /// Gives a job what is set here; what is said of the job itself comes after this.
     pub fn apply(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
         let project = caller::project_of(spec.directory());
         let mut spec = spec.project(project);
-        if let Some(caller) = &self.caller {
-            spec = spec.caller(caller.clone());
-        }
         if let Some(shell) = &self.shell {
             spec = spec.with_shell(shell);
         }

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
+use crate::parse_error::ParseError;
 use crate::state::Status;
 use crate::store::{EventKind, Inbox, InboxState, Query};
 
@@ -59,6 +60,10 @@ impl Delivery {
         self.inbox.write(self.state).await
     }
 }
+
+/// The right to wait for ends of a caller's jobs, until it is dropped.
+#[derive(Debug)]
+pub struct Watch(#[expect(dead_code, reason = "it is held")] Box<dyn Inbox>);
 
 impl JobManager {
     /// Returns the jobs of a caller that have ended without it having been told, the oldest end first. Changes nothing.
@@ -129,6 +134,17 @@ impl JobManager {
         }
     }
 
+    /// Lets one program at a time wait for ends of a caller's jobs: nothing while another does. The inbox stays free meanwhile.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn watch(&self, caller: &Caller) -> Result<Option<Watch>> {
+        // A place of its own that is held like an inbox: no host has this name.
+        let place = format!("watch.{caller}").parse();
+        let place: Caller = place.map_err(|error: ParseError| Error::Unsupported { reason: error.to_string() })?;
+        Ok(self.store.inbox(&place).await?.map(Watch))
+    }
+
     /// Records that the caller knows of the ends of these jobs, whether or not they are in its inbox.
     ///
     /// # Errors
@@ -156,13 +172,40 @@ impl JobManager {
         self.offload(move |jobs| async move { jobs.recap_here(&project, &caller).await }).await
     }
 
-    async fn recap_here(&self, project: &Path, caller: &Caller) -> Result<Vec<Job>> {
-        let mut others: BTreeMap<Caller, BTreeSet<JobId>> = BTreeMap::new();
-        for job in self.ended_since(Query::default().with_project(Some(project.to_owned())), self.recently()).await? {
-            if let Some(other) = job.spec.caller.filter(|other| other != caller) {
-                others.entry(other).or_default().insert(job.id);
+    /// Returns the jobs of a project that have ended without their callers having been told, the oldest end first. Changes nothing.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn inbox_of_project(&self, project: &Path) -> Result<Vec<Job>> {
+        let project = project.to_owned();
+        let looking = move |jobs: Self| async move {
+            let mut found = Vec::new();
+            for (caller, ids) in jobs.callers_of(&project).await? {
+                let mut pending = jobs.inbox(&caller).await?;
+                pending.retain(|job| ids.contains(&job.id));
+                found.append(&mut pending);
+            }
+            found.sort_by_key(ended_at);
+            Ok(found)
+        };
+        self.offload(looking).await
+    }
+
+    /// Returns the callers whose jobs in a project have ended of late, and these jobs.
+    async fn callers_of(&self, project: &Path) -> Result<BTreeMap<Caller, BTreeSet<JobId>>> {
+        let of_project = Query::default().with_project(Some(project.to_owned()));
+        let mut callers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for job in self.ended_since(of_project, self.recently()).await? {
+            if let Some(caller) = job.spec.caller {
+                callers.entry(caller).or_default().insert(job.id);
             }
         }
+        Ok(callers)
+    }
+
+    async fn recap_here(&self, project: &Path, caller: &Caller) -> Result<Vec<Job>> {
+        let mut others = self.callers_of(project).await?;
+        others.remove(caller);
         let mut told = Vec::new();
         for (other, ids) in others {
             let Some(mut inbox) = self.take_inbox(&other).await? else { continue };

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use follow::Follow;
-pub use inbox::Delivery;
+pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use read::OutputReader;
