@@ -69,4 +69,5 @@ mod survive;
 mod terminal;
 mod trees;
 mod until;
+mod waking;
 mod worktrees;

@@ -40,6 +40,8 @@ pub(crate) struct Heard {
     pub(crate) tools: Vec<String>,
     /// What came of those that it called since the prompt.
     pub(crate) results: Vec<String>,
+    /// What is new since its last answer, with what its agent has to say itself.
+    pub(crate) said: String,
 }
 
 impl Models {
@@ -231,7 +233,10 @@ impl Dialect for Messages {
             None => name.to_owned(),
         });
         let (tools, results) = (tools.collect(), messages[last..].iter().flat_map(results).collect());
-        Heard { prompt, before, tools, results }
+        let answer = messages.iter().rposition(|message| message["role"] == "assistant");
+        let new = &messages[answer.map_or(0, |answer| answer + 1)..];
+        let said = new.iter().flat_map(|message| texts(&message["content"])).collect::<Vec<_>>().concat();
+        Heard { prompt, before, tools, results, said }
     }
 
     fn events(&self, step: &Step, tools: &[String]) -> Vec<Value> {
@@ -239,8 +244,10 @@ impl Dialect for Messages {
         let usage = json!({
             "input_tokens": 1000, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 300, "output_tokens": 40,
         });
+        // Claude Code takes messages of one id for parts of one message.
+        let id = format!("msg_{}", uuid::Uuid::new_v4().simple());
         let message = json!({
-            "id": "msg_1", "type": "message", "role": "assistant", "model": "made-up", "content": [],
+            "id": id, "type": "message", "role": "assistant", "model": "made-up", "content": [],
             "stop_reason": null, "stop_sequence": null, "usage": usage,
         });
         let (block, delta, reason) = match step {
@@ -309,7 +316,8 @@ impl Dialect for Responses {
                 tools => tools.iter().map(|tool| format!("{server}.{}", tool["name"].as_str().unwrap())).collect(),
             }
         });
-        Heard { prompt, before, tools: tools.collect(), results }
+        let said = items.last().map(|item| texts(&item["content"]).concat()).unwrap_or_default();
+        Heard { prompt, before, tools: tools.collect(), results, said }
     }
 
     fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {
@@ -376,10 +384,11 @@ impl Dialect for Contents {
             parts.filter_map(|part| part["text"].as_str()).next_back().unwrap_or_default().to_owned()
         };
         let before = contents[..last].iter().filter(|content| asks(content)).map(prompt).collect();
+        let said = contents.last().map(prompt).unwrap_or_default();
         let (prompt, results) = (prompt(&contents[last]), contents[last..].iter().flat_map(results).collect());
         let declared = array(body, "tools").iter().flat_map(|tool| array(tool, "functionDeclarations"));
         let tools = declared.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
-        Heard { prompt, before, tools, results }
+        Heard { prompt, before, tools, results, said }
     }
 
     fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {

@@ -27,7 +27,7 @@ const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long an inbox may take to be let go of. Whoever delivers something holds it as long as that takes.
 const BUSY: Duration = Duration::from_secs(2);
 /// How long a host may take to ask for the end of a task before that is delivered in another way.
-const TASK: SignedDuration = SignedDuration::from_secs(60);
+const TASK: SignedDuration = SignedDuration::from_secs(20);
 /// How often an end is looked for that is not to be delivered yet.
 const WITHHELD: Duration = Duration::from_secs(5);
 
@@ -87,7 +87,7 @@ impl JobManager {
     /// same time, and they count as delivered with the rest. Returns nothing if there is nothing to deliver or to count, or if
     /// another process goes on delivering ends to this caller.
     ///
-    /// The end of a task is left out for a minute: its host asks for it, see [`JobManager::expect_task`].
+    /// The end of a task is left out for 20 seconds: its host asks for it, see [`JobManager::expect_task`].
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -510,7 +510,7 @@ mod tests {
                 world.gate.open();
                 world.jobs.wait_for(id).await.unwrap();
                 assert!(world.delivered(OWN).await.is_empty());
-                world.clock.advance(Duration::from_secs(61));
+                world.clock.advance(Duration::from_secs(21));
                 assert_eq!(world.delivered(OWN).await, [id]);
             }
         });
