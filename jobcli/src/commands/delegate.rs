@@ -81,6 +81,9 @@ fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> J
     if let Some(key) = arguments.key {
         spec = spec.key(key);
     }
+    if let Some(line) = arguments.on_end {
+        spec = spec.on_end(line);
+    }
     spec
 }
 

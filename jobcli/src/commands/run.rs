@@ -191,6 +191,9 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);
     }
+    if let Some(line) = arguments.on_end {
+        builder = builder.on_end(line);
+    }
     Ok(builder.merge(arguments.merge).build()?)
 }
 
