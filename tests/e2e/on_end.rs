@@ -1,12 +1,14 @@
 //! What is run when a job has ended.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Ran, TestEnv, is_alive, script, send, wait_for};
+use crate::needs;
+use crate::support::{JOBCLI, PATIENCE, Ran, TestEnv, installed, is_alive, script, send, wait_for};
 
 /// A line that says what it was told, and then that it was.
 fn telling(env: &TestEnv, file: &str) -> String {
@@ -332,4 +334,116 @@ fn jobs_within_a_program_have_it_run_as_well() {
     drop(runtime);
     assert!(Path::new(&told("told0")).exists());
     env.wait_until_empty();
+}
+
+/// What the page shows works as it is written there, but for the addresses.
+#[test]
+fn the_recipes_tell_of_an_end() {
+    let Some(_) = needs::program("curl") else { return };
+    let env = TestEnv::new();
+    let server = Server::start();
+    let sent = env.dir().join("sent");
+    script(&env.dir().join("notify-send"), &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n", sent.display()));
+    env.ok(["config", "set", "on_end_after", "0s"]);
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/notifications.md")).unwrap();
+    let recipes: Vec<_> = page.split("```sh recipe\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let run = |recipe: &str| {
+        let here = recipe.replace("notify-send", env.dir().join("notify-send").to_str().unwrap());
+        let address = format!("http://127.0.0.1:{}/", server.port);
+        let local = ["https://ntfy.sh/", "https://hooks.slack.com/", "https://discord.com/"];
+        let here = local.iter().fold(here, |line, there| line.replace(there, &address));
+        let mut shell = installed(&env, "sh");
+        shell.args(["-euc", &here]);
+        Ran::of(shell).ok();
+        let id = env.ok(["run", "--name", "tests", "exit 2"]);
+        let runs = ends(&env, &id, 1);
+        assert_eq!(runs[0]["exit_code"], 0, "{recipe} {runs:?}");
+        let job = env.job(&id);
+        let time = Duration::from_millis(job["duration_ms"].as_u64().unwrap());
+        let time = jobcore::units::short_duration(time);
+        format!("tests ({}) failed with exit code 2 after {time}", job["short_id"].as_str().unwrap())
+    };
+    let [desktop, ntfy, slack, discord] = recipes.as_slice() else { panic!("{recipes:?}") };
+    let summary = run(desktop);
+    assert_eq!(read(&env, "sent"), format!("--app-name=jobcli\n{summary}\n"));
+    let summary = run(ntfy);
+    assert_eq!(server.request(), ("/my-secret-topic".to_owned(), summary));
+    let summary = run(slack);
+    let (path, body) = server.request();
+    assert_eq!(path, "/services/T0/B0/secret");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), serde_json::json!({ "text": summary }));
+    let summary = run(discord);
+    let (path, body) = server.request();
+    assert_eq!(path, "/api/webhooks/1/secret");
+    let expected = serde_json::json!({ "content": summary, "allowed_mentions": { "parse": [] } });
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+}
+
+/// A server that takes what is posted to it.
+struct Server {
+    port: u16,
+    requests: std::sync::mpsc::Receiver<(String, String)>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, requests) = std::sync::mpsc::channel();
+        // It ends with the tests.
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = BufReader::new(connection.unwrap());
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    connection.read_until(b'\n', &mut head).unwrap();
+                }
+                let head = String::from_utf8(head).unwrap();
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let mut body = vec![0; length.unwrap()];
+                connection.read_exact(&mut body).unwrap();
+                let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+                connection.get_mut().write_all(answer).unwrap();
+                let path = head.split(' ').nth(1).unwrap().to_owned();
+                if sender.send((path, String::from_utf8(body).unwrap())).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { port, requests }
+    }
+
+    fn request(&self) -> (String, String) {
+        self.requests.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+/// On a terminal, and nowhere else.
+#[test]
+fn the_terminal_is_told_of_an_end() {
+    let env = TestEnv::new();
+    let told = |line: &str| {
+        let id = env.ok(["run", "--wait", "--tty", "--env", &format!("JOBCLI={JOBCLI}"), line]);
+        env.ok(["output", "--raw", &id])
+    };
+    for (options, expected) in [
+        ("run --wait --notify --name a", "\u{1b}]9;a ("),
+        ("run --follow --notify=osc777 --name a", "\u{1b}]777;notify;jobcli;a ("),
+        ("run --wait --quiet --notify=bell --name a", "\u{7}"),
+    ] {
+        let output = told(&format!("$JOBCLI {options} 'exit 3'; true"));
+        assert!(output.contains(expected), "{options}: {output:?}");
+        assert_eq!(output.matches('\u{1b}').count(), 2 * expected.matches('\u{1b}').count(), "{output:?}");
+    }
+    let output = told("$JOBCLI wait --notify a; true");
+    assert!(output.contains(") failed with exit code 3 after 0.") && output.contains("\u{1b}]9;a ("), "{output:?}");
+    // As the settings say of jobs that took their time.
+    let output = told("JOBCORE_NOTIFY=osc9 $JOBCLI wait a; true");
+    assert!(!output.contains('\u{1b}'), "{output:?}");
+    let output = told("JOBCORE_NOTIFY=nothing $JOBCLI wait a; true");
+    assert!(output.contains("`nothing` is none of `osc9`, `osc777` and `bell`"), "{output:?}");
+    let ran = env.run(["wait", "--notify", "a"]);
+    assert!(!ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'), "{ran}");
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use jobcore::Name;
 use jobcore::agent::PermissionMode;
 use jobcore::environment::VariablePattern;
+use jobcore::front::Notify;
 use jobcore::stop::Signal;
 
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
@@ -94,6 +95,9 @@ pub struct Run {
     /// Print its output while it runs, wait for its end, and exit with its code
     #[arg(long, short)]
     pub follow: bool,
+    /// Notify you through the terminal when it ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    pub notify: Option<Option<Notify>>,
     /// Print nothing on standard error but errors: not why it is queued, nor how it ended
     #[arg(long, short)]
     pub quiet: bool,
@@ -181,6 +185,9 @@ pub struct Delegate {
     /// Wait for its end and print its answer; the exit code is 0 only if it says that it is done
     #[arg(long, short)]
     pub wait: bool,
+    /// Notify you through the terminal when it ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    pub notify: Option<Option<Notify>>,
     /// Print what it does while it does it; this waits for its end, too
     #[arg(long, short, conflicts_with = "json")]
     pub follow: bool,

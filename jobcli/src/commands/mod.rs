@@ -73,7 +73,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Status(Deferred(arguments)) => Box::pin(status::run(jobs, arguments)),
         Verb::Output(Deferred(arguments)) => Box::pin(output::run(jobs, arguments)),
         Verb::Tail(Deferred(arguments)) => Box::pin(output::tail(jobs, arguments)),
-        Verb::Wait(Deferred(arguments)) => Box::pin(wait::run(jobs, arguments)),
+        Verb::Wait(Deferred(arguments)) => Box::pin(wait::run(jobs, settings, arguments)),
         Verb::Send(Deferred(arguments)) => Box::pin(send::run(jobs, arguments)),
         Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),

@@ -39,6 +39,7 @@ pub(super) async fn run(
     };
     arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
     let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
+    let notice = ending::Notice::new(arguments.notify, settings);
     let spec = spec(settings, arguments, is_argv)?;
     let doubt = spec.doubt().filter(|_| !quiet);
     let job = jobs.submit(spec).await?;
@@ -69,7 +70,10 @@ pub(super) async fn run(
     };
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
-        Ok(job) => finished(jobs, &job, json, quiet),
+        Ok(job) => {
+            notice.give(&job);
+            finished(jobs, &job, json, quiet)
+        }
     }
 }
 

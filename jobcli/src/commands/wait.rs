@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
-use jobcore::front::{Failure, Failures, codes, process};
+use jobcore::front::{Failure, Failures, Settings, codes, process};
 use jobcore::wait::{WaitFor, WaitOptions, WaitReason, Waited};
 use jobcore::{Job, JobId, JobManager, escape};
 
@@ -11,7 +11,7 @@ use super::select::{Which, find_all, select};
 use super::{Result, agent, code_of, ending, tell, unless_interrupted};
 use crate::cli::Wait;
 
-pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait) -> Result {
     let mut failures = Failures::default();
     let ids = there(jobs, wanted(jobs, &arguments, &mut failures).await?, &mut failures).await;
     if arguments.cursor.is_some() && ids.len() > 1 {
@@ -22,6 +22,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
     }
     process::raise_open_files();
     let until = arguments.until.clone().unwrap_or_default();
+    let notice = ending::Notice::new(arguments.notify, settings);
     // What an agent came to is told with its answer.
     let tells_ends = until.is_exit() && !arguments.quiet && !arguments.json;
     let options = WaitOptions::default()
@@ -31,6 +32,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Wait) -> Result {
         .with_timeout(arguments.timeout)
         .with_notice(|id, note| tell(&format!("job {}: {note}", id.short())))
         .with_arrival(move |job| {
+            notice.give(job);
             if tells_ends && !job.is_agent_run() {
                 ending::tell_of(job);
             }

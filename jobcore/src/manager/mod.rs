@@ -59,7 +59,7 @@ use crate::output::{Cursor, OutputQuery, Stream};
 #[cfg(feature = "policy")]
 use crate::policy::Policy;
 use crate::program;
-use crate::record::{Ended, Evidence, Submission, Verdict};
+use crate::record::{Ended, Evidence, Submission, Verdict, WITHDRAWN};
 use crate::runner::{Runner, run_hooks};
 use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
@@ -259,7 +259,7 @@ impl JobManager {
             }
             let mut outcome = Outcome::new(Cause::NeverStarted, self.clock.now());
             outcome.stopped_by = Some(self.name.clone());
-            outcome.message = Some("its submission failed".to_owned());
+            outcome.message = Some(WITHDRAWN.to_owned());
             claim.finish(&Ended::new(None, outcome)).await?;
             drop(claim);
             if let Err(error) = self.store.remove(id).await {

@@ -13,9 +13,10 @@ use crate::name::Name;
 use crate::parse_error::ParseError;
 #[cfg(feature = "policy")]
 use crate::policy::{self, Policy};
+use crate::record::WITHDRAWN;
 #[cfg(not(feature = "policy"))]
 use crate::spec::{Command, JobSpec};
-use crate::state::{HookOf, Status};
+use crate::state::{HookOf, Outcome, Status};
 use crate::units::parse_size;
 
 /// The settings of a store. Keys that are not known, since a later version wrote them, are ignored when they are read.
@@ -339,9 +340,9 @@ impl StoreSettings {
     /// Returns what is to be run at the end of a job that has ended, in this order: its own line, that of its group, and that of
     /// the store.
     pub(crate) fn hooks(&self, job: &Job) -> Vec<Hook> {
-        let Some(outcome) = job.state.outcome() else { return Vec::new() };
-        let ran = job.state.started_at().map(|at| Duration::try_from(outcome.ended_at.duration_since(at)));
-        let is_long = ran.and_then(Result::ok).unwrap_or_default() >= self.on_end_after;
+        let is_told = |outcome: &&Outcome| outcome.message.as_deref() != Some(WITHDRAWN);
+        let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
+        let is_long = job.run_time().unwrap_or_default() >= self.on_end_after;
         // Whoever stopped it knows, and whoever left its own line empty wants none.
         let is_for_all = outcome.status() != Status::Killed && job.spec.on_end.as_deref() != Some("");
         let group = job.spec.group.as_ref().and_then(|name| self.groups.get(name)).filter(|_| is_for_all);
@@ -430,12 +431,18 @@ mod tests {
         settings.set("policy.allow", "npm, git status,cargo *").unwrap();
         settings.set("policy.deny", "rm -rf").unwrap();
         settings.set("policy.allow_variables", "APP_*, CC").unwrap();
+        settings.set("on_end", "notify-send \"$JOBCORE_SUMMARY\"").unwrap();
+        settings.set("on_end_after", "1m 30s").unwrap();
+        settings.set("groups.ci.on_end", "true").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
         }
         assert_eq!(copy, settings);
+        let read: StoreSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+        assert_eq!(read, settings);
         settings.set("groups.web.limit", "0").unwrap();
+        settings.set("groups.ci.on_end", "").unwrap();
         assert!(settings.groups.is_empty());
     }
 
@@ -447,6 +454,8 @@ mod tests {
             ("max_running", "-1"),
             ("max_running", "many"),
             ("when_full", "wait"),
+            ("on_end_after", "soon"),
+            ("groups.web.on", "true"),
             ("policy.allow", "a; b"),
             ("policy.allow_variables", "A=1"),
         ] {
@@ -462,6 +471,8 @@ mod tests {
         let agents = group(BUILT_IN_GROUP.name);
         assert_eq!(settings.group_limit(&agents), 4);
         assert!(!settings.has_room(Some(&agents), [Some(&agents); 4]));
+        settings.set("groups.agents.on_end", "true").unwrap();
+        assert_eq!(settings.group_limit(&agents), 4, "a line changes no limit");
         settings.set_group(agents.clone(), 0);
         assert_eq!(settings.group_limit(&agents), 0);
         assert!(settings.has_room(Some(&agents), [Some(&agents); 4]));

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -134,7 +134,8 @@ struct Running {
     identity: Option<ProcessId>,
     /// What is still to be given to it.
     input: Option<(PipeWriter, Vec<u8>)>,
-    output: PipeReader,
+    /// What it prints, until nobody has it open any more.
+    output: Option<PipeReader>,
 }
 
 /// How it ended, if it did by itself, and the end of what it printed.
@@ -156,7 +157,7 @@ fn spawn(job: &Job, hook: &Hook, store: Option<&Path>) -> std::io::Result<Runnin
     command.stdin(stdin).stderr(stdout.try_clone()?).stdout(Stdio::from(stdout));
     let child = command.spawn()?;
     let identity = i32::try_from(child.id()).ok().and_then(|pid| process::identify(pid).ok());
-    Ok(Running { child, identity, input: Some((input, json)), output })
+    Ok(Running { child, identity, input: Some((input, json)), output: Some(output) })
 }
 
 impl Running {
@@ -185,27 +186,27 @@ impl Running {
     }
 
     /// Waits until there is something to do, and does it; returns whether something was read.
-    fn turn(&mut self, end: Option<std::os::fd::BorrowedFd<'_>>, timeout: Duration, output: &mut Vec<u8>) -> bool {
+    fn turn(&mut self, end: Option<BorrowedFd<'_>>, timeout: Duration, output: &mut Vec<u8>) -> bool {
+        let reading = self.output.as_ref().map(|pipe| Wanted::Read(pipe.as_fd()));
         let writing = self.input.as_ref().map(|(pipe, _)| Wanted::Write(pipe.as_fd()));
-        let wanted = [Wanted::Read(self.output.as_fd())].into_iter().chain(writing).chain(end.map(Wanted::Read));
-        let ready = ready::wait(wanted, Some(timeout));
-        if ready.get(1) == Some(&true)
-            && let Some((pipe, bytes)) = &mut self.input
-        {
-            let count = bytes.len().min(AT_ONCE);
-            match pipe.write(&bytes[..count]) {
+        let wanted = [reading, writing].into_iter().flatten().chain(end.map(Wanted::Read));
+        let mut ready = ready::wait(wanted, Some(timeout)).into_iter();
+        let is_readable = reading.is_some() && ready.next() == Some(true);
+        let is_writable = writing.is_some() && ready.next() == Some(true);
+        if is_writable && let Some((pipe, bytes)) = &mut self.input {
+            match pipe.write(&bytes[..bytes.len().min(AT_ONCE)]) {
                 Ok(count) if count < bytes.len() => drop(bytes.drain(..count)),
                 // It has all, or does not want it.
                 Ok(_) | Err(_) => self.input = None,
             }
         }
         let mut buffer = [0; OUTPUT];
-        let read = if ready.first() == Some(&true) { self.output.read(&mut buffer).unwrap_or(0) } else { 0 };
+        let read = self.output.as_mut().filter(|_| is_readable).map(|pipe| pipe.read(&mut buffer).unwrap_or(0));
+        let Some(read) = read else { return false };
         output.extend_from_slice(&buffer[..read]);
         output.drain(..output.len().saturating_sub(OUTPUT));
-        if read == 0 && ready.first() == Some(&true) && timeout > Duration::ZERO {
-            // Nobody has the pipe open any more; its end is near, and told by nothing else.
-            std::thread::sleep(timeout.min(LOOK_AGAIN));
+        if read == 0 {
+            self.output = None;
         }
         read > 0
     }
@@ -238,7 +239,7 @@ fn variables(job: &Job, store: Option<&Path>) -> Environment {
     }
     let shape = job.shape(Timestamp::now());
     variables.set(ENDED_JOB, job.id.to_string());
-    variables.set("JOBCORE_SUMMARY", summary(job));
+    variables.set("JOBCORE_SUMMARY", job.summary());
     variables.set("JOBCORE_COMMAND", cut(&shape.command_line()));
     variables.set("JOBCORE_SHORT_ID", shape.short_id);
     variables.set("JOBCORE_STATUS", shape.status.as_str());
@@ -256,20 +257,6 @@ fn variables(job: &Job, store: Option<&Path>) -> Environment {
         }
     }
     variables
-}
-
-/// Returns one line about the end of a job, with nothing in it that anybody could have written but a name: letters, digits and
-/// `-._(), ` only, so that it can stand within quotes in any language.
-fn summary(job: &Job) -> String {
-    let shape = job.shape(Timestamp::now());
-    let how = match (shape.exit_code, shape.signal) {
-        (Some(code), _) if code != 0 => format!(" with exit code {code}"),
-        (None, Some(signal)) => format!(" by signal {signal}"),
-        _ => String::new(),
-    };
-    let after = shape.duration_ms.map(|millis| format!(" after {}", short_duration(Duration::from_millis(millis))));
-    let status = shape.status.as_str().replace('_', " ");
-    format!("{} {status}{how}{}", job.label(), after.unwrap_or_default())
 }
 
 /// Returns the beginning of a command: a long one would leave no room for anything else, execve(2).
