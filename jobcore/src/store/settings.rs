@@ -324,11 +324,10 @@ impl StoreSettings {
     /// Changes the settings of a group. One that sets nothing is removed, unless that would give it a limit that is built in.
     fn change_group(&mut self, name: Name, change: impl FnOnce(&mut GroupSettings)) {
         let limit = self.group_limit(&name);
-        let group =
-            self.groups.entry(name.clone()).or_insert_with(|| GroupSettings { limit, ..GroupSettings::default() });
-        change(group);
-        if *group == GroupSettings::default() && name.as_str() != BUILT_IN_GROUP.name {
-            self.groups.remove(&name);
+        let mut group = self.groups.remove(&name).unwrap_or(GroupSettings { limit, ..GroupSettings::default() });
+        change(&mut group);
+        if group != GroupSettings::default() || name.as_str() == BUILT_IN_GROUP.name {
+            self.groups.insert(name, group);
         }
     }
 

@@ -28,7 +28,7 @@ use crate::store::settings::Hook;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready::{self, Wanted};
 use crate::sys::spawn::{self, Source};
-use crate::sys::{child, members, own, user};
+use crate::sys::{child, members, own, signals, user};
 use crate::units::short_duration;
 
 /// The variable by which what is run at the end of a job knows the job. It is not the one of the job's own processes, whom a stop
@@ -155,7 +155,7 @@ fn spawn(job: &Job, hook: &Hook, store: Option<&Path>) -> std::io::Result<Runnin
     command.arg("-c").arg(&hook.line).current_dir(cwd).env_clear().process_group(0);
     command.envs(variables(job, store).iter());
     command.stdin(stdin).stderr(stdout.try_clone()?).stdout(Stdio::from(stdout));
-    let child = command.spawn()?;
+    let child = signals::lend_none(|| command.spawn())?;
     let identity = i32::try_from(child.id()).ok().and_then(|pid| process::identify(pid).ok());
     Ok(Running { child, identity, input: Some((input, json)), output: Some(output) })
 }
