@@ -3,7 +3,7 @@
 //! Nothing that a job wrote is part of the line: the job is told of as JSON on standard input, and by variables.
 
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -28,7 +28,7 @@ use crate::store::settings::Hook;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready::{self, Wanted};
 use crate::sys::spawn::{self, Source};
-use crate::sys::{child, members, own, signals, user};
+use crate::sys::{child, file, members, own, signals, user};
 use crate::units::short_duration;
 
 /// The variable by which what is run at the end of a job knows the job. It is not the one of the job's own processes, whom a stop
@@ -36,8 +36,6 @@ use crate::units::short_duration;
 const ENDED_JOB: &str = "JOBCORE_ENDED_JOB_ID";
 /// How much is kept of what is printed.
 const OUTPUT: usize = 4096;
-/// How much a pipe takes at once that has room, `PIPE_BUF` of pipe(7) on any system.
-const AT_ONCE: usize = 512;
 /// How long what was killed may take to be gone, and at what distance it is looked for.
 const GONE: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -132,8 +130,6 @@ fn run(job: &Job, hook: &Hook, limit: Duration, begun: HookRun, store: Option<&P
 struct Running {
     child: Child,
     identity: Option<ProcessId>,
-    /// What is still to be given to it.
-    input: Option<(PipeWriter, Vec<u8>)>,
     /// What it prints, until nobody has it open any more.
     output: Option<PipeReader>,
 }
@@ -145,7 +141,6 @@ struct Ran {
 }
 
 fn spawn(job: &Job, hook: &Hook, store: Option<&Path>) -> std::io::Result<Running> {
-    let (stdin, input) = std::io::pipe()?;
     let (output, stdout) = std::io::pipe()?;
     let shape = job.shape(Timestamp::now());
     let mut json = serde_json::to_vec(&shape)?;
@@ -154,10 +149,11 @@ fn spawn(job: &Job, hook: &Hook, store: Option<&Path>) -> std::io::Result<Runnin
     let mut command = Command::new(HOOK_SHELL);
     command.arg("-c").arg(&hook.line).current_dir(cwd).env_clear().process_group(0);
     command.envs(variables(job, store).iter());
-    command.stdin(stdin).stderr(stdout.try_clone()?).stdout(Stdio::from(stdout));
+    // A file, which is whole at once: nobody has to go on writing, or fails where nothing is read.
+    command.stdin(file::in_memory(&json)?).stderr(stdout.try_clone()?).stdout(Stdio::from(stdout));
     let child = signals::lend_none(|| command.spawn())?;
     let identity = i32::try_from(child.id()).ok().and_then(|pid| process::identify(pid).ok());
-    Ok(Running { child, identity, input: Some((input, json)), output: Some(output) })
+    Ok(Running { child, identity, output: Some(output) })
 }
 
 impl Running {
@@ -180,7 +176,6 @@ impl Running {
         while reach.kill(self.identity.as_ref(), id) > 0 && Instant::now() < gone_by {
             std::thread::sleep(LOOK_AGAIN);
         }
-        self.input = None;
         while self.turn(None, Duration::ZERO, &mut output) {}
         Ran { status, output }
     }
@@ -188,18 +183,9 @@ impl Running {
     /// Waits until there is something to do, and does it; returns whether something was read.
     fn turn(&mut self, end: Option<BorrowedFd<'_>>, timeout: Duration, output: &mut Vec<u8>) -> bool {
         let reading = self.output.as_ref().map(|pipe| Wanted::Read(pipe.as_fd()));
-        let writing = self.input.as_ref().map(|(pipe, _)| Wanted::Write(pipe.as_fd()));
-        let wanted = [reading, writing].into_iter().flatten().chain(end.map(Wanted::Read));
-        let mut ready = ready::wait(wanted, Some(timeout)).into_iter();
-        let is_readable = reading.is_some() && ready.next() == Some(true);
-        let is_writable = writing.is_some() && ready.next() == Some(true);
-        if is_writable && let Some((pipe, bytes)) = &mut self.input {
-            match pipe.write(&bytes[..bytes.len().min(AT_ONCE)]) {
-                Ok(count) if count < bytes.len() => drop(bytes.drain(..count)),
-                // It has all, or does not want it.
-                Ok(_) | Err(_) => self.input = None,
-            }
-        }
+        let wanted = reading.into_iter().chain(end.map(Wanted::Read));
+        let ready = ready::wait(wanted, Some(timeout));
+        let is_readable = reading.is_some() && ready.first() == Some(&true);
         let mut buffer = [0; OUTPUT];
         let read = self.output.as_mut().filter(|_| is_readable).map(|pipe| pipe.read(&mut buffer).unwrap_or(0));
         let Some(read) = read else { return false };
