@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{JOBCLI, PATIENCE, Ran, TestEnv, installed, is_alive, script, send, wait_for};
 
@@ -302,6 +303,20 @@ fn what_the_policy_denies_is_not_run_at_the_end_either() {
     let id = env.ok(["run", "--wait", "true"]);
     assert_eq!(ends(&env, &id, 1)[0]["output"], "of the store\n");
     assert_eq!(env.ok(["list", "--json"]).matches("job_id").count(), 1);
+}
+
+/// An agent cannot set a line, and what its user has set is run for its jobs.
+#[test]
+fn agents_set_no_line_and_those_of_the_settings_are_run_for_their_jobs() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "on_end_after", "0s"]);
+    env.ok(["config", "set", "on_end", "echo of the store"]);
+    let mut client = Client::legacy(&env);
+    let line = format!("echo run > {}", env.dir().join("said").display());
+    client.call("execute", serde_json::json!({ "command": "true", "on_end": line }));
+    let id = client.ok("execute", serde_json::json!({ "command": "echo hi" })).id();
+    assert_eq!(ends(&env, &id, 1)[0]["output"], "of the store\n");
+    assert_eq!(read(&env, "said"), "");
 }
 
 /// Jobs within a program, in a store of files and in memory.

@@ -189,7 +189,7 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     };
     line(out, "output limit", limit)?;
     if let Some(on_end) = &spec.on_end {
-        line(out, "to run at end", if on_end.is_empty() { "nothing" } else { on_end })?;
+        line(out, "to run at end", if on_end.trim().is_empty() { "nothing" } else { on_end })?;
     }
     if spec.stragglers == Stragglers::Leave {
         line(out, "left alone", "what is left when the main process ends")?;

@@ -343,7 +343,8 @@ impl StoreSettings {
         let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
         let is_long = job.run_time().unwrap_or_default() >= self.on_end_after;
         // Whoever stopped it knows, and whoever left its own line empty wants none.
-        let is_for_all = outcome.status() != Status::Killed && job.spec.on_end.as_deref() != Some("");
+        let wants_none = job.spec.on_end.as_ref().is_some_and(|line| line.trim().is_empty());
+        let is_for_all = outcome.status() != Status::Killed && !wants_none;
         let group = job.spec.group.as_ref().and_then(|name| self.groups.get(name)).filter(|_| is_for_all);
         let lines = [
             (HookOf::Job, job.spec.on_end.as_ref()),
