@@ -10,10 +10,11 @@ use clap::{ArgMatches, Command, CommandFactory, Error};
 use crate::cli::Cli;
 
 /// Every verb that is not hidden, once, in the order in which they are shown.
-pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "delegate"]),
-    ("Look", &["list", "show", "status", "output", "tail", "wait", "events", "usage"]),
+    ("Look", &["list", "show", "status", "output", "tail", "wait", "events", "usage", "statusline"]),
     ("Act", &["send", "attach", "kill"]),
+    ("For agents", &["inbox", "hook", "skill"]),
     ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
 ];
 

@@ -65,6 +65,7 @@ pub mod agent;
 mod annotations;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod caller;
 pub mod clock;
 pub mod control;
 pub mod digest;
@@ -114,6 +115,11 @@ pub mod follow {
     pub use crate::manager::{Follow, OutputReader};
 }
 
+pub mod inbox {
+    //! Ends of jobs that are delivered to those who submitted them: [`JobManager::deliver`](crate::JobManager::deliver).
+    pub use crate::manager::{Delivery, Watch};
+}
+
 pub mod input {
     //! What is sent to a job: [`JobManager::send`](crate::JobManager::send).
     pub use crate::error::NoInput;
@@ -133,6 +139,7 @@ pub mod wait {
     pub use crate::until::Until;
 }
 
+pub use caller::Caller;
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use job::Job;

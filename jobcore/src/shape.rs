@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "agents")]
 use crate::agent::AgentShape;
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::job::Job;
@@ -42,6 +43,8 @@ impl Job {
             cwd: self.spec.cwd.display().to_string(),
             group: self.spec.group.clone(),
             labels: self.spec.labels.clone(),
+            caller: self.spec.caller.clone(),
+            project: self.spec.project.as_ref().map(|project| project.display().to_string()),
             input: Input::of(&self.spec),
             pid: self.pid,
             supervised: match &self.state {
@@ -104,6 +107,12 @@ pub struct JobShape {
     /// What it can be found by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Who submitted it, as `HOST:CONVERSATION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
+    /// The project that it belongs to: a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// How something can be sent to it while it runs; absent if nothing can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
@@ -259,6 +268,8 @@ mod tests {
                 .label("branch", "main")
                 .name("tests".parse().unwrap())
                 .group("web".parse().unwrap())
+                .caller("codex:019a5c2f".parse().unwrap())
+                .project("/src")
                 .build()
                 .unwrap()
         };

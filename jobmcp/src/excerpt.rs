@@ -53,14 +53,14 @@ pub(crate) struct Excerpt {
 /// Returns what to show of the output of a job as it is now.
 pub(crate) async fn of(server: &Server, job: &Job, look: &Look) -> jobcore::Result<Excerpt> {
     let jobs = server.jobs();
-    let from = look.from.unwrap_or_else(|| server.caller().shown(job.id));
+    let from = look.from.unwrap_or_else(|| server.shown().of(job.id));
     let mut excerpt = match job.status() {
         Status::Queued => Excerpt::default(),
         status if status.is_final() => after_end(jobs, job, look, from).await?,
         _ => so_far(jobs, job, look, from).await?,
     };
     excerpt.cursor = excerpt.cursor.max(Cursor(job.output.bytes));
-    server.caller().show(job.id, excerpt.cursor);
+    server.shown().note(job.id, excerpt.cursor);
     Ok(excerpt)
 }
 

@@ -72,11 +72,12 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(reason, None));
         }
         tracing::info!(tool = %request.name, "called");
-        let server = self.clone();
+        let server = self.for_call(&context);
+        let (call, of_call) = (server.clone(), context.clone());
         // A task of its own, so that one that panics is answered too: the SDK forgets those that do.
         let call = self.work().spawn(async move {
             let arguments = request.arguments.unwrap_or_default();
-            tools::call(&server, &request.name, arguments, &context).await
+            tools::call(&call, &request.name, arguments, &of_call).await
         });
         let mut response = match call.await {
             Ok(Ok(response)) => response,
@@ -91,7 +92,7 @@ impl ServerHandler for Server {
             }
         };
         if let CallToolResponse::Complete(result) = &mut response
-            && let Some(news) = news::since_last_call(self).await
+            && let Some(news) = news::since_last_call(&server, &context).await
         {
             result.content.push(ContentBlock::text(news));
         }
@@ -103,9 +104,14 @@ impl ServerHandler for Server {
         Err(strangers::refusal(&request.method, request.params, is_modern))
     }
 
-    async fn get_task(&self, request: GetTaskParams, _: Context) -> Result<GetTaskResult, ErrorData> {
-        let server = self.clone();
-        answered(self, async move { tasks::get(&server, &request.task_id).await }).await
+    async fn get_task(&self, request: GetTaskParams, context: Context) -> Result<GetTaskResult, ErrorData> {
+        let server = self.for_call(&context);
+        answered(self, async move {
+            let answer = tasks::get(&server, &request.task_id).await;
+            news::count_shown(&server, &context).await;
+            answer
+        })
+        .await
     }
 
     async fn update_task(&self, request: UpdateTaskParams, _: Context) -> Result<(), ErrorData> {

@@ -7,7 +7,7 @@
 // - `task.rs`, `tasks.rs`: a job as a task, and requests about tasks
 // - `resources.rs`, `prompts.rs`: what else a client is offered
 // - `text.rs`, `excerpt.rs`, `runs.rs`, `failure.rs`: what models read
-// - `caller.rs`, `news.rs`: what a client has been shown, and what it has missed
+// - `call.rs`, `news.rs`, `shown.rs`: who calls, which ends it has missed, and what it has been shown
 // - `gate.rs`: limits of the server's own
 // - `stdio.rs`, `lines.rs`, `strangers.rs`: messages as lines
 // - `http/`, `token.rs`: the server over HTTP
@@ -15,7 +15,7 @@
 // - `register/`, `doctor.rs`: the clients' configuration, and proofs that the server works
 // - `properties.rs`: what holds for any line of a client
 
-mod caller;
+mod call;
 pub mod cli;
 mod doctor;
 mod ending;
@@ -35,6 +35,7 @@ mod resources;
 mod runs;
 mod server;
 mod settings;
+mod shown;
 mod stdio;
 mod strangers;
 mod task;

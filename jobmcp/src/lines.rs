@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
+use crate::call::Written;
 use crate::server::LARGEST_REQUEST;
 use crate::text;
 
@@ -44,7 +45,7 @@ pub(crate) struct Lines<R, W> {
     writer: Arc<Mutex<W>>,
     owed: Arc<Owed>,
     /// The requests that are not answered yet, by their ids.
-    in_flight: HashMap<RequestId, Arc<Share>>,
+    in_flight: HashMap<RequestId, (Arc<Share>, Written)>,
     is_greeted: bool,
     /// Is cancelled when the client has gone, so that calls that wait do not keep the server alive for nobody.
     closing: CancellationToken,
@@ -80,8 +81,8 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         }
     }
 
-    /// Writes a line, which nothing else comes between. Whoever cannot be written to any more has gone.
-    fn write(&self, mut line: Vec<u8>) -> impl Future<Output = ()> + Send + 'static {
+    /// Writes a line, which nothing else comes between, and returns whether it was. Whoever cannot be written to any more has gone.
+    fn write(&self, mut line: Vec<u8>) -> impl Future<Output = bool> + Send + 'static {
         line.push(b'\n');
         let writer = Arc::clone(&self.writer);
         let closing = self.closing.clone();
@@ -94,10 +95,11 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
                 Err(error) => Err(error),
             };
             drop(share);
-            if let Err(error) = written {
+            if let Err(error) = &written {
                 tracing::debug!(%error, "nobody reads");
                 closing.cancel();
             }
+            written.is_ok()
         }
     }
 
@@ -111,8 +113,11 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
             }
             JsonRpcMessage::Request(request) => {
                 let share = Arc::new(Share::new(&self.owed, length + UNANSWERED));
-                request.request.extensions_mut().insert(Arc::clone(&share));
-                self.in_flight.insert(request.id.clone(), share);
+                let written = Written(CancellationToken::new());
+                let extensions = request.request.extensions_mut();
+                extensions.insert(Arc::clone(&share));
+                extensions.insert(written.clone());
+                self.in_flight.insert(request.id.clone(), (share, written));
                 Ok(())
             }
             JsonRpcMessage::Notification(notification) => {
@@ -154,12 +159,14 @@ where
             JsonRpcMessage::Error(error) => error.id.as_ref(),
             _ => None,
         };
-        if let Some(id) = answered {
-            self.in_flight.remove(id);
-        }
+        let written = answered.and_then(|id| self.in_flight.remove(id)).map(|(_, written)| written);
         let line = serde_json::to_vec(&message).map(|line| self.write(line));
         async move {
-            line?.await;
+            if line?.await
+                && let Some(Written(written)) = written
+            {
+                written.cancel();
+            }
             Ok(())
         }
     }

@@ -3,27 +3,46 @@
 use jobcore::Job;
 use jobcore::clock::Timestamp;
 
+use crate::call;
 use crate::runs::Run;
-use crate::server::Server;
+use crate::server::{Context, Server};
 use crate::text;
 
 /// How many ends one answer reports.
 const REPORTED: usize = 3;
 
-/// Returns a line for each job that has ended and that no answer has shown as ended, a few at most.
-pub(crate) async fn since_last_call(server: &Server) -> Option<String> {
-    let ended = server.caller().ended(server.jobs()).await;
-    let mut lines = Vec::new();
-    for id in ended.iter().take(REPORTED) {
-        // One that was removed since was removed by somebody who knows.
-        if let Ok(job) = server.jobs().job(*id).await {
-            lines.push(line(server, &job).await);
+/// Returns a line for each job of the caller that has ended and that it was not told of, a few at most. These and the ends that
+/// the answer shows count as delivered once the answer is written.
+pub(crate) async fn since_last_call(server: &Server, context: &Context) -> Option<String> {
+    let caller = server.call().caller()?;
+    let delivery = match server.jobs().deliver(caller, &server.call().take_known()).await {
+        Ok(delivery) => delivery?,
+        Err(error) => {
+            tracing::debug!(%error, "no ends can be delivered");
+            return None;
         }
+    };
+    let mut lines = Vec::new();
+    for job in delivery.jobs().iter().take(REPORTED) {
+        lines.push(line(server, job).await);
     }
-    if let Some(more) = ended.len().checked_sub(REPORTED).filter(|more| *more > 0) {
+    if let Some(more) = delivery.jobs().len().checked_sub(REPORTED).filter(|more| *more > 0) {
         lines.push(format!("{more} more of your jobs ended; list shows them."));
     }
+    call::acknowledge(server, context, delivery);
     (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Counts the ends that the answer shows as delivered once it is written, where nothing can be said beside it.
+pub(crate) async fn count_shown(server: &Server, context: &Context) {
+    let (Some(caller), known) = (server.call().caller(), server.call().take_known()) else { return };
+    if known.is_empty() {
+        return;
+    }
+    match server.jobs().deliver_known(caller, &known).await {
+        Ok(delivery) => delivery.into_iter().for_each(|delivery| call::acknowledge(server, context, delivery)),
+        Err(error) => tracing::debug!(%error, "an end that was delivered will be delivered again"),
+    }
 }
 
 async fn line(server: &Server, job: &Job) -> String {

@@ -11,12 +11,14 @@ use rmcp::service::RequestContext;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::caller::Caller;
+use crate::call::Call;
 use crate::failure::Failure;
 use crate::gate::{Gate, Question};
 use crate::resources::Subscriptions;
 use crate::settings::Background;
+use crate::shown::Shown;
 
 pub(crate) type Context = RequestContext<RoleServer>;
 
@@ -25,12 +27,13 @@ pub(crate) const LARGEST_REQUEST: usize = 4 << 20;
 /// How often somebody who waits is told that the waiting goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// The MCP server, as one client sees it. Clones are the same server.
+/// The MCP server, as one call of one client sees it. Clones are the same server.
 #[derive(Debug, Clone)]
 pub struct Server {
     shared: Arc<Shared>,
     subscriptions: Arc<Subscriptions>,
-    caller: Arc<Caller>,
+    shown: Arc<Shown>,
+    call: Arc<Call>,
 }
 
 #[derive(Debug)]
@@ -39,28 +42,41 @@ struct Shared {
     settings: Settings,
     gate: Gate,
     closing: CancellationToken,
+    acknowledgements: TaskTracker,
     work: Handle,
 }
 
 impl Server {
     pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background, work: Handle) -> Self {
         let gate = Gate::new(background);
-        let shared = Shared { jobs, settings, gate, closing: CancellationToken::new(), work };
-        Self { shared: Arc::new(shared), subscriptions: Arc::default(), caller: Arc::default() }
+        let (closing, acknowledgements) = Default::default();
+        let shared = Shared { jobs, settings, gate, closing, acknowledgements, work };
+        Self { shared: Arc::new(shared), subscriptions: Arc::default(), shown: Arc::default(), call: Arc::default() }
     }
 
     /// Returns the same server for another client, of which the others learn nothing.
     pub(crate) fn for_client(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default(), caller: Arc::default() }
+        let shared = Arc::clone(&self.shared);
+        Self { shared, subscriptions: Arc::default(), shown: Arc::default(), call: Arc::default() }
+    }
+
+    /// Returns the same server for one call of its client.
+    pub(crate) fn for_call(&self, context: &Context) -> Self {
+        Self { call: Arc::new(Call::of(self, context)), ..self.clone() }
     }
 
     pub(crate) fn subscriptions(&self) -> &Subscriptions {
         &self.subscriptions
     }
 
-    /// Returns what this client has submitted and been shown.
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
+    /// Returns how much output this client was shown.
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// Returns the call that is answered.
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
     }
 
     /// Returns the jobs that it looks after.
@@ -77,11 +93,9 @@ impl Server {
     }
 
     /// Submits a job. This and [`Server::delegate`] are the only ways in which this server does.
-    pub(crate) async fn submit(&self, spec: JobSpec) -> Result<Job, Failure> {
-        self.caller.watch(self.jobs()).await;
-        let job = self.shared.gate.submit(self.jobs(), spec).await?;
-        self.caller.submitted(job.id);
-        Ok(job)
+    pub(crate) async fn submit(&self, mut spec: JobSpec) -> Result<Job, Failure> {
+        spec.caller = self.call.caller().cloned();
+        self.shared.gate.submit(self.jobs(), spec).await
     }
 
     /// Asks an agent, as a job.
@@ -90,10 +104,11 @@ impl Server {
         question: Question<'_>,
         described: impl FnOnce(JobSpecBuilder) -> JobSpecBuilder,
     ) -> Result<Job, Failure> {
-        self.caller.watch(self.jobs()).await;
-        let job = self.shared.gate.delegate(self.jobs(), question, described).await?;
-        self.caller.submitted(job.id);
-        Ok(job)
+        let of_caller = |spec| match self.call.caller() {
+            Some(caller) => described(spec).caller(caller.clone()),
+            None => described(spec),
+        };
+        self.shared.gate.delegate(self.jobs(), question, of_caller).await
     }
 
     /// Returns where calls are done.
@@ -104,6 +119,11 @@ impl Server {
     /// Is cancelled when the server ends: whoever waits then answers with what there is.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.shared.closing
+    }
+
+    /// Returns the tasks that count ends as delivered once they are.
+    pub(crate) fn acknowledgements(&self) -> &TaskTracker {
+        &self.shared.acknowledgements
     }
 
     /// Waits for something, and tells the client now and then that it does. Returns nothing if nobody wants to know any

@@ -18,6 +18,13 @@ const UNREAD: Duration = Duration::from_millis(100);
 
 /// Serves one client, until it goes away or a signal ends this.
 pub(crate) async fn serve(server: Server) {
+    serve_client(&server).await;
+    // What the client has read is not delivered to it again by the next server.
+    server.acknowledgements().close();
+    let _ = timeout(ending::LAST_WORDS, server.acknowledgements().wait()).await;
+}
+
+async fn serve_client(server: &Server) {
     let closing = server.closing().clone();
     let reader = BufReader::with_capacity(CHUNK, tokio::io::stdin());
     let lines = Lines::new(reader, tokio::io::stdout(), closing.clone());

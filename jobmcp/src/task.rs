@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use jobcore::Job;
 use jobcore::clock::Timestamp;
-use rmcp::model::{CreateTaskResult, ProtocolVersion, Task, TaskStatus};
+use rmcp::model::{CreateTaskResult, MetaObject, ProtocolVersion, Task, TaskStatus};
+
+use serde_json::json;
 
 use crate::runs::Run;
 use crate::server::{Context, Server};
@@ -31,10 +33,24 @@ pub(crate) fn are_known_to(context: &Context) -> bool {
         && context.meta.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
 }
 
-/// Returns the task that a job is, for whoever called for the job.
-pub(crate) async fn created(server: &Server, job: &Job) -> CreateTaskResult {
-    CreateTaskResult::new(task(server, job, None).await)
+/// Where Claude Code looks for what its model reads at once, since the result comes only at the end. It takes 20,000 characters.
+const AGENT_TASK: &str = "com.anthropic/agent-task";
+
+/// Returns the task that a job is, for whoever called for the job. Its host asks for its end. `now` is what the answer would have
+/// been without a task.
+pub(crate) async fn created(server: &Server, job: &Job, now: &str) -> CreateTaskResult {
+    if let Some(caller) = server.call().caller()
+        && let Err(error) = server.jobs().expect_task(caller, job.id).await
+    {
+        tracing::debug!(%error, "the end of a task may be delivered in another way as well");
+    }
+    let mut meta = MetaObject::new();
+    meta.0.insert(AGENT_TASK.to_owned(), json!({ "modelImmediateResponse": format!("{now}\n{WAKES}") }));
+    CreateTaskResult::new(task(server, job, None).await).with_meta(meta)
 }
+
+/// What a model need not do while a task runs.
+const WAKES: &str = "You are told when it ends; do not poll.";
 
 /// Returns a job as a task. What is over is kept for `max_age` after its end; before that it is kept in any case.
 pub(crate) async fn task(server: &Server, job: &Job, max_age: Option<Duration>) -> Task {

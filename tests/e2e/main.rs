@@ -29,6 +29,7 @@ mod faults;
 mod full;
 mod gone_directory;
 mod habits;
+mod inbox;
 mod input;
 mod keep;
 mod leaderless;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::background::{touch, until};
-use crate::mcp_client::Client;
+use crate::mcp_client::{Client, JOBMCP};
 use crate::support::{TestEnv, wait_for};
 
 /// Runs a line to its end, and returns the answer.
@@ -280,7 +280,12 @@ fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked()
 fn an_end_that_was_not_asked_for_is_told_once() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
-    let mut other = Client::legacy(&env);
+    // Of another conversation.
+    let mut other = Client::of({
+        let mut command = env.command(JOBMCP);
+        command.env("CODEX_THREAD_ID", "another");
+        command
+    });
     for (name, code) in [("a", 1), ("b", 0), ("c", 0), ("d", 0), ("e", 0), ("f", 0)] {
         let line = format!("{}; exit {code}", until("go"));
         client.ok("execute", json!({ "command": line, "name": name, "wait_s": 0 }));

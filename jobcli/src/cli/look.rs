@@ -7,7 +7,7 @@ use jobcore::clock::Timestamp;
 use jobcore::front::Notify;
 use jobcore::output::{Cursor, Pattern};
 use jobcore::wait::Until;
-use jobcore::{Name, Status};
+use jobcore::{Caller, Name, Status};
 
 use super::values::{ByteRange, Selection, parse_budget, parse_label, parse_range, parse_time};
 use crate::complete;
@@ -96,6 +96,15 @@ pub struct List {
     /// Only jobs of this group
     #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
+    /// Only jobs that this conversation of a coding agent submitted
+    #[arg(long, conflicts_with = "caller")]
+    pub mine: bool,
+    /// Only jobs that this caller submitted
+    #[arg(long, value_name = "HOST:CONVERSATION")]
+    pub caller: Option<Caller>,
+    /// Only jobs of this project: of the git worktree that this directory is in, or of the directory
+    #[arg(long)]
+    pub here: bool,
     /// Only jobs that were submitted at this time or later
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub since: Option<Timestamp>,
@@ -103,7 +112,8 @@ pub struct List {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub until: Option<Timestamp>,
     /// Print how many jobs there are of each status, of all that are on record
-    #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "since", "until", "limit", "all"])]
+    #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "mine", "caller", "here", "since",
+        "until", "limit", "all"])]
     pub count: bool,
     /// Print at most NUMBER jobs; 0 for all
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]

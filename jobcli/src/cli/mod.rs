@@ -1,11 +1,12 @@
 //! The command line: types only, a file for each group of verbs.
 
 // In the order in which to read them:
-// - `run.rs`, `look.rs`, `act.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `run.rs`, `look.rs`, `act.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `values.rs`: values of arguments
 // - `deferred.rs`: definitions that are made when they are needed
 
 mod act;
+mod caller;
 mod deferred;
 mod keep;
 mod look;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use act::{Attach, Kill, Piece, Send, Typed};
+pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Restart, Rm};
 pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
@@ -112,6 +114,14 @@ pub enum Verb {
     Prune(Deferred<Prune>),
     /// Print what happened to jobs: submitted, started, ended
     Events(Deferred<Events>),
+    /// Print jobs that have ended and of which their caller was not told
+    Inbox(Deferred<Inbox>),
+    /// Print the state of a project's jobs in a few characters
+    Statusline(Deferred<Statusline>),
+    /// Tell a coding agent of ends of jobs, as one of its hooks
+    Hook(Deferred<Hook>),
+    /// Print a skill that teaches an agent to use jobs
+    Skill(Deferred<Skill>),
     /// Sum up what runs of agents cost
     Usage(Deferred<Usage>),
     /// Get and set what concerns everybody who uses the store
@@ -147,6 +157,10 @@ impl Verb {
             | Self::Rm(_)
             | Self::Prune(_)
             | Self::Events(_)
+            | Self::Inbox(_)
+            | Self::Statusline(_)
+            | Self::Hook(_)
+            | Self::Skill(_)
             | Self::Usage(_)
             | Self::Completions(_)
             | Self::Man(_) => false,
@@ -176,6 +190,10 @@ impl Verb {
             | Self::Doctor(_)
             | Self::Completions(_)
             | Self::Man(_)
+            | Self::Inbox(_)
+            | Self::Statusline(_)
+            | Self::Hook(_)
+            | Self::Skill(_)
             | Self::Usage(_) => false,
         }
     }

@@ -8,7 +8,7 @@ use jobcore::spec::MAX_GIVEN;
 use jobcore::{JobManager, JobSpecBuilder};
 
 use super::run::{expanded, print_submitted, tell_if_queued};
-use super::{Result, agent, ending, tell, unless_interrupted};
+use super::{Result, agent, ending, inbox, tell, unless_interrupted};
 use crate::cli::Delegate;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
@@ -40,6 +40,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
         Err(code) => Ok(code),
         Ok(job) => {
             notice.give(&job);
+            inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
             agent::finished(jobs, &job, json, follows).await
         }
     }
@@ -72,7 +73,7 @@ async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delega
 
 /// Says of the job what has nothing to do with the agent.
 fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> JobSpecBuilder {
-    let mut spec = settings.apply_to_run(spec);
+    let mut spec = settings.sign(settings.apply_to_run(spec));
     if let Some(timeout) = arguments.timeout {
         spec = spec.timeout(timeout);
     }

@@ -17,9 +17,14 @@ use super::tell;
 
 /// Tells how a job ended. Of a run of an agent, more than this is told elsewhere.
 pub(super) fn tell_of(job: &Job) {
-    if let Some(outcome) = job.state.outcome() {
-        tell(&line(&job.label(), job.state.started_at(), outcome, job.spec.stragglers));
+    if let Some(line) = of(job) {
+        tell(&line);
     }
+}
+
+/// Returns how a job ended; nothing for one that has not.
+pub(super) fn of(job: &Job) -> Option<String> {
+    Some(line(&job.label(), job.state.started_at(), job.state.outcome()?, job.spec.stragglers))
 }
 
 /// How long a job must have run for the setting `notify` to count.

@@ -2,23 +2,37 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
+use jobcore::front::Settings;
+use jobcore::front::caller::project_of;
+use jobcore::front::settings::current_dir;
 use jobcore::front::text::print_json;
 use jobcore::{JobManager, Listing, Query};
 
+use super::inbox::own;
 use super::{Result, tell};
 use crate::cli::List;
 use crate::ui;
 
-pub(super) async fn run(jobs: &JobManager, arguments: List) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List) -> Result {
     if arguments.count {
         return count(jobs, arguments.json).await;
     }
+    let caller = match arguments.mine {
+        true => Some(own(settings.caller.as_ref())?.clone()),
+        false => arguments.caller,
+    };
+    let project = match arguments.here {
+        true => Some(project_of(&current_dir()?)),
+        false => None,
+    };
     let limit = Some(arguments.limit).filter(|limit| !arguments.all && *limit > 0);
     let query = Query::default()
         .with_statuses(arguments.status)
         .with_name(arguments.name)
         .with_labels(arguments.label)
         .with_group(arguments.group)
+        .with_caller(caller)
+        .with_project(project)
         .with_times(arguments.since, arguments.until)
         .with_limit(limit);
     let listing = jobs.list(&query).await?;

@@ -4,6 +4,7 @@
 // - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
 // - `run.rs`, `order.rs`, `spec.rs`, `delegate.rs`: starting a job
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
+// - `inbox.rs`, `hook.rs`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what runs
 // - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
@@ -18,6 +19,8 @@ mod doctor;
 mod ending;
 mod events;
 mod group;
+mod hook;
+mod inbox;
 mod kill;
 mod list;
 mod man;
@@ -31,8 +34,10 @@ mod run;
 mod select;
 mod send;
 mod show;
+mod skill;
 mod spec;
 mod status;
+mod statusline;
 mod usage;
 mod wait;
 
@@ -49,7 +54,15 @@ pub(crate) async fn run(cli: Cli) -> Result {
     match &cli.verb {
         Verb::Completions(Deferred(arguments)) => return completions::run(arguments),
         Verb::Man(Deferred(arguments)) => return man::run(arguments),
+        Verb::Skill(Deferred(arguments)) => return skill::run(arguments),
         _ => {}
+    }
+    if let Verb::Hook(Deferred(arguments)) = cli.verb {
+        let jobs = || {
+            let settings = Settings::read(cli.store, cli.config)?;
+            settings.open_to_write("jobcli").map(JobManager::with_inline_work).map_err(Into::into)
+        };
+        return Ok(Box::pin(hook::run(jobs, arguments)).await);
     }
     let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
     if let Verb::Doctor(Deferred(arguments)) = cli.verb {
@@ -68,7 +81,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         // As it was with the tools that had this word: something could be sent to every job.
         Verb::Execute(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, Some(StdinFrom::Open))),
         Verb::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
-        Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, arguments)),
+        Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, settings, arguments)),
         Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),
         Verb::Status(Deferred(arguments)) => Box::pin(status::run(jobs, arguments)),
         Verb::Output(Deferred(arguments)) => Box::pin(output::run(jobs, arguments)),
@@ -82,10 +95,14 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
+        Verb::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),
+        Verb::Statusline(Deferred(arguments)) => Box::pin(statusline::run(jobs, arguments)),
         Verb::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
         Verb::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
         Verb::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
-        Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) => unreachable!("they were carried out above"),
+        Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Hook(_) | Verb::Skill(_) => {
+            unreachable!("they were carried out above")
+        }
     };
     carried_out.await
 }

@@ -16,7 +16,7 @@ use jobcore::units::short_duration;
 use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 
 use super::output::{Sink, follow, print_view};
-use super::{Result, code_of, ending, tell, unless_interrupted};
+use super::{Result, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::{Cli, Run, StdinFrom, Terminal};
 use crate::ui;
 
@@ -72,6 +72,7 @@ pub(super) async fn run(
         Err(code) => Ok(code),
         Ok(job) => {
             notice.give(&job);
+            inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
             finished(jobs, &job, json, quiet)
         }
     }
@@ -149,7 +150,7 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         None => current_dir()?,
     };
     let builder = command(&arguments, is_argv)?.cwd(&cwd).environment(environment(settings, &arguments, cwd));
-    let mut builder = settings.apply(builder);
+    let mut builder = settings.sign(settings.apply(builder));
     for variable in &arguments.env {
         if let Some((name, value)) = assignment(variable) {
             builder = builder.env(name, value);

@@ -89,6 +89,12 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     for (name, value) in &shape.labels {
         line(out, "label", if value.is_empty() { name.clone() } else { format!("{name}={value}") })?;
     }
+    if let Some(caller) = &shape.caller {
+        line(out, "caller", caller)?;
+    }
+    if let Some(project) = shape.project.as_ref().filter(|project| **project != shape.cwd) {
+        line(out, "project", project)?;
+    }
     if let Some(pid) = shape.pid {
         line(out, "process", pid)?;
     }

@@ -8,7 +8,7 @@ use jobcore::wait::{WaitFor, WaitOptions, WaitReason, Waited};
 use jobcore::{Job, JobId, JobManager, escape};
 
 use super::select::{Which, find_all, select};
-use super::{Result, agent, code_of, ending, tell, unless_interrupted};
+use super::{Result, agent, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::Wait;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait) -> Result {
@@ -46,6 +46,9 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
         Ok(waited) => waited,
         Err(code) => return Ok(code),
     };
+    if until.is_exit() {
+        inbox::shown(jobs, settings.caller.as_ref(), &waited.jobs).await;
+    }
     if arguments.json {
         let mut shape = waited.shape(Timestamp::now());
         for (told, job) in shape.jobs.iter_mut().zip(&waited.jobs) {

@@ -8,10 +8,12 @@
 // - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
 // - `failure.rs`: hints and exit codes
 // - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
+// - `caller.rs`: who calls, and for which project
 // - `process.rs`: what a front end asks of the kernel
 // - `properties.rs`: what holds for any settings file
 
 pub mod agents;
+pub mod caller;
 mod delegation;
 mod failure;
 mod notify;

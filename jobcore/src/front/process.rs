@@ -69,6 +69,14 @@ pub fn own_program() -> io::Result<PathBuf> {
     own::program()
 }
 
+/// Returns when nobody reads standard error any more. It does not return for a file or a terminal.
+pub async fn errors_unread() {
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(output) => ready::unread(output).await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Returns when whoever writes to standard input has closed its end, also while something is unread. It does not return for a
 /// file, whose end can always be read.
 pub async fn input_closed() {

@@ -11,13 +11,13 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 
-use super::{Failure, Notify, codes};
+use super::{Failure, Notify, caller, codes};
 use crate::agent::{AgentTable, Agents, PermissionMode};
 use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
 use crate::policy::{Pattern, Policy, parse_list};
 use crate::spec::Stragglers;
 use crate::units::parse_size;
-use crate::{FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
+use crate::{Caller, FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
 pub const VARIABLES: [(&str, &str); 21] = [
@@ -99,6 +99,8 @@ pub struct Settings {
     pub stragglers: Option<Stragglers>,
     /// Which environment a job gets.
     pub environment: EnvironmentPolicy,
+    /// The conversation that this program is called from.
+    pub caller: Option<Caller>,
     /// The job that this call runs in.
     pub own_job: Option<JobId>,
     /// Which commands may be submitted from here.
@@ -211,6 +213,7 @@ impl Settings {
             agent,
             permission_mode: permission_mode.unwrap_or_default(),
             agent_cwd: variable("CLAUDE_ASYNC_DEFAULT_CWD").map(PathBuf::from),
+            caller: caller::of_environment(|| current_dir().ok().map(|directory| caller::project_of(&directory))),
             // Set by jobcore, not by people: what is no id says nothing.
             own_job: text(crate::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
@@ -305,8 +308,18 @@ impl Settings {
             .with_policy(self.policy.clone()))
     }
 
+    /// Says that whoever calls this program submits the job.
+    pub fn sign(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
+        match &self.caller {
+            Some(caller) => spec.caller(caller.clone()),
+            None => spec,
+        }
+    }
+
     /// Gives a job what is set here; what is said of the job itself comes after this.
-    pub fn apply(&self, mut spec: JobSpecBuilder) -> JobSpecBuilder {
+    pub fn apply(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
+        let project = caller::project_of(spec.directory());
+        let mut spec = spec.project(project);
         if let Some(shell) = &self.shell {
             spec = spec.with_shell(shell);
         }

@@ -6,6 +6,7 @@
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
+// - `inbox.rs`: ends that are to be delivered
 // - `report.rs`, `junit.rs`: jobs as every interface prints them, and reports that their commands leave on disk
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
@@ -17,6 +18,7 @@ mod agent;
 mod delegate;
 mod find;
 mod follow;
+mod inbox;
 mod input;
 mod junit;
 mod offload;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use follow::Follow;
+pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
 pub use reach::Reached;
 pub use read::OutputReader;

@@ -187,6 +187,18 @@ impl JobManager {
         self.offload(looking).await
     }
 
+    /// Returns whether a job is seen to listen on a TCP port.
+    pub(super) async fn is_server(&self, job: &Job) -> Result<bool> {
+        let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| job.pid.is_some()) else {
+            return Ok(false);
+        };
+        let id = job.id;
+        let looking = move |_| async move {
+            Ok(port::listens(running.process.pid, || visible_members(Some(&running.process), id)))
+        };
+        self.offload(looking).await
+    }
+
     /// Returns what stands in the way of a job that has not come to something.
     pub(super) async fn obstacle(&self, job: &Job, until: &Until) -> Option<String> {
         let Until::Port(port) = until else { return None };

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+#[cfg(feature = "front")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use serde::Serialize;
 use super::{
     Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Stdin, Stragglers, TerminalSize,
 };
+use crate::caller::Caller;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::name::Name;
@@ -53,6 +56,8 @@ impl JobSpecBuilder {
             name: None,
             key: None,
             group: None,
+            caller: None,
+            project: None,
             ends_with: None,
             on_end: None,
             annotations: Annotations::default(),
@@ -71,6 +76,12 @@ impl JobSpecBuilder {
     pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
         self.spec.cwd = cwd.into();
         self
+    }
+
+    /// Returns the directory in which it runs.
+    #[cfg(feature = "front")]
+    pub(crate) fn directory(&self) -> &Path {
+        &self.spec.cwd
     }
 
     /// Replaces the whole environment, as one that is the submitter's own: no policy judges it. The default is empty, so that a
@@ -168,6 +179,18 @@ impl JobSpecBuilder {
     /// Puts the job into a group.
     pub fn group(mut self, group: Name) -> Self {
         self.spec.group = Some(group);
+        self
+    }
+
+    /// Says who submits the job: its end is delivered to that caller.
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.spec.caller = Some(caller);
+        self
+    }
+
+    /// Says which project the job belongs to: an absolute path.
+    pub fn project(mut self, project: impl Into<PathBuf>) -> Self {
+        self.spec.project = Some(project.into());
         self
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, Stdin, Stragglers, TerminalSize, shell_words,
 };
+use crate::caller::Caller;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -88,6 +89,13 @@ pub struct JobSpec {
     /// The group in whose queue it waits, with a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
+    /// The conversation, thread or program that submitted it, to which its end is delivered. Absent if none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
+    /// The project that it belongs to, absolute: the top of the git worktree that its working directory is in, or else that
+    /// directory itself. Absent if whoever submitted it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
     /// The process with which it ends: when that is gone, the job is stopped as if somebody had asked for it, and one that
     /// has not been started never is. Whoever watches the job holds this process open, so that its number cannot come to
     /// mean another. Absent: it outlives everybody.
@@ -193,6 +201,9 @@ impl JobSpec {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }
         check_path("cwd", &self.cwd)?;
+        if let Some(project) = &self.project {
+            check_path("project", project)?;
+        }
         if let Stdin::File(path) = &self.stdin {
             check_path("stdin", path)?;
         }

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Admission, EventKind, Events, Hold, Holders, JobClaim, JobEvent, JobStore, Query, StoreSettings};
+use super::{
+    Admission, EventKind, Events, Hold, Holders, Inbox, InboxState, JobClaim, JobEvent, JobStore, Query, StoreSettings,
+};
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -30,6 +33,7 @@ struct Shared {
     settings: Mutex<StoreSettings>,
     feed: Mutex<Feed>,
     holders: Holders,
+    inboxes: Mutex<BTreeMap<Caller, Arc<Slot>>>,
 }
 
 /// What happened, as far as it is kept.
@@ -56,6 +60,33 @@ struct Records {
     running: Option<Running>,
     ended: Option<Ended>,
     cached: BTreeMap<&'static str, Vec<u8>>,
+}
+
+/// The inbox of a caller.
+#[derive(Debug, Default)]
+struct Slot {
+    held: Arc<tokio::sync::Mutex<()>>,
+    written: Mutex<Option<InboxState>>,
+}
+
+#[derive(Debug)]
+struct HeldInbox {
+    state: Option<InboxState>,
+    slot: Arc<Slot>,
+    _held: OwnedMutexGuard<()>,
+}
+
+#[async_trait]
+impl Inbox for HeldInbox {
+    fn state(&self) -> Option<&InboxState> {
+        self.state.as_ref()
+    }
+
+    async fn write(&mut self, state: InboxState) -> Result<()> {
+        *lock(&self.slot.written) = Some(state.clone());
+        self.state = Some(state);
+        Ok(())
+    }
 }
 
 /// Segments in memory.
@@ -185,6 +216,18 @@ impl JobStore for MemoryStore {
         Ok(Events::new(told, next, first.saturating_sub(since), feed.next))
     }
 
+    async fn inbox_state(&self, caller: &Caller) -> Result<Option<InboxState>> {
+        // What somebody has is only written as a whole, and read here in between.
+        Ok(lock(&self.0.inboxes).get(caller).and_then(|inbox| lock(&inbox.written).clone()))
+    }
+
+    async fn inbox(&self, caller: &Caller) -> Result<Option<Box<dyn Inbox>>> {
+        let slot = Arc::clone(lock(&self.0.inboxes).entry(caller.clone()).or_default());
+        let Ok(held) = Arc::clone(&slot.held).try_lock_owned() else { return Ok(None) };
+        let state = lock(&slot.written).clone();
+        Ok(Some(Box::new(HeldInbox { state, slot, _held: held })))
+    }
+
     fn holders(&self) -> Option<&Holders> {
         Some(&self.0.holders)
     }
@@ -261,10 +304,11 @@ impl JobClaim for Claim {
                 records.secrets = None;
             }
         }
-        drop(records);
+        // Before anybody reads that the job has ended.
         if let Some(event) = JobEvent::of(self.entry.submission.job_id, record).filter(|_| !is_known) {
             self.store.tell(event);
         }
+        drop(records);
         self.hold.recorded(record);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Where jobs are kept, and where those who run them and those who ask meet.
 
 // In the order in which to read them:
-// - `query.rs`, `events.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
+// - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
 // - `derived.rs`, `holders.rs`, `incoming.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
@@ -14,6 +14,7 @@ mod derived;
 mod events;
 pub(crate) mod file;
 mod holders;
+mod inbox;
 mod incoming;
 pub(crate) mod memory;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::environment::Environment;
@@ -51,6 +53,7 @@ pub use events::{EventKind, Events, JobEvent};
 pub use file::{FileLog, FileLogWriter, job_directory};
 pub(crate) use holders::STARTING;
 pub use holders::{Hold, Holders};
+pub use inbox::{Inbox, InboxState};
 pub use incoming::Incoming;
 pub(crate) use query::Query;
 pub use retention::{Disposable, Retention};
@@ -137,6 +140,22 @@ pub trait JobStore: Send + Sync + Debug {
     /// # Errors
     /// If the store cannot be read.
     async fn events(&self, since: u64, limit: usize) -> Result<Events>;
+
+    /// Returns what was last written into the inbox of a caller; nothing if nothing was.
+    ///
+    /// # Errors
+    /// If the store cannot be read, and [`Error::Unsupported`] of a store that keeps no inboxes, as this does.
+    async fn inbox_state(&self, _: &Caller) -> Result<Option<InboxState>> {
+        Err(Error::Unsupported { reason: "this store keeps no inboxes".to_owned() })
+    }
+
+    /// Takes the inbox of a caller, of which there is one, new at first. Returns nothing while another has it; does not wait.
+    ///
+    /// # Errors
+    /// As [`JobStore::inbox_state`].
+    async fn inbox(&self, _: &Caller) -> Result<Option<Box<dyn Inbox>>> {
+        Err(Error::Unsupported { reason: "this store keeps no inboxes".to_owned() })
+    }
 
     /// Returns the holders of this store's jobs, if all of them are within this program. [`JobStore::send`],
     /// [`JobStore::request`] and [`JobStore::changed`] are derived from it; a store that returns none overrides them.

@@ -1,7 +1,10 @@
 //! Which jobs somebody wants to see.
 
+use std::path::PathBuf;
+
 use jiff::SignedDuration;
 
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::id::{IdPrefix, JobId};
 use crate::job::Job;
@@ -24,6 +27,10 @@ pub struct Query {
     pub labels: Vec<(String, String)>,
     /// Only those of this group.
     pub group: Option<Name>,
+    /// Only those of this caller.
+    pub caller: Option<Caller>,
+    /// Only those of this project.
+    pub project: Option<PathBuf>,
     /// Only those that were submitted at this time or later.
     pub since: Option<Timestamp>,
     /// Only those that were submitted before this time.
@@ -87,6 +94,18 @@ impl Query {
         Self { group, ..self }
     }
 
+    /// Lists only jobs of this caller.
+    #[must_use]
+    pub fn with_caller(self, caller: Option<Caller>) -> Self {
+        Self { caller, ..self }
+    }
+
+    /// Lists only jobs of this project.
+    #[must_use]
+    pub fn with_project(self, project: Option<PathBuf>) -> Self {
+        Self { project, ..self }
+    }
+
     /// Lists only jobs that were submitted at `since` or later, and before `until`.
     #[must_use]
     pub fn with_times(self, since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
@@ -129,6 +148,8 @@ impl Query {
             && (self.name.is_none() || self.name == spec.name)
             && (self.key.is_none() || self.key == spec.key)
             && (self.group.is_none() || self.group == spec.group)
+            && (self.caller.is_none() || self.caller == spec.caller)
+            && (self.project.is_none() || self.project == spec.project)
             && self.may_be(id)
             && self.since.is_none_or(|since| submitted_at >= since)
             && self.until.is_none_or(|until| submitted_at < until)

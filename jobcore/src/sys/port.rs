@@ -26,7 +26,7 @@ const LISTENS: &str = "0A";
 pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) -> Listener {
     // What is left of a job sees the network as its main process did.
     let Some(view) = view(main, &members) else { return Listener::Nobody };
-    let Some(sockets) = listening(port, &view) else {
+    let Some(sockets) = listening(Some(port), &view) else {
         // One who is gone listens no more. Without a list there is nothing but to try.
         let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         return if answers() { Listener::Own } else { Listener::Nobody };
@@ -50,6 +50,12 @@ pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) ->
     }
 }
 
+/// Returns whether one of `members` is seen to listen on a port, as the process `main` sees the network.
+pub(crate) fn listens(main: i32, members: impl Fn() -> Vec<Stat>) -> bool {
+    let sockets = view(main, &members).and_then(|view| listening(None, &view)).unwrap_or_default();
+    !sockets.is_empty() && members().iter().any(|member| holds(member, &sockets) == Some(true))
+}
+
 /// Returns where the process `main`, or another member while that is gone, is seen in `/proc`; nothing if all are gone.
 fn view(main: i32, members: &impl Fn() -> Vec<Stat>) -> Option<PathBuf> {
     let main = match Stat::read(main).filter(|stat| !stat.is_dead()) {
@@ -71,8 +77,8 @@ fn process_is_there(stat: &Stat) -> bool {
     Stat::read(stat.pid).is_some_and(|now| now.start_time == stat.start_time && !now.is_dead())
 }
 
-/// Returns the inodes of the sockets that listen on a port, by the tables in `net`; nothing where those cannot be seen.
-fn listening(port: u16, net: &Path) -> Option<HashSet<u64>> {
+/// Returns the inodes of the sockets that listen on a port, or on any, by the tables in `net`; nothing where those cannot be seen.
+fn listening(port: Option<u16>, net: &Path) -> Option<HashSet<u64>> {
     let mut sockets = HashSet::new();
     let mut seen = false;
     for table in ["tcp", "tcp6"] {
@@ -83,11 +89,11 @@ fn listening(port: u16, net: &Path) -> Option<HashSet<u64>> {
     seen.then_some(sockets)
 }
 
-/// Returns the inode of a row of `/proc/net/tcp`, if it is of a socket that listens on this port.
-fn inode(row: &str, port: u16) -> Option<u64> {
+/// Returns the inode of a row of `/proc/net/tcp`, if it is of a socket that listens on this port, or on any.
+fn inode(row: &str, port: Option<u16>) -> Option<u64> {
     let mut words = row.split_ascii_whitespace();
     let (_, local) = words.nth(1)?.rsplit_once(':')?;
-    if u16::from_str_radix(local, 16) != Ok(port) || words.nth(1)? != LISTENS {
+    if port.is_some_and(|port| u16::from_str_radix(local, 16) != Ok(port)) || words.nth(1)? != LISTENS {
         return None;
     }
     words.nth(5)?.parse().ok()
@@ -111,13 +117,13 @@ mod tests {
     #[test]
     fn rows_are_read_as_the_kernel_writes_them() {
         let listens = "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0";
-        assert_eq!(inode(listens, 3000), Some(4711));
-        assert_eq!(inode(listens, 3001), None);
-        assert_eq!(inode(&listens.replace(" 0A ", " 01 "), 3000), None, "a connection");
+        assert_eq!(inode(listens, Some(3000)), Some(4711));
+        assert_eq!((inode(listens, None), inode(listens, Some(3001))), (Some(4711), None));
+        assert_eq!(inode(&listens.replace(" 0A ", " 01 "), None), None, "a connection");
         let six = "   1: 00000000000000000000000000000000:0BB8 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 99 1";
-        assert_eq!(inode(six, 3000), Some(99));
+        assert_eq!(inode(six, Some(3000)), Some(99));
         for noise in ["", "x", "0: 1:2", "  0: 0100007F:0BB8 00000000:0000 0A"] {
-            assert_eq!(inode(noise, 3000), None, "{noise}");
+            assert_eq!(inode(noise, None), None, "{noise}");
         }
     }
 
@@ -129,6 +135,7 @@ mod tests {
         assert_eq!(listener(port, own, || vec![Stat::read(own).unwrap()]), Listener::Own);
         let name = Stat::read(own).unwrap().name;
         assert_eq!(listener(port, own, Vec::new), Listener::Other(Some((own, name))));
+        assert!(listens(own, || vec![Stat::read(own).unwrap()]) && !listens(own, Vec::new));
         let mut gone = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(gone.id()).unwrap();
         let is_zombie = || Stat::read(pid).is_some_and(|stat| stat.is_dead());

@@ -38,6 +38,15 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
 }
 
+/// Returns when nobody reads a pipe or socket any more. Of a file nothing can be told, and this does not return.
+#[cfg(feature = "front")]
+pub(crate) async fn unread(fd: OwnedFd) {
+    // SAFETY: as in `readable`: it owns the descriptor, which nobody else can close.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::ERROR) };
+    let Ok(fd) = registered else { return std::future::pending().await };
+    let _ = fd.ready(Interest::ERROR).await;
+}
+
 /// Returns when the other end of a pipe or socket is closed, also while something in it is unread. Of a file nothing can be
 /// told, and this does not return.
 #[cfg(feature = "front")]

@@ -73,6 +73,11 @@ impl Answer {
         self
     }
 
+    /// Returns what a model reads.
+    pub(super) fn said(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn into_result(self) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(self.text)]);
         result.structured_content = self.structured;
@@ -160,7 +165,7 @@ pub(super) async fn on_excerpt(
     excerpt: &Excerpt,
     condition: Option<&Condition<'_>>,
 ) -> Result {
-    server.caller().knows(job);
+    server.call().shows(job);
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), job).await;
     let mut text = text::sentence(job, &shape, now, excerpt.news.as_deref());

@@ -89,10 +89,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
     let wait = seconds("wait_s", arguments.wait_s, Duration::ZERO, LONGEST_WAIT)?;
     let id = submit(server, arguments).await?.id;
     let job = started(server, id, wait, context).await?;
+    let answer = answer(server, &job).await?;
     if !job.status().is_final() && task::are_known_to(context) {
-        return Ok(task::created(server, &job).await.into());
+        return Ok(task::created(server, &job, answer.said()).await.into());
     }
-    Ok(answer(server, &job).await?.into_result().into())
+    Ok(answer.into_result().into())
 }
 
 async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
@@ -140,7 +141,7 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
 
 /// What a run comes to.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
-    server.caller().knows(job);
+    server.call().shows(job);
     let run = told(server, Run::of(server, job).await).await?;
     let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
     let short = job.id.short();

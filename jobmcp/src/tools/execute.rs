@@ -32,6 +32,9 @@ const WAIT: Duration = Duration::from_secs(2);
 /// The same for what else is waited for.
 const UNTIL: Duration = Duration::from_secs(30);
 
+/// How many lines of its output are shown of a job that has become a task.
+const SO_FAR: u64 = 3;
+
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -205,7 +208,8 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         return Ok(answer.into_result().into());
     }
     if !job.status().is_final() && asked.until.is_none() && unsent.is_none() && task::are_known_to(context) {
-        return Ok(task::created(server, &job).await.into());
+        let so_far = on_job(server, &job, &Look { lines: Some(SO_FAR), ..asked.look }, None).await?;
+        return Ok(task::created(server, &job, so_far.said()).await.into());
     }
     let condition = asked.until.as_ref().zip(reached.as_ref()).map(|(until, (reached, timed_out))| Condition {
         until,

@@ -107,13 +107,13 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         }
     }
     let job = job(server, id).await?;
-    server.caller().knows(&job);
+    server.call().shows(&job);
     let which = arguments.stream.unwrap_or_default();
     if arguments.format == Some(Format::Json) {
         return answer_in_fields(server, &job, cursor, which.stream(), BUDGET).await;
     }
     let (output, viewed) = told(server, text::read(jobs, id, cursor, which.stream(), BUDGET).await).await?;
-    server.caller().show(id, viewed.cursor);
+    server.shown().note(id, viewed.cursor);
     let missed = until.as_ref().zip(reached.as_ref()).filter(|(_, (reached, _))| !reached.met);
     let mut lines = Vec::new();
     let now = Timestamp::now();

@@ -169,7 +169,7 @@ async fn stopped(server: &Server, id: JobId, report: jobcore::Result<StopReport>
 }
 
 fn of(server: &Server, job: &jobcore::Job, status: &str, note: &str) -> Killed {
-    server.caller().knows(job);
+    server.call().shows(job);
     let now = Timestamp::now();
     let shape = job.shape(now);
     let state = match status {

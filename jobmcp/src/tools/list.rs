@@ -106,7 +106,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let now = Timestamp::now();
     let (mut listed, mut lines) = (Vec::new(), Vec::new());
     for job in &jobs {
-        server.caller().knows(job);
+        server.call().shows(job);
         let (fields, line) = entry(server, job, now).await;
         listed.push(fields);
         lines.push(line);

@@ -125,9 +125,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     }
     let viewed = told(server, server.jobs().view(id, &query, &view).await).await?;
     let output = String::from_utf8_lossy(&viewed.text(&view, stream)).into_owned();
-    server.caller().knows(&job);
+    server.call().shows(&job);
     if !is_grep {
-        server.caller().show(id, viewed.cursor);
+        server.shown().note(id, viewed.cursor);
     }
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), &job).await;

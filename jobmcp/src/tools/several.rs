@@ -74,7 +74,7 @@ pub(super) async fn answer(server: &Server, several: &Several<'_>) -> Result {
         }
     }
     for job in *jobs {
-        server.caller().knows(job);
+        server.call().shows(job);
         // The answer of an agent is what it was started for.
         if job.status() == Status::Completed
             && let Some(run) = told(server, Run::of(server, job).await).await?

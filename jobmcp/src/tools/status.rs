@@ -53,7 +53,7 @@ fn output_schema() -> Arc<JsonObject> {
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let id = find(server, &arguments.job_id).await?;
     let job = told(server, server.jobs().look(id).await).await?;
-    server.caller().knows(&job);
+    server.call().shows(&job);
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), &job).await;
     let run = told(server, Run::of(server, &job).await).await?;

@@ -153,7 +153,7 @@ async fn ids(
 }
 
 async fn on_run(server: &Server, job: &Job, run: &Run<'_>, condition: &Condition<'_>) -> Result {
-    server.caller().knows(job);
+    server.call().shows(job);
     let note = format!("{}.", condition.note().trim_start_matches("; "));
     let note = if note == "." { String::new() } else { format!(" {note}") };
     let text = told(server, run.told(&note, BUDGET).await).await?;

@@ -15,10 +15,11 @@
 // In the order in which to read them:
 // - `jobs.rs`, `names.rs`, `listing.rs`: records, names, and which jobs there are
 // - `queue.rs`: what is started next
-// - `output.rs`, `events.rs`, `waiting.rs`, `requests.rs`: what jobs write, events, waits and requests
+// - `output.rs`, `events.rs`, `inboxes.rs`, `waiting.rs`, `requests.rs`: what jobs write, events, deliveries, waits and requests
 // - `removal.rs`: what is removed, and what stays
 
 mod events;
+mod inboxes;
 mod jobs;
 mod listing;
 mod names;
@@ -43,6 +44,7 @@ use crate::sys::process;
 
 // The macro names each case.
 pub use events::*;
+pub use inboxes::*;
 pub use jobs::*;
 pub use listing::*;
 pub use names::*;
@@ -104,6 +106,7 @@ macro_rules! store_conformance {
             jobs_are_counted_by_their_end
             what_happens_is_told_in_order
             whoever_waits_for_events_is_woken
+            an_inbox_is_held_by_one_and_keeps_what_was_written
             what_the_settings_do_not_keep_is_swept_away
             jobs_are_due_in_order_and_each_once
             what_is_submitted_is_started_by_one

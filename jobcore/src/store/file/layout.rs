@@ -89,6 +89,11 @@ impl Layout {
         self.events().join(format!("{first:012}"))
     }
 
+    /// What was delivered to callers.
+    pub(crate) fn inboxes(&self) -> PathBuf {
+        self.root.join("inboxes")
+    }
+
     /// When retention was last looked at: its time of change.
     pub(crate) fn swept(&self) -> PathBuf {
         self.root.join("swept")

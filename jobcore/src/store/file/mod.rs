@@ -11,6 +11,7 @@
 // - `claim.rs`, `log.rs`, `control.rs`, `input.rs`: a job in the hands of its holder: records, output, requests, input
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
+// - `inboxes.rs`: which ends were delivered to whom
 // - `queue.rs`, `slots.rs`: what starts next, and what has started
 // - `on_end.rs`: what is run when a job has ended
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
@@ -23,6 +24,7 @@ mod claim;
 pub(crate) mod control;
 mod events;
 mod hints;
+mod inboxes;
 mod index;
 pub(crate) mod input;
 mod job_file;
@@ -72,7 +74,11 @@ use settings::SettingsFile;
 use slots::Slots;
 use staging::Staging;
 
-use super::{Change, Created, Disposable, Events, JobClaim, JobStore, Load, Query, StoreSettings, Submitted, Tally};
+use super::{
+    Change, Created, Disposable, Events, Inbox, InboxState, JobClaim, JobStore, Load, Query, StoreSettings, Submitted,
+    Tally,
+};
+use crate::caller::Caller;
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -284,6 +290,15 @@ impl JobStore for FileStore {
 
     async fn events(&self, since: u64, limit: usize) -> Result<Events> {
         self.events.read(since, limit)
+    }
+
+    async fn inbox_state(&self, caller: &Caller) -> Result<Option<InboxState>> {
+        inboxes::read(&self.layout, caller)
+    }
+
+    async fn inbox(&self, caller: &Caller) -> Result<Option<Box<dyn Inbox>>> {
+        self.root.make()?;
+        Ok(inboxes::take(&self.layout, caller)?.map(|inbox| Box::new(inbox) as _))
     }
 
     async fn changed(&self, change: Change) -> Result<()> {

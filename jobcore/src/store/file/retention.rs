@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::admission::Admission;
 use super::atomic;
 use super::catalogue::Catalogue;
+use super::inboxes;
 use super::index::{Row, RowState};
 use super::jobs::Jobs;
 use super::layout::Layout;
@@ -93,6 +94,7 @@ impl Retention {
             touch(&file, SystemTime::UNIX_EPOCH);
         } else {
             self.remove_empty_days()?;
+            inboxes::clear_old(&self.layout);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::name::Name;
@@ -82,7 +83,12 @@ impl Row {
         let mut marks = [0_u8; LABELS.end - LABELS.start];
         for mark in spec.into_iter().flat_map(|spec| {
             let group = spec.group.iter().map(|group| group_mark(group.as_str()));
-            group.chain(spec.labels.iter().flat_map(|(name, value)| [label_mark(name, ""), label_mark(name, value)]))
+            let caller = spec.caller.iter().map(caller_mark);
+            let project = spec.project.iter().map(|project| project_mark(project));
+            group
+                .chain(caller)
+                .chain(project)
+                .chain(spec.labels.iter().flat_map(|(name, value)| [label_mark(name, ""), label_mark(name, value)]))
         }) {
             for bit in bits(&mark) {
                 marks[bit / 8] |= 1 << (bit % 8);
@@ -184,6 +190,8 @@ impl Row {
         has_status
             && query.name.as_ref().is_none_or(|name| self.0[NAME] == name_mark(Some(name)))
             && query.group.as_ref().is_none_or(|group| self.may_have(&group_mark(group.as_str())))
+            && query.caller.as_ref().is_none_or(|caller| self.may_have(&caller_mark(caller)))
+            && query.project.as_ref().is_none_or(|project| self.may_have(&project_mark(project)))
             && query.labels.iter().all(|(name, value)| self.may_have(&label_mark(name, value)))
     }
 }
@@ -198,9 +206,17 @@ fn label_mark(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-/// No label looks like this: a name has no slash before its `=`.
+/// No label looks like this or those that follow: it has no control characters.
 fn group_mark(group: &str) -> String {
     format!("\0{group}")
+}
+
+fn caller_mark(caller: &Caller) -> String {
+    format!("\0\0{caller}")
+}
+
+fn project_mark(project: &Path) -> String {
+    format!("\0\0/{}", project.display())
 }
 
 /// The two bits that a label sets: what shares them has to be told apart by the record.
