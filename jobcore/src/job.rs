@@ -1,10 +1,13 @@
 //! A job as everybody sees it.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::output::{OutputSize, View};
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{State, Status};
+use crate::units::short_duration;
 
 /// A job at one moment: what it is to run, and what has become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +42,25 @@ impl Job {
             Some(name) => format!("{name} ({})", self.id.short()),
             None => self.id.short(),
         }
+    }
+
+    /// Returns one line about the end of the job, or what it is doing: `tests (3f9a2c1b) failed with exit code 2 after 3m`. There
+    /// is nothing in it but letters, digits, blanks and `()._-`, whoever chose the name of the job, so that it may stand
+    /// between quotes in any language.
+    pub fn summary(&self) -> String {
+        let how = match self.state.outcome().map(|outcome| (outcome.exit_code, outcome.signal)) {
+            Some((Some(code), _)) if code != 0 => format!(" with exit code {code}"),
+            Some((None, Some(signal))) => format!(" by {signal}"),
+            _ => String::new(),
+        };
+        let time = self.run_time().map(|time| format!(" after {}", short_duration(time))).unwrap_or_default();
+        format!("{} {}{how}{time}", self.label(), self.status().as_str().replace('_', " "))
+    }
+
+    /// Returns how long it ran, if it did and has ended.
+    pub fn run_time(&self) -> Option<Duration> {
+        let ran = self.state.outcome()?.ended_at.duration_since(self.state.started_at()?);
+        Some(Duration::try_from(ran).unwrap_or_default())
     }
 
     /// Returns whether the command runs and nobody watches it.

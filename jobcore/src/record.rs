@@ -159,6 +159,8 @@ pub enum Record<'r> {
     Ended(&'r Ended),
 }
 
+/// What there is to say of a job that was withdrawn: nobody is told of one whose submission was refused.
+pub(crate) const WITHDRAWN: &str = "its submission failed";
 /// What there is to say of a job whose pid namespace has ended.
 const NAMESPACE_ENDED: &str = "the container or sandbox that it ran in has ended";
 

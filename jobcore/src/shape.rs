@@ -15,7 +15,7 @@ use crate::output::{Cursor, LeftOut};
 use crate::queue::InQueue;
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
-use crate::state::{Cause, State, Status, Survivor};
+use crate::state::{Cause, HookRun, State, Status, Survivor};
 use crate::words::quoted;
 
 impl Job {
@@ -68,6 +68,7 @@ impl Job {
             survivors: outcome.map(|outcome| outcome.survivors.clone()).unwrap_or_default(),
             output_bytes: self.output.bytes,
             dropped_bytes: self.output.dropped,
+            on_end: Vec::new(),
             #[cfg(feature = "agents")]
             agent: None,
         }
@@ -169,6 +170,10 @@ pub struct JobShape {
     pub output_bytes: u64,
     /// How many of them were not kept.
     pub dropped_bytes: u64,
+    /// What was run at its end, with what came of it; absent for nothing, and from [`Job::shape`], which looks at nothing but the
+    /// job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_end: Vec<HookRun>,
     /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
     #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -51,6 +51,7 @@ mod names;
 mod namespaces;
 mod nested;
 mod old_stores;
+mod on_end;
 mod oom;
 mod output;
 mod policy;

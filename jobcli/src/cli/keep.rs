@@ -82,6 +82,8 @@ pub struct Prune {
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
 so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
 and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
+`on_end` is a line of `sh` that is run at the end of each job that ran for `on_end_after` at least, `groups.NAME.on_end` one for the \
+jobs of a group, and `on_end_timeout` how long each may take. \
 `policy.allow` and \
 `policy.deny` are patterns, with commas, \
 of the commands that may be submitted and of those that may not, and `policy.allow_variables` \

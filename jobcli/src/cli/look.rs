@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jobcore::clock::Timestamp;
+use jobcore::front::Notify;
 use jobcore::output::{Cursor, Pattern};
 use jobcore::wait::Until;
 use jobcore::{Caller, Name, Status};
@@ -344,6 +345,9 @@ pub struct Wait {
     /// Wait for so long at most, and exit with 124 then
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
+    /// Notify you through the terminal when each of them ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    pub notify: Option<Option<Notify>>,
     /// Do not print how each job ended on standard error
     #[arg(long, short)]
     pub quiet: bool,

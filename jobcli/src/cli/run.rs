@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use jobcore::Name;
 use jobcore::agent::PermissionMode;
 use jobcore::environment::VariablePattern;
+use jobcore::front::Notify;
 use jobcore::stop::Signal;
 
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
@@ -29,8 +30,8 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
 
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout` and `grace` (as here, or a number of seconds), \
-`stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, `group` and \
-`leave_stragglers`. A field that is not known is refused. Flags come first.")]
+`stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, `group`, \
+`leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -84,12 +85,19 @@ pub struct Run {
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
     pub leave_stragglers: bool,
+    /// Run this line of `sh` when it has ended, with the job as JSON on standard input; an empty one runs nothing, not even what the
+    /// settings say
+    #[arg(long, value_name = "LINE")]
+    pub on_end: Option<String>,
     /// Wait for its end, and exit with its code
     #[arg(long, short)]
     pub wait: bool,
     /// Print its output while it runs, wait for its end, and exit with its code
     #[arg(long, short)]
     pub follow: bool,
+    /// Notify you through the terminal when it ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    pub notify: Option<Option<Notify>>,
     /// Print nothing on standard error but errors: not why it is queued, nor how it ended
     #[arg(long, short)]
     pub quiet: bool,
@@ -170,9 +178,16 @@ pub struct Delegate {
     /// Start it only if no job on record has this key; else print the id of that one
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// Run this line of `sh` when it has ended, with the job as JSON on standard input; an empty one runs nothing, not even what the
+    /// settings say
+    #[arg(long, value_name = "LINE")]
+    pub on_end: Option<String>,
     /// Wait for its end and print its answer; the exit code is 0 only if it says that it is done
     #[arg(long, short)]
     pub wait: bool,
+    /// Notify you through the terminal when it ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    pub notify: Option<Option<Notify>>,
     /// Print what it does while it does it; this waits for its end, too
     #[arg(long, short, conflicts_with = "json")]
     pub follow: bool,

@@ -8,12 +8,13 @@ use jobcore::spec::MAX_GIVEN;
 use jobcore::{JobManager, JobSpecBuilder};
 
 use super::run::{expanded, print_submitted, tell_if_queued};
-use super::{Result, agent, inbox, tell, unless_interrupted};
+use super::{Result, agent, ending, inbox, tell, unless_interrupted};
 use crate::cli::Delegate;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Delegate) -> Result {
     let (follows, json) = (arguments.follow, arguments.json);
     let wait = arguments.wait || follows;
+    let notice = ending::Notice::new(arguments.notify, settings);
     let environment = settings.environment.apply(std::env::vars_os());
     let (agent, asked) = asked(jobs, settings, &arguments).await?;
     let job = jobs.delegate(agent, asked, environment, |spec| describe(settings, spec, arguments)).await?;
@@ -38,6 +39,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Deleg
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
         Ok(job) => {
+            notice.give(&job);
             inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
             agent::finished(jobs, &job, json, follows).await
         }
@@ -83,6 +85,9 @@ fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> J
     }
     if let Some(key) = arguments.key {
         spec = spec.key(key);
+    }
+    if let Some(line) = arguments.on_end {
+        spec = spec.on_end(line);
     }
     spec
 }

@@ -1,10 +1,12 @@
 //! How a job ended, in one line for a person: on standard error, beside what a program reads.
 
 use std::fmt::Write;
+use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
 use jobcore::escape::one_line;
+use jobcore::front::{Notify, Settings};
 use jobcore::spec::Stragglers;
 use jobcore::stop::Signal;
 use jobcore::units::short_duration;
@@ -23,6 +25,33 @@ pub(super) fn tell_of(job: &Job) {
 /// Returns how a job ended; nothing for one that has not.
 pub(super) fn of(job: &Job) -> Option<String> {
     Some(line(&job.label(), job.state.started_at(), job.state.outcome()?, job.spec.stragglers))
+}
+
+/// How long a job must have run for the setting `notify` to count.
+const WORTH_A_NOTICE: Duration = Duration::from_secs(10);
+
+/// Says how the terminal is to be told of an end: as it was asked for, or as the settings say of what took its time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Notice {
+    asked: Option<Notify>,
+    set: Option<Notify>,
+}
+
+impl Notice {
+    pub(super) fn new(asked: Option<Option<Notify>>, settings: &Settings) -> Self {
+        let set = settings.notify;
+        Self { asked: asked.map(|how| how.or(set).unwrap_or_default()), set }
+    }
+
+    /// Tells the terminal of the end of a job. What is no terminal is told nothing.
+    pub(super) fn give(self, job: &Job) {
+        let is_long = job.run_time().is_some_and(|time| time >= WORTH_A_NOTICE);
+        let how = self.asked.or(self.set.filter(|_| is_long)).filter(|_| job.status().is_final());
+        let mut terminal = std::io::stderr();
+        if let Some(how) = how.filter(|_| terminal.is_terminal()) {
+            let _ = terminal.write_all(how.sequence(&job.summary()).as_bytes());
+        }
+    }
 }
 
 /// Returns what the job is called, what it came to, after what time, and what was stopped with it.

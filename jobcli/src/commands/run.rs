@@ -39,6 +39,7 @@ pub(super) async fn run(
     };
     arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
     let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
+    let notice = ending::Notice::new(arguments.notify, settings);
     let spec = spec(settings, arguments, is_argv)?;
     let doubt = spec.doubt().filter(|_| !quiet);
     let job = jobs.submit(spec).await?;
@@ -70,6 +71,7 @@ pub(super) async fn run(
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
         Ok(job) => {
+            notice.give(&job);
             inbox::shown(jobs, settings.caller.as_ref(), [&job]).await;
             finished(jobs, &job, json, quiet)
         }
@@ -193,6 +195,9 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     }
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);
+    }
+    if let Some(line) = arguments.on_end {
+        builder = builder.on_end(line);
     }
     Ok(builder.merge(arguments.merge).build()?)
 }

@@ -138,6 +138,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         bytes => format!(", of which {} were not kept", format_size(bytes)),
     };
     line(out, "output", format_args!("{}{dropped}", format_size(shape.output_bytes)))?;
+    for run in &shape.on_end {
+        line(out, "on end", run)?;
+    }
     describe_spec(out, job)
 }
 
@@ -191,6 +194,9 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
         bytes => format_size(bytes),
     };
     line(out, "output limit", limit)?;
+    if let Some(on_end) = &spec.on_end {
+        line(out, "to run at end", if on_end.trim().is_empty() { "nothing" } else { on_end })?;
+    }
     if spec.stragglers == Stragglers::Leave {
         line(out, "left alone", "what is left when the main process ends")?;
     }

@@ -44,6 +44,7 @@ struct Spec {
     group: Option<Name>,
     #[serde(default)]
     leave_stragglers: bool,
+    on_end: Option<String>,
 }
 
 /// A line for a shell, or a program and its arguments.
@@ -140,6 +141,7 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
         arguments.env_only = spec.env_only;
     }
     arguments.leave_stragglers |= spec.leave_stragglers;
+    arguments.on_end = arguments.on_end.take().or(spec.on_end);
     // Of the same name, the last counts.
     let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));
     arguments.env.splice(..0, variables);

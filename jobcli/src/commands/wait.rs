@@ -22,6 +22,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
     }
     process::raise_open_files();
     let until = arguments.until.clone().unwrap_or_default();
+    let notice = ending::Notice::new(arguments.notify, settings);
     // What an agent came to is told with its answer.
     let tells_ends = until.is_exit() && !arguments.quiet && !arguments.json;
     let options = WaitOptions::default()
@@ -31,6 +32,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
         .with_timeout(arguments.timeout)
         .with_notice(|id, note| tell(&format!("job {}: {note}", id.short())))
         .with_arrival(move |job| {
+            notice.give(job);
             if tells_ends && !job.is_agent_run() {
                 ending::tell_of(job);
             }

@@ -7,7 +7,7 @@
 // - `settings.rs`, `store_settings.rs`: flags, environment, file and defaults
 // - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
 // - `failure.rs`: hints and exit codes
-// - `report.rs`, `text.rs`: what is printed
+// - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
 // - `caller.rs`: who calls, and for which project
 // - `process.rs`: what a front end asks of the kernel
 // - `properties.rs`: what holds for any settings file
@@ -16,6 +16,7 @@ pub mod agents;
 pub mod caller;
 mod delegation;
 mod failure;
+mod notify;
 pub mod process;
 #[cfg(test)]
 mod properties;
@@ -26,4 +27,5 @@ pub mod text;
 
 pub use delegation::Asked;
 pub use failure::{Failure, Failures, codes};
+pub use notify::Notify;
 pub use settings::Settings;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 
-use super::{Failure, caller, codes};
+use super::{Failure, Notify, caller, codes};
 use crate::agent::{AgentTable, Agents, PermissionMode};
 use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
 use crate::policy::{Pattern, Policy, parse_list};
@@ -20,7 +20,7 @@ use crate::units::parse_size;
 use crate::{Caller, FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 20] = [
+pub const VARIABLES: [(&str, &str); 21] = [
     (
         "JOBCORE_STORE",
         "where jobs are kept, an absolute path; the default is `jobcore` in the user's state directory. Jobs get it, so that \
@@ -64,6 +64,11 @@ pub const VARIABLES: [(&str, &str); 20] = [
         "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
       the default is whether standard error is no terminal",
     ),
+    (
+        "JOBCORE_NOTIFY",
+        "`notify`: how the terminal is told that a job has ended that ran for 10 s at least and was waited for: `osc9`, \
+      `osc777` or `bell`; the default is not at all",
+    ),
     ("JOBCORE_AGENT", "`agent`: the agent that `delegate` asks; the default is `claude`"),
     ("JOBCORE_PERMISSION_MODE", "`permission_mode`: what agents may do, `read_only` or `edit`; the default is `edit`"),
     ("CLAUDE_CLI_PATH", "`agents.claude.program`: the program of Claude Code; the default is `claude`"),
@@ -100,6 +105,8 @@ pub struct Settings {
     pub own_job: Option<JobId>,
     /// Which commands may be submitted from here.
     pub policy: Policy,
+    /// How the terminal is told of an end that was waited for.
+    pub notify: Option<Notify>,
     /// The agents that can be asked.
     pub agents: Agents,
     /// The one that is asked unless another is named.
@@ -127,6 +134,7 @@ struct File {
     deny: Option<Vec<Pattern>>,
     allow_variables: Option<Vec<VariablePattern>>,
     unattended: Option<bool>,
+    notify: Option<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     agent: Option<String>,
@@ -178,6 +186,8 @@ impl Settings {
             place,
             |text| text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`")),
         )?;
+        let notify =
+            chosen("JOBCORE_NOTIFY", text("JOBCORE_NOTIFY")?, "notify", file.notify, place, |text| Ok(text.parse()?))?;
         let agents = agents(file.agents, place)?;
         let agent = text("JOBCORE_AGENT")?.or(file.agent).unwrap_or_else(|| DEFAULT_AGENT.to_owned());
         let permission_mode = chosen(
@@ -198,6 +208,7 @@ impl Settings {
         Ok(Self {
             store,
             names_store,
+            notify,
             agents,
             agent,
             permission_mode: permission_mode.unwrap_or_default(),

@@ -62,8 +62,8 @@ use crate::output::{Cursor, OutputQuery, Stream};
 #[cfg(feature = "policy")]
 use crate::policy::Policy;
 use crate::program;
-use crate::record::{Ended, Evidence, Submission, Verdict};
-use crate::runner::Runner;
+use crate::record::{Ended, Evidence, Submission, Verdict, WITHDRAWN};
+use crate::runner::{Runner, run_hooks};
 use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
@@ -181,7 +181,9 @@ impl JobManager {
         #[cfg(not(feature = "policy"))]
         settings.check_policy(spec)?;
         #[cfg(feature = "policy")]
-        settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+        for spec in [Some(spec), spec.of_its_end().as_ref()].into_iter().flatten() {
+            settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+        }
         Ok(())
     }
 
@@ -260,7 +262,7 @@ impl JobManager {
             }
             let mut outcome = Outcome::new(Cause::NeverStarted, self.clock.now());
             outcome.stopped_by = Some(self.name.clone());
-            outcome.message = Some("its submission failed".to_owned());
+            outcome.message = Some(WITHDRAWN.to_owned());
             claim.finish(&Ended::new(None, outcome)).await?;
             drop(claim);
             if let Err(error) = self.store.remove(id).await {
@@ -374,7 +376,12 @@ impl JobManager {
     async fn look_after(&self, id: JobId) -> Result<Option<Job>> {
         match look_after(self.store.as_ref(), id, self.clock.now()).await? {
             Found::Held => Ok(None),
-            Found::Settled(job, _) => Ok(Some(*job)),
+            Found::Settled(job, is_recorded) => {
+                if is_recorded {
+                    run_hooks(self.runner.as_ref(), &self.store, id).await;
+                }
+                Ok(Some(*job))
+            }
             Found::Unsupervised(claim) => {
                 if let Err(error) = self.runner.adopt(&self.store, claim).await {
                     tracing::debug!(%id, %error, "a job without a supervisor could not be adopted");
@@ -613,11 +620,22 @@ impl JobManager {
     async fn tend_here(&self) -> Result<()> {
         // Those first, since a slot may be free then.
         for id in self.store.unattended().await.unwrap_or_default() {
-            if let Err(error) = self.job(id).await {
-                tracing::debug!(%id, %error, "a job that nobody is in charge of could not be looked at");
+            match self.job(id).await {
+                Ok(job) if job.status().is_final() => run_hooks(self.runner.as_ref(), &self.store, id).await,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%id, %error, "a job that nobody is in charge of could not be looked at"),
             }
         }
         self.start_due().await
+    }
+
+    /// Puts the end of a job on record that this program takes charge of, and has run what is due at its end.
+    async fn finish(&self, mut claim: Box<dyn JobClaim>, ended: &Ended) -> Result<()> {
+        let id = claim.submission().job_id;
+        claim.finish(ended).await?;
+        drop(claim);
+        run_hooks(self.runner.as_ref(), &self.store, id).await;
+        Ok(())
     }
 
     /// Starts what is due.

@@ -5,16 +5,19 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::queue::InQueue;
 use crate::shape::JobShape;
-use crate::state::Status;
+use crate::state::{HookRun, Status};
+use crate::store::file::layout::Layout;
+use crate::store::file::on_end::EndHooks;
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, and why it is
-    /// queued if it is.
+    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is
+    /// queued if it is, and what was run at its end.
     ///
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
-        self.report_with(job, self.why_queued(job).await?).await
+        let on_end = self.hook_runs(job);
+        Ok(JobShape { on_end, ..self.report_with(job, self.why_queued(job).await?).await? })
     }
 
     /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed
@@ -35,6 +38,12 @@ impl JobManager {
             shapes.push(self.report_with(job, queued).await.unwrap_or_else(|_| self.shape(job)));
         }
         shapes
+    }
+
+    /// Returns what was run at the end of a job, as far as that can be read.
+    fn hook_runs(&self, job: &Job) -> Vec<HookRun> {
+        let root = self.store.directory().filter(|_| job.status().is_final());
+        root.and_then(|root| EndHooks::new(&Layout::new(root)).runs(job.id).ok()).unwrap_or_default()
     }
 
     async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {

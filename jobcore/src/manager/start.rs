@@ -11,12 +11,12 @@ const TRIES: u32 = 3;
 impl JobManager {
     /// Puts somebody in charge of a job that is due. One that is due again and again, since whoever was put in charge ended
     /// before the command was started, is ended: whoever waits for it would wait for ever.
-    pub(super) async fn start(&self, mut claim: Box<dyn JobClaim>) -> Result<()> {
+    pub(super) async fn start(&self, claim: Box<dyn JobClaim>) -> Result<()> {
         let id = claim.submission().job_id;
         if self.starts.of(id) >= TRIES {
             let mut outcome = Outcome::new(Cause::SpawnFailed, self.clock.now());
             outcome.message = Some(format!("its supervisor ended {TRIES} times before it had started the command"));
-            return claim.finish(&Ended::new(None, outcome)).await;
+            return self.finish(claim, &Ended::new(None, outcome)).await;
         }
         self.runner.start(&self.store, claim).await?;
         self.starts.add(id);

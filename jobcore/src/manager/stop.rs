@@ -137,15 +137,14 @@ impl JobManager {
 
     /// Ends a job that nobody has started; nothing if somebody does so at this moment.
     async fn end_unstarted(&self, id: JobId) -> Result<Option<Job>> {
-        let Some(mut claim) = self.store.claim(id).await? else { return Ok(None) };
+        let Some(claim) = self.store.claim(id).await? else { return Ok(None) };
         let (job, _) = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?.judge(self.clock.now())?;
         if job.state != State::Queued {
             return Ok(None);
         }
         let mut outcome = Outcome::new(Cause::NeverStarted, self.clock.now());
         outcome.stopped_by = Some(self.name.clone());
-        claim.finish(&Ended::new(None, outcome)).await?;
-        drop(claim);
+        self.finish(claim, &Ended::new(None, outcome)).await?;
         self.job(id).await.map(Some)
     }
 
@@ -167,7 +166,7 @@ impl JobManager {
             State::Running(run) | State::Paused(run) if run.supervised => return refused(SUPERVISED),
             State::Running(_) | State::Paused(_) => {}
         }
-        let Some(mut claim) = self.store.claim(id).await? else { return refused(SUPERVISED) };
+        let Some(claim) = self.store.claim(id).await? else { return refused(SUPERVISED) };
         let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
         let now = self.clock.now();
         let (job, _) = evidence.judge(now)?;
@@ -176,8 +175,7 @@ impl JobManager {
         }
         let message = format!("{} said that the container or sandbox it ran in no longer exists", self.name);
         let outcome = evidence.lost(Cause::SupervisorLost, Some(message), now);
-        claim.finish(&Ended::new(job.state.started_at(), outcome)).await?;
-        drop(claim);
+        self.finish(claim, &Ended::new(job.state.started_at(), outcome)).await?;
         self.job(id).await
     }
 

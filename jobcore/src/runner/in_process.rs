@@ -12,15 +12,17 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::child::{Child, Output, spawn};
-use super::{Runner, start_due};
+use super::{Runner, run_hooks, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
+use crate::id::JobId;
 use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED};
 use crate::record::{Ended, Running, Start};
 use crate::signal::Signal;
 use crate::spec::Stdin;
 use crate::state::{Cause, Outcome, Survivor};
+use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::visible_members;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
@@ -55,7 +57,7 @@ impl Runner for InProcessRunner {
         let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
             Companion::None => None,
             Companion::Alive(fd) => Some(ready::readable(fd).context("watch", "/proc".as_ref())?),
-            Companion::Gone => return claim.finish(&Companion::unstarted()).await,
+            Companion::Gone => return finish_unstarted(store, claim, &Companion::unstarted()).await,
         };
         claim.start(&Start::new(ProcessId::of_this_program()?, false, Timestamp::now())).await?;
         let environment = claim.environment().await?;
@@ -66,12 +68,12 @@ impl Runner for InProcessRunner {
         };
         match spawn(claim.as_ref(), environment, stdin) {
             Ok(child) => {
-                let store = Arc::clone(store);
+                let (store, id) = (Arc::clone(store), claim.submission().job_id);
                 tokio::spawn(async move {
                     let staying = Watcher::new(claim, child, companion).watch().await;
                     let runtime = Handle::current();
                     // Starting processes and removing files take their time.
-                    tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store)));
+                    tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store, id)));
                     if let Some(watcher) = staying {
                         watcher.stay_with_stragglers().await;
                     }
@@ -80,7 +82,7 @@ impl Runner for InProcessRunner {
             Err(reason) => {
                 let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
                 outcome.message = Some(reason);
-                claim.finish(&Ended::new(None, outcome)).await?;
+                finish_unstarted(store, claim, &Ended::new(None, outcome)).await?;
             }
         }
         Ok(())
@@ -89,11 +91,47 @@ impl Runner for InProcessRunner {
     async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
         Err(super::cannot_adopt())
     }
+
+    async fn run_hooks(&self, store: &Arc<dyn JobStore>, id: JobId) -> Result<()> {
+        if let Some(root) = store.directory() {
+            let layout = Layout::new(root);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = supervisor::on_end::run_here(&layout, id) {
+                    tracing::warn!(%id, %error, "what is due at the end of a job could not be run");
+                }
+            });
+            return Ok(());
+        }
+        // A store of this program only, which has no place where it could be read what came of it.
+        let (job, _) = store.evidence(id).await?.judge(Timestamp::now())?;
+        let settings = store.settings().await?;
+        let hooks = settings.hooks(&job);
+        if !hooks.is_empty() {
+            tokio::task::spawn_blocking(move || {
+                for hook in hooks {
+                    let ran = supervisor::on_end::run_unrecorded(&job, &hook, settings.on_end_timeout);
+                    tracing::debug!(%id, %ran, "something was run at the end of a job");
+                }
+            });
+        }
+        Ok(())
+    }
 }
 
-/// Does what follows from the end of a job: starts what is due, and removes what is not to be kept.
-async fn follow_up(store: &Arc<dyn JobStore>) {
+/// Puts the end of a job on record that never had a process.
+async fn finish_unstarted(store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>, ended: &Ended) -> Result<()> {
+    let id = claim.submission().job_id;
+    claim.finish(ended).await?;
+    drop(claim);
+    run_hooks(&InProcessRunner, store, id).await;
+    Ok(())
+}
+
+/// Does what follows from the end of a job: starts what is due, has run what is due at its end, and removes what is not to be
+/// kept.
+async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
     start_due(&InProcessRunner, store).await;
+    run_hooks(&InProcessRunner, store, id).await;
     if let Err(error) = store.sweep().await {
         tracing::debug!(%error, "old jobs could not be removed");
     }

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 
 use super::Runner;
 use crate::error::{Error, IoContext, Result};
+use crate::id::JobId;
+use crate::store::file::layout::Layout;
 use crate::store::{JobClaim, JobStore};
 use crate::supervisor;
 use crate::sys::{child, own};
@@ -76,5 +78,13 @@ impl Runner for LocalRunner {
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
         // A supervisor sees by the records that the job was started before.
         self.start(store, claim).await
+    }
+
+    async fn run_hooks(&self, store: &Arc<dyn JobStore>, id: JobId) -> Result<()> {
+        let Some(root) = store.directory() else { return Ok(()) };
+        if let Some(pid) = supervisor::on_end::start(&self.program, &Layout::new(root), id)? {
+            child::reap_when_ended(pid);
+        }
+        Ok(())
     }
 }

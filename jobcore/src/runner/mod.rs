@@ -20,6 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
+use crate::id::JobId;
 use crate::store::{JobClaim, JobStore, tend};
 
 /// What makes a job run: starts the command of a claimed job and has somebody watch it.
@@ -49,6 +50,24 @@ pub trait Runner: Send + Sync + Debug {
     /// # Errors
     /// [`Error::Unsupported`] for runners whose jobs end with whoever watches them.
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
+
+    /// Sees to it that somebody else than the caller runs what is due at the end of a job that has ended: the lines of its spec,
+    /// of its group and of the store. What is being run already, or was, is not run again.
+    ///
+    /// A runner that does not override this runs none.
+    ///
+    /// # Errors
+    /// If nobody could be found to do it.
+    async fn run_hooks(&self, _: &Arc<dyn JobStore>, _: JobId) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Has run what is due at the end of a job. What fails is left to whoever uses the store next.
+pub(crate) async fn run_hooks(runner: &dyn Runner, store: &Arc<dyn JobStore>, id: JobId) {
+    if let Err(error) = runner.run_hooks(store, id).await {
+        tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
+    }
 }
 
 /// The refusal of a runner whose jobs end with this program.

@@ -59,6 +59,7 @@ impl JobSpecBuilder {
             caller: None,
             project: None,
             ends_with: None,
+            on_end: None,
             annotations: Annotations::default(),
         };
         Self { spec }
@@ -196,6 +197,12 @@ impl JobSpecBuilder {
     /// Stops the job when this process ends, such as [`ProcessId::of_this_program`].
     pub fn ends_with(mut self, process: ProcessId) -> Self {
         self.spec.ends_with = Some(process);
+        self
+    }
+
+    /// Runs a shell line once the end of the job is on record: [`JobSpec::on_end`].
+    pub fn on_end(mut self, line: impl Into<String>) -> Self {
+        self.spec.on_end = Some(line.into());
         self
     }
 

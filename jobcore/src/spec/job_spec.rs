@@ -25,6 +25,9 @@ const MAX_KEY: usize = 100;
 /// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
 const MAX_ARGUMENT: usize = 128 * 1024;
 
+/// The shell of lines that are run at the end of a job.
+pub(crate) const HOOK_SHELL: &str = "/bin/sh";
+
 /// What to run, and how. Made by [`JobSpec::shell`] or [`JobSpec::command`] and a [`JobSpecBuilder`].
 ///
 /// Serialized without its environment, which a store keeps apart.
@@ -98,6 +101,10 @@ pub struct JobSpec {
     /// mean another. Absent: it outlives everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
+    /// A shell line that is run once the end of the job is on record, beside those that its group and the store set for all:
+    /// see [`StoreSettings::on_end`](crate::store::StoreSettings). An empty one keeps those of group and store from being run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_end: Option<String>,
     /// What layers above keep with it. In the record they stand beside the other fields, as they did in version 0.1.0.
     #[serde(flatten)]
     pub annotations: Annotations,
@@ -150,6 +157,13 @@ impl JobSpec {
         values.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
     }
 
+    /// Returns the job that would run what is to be run at the end of this one, for whoever judges what may run.
+    pub(crate) fn of_its_end(&self) -> Option<Self> {
+        let line = self.on_end.clone().filter(|line| !line.trim().is_empty())?;
+        let (command, shell) = (Command::Shell(line), Some(HOOK_SHELL.to_owned()));
+        Some(Self { command, shell, explicit: BTreeSet::new(), on_end: None, ..self.clone() })
+    }
+
     /// Returns whether something can be sent to the job while it runs.
     pub fn takes_input(&self) -> bool {
         self.terminal.is_some() || self.stdin == Stdin::Open
@@ -178,6 +192,9 @@ impl JobSpec {
             for word in shell_words(shell).map_err(|reason| invalid("shell", reason))? {
                 check_argument("shell", word.as_bytes())?;
             }
+        }
+        if let Some(line) = &self.on_end {
+            check_argument("on_end", line.as_bytes())?;
         }
         self.check_annotations()?;
         if !self.cwd.is_absolute() {

@@ -23,7 +23,7 @@ use crate::sys;
 pub use crate::annotations::Annotations;
 pub use crate::sys::pty::TerminalSize;
 pub(crate) use builder::JobSpecBuilder;
-pub(crate) use job_spec::JobSpec;
+pub(crate) use job_spec::{HOOK_SHELL, JobSpec};
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;

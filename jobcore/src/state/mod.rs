@@ -3,7 +3,9 @@
 // In the order in which to read them:
 // - `status.rs`, `outcome.rs`: what a job is doing, and how it ended
 // - `machine.rs`: which step may follow which
+// - `hook.rs`: what was run at its end
 
+mod hook;
 pub(crate) mod machine;
 pub(crate) mod outcome;
 pub(crate) mod status;
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+pub use hook::{HookOf, HookRun};
 pub(crate) use machine::{Event, State};
 pub(crate) use outcome::{Cause, Outcome};
 pub(crate) use status::Status;

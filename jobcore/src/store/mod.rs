@@ -22,7 +22,7 @@ mod model;
 pub(crate) mod query;
 mod retention;
 mod sections;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod tend;
 
 use std::collections::BTreeMap;
@@ -265,7 +265,8 @@ pub trait JobStore: Send + Sync + Debug {
 
     /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
     /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time. What is left
-    /// to do of an end, whose holder was killed when it was on record, is done by this.
+    /// to do of an end, whose holder was killed when it was on record, is done by this. A store may add jobs that have ended and
+    /// at whose end something is to be run: [`Runner::run_hooks`](crate::runner::Runner::run_hooks).
     ///
     /// # Errors
     /// If the store cannot be read.

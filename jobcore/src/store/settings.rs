@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::{Retention, Sections};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::job::Job;
 use crate::name::Name;
 use crate::parse_error::ParseError;
 #[cfg(feature = "policy")]
 use crate::policy::{self, Policy};
+use crate::record::WITHDRAWN;
 #[cfg(not(feature = "policy"))]
 use crate::spec::{Command, JobSpec};
+use crate::state::{HookOf, Outcome, Status};
 use crate::units::parse_size;
 
 /// The settings of a store. Keys that are not known, since a later version wrote them, are ignored when they are read.
@@ -31,6 +34,16 @@ pub struct StoreSettings {
     pub keep_jobs: u64,
     /// How many bytes are kept of jobs that are over; 0 means no limit.
     pub keep_bytes: u64,
+    /// A shell line that is run at the end of each job that ran for `on_end_after` at least and was not stopped by request; none
+    /// if it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub on_end: String,
+    /// How long a job must have run for `on_end` to be run at its end.
+    #[serde(with = "time", skip_serializing_if = "is_on_end_after")]
+    pub on_end_after: Duration,
+    /// How long what is run at the end of a job may take, before it is killed with all that it started.
+    #[serde(with = "time", skip_serializing_if = "is_on_end_timeout")]
+    pub on_end_timeout: Duration,
     /// Which commands may be submitted.
     #[cfg(feature = "policy")]
     #[serde(skip_serializing_if = "Policy::is_default")]
@@ -55,6 +68,32 @@ pub(crate) struct BuiltIn {
 /// The group of runs of coding agents.
 pub(crate) const BUILT_IN_GROUP: BuiltIn = BuiltIn { name: "agents", limit: 4, per_minute: 6 };
 
+const ON_END_AFTER: Duration = Duration::from_secs(10);
+const ON_END_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn is_on_end_after(time: &Duration) -> bool {
+    *time == ON_END_AFTER
+}
+
+fn is_on_end_timeout(time: &Duration) -> bool {
+    *time == ON_END_TIMEOUT
+}
+
+/// Times as people write them: `10s`.
+mod time {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        humantime::parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 /// The time in which submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -66,6 +105,9 @@ impl Default for StoreSettings {
             keep_days: 30,
             keep_jobs: 10_000,
             keep_bytes: 10 << 30,
+            on_end: String::new(),
+            on_end_after: ON_END_AFTER,
+            on_end_timeout: ON_END_TIMEOUT,
             #[cfg(feature = "policy")]
             policy: Policy::default(),
             groups: BTreeMap::new(),
@@ -93,6 +135,16 @@ pub enum WhenFull {
 pub struct GroupSettings {
     /// How many jobs of the group run at a time; 0 means no limit but the store's.
     pub limit: u32,
+    /// A shell line that is run at the end of each job of the group that was not stopped by request; none if it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub on_end: String,
+}
+
+/// A shell line to be run at the end of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hook {
+    pub(crate) of: HookOf,
+    pub(crate) line: String,
 }
 
 /// A limit that is reached.
@@ -120,6 +172,9 @@ const KEYS: &[&str] = &[
     "keep_days",
     "keep_jobs",
     "keep_bytes",
+    "on_end",
+    "on_end_after",
+    "on_end_timeout",
     #[cfg(feature = "policy")]
     "policy.allow",
     #[cfg(feature = "policy")]
@@ -133,7 +188,7 @@ const KEYS: &[&str] = &[
 #[non_exhaustive]
 pub enum SetError {
     /// There is none of this name, at least not among these.
-    #[error("there is no setting `{key}`; there are {} and groups.NAME.limit", known.join(", "))]
+    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit and groups.NAME.on_end", known.join(", "))]
     Unknown {
         /// The name.
         key: String,
@@ -152,6 +207,10 @@ impl SetError {
 
     pub(crate) fn number(value: &str) -> Result<u32, Self> {
         value.parse().map_err(|_| Self::Invalid(format!("`{value}` is no limit; use a number, 0 for none")))
+    }
+
+    fn time(value: &str) -> Result<Duration, Self> {
+        humantime::parse_duration(value).map_err(|error| Self::Invalid(format!("`{value}` is no time: {error}")))
     }
 }
 
@@ -174,6 +233,9 @@ impl StoreSettings {
             self.keep_days.to_string(),
             self.keep_jobs.to_string(),
             self.keep_bytes.to_string(),
+            self.on_end.clone(),
+            humantime::format_duration(self.on_end_after).to_string(),
+            humantime::format_duration(self.on_end_timeout).to_string(),
             #[cfg(feature = "policy")]
             policy::list_text(&self.policy.allow),
             #[cfg(feature = "policy")]
@@ -182,7 +244,11 @@ impl StoreSettings {
             policy::list_text(&self.policy.allow_variables),
         ];
         let entries = KEYS.iter().map(|key| (*key).to_owned()).zip(values);
-        let groups = self.groups.iter().map(|(name, group)| (format!("groups.{name}.limit"), group.limit.to_string()));
+        let groups = self.groups.iter().flat_map(|(name, group)| {
+            let limit = (format!("groups.{name}.limit"), group.limit.to_string());
+            let on_end = (format!("groups.{name}.on_end"), group.on_end.clone());
+            [limit].into_iter().chain((!group.on_end.is_empty()).then_some(on_end))
+        });
         entries.chain(groups).collect()
     }
 
@@ -197,6 +263,9 @@ impl StoreSettings {
             "keep_days" => self.keep_days = number()?,
             "keep_jobs" => self.keep_jobs = number()?.into(),
             "keep_bytes" => self.keep_bytes = parse_size(value)?,
+            "on_end" => self.on_end = value.to_owned(),
+            "on_end_after" => self.on_end_after = SetError::time(value)?,
+            "on_end_timeout" => self.on_end_timeout = SetError::time(value)?,
             "when_full" => {
                 self.when_full = match value {
                     "queue" => WhenFull::Queue,
@@ -210,9 +279,10 @@ impl StoreSettings {
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
             #[cfg(feature = "policy")]
             "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
-            _ => match key.strip_prefix("groups.").and_then(|rest| rest.strip_suffix(".limit")) {
-                Some(name) => self.set_group(name.parse()?, number()?),
-                None => return Err(SetError::unknown(key, KEYS)),
+            _ => match key.strip_prefix("groups.").and_then(|rest| rest.rsplit_once('.')) {
+                Some((name, "limit")) => self.set_group(name.parse()?, number()?),
+                Some((name, "on_end")) => self.set_group_on_end(name.parse()?, value),
+                _ => return Err(SetError::unknown(key, KEYS)),
             },
         }
         Ok(())
@@ -243,10 +313,46 @@ impl StoreSettings {
 
     /// Sets the limit of a group; 0 takes it away.
     pub fn set_group(&mut self, name: Name, limit: u32) {
-        match limit {
-            0 if name.as_str() != BUILT_IN_GROUP.name => drop(self.groups.remove(&name)),
-            limit => self.groups.entry(name).or_default().limit = limit,
+        self.change_group(name, |group| group.limit = limit);
+    }
+
+    /// Sets what is run at the end of each job of a group; an empty line takes it away.
+    pub fn set_group_on_end(&mut self, name: Name, line: &str) {
+        self.change_group(name, |group| line.clone_into(&mut group.on_end));
+    }
+
+    /// Changes the settings of a group. One that sets nothing is removed, unless that would give it a limit that is built in.
+    fn change_group(&mut self, name: Name, change: impl FnOnce(&mut GroupSettings)) {
+        let limit = self.group_limit(&name);
+        let mut group = self.groups.remove(&name).unwrap_or(GroupSettings { limit, ..GroupSettings::default() });
+        change(&mut group);
+        if group != GroupSettings::default() || name.as_str() == BUILT_IN_GROUP.name {
+            self.groups.insert(name, group);
         }
+    }
+
+    /// Returns whether anything may be run at the end of jobs that have no line of their own.
+    pub(crate) fn has_hooks(&self) -> bool {
+        !self.on_end.is_empty() || self.groups.values().any(|group| !group.on_end.is_empty())
+    }
+
+    /// Returns what is to be run at the end of a job that has ended, in this order: its own line, that of its group, and that of
+    /// the store.
+    pub(crate) fn hooks(&self, job: &Job) -> Vec<Hook> {
+        let is_told = |outcome: &&Outcome| outcome.message.as_deref() != Some(WITHDRAWN);
+        let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
+        let is_long = job.run_time().unwrap_or_default() >= self.on_end_after;
+        // Whoever stopped it knows, and whoever left its own line empty wants none.
+        let wants_none = job.spec.on_end.as_ref().is_some_and(|line| line.trim().is_empty());
+        let is_for_all = outcome.status() != Status::Killed && !wants_none;
+        let group = job.spec.group.as_ref().and_then(|name| self.groups.get(name)).filter(|_| is_for_all);
+        let lines = [
+            (HookOf::Job, job.spec.on_end.as_ref()),
+            (HookOf::Group, group.map(|group| &group.on_end)),
+            (HookOf::Store, Some(&self.on_end).filter(|_| is_for_all && is_long)),
+        ];
+        let hook = |(of, line): (_, Option<&String>)| Some(Hook { of, line: line?.clone() });
+        lines.into_iter().filter_map(hook).filter(|hook| !hook.line.trim().is_empty()).collect()
     }
 
     /// Returns how many jobs of a group run at a time; 0 means no limit but the store's.
@@ -325,12 +431,18 @@ mod tests {
         settings.set("policy.allow", "npm, git status,cargo *").unwrap();
         settings.set("policy.deny", "rm -rf").unwrap();
         settings.set("policy.allow_variables", "APP_*, CC").unwrap();
+        settings.set("on_end", "notify-send \"$JOBCORE_SUMMARY\"").unwrap();
+        settings.set("on_end_after", "1m 30s").unwrap();
+        settings.set("groups.ci.on_end", "true").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
         }
         assert_eq!(copy, settings);
+        let read: StoreSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+        assert_eq!(read, settings);
         settings.set("groups.web.limit", "0").unwrap();
+        settings.set("groups.ci.on_end", "").unwrap();
         assert!(settings.groups.is_empty());
     }
 
@@ -342,6 +454,8 @@ mod tests {
             ("max_running", "-1"),
             ("max_running", "many"),
             ("when_full", "wait"),
+            ("on_end_after", "soon"),
+            ("groups.web.on", "true"),
             ("policy.allow", "a; b"),
             ("policy.allow_variables", "A=1"),
         ] {
@@ -357,6 +471,8 @@ mod tests {
         let agents = group(BUILT_IN_GROUP.name);
         assert_eq!(settings.group_limit(&agents), 4);
         assert!(!settings.has_room(Some(&agents), [Some(&agents); 4]));
+        settings.set("groups.agents.on_end", "true").unwrap();
+        assert_eq!(settings.group_limit(&agents), 4, "a line changes no limit");
         settings.set_group(agents.clone(), 0);
         assert_eq!(settings.group_limit(&agents), 0);
         assert!(settings.has_room(Some(&agents), [Some(&agents); 4]));

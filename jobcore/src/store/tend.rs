@@ -95,25 +95,33 @@ pub(crate) async fn evidence_of_own<S: JobStore + ?Sized>(store: &S, claim: &dyn
 
 /// Puts supervisors in charge of jobs that lost theirs, and starts what is due. What cannot be done from here is left to
 /// whoever uses the store next.
-pub(crate) async fn tend<S, F>(store: &S, start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync)
-where
+pub(crate) async fn tend<S, F>(
+    store: &S,
+    start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync,
+    run_hooks: impl Fn(JobId) + Send + Sync,
+) where
     S: JobStore + ?Sized,
     F: Future<Output = Result<()>> + Send,
 {
     // Those first, since a slot may be free then.
-    adopt(store, &start).await;
+    adopt(store, &start, run_hooks).await;
     let _ = start_due(store, start).await;
 }
 
-/// Puts supervisors in charge of jobs that lost theirs.
-pub(crate) async fn adopt<S, F>(store: &S, start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync)
-where
+/// Puts supervisors in charge of jobs that lost theirs, and has run what is due at the end of others.
+pub(crate) async fn adopt<S, F>(
+    store: &S,
+    start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync,
+    run_hooks: impl Fn(JobId) + Send + Sync,
+) where
     S: JobStore + ?Sized,
     F: Future<Output = Result<()>> + Send,
 {
     for id in store.unattended().await.unwrap_or_default() {
-        if let Ok(Found::Unsupervised(claim)) = look_after(store, id, Timestamp::now()).await {
-            let _ = start(claim).await;
+        match look_after(store, id, Timestamp::now()).await {
+            Ok(Found::Unsupervised(claim)) => drop(start(claim).await),
+            Ok(Found::Settled(_, true)) => run_hooks(id),
+            Ok(Found::Settled(_, false) | Found::Held) | Err(_) => {}
         }
     }
 }

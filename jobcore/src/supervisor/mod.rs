@@ -13,6 +13,7 @@
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
 // - `pipe.rs`, `terminal.rs`: what goes in and out
 // - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
+// - `on_end.rs`: what is run when a job has ended
 
 mod adopt;
 mod command;
@@ -20,6 +21,7 @@ pub(crate) mod companion;
 mod entry;
 mod launch;
 mod main_end;
+pub(crate) mod on_end;
 mod outcome;
 mod pipe;
 mod probe;
@@ -41,7 +43,7 @@ use crate::id::JobId;
 use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
-use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER};
+use crate::store::file::supervisors::{HANDOVER_VERSION, HOOKS, MARKER};
 use crate::sys::{descriptor, limits, own, process, signals, world};
 
 pub(crate) use command::execute;
@@ -109,6 +111,11 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     let (root, id) = match arguments {
         [word] if word == probe::WORD => return Ok(probe::answer()?),
         [root, id] => (root, id),
+        [root, id, word] if word == HOOKS => {
+            let id: JobId = id.to_str().ok_or("no id")?.parse()?;
+            let turn = detach()?;
+            return Ok(on_end::run_as_process(&Layout::new(Path::new(root)), id, turn)?);
+        }
         _ => return Err("a store and a job are needed".into()),
     };
     let id: JobId = id.to_str().ok_or("no id")?.parse()?;

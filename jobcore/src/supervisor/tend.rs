@@ -1,7 +1,8 @@
 //! What a supervisor does for the store beside its own job.
 
 use super::launch::start;
-use crate::store::file::{FileStore, Records};
+use super::on_end;
+use crate::store::file::{FileStore, Left, Records};
 use crate::store::tend;
 use crate::sys::own;
 
@@ -11,19 +12,31 @@ pub(super) fn tend(records: &Records, is_done: bool) {
     let store = FileStore::checked(&records.layout);
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
+    let run_hooks = |id| {
+        if let Err(error) = on_end::start(&program, &records.layout, id) {
+            tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
+        }
+    };
     tend::at_once(async {
         if !is_done {
-            return tend::tend(&store, start).await;
+            return tend::tend(&store, start, run_hooks).await;
         }
         match store.leave(records.id).await {
-            // Nothing waits, and nobody else can have been killed.
-            Ok((None, false)) => {}
-            Ok((None, true)) => tend::adopt(&store, start).await,
-            Ok((Some(claim), _)) => {
-                let _ = start(claim).await;
-                tend::tend(&store, start).await;
+            Ok(Left { next, has_others, has_hooks }) => {
+                if has_hooks {
+                    run_hooks(records.id);
+                }
+                match (next, has_others) {
+                    // Nothing waits, and nobody else can have been killed.
+                    (None, false) => {}
+                    (None, true) => tend::adopt(&store, start, run_hooks).await,
+                    (Some(claim), _) => {
+                        let _ = start(claim).await;
+                        tend::tend(&store, start, run_hooks).await;
+                    }
+                }
             }
-            Err(_) => tend::tend(&store, start).await,
+            Err(_) => tend::tend(&store, start, run_hooks).await,
         }
     });
 }

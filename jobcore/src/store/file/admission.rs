@@ -2,15 +2,17 @@
 //! waits or has taken one of the places that the limits allow.
 //!
 //! The jobs themselves say all that its rows say, so that a file that was lost or changed is made again from them. The first row
-//! is that of the file itself. A row that is all zero is free; the others are
+//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be run at the end of jobs, as far
+//! as whoever looked last knows. A row that is all zero is free; the others are
 //!
 //! | bytes | what |
 //! | --- | --- |
 //! | 0 to 16 | the id of the job |
 //! | 16 to 24 | its place in the queue, little-endian |
-//! | 24 | 1 if it waits, 2 if it has a slot |
+//! | 24 | 1 if it waits, 2 if it has a slot, 3 if it has ended and something is to be run at its end |
 //! | 25 | the length of the name of its group, 0 if it is in none |
 //! | 26 to 90 | that name |
+//! | 90 | 1 if the job has a line of its own that is to be run at its end |
 //! | 124 to 128 | the CRC-32 of all before |
 
 use std::fs::{File, OpenOptions};
@@ -24,8 +26,8 @@ use super::layout::Layout;
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::record::{Ended, Start};
-use crate::store::Slot;
+use crate::record::{Ended, Start, Submission};
+use crate::store::{Slot, StoreSettings};
 use crate::sys::lock;
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
@@ -40,6 +42,7 @@ const ROW: usize = 128;
 const HEADER: &[u8] = b"jobcore admission 2\n";
 const WAITS: u8 = 1;
 const HAS_SLOT: u8 = 2;
+const HAS_ENDED: u8 = 3;
 
 /// A job that waits, or has taken a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,10 @@ pub(super) struct Entry {
     pub(super) number: u64,
     pub(super) slot: Slot,
     pub(super) has_slot: bool,
+    /// Whether it has ended, and something is to be run at its end. Then it has no slot, and waits for none.
+    pub(super) has_ended: bool,
+    /// Whether it has a line of its own to be run at its end.
+    pub(super) has_hook: bool,
 }
 
 impl Entry {
@@ -55,11 +62,16 @@ impl Entry {
         let mut row = [0; ROW];
         row[..16].copy_from_slice(&self.slot.id.to_bytes());
         row[16..24].copy_from_slice(&self.number.to_le_bytes());
-        row[24] = if self.has_slot { HAS_SLOT } else { WAITS };
+        row[24] = match (self.has_ended, self.has_slot) {
+            (true, _) => HAS_ENDED,
+            (false, true) => HAS_SLOT,
+            (false, false) => WAITS,
+        };
         let group = self.slot.group.as_ref().map_or("", |group| group.as_str());
         // A name has at most 64 bytes.
         row[25] = u8::try_from(group.len()).unwrap_or(0);
         row[26..26 + group.len()].copy_from_slice(group.as_bytes());
+        row[90] = u8::from(self.has_hook);
         let checksum = crc32fast::hash(&row[..124]);
         row[124..].copy_from_slice(&checksum.to_le_bytes());
         row
@@ -74,7 +86,8 @@ impl Entry {
         let number = u64::from_le_bytes(row[16..24].try_into().ok()?);
         let group = row.get(26..26 + usize::from(row[25])).map(std::str::from_utf8)?.ok()?;
         let group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
-        Some(Self { number, slot: Slot { id, group }, has_slot: row[24] == HAS_SLOT })
+        let (has_slot, has_ended, has_hook) = (row[24] == HAS_SLOT, row[24] == HAS_ENDED, row[90] == 1);
+        Some(Self { number, slot: Slot { id, group }, has_slot, has_ended, has_hook })
     }
 }
 
@@ -113,7 +126,8 @@ pub(super) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
 }
 
 /// Returns those that have a slot, and those that wait.
-pub(super) fn partition(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
+pub(super) fn partition(mut entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
+    entries.retain(|entry| !entry.has_ended);
     entries.into_iter().partition(|entry| entry.has_slot)
 }
 
@@ -129,6 +143,8 @@ pub(super) struct Admission {
     file: File,
     layout: Layout,
     rows: Vec<Option<Entry>>,
+    /// Whether the settings have nothing that is to be run at the end of jobs.
+    has_no_hooks: bool,
 }
 
 impl Admission {
@@ -146,7 +162,8 @@ impl Admission {
                 continue;
             }
             let bytes = atomic::read_all(&file).context("read", &path)?;
-            let mut admission = Self { file, layout: layout.clone(), rows: Vec::new() };
+            let has_no_hooks = bytes.get(HEADER.len()) == Some(&1);
+            let mut admission = Self { file, layout: layout.clone(), rows: Vec::new(), has_no_hooks };
             match parse(&bytes) {
                 Some(rows) => admission.rows = rows,
                 None => admission.make_again(bytes.is_empty())?,
@@ -163,6 +180,27 @@ impl Admission {
     /// Returns those that have a slot, and those that wait, in order.
     pub(super) fn taken_and_waiting(&self) -> (Vec<Entry>, Vec<Entry>) {
         partition(self.entries())
+    }
+
+    /// Returns what is known of a job, if it is there.
+    pub(super) fn entry(&self, id: JobId) -> Option<&Entry> {
+        self.place_of(id).and_then(|place| self.rows[place].as_ref())
+    }
+
+    /// Returns whether something may be to be run at the end of jobs that have no line of their own.
+    pub(super) fn may_have_hooks(&self) -> bool {
+        !self.has_no_hooks
+    }
+
+    /// Takes down what the settings say of that, so that whoever ends a job need not read them.
+    pub(super) fn note_hooks(&mut self, settings: &StoreSettings) -> Result<()> {
+        let has_none = !settings.has_hooks();
+        if has_none != self.has_no_hooks {
+            let written = self.file.write_all_at(&[u8::from(has_none)], HEADER.len() as u64);
+            written.context("write", &self.layout.admission())?;
+            self.has_no_hooks = has_none;
+        }
+        Ok(())
     }
 
     /// Returns the place in the queue behind all others.
@@ -206,6 +244,7 @@ impl Admission {
 
     /// Makes all rows again from the jobs. The first comes last: until then, there are none.
     fn make_again(&mut self, is_new: bool) -> Result<()> {
+        self.has_no_hooks = false;
         let path = self.layout.admission();
         if !is_new {
             tracing::warn!(path = %path.display(), "it was not as it should be, and is made again from the jobs");
@@ -233,15 +272,15 @@ fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
     if read.has::<Ended>() {
         return Ok(None);
     }
-    let group = match read.submission() {
-        Ok(submission) => submission.spec.group,
+    let (group, has_hook) = match read.submission() {
+        Ok(Submission { spec, .. }) => (spec.group.clone(), spec.of_its_end().is_some()),
         Err(_) => return Ok(None),
     };
     // Where it stood is not known: before all others, most of which have waited for less time.
     let number = read.get::<Queued>().ok().flatten().map_or(0, |queued| queued.sequence);
     // The holder of the lock has a slot, or is about to find out that there is none to have.
     let has_slot = read.has::<Start>() || jobs.is_held(id)?;
-    Ok(Some(Entry { number, slot: Slot { id, group }, has_slot }))
+    Ok(Some(Entry { number, slot: Slot { id, group }, has_slot, has_ended: false, has_hook }))
 }
 
 /// Returns what a job that waits is to have as its entry.
@@ -255,14 +294,17 @@ mod tests {
     use super::*;
 
     fn entry(group: Option<&str>, has_slot: bool) -> Entry {
+        let (has_ended, has_hook) = (false, has_slot);
         let id = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
-        Entry { number: 42, slot: Slot { id, group: group.map(|group| group.parse().unwrap()) }, has_slot }
+        let slot = Slot { id, group: group.map(|group| group.parse().unwrap()) };
+        Entry { number: 42, slot, has_slot, has_ended, has_hook }
     }
 
     #[test]
     fn rows_are_read_back_and_no_changed_byte_changes_what_is_read() {
         let longest = "x".repeat(64);
-        for entry in [entry(None, false), entry(Some("a-b.c"), true), entry(Some(&longest), false)] {
+        let ended = Entry { has_ended: true, ..entry(None, false) };
+        for entry in [entry(None, false), entry(Some("a-b.c"), true), entry(Some(&longest), false), ended] {
             let row = entry.to_bytes();
             assert_eq!(Entry::from_bytes(&row), Some(entry));
             for place in 0..ROW {

@@ -118,7 +118,8 @@ impl JobClaim for FileClaim {
                 if self.records.finish(ended)?
                     && let Some(slots) = &self.slots
                 {
-                    slots.forget(self.records.id);
+                    // What is to be run at its end is found on the list.
+                    let _ = slots.forget(self.records.id);
                 }
                 self.input = None;
                 self.ended.get_or_insert_with(|| Pipes(self.records.job.clone()));

@@ -147,6 +147,11 @@ impl JobDir {
         self.path.join("in")
     }
 
+    /// What was run at its end.
+    pub(crate) fn on_end(&self) -> PathBuf {
+        self.path.join("on_end")
+    }
+
     pub(crate) fn control(&self) -> PathBuf {
         self.path.join("control")
     }

@@ -13,6 +13,7 @@
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
 // - `inboxes.rs`: which ends were delivered to whom
 // - `queue.rs`, `slots.rs`: what starts next, and what has started
+// - `on_end.rs`: what is run when a job has ended
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
 // - `tests.rs`, `properties/`: files that are not as the store left them
 
@@ -31,6 +32,7 @@ mod jobs;
 pub(crate) mod layout;
 pub(crate) mod log;
 mod names;
+pub(crate) mod on_end;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -165,11 +167,9 @@ impl FileStore {
         Self { is_under_admission: true, ..self.clone() }
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next. Returns that, and whether
-    /// other jobs have slots.
-    pub(crate) async fn leave(&self, id: JobId) -> Result<(Option<Box<dyn JobClaim>>, bool)> {
-        let (claim, others) = self.queue.leave(self, id).await?;
-        Ok((claim.map(|claim| Box::new(claim) as _), others))
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    pub(crate) async fn leave(&self, id: JobId) -> Result<Left> {
+        self.queue.leave(self, id).await
     }
 
     /// Returns whether there is a store by now. Once there was one, it is not looked for again.
@@ -189,6 +189,17 @@ impl FileStore {
     pub(crate) fn prune_if_due(&self) -> Result<()> {
         self.retention.prune_if_due()
     }
+}
+
+/// What whoever gave a slot back has to do.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// The job that is to start next.
+    pub(crate) next: Option<Box<dyn JobClaim>>,
+    /// Whether other jobs have slots, or have ended and something is to be run at their end.
+    pub(crate) has_others: bool,
+    /// Whether something is to be run at the end of the job that has left.
+    pub(crate) has_hooks: bool,
 }
 
 /// Returns the directory in which a job is kept in the store in `root`, whether or not there is such a job.
@@ -372,7 +383,8 @@ impl super::Admission for Admitted {
     }
 
     async fn set(&mut self, settings: &StoreSettings) -> Result<()> {
-        self.store.settings.write(&self.admission, settings)
+        self.store.settings.write(&self.admission, settings)?;
+        self.admission.note_hooks(settings)
     }
 }
 

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::time::Duration;
 
-use super::FileStore;
 use super::admission::{self, Admission, Entry};
 use super::catalogue::Catalogue;
 use super::claim::FileClaim;
@@ -18,6 +17,7 @@ use super::records::Records;
 use super::settings::SettingsFile;
 use super::slots::Slots;
 use super::staging::Staging;
+use super::{FileStore, Left};
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -120,6 +120,7 @@ impl Queue {
     ) -> Result<(Created, StoreSettings)> {
         let group = submission.spec.group.as_ref();
         let settings = self.settings.read()?;
+        admission.note_hooks(&settings)?;
         if let Created::Existing(id) = self.names.check(admission, submission)? {
             return Ok((Created::Existing(id), settings));
         }
@@ -157,9 +158,10 @@ impl Queue {
         job_file::write(staged, &self.layout.staged(id).record(), id, &queued)?;
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
+        let has_hook = submission.spec.of_its_end().is_some();
+        let entry = Entry { number, slot: Slot { id, group }, has_slot, has_ended: false, has_hook };
         // So is an entry without a job, and a job without one would not be found.
-        let published =
-            admission.put(Entry { number, slot: Slot { id, group }, has_slot }).and_then(|()| self.staging.publish(id));
+        let published = admission.put(entry).and_then(|()| self.staging.publish(id));
         match &published {
             Ok(()) => self.events.add(&JobEvent::now(id, EventKind::Submitted)),
             Err(_) => {
@@ -172,19 +174,20 @@ impl Queue {
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
     pub(super) async fn due(&self, store: &FileStore) -> Result<Option<FileClaim>> {
-        if admission::entries(&self.layout)?.iter().all(|entry| entry.has_slot) {
+        if admission::entries(&self.layout)?.iter().all(|entry| entry.has_slot || entry.has_ended) {
             return Ok(None);
         }
         self.next_due(store, &mut Admission::take(&self.layout)?).await
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next. Returns that, and whether
-    /// other jobs have slots.
-    pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<(Option<FileClaim>, bool)> {
+    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<Left> {
         let mut admission = Admission::take(&self.layout)?;
-        admission.remove(id)?;
-        let has_others = admission.entries().iter().any(|entry| entry.has_slot);
-        Ok((self.next_due(store, &mut admission).await?, has_others))
+        let has_hooks = self.slots.vacate(&mut admission, id)?;
+        let is_other = |entry: &Entry| entry.slot.id != id && (entry.has_slot || entry.has_ended);
+        let has_others = admission.entries().iter().any(is_other);
+        let next = self.next_due(store, &mut admission).await?;
+        Ok(Left { next: next.map(|claim| Box::new(claim) as _), has_others, has_hooks })
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
@@ -232,7 +235,7 @@ impl Queue {
         };
         if read.has::<Ended>() {
             return match records.complete_end() {
-                Ok(true) => admission.remove(id).map(|()| None),
+                Ok(true) => self.slots.vacate(admission, id).map(|_| None),
                 Ok(false) => Ok(None),
                 Err(error) => pass_over(error),
             };
@@ -260,7 +263,7 @@ impl Queue {
             if !self.has_ended(store, entry.slot.id).await {
                 taken.push(entry);
             } else if self.slots.is_done(entry.slot.id) {
-                admission.remove(entry.slot.id)?;
+                self.slots.vacate(admission, entry.slot.id)?;
             }
         }
         Ok(taken)

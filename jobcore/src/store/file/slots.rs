@@ -3,6 +3,7 @@
 use super::admission::{Admission, Entry, entries, waiting};
 use super::jobs::Jobs;
 use super::layout::Layout;
+use super::on_end::EndHooks;
 use super::records::Records;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -17,18 +18,19 @@ const LOOKED_AT: usize = 64;
 pub(super) struct Slots {
     layout: Layout,
     jobs: Jobs,
+    hooks: EndHooks,
 }
 
 impl Slots {
     pub(super) fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone(), jobs: Jobs::new(layout) }
+        Self { layout: layout.clone(), jobs: Jobs::new(layout), hooks: EndHooks::new(layout) }
     }
 
-    /// Returns jobs that have a slot, have been started and have no end, and whose lock is free. Those that were not started
-    /// wait again.
+    /// Returns jobs that have a slot, have been started and have no end, and whose lock is free, and those that have ended and
+    /// at whose end something is to be run that nobody runs. Those that were not started wait again.
     pub(super) fn unattended(&self) -> Result<Vec<JobId>> {
         let mut slots = entries(&self.layout)?;
-        slots.retain(|entry| entry.has_slot);
+        slots.retain(|entry| entry.has_slot || entry.has_ended);
         if slots.len() > LOOKED_AT {
             // A thousand that end at the same time must not look at each other a million times. The next look begins
             // somewhere else.
@@ -37,9 +39,14 @@ impl Slots {
             slots.truncate(LOOKED_AT);
         }
         let mut unattended = Vec::new();
-        for Entry { slot, .. } in slots {
+        for Entry { slot, has_ended, .. } in slots {
             // The lock first: of nearly all of them it is held. What cannot be read is for whoever looks at that job.
-            match self.jobs.is_held(slot.id) {
+            let is_held = if has_ended { self.hooks.are_running(slot.id) } else { self.jobs.is_held(slot.id) };
+            match is_held {
+                Ok(false) if has_ended => {
+                    unattended.push(slot.id);
+                    continue;
+                }
                 Ok(false) => {}
                 Err(Error::NotFound { .. }) => {
                     self.forget(slot.id);
@@ -49,8 +56,8 @@ impl Slots {
             }
             match self.jobs.read(slot.id) {
                 Ok(read) if read.has::<Ended>() => {
-                    if self.finish_again(slot.id) {
-                        self.forget(slot.id);
+                    if self.finish_again(slot.id) && self.forget(slot.id) {
+                        unattended.push(slot.id);
                     }
                 }
                 Ok(read) if read.has::<Start>() => unattended.push(slot.id),
@@ -83,19 +90,43 @@ impl Slots {
         }
     }
 
-    /// Gives the slot of a job back that has ended, or is gone.
-    pub(super) fn forget(&self, id: JobId) {
+    /// Takes a job that has ended off the list, or puts it down there as one at whose end something is to be run, and returns
+    /// whether there is. It has no slot then.
+    pub(super) fn vacate(&self, admission: &mut Admission, id: JobId) -> Result<bool> {
+        match admission.entry(id).cloned() {
+            Some(entry) if entry.has_ended => Ok(true),
+            Some(entry) if (entry.has_hook || admission.may_have_hooks()) && self.hooks.are_due(id) => {
+                admission.put(Entry { has_slot: false, has_ended: true, ..entry }).map(|()| true)
+            }
+            _ => admission.remove(id).map(|()| false),
+        }
+    }
+
+    /// Takes a job off the list at whose end nothing is left to run.
+    pub(super) fn end_hooks(&self, id: JobId) {
+        if let Err(error) = Admission::take(&self.layout).and_then(|mut admission| {
+            let has_ended = admission.entry(id).is_some_and(|entry| entry.has_ended);
+            if has_ended { admission.remove(id) } else { Ok(()) }
+        }) {
+            tracing::debug!(%id, %error, "what was run at the end of a job could not be put down as done");
+        }
+    }
+
+    /// Gives the slot of a job back that has ended, or is gone, and returns whether something is to be run at its end.
+    pub(super) fn forget(&self, id: JobId) -> bool {
         let forgotten = Admission::take(&self.layout).and_then(|mut admission| {
             // One that was not there may have been about to come into its place.
             match self.jobs.read(id) {
-                Ok(read) if !read.has::<Ended>() => Ok(()),
-                Ok(_) | Err(Error::NotFound { .. }) => admission.remove(id),
+                Ok(read) if !read.has::<Ended>() => Ok(false),
+                Ok(_) => self.vacate(&mut admission, id),
+                Err(Error::NotFound { .. }) => admission.remove(id).map(|()| false),
                 Err(error) => Err(error),
             }
         });
-        if let Err(error) = forgotten {
+        forgotten.unwrap_or_else(|error| {
             tracing::debug!(%id, %error, "the slot of a job that has ended could not be given back");
-        }
+            false
+        })
     }
 
     /// Gives a slot to a job that is started although it was not its turn.
@@ -108,7 +139,9 @@ impl Slots {
     /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,
     /// but a job that is not in it is never started.
     pub(super) fn put_back(&self, id: JobId) -> Result<bool> {
-        let is_in_queue = |entries: Vec<Entry>| entries.iter().any(|entry| entry.slot.id == id && !entry.has_slot);
+        let is_in_queue = |entries: Vec<Entry>| {
+            entries.iter().any(|entry| entry.slot.id == id && !entry.has_slot && !entry.has_ended)
+        };
         if is_in_queue(entries(&self.layout)?) {
             return Ok(false);
         }

@@ -19,12 +19,20 @@ use crate::sys::{boot, lock, members};
 pub(crate) const NAME: &str = "jobcore-supervisor";
 /// The hidden first argument.
 pub(crate) const MARKER: &str = "__jobcore-supervisor";
+/// The last argument of a process that runs what is due at the end of a job.
+pub(crate) const HOOKS: &str = "on_end";
 /// The version of the arguments and the descriptor that are handed over.
 pub(crate) const HANDOVER_VERSION: &str = "1";
 
 /// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
 /// its job was started.
 const COMING_UP: Duration = Duration::from_secs(2);
+
+/// The store and the job that a process was started for that runs what is due at the end of a job, as its arguments say.
+fn parse_hook_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
+    let (last, rest) = arguments.split_last()?;
+    parse_arguments(rest).filter(|_| last == HOOKS.as_bytes())
+}
 
 /// The job that a supervisor was started for, as its arguments say.
 pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
@@ -54,7 +62,7 @@ pub(crate) fn is_proven_supervisor(stat: &Stat) -> bool {
     matches!(Claim::of(stat), Claim::Proven)
 }
 
-/// What there is to the claim of a process to be the supervisor of another job. Its arguments say so, which anybody could
+/// What there is to the claim of a process to be the supervisor of another job, or to run what is due at the end of one. Its arguments say so, which anybody could
 /// forge.
 enum Claim {
     /// There is none, or it is false.
@@ -69,6 +77,11 @@ enum Claim {
 impl Claim {
     fn of(stat: &Stat) -> Self {
         let arguments = stat::arguments(stat);
+        if let Some((root, id)) = parse_hook_arguments(&arguments) {
+            // Started with its turn in hand.
+            let turn = File::open(Layout::new(Path::new(OsStr::from_bytes(root))).job(id).on_end());
+            return if turn.is_ok_and(|turn| lock::is_held_by(&turn, stat)) { Self::Proven } else { Self::None };
+        }
         let Some((root, id)) = parse_arguments(&arguments) else { return Self::None };
         let job = Layout::new(Path::new(OsStr::from_bytes(root))).job(id);
         let Ok(lock) = File::open(job.record()) else { return Self::None };
