@@ -10,12 +10,15 @@ use jobcore::front::text::{fit, width};
 use jobcore::shape::JobShape;
 use jobcore::spec::TerminalSize;
 use jobcore::units::short_duration;
+use jobcore::words::cut;
 use jobcore::{Status, escape};
 
 /// The width of a table on a terminal that does not say how wide it is.
 const WIDTH: usize = 100;
 /// How wide names and commands are at least before anything else is left out.
 const LEAST_WIDTH: usize = 8;
+/// How much room what a job waits for may take before its command, in characters.
+const WAITING: usize = 60;
 /// How many blanks are between two columns.
 const GAP: usize = 2;
 
@@ -106,12 +109,13 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
     }
 }
 
-/// Returns what a job is about: its command, or the run of an agent, and why it waits if it does.
+/// Returns what a job is about: its command, or the run of an agent, and what it waits for if it does.
 fn what(job: &JobShape) -> String {
     let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
-    match &job.queued {
-        Some(queued) => format!("[{}] {what}", queued.in_short()),
-        None => what,
+    match (&job.queued, &job.waiting_for_input) {
+        (Some(queued), _) => format!("[{}] {what}", queued.in_short()),
+        (None, Some(waiting)) => format!("[{}] {what}", cut(&waiting.to_string(), WAITING)),
+        (None, None) => what,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::spec::JobSpec;
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
 
+pub use crate::job::Waiting;
 pub use crate::sys::process::{ProcessId, Seen};
 pub use crate::sys::world::World;
 
@@ -92,12 +93,15 @@ pub struct Running {
     pub process: ProcessId,
     /// When it was started.
     pub at: Timestamp,
+    /// That the job was seen to wait for input, until it has written or was given something. Only a supervisor notes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 impl Running {
     /// Puts on record that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
-        Self { v: RECORD_VERSION, process, at }
+        Self { v: RECORD_VERSION, process, at, waiting: None }
     }
 }
 
@@ -235,7 +239,8 @@ impl Evidence {
             _ => None,
         };
         let Submission { submitted_at, spec, .. } = self.submission.clone();
-        Ok((Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output }, verdict))
+        let waiting = self.running.as_ref().filter(|_| pid.is_some()).and_then(|running| running.waiting);
+        Ok((Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output, waiting }, verdict))
     }
 
     /// Returns the outcome of a job whose end nobody saw.

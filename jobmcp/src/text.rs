@@ -67,7 +67,7 @@ pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option
             let notes: Vec<_> = time.into_iter().chain(more.map(str::to_owned)).collect();
             let notes = notes.join(", ");
             let notes = if notes.is_empty() { notes } else { format!(" ({notes})") };
-            format!("{subject} is {}{notes}", shape.status)
+            format!("{subject} is {}{notes}{}", shape.status, waiting(shape))
         }
         Status::Queued => {
             let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
@@ -96,7 +96,9 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
             let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
             format!("queued for {}{why}", millis(waited))
         }
-        (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, millis(shape.duration_ms)),
+        (Status::Running | Status::Paused, ..) => {
+            format!("{} for {}{}", shape.status, millis(shape.duration_ms), waiting(shape))
+        }
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
         (Status::Killed, ..) => format!("killed{by}{after}"),
         (Status::Orphaned, ..) => {
@@ -111,11 +113,19 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
     }
 }
 
-/// Returns the shape of a job, with why it is queued if it is.
+/// Returns what a job that runs waits for, and what to call then.
+fn waiting(shape: &JobShape) -> String {
+    let Some(waiting) = &shape.waiting_for_input else { return String::new() };
+    let asked = waiting.last_line.as_ref().map(|line| format!(": `{}`", cut(&one_line(line), COMMAND)));
+    format!(", waiting for input{}; answer with interact", asked.unwrap_or_default())
+}
+
+/// Returns the shape of a job, with why it is queued if it is, and whether it waits for input.
 pub(crate) async fn shape(jobs: &JobManager, job: &Job) -> JobShape {
     let mut shape = jobs.shape(job);
     // What cannot be known of it now is not worth a call that fails.
     shape.queued = jobs.why_queued(job).await.ok().flatten();
+    shape.waiting_for_input = jobs.waiting_for_input(job).await.ok().flatten();
     shape
 }
 

@@ -68,4 +68,5 @@ mod survive;
 mod terminal;
 mod trees;
 mod until;
+mod waiting;
 mod worktrees;

@@ -62,6 +62,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(queued) = &shape.queued {
         line(out, "queued", queued)?;
     }
+    if let Some(waiting) = &shape.waiting_for_input {
+        line(out, "now", waiting)?;
+    }
     if let Some(cause) = shape.cause {
         line(out, "cause", cause.as_str())?;
     }

@@ -8,11 +8,12 @@ use crate::shape::JobShape;
 use crate::state::Status;
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, and why it is
-    /// queued if it is.
+    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is queued
+    /// if it is, and whether it waits for input.
     ///
     /// # Errors
-    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
+    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent, for a queued job and for one that
+    /// takes input.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
         self.report_with(job, self.why_queued(job).await?).await
     }
@@ -40,6 +41,7 @@ impl JobManager {
     async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
         Ok(JobShape {
             queued,
+            waiting_for_input: self.waiting_for_input(job).await?,
             #[cfg(feature = "agents")]
             agent: self.agent_shape(job).await?,
             ..self.shape(job)

@@ -66,6 +66,8 @@ pub enum EventKind {
     Ended,
     /// Its record and its output were removed.
     Removed,
+    /// It was seen to wait for input: once until it has written or was given something.
+    WaitingForInput,
 }
 
 impl EventKind {
@@ -77,6 +79,7 @@ impl EventKind {
             Self::Adopted => "adopted",
             Self::Ended => "ended",
             Self::Removed => "removed",
+            Self::WaitingForInput => "waiting_for_input",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::pty::OpenptFlags;
-use rustix::termios::{InputModes, OptionalActions, Winsize};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Winsize};
 use serde::{Deserialize, Serialize};
 
 /// The size of a terminal, in characters.
@@ -26,6 +26,17 @@ impl Default for TerminalSize {
     fn default() -> Self {
         Self { columns: 80, rows: 24 }
     }
+}
+
+/// What a terminal does with a line that is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineMode {
+    /// It is collected and shown.
+    Shown,
+    /// It is collected and not shown, as that of a password.
+    Hidden,
+    /// Each key goes to the program, which does with it what it likes.
+    Raw,
 }
 
 /// A pseudo-terminal: the end of whoever plays the person in front of it, and the other end, held so that the terminal
@@ -62,6 +73,15 @@ impl Pty {
         let pty = Self { master: master.into(), slave, path };
         pty.set_size(size)?;
         Ok(pty)
+    }
+
+    /// Returns whether the kernel collects what is typed into lines, and shows it; termios(3).
+    pub(crate) fn line_mode(&self) -> LineMode {
+        match rustix::termios::tcgetattr(&self.slave).map(|termios| termios.local_modes) {
+            Ok(modes) if !modes.contains(LocalModes::ICANON) => LineMode::Raw,
+            Ok(modes) if !modes.contains(LocalModes::ECHO) => LineMode::Hidden,
+            _ => LineMode::Shown,
+        }
     }
 
     /// Gives it another size. Whoever is in the foreground is told.
