@@ -105,17 +105,20 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
             right(column("TIME", 8, &|job| time(job.duration_ms))),
             right(column("EXIT", 7, &exit_word)),
         ],
-        command: column("COMMAND", 0, &|job| escape::one_line(&what(job)).into_owned()),
+        command: column("COMMAND", 0, &|job| escape::one_line(&what(job, now)).into_owned()),
     }
 }
 
-/// Returns what a job is about: its command, or the run of an agent, and what it waits for if it does.
-fn what(job: &JobShape) -> String {
+/// Returns what a job is about: its command, or the run of an agent, and what it waits for or that it is stalled.
+fn what(job: &JobShape, now: Timestamp) -> String {
     let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
     match (&job.queued, &job.waiting_for_input) {
         (Some(queued), _) => format!("[{}] {what}", queued.in_short()),
         (None, Some(waiting)) => format!("[{}] {what}", cut(&waiting.to_string(), WAITING)),
-        (None, None) => what,
+        (None, None) => match job.stalled_since {
+            Some(at) => format!("[stalled for {}] {what}", short_duration(since(at, now))),
+            None => what,
+        },
     }
 }
 

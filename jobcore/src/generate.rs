@@ -229,13 +229,14 @@ pub(crate) fn running() -> impl Strategy<Value = Running> {
 }
 
 pub(crate) fn ended() -> impl Strategy<Value = Ended> {
-    const CAUSES: [Cause; 8] = [
+    const CAUSES: [Cause; 9] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::SpawnFailed,
         Cause::Stopped,
         Cause::NeverStarted,
         Cause::TimedOut,
+        Cause::Stalled,
         Cause::SupervisorLost,
         Cause::Rebooted,
     ];

@@ -29,6 +29,8 @@ pub struct Job {
     pub output: OutputSize,
     /// When its supervisor saw that it waits for input, if it has not gone on since as far as that was seen.
     pub waiting: Option<Waiting>,
+    /// Since when it is stalled, if its spec says after what time it is and its supervisor saw that.
+    pub stalled_at: Option<Timestamp>,
 }
 
 impl Job {

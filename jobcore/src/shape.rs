@@ -45,6 +45,7 @@ impl Job {
             labels: self.spec.labels.clone(),
             input: Input::of(&self.spec),
             waiting_for_input: None,
+            stalled_since: self.stalled_at,
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -112,6 +113,9 @@ pub struct JobShape {
     /// is not, if the kernel does not tell, and from [`Job::shape`], which looks at nothing but the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for_input: Option<WaitingForInput>,
+    /// Since when it is stalled, as its spec says what that is; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -277,6 +281,7 @@ mod tests {
             held: true,
             output,
             waiting: None,
+            stalled_at: None,
         };
         let shell = || {
             JobSpec::shell("make && make test")
@@ -307,6 +312,7 @@ mod tests {
             job(shell(), State::Ended(crate::state::End { started_at, outcome }), None, OutputSize::new(10, 4)),
         ];
         let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        shapes[2].stalled_since = started_at;
         let reason = QueueReason::GroupLimit { group: "web".parse().unwrap(), running: 4, limit: 4 };
         shapes[1].waiting_for_input =
             Some(WaitingForInput { since: started_at, last_line: Some("Overwrite? [y/N]".to_owned()) });

@@ -189,3 +189,64 @@ fn models_are_told_what_to_call() {
         assert!(told.text.contains(expected), "{tool}: {}", told.text);
     }
 }
+
+/// How long a test lets a job do nothing: as short as a machine that is busy with other things allows.
+const STALL: &str = "1500ms";
+
+#[test]
+fn a_job_that_does_nothing_is_reported_once_until_it_goes_on() {
+    let env = TestEnv::new();
+    let line = "read line; echo went on; sleep 1000";
+    let id = env.ok(["run", "--stdin", "open", "--stall", STALL, "--name", "still", line]);
+    env.ok(["run", "--stall", STALL, "--name", "busy", "while :; do :; done"]);
+    env.ok(["run", "--stall", STALL, "--name", "talks", "while :; do echo x; sleep 0.2; done"]);
+    env.ok(["run", "--name", "unwatched", "sleep 1000"]);
+    let stalled = |name: &str| env.job(name).get("stalled_since").cloned();
+    wait_for("the stall", || stalled("still"));
+    let stalls = || {
+        let events = env.ok(["events", "--since", "0", "--json"]);
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["event"] == "stalled").map(|event| event["job_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(stalls(), [id.as_str()]);
+    assert!(env.ok(["list", "--name", "still"]).contains("waiting for input"), "that says more");
+    env.ok(["send", "still", "go"]);
+    wait_for("it to go on", || stalled("still").is_none().then_some(()));
+    wait_for("the second stall", || stalled("still"));
+    assert!(env.ok(["list", "--name", "still"]).contains("[stalled for "), "{}", env.ok(["list"]));
+    assert!(env.ok(["show", "still"]).contains("stalled since 20"));
+    assert_eq!(stalls(), [id.as_str(), id.as_str()]);
+    for name in ["busy", "talks", "unwatched"] {
+        assert_eq!(stalled(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_stalled_job_is_stopped_if_that_is_asked_for() {
+    let env = TestEnv::new();
+    env.ok(["run", "--stall", STALL, "--stall-stop", "--name", "still", "sleep 1000"]);
+    let ran = env.run(["wait", "still"]);
+    assert!(ran.stderr.contains("stalled and was stopped"), "{ran}");
+    let job = env.job("still");
+    assert_eq!((&job["status"], &job["cause"]), (&"timed_out".into(), &"stalled".into()), "{job}");
+    let ran = env.run(["run", "--stall-stop", "true"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("stall"), "{ran}");
+}
+
+/// The one that takes over begins to watch, and does not report what is on record.
+#[test]
+fn a_stall_outlives_a_supervisor() {
+    let env = TestEnv::new();
+    let reported = |id: &str| {
+        let events = env.ok(["events", "--since", "0", "--json"]);
+        events.lines().filter(|line| line.contains(id) && line.contains("\"stalled\"")).count()
+    };
+    let id = env.ok(["run", "--stall", STALL, "sleep 1000"]);
+    wait_for("the stall", || env.job(&id).get("stalled_since").cloned());
+    env.replace_supervisor(&id);
+    let stopped = env.ok(["run", "--stall", STALL, "--stall-stop", "sleep 1000"]);
+    env.replace_supervisor(&stopped);
+    env.run(["wait", &stopped]);
+    assert_eq!(env.job(&stopped)["cause"], "stalled");
+    assert_eq!((reported(&id), env.job(&id).get("stalled_since").is_some()), (1, true));
+}

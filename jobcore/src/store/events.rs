@@ -68,6 +68,8 @@ pub enum EventKind {
     Removed,
     /// It was seen to wait for input: once until it has written or was given something.
     WaitingForInput,
+    /// It was seen to be stalled, as its spec says what that is: once until it goes on.
+    Stalled,
 }
 
 impl EventKind {
@@ -80,6 +82,7 @@ impl EventKind {
             Self::Ended => "ended",
             Self::Removed => "removed",
             Self::WaitingForInput => "waiting_for_input",
+            Self::Stalled => "stalled",
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Whether a job that takes input waits for it. Nobody tells a supervisor when that begins, so it looks, and only at a job
+//! What a supervisor sees of a job that is quiet: whether one that takes input waits for it, and whether one that may not is
+//! stalled.
+//!
+//! Nobody tells when a job begins to wait, so it looks, and only at a job
 //! that has been quiet for a while, at growing distances and a few times: a job that does nothing costs nothing for ever.
 
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use super::terminal::Terminal;
 use crate::clock::Timestamp;
 use crate::record::Waiting;
 use crate::store::EventKind;
+use crate::sys::members::cpu_time;
 use crate::sys::pty::LineMode;
 use crate::sys::reading::{self, Source};
 
@@ -41,6 +45,8 @@ impl Quiet {
 impl Supervisor<'_> {
     /// Takes note that the job has written, or was given, something.
     pub(super) fn note_activity(&mut self) {
+        let now = self.age();
+        self.life.moved(now);
         let Some(quiet) = &mut self.quiet else { return };
         if quiet.is_noted {
             // The terminal shows what is typed of a line. Until that is finished, the job gets nothing of it.
@@ -52,6 +58,19 @@ impl Supervisor<'_> {
             self.records.note(|running| running.waiting = None, None);
         }
         *quiet = Quiet::new();
+    }
+
+    /// Looks how much CPU time the job has used.
+    pub(super) fn look_at_use(&mut self) {
+        let (members, now) = (self.watched.family.members(), self.age());
+        self.life.used(cpu_time(&members, self.watched.main), now);
+    }
+
+    /// Puts on record since when the job is stalled, by its age, or that it is no longer.
+    pub(super) fn note_stall(&self, since: Option<Duration>) {
+        let before = |age: Duration| Timestamp::now().checked_sub(self.age().saturating_sub(age));
+        let since = since.map(|age| before(age).unwrap_or(self.watched.started_at));
+        self.records.note(|running| running.stalled_at = since, since.map(|_| EventKind::Stalled));
     }
 
     /// Looks whether the job waits for input, if it is time for that, and puts it on record then.

@@ -189,6 +189,8 @@ impl<'a> Supervisor<'a> {
                     }
                 }
                 Action::Terminate => family.terminate((!self.life.has_exited()).then_some(*main)),
+                Action::LookAtUse => self.look_at_use(),
+                Action::NoteStall { since } => self.note_stall(since),
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
                     family.kill_all();

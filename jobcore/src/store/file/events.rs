@@ -32,13 +32,14 @@ const UNKNOWN: u64 = u64::MAX;
 /// What follows this is the checksum of the rest.
 const BODY: std::ops::Range<usize> = 4..48;
 /// In the order in which they came to be: a version before reads nothing of a row of a later one.
-const KINDS: [EventKind; 6] = [
+const KINDS: [EventKind; 7] = [
     EventKind::Submitted,
     EventKind::Started,
     EventKind::Adopted,
     EventKind::Ended,
     EventKind::Removed,
     EventKind::WaitingForInput,
+    EventKind::Stalled,
 ];
 
 fn encode(event: &JobEvent) -> [u8; ROW] {
@@ -217,6 +218,7 @@ mod tests {
             (EventKind::Ended, Some(Status::Failed), Some(-1)),
             (EventKind::Ended, Some(Status::Orphaned), None),
             (EventKind::WaitingForInput, None, None),
+            (EventKind::Stalled, None, None),
         ] {
             let mut event = JobEvent { status, exit_code, ..JobEvent::now(id, event) };
             event.at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();
