@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::background::{touch, until};
 use crate::mcp_client::Client;
@@ -70,7 +70,7 @@ fn programs_that_read_are_seen_to_wait() {
     let mut programs = vec![
         ("cat", "cat", None),
         ("shell", "exec bash --norc --noprofile -i", None),
-        ("group", "set -m; read -p 'In a group? ' x & fg %1", None),
+        ("group", "set -m; cat; :", None),
     ];
     if needs::program("python3").is_some() {
         programs.push(("python", "python3 -c 'input(\"Continue? \")'", Some("Continue?")));
@@ -179,11 +179,17 @@ fn models_are_told_what_to_call() {
     let mut client = Client::modern(&env);
     env.ok(["run", "--tty", "--name", "asks", "read -p 'Overwrite? [y/N] ' x"]);
     until_asked(&env, "asks", "Overwrite? [y/N]");
+    let still = client.ok("execute", json!({ "command": "sleep 1000", "stall_s": 1, "wait_s": 0 })).id();
+    let stalled = wait_for("the stall", || {
+        let told = client.ok("status", json!({ "job_id": still })).text;
+        told.contains("stalled: no output and no CPU time for ").then_some(told)
+    });
+    assert!(stalled.contains("\nstate: running for "), "{stalled}");
     let expected = "waiting for input: `Overwrite? [y/N]`; answer with interact";
     for (tool, arguments) in [
-        ("list", serde_json::json!({})),
-        ("status", serde_json::json!({ "job_id": "asks" })),
-        ("wait", serde_json::json!({ "job_ids": ["asks"], "wait_s": 0 })),
+        ("list", json!({})),
+        ("status", json!({ "job_id": "asks" })),
+        ("wait", json!({ "job_ids": ["asks"], "wait_s": 0 })),
     ] {
         let told = client.ok(tool, arguments);
         assert!(told.text.contains(expected), "{tool}: {}", told.text);
@@ -229,6 +235,10 @@ fn a_stalled_job_is_stopped_if_that_is_asked_for() {
     assert!(ran.stderr.contains("stalled and was stopped"), "{ran}");
     let job = env.job("still");
     assert_eq!((&job["status"], &job["cause"]), (&"timed_out".into(), &"stalled".into()), "{job}");
+    let path = env.dir().join("spec.json");
+    std::fs::write(&path, r#"{"command": "sleep 1000", "stall": 300, "stall_stop": true, "name": "later"}"#).unwrap();
+    env.ok(["run", "--spec", "spec.json"]);
+    assert!(env.ok(["show", "later"]).contains("nothing for 5m, and is stopped then"), "{}", env.ok(["show", "later"]));
     let ran = env.run(["run", "--stall-stop", "true"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("stall"), "{ran}");
 }

@@ -28,16 +28,29 @@ impl JobManager {
     /// # Errors
     /// As [`JobManager::output`].
     pub async fn waiting_for_input(&self, job: &Job) -> Result<Option<WaitingForInput>> {
-        let (State::Running(run), Some(pid), true) = (&job.state, job.pid, job.spec.takes_input()) else {
-            return Ok(None);
-        };
+        match (&job.state, job.pid) {
+            (State::Running(run), Some(pid)) if job.spec.takes_input() => {
+                let (job, started_at) = (job.clone(), run.started_at);
+                // All descendants are looked at, of which there may be many.
+                self.offload(move |jobs| async move { jobs.waiting_here(&job, pid, started_at).await }).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn waiting_here(
+        &self,
+        job: &Job,
+        main: i32,
+        started_at: Option<Timestamp>,
+    ) -> Result<Option<WaitingForInput>> {
         let pipe = self.store.directory().map(|root| job_directory(root, job.id).join("in"));
         let source = match (job.spec.terminal, &pipe) {
             (Some(_), _) => Source::Terminal,
             (None, Some(pipe)) => Source::Pipe(pipe),
             (None, None) => return Ok(None),
         };
-        match (job.waiting, reading::is_awaited(pid, source)) {
+        match (job.waiting, reading::is_awaited(main, source)) {
             // What was sent through a pipe is not seen by its supervisor.
             (_, Some(false)) | (None, None) => Ok(None),
             (Some(waiting), _) => {
@@ -47,8 +60,8 @@ impl JobManager {
             (None, Some(true)) => {
                 let began = self.clock.now().checked_sub(QUIET).unwrap_or(Timestamp::UNIX_EPOCH);
                 let recent = OutputQuery::from(Position::TailBytes(1)).with_since(Some(began));
-                let is_quiet = run.started_at.is_some_and(|at| at <= began)
-                    && self.output(job.id, &recent).await?.pieces.is_empty();
+                let is_quiet =
+                    started_at.is_some_and(|at| at <= began) && self.output(job.id, &recent).await?.pieces.is_empty();
                 Ok(is_quiet.then_some(WaitingForInput { since: None, last_line: None }))
             }
         }

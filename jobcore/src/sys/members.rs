@@ -51,7 +51,8 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
 /// stopped by a signal.
 pub(crate) fn cpu_time(members: &[Stat], main: i32) -> Option<Duration> {
     let is_paused = members.iter().any(|stat| stat.pid == main && stat.state == b'T');
-    (!is_paused).then(|| members.iter().map(|stat| stat.cpu).sum())
+    let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
+    (!is_paused).then(|| Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 /// Returns the numbers of this process and of all that it descends from, as far as they can be seen.

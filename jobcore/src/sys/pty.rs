@@ -102,3 +102,20 @@ impl Pty {
         Ok(rustix::termios::tcsetwinsize(self.slave.as_fd(), size)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_of_a_line_is_known() {
+        let pty = Pty::open(TerminalSize::default()).unwrap();
+        assert_eq!(pty.line_mode(), LineMode::Shown);
+        for (without, expected) in [(LocalModes::ECHO, LineMode::Hidden), (LocalModes::ICANON, LineMode::Raw)] {
+            let mut modes = rustix::termios::tcgetattr(&pty.slave).unwrap();
+            modes.local_modes.remove(without);
+            rustix::termios::tcsetattr(&pty.slave, OptionalActions::Now, &modes).unwrap();
+            assert_eq!(pty.line_mode(), expected);
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::file;
 
@@ -22,8 +21,8 @@ pub(crate) struct Stat {
     /// The process group in the foreground of that terminal; -1 for none.
     pub(super) foreground: i32,
     pub(crate) start_time: u64,
-    /// The CPU time of the process and of the children that it has waited for, user and system.
-    pub(crate) cpu: Duration,
+    /// The CPU time of the process and of the children that it has waited for, user and system, in clock ticks.
+    pub(super) cpu_ticks: u64,
     /// How many threads there are, counting a main thread that has exited.
     threads: i64,
     /// The thread through which the process can be looked into: of a main thread that has exited nothing can be read.
@@ -62,7 +61,7 @@ impl Stat {
             terminal: u32::from_ne_bytes(i32::try_from(number(7)?).ok()?.to_ne_bytes()),
             foreground: number(8)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
-            cpu: (14..=17).filter_map(number).map(of_ticks).sum(),
+            cpu_ticks: (14..=17).filter_map(|field| u64::try_from(number(field)?).ok()).sum(),
             threads: number(20)?,
             thread: pid,
             exit_status: number(52).and_then(|status| status.try_into().ok()),
@@ -92,11 +91,6 @@ impl Stat {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         format!("/proc/{}/task/{}/{name}", self.pid, self.thread).into()
     }
-}
-
-fn of_ticks(ticks: i64) -> Duration {
-    let millis = u64::try_from(ticks).unwrap_or(0).saturating_mul(1000);
-    Duration::from_millis(millis / rustix::param::clock_ticks_per_second().max(1))
 }
 
 /// Returns the numbers among the names in a directory of `/proc`: processes, or threads of one.
