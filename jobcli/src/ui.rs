@@ -10,12 +10,15 @@ use jobcore::front::text::{fit, width};
 use jobcore::shape::JobShape;
 use jobcore::spec::TerminalSize;
 use jobcore::units::short_duration;
+use jobcore::words::cut;
 use jobcore::{Status, escape};
 
 /// The width of a table on a terminal that does not say how wide it is.
 const WIDTH: usize = 100;
 /// How wide names and commands are at least before anything else is left out.
 const LEAST_WIDTH: usize = 8;
+/// How much room what a job waits for may take before its command, in characters.
+const WAITING: usize = 60;
 /// How many blanks are between two columns.
 const GAP: usize = 2;
 
@@ -102,16 +105,20 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
             right(column("TIME", 8, &|job| time(job.duration_ms))),
             right(column("EXIT", 7, &exit_word)),
         ],
-        command: column("COMMAND", 0, &|job| escape::one_line(&what(job)).into_owned()),
+        command: column("COMMAND", 0, &|job| escape::one_line(&what(job, now)).into_owned()),
     }
 }
 
-/// Returns what a job is about: its command, or the run of an agent, and why it waits if it does.
-fn what(job: &JobShape) -> String {
+/// Returns what a job is about: its command, or the run of an agent, and what it waits for or that it is stalled.
+fn what(job: &JobShape, now: Timestamp) -> String {
     let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
-    match &job.queued {
-        Some(queued) => format!("[{}] {what}", queued.in_short()),
-        None => what,
+    match (&job.queued, &job.waiting_for_input) {
+        (Some(queued), _) => format!("[{}] {what}", queued.in_short()),
+        (None, Some(waiting)) => format!("[{}] {what}", cut(&waiting.to_string(), WAITING)),
+        (None, None) => match job.stalled_since {
+            Some(at) => format!("[stalled for {}] {what}", short_duration(since(at, now))),
+            None => what,
+        },
     }
 }
 

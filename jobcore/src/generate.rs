@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::clock::Timestamp;
-use crate::record::{Ended, Running, Start, Submission};
+use crate::record::{Ended, Running, Start, Submission, Waiting};
 use crate::signal::Signal;
 use crate::spec::{JobSpecBuilder, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
@@ -225,17 +225,25 @@ pub(crate) fn start() -> impl Strategy<Value = Start> {
 }
 
 pub(crate) fn running() -> impl Strategy<Value = Running> {
-    (process(), timestamp()).prop_map(|(process, at)| Running::new(process, at))
+    let waiting = (timestamp(), any::<u64>(), proptest::option::of(any::<u64>()))
+        .prop_map(|(at, bytes, typed_from)| Waiting { typed_from, ..Waiting::new(at, bytes) });
+    let noted = (proptest::option::of(waiting), proptest::option::of(timestamp()));
+    (process(), timestamp(), noted).prop_map(|(process, at, (waiting, stalled_at))| Running {
+        waiting,
+        stalled_at,
+        ..Running::new(process, at)
+    })
 }
 
 pub(crate) fn ended() -> impl Strategy<Value = Ended> {
-    const CAUSES: [Cause; 8] = [
+    const CAUSES: [Cause; 9] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::SpawnFailed,
         Cause::Stopped,
         Cause::NeverStarted,
         Cause::TimedOut,
+        Cause::Stalled,
         Cause::SupervisorLost,
         Cause::Rebooted,
     ];

@@ -1,5 +1,6 @@
 //! A job as everybody sees it.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -28,6 +29,10 @@ pub struct Job {
     pub held: bool,
     /// How much it has written.
     pub output: OutputSize,
+    /// When its supervisor saw that it waits for input, if it has not gone on since as far as that was seen.
+    pub waiting: Option<Waiting>,
+    /// Since when it is stalled, if its spec says after what time it is and its supervisor saw that.
+    pub stalled_at: Option<Timestamp>,
 }
 
 impl Job {
@@ -82,5 +87,26 @@ impl Job {
     /// Returns the one word for what the job is doing.
     pub fn status(&self) -> Status {
         self.state.status()
+    }
+}
+
+/// When a job was seen to wait for input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// When.
+    pub at: Timestamp,
+    /// How much it had written by then.
+    pub output_bytes: u64,
+    /// How much it had written when somebody began to type a line that was not finished by then: the terminal may show that
+    /// behind what was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_from: Option<u64>,
+}
+
+impl Waiting {
+    /// Says that a job that has written this much waits for input, of which nothing was typed yet.
+    pub fn new(at: Timestamp, output_bytes: u64) -> Self {
+        Self { at, output_bytes, typed_from: None }
     }
 }

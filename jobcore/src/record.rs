@@ -13,6 +13,7 @@ use crate::spec::JobSpec;
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
 
+pub use crate::job::Waiting;
 pub use crate::sys::process::{ProcessId, Seen};
 pub use crate::sys::world::World;
 
@@ -92,12 +93,18 @@ pub struct Running {
     pub process: ProcessId,
     /// When it was started.
     pub at: Timestamp,
+    /// That the job was seen to wait for input, until it has written or was given something. Only a supervisor notes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Since when the job is stalled, while it is. Only a supervisor notes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled_at: Option<Timestamp>,
 }
 
 impl Running {
     /// Puts on record that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
-        Self { v: RECORD_VERSION, process, at }
+        Self { v: RECORD_VERSION, process, at, waiting: None, stalled_at: None }
     }
 }
 
@@ -237,7 +244,13 @@ impl Evidence {
             _ => None,
         };
         let Submission { submitted_at, spec, .. } = self.submission.clone();
-        Ok((Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output }, verdict))
+        let running = self.running.as_ref().filter(|_| pid.is_some());
+        let waiting = running.and_then(|running| running.waiting);
+        let stalled_at = running.and_then(|running| running.stalled_at);
+        Ok((
+            Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output, waiting, stalled_at },
+            verdict,
+        ))
     }
 
     /// Returns the outcome of a job whose end nobody saw.

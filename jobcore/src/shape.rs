@@ -1,6 +1,7 @@
 //! The one shape in which a job is printed, by every interface.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ impl Job {
             caller: self.spec.caller.clone(),
             project: self.spec.project.as_ref().map(|project| project.display().to_string()),
             input: Input::of(&self.spec),
+            waiting_for_input: None,
+            stalled_since: self.stalled_at,
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -116,6 +119,13 @@ pub struct JobShape {
     /// How something can be sent to it while it runs; absent if nothing can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
+    /// That it is quiet and one of its processes is blocked in a read of its terminal or of its standard input; absent if it
+    /// is not, if the kernel does not tell, and from [`Job::shape`], which looks at nothing but the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for_input: Option<WaitingForInput>,
+    /// Since when it is stalled, as its spec says what that is; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -178,6 +188,29 @@ pub struct JobShape {
     #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentShape>>,
+}
+
+/// What is known of a job that waits for input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WaitingForInput {
+    /// Since when at the latest; absent if its supervisor has not seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The last line on its terminal, or what it has begun to write without one, cleaned and cut to 200 characters: the
+    /// question, and nothing of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_line: Option<String>,
+}
+
+/// In words, with the question if it is known.
+impl fmt::Display for WaitingForInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last_line {
+            Some(line) => write!(f, "waiting for input: {line}"),
+            None => f.write_str("waiting for input"),
+        }
+    }
 }
 
 /// How something can be sent to a job.
@@ -261,6 +294,8 @@ mod tests {
             pid,
             held: true,
             output,
+            waiting: None,
+            stalled_at: None,
         };
         let shell = || {
             JobSpec::shell("make && make test")
@@ -293,7 +328,10 @@ mod tests {
             job(shell(), State::Ended(crate::state::End { started_at, outcome }), None, OutputSize::new(10, 4)),
         ];
         let mut shapes = jobs.map(|job| job.shape(at("2026-11-21T10:00:02Z")));
+        shapes[2].stalled_since = started_at;
         let reason = QueueReason::GroupLimit { group: "web".parse().unwrap(), running: 4, limit: 4 };
+        shapes[1].waiting_for_input =
+            Some(WaitingForInput { since: started_at, last_line: Some("Overwrite? [y/N]".to_owned()) });
         shapes[0].queued = Some(InQueue { reason, position: Some(2), since: at("2026-11-21T10:00:00Z") });
         let mut run = AgentRun::new("claude", Format::Claude, PermissionMode::Edit, "Fix it.");
         run.effort = Some("high".to_owned());

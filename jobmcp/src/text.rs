@@ -67,7 +67,7 @@ pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option
             let notes: Vec<_> = time.into_iter().chain(more.map(str::to_owned)).collect();
             let notes = notes.join(", ");
             let notes = if notes.is_empty() { notes } else { format!(" ({notes})") };
-            format!("{subject} is {}{notes}", shape.status)
+            format!("{subject} is {}{notes}{}", shape.status, standstill(shape, now))
         }
         Status::Queued => {
             let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
@@ -96,12 +96,15 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
             let why = shape.queued.as_ref().map(|queued| format!(": {queued}")).unwrap_or_default();
             format!("queued for {}{why}", millis(waited))
         }
-        (Status::Running | Status::Paused, ..) => format!("{} for {}", shape.status, millis(shape.duration_ms)),
+        (Status::Running | Status::Paused, ..) => {
+            format!("{} for {}{}", shape.status, millis(shape.duration_ms), standstill(shape, now))
+        }
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
         (Status::Killed, ..) => format!("killed{by}{after}"),
         (Status::Orphaned, ..) => {
             format!("orphaned{after}: nobody saw its end, so that its exit code is not known{message}")
         }
+        (Status::TimedOut, .., Some(Cause::Stalled)) => format!("stalled and was stopped{after}"),
         (Status::TimedOut, ..) => format!("timed out and was stopped{after}"),
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
         (status, .., Some(Cause::Oom)) => format!("{status}{after}{message}"),
@@ -111,11 +114,26 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
     }
 }
 
-/// Returns the shape of a job, with why it is queued if it is.
+/// Returns what a job that runs waits for, and what to call then, or for how long it is stalled.
+fn standstill(shape: &JobShape, now: Timestamp) -> String {
+    match (&shape.waiting_for_input, shape.stalled_since) {
+        (Some(waiting), _) => {
+            let asked = waiting.last_line.as_ref().map(|line| format!(": `{}`", cut(&one_line(line), COMMAND)));
+            format!(", waiting for input{}; answer with interact", asked.unwrap_or_default())
+        }
+        (None, Some(since)) => {
+            format!(", stalled: no output and no CPU time for {}", short_time(now.duration_since(since)))
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// Returns the shape of a job, with why it is queued if it is, and whether it waits for input.
 pub(crate) async fn shape(jobs: &JobManager, job: &Job) -> JobShape {
     let mut shape = jobs.shape(job);
     // What cannot be known of it now is not worth a call that fails.
     shape.queued = jobs.why_queued(job).await.ok().flatten();
+    shape.waiting_for_input = jobs.waiting_for_input(job).await.ok().flatten();
     shape
 }
 

@@ -70,5 +70,6 @@ mod survive;
 mod terminal;
 mod trees;
 mod until;
+mod waiting;
 mod waking;
 mod worktrees;

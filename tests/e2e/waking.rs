@@ -192,8 +192,10 @@ fn an_end_is_told_although_the_server_was_killed() {
     let Some(claude) = Agent::claude(&models) else { return };
     let session = Session::start(&env, &claude, &[]);
     session.execute(&models, "build", 3);
-    let server = env.processes().into_iter().find(|process| process.contains("jobmcp")).unwrap();
-    send(server.split(' ').next().unwrap().parse().unwrap(), Signal::SIGKILL);
+    let processes = env.processes();
+    let words = processes.iter().map(|process| process.split(' ').collect::<Vec<_>>());
+    let server = words.into_iter().find(|words| words[1].ends_with("jobmcp")).unwrap();
+    send(server[0].parse().unwrap(), Signal::SIGKILL);
     touch(&env, "build");
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("This is no error"), "{woken}");

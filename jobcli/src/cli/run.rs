@@ -29,9 +29,9 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
   echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
 
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
-`env` (an object), `env_clear`, `env_only` (an array), `timeout` and `grace` (as here, or a number of seconds), \
-`stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, `group`, \
-`leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
+`env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
+`stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
+`group`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -48,6 +48,12 @@ pub struct Run {
     /// Stop it when it has run for so long, such as `90s` or `1h 30m`; time asleep does not count
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
+    /// Report it as stalled when it has written nothing and used no CPU time for so long, as also while it waits for input
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub stall: Option<Duration>,
+    /// Stop it when it is stalled
+    #[arg(long)]
+    pub stall_stop: bool,
     /// Let it read this file, `-` for all of standard input, or with `open` what is sent to it [default: nothing]
     #[arg(long, value_name = "open|-|FILE", value_parser = parse_stdin)]
     pub stdin: Option<StdinFrom>,

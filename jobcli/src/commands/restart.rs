@@ -45,6 +45,12 @@ fn again(job: &Job, shape: &JobShape) -> String {
     if let Some(timeout) = spec.timeout() {
         add("--timeout", &time(timeout));
     }
+    if let Some(stall) = spec.stall() {
+        add("--stall", &time(stall));
+    }
+    if spec.stall_stop {
+        add("--stall-stop", "");
+    }
     if spec.grace() != DEFAULT_GRACE {
         add("--grace", &time(spec.grace()));
     }

@@ -162,6 +162,10 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout);
     }
+    if let Some(stall) = arguments.stall {
+        builder = builder.stall(stall);
+    }
+    builder = builder.stall_stop(arguments.stall_stop);
     if let Some(grace) = arguments.grace {
         builder = builder.grace(grace);
     }

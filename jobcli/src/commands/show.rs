@@ -62,6 +62,12 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(queued) = &shape.queued {
         line(out, "queued", queued)?;
     }
+    if let Some(waiting) = &shape.waiting_for_input {
+        line(out, "now", waiting)?;
+    }
+    if let Some(since) = shape.stalled_since {
+        line(out, "now", format_args!("stalled since {since}"))?;
+    }
     if let Some(cause) = shape.cause {
         line(out, "cause", cause.as_str())?;
     }
@@ -187,6 +193,10 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     }
     if let Some(timeout) = spec.timeout() {
         line(out, "timeout", humantime::format_duration(timeout))?;
+    }
+    if let Some(stall) = spec.stall() {
+        let stop = if spec.stall_stop { ", and is stopped then" } else { "" };
+        line(out, "stalled", format_args!("when it has done nothing for {}{stop}", humantime::format_duration(stall)))?;
     }
     line(out, "grace", humantime::format_duration(spec.grace()))?;
     let limit = match spec.output_limit {

@@ -30,6 +30,9 @@ struct Spec {
     #[serde(default)]
     env_only: Vec<VariablePattern>,
     timeout: Option<Time>,
+    stall: Option<Time>,
+    #[serde(default)]
+    stall_stop: bool,
     grace: Option<Time>,
     stop_signal: Option<Signal>,
     stdin: Option<String>,
@@ -132,6 +135,8 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.key = arguments.key.take().or(spec.key);
     arguments.group = arguments.group.take().or(spec.group);
     arguments.timeout = arguments.timeout.or(timeout);
+    arguments.stall = arguments.stall.or(time("stall", spec.stall)?);
+    arguments.stall_stop |= spec.stall_stop;
     arguments.grace = arguments.grace.or(grace);
     arguments.stop_signal = arguments.stop_signal.or(spec.stop_signal);
     arguments.output_limit = arguments.output_limit.or(limit);

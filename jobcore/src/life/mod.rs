@@ -13,10 +13,12 @@
 //! Every time is a job's age: how long ago its command was started, by a clock of the driver's choice.
 
 // In the order in which to read them:
+// - `stall.rs`: when a job stands still
 // - `tests.rs`, `properties.rs`: lives without a process, chosen and random
 
 #[cfg(test)]
 mod properties;
+mod stall;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ use crate::control::Answer;
 use crate::signal::Signal;
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
+use stall::Stall;
 
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
 pub(crate) const NAMED: usize = 8;
@@ -80,6 +83,10 @@ pub(crate) enum Action {
     Ask(Signal),
     /// Ask all processes of the job to end, and let those continue that are paused.
     Terminate,
+    /// Look how much CPU time the processes of the job have used: [`Life::used`].
+    LookAtUse,
+    /// Put on record since when the job is stalled, or that it is no longer.
+    NoteStall { since: Option<Duration> },
     /// Count the processes that outlived the main process: [`Life::counted`].
     Count,
     /// Kill all processes of the job.
@@ -128,6 +135,7 @@ pub(crate) struct Life {
     stop_signal: Option<Signal>,
     stragglers_rule: Stragglers,
     times_out_at: Option<Duration>,
+    stall: Option<Stall>,
     exit: Option<Exit>,
     /// When what is left of the job counts as stragglers.
     last_words_until: Option<Duration>,
@@ -149,6 +157,7 @@ impl Life {
             stop_signal: spec.stop_signal,
             stragglers_rule: spec.stragglers,
             times_out_at: spec.timeout(),
+            stall: Stall::of(spec),
             exit: None,
             last_words_until: None,
             stop: None,
@@ -217,6 +226,29 @@ impl Life {
         self.begin_stop(grace, now);
     }
 
+    /// The driver before this one had called the job stalled.
+    pub(crate) fn resume_stall(&mut self) {
+        if let Some(stall) = &mut self.stall {
+            stall.resume();
+        }
+    }
+
+    /// The job has written or was given something.
+    pub(crate) fn moved(&mut self, now: Duration) {
+        if let Some(stall) = &mut self.stall {
+            stall.moved(now);
+        }
+    }
+
+    /// The processes of the job have used so much CPU time; nothing if it is paused.
+    pub(crate) fn used(&mut self, cpu: Option<Duration>, now: Duration) {
+        match (&mut self.stall, cpu) {
+            (Some(stall), Some(cpu)) => stall.used(cpu, now),
+            (Some(stall), None) => stall.moved(now),
+            (None, _) => {}
+        }
+    }
+
     /// The main process is to get a signal, which `send` sends. After its end, the number of its process group may be that
     /// of another.
     ///
@@ -264,7 +296,9 @@ impl Life {
             Some((Stage::Begun, _)) => Some(Duration::ZERO),
             Some((Stage::MainAsked { until }, kill_at)) => Some(until.min(kill_at)),
             Some((Stage::Terminated | Stage::Killing { .. }, kill_at)) => Some(kill_at),
-            None if self.exit.is_none() => self.times_out_at,
+            None if self.exit.is_none() => {
+                self.times_out_at.into_iter().chain(self.stall.as_ref().map(Stall::looks_at)).min()
+            }
             None => self.last_words_until,
         }
     }
@@ -274,6 +308,21 @@ impl Life {
         if self.is_wanted() && self.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
             self.begin_stop(self.grace, now);
+        }
+        if self.is_wanted()
+            && let Some(stall) = &mut self.stall
+        {
+            if stall.is_due(now) {
+                return Some(Action::LookAtUse);
+            }
+            match stall.report() {
+                Some(Some(_)) if stall.stops => {
+                    self.cause = Some((Cause::Stalled, None));
+                    self.begin_stop(self.grace, now);
+                }
+                Some(since) => return Some(Action::NoteStall { since }),
+                None => {}
+            }
         }
         if self.stop.is_none() && !self.leaves_stragglers() && self.last_words_until.is_some_and(|at| at <= now) {
             self.begin_stop(self.grace, now);

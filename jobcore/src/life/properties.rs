@@ -118,6 +118,8 @@ impl World {
                         self.dies_of(Signal::TERM);
                     }
                 }
+                Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
+                Action::NoteStall { .. } => panic!("it is stopped then"),
                 Action::Count => self.life.counted(self.children),
                 Action::Kill | Action::KillAgain => self.kill(),
                 Action::GiveUp => {
@@ -170,10 +172,11 @@ impl World {
             Cause::Signalled => assert!(exit.signal.is_some() && !was_sent && who.is_none(), "{self:?}"),
             Cause::Stopped => assert!(who == Some("somebody") && (was_sent || self.was_wanted_to_end), "{self:?}"),
             Cause::TimedOut => assert!(who.is_none() && self.life.times_out_at <= Some(self.now), "{self:?}"),
+            Cause::Stalled => assert!(who.is_none() && self.life.stall.is_some(), "{self:?}"),
             Cause::SupervisorLost => assert_eq!((exit.code, exit.signal, who), (None, None, None)),
             other => panic!("{other:?}"),
         }
-        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut);
+        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled);
         assert!(was_stopped || !self.was_wanted_to_end, "{self:?}");
         for (cause, requester) in &self.recorded {
             assert_eq!((*cause, requester.as_deref()), (outcome.cause, who), "what was begun is what is recorded");
@@ -210,11 +213,18 @@ fn happening() -> impl Strategy<Value = Happening> {
 fn spec() -> impl Strategy<Value = JobSpec> {
     let rule = prop_oneof![Just(Stragglers::Stop), Just(Stragglers::Leave)];
     let options = proptest::option::of(span());
-    (span(), options, proptest::option::of(signal()), rule).prop_map(|(grace, timeout, stop_signal, rule)| {
-        let spec = JobSpec::command(["true"]).grace(grace).stragglers(rule);
-        let spec = stop_signal.into_iter().fold(spec, crate::JobSpecBuilder::stop_signal);
-        timeout.map_or_else(|| spec.clone(), |timeout| spec.clone().timeout(timeout.max(LAST_WORDS))).build().unwrap()
-    })
+    let stall = proptest::option::of(span());
+    (span(), options, stall, proptest::option::of(signal()), rule).prop_map(
+        |(grace, timeout, stall, stop_signal, rule)| {
+            let spec = JobSpec::command(["true"]).grace(grace).stragglers(rule);
+            let spec = stall.into_iter().fold(spec, |spec, stall| spec.stall(stall.max(LAST_WORDS)).stall_stop(true));
+            let spec = stop_signal.into_iter().fold(spec, crate::JobSpecBuilder::stop_signal);
+            timeout
+                .map_or_else(|| spec.clone(), |timeout| spec.clone().timeout(timeout.max(LAST_WORDS)))
+                .build()
+                .unwrap()
+        },
+    )
 }
 
 fn world() -> impl Strategy<Value = World> {

@@ -302,3 +302,71 @@ fn a_stop_is_resumed_with_the_rest_of_its_grace() {
     assert!(life.was_stopped());
     assert_eq!(due(&mut life, SECOND * 61), [Action::Kill]);
 }
+
+/// Looks at the use of CPU whenever that is due until this age, and returns what was to be noted, and when.
+fn watch(
+    life: &mut Life,
+    until: Duration,
+    cpu: impl Fn(Duration) -> Option<Duration>,
+) -> Vec<(Duration, Option<Duration>)> {
+    let mut noted = Vec::new();
+    while let Some(now) = life.deadline().filter(|at| *at <= until) {
+        while let Some(action) = life.next(now) {
+            match action {
+                Action::LookAtUse => life.used(cpu(now), now),
+                Action::NoteStall { since } => noted.push((now, since)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    noted
+}
+
+#[test]
+fn a_job_that_does_nothing_is_stalled_once_until_it_goes_on() {
+    let mut life = life(|spec| spec.stall(SECOND * 4));
+    let still = |_| Some(SECOND);
+    assert_eq!(watch(&mut life, SECOND * 4, still), [], "what it used before the first look is not known");
+    assert_eq!(watch(&mut life, SECOND * 60, still), [(SECOND * 5, Some(SECOND))]);
+    life.moved(SECOND * 61);
+    assert_eq!(watch(&mut life, SECOND * 62, still), [(SECOND * 62, None)]);
+    assert_eq!(watch(&mut life, SECOND * 90, still), [(SECOND * 66, Some(SECOND * 62))]);
+    let works = |now: Duration| Some(now / 2);
+    assert_eq!(watch(&mut life, SECOND * 120, works), [(SECOND * 91, None)]);
+    life.main_ended(exited(0), SECOND * 121);
+    assert_eq!(life.deadline(), Some(SECOND * 121 + LAST_WORDS), "nobody looks any more");
+}
+
+#[test]
+fn who_works_or_is_paused_is_not_stalled_and_who_only_breathes_is() {
+    let stalls = |cpu: &dyn Fn(Duration) -> Option<Duration>| {
+        let mut life = life(|spec| spec.stall(SECOND * 4));
+        watch(&mut life, SECOND * 60, cpu).len()
+    };
+    assert_eq!(stalls(&|now| Some(now / 100)), 0);
+    assert_eq!(stalls(&|_| None), 0);
+    assert_eq!(stalls(&|now| Some(now / 2000)), 1);
+    // With the end of a process that nobody waited for, its time is gone.
+    assert_eq!(stalls(&|now| Some(SECOND * 100 - now)), 0);
+}
+
+#[test]
+fn a_stalled_job_is_stopped_if_that_is_asked_for() {
+    let mut stopped = life(|spec| spec.stall(SECOND * 4).stall_stop(true));
+    assert_eq!(watch(&mut stopped, SECOND * 4, |_| Some(SECOND)), []);
+    assert_eq!(stopped.next(SECOND * 5), Some(Action::LookAtUse));
+    stopped.used(Some(SECOND), SECOND * 5);
+    let record = Action::RecordStop { cause: Cause::Stalled, requester: None, grace: SECOND * 4 };
+    assert_eq!(due(&mut stopped, SECOND * 5), [record, Action::Terminate]);
+    stopped.main_ended(died(Signal::TERM), SECOND * 6);
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stalled, None));
+}
+
+#[test]
+fn a_stall_that_was_reported_by_the_driver_before_is_not_reported_again() {
+    let mut life = life(|spec| spec.stall(SECOND * 4));
+    life.resume_stall();
+    assert_eq!(watch(&mut life, SECOND * 60, |_| Some(SECOND)), []);
+    life.moved(SECOND * 60);
+    assert_eq!(life.next(SECOND * 60), Some(Action::NoteStall { since: None }));
+}

@@ -7,7 +7,8 @@
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `inbox.rs`: ends that are to be delivered
-// - `report.rs`, `junit.rs`: jobs as every interface prints them, and reports that their commands leave on disk
+// - `report.rs`, `waiting.rs`, `junit.rs`: jobs as every interface prints them, whether they wait for input, and reports that
+//   their commands leave on disk
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
@@ -35,6 +36,7 @@ mod tests;
 mod usage;
 mod view;
 mod wait;
+mod waiting;
 mod workplace;
 
 use std::collections::BTreeMap;

@@ -10,11 +10,12 @@ use crate::store::file::layout::Layout;
 use crate::store::file::on_end::EndHooks;
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is
-    /// queued if it is, and what was run at its end.
+    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is queued
+    /// if it is, whether it waits for input, and what was run at its end.
     ///
     /// # Errors
-    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent and for a queued job.
+    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent, for a queued job and for one that
+    /// takes input.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
         let on_end = self.hook_runs(job);
         Ok(JobShape { on_end, ..self.report_with(job, self.why_queued(job).await?).await? })
@@ -49,6 +50,7 @@ impl JobManager {
     async fn report_with(&self, job: &Job, queued: Option<InQueue>) -> Result<JobShape> {
         Ok(JobShape {
             queued,
+            waiting_for_input: self.waiting_for_input(job).await?,
             #[cfg(feature = "agents")]
             agent: self.agent_shape(job).await?,
             ..self.shape(job)

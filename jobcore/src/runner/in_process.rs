@@ -27,6 +27,7 @@ use crate::store::file::supervisors::visible_members;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
+use crate::sys::members::cpu_time;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::stat::Stat;
@@ -270,6 +271,7 @@ impl Watcher {
             (Ok(count), Some((stream, _))) if count > 0 => {
                 let bytes = &self.buffer[index * half..][..count];
                 self.claim.append(*stream, Timestamp::now(), bytes).await;
+                self.life.moved(self.since.elapsed());
             }
             _ => self.child.outputs[index] = None,
         }
@@ -301,7 +303,11 @@ impl Watcher {
         while let Some(action) = self.life.next(now) {
             match action {
                 // A claim has no record of it, for whatever takes over from this program.
-                Action::RecordStop { .. } => {}
+                Action::RecordStop { .. } | Action::NoteStall { .. } => {}
+                Action::LookAtUse => {
+                    let members = self.members().await;
+                    self.life.used(cpu_time(&members, self.child.pid), self.since.elapsed());
+                }
                 Action::Ask(signal) => {
                     if process::signal_group_even_stopped(self.child.pid, signal).is_err() {
                         self.life.cannot_ask();

@@ -49,6 +49,8 @@ impl JobSpecBuilder {
             merge: false,
             labels: BTreeMap::new(),
             timeout_ms: None,
+            stall_ms: None,
+            stall_stop: false,
             grace_ms: millis(DEFAULT_GRACE),
             stop_signal: None,
             output_limit: DEFAULT_OUTPUT_LIMIT,
@@ -137,6 +139,18 @@ impl JobSpecBuilder {
     /// Limits how long the job may run.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Reports a job that does nothing for so long as stalled.
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.spec.stall_ms = Some(millis(stall));
+        self
+    }
+
+    /// Stops the job when it is stalled.
+    pub fn stall_stop(mut self, stop: bool) -> Self {
+        self.spec.stall_stop = stop;
         self
     }
 

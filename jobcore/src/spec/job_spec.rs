@@ -68,6 +68,15 @@ pub struct JobSpec {
     /// How long it may run before it is stopped, in milliseconds of the machine being awake. Absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// How long it may do nothing before it counts as stalled, in milliseconds of the machine being awake: write nothing, be
+    /// given nothing, and use less than a thousandth of that time of the CPU. One that waits for input does nothing, too;
+    /// one that is paused does not count. A supervisor puts it on record. A runner within a program only stops it, if that
+    /// is asked for. Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_ms: Option<u64>,
+    /// Whether it is stopped when it is stalled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stall_stop: bool,
     /// How long it may take to end when asked to, in milliseconds, before it is killed.
     pub grace_ms: u64,
     /// What the group of its main process is sent first when it is to end, for programs that clean up at another signal
@@ -143,6 +152,11 @@ impl JobSpec {
     /// Returns how long the job may run, if that is limited.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// Returns how long the job may do nothing before it counts as stalled, if that is limited.
+    pub fn stall(&self) -> Option<Duration> {
+        self.stall_ms.map(Duration::from_millis)
     }
 
     /// Returns how long the job may take to end when asked to.
@@ -247,6 +261,14 @@ impl JobSpec {
         let longest = u64::try_from(MAX_DURATION.as_millis()).unwrap_or(u64::MAX);
         if self.timeout_ms.is_some_and(|timeout| timeout > longest) {
             return Err(invalid("timeout", "more than ten years; leave it out for no limit"));
+        }
+        match self.stall_ms {
+            Some(0) => return Err(invalid("stall", "0 would be met at once; leave it out for no limit")),
+            Some(stall) if stall > longest => {
+                return Err(invalid("stall", "more than ten years; leave it out for no limit"));
+            }
+            None if self.stall_stop => return Err(invalid("stall_stop", "say with `stall` after what time")),
+            Some(_) | None => {}
         }
         if self.grace_ms > longest {
             return Err(invalid("grace", "more than ten years"));

@@ -23,6 +23,8 @@ pub enum Cause {
     Stopped,
     /// Its timeout expired.
     TimedOut,
+    /// It had done nothing for as long as its spec allows.
+    Stalled,
     /// Its supervisor died, and then the command, unseen.
     SupervisorLost,
     /// The machine was restarted while it ran.
@@ -41,6 +43,7 @@ impl Cause {
             Self::SpawnFailed => "spawn_failed",
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
+            Self::Stalled => "stalled",
             Self::SupervisorLost => "supervisor_lost",
             Self::Rebooted => "rebooted",
             Self::NeverStarted => "never_started",
@@ -117,7 +120,7 @@ impl Outcome {
             Cause::Exited if self.exit_code == Some(0) => Status::Completed,
             Cause::Exited | Cause::Signalled | Cause::Oom | Cause::SpawnFailed => Status::Failed,
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
-            Cause::TimedOut => Status::TimedOut,
+            Cause::TimedOut | Cause::Stalled => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
         }
     }

@@ -66,6 +66,10 @@ pub enum EventKind {
     Ended,
     /// Its record and its output were removed.
     Removed,
+    /// It was seen to wait for input: once until it has written or was given something.
+    WaitingForInput,
+    /// It was seen to be stalled, as its spec says what that is: once until it goes on.
+    Stalled,
 }
 
 impl EventKind {
@@ -77,6 +81,8 @@ impl EventKind {
             Self::Adopted => "adopted",
             Self::Ended => "ended",
             Self::Removed => "removed",
+            Self::WaitingForInput => "waiting_for_input",
+            Self::Stalled => "stalled",
         }
     }
 }

@@ -79,7 +79,7 @@ fn adopt<'a>(
             Some(running)
         }),
     };
-    let Some(Running { process: main, at: started_at, .. }) = running else { return Ok(None) };
+    let Some(Running { process: main, at: started_at, waiting, stalled_at, .. }) = running else { return Ok(None) };
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
     let log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     // How long the machine was asleep while nobody watched is not known.
@@ -98,6 +98,13 @@ fn adopt<'a>(
     let (pipes, main) = (std::mem::take(pipes), main.pid);
     let watched = Watched { log, pipes, input, family, main_end, main, started_at, oom_kills };
     let mut supervisor = Supervisor::new(records, &submission.spec, control, watched, age);
+    if stalled_at.is_some() {
+        supervisor.life.resume_stall();
+    }
+    if waiting.is_some() {
+        // Who read when the supervisor was killed has read the end since.
+        records.note(|running| running.waiting = None, None);
+    }
     if is_gone {
         supervisor.reap();
     }

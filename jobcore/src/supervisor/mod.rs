@@ -11,7 +11,7 @@
 // - `run.rs`: its loop
 // - `requests.rs`, `companion.rs`: what it answers, and the process that a job ends with
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
-// - `pipe.rs`, `terminal.rs`: what goes in and out
+// - `pipe.rs`, `terminal.rs`, `quiet.rs`: what goes in and out, and whether the job waits for more
 // - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
 // - `on_end.rs`: what is run when a job has ended
 
@@ -25,6 +25,7 @@ pub(crate) mod on_end;
 mod outcome;
 mod pipe;
 mod probe;
+mod quiet;
 mod requests;
 mod run;
 mod tend;

@@ -61,7 +61,7 @@ impl Supervisor<'_> {
         match std::mem::replace(&mut self.watched.input, Input::None) {
             Input::Pipe(pipe) => pipe.end(),
             Input::Terminal(mut terminal) => {
-                terminal.end();
+                terminal.end(self.watched.log.size().bytes);
                 self.watched.input = Input::Terminal(terminal);
             }
             // It was ended before, or there never was any: nothing more can be read.

@@ -8,6 +8,7 @@ use super::command::Input;
 use super::companion::{Companion, SESSION_END};
 use super::outcome::record_end;
 use super::pipe::OutputPipe;
+use super::quiet::Quiet;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
@@ -40,6 +41,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) watched: Watched,
     pub(super) life: Life,
     companion: Companion,
+    /// How long a job that takes input has been quiet; nothing for any other.
+    pub(super) quiet: Option<Quiet>,
     /// When this process took charge of the command, and how old that was then.
     since: Instant,
     age_then: Duration,
@@ -51,7 +54,9 @@ impl<'a> Supervisor<'a> {
     /// Watches a command that was started this long ago.
     pub(super) fn new(records: &'a Records, spec: &JobSpec, control: File, watched: Watched, age: Duration) -> Self {
         let (life, companion) = (Life::new(spec), Companion::of(spec.ends_with.as_ref()));
-        Self { records, control, watched, life, companion, since: Instant::now(), age_then: age, looks_again: false }
+        let quiet = (!matches!(watched.input, Input::None)).then(Quiet::new);
+        let since = Instant::now();
+        Self { records, control, watched, life, companion, quiet, since, age_then: age, looks_again: false }
     }
 
     /// Returns how long ago the command was started.
@@ -67,6 +72,7 @@ impl<'a> Supervisor<'a> {
                 break outcome;
             }
             self.turn();
+            self.look_for_waiting();
         };
         self.drain();
         record_end(self.records, &self.watched, self.life.was_stopped(), outcome);
@@ -93,8 +99,9 @@ impl<'a> Supervisor<'a> {
             self.has_lost_companion().then_some(Duration::ZERO),
         ];
         let shrinking = self.watched.pipes.iter().filter_map(OutputPipe::shrinks_at);
-        let shrinking = shrinking.map(|at| at.saturating_duration_since(now));
-        let timeout = deadlines.into_iter().flatten().chain(shrinking).min();
+        let looking = self.quiet.as_ref().filter(|_| self.life.is_wanted()).and_then(Quiet::looks_at);
+        let distant = shrinking.chain(looking).map(|at| at.saturating_duration_since(now));
+        let timeout = deadlines.into_iter().flatten().chain(distant).min();
         let watched = &self.watched;
         let main_end = watched.main_end.as_fd(self.life.has_exited());
         let typing = match &watched.input {
@@ -124,6 +131,7 @@ impl<'a> Supervisor<'a> {
     fn turn(&mut self) {
         let ready = self.wait();
         let now = Instant::now();
+        let is_active = ready.is_typed_to || ready.pipes.contains(&true);
         for (pipe, is_ready) in self.watched.pipes.iter_mut().zip(&ready.pipes) {
             if *is_ready {
                 // What cannot be read now is tried again at the next turn.
@@ -139,7 +147,10 @@ impl<'a> Supervisor<'a> {
             && let Input::Terminal(terminal) = &mut self.watched.input
         {
             // What cannot be typed now is tried again at the next turn.
-            let _ = terminal.pump();
+            let _ = terminal.pump(self.watched.log.size().bytes);
+        }
+        if is_active {
+            self.note_activity();
         }
         if ready.is_asked {
             self.answer_requests();
@@ -178,6 +189,8 @@ impl<'a> Supervisor<'a> {
                     }
                 }
                 Action::Terminate => family.terminate((!self.life.has_exited()).then_some(*main)),
+                Action::LookAtUse => self.look_at_use(),
+                Action::NoteStall { since } => self.note_stall(since),
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
                     family.kill_all();

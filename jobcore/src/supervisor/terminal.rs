@@ -8,13 +8,15 @@ use std::path::Path;
 use crate::store::file::input;
 use crate::store::file::layout::JobDir;
 use crate::sys::pipe;
-use crate::sys::pty::{Pty, TerminalSize};
+use crate::sys::pty::{LineMode, Pty, TerminalSize};
 use crate::sys::ready::Wanted;
 
 /// How much is typed before anything else gets its turn: no less than a pipe holds.
 const TURN: usize = 64 * 1024;
 /// Ctrl-D, which ends what is read from a terminal; termios(3), VEOF.
 const END: u8 = 4;
+/// What finishes a line or gives it up: Enter, Ctrl-C, Ctrl-D; termios(3), ICRNL, VINTR, VEOF.
+const LINE_ENDS: [u8; 4] = [b'\n', b'\r', 3, END];
 
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -23,18 +25,30 @@ pub(super) struct Terminal {
     input: File,
     /// What has come and has not been typed yet, since the job does not read.
     pending: Vec<u8>,
+    /// How much had been written when a line was begun that has not been finished.
+    line_began: Option<u64>,
 }
 
 impl Terminal {
     pub(super) fn make(job: &JobDir, size: TerminalSize) -> io::Result<Self> {
         let pty = Pty::open(size)?;
         let input = pipe::make_and_open(&job.stdin(), input::SIZE)?;
-        Ok(Self { pty, input, pending: Vec::new() })
+        Ok(Self { pty, input, pending: Vec::new(), line_began: None })
     }
 
     /// Returns the device that the command is to open.
     pub(super) fn device(&self) -> &Path {
         &self.pty.path
+    }
+
+    /// Returns how much had been written when a line was begun that has not been finished; nothing without one.
+    pub(super) fn line_began(&self) -> Option<u64> {
+        self.line_began
+    }
+
+    /// Returns what becomes of a line that is typed.
+    pub(super) fn line_mode(&self) -> LineMode {
+        self.pty.line_mode()
     }
 
     /// Returns what the job's output comes from.
@@ -50,8 +64,8 @@ impl Terminal {
         }
     }
 
-    /// Types what has come, as far as the job takes it.
-    pub(super) fn pump(&mut self) -> io::Result<()> {
+    /// Types what has come, as far as the job takes it, which has written this much before.
+    pub(super) fn pump(&mut self, written: u64) -> io::Result<()> {
         let mut typed = 0;
         while typed < TURN {
             if self.pending.is_empty() {
@@ -63,6 +77,9 @@ impl Terminal {
                 }
             }
             let count = self.pty.master.write(&self.pending)?;
+            if let Some(last) = self.pending[..count].last() {
+                self.line_began = (!LINE_ENDS.contains(last)).then(|| self.line_began.unwrap_or(written));
+            }
             self.pending.drain(..count);
             typed += count;
         }
@@ -70,14 +87,14 @@ impl Terminal {
     }
 
     /// Types Ctrl-D behind what has come before.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, written: u64) {
         // One read takes all that a pipe holds, whatever size it got.
         let mut before = vec![0; TURN];
         let count = self.input.read(&mut before).unwrap_or(0);
         self.pending.extend_from_slice(&before[..count]);
         self.pending.push(END);
         // What does not fit now waits for its turn.
-        let _ = self.pump();
+        let _ = self.pump(written);
     }
 
     pub(super) fn resize(&self, size: TerminalSize) -> io::Result<()> {

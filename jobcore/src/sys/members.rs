@@ -1,6 +1,7 @@
 //! Who descends from whom, and which processes belong together as far as that can be seen.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::process::{ProcessId, is_comparable};
 use super::stat::{Stat, all, has_variable};
@@ -44,6 +45,14 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
         false
     };
     candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
+}
+
+/// Returns the CPU time of these processes, with that of the children that they have waited for; nothing while the main one is
+/// stopped by a signal.
+pub(crate) fn cpu_time(members: &[Stat], main: i32) -> Option<Duration> {
+    let is_paused = members.iter().any(|stat| stat.pid == main && stat.state == b'T');
+    let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
+    (!is_paused).then(|| Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 /// Returns the numbers of this process and of all that it descends from, as far as they can be seen.

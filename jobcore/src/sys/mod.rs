@@ -8,7 +8,8 @@
 // - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
 // - `world.rs`, `namespace.rs`, `boot.rs`: what a command inherits, and what of the machine is seen from here
 // - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
-// - `child.rs`, `oom.rs`, `port.rs`: ends of children, kills for want of memory, and who listens
+// - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, kills for want of memory, who listens, and who waits for
+//   its input
 // - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
 // - `lock.rs`, `watch.rs`, `appear.rs`, `file.rs`: files
 // - `ready.rs`: waiting for any of it
@@ -29,6 +30,7 @@ pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod pty;
+pub(crate) mod reading;
 pub(crate) mod ready;
 pub(crate) mod signals;
 pub(crate) mod spawn;

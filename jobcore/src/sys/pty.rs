@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::pty::OpenptFlags;
-use rustix::termios::{InputModes, OptionalActions, Winsize};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Winsize};
 use serde::{Deserialize, Serialize};
 
 /// The size of a terminal, in characters.
@@ -26,6 +26,17 @@ impl Default for TerminalSize {
     fn default() -> Self {
         Self { columns: 80, rows: 24 }
     }
+}
+
+/// What a terminal does with a line that is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineMode {
+    /// It is collected and shown.
+    Shown,
+    /// It is collected and not shown, as that of a password.
+    Hidden,
+    /// Each key goes to the program, which does with it what it likes.
+    Raw,
 }
 
 /// A pseudo-terminal: the end of whoever plays the person in front of it, and the other end, held so that the terminal
@@ -64,6 +75,15 @@ impl Pty {
         Ok(pty)
     }
 
+    /// Returns whether the kernel collects what is typed into lines, and shows it; termios(3).
+    pub(crate) fn line_mode(&self) -> LineMode {
+        match rustix::termios::tcgetattr(&self.slave).map(|termios| termios.local_modes) {
+            Ok(modes) if !modes.contains(LocalModes::ICANON) => LineMode::Raw,
+            Ok(modes) if !modes.contains(LocalModes::ECHO) => LineMode::Hidden,
+            _ => LineMode::Shown,
+        }
+    }
+
     /// Gives it another size. Whoever is in the foreground is told.
     pub(crate) fn resize(&self, size: TerminalSize) -> io::Result<()> {
         let before = rustix::termios::tcgetwinsize(&self.slave)?;
@@ -80,5 +100,22 @@ impl Pty {
     fn set_size(&self, size: TerminalSize) -> io::Result<()> {
         let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         Ok(rustix::termios::tcsetwinsize(self.slave.as_fd(), size)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_of_a_line_is_known() {
+        let pty = Pty::open(TerminalSize::default()).unwrap();
+        assert_eq!(pty.line_mode(), LineMode::Shown);
+        for (without, expected) in [(LocalModes::ECHO, LineMode::Hidden), (LocalModes::ICANON, LineMode::Raw)] {
+            let mut modes = rustix::termios::tcgetattr(&pty.slave).unwrap();
+            modes.local_modes.remove(without);
+            rustix::termios::tcsetattr(&pty.slave, OptionalActions::Now, &modes).unwrap();
+            assert_eq!(pty.line_mode(), expected);
+        }
     }
 }

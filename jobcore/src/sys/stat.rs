@@ -16,7 +16,13 @@ pub(crate) struct Stat {
     pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
+    /// The device of the terminal that controls it; 0 for none.
+    pub(super) terminal: u32,
+    /// The process group in the foreground of that terminal; -1 for none.
+    pub(super) foreground: i32,
     pub(crate) start_time: u64,
+    /// The CPU time of the process and of the children that it has waited for, user and system, in clock ticks.
+    pub(super) cpu_ticks: u64,
     /// How many threads there are, counting a main thread that has exited.
     threads: i64,
     /// The thread through which the process can be looked into: of a main thread that has exited nothing can be read.
@@ -51,7 +57,11 @@ impl Stat {
             parent: number(4)?.try_into().ok()?,
             group: number(5)?.try_into().ok()?,
             session: number(6)?.try_into().ok()?,
+            // Shown as a number with a sign.
+            terminal: u32::from_ne_bytes(i32::try_from(number(7)?).ok()?.to_ne_bytes()),
+            foreground: number(8)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
+            cpu_ticks: (14..=17).filter_map(|field| u64::try_from(number(field)?).ok()).sum(),
             threads: number(20)?,
             thread: pid,
             exit_status: number(52).and_then(|status| status.try_into().ok()),

@@ -18,7 +18,7 @@ type Result<T> = std::result::Result<T, Failure>;
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
 /// The longest timeout of a job: a year. Longer ones are slips.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest path that the kernel takes.
 const LONGEST_PATH: usize = 4_096;
 

@@ -18,7 +18,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::answer::{Condition, Result, answer_in_fields, job, on_excerpt, on_job, started, told, waited};
-use super::arguments::{Format, LONGEST_WAIT, current_dir, grep, lines, name, seconds, short_enough, timeout, until};
+use super::arguments::{
+    Format, LONGEST_TIMEOUT, LONGEST_WAIT, current_dir, grep, lines, name, seconds, short_enough, timeout, until,
+};
 use super::batch;
 use super::nature::{Nature, tool as describe};
 use crate::excerpt::{Excerpt, Look};
@@ -68,6 +70,12 @@ pub(super) struct Arguments {
     tty: Option<bool>,
     /// Stop it after this
     timeout_s: Option<f64>,
+    /// Report it as stalled after so long without output and CPU time
+    #[schemars(extend("x-unlisted" = true))]
+    stall_s: Option<f64>,
+    /// Stop it then
+    #[schemars(extend("x-unlisted" = true))]
+    stall_stop: Option<bool>,
     /// Kept at most, default "10M"
     output_limit: Option<String>,
     /// Queue with its own limit
@@ -271,6 +279,10 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     if let Some(timeout) = timeout(server, arguments.timeout_s)? {
         spec = spec.timeout(timeout);
     }
+    if let Some(stall) = arguments.stall_s {
+        spec = spec.stall(seconds("stall_s", Some(stall), Duration::ZERO, LONGEST_TIMEOUT)?);
+    }
+    spec = spec.stall_stop(arguments.stall_stop.unwrap_or_default());
     match (arguments.input, arguments.stdin) {
         (Some(input), _) => spec = spec.given(input),
         (None, Some(StdinMode::Open)) => spec = spec.stdin(Stdin::Open),

@@ -79,6 +79,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("signal", json!(shape.signal)),
         ("cause", json!(shape.cause)),
         ("input", json!(shape.input)),
+        ("waiting_for_input", json!(shape.waiting_for_input)),
+        ("stalled_since", json!(shape.stalled_since.map(to_seconds))),
         ("group", json!(shape.group)),
         ("submitted_at", json!(to_seconds(shape.submitted_at))),
         ("ended_at", json!(shape.ended_at.map(to_seconds))),
@@ -95,7 +97,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let text: Vec<String> = known
         .iter()
         // The state has them in words.
-        .filter(|(field, _)| !["queued", "status", "exit_code", "signal", "cause"].contains(field))
+        .filter(|(field, _)| {
+            !["queued", "status", "exit_code", "signal", "cause", "waiting_for_input", "stalled_since"].contains(field)
+        })
         .map(|(field, value)| match (&run, *field) {
             (Some(run), "agent") => run.lines(),
             _ => line(field, value),

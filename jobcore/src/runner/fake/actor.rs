@@ -75,7 +75,8 @@ impl Actor {
     fn obey(&mut self) {
         while let Some(action) = self.life.next(self.age) {
             match action {
-                Action::RecordStop { .. } => {}
+                Action::RecordStop { .. } | Action::NoteStall { .. } => {}
+                Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.age),
                 Action::Count => self.life.counted(0),
                 Action::Ask(signal) => self.receive(signal),
                 Action::Terminate => self.receive(Signal::TERM),

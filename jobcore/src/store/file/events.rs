@@ -31,8 +31,16 @@ const KEPT: usize = 8;
 const UNKNOWN: u64 = u64::MAX;
 /// What follows this is the checksum of the rest.
 const BODY: std::ops::Range<usize> = 4..48;
-const KINDS: [EventKind; 5] =
-    [EventKind::Submitted, EventKind::Started, EventKind::Adopted, EventKind::Ended, EventKind::Removed];
+/// In the order in which they came to be: a version before reads nothing of a row of a later one.
+const KINDS: [EventKind; 7] = [
+    EventKind::Submitted,
+    EventKind::Started,
+    EventKind::Adopted,
+    EventKind::Ended,
+    EventKind::Removed,
+    EventKind::WaitingForInput,
+    EventKind::Stalled,
+];
 
 fn encode(event: &JobEvent) -> [u8; ROW] {
     let place = |place: Option<usize>| place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0);
@@ -209,6 +217,8 @@ mod tests {
             (EventKind::Submitted, None, None),
             (EventKind::Ended, Some(Status::Failed), Some(-1)),
             (EventKind::Ended, Some(Status::Orphaned), None),
+            (EventKind::WaitingForInput, None, None),
+            (EventKind::Stalled, None, None),
         ] {
             let mut event = JobEvent { status, exit_code, ..JobEvent::now(id, event) };
             event.at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();

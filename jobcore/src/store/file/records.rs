@@ -92,6 +92,17 @@ impl Records {
         Ok(())
     }
 
+    /// Changes what is noted of the command that runs, and reports that as an event if it is one. Without that note the job
+    /// goes on all the same.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Running), event: Option<EventKind>) {
+        let Ok(Some(mut running)) = self.read().and_then(|read| read.get::<Running>()) else { return };
+        change(&mut running);
+        let _ = self.write(&running);
+        if let Some(event) = event {
+            self.events.add(&JobEvent::now(self.id, event));
+        }
+    }
+
     /// Puts a stop on record that is about to begin. Without that record it is carried out all the same.
     pub(crate) fn stopping(&self, stopping: &Stopping) {
         let _ = self.write(stopping);
