@@ -1,19 +1,14 @@
 //! Who makes a call, and which ends it is told of by the answer.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use jobcore::front::caller::{host_name, of_project, project_of};
 use jobcore::front::settings::current_dir;
-use jobcore::inbox::Delivery;
 use jobcore::{Caller, Job, JobId};
-use tokio::time::timeout;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Context, Server};
-
-/// How long a client may take to read an answer that reports ends. Afterwards they are reported again.
-const READING: Duration = Duration::from_secs(10);
 /// Where Codex says in which conversation it is.
 const THREAD: &str = "threadId";
 /// Where clients of HTTP with sessions say in which they are.
@@ -28,8 +23,9 @@ pub(crate) struct Call {
 
 impl Call {
     /// Finds out who makes a call, as far as its client tells.
-    pub(crate) fn of(server: &Server, context: &Context) -> Self {
-        Self { caller: caller(server, context), known: Mutex::default() }
+    /// `own` is the conversation that this program was started from.
+    pub(crate) fn of(own: Option<&Caller>, context: &RequestContext<RoleServer>) -> Self {
+        Self { caller: caller(own, context), known: Mutex::default() }
     }
 
     /// Returns the conversation that makes the call; nothing if none of its calls can be told from those of others.
@@ -50,7 +46,7 @@ impl Call {
     }
 }
 
-fn caller(server: &Server, context: &Context) -> Option<Caller> {
+fn caller(own: Option<&Caller>, context: &RequestContext<RoleServer>) -> Option<Caller> {
     let client = match context.meta.client_info() {
         Some(client) => Some(client.name),
         None => context.peer.peer_info().map(|info| info.client_info.name.clone()),
@@ -65,30 +61,9 @@ fn caller(server: &Server, context: &Context) -> Option<Caller> {
     }
     // The one client of standard input and output started this server, where it works and with what it knows.
     let of_project = || of_project(&client, &project_of(&current_dir().ok()?));
-    server.settings().caller.clone().or_else(of_project)
+    own.cloned().or_else(of_project)
 }
 
 /// Is cancelled when the answer to a request was written to its client.
 #[derive(Debug, Clone)]
 pub(crate) struct Written(pub(crate) CancellationToken);
-
-/// Counts ends as delivered once the answer that reports them was written.
-pub(crate) fn acknowledge(server: &Server, context: &Context, delivery: Delivery) {
-    let written = context.extensions.get::<Written>().cloned();
-    server.acknowledgements().spawn_on(
-        async move {
-            // Where nobody tells, over HTTP, it is written as soon as it is given.
-            let is_written = match written {
-                Some(Written(written)) => timeout(READING, written.cancelled()).await.is_ok(),
-                None => true,
-            };
-            if !is_written {
-                return;
-            }
-            if let Err(error) = delivery.acknowledge().await {
-                tracing::debug!(%error, "ends that were delivered will be delivered again");
-            }
-        },
-        server.work(),
-    );
-}

@@ -1,15 +1,21 @@
 //! What an answer says beside what was asked for: which jobs of the client have ended since its last call.
 
+use std::time::Duration;
+
 use jobcore::Job;
 use jobcore::clock::Timestamp;
+use jobcore::inbox::Delivery;
+use tokio::time::timeout;
 
-use crate::call;
+use crate::call::Written;
 use crate::runs::Run;
 use crate::server::{Context, Server};
 use crate::text;
 
 /// How many ends one answer reports.
 const REPORTED: usize = 3;
+/// How long a client may take to read an answer that reports ends. Afterwards they are reported again.
+const READING: Duration = Duration::from_secs(10);
 
 /// Returns a line for each job of the caller that has ended and that it was not told of, a few at most. These and the ends that
 /// the answer shows count as delivered once the answer is written.
@@ -29,7 +35,7 @@ pub(crate) async fn since_last_call(server: &Server, context: &Context) -> Optio
     if let Some(more) = delivery.jobs().len().checked_sub(REPORTED).filter(|more| *more > 0) {
         lines.push(format!("{more} more of your jobs ended; list shows them."));
     }
-    call::acknowledge(server, context, delivery);
+    acknowledge(server, context, delivery);
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -40,7 +46,7 @@ pub(crate) async fn count_shown(server: &Server, context: &Context) {
         return;
     }
     match server.jobs().deliver_known(caller, &known).await {
-        Ok(delivery) => delivery.into_iter().for_each(|delivery| call::acknowledge(server, context, delivery)),
+        Ok(delivery) => delivery.into_iter().for_each(|delivery| acknowledge(server, context, delivery)),
         Err(error) => tracing::debug!(%error, "an end that was delivered will be delivered again"),
     }
 }
@@ -55,4 +61,25 @@ async fn line(server: &Server, job: &Job) -> String {
         Ok(Some(run)) => format!("[Meanwhile: {} {}{ago}.]", text::name(job), run.row().1),
         Ok(None) | Err(_) => format!("[Meanwhile: {} {}{ago}.]", text::name(job), text::ended(&job.shape(now))),
     }
+}
+
+/// Counts ends as delivered once the answer that reports them was written.
+fn acknowledge(server: &Server, context: &Context, delivery: Delivery) {
+    let written = context.extensions.get::<Written>().cloned();
+    server.acknowledgements().spawn_on(
+        async move {
+            // Where nobody tells, over HTTP, it is written as soon as it is given.
+            let is_written = match written {
+                Some(Written(written)) => timeout(READING, written.cancelled()).await.is_ok(),
+                None => true,
+            };
+            if !is_written {
+                return;
+            }
+            if let Err(error) = delivery.acknowledge().await {
+                tracing::debug!(%error, "ends that were delivered will be delivered again");
+            }
+        },
+        server.work(),
+    );
 }

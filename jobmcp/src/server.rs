@@ -62,7 +62,7 @@ impl Server {
 
     /// Returns the same server for one call of its client.
     pub(crate) fn for_call(&self, context: &Context) -> Self {
-        Self { call: Arc::new(Call::of(self, context)), ..self.clone() }
+        Self { call: Arc::new(Call::of(self.settings().caller.as_ref(), context)), ..self.clone() }
     }
 
     pub(crate) fn subscriptions(&self) -> &Subscriptions {

@@ -7,7 +7,7 @@ use super::{Result, tell};
 use crate::cli::Skill;
 
 /// What teaches an agent when and how to use jobs: the plugins ship the same.
-pub(crate) const TEXT: &str = include_str!("../skill.md");
+const TEXT: &str = include_str!("../skill.md");
 
 pub(super) fn run(arguments: &Skill) -> Result {
     let Some(directory) = &arguments.dir else {
@@ -21,4 +21,15 @@ pub(super) fn run(arguments: &Skill) -> Result {
         .map_err(|error| Failure::new(codes::FAILED, format!("write `{}`: {error}", path.display())))?;
     tell(&format!("wrote {}", path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_ships_the_same_skill() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../jobmcp/plugins/claude-code/skills/background-jobs/SKILL.md");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), TEXT);
+    }
 }
