@@ -311,6 +311,7 @@ mod tests {
             }
         }
         let reasons = [
+            reason::<crate::Caller>(),
             reason::<JobId>(),
             reason::<IdPrefix>(),
             reason::<Name>(),
@@ -347,6 +348,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(found, 12, "the types that the test above names, and patterns of variables: hardly a text is none");
+        assert_eq!(found, 13, "the types that the test above names, and patterns of variables: hardly a text is none");
     }
 }
