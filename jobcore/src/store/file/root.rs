@@ -45,9 +45,13 @@ impl Root {
         }
         let root = &*self.layout.root;
         match check_owner(root) {
-            // Not even a link that leads nowhere.
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !atomic::is_there(root)? => {
-                return Ok(false);
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                // Not even a link that leads nowhere.
+                if !atomic::is_there(root)? {
+                    return Ok(false);
+                }
+                // Another process may have made it in between.
+                check_owner(root)?;
             }
             checked => checked?,
         }
