@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn the_plugin_ships_the_same_skill() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../jobmcp/plugins/claude-code/skills/background-jobs/SKILL.md");
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../jobmcp/plugins/claude-code/skills/background-jobs/SKILL.md");
         assert_eq!(std::fs::read_to_string(path).unwrap(), TEXT);
     }
 }
