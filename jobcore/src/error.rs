@@ -323,6 +323,7 @@ mod tests {
             reason::<output::Cursor>(),
             reason::<output::Pattern>(),
             reason::<policy::Pattern>(),
+            reason::<crate::front::Notify>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -348,6 +349,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(found, 13, "the types that the test above names, and patterns of variables: hardly a text is none");
+        assert_eq!(found, 14, "the types that the test above names, and patterns of variables: hardly a text is none");
     }
 }

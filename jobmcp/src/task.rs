@@ -50,7 +50,7 @@ pub(crate) async fn created(server: &Server, job: &Job, now: &str) -> CreateTask
 }
 
 /// What a model need not do while a task runs.
-const WAKES: &str = "You are told when it ends; do not poll.";
+const WAKES: &str = "You will be notified when it ends; do not poll.";
 
 /// Returns a job as a task. What is over is kept for `max_age` after its end; before that it is kept in any case.
 pub(crate) async fn task(server: &Server, job: &Job, max_age: Option<Duration>) -> Task {

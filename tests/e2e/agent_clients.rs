@@ -87,6 +87,7 @@ fn codex_calls_the_tools() {
         assert_eq!((ran.code, &events(&ran).last().unwrap()["type"]), (Some(0), &"turn.completed".into()), "{ran}");
     };
     run(&APPROVED, PROMPT);
+    assert!(env.job("long")["caller"].as_str().unwrap().starts_with("codex:"), "{}", env.job("long"));
     the_calls_did_what_they_should(&env, &models, &codex, &["CODEX_"]);
     // What only looks needs nobody's approval, and what does anything at all needs it.
     let looks = r#"call jobs.status {"job_id": "long"}

@@ -99,7 +99,7 @@ fn a_job_knows_its_caller_and_its_project() {
     here.current_dir(&project);
     assert_eq!(ids(&Ran::of(here).ok()), [codex.as_str()]);
     let nobody = env.run(["list", "--mine"]);
-    assert!(nobody.code == Some(2) && nobody.stderr.contains("no coding agent calls from here"), "{nobody}");
+    assert!(nobody.code == Some(2) && nobody.stderr.contains("this is not the shell of a coding agent"), "{nobody}");
     assert_eq!(env.run(["list", "--caller", "nonsense"]).code, Some(2));
 }
 
@@ -126,6 +126,10 @@ fn an_end_is_printed_until_it_is_acknowledged() {
     by(&env, "s-1", &["wait", "--quiet", &id]).ok();
     assert_eq!(inbox(&[]), "");
     by(&env, "s-1", &["run", "--wait", "--quiet", "true"]).ok();
+    assert_eq!(inbox(&[]), "");
+    // So does whoever stopped it.
+    let id = submit(&env, "s-1", "sleep 1000");
+    by(&env, "s-1", &["kill", &id]).ok();
     assert_eq!(inbox(&[]), "");
     let nobody = env.run(["inbox"]);
     assert!(nobody.code == Some(2) && nobody.stderr.contains("--caller"), "{nobody}");
@@ -164,7 +168,7 @@ fn a_hook_wakes_once_for_all_that_end_together() {
     touch(&env, "go");
     let (code, stdout, stderr) = outcome(hooks.remove(0));
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.starts_with("This is no error: background jobs have ended.\n"), "{stderr}");
+    assert!(stderr.starts_with("Not an error: background jobs have ended.\n"), "{stderr}");
     // Under load some end too late for the first.
     let mut told = stderr.matches("after").count() + more(&stderr);
     while told < 20 {
@@ -211,6 +215,17 @@ fn a_hook_whose_host_is_gone_delivers_nothing() {
     touch(&env, "go");
     let (code, _, stderr) = hooked(&env, "stop", "s-1");
     assert!(code == Some(2) && stderr.contains("completed"), "{stderr}");
+}
+
+#[test]
+fn a_hook_makes_no_store() {
+    let env = TestEnv::without_store();
+    for event in ["session-start", "stop", "post-tool-use"] {
+        let mut command = hook(&env, event, "cli");
+        command.env_remove("JOBCORE_STORE");
+        assert_eq!(outcome(start(command, &said(&env, "s-1"))), (Some(0), String::new(), String::new()), "{event}");
+    }
+    assert!(std::fs::read_dir(env.dir()).unwrap().next().is_none());
 }
 
 #[test]
@@ -287,17 +302,18 @@ fn a_status_line_is_short_and_empty_where_nothing_is() {
     let env = TestEnv::new();
     assert_eq!(env.ok(["statusline"]), "");
     ended(&env, "s-1", "exit 1");
-    env.submit("sleep 1000");
+    env.ok(["run", "--stdin", "open", "read -r line"]);
     env.ok(["group", "set", "one", "--limit", "1"]);
     env.ok(["run", "--group", "one", "sleep 1000"]);
     env.ok(["run", "--group", "one", "sleep 1000"]);
-    assert_eq!(env.ok(["statusline"]), "2 running, 1 queued, 1 failed");
+    let line = "2 running, 1 waiting for input, 1 queued, 1 failed";
+    wait_for("the job to wait for input", || (env.ok(["statusline"]) == line).then_some(()));
     let mut elsewhere = env.jobcli(["statusline"]);
     elsewhere.current_dir("/");
     assert_eq!(Ran::of(elsewhere).ok(), "");
     let mut all = env.jobcli(["statusline", "--all", "--since", "2026-01-01T00:00:00Z"]);
     all.current_dir("/");
-    assert_eq!(Ran::of(all).ok(), "2 running, 1 queued, 1 failed");
+    assert_eq!(Ran::of(all).ok(), line);
 }
 
 /// A server that a conversation of Claude Code started.
@@ -335,6 +351,24 @@ fn an_end_reaches_the_next_server_of_the_conversation_and_nobody_else() {
     let (code, _, stderr) = hooked(&env, "stop", "s-1");
     assert!(code == Some(2) && stderr.contains("second ("), "{stderr}");
     assert_eq!(news(&mut second), "");
+}
+
+#[test]
+fn threads_of_one_server_are_told_of_their_own_jobs() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let mut call = |thread: &str, tool: &str, arguments: Value| {
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": { "threadId": thread } });
+        let number = client.send("tools/call", params);
+        client.answer(number)["result"]["content"].clone()
+    };
+    call("t-1", "execute", json!({ "command": until("go"), "name": "own", "wait_s": 0 }));
+    assert_eq!(env.job("own")["caller"], "test:t-1");
+    touch(&env, "go");
+    env.run(["wait", "--quiet", "own"]);
+    assert_eq!(call("t-2", "list", json!({ "name": "made-up" }))[1], Value::Null);
+    let news = call("t-1", "list", json!({ "name": "made-up" }));
+    assert!(news[1]["text"].as_str().unwrap_or_default().contains("`own`"), "{news}");
 }
 
 #[test]

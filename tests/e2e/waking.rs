@@ -133,7 +133,7 @@ fn a_run_of_claude_code_goes_on_when_its_job_ends() {
     });
     assert_eq!(running.code, Some(0), "{running}");
     let woken = told(&models, "failed with exit code 3");
-    assert!(woken.contains("This is no error") && woken.contains("build ("), "{woken}");
+    assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
     assert_eq!(turns(&models, "failed with exit code 3"), 1);
     assert_eq!(env.job("build")["caller"].as_str().unwrap().split(':').next(), Some("claude-code"));
     assert!(events(&running).iter().filter(|event| event["type"] == "result").count() >= 1, "{running}");
@@ -166,7 +166,7 @@ fn where_tasks_are_switched_off_a_hook_wakes_once_for_two_jobs() {
     touch(&env, "go");
     let woken = told(&models, "background jobs have ended");
     assert!(woken.contains("completed after") && woken.contains("failed with exit code 4"), "{woken}");
-    assert_eq!(turns(&models, "This is no error"), 1);
+    assert_eq!(turns(&models, "Not an error"), 1);
     session.end();
 }
 
@@ -198,6 +198,6 @@ fn an_end_is_told_although_the_server_was_killed() {
     send(server[0].parse().unwrap(), Signal::SIGKILL);
     touch(&env, "build");
     let woken = told(&models, "failed with exit code 3");
-    assert!(woken.contains("This is no error"), "{woken}");
+    assert!(woken.contains("Not an error"), "{woken}");
     session.end();
 }

@@ -9,7 +9,7 @@ use jobcore::clock::Timestamp;
 
 use super::values::parse_time;
 
-/// Print jobs that have ended and of which their caller was not told.
+/// Print the ended jobs that their caller was not notified of.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A caller is the conversation of a coding agent that submitted a job; `jobcli show` prints it. Within an agent's shell it is \
@@ -21,16 +21,16 @@ or by `inbox --ack`.
   jobcli inbox --here --json
   jobcli inbox --caller codex:019a5c2f --follow")]
 pub struct Inbox {
-    /// Ends of the jobs of this caller
+    /// Print the ended jobs of this caller
     #[arg(long, value_name = "HOST:CONVERSATION")]
     pub caller: Option<Caller>,
-    /// Ends of jobs of this project, whoever submitted them
+    /// Print the ended jobs of this project, whoever submitted them
     #[arg(long, conflicts_with = "caller")]
     pub here: bool,
-    /// Count the ends that are printed as delivered
+    /// Mark the printed jobs as delivered
     #[arg(long)]
     pub ack: bool,
-    /// Print ends as they come, and count them as delivered, until the caller has no unfinished job
+    /// Print jobs as they end and mark them as delivered, until the caller has no unfinished job
     #[arg(long, short, conflicts_with = "here")]
     pub follow: bool,
     /// Print each job as a line of JSON
@@ -47,7 +47,7 @@ Prints nothing if there is nothing to say.
   PS1='$(jobcli statusline) $ '
   set -g status-right '#(jobcli statusline --all)'")]
 pub struct Statusline {
-    /// Of all projects, instead of that of this directory
+    /// Count the jobs of all projects
     #[arg(long)]
     pub all: bool,
     /// Count jobs as failed that ended at this time or later
@@ -55,25 +55,25 @@ pub struct Statusline {
     pub since: Timestamp,
 }
 
-/// Run as a hook of a coding agent: tell it of ends of jobs.
+/// Notify a coding agent of ended jobs, as one of its hooks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A hook reads what the host says on its standard input, and never fails the host: whatever goes wrong, it exits with 0 and \
 says nothing. It exits with 2 to wake the agent, which then reads its standard error.
 
-  jobcli hook claude-code session-start   print a recap: unfinished jobs of the project, and ends nobody was told of
-  jobcli hook claude-code stop            wait for the next end of a job of this conversation, and wake the agent
+  jobcli hook claude-code session-start   print a recap: unfinished jobs of the project, and ended ones not reported yet
+  jobcli hook claude-code stop            wait for a job of this conversation to end, and wake the agent
   jobcli hook claude-code post-tool-use   the same, where a person sits
   jobcli hook claude-code pre-tool-use    refuse shell commands that are started in the background: use a job")]
 pub struct Hook {
-    /// The host: `claude-code`
+    /// Host whose hook this is: `claude-code`
     // Any word is taken: one that a later version knows must not fail the host either.
     #[arg(value_name = "HOST")]
     pub host: String,
-    /// What happened there
+    /// Event of the hook
     #[arg(value_name = "EVENT")]
     pub event: String,
-    /// Hold up the end of a run without a person for this long at most
+    /// Keep an unattended run from ending for at most TIME
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub hold: Duration,
 }

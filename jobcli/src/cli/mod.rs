@@ -114,11 +114,11 @@ pub enum Verb {
     Prune(Deferred<Prune>),
     /// Print what happened to jobs: submitted, started, ended
     Events(Deferred<Events>),
-    /// Print jobs that have ended and of which their caller was not told
+    /// Print the ended jobs that their caller was not notified of
     Inbox(Deferred<Inbox>),
     /// Print the state of a project's jobs in a few characters
     Statusline(Deferred<Statusline>),
-    /// Tell a coding agent of ends of jobs, as one of its hooks
+    /// Notify a coding agent of ended jobs, as one of its hooks
     Hook(Deferred<Hook>),
     /// Print a skill that teaches an agent to use jobs
     Skill(Deferred<Skill>),

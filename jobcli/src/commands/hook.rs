@@ -100,7 +100,7 @@ async fn watch(jobs: &JobManager, caller: &Caller, hold: Option<Duration>) -> Re
 async fn wake(delivery: Delivery) -> Result {
     let count = delivery.jobs().len();
     let what = if count == 1 { "a background job has ended" } else { "background jobs have ended" };
-    let mut text = format!("This is no error: {what}.\n");
+    let mut text = format!("Not an error: {what}.\n");
     for line in lines(delivery.jobs().iter().filter_map(ending::of)) {
         text.push_str(&line);
         text.push('\n');
@@ -109,6 +109,7 @@ async fn wake(delivery: Delivery) -> Result {
         text.push_str(&format!("See its output with `jobcli output {}`, or the tool `output`.\n", job.id.short()));
     }
     std::io::stderr().write_all(text.as_bytes())?;
+    // Without this, as on a full disk, a host that is woken would be woken again at the end of each turn.
     delivery.acknowledge().await?;
     Ok(ExitCode::from(WAKE))
 }

@@ -41,8 +41,8 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Inbox
 /// Returns the caller that is meant, or says that there is none.
 pub(super) fn own(caller: Option<&Caller>) -> Result<&Caller> {
     caller.ok_or_else(|| {
-        Failure::new(codes::USAGE, "no coding agent calls from here")
-            .with_hint("name a caller with `--caller`, or use `--here` for the jobs of this project")
+        Failure::new(codes::USAGE, "this is not the shell of a coding agent")
+            .with_hint("name a caller with `--caller`, or use `--here` for this project")
     })
 }
 

@@ -2,18 +2,18 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::front::text::print_json;
-use jobcore::front::{Failures, codes};
+use jobcore::front::{Failures, Settings, codes};
 use jobcore::shape::JobShape;
 use jobcore::state::Survivor;
 use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
-use jobcore::{JobId, JobManager, Query, Status, escape};
+use jobcore::{Caller, JobId, JobManager, Query, Status, escape};
 
-use super::Result;
 use super::select::{Which, find_all, select};
+use super::{Result, inbox};
 use crate::cli::Kill;
 
-pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Kill) -> Result {
     let mut failures = Failures::default();
     let ids = if arguments.all {
         live(jobs).await?
@@ -26,7 +26,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Kill) -> Result {
     let done = match arguments.signal {
         _ if arguments.gone => declare_gone(jobs, &ids, arguments.json, &mut failures).await?,
         Some(signal) => send(jobs, &ids, signal, arguments.json, &mut failures).await?,
-        None => stop(jobs, &ids, &arguments, &mut failures).await?,
+        None => stop(jobs, settings.caller.as_ref(), &ids, &arguments, &mut failures).await?,
     };
     let code = failures.code().unwrap_or(if done { 0 } else { codes::FAILED });
     Ok(ExitCode::from(code))
@@ -38,7 +38,13 @@ async fn live(jobs: &JobManager) -> Result<Vec<JobId>> {
 }
 
 /// Stops jobs, and returns whether nothing of them is left, as far as that was to be waited for.
-async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill, failures: &mut Failures) -> Result<bool> {
+async fn stop(
+    jobs: &JobManager,
+    caller: Option<&Caller>,
+    ids: &[JobId],
+    arguments: &Kill,
+    failures: &mut Failures,
+) -> Result<bool> {
     let options = StopOptions::default().with_grace(arguments.grace).with_wait(!arguments.no_wait);
     let mut shapes = Vec::new();
     let mut all_gone = true;
@@ -52,6 +58,7 @@ async fn stop(jobs: &JobManager, ids: &[JobId], arguments: &Kill, failures: &mut
             }
         };
         let (job, word, gone) = describe(&report);
+        inbox::shown(jobs, caller, [job]).await;
         shapes.push(jobs.shape(job));
         all_gone &= gone;
         if !arguments.json {

@@ -60,7 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
     if let Verb::Hook(Deferred(arguments)) = cli.verb {
         let jobs = || {
             let settings = Settings::read(cli.store, cli.config)?;
-            settings.open_to_write("jobcli").map(JobManager::with_inline_work).map_err(Into::into)
+            settings.open_to_look("jobcli").map(JobManager::with_inline_work)
         };
         return Ok(Box::pin(hook::run(jobs, arguments)).await);
     }
@@ -90,7 +90,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Send(Deferred(arguments)) => Box::pin(send::run(jobs, arguments)),
         Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
-        Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, arguments)),
+        Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
         Verb::Restart(Deferred(arguments)) => Box::pin(async move { restart::run(jobs, &arguments).await }),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),

@@ -24,8 +24,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: Statusline) -> Result {
     let is_new = |job: &&Job| job.state.outcome().is_some_and(|outcome| outcome.ended_at >= arguments.since);
     let failed = failed.iter().filter(is_new).count();
     let count = |status: Status| unfinished.iter().filter(|job| job.status() == status).count();
+    let waiting = jobs.reports(&unfinished).await.iter().filter(|shape| shape.waiting_for_input.is_some()).count();
     let counts = [
         (count(Status::Running), "running"),
+        (waiting, "waiting for input"),
         (count(Status::Paused), "paused"),
         (count(Status::Queued), "queued"),
         (failed, "failed"),

@@ -134,11 +134,15 @@ impl JobManager {
         }
     }
 
-    /// Lets one program at a time wait for ends of a caller's jobs: nothing while another does. The inbox stays free meanwhile.
+    /// Lets one program at a time wait for ends of a caller's jobs: returns nothing while another does, or if there is nothing to
+    /// wait for. The inbox stays free meanwhile.
     ///
     /// # Errors
-    /// If the store cannot be written.
+    /// If the store cannot be read or written.
     pub async fn watch(&self, caller: &Caller) -> Result<Option<Watch>> {
+        if self.unfinished(caller).await?.is_empty() && self.inbox(caller).await?.is_empty() {
+            return Ok(None);
+        }
         // A place of its own that is held like an inbox: no host has this name.
         let place = format!("watch.{caller}").parse();
         let place: Caller = place.map_err(|error: ParseError| Error::Unsupported { reason: error.to_string() })?;
@@ -230,6 +234,9 @@ impl JobManager {
         ended: &[JobId],
         known: Vec<JobId>,
     ) -> Result<(Option<Delivery>, bool)> {
+        if known.is_empty() && ended.is_empty() && self.has_nothing_new(caller).await? {
+            return Ok((None, false));
+        }
         let Some(mut inbox) = self.take_inbox(caller).await? else { return Ok((None, true)) };
         let seen = inbox.state().map(|state| state.next);
         let mut state = self.up_to_now(caller, inbox.state().cloned()).await?;
@@ -247,6 +254,14 @@ impl JobManager {
             return Ok((None, is_withheld));
         }
         Ok((Some(Delivery { jobs, known, inbox, state }), is_withheld))
+    }
+
+    /// Returns whether a caller has no inbox and needs none: nothing is written for one that has missed nothing.
+    async fn has_nothing_new(&self, caller: &Caller) -> Result<bool> {
+        Ok(match self.store.inbox_state(caller).await? {
+            None => self.up_to_now(caller, None).await?.pending.is_empty(),
+            Some(_) => false,
+        })
     }
 
     async fn change_inbox(&self, caller: &Caller, change: impl FnOnce(&mut InboxState) + Send + 'static) -> Result<()> {
@@ -288,7 +303,8 @@ impl JobManager {
         };
         loop {
             let events = self.store.events(state.next, PAGE).await?;
-            if events.gone > 0 {
+            // Some are no longer kept, or all were lost and numbers begin again.
+            if events.gone > 0 || events.end < state.next {
                 let missed = self.ended_since(of_caller.clone(), state.at).await?;
                 missed.iter().for_each(|job| state.add(job.id));
             }
@@ -297,7 +313,7 @@ impl JobManager {
                     state.add(event.job_id);
                 }
             }
-            (state.next, state.at) = (events.next, now);
+            (state.next, state.at) = (events.next.min(events.end), now);
             if events.next >= events.end {
                 return Ok(state);
             }
@@ -481,6 +497,34 @@ mod tests {
                 world.jobs.wait_for(running).await.unwrap();
                 assert!(world.delivered(OWN).await.is_empty());
             }
+        });
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_caller_that_has_missed_nothing() {
+        block_on(async {
+            for world in worlds() {
+                world.submit("sleep", OWN).await;
+                assert!(world.delivered(OWN).await.is_empty());
+                assert!(world.jobs.store().inbox_state(&caller(OWN)).await.unwrap().is_none());
+                assert!(world.jobs.watch(&caller("codex:2")).await.unwrap().is_none());
+            }
+        });
+    }
+
+    #[test]
+    fn a_feed_that_was_lost_loses_no_end() {
+        block_on(async {
+            let [_, world] = worlds();
+            for _ in 0..3 {
+                world.ended(OWN).await;
+            }
+            assert_eq!(world.delivered(OWN).await.len(), 3);
+            std::fs::remove_dir_all(world.jobs.store().directory().unwrap().join("events")).unwrap();
+            let after = world.ended(OWN).await;
+            assert_eq!(world.delivered(OWN).await, [after]);
+            let next = world.ended(OWN).await;
+            assert_eq!(world.delivered(OWN).await, [next]);
         });
     }
 
