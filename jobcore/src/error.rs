@@ -323,7 +323,6 @@ mod tests {
             reason::<output::Cursor>(),
             reason::<output::Pattern>(),
             reason::<policy::Pattern>(),
-            reason::<crate::front::Notify>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -349,6 +348,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(found, 14, "the types that the test above names, and patterns of variables: hardly a text is none");
+        assert_eq!(
+            found, 14,
+            "those that the test above names, patterns of variables, which hardly a text is not, and `Notify`"
+        );
     }
 }
