@@ -5,7 +5,7 @@
 // - `server.rs`, `handler.rs`: what all calls share, and how each reaches what answers it
 // - `tools/`: what a model calls
 // - `task.rs`, `tasks.rs`: a job as a task, and requests about tasks
-// - `resources.rs`, `prompts.rs`: what else a client is offered
+// - `resources.rs`, `prompts.rs`, `skill.rs`: what else a client is offered
 // - `text.rs`, `excerpt.rs`, `runs.rs`, `failure.rs`: what models read
 // - `call.rs`, `news.rs`, `shown.rs`: who calls, which ends it has missed, and what it has been shown
 // - `gate.rs`: limits of the server's own
@@ -36,6 +36,7 @@ mod runs;
 mod server;
 mod settings;
 mod shown;
+mod skill;
 mod stdio;
 mod strangers;
 mod task;

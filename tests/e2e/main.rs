@@ -7,6 +7,7 @@ mod mcp_http_client;
 mod models;
 mod needs;
 mod records;
+mod sessions;
 mod support;
 
 mod adopt;
@@ -72,4 +73,5 @@ mod trees;
 mod until;
 mod waiting;
 mod waking;
+mod waking_others;
 mod worktrees;

@@ -316,7 +316,9 @@ impl Dialect for Responses {
                 tools => tools.iter().map(|tool| format!("{server}.{}", tool["name"].as_str().unwrap())).collect(),
             }
         });
-        let said = items.last().map(|item| texts(&item["content"]).concat()).unwrap_or_default();
+        let is_old = |item: &Value| item["role"] == "assistant" || item["type"] != "message";
+        let new = items.iter().rposition(is_old).map_or(0, |old| old + 1);
+        let said = items[new..].iter().flat_map(|item| texts(&item["content"])).collect::<Vec<_>>().concat();
         Heard { prompt, before, tools: tools.collect(), results, said }
     }
 

@@ -58,15 +58,22 @@ pub struct Statusline {
 /// Notify a coding agent of ended jobs, as one of its hooks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A hook reads what the host says on its standard input, and never fails the host: whatever goes wrong, it exits with 0 and \
-says nothing. It exits with 2 to wake the agent, which then reads its standard error.
+A hook reads what its host writes to its standard input, and never fails the host: whatever goes wrong, it exits with 0 and prints \
+nothing. It exits with 2 to wake the agent, which then reads its standard error. Hosts are `claude-code`, `codex`, `gemini-cli` \
+and `opencode`.
 
-  jobcli hook claude-code session-start   print a recap: unfinished jobs of the project, and ended ones not reported yet
-  jobcli hook claude-code stop            wait for a job of this conversation to end, and wake the agent
-  jobcli hook claude-code post-tool-use   the same, where a person sits
-  jobcli hook claude-code pre-tool-use    refuse shell commands that are started in the background: use a job")]
+  session-start   add a recap: unfinished jobs of the project, and ended ones that were not reported yet
+  prompt          add the jobs that have ended since
+  stop            wait for a job of this conversation to end, and wake the agent; a host that would wait for the hook \
+is woken for jobs that have ended by now, and an unattended run is held until one ends
+  post-tool-use   as `stop`, if a person is present and the host does not wait for the hook
+  pre-tool-use    refuse shell commands that are started in the background: use a job
+
+The event `end` of `codex` is for `on_end`: it queues a message for the thread that submitted the job, which then takes a turn.
+
+  jobcli config set callers.codex.on_end 'jobcli hook codex end'")]
 pub struct Hook {
-    /// Host whose hook this is: `claude-code`
+    /// Host whose hook this is
     // Any word is taken: one that a later version knows must not fail the host either.
     #[arg(value_name = "HOST")]
     pub host: String,
@@ -76,6 +83,12 @@ pub struct Hook {
     /// Keep an unattended run from ending for at most TIME
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub hold: Duration,
+    /// Notify Codex by this program
+    #[arg(long, value_name = "PATH", default_value = "codex")]
+    pub program: PathBuf,
+    /// Notify a thread of Codex although no Codex is open on a terminal
+    #[arg(long)]
+    pub always: bool,
 }
 
 /// Print a skill that teaches an agent when and how to use jobs.

@@ -62,7 +62,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
             let settings = Settings::read(cli.store, cli.config)?;
             settings.open_to_look("jobcli").map(JobManager::with_inline_work)
         };
-        return Ok(Box::pin(hook::run(jobs, arguments)).await);
+        return Box::pin(hook::run(jobs, arguments)).await;
     }
     let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
     if let Verb::Doctor(Deferred(arguments)) = cli.verb {

@@ -25,6 +25,9 @@ pub mod settings;
 pub mod store_settings;
 pub mod text;
 
+/// A skill that teaches a coding agent when and how to use jobs: a file `SKILL.md`, <https://agentskills.io>. Plugins ship it.
+pub const SKILL: &str = include_str!("skill.md");
+
 pub use delegation::Asked;
 pub use failure::{Failure, Failures, codes};
 pub use notify::Notify;

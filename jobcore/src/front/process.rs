@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{io, panic, thread};
 
-use crate::sys::{descriptor, limits, own, ready, signals};
+use crate::sys::stat::{self, Stat};
+use crate::sys::{descriptor, limits, members, own, ready, signals};
 
 /// What the parser of a command line and a tool call need of the stack, with room to spare; the usual limit is 8 MiB.
 const STACK: u64 = 2 * 1024 * 1024;
@@ -67,6 +68,37 @@ pub fn raise_open_files() {
 /// If the system does not say.
 pub fn own_program() -> io::Result<PathBuf> {
     own::program()
+}
+
+/// Another program that runs.
+#[derive(Debug)]
+pub struct Running(Stat);
+
+impl Running {
+    /// Returns its arguments; none if it is gone.
+    pub fn arguments(&self) -> Vec<Vec<u8>> {
+        stat::arguments(&self.0)
+    }
+
+    /// Returns whether its standard input is a terminal, as far as that can be seen.
+    pub fn reads_terminal(&self) -> bool {
+        self.0.reads_terminal()
+    }
+
+    /// Returns the value of a variable in the environment that it was started with, as far as that can be seen.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        stat::variable(&self.0, name)
+    }
+}
+
+/// Returns the programs that this one descends from, the nearest first, as far as they can be seen.
+pub fn ancestors() -> Vec<Running> {
+    members::own_line().iter().skip(1).filter_map(|pid| Stat::read(*pid)).map(Running).collect()
+}
+
+/// Returns the programs of this name (`comm`, proc_pid_comm(5)) that a terminal controls, as far as they can be seen.
+pub fn on_terminals(name: &str) -> Vec<Running> {
+    stat::all().into_iter().filter(|stat| stat.name == name && stat.has_terminal()).map(Running).collect()
 }
 
 /// Returns when nobody reads standard error any more. It does not return for a file or a terminal.

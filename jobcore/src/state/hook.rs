@@ -12,6 +12,8 @@ use crate::signal::Signal;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HookOf {
+    /// The settings for callers of its host.
+    Caller,
     /// The job's own spec.
     Job,
     /// The settings of its group.
@@ -57,6 +59,7 @@ impl HookRun {
 impl fmt::Display for HookRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.of {
+            HookOf::Caller => "that of its caller's host ",
             HookOf::Job => "the job's own ",
             HookOf::Group => "that of its group ",
             HookOf::Store => "that of the store ",

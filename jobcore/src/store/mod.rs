@@ -60,7 +60,7 @@ pub use retention::{Disposable, Retention};
 pub use sections::Sections;
 #[cfg(feature = "agents")]
 pub(crate) use settings::BUILT_IN_GROUP;
-pub use settings::{GroupSettings, ReachedLimit, SetError, StoreSettings, WhenFull};
+pub use settings::{CallerSettings, GroupSettings, ReachedLimit, SetError, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///

@@ -51,6 +51,9 @@ pub struct StoreSettings {
     /// Groups that have a limit of their own. `agents` has one of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
+    /// What is done for the conversations of a host, by its name: [`Caller::host`](crate::Caller::host).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub callers: BTreeMap<Name, CallerSettings>,
     /// What layers above have set. A section that has the name of a group limits that: `per_minute` is how many of its jobs
     /// are submitted within a minute at most, and 0 means no limit.
     #[serde(flatten)]
@@ -111,6 +114,7 @@ impl Default for StoreSettings {
             #[cfg(feature = "policy")]
             policy: Policy::default(),
             groups: BTreeMap::new(),
+            callers: BTreeMap::new(),
             sections: Sections::default(),
         }
     }
@@ -137,6 +141,15 @@ pub struct GroupSettings {
     pub limit: u32,
     /// A shell line that is run at the end of each job of the group that was not stopped by request; none if it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
+    pub on_end: String,
+}
+
+/// The settings for callers of one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct CallerSettings {
+    /// A shell line that is run at the end of each job that a conversation of the host submitted, to notify that conversation.
     pub on_end: String,
 }
 
@@ -188,7 +201,7 @@ const KEYS: &[&str] = &[
 #[non_exhaustive]
 pub enum SetError {
     /// There is none of this name, at least not among these.
-    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit and groups.NAME.on_end", known.join(", "))]
+    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.on_end and callers.HOST.on_end", known.join(", "))]
     Unknown {
         /// The name.
         key: String,
@@ -249,7 +262,9 @@ impl StoreSettings {
             let on_end = (format!("groups.{name}.on_end"), group.on_end.clone());
             [limit].into_iter().chain((!group.on_end.is_empty()).then_some(on_end))
         });
-        entries.chain(groups).collect()
+        let callers =
+            self.callers.iter().map(|(host, caller)| (format!("callers.{host}.on_end"), caller.on_end.clone()));
+        entries.chain(groups).chain(callers).collect()
     }
 
     /// Sets one of them from text.
@@ -279,9 +294,10 @@ impl StoreSettings {
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
             #[cfg(feature = "policy")]
             "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
-            _ => match key.strip_prefix("groups.").and_then(|rest| rest.rsplit_once('.')) {
-                Some((name, "limit")) => self.set_group(name.parse()?, number()?),
-                Some((name, "on_end")) => self.set_group_on_end(name.parse()?, value),
+            _ => match key.split_once('.').and_then(|(of, rest)| Some((of, rest.rsplit_once('.')?))) {
+                Some(("groups", (name, "limit"))) => self.set_group(name.parse()?, number()?),
+                Some(("groups", (name, "on_end"))) => self.set_group_on_end(name.parse()?, value),
+                Some(("callers", (host, "on_end"))) => self.set_caller_on_end(host.parse()?, value),
                 _ => return Err(SetError::unknown(key, KEYS)),
             },
         }
@@ -321,6 +337,14 @@ impl StoreSettings {
         self.change_group(name, |group| line.clone_into(&mut group.on_end));
     }
 
+    /// Sets what is run at the end of each job that a conversation of a host submitted; an empty line takes it away.
+    pub fn set_caller_on_end(&mut self, host: Name, line: &str) {
+        match line.trim().is_empty() {
+            true => drop(self.callers.remove(&host)),
+            false => self.callers.entry(host).or_default().on_end = line.to_owned(),
+        }
+    }
+
     /// Changes the settings of a group. One that sets nothing is removed, unless that would give it a limit that is built in.
     fn change_group(&mut self, name: Name, change: impl FnOnce(&mut GroupSettings)) {
         let limit = self.group_limit(&name);
@@ -333,11 +357,13 @@ impl StoreSettings {
 
     /// Returns whether anything may be run at the end of jobs that have no line of their own.
     pub(crate) fn has_hooks(&self) -> bool {
-        !self.on_end.is_empty() || self.groups.values().any(|group| !group.on_end.is_empty())
+        !self.on_end.is_empty()
+            || !self.callers.is_empty()
+            || self.groups.values().any(|group| !group.on_end.is_empty())
     }
 
-    /// Returns what is to be run at the end of a job that has ended, in this order: its own line, that of its group, and that of
-    /// the store.
+    /// Returns what is to be run at the end of a job that has ended, in this order: the line of its caller's host, its own, that of
+    /// its group, and that of the store.
     pub(crate) fn hooks(&self, job: &Job) -> Vec<Hook> {
         let is_told = |outcome: &&Outcome| outcome.message.as_deref() != Some(WITHDRAWN);
         let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
@@ -346,7 +372,10 @@ impl StoreSettings {
         let wants_none = job.spec.on_end.as_ref().is_some_and(|line| line.trim().is_empty());
         let is_for_all = outcome.status() != Status::Killed && !wants_none;
         let group = job.spec.group.as_ref().and_then(|name| self.groups.get(name)).filter(|_| is_for_all);
+        let host = job.spec.caller.as_ref().and_then(|caller| self.callers.get(caller.host()));
         let lines = [
+            // First: the caller should not have to wait until the others have ended.
+            (HookOf::Caller, host.map(|host| &host.on_end)),
             (HookOf::Job, job.spec.on_end.as_ref()),
             (HookOf::Group, group.map(|group| &group.on_end)),
             (HookOf::Store, Some(&self.on_end).filter(|_| is_for_all && is_long)),
@@ -434,6 +463,7 @@ mod tests {
         settings.set("on_end", "notify-send \"$JOBCORE_SUMMARY\"").unwrap();
         settings.set("on_end_after", "1m 30s").unwrap();
         settings.set("groups.ci.on_end", "true").unwrap();
+        settings.set("callers.codex.on_end", "jobcli hook codex end").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
             copy.set(&key, &value).unwrap();
@@ -443,7 +473,8 @@ mod tests {
         assert_eq!(read, settings);
         settings.set("groups.web.limit", "0").unwrap();
         settings.set("groups.ci.on_end", "").unwrap();
-        assert!(settings.groups.is_empty());
+        settings.set("callers.codex.on_end", "").unwrap();
+        assert!(settings.groups.is_empty() && settings.callers.is_empty());
     }
 
     #[test]

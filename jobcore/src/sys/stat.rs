@@ -87,6 +87,19 @@ impl Stat {
         matches!(self.state, b'Z' | b'X') && !self.has_lost_main_thread()
     }
 
+    /// Returns whether a terminal controls the process.
+    #[cfg(feature = "front")]
+    pub(crate) fn has_terminal(&self) -> bool {
+        self.terminal != 0
+    }
+
+    /// Returns whether the standard input of the process is a terminal.
+    #[cfg(feature = "front")]
+    pub(crate) fn reads_terminal(&self) -> bool {
+        let input = fs::read_link(self.path("fd/0")).unwrap_or_default();
+        ["/dev/pts/", "/dev/tty"].iter().any(|kind| input.to_string_lossy().starts_with(kind))
+    }
+
     /// Returns the path of something that `/proc` has for each thread: `environ`, `fd`, `net/tcp`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         format!("/proc/{}/task/{}/{name}", self.pid, self.thread).into()

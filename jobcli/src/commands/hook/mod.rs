@@ -1,5 +1,17 @@
+//! Hooks of coding agents: how their models are notified of ends.
+//!
+//! All hosts say the same to a hook, as JSON on its standard input, and understand the same answers as JSON on standard output. A
+//! host that goes on while a hook runs is woken by one that exits with 2, and reads its standard error.
+
+// In the order in which to read them:
+// - `host.rs`: which conversation a host means, and whether a person sits at it
+// - `codex.rs`: a message to a thread of Codex, from outside
+
+mod codex;
+mod host;
+
 use std::io::{IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,10 +24,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::host::Host;
 use super::{Result, ending};
 use crate::cli::Hook;
 
-/// The code by which a hook of Claude Code wakes its model, which reads standard error then.
+/// The code by which a hook wakes a host that went on without it.
 const WAKE: u8 = 2;
 /// The longest line on a job, in characters.
 const LINE: usize = 300;
@@ -26,12 +39,13 @@ const TOGETHER: Duration = Duration::from_millis(250);
 /// The largest event that is read.
 const LARGEST: u64 = 16 << 20;
 
-/// What Claude Code says to a hook.
+/// What a host says to a hook.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Said {
+    hook_event_name: String,
     session_id: String,
-    cwd: String,
+    cwd: PathBuf,
     tool_input: ToolInput,
 }
 
@@ -43,40 +57,58 @@ struct ToolInput {
 }
 
 /// Answers a hook. Whatever goes wrong, the host goes on as if there were none.
-pub(super) async fn run(jobs: impl FnOnce() -> Result<JobManager>, arguments: Hook) -> ExitCode {
-    if arguments.host != "claude-code" {
-        return ExitCode::SUCCESS;
+pub(super) async fn run(jobs: impl FnOnce() -> Result<JobManager>, arguments: Hook) -> Result {
+    let Some(host) = Host::new(&arguments.host) else { return Ok(ExitCode::SUCCESS) };
+    let text = said();
+    if arguments.event == "end" {
+        // Not called by the host: what goes wrong is put on record with the job.
+        return codex::notify(&jobs()?, host, &text, &arguments).await;
     }
-    let said = said();
-    if arguments.event == "pre-tool-use" {
-        refuse_background(&said.tool_input);
-        return ExitCode::SUCCESS;
-    }
-    let Ok(jobs) = jobs() else { return ExitCode::SUCCESS };
-    let Ok(caller) = format!("claude-code:{}", said.session_id).parse::<Caller>() else { return ExitCode::SUCCESS };
-    let is_attended = std::env::var_os("CLAUDE_CODE_ENTRYPOINT").is_some_and(|entrypoint| entrypoint == "cli");
-    let answered = match arguments.event.as_str() {
-        "session-start" => recap(&jobs, &caller, Path::new(&said.cwd)).await.map(|()| ExitCode::SUCCESS),
-        "stop" if is_attended => watch(&jobs, &caller, None).await,
-        "stop" => watch(&jobs, &caller, Some(arguments.hold)).await,
-        // Elsewhere the host would hold up the call.
-        "post-tool-use" if is_attended => watch(&jobs, &caller, None).await,
-        _ => Ok(ExitCode::SUCCESS),
-    };
-    answered.unwrap_or(ExitCode::SUCCESS)
+    Ok(answer(jobs, host, &arguments, &text).await.unwrap_or(ExitCode::SUCCESS))
 }
 
-fn said() -> Said {
-    let mut text = String::new();
-    if std::io::stdin().is_terminal() || std::io::stdin().lock().take(LARGEST).read_to_string(&mut text).is_err() {
-        return Said::default();
+async fn answer(jobs: impl FnOnce() -> Result<JobManager>, host: Host, arguments: &Hook, text: &str) -> Result {
+    let said: Said = serde_json::from_str(text).unwrap_or_default();
+    if arguments.event == "pre-tool-use" {
+        refuse_background(&said.tool_input);
+        return Ok(ExitCode::SUCCESS);
     }
-    serde_json::from_str(&text).unwrap_or_default()
+    let project = project_of(&said.cwd);
+    let Some(caller) = host.caller(&said.session_id, &project) else { return Ok(ExitCode::SUCCESS) };
+    let jobs = jobs()?;
+    let is_attended = host.is_attended();
+    match arguments.event.as_str() {
+        "session-start" => recap(&jobs, &caller, &said).await,
+        "prompt" => news(&jobs, &caller, &said).await,
+        "stop" if !is_attended => watch(&jobs, host, &caller, Some(arguments.hold)).await,
+        "stop" if !host.runs_hooks_aside() => now(&jobs, host, &caller).await,
+        "stop" => watch(&jobs, host, &caller, None).await,
+        // Elsewhere the host would hold up the call.
+        "post-tool-use" if is_attended && host.runs_hooks_aside() => watch(&jobs, host, &caller, None).await,
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn said() -> String {
+    let mut text = String::new();
+    if !std::io::stdin().is_terminal() {
+        // What cannot be read is not understood either.
+        let _ = std::io::stdin().lock().take(LARGEST).read_to_string(&mut text);
+    }
+    text
+}
+
+/// Wakes the caller if jobs of it have ended.
+async fn now(jobs: &JobManager, host: Host, caller: &Caller) -> Result {
+    match jobs.deliver(caller, &[]).await? {
+        Some(delivery) => wake(host, delivery).await,
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Waits for the next end of the caller's jobs, and wakes it. Where `hold` is given, the host waits for this: not longer than that,
 /// and not for a server.
-async fn watch(jobs: &JobManager, caller: &Caller, hold: Option<Duration>) -> Result {
+async fn watch(jobs: &JobManager, host: Host, caller: &Caller, hold: Option<Duration>) -> Result {
     let Some(_watch) = jobs.watch(caller).await? else { return Ok(ExitCode::SUCCESS) };
     let end = hold.map(|hold| Instant::now() + hold);
     loop {
@@ -92,12 +124,12 @@ async fn watch(jobs: &JobManager, caller: &Caller, hold: Option<Duration>) -> Re
         sleep(TOGETHER).await;
         // Others may have delivered it meanwhile.
         if let Some(delivery) = jobs.deliver(caller, &[]).await? {
-            return wake(delivery).await;
+            return wake(host, delivery).await;
         }
     }
 }
 
-async fn wake(delivery: Delivery) -> Result {
+async fn wake(host: Host, delivery: Delivery) -> Result {
     let count = delivery.jobs().len();
     let what = if count == 1 { "a background job has ended" } else { "background jobs have ended" };
     let mut text = format!("Not an error: {what}.\n");
@@ -108,10 +140,13 @@ async fn wake(delivery: Delivery) -> Result {
     if let [job] = delivery.jobs() {
         text.push_str(&format!("See its output with `jobcli output {}`, or the tool `output`.\n", job.id.short()));
     }
-    std::io::stderr().write_all(text.as_bytes())?;
+    match host.runs_hooks_aside() {
+        true => std::io::stderr().write_all(text.as_bytes())?,
+        false => writeln!(std::io::stdout(), "{}", json!({ "decision": "block", "reason": text }))?,
+    }
     // Without this, as on a full disk, a host that is woken would be woken again at the end of each turn.
     delivery.acknowledge().await?;
-    Ok(ExitCode::from(WAKE))
+    Ok(if host.runs_hooks_aside() { ExitCode::from(WAKE) } else { ExitCode::SUCCESS })
 }
 
 /// Returns the lines, each short enough, and how many there are beyond those that are said.
@@ -125,35 +160,45 @@ fn lines(all: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// Prints what an agent should know when its session starts, goes on or was compacted.
-async fn recap(jobs: &JobManager, caller: &Caller, directory: &Path) -> Result<()> {
-    let project = project_of(directory);
+/// Adds to the conversation what an agent should know when its session starts, goes on or was compacted.
+async fn recap(jobs: &JobManager, caller: &Caller, said: &Said) -> Result {
+    let project = project_of(&said.cwd);
     let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
     let query = Query::default().with_project(Some(project.clone())).with_statuses(unfinished);
     let unfinished = jobs.list(&query).await?.jobs;
     let delivery = jobs.deliver(caller, &[]).await?;
     let others = jobs.recap(&project, caller).await?;
     let own = delivery.as_ref().map(Delivery::jobs).unwrap_or_default();
-    let said = own.iter().chain(&others).filter_map(ending::of).chain(unfinished.iter().map(state)).collect::<Vec<_>>();
-    if said.is_empty() {
-        return Ok(());
+    let lines = lines(own.iter().chain(&others).filter_map(ending::of).chain(unfinished.iter().map(state)));
+    add(said, "Background jobs of this project (jobcli, jobmcp):", &lines, delivery).await
+}
+
+/// Adds to the conversation which jobs have ended since.
+async fn news(jobs: &JobManager, caller: &Caller, said: &Said) -> Result {
+    let delivery = jobs.deliver(caller, &[]).await?;
+    let lines = lines(delivery.iter().flat_map(Delivery::jobs).filter_map(ending::of));
+    add(said, "Background jobs that have ended since (jobcli, jobmcp):", &lines, delivery).await
+}
+
+async fn add(said: &Said, title: &str, lines: &[String], delivery: Option<Delivery>) -> Result {
+    if !lines.is_empty() {
+        let context = format!("{title}\n{}\n", lines.join("\n"));
+        let answer = json!({ "hookSpecificOutput": {
+            "hookEventName": said.hook_event_name, "additionalContext": context,
+        }});
+        writeln!(std::io::stdout(), "{answer}")?;
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "Background jobs of this project (jobcli, jobmcp):")?;
-    for line in lines(said.into_iter()) {
-        writeln!(out, "{line}")?;
+    if let Some(delivery) = delivery {
+        delivery.acknowledge().await?;
     }
-    match delivery {
-        Some(delivery) => Ok(delivery.acknowledge().await?),
-        None => Ok(()),
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn state(job: &Job) -> String {
     format!("{}: {}", job.label(), job.status())
 }
 
-/// Tells Claude Code not to run a command that would be started in the background of its own shell.
+/// Refuses a command that the host would run in the background of its own shell.
 fn refuse_background(input: &ToolInput) {
     let command = input.command.trim();
     let is_in_background = command.ends_with('&') && !command.ends_with("&&") || command.starts_with("nohup ");

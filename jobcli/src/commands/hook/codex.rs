@@ -1,0 +1,125 @@
+//! A message to a thread of Codex, which takes a turn then. Codex gives it the authority of its user, so that it holds nothing
+//! that a job could have written: no name, no command and no output.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use jobcore::front::process::{self, Running};
+use jobcore::front::{Failure, codes};
+use jobcore::inbox::Delivery;
+use jobcore::words::counted;
+use jobcore::{Caller, Cause, Job, JobManager, Status};
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::host::{self, Host};
+use super::{LINES, TOGETHER};
+use crate::cli::Hook;
+use crate::commands::Result;
+
+/// How long Codex may take to accept a message.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What a line that is run at the end of a job is told of it, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Ended {
+    caller: Option<Caller>,
+}
+
+/// Queues a message for the thread that submitted a job that has ended, on all of its jobs that have.
+pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments: &Hook) -> Result {
+    let usage = |reason: String| Failure::new(codes::USAGE, reason);
+    if host != Host::Codex {
+        return Err(usage(format!("the host `{}` has no event `end`", arguments.host)));
+    }
+    let ended: Ended = serde_json::from_str(ended)
+        .map_err(|error| usage(format!("standard input is no job: {error}")).with_hint("use this as `on_end`"))?;
+    let Some(caller) = ended.caller.filter(|caller| caller.host().as_str() == host.name()) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !arguments.always && !is_open() {
+        println!("no Codex is open on a terminal; the thread is notified when it goes on");
+        return Ok(ExitCode::SUCCESS);
+    }
+    sleep(TOGETHER).await;
+    let Some(delivery) = take(jobs, &caller).await? else { return Ok(ExitCode::SUCCESS) };
+    queue(&arguments.program, caller.conversation(), &sentence(delivery.jobs())).await?;
+    delivery.acknowledge().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes what is to be delivered; nothing if another door has delivered it, or another end did it for all.
+async fn take(jobs: &JobManager, caller: &Caller) -> Result<Option<Delivery>> {
+    let end = Instant::now() + LIMIT;
+    loop {
+        let delivery = jobs.deliver(caller, &[]).await?;
+        // Whoever delivers something at this moment may not know of this end.
+        if delivery.is_some() || jobs.inbox(caller).await?.is_empty() || Instant::now() >= end {
+            return Ok(delivery);
+        }
+    }
+}
+
+/// Returns whether Codex runs on a terminal, where a person sees what comes of a message. Its service outlives that.
+fn is_open() -> bool {
+    let own = home(|name| std::env::var(name).ok());
+    let is_ours = |program: &Running| home(|name| program.variable(name)) == own;
+    let programs = process::on_terminals("codex");
+    programs.iter().any(|program| is_ours(program) && !host::was_given(program, &host::CODEX_RUNS))
+}
+
+/// Returns where Codex keeps its threads, by these variables.
+fn home(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("CODEX_HOME").or_else(|| Some(set("HOME")?.join(".codex")))
+}
+
+async fn queue(program: &Path, thread: &str, message: &str) -> Result<()> {
+    let failed = |reason: String| {
+        let hint = format!("see that `{} queue --help` works, or give its path by `--program`", program.display());
+        Failure::new(codes::FAILED, format!("cannot queue a message for the thread {thread} of Codex: {reason}"))
+            .with_hint(hint)
+    };
+    let mut command = Command::new(program);
+    command.args(["queue", "--thread", thread, "--message", message]).stdin(Stdio::null()).kill_on_drop(true);
+    match timeout(LIMIT, command.status()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(status.to_string())),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("it takes longer than {} s", LIMIT.as_secs()))),
+    }
+}
+
+fn sentence(jobs: &[Job]) -> String {
+    let what = match jobs {
+        [job] => format!("background job {} {}", job.id.short(), came_to(job)),
+        _ => {
+            let more = jobs.len().saturating_sub(LINES);
+            let mut ends: Vec<_> = jobs.iter().map(|job| format!("{} {}", job.id.short(), came_to(job))).collect();
+            ends.truncate(LINES);
+            ends.extend((more > 0).then(|| format!("{more} more")));
+            format!("{} have ended: {}", counted(jobs.len(), "background job", "background jobs"), ends.join(", "))
+        }
+    };
+    format!(
+        "Automatic message from jobcore, not from the user: {what}. Read the output with the tool `output` or `jobcli \
+         output` before you go on."
+    )
+}
+
+/// Returns what became of a job, in words that are none of its own.
+fn came_to(job: &Job) -> String {
+    let Some(outcome) = job.state.outcome() else { return job.status().to_string() };
+    match (job.status(), outcome.cause, outcome.exit_code, outcome.signal) {
+        (Status::Completed, ..) => "completed".to_owned(),
+        (Status::Killed, ..) => "was killed".to_owned(),
+        (Status::TimedOut, ..) => "timed out".to_owned(),
+        (Status::Failed, Cause::SpawnFailed, ..) => "could not be started".to_owned(),
+        (Status::Failed, Cause::Stalled, ..) => "stalled and was stopped".to_owned(),
+        (Status::Failed, _, Some(code), _) => format!("failed with exit code {code}"),
+        (Status::Failed, _, None, Some(signal)) => format!("failed: ended by {signal}"),
+        (status, ..) => format!("ended as {status}"),
+    }
+}

@@ -1,0 +1,85 @@
+//! Sessions of coding agents that a person sits at, and what their models hear.
+
+use crate::agents::Agent;
+use crate::mcp_client::JOBMCP;
+use crate::models::Models;
+use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
+
+/// Returns where this repository has the plugin for a host.
+pub(crate) fn plugin(host: &str) -> String {
+    format!("{}/../jobmcp/plugins/{host}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns a `PATH` with the programs that plugins look for there.
+pub(crate) fn path(env: &TestEnv) -> String {
+    let bin = env.dir().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for (name, program) in [("jobcli", JOBCLI), ("jobmcp", JOBMCP)] {
+        let _ = std::os::unix::fs::symlink(program, bin.join(name));
+    }
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+/// Waits until the model is told something, and returns the whole message.
+pub(crate) fn told(models: &Models, what: &str) -> String {
+    let found = || models.heard().into_iter().map(|heard| heard.said).find(|said| said.contains(what));
+    wait_for(&format!("the model to be told `{what}`"), found)
+}
+
+/// Waits until the model has read a result of a tool.
+pub(crate) fn answered(models: &Models, what: &str) {
+    let is_there = || models.heard().iter().flat_map(|heard| &heard.results).any(|result| result.contains(what));
+    wait_for(&format!("a tool to answer `{what}`"), || is_there().then_some(()));
+}
+
+/// How many turns began by telling the model this.
+pub(crate) fn turns(models: &Models, what: &str) -> usize {
+    let heard = models.heard();
+    heard.iter().filter(|heard| !heard.tools.is_empty() && heard.said.contains(what)).count()
+}
+
+/// A session that a person sits at: on the terminal of a job in a store of its own.
+pub(crate) struct Session {
+    terminals: TestEnv,
+    id: String,
+}
+
+impl Session {
+    pub(crate) fn start(env: &TestEnv, agent: &Agent, arguments: &[&str], more: &[(&str, &str)]) -> Self {
+        let terminals = TestEnv::new();
+        let (path, store, home) = (path(env), env.store().to_str().unwrap(), env.dir().to_str().unwrap());
+        let mut command = terminals.jobcli(["run", "--tty=200x50", "--cwd", home]);
+        let own = [("PATH", path.as_str()), ("JOBCORE_STORE", store), ("HOME", home), ("TERM", "xterm-256color")];
+        let of_agent = agent.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in own.into_iter().chain(of_agent).chain(more.iter().copied()) {
+            command.args(["-e", &format!("{name}={value}")]);
+        }
+        command.arg("--").arg(&agent.program).args(arguments);
+        let id = Ran::of(command).ok();
+        Self { terminals, id }
+    }
+
+    fn screen(&self) -> String {
+        self.terminals.ok(["output", "--tail", "200", &self.id])
+    }
+
+    pub(crate) fn shows(&self, what: &str) {
+        wait_for(&format!("`{what}` on the screen"), || {
+            let screen = self.screen();
+            assert_eq!(self.terminals.status(&self.id), "running", "{screen}");
+            screen.contains(what).then_some(())
+        });
+    }
+
+    /// Types a prompt, and sends it once it is on the screen: what comes at once is taken for something that was pasted.
+    pub(crate) fn say(&self, prompt: &str) {
+        self.terminals.run(["wait", "--until", "quiet:500ms", "--timeout", "20s", &self.id]);
+        self.terminals.ok(["send", "--raw", &self.id, prompt]);
+        self.shows(&prompt[prompt.len() - 12..]);
+        self.terminals.ok(["send", &self.id, "--key", "Enter"]);
+    }
+
+    pub(crate) fn end(self) {
+        self.terminals.ok(["kill", "--grace", "5s", &self.id]);
+    }
+}
