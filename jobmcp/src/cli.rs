@@ -74,8 +74,11 @@ pub struct Register {
     #[command(flatten)]
     pub place: Place,
     /// Print what belongs into the file, and write nothing; without `--client`, in the form that most clients share
-    #[arg(long)]
+    #[arg(long, conflicts_with = "hooks")]
     pub print: bool,
+    /// Write hooks as well, by which the client notifies its model when a job ends; they run `jobcli`
+    #[arg(long)]
+    pub hooks: bool,
 }
 
 /// Remove what `register` wrote from the configuration of a client.
@@ -84,6 +87,9 @@ pub struct Unregister {
     /// Where it is to be removed.
     #[command(flatten)]
     pub place: Place,
+    /// Remove its hooks as well
+    #[arg(long)]
+    pub hooks: bool,
 }
 
 /// A place where a client looks for servers.
@@ -109,6 +115,8 @@ pub enum Client {
     ClaudeDesktop,
     Codex,
     Cursor,
+    GeminiCli,
+    Opencode,
     Vscode,
 }
 

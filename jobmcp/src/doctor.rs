@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::cli::Doctor;
+use crate::register;
 use crate::text::cut;
 
 /// How long a server may take to answer: far more than it does, since a machine under load is no broken one.
@@ -59,11 +60,24 @@ async fn examine(settings: &Settings, config: Option<PathBuf>) -> Report {
         let detail = format!("{reason}; remove the jobs with the label `{LABEL}` by hand");
         proofs.steps.push(Step::new("clean_up", Health::Failed, detail));
     }
+    proofs.steps.extend(clients());
     // That a job outlives who submitted it was proven above, with a server.
     machine.steps.retain(|step| step.name != "survive");
     proofs.steps.append(&mut machine.steps);
     machine.steps = proofs.steps;
     machine
+}
+
+/// Looks at what clients were told by `register`; nothing if none was.
+fn clients() -> Option<Step> {
+    let (told, gone): (Vec<_>, Vec<_>) = register::examine().into_iter().partition(Result::is_ok);
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    let gone: Vec<_> = gone.into_iter().filter_map(Result::err).collect();
+    match (told.is_empty(), gone.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(Step::new("clients", Health::Ok, format!("registered with {}", told.join(", ")))),
+        (_, false) => Some(Step::new("clients", Health::Failed, gone.join("; "))),
+    }
 }
 
 struct Proofs<'a> {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use jobcore::clock::Timestamp;
 use serde_json::{Value, json};
 
 /// What a prompt without a step is answered with.
@@ -42,6 +43,7 @@ pub(crate) struct Heard {
     pub(crate) results: Vec<String>,
     /// What is new since its last answer, with what its agent has to say itself.
     pub(crate) said: String,
+    pub(crate) at: Timestamp,
 }
 
 impl Models {
@@ -236,7 +238,7 @@ impl Dialect for Messages {
         let answer = messages.iter().rposition(|message| message["role"] == "assistant");
         let new = &messages[answer.map_or(0, |answer| answer + 1)..];
         let said = new.iter().flat_map(|message| texts(&message["content"])).collect::<Vec<_>>().concat();
-        Heard { prompt, before, tools, results, said }
+        Heard { prompt, before, tools, results, said, at: Timestamp::now() }
     }
 
     fn events(&self, step: &Step, tools: &[String]) -> Vec<Value> {
@@ -319,7 +321,7 @@ impl Dialect for Responses {
         let is_old = |item: &Value| item["role"] == "assistant" || item["type"] != "message";
         let new = items.iter().rposition(is_old).map_or(0, |old| old + 1);
         let said = items[new..].iter().flat_map(|item| texts(&item["content"])).collect::<Vec<_>>().concat();
-        Heard { prompt, before, tools: tools.collect(), results, said }
+        Heard { prompt, before, tools: tools.collect(), results, said, at: Timestamp::now() }
     }
 
     fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {
@@ -390,7 +392,7 @@ impl Dialect for Contents {
         let (prompt, results) = (prompt(&contents[last]), contents[last..].iter().flat_map(results).collect());
         let declared = array(body, "tools").iter().flat_map(|tool| array(tool, "functionDeclarations"));
         let tools = declared.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
-        Heard { prompt, before, tools, results, said }
+        Heard { prompt, before, tools, results, said, at: Timestamp::now() }
     }
 
     fn events(&self, step: &Step, _: &[String]) -> Vec<Value> {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::doctor::{result, steps};
 use crate::mcp_client::JOBMCP;
-use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv};
+use crate::{needs, sessions};
 
 /// Each client, each scope that it has, and its file.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("claude-code", "user", ".claude.json"),
     ("claude-code", "project", ".mcp.json"),
     ("claude-desktop", "user", ".config/Claude/claude_desktop_config.json"),
@@ -20,11 +20,15 @@ const FILES: [(&str, &str, &str); 9] = [
     ("codex", "project", ".codex/config.toml"),
     ("cursor", "user", ".cursor/mcp.json"),
     ("cursor", "project", ".cursor/mcp.json"),
+    ("gemini-cli", "user", ".gemini/settings.json"),
+    ("gemini-cli", "project", ".gemini/settings.json"),
+    ("opencode", "user", ".config/opencode/opencode.json"),
+    ("opencode", "project", "opencode.json"),
     ("vscode", "user", ".config/Code/User/mcp.json"),
     ("vscode", "project", ".vscode/mcp.json"),
 ];
 
-const CLIENTS: [&str; 5] = ["claude-code", "claude-desktop", "codex", "cursor", "vscode"];
+const CLIENTS: [&str; 7] = ["claude-code", "claude-desktop", "codex", "cursor", "gemini-cli", "opencode", "vscode"];
 
 const JSON: &str = "{\n  \"other\": [1, 2],\n  \"KEY\": {\n    \"db\": { \"command\": \"db\", \"env\": { \"K\": \"secret\" } }\n  }\n}\n";
 const TOML: &str =
@@ -48,6 +52,7 @@ fn existing(env: &TestEnv, client: &str, file: &str) -> (PathBuf, String) {
     let text = match client {
         "codex" => TOML.to_owned(),
         "vscode" => JSON.replace("KEY", "servers"),
+        "opencode" => JSON.replace("KEY", "mcp"),
         _ => JSON.replace("KEY", "mcpServers"),
     };
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -93,6 +98,59 @@ fn every_client_gets_its_entry_and_loses_it_again() {
         assert!(ok(&env, &[["unregister"].as_slice(), &place].concat()).contains("there is no `jobs` in"));
         assert!(!env.store().exists(), "no store is made for this");
     }
+}
+
+#[test]
+fn hooks_are_written_and_removed_with_the_server() {
+    for (client, file) in [
+        ("claude-code", ".claude/settings.json"),
+        ("codex", ".codex/hooks.json"),
+        ("gemini-cli", ".gemini/settings.json"),
+        ("opencode", ".config/opencode/plugin/jobcore.js"),
+    ] {
+        let env = TestEnv::without_store();
+        let path = env.dir().join(file);
+        sessions::path(&env);
+        let with_path = |verb: &str| {
+            let mut command = env.command(env.dir().join("bin/jobmcp"));
+            command.args([verb, "--client", client, "--hooks"]);
+            let ran = Ran::of(command);
+            assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+            ran.stdout
+        };
+        if client == "claude-code" {
+            let theirs = "{\n  \"hooks\": {\n    \"Stop\": [{ \"hooks\": [{ \"type\": \"command\", \"command\": \"say\" }] }]\n  }\n}\n";
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, theirs).unwrap();
+        }
+        let told = with_path("register");
+        assert!(told.contains(&format!("{client}: its hooks are written into {}", path.display())), "{told}");
+        assert_eq!(told.contains("config set callers.codex.on_end"), client == "codex", "{told}");
+        let text = fs::read_to_string(&path).unwrap();
+        let jobcli = env.dir().join("bin/jobcli");
+        assert!(text.contains(jobcli.to_str().unwrap()), "{text}");
+        assert!(with_path("register").contains("its hooks are already in"), "{client}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+
+        let clients = || {
+            let steps = steps(&jobmcp(&env, &["doctor", "--json"]));
+            steps.into_iter().find(|step| step["name"] == "clients").unwrap()
+        };
+        let step = clients();
+        assert_eq!(step["result"], "ok", "{step}");
+        assert_eq!(step["detail"], format!("registered with {client} (server), {client} (hooks)"));
+        fs::remove_file(&jobcli).unwrap();
+        let step = clients();
+        assert_eq!(step["result"], "failed", "{step}");
+        assert!(step["detail"].as_str().unwrap().contains(&format!("register --client {client} --hooks")), "{step}");
+
+        with_path("unregister");
+        let rest = fs::read_to_string(&path).unwrap_or_default();
+        assert!(!rest.contains("jobcli") && rest.contains("say") == (client == "claude-code"), "{rest}");
+    }
+    let env = TestEnv::without_store();
+    let ran = jobmcp(&env, &["register", "--client", "cursor", "--hooks"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("cursor has no hooks"), "{ran}");
 }
 
 #[test]
@@ -208,14 +266,16 @@ fn the_path_is_the_one_by_which_it_was_called() {
 }
 
 #[test]
-fn the_readme_shows_what_is_printed() {
+fn the_documents_show_what_is_printed() {
     let env = TestEnv::new();
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mcp-setup.md")).unwrap();
     for client in CLIENTS {
         let block = ok(&env, &["register", "--print", "--client", client]).replace(JOBMCP, "/usr/local/bin/jobmcp");
-        assert!(readme.contains(&format!("\n{block}```\n")), "{client}:\n{block}");
+        let is_of_few = ["gemini-cli", "opencode"].contains(&client);
+        let text = if is_of_few { &guide } else { &readme };
+        assert!(text.contains(&format!("\n{block}```\n")), "{client}:\n{block}");
     }
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mcp-setup.md")).unwrap();
     let block = ok(&env, &["register", "--print"]).replace(JOBMCP, "/usr/local/bin/jobmcp");
     assert!(guide.contains(&format!("\n{block}```\n")), "{block}");
     for (client, scope, file) in FILES {

@@ -1,5 +1,7 @@
 //! Sessions of coding agents that a person sits at, and what their models hear.
 
+use jobcore::clock::Timestamp;
+
 use crate::agents::Agent;
 use crate::mcp_client::JOBMCP;
 use crate::models::Models;
@@ -30,6 +32,13 @@ pub(crate) fn told(models: &Models, what: &str) -> String {
 pub(crate) fn answered(models: &Models, what: &str) {
     let is_there = || models.heard().iter().flat_map(|heard| &heard.results).any(|result| result.contains(what));
     wait_for(&format!("a tool to answer `{what}`"), || is_there().then_some(()));
+}
+
+/// Prints how long it took from the end of a job until its model was told, for whoever runs this with `--nocapture`.
+pub(crate) fn report_latency(env: &TestEnv, models: &Models, job: &str, what: &str) {
+    let ended: Timestamp = env.job(job)["ended_at"].as_str().unwrap().parse().unwrap();
+    let told = models.heard().into_iter().find(|heard| heard.said.contains(what)).unwrap().at;
+    eprintln!("{job}: its end to the model's turn: {} ms", told.duration_since(ended).as_millis());
 }
 
 /// How many turns began by telling the model this.

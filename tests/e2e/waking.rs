@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::agents::{Agent, CLAUDE, events};
 use crate::background::{touch, until};
 use crate::models::Models;
-use crate::sessions::{Session, answered, path, plugin, told, turns};
+use crate::sessions::{Session, answered, path, plugin, report_latency, told, turns};
 use crate::support::{Ran, TestEnv, send};
 
 /// What a person has answered who has used Claude Code before.
@@ -63,6 +63,7 @@ fn a_run_of_claude_code_goes_on_when_its_job_ends() {
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
     assert_eq!(turns(&models, "failed with exit code 3"), 1);
+    report_latency(&env, &models, "build", "failed with exit code 3");
     assert_eq!(env.job("build")["caller"].as_str().unwrap().split(':').next(), Some("claude-code"));
     assert!(events(&running).iter().filter(|event| event["type"] == "result").count() >= 1, "{running}");
 }
@@ -78,6 +79,7 @@ fn an_idle_claude_code_takes_a_turn_when_its_jobs_end() {
         let end = format!("with exit code {code}");
         told(&models, &end);
         assert_eq!(turns(&models, &end), 1, "{:#?}", models.heard());
+        report_latency(&env, &models, name, &end);
     }
     session.end();
 }

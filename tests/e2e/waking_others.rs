@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::agents::{Agent, CODEX};
 use crate::background::{touch, until};
 use crate::models::Models;
-use crate::sessions::{Session, answered, path, plugin, told, turns};
+use crate::sessions::{Session, answered, path, plugin, report_latency, told, turns};
 use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
 /// Installs the plugin of this repository, whose hooks are trusted by `--dangerously-bypass-hook-trust`.
@@ -55,6 +55,7 @@ fn a_run_of_codex_goes_on_when_its_job_ends() {
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
     assert_eq!(turns(&models, "failed with exit code 3"), 1);
+    report_latency(&env, &models, "build", "failed with exit code 3");
     assert!(env.job("build")["caller"].as_str().unwrap().starts_with("codex:"));
 }
 
@@ -77,6 +78,7 @@ fn an_idle_codex_takes_a_turn_when_its_job_ends() {
     assert_eq!(env.ok(["inbox", "--caller", env.job("build")["caller"].as_str().unwrap()]), "");
     session.end();
     assert_eq!(turns(&models, "Automatic message from jobcore"), 1);
+    report_latency(&env, &models, "build", "Automatic message from jobcore");
 }
 
 #[test]
@@ -135,6 +137,7 @@ fn a_run_of_gemini_cli_goes_on_when_its_job_ends() {
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
     assert_eq!(turns(&models, "failed with exit code 3"), 1);
+    report_latency(&env, &models, "build", "failed with exit code 3");
     assert!(env.job("build")["caller"].as_str().unwrap().starts_with("gemini-cli:/"));
 }
 
@@ -153,4 +156,5 @@ fn an_idle_opencode_takes_a_turn_when_its_job_ends() {
     assert!(env.job("build")["caller"].as_str().unwrap().starts_with("opencode:/"));
     session.end();
     assert_eq!(turns(&models, "failed with exit code 3"), 1);
+    report_latency(&env, &models, "build", "failed with exit code 3");
 }

@@ -8,10 +8,11 @@ use etcetera::BaseStrategy;
 use jobcore::front::{Failure, codes};
 use serde_json::{Value, json};
 
+use super::PROGRAM;
 use super::edit::{Entry, Field, Format, Slot};
 use crate::cli::{Client, Scope};
 
-/// How long Codex may wait for a call, in seconds: twice what one blocks at most.
+/// How long Codex and Gemini CLI may wait for a call, in seconds: twice what one blocks at most.
 const CALL_S: u64 = 120;
 /// How long Codex may wait for the server to start, in seconds: a machine that starts everything at once is slow.
 const START_S: u64 = 30;
@@ -46,6 +47,30 @@ impl Places {
         })
     }
 
+    /// Returns the directory in which a client keeps what it is told; nothing if it has none of that scope.
+    pub(super) fn directory(&self, client: Client, scope: Scope) -> Option<PathBuf> {
+        let user = |set: Option<&PathBuf>, name: &str| set.cloned().unwrap_or_else(|| self.home.join(name));
+        let name = match client {
+            Client::ClaudeCode => ".claude",
+            Client::ClaudeDesktop => "Claude",
+            Client::Codex => ".codex",
+            Client::GeminiCli => ".gemini",
+            Client::Opencode => ".opencode",
+            Client::Cursor => ".cursor",
+            Client::Vscode => ".vscode",
+        };
+        Some(match (client, scope) {
+            (Client::ClaudeDesktop, Scope::Project) => return None,
+            (_, Scope::Project) => self.project.join(name),
+            (Client::ClaudeCode, Scope::User) => user(self.claude.as_ref(), name),
+            (Client::Codex, Scope::User) => user(self.codex.as_ref(), name),
+            (Client::ClaudeDesktop, Scope::User) => self.applications().join(name),
+            (Client::Vscode, Scope::User) => self.applications().join("Code/User"),
+            (Client::Opencode, Scope::User) => self.config.join("opencode"),
+            (Client::GeminiCli | Client::Cursor, Scope::User) => self.home.join(name),
+        })
+    }
+
     /// Where applications with windows keep their configuration.
     fn applications(&self) -> PathBuf {
         match self.is_mac {
@@ -53,6 +78,12 @@ impl Places {
             false => self.config.clone(),
         }
     }
+}
+
+/// Returns the file of these names that is there, or else would be made.
+fn either(directory: &Path, names: [&str; 2]) -> PathBuf {
+    let [first, second] = names.map(|name| directory.join(name));
+    if !first.exists() && second.exists() { second } else { first }
 }
 
 impl Client {
@@ -63,24 +94,18 @@ impl Client {
 
     /// Returns the file in which it keeps its servers; nothing if it has none of that scope.
     pub(super) fn file(self, scope: Scope, places: &Places) -> Option<PathBuf> {
+        let directory = places.directory(self, scope)?;
         let project = |path: &str| Some(places.project.join(path));
-        match (self, scope) {
-            (Self::ClaudeCode, Scope::User) => {
-                Some(places.claude.as_ref().unwrap_or(&places.home).join(".claude.json"))
-            }
-            (Self::ClaudeCode, Scope::Project) => project(".mcp.json"),
-            (Self::ClaudeDesktop, Scope::User) => Some(places.applications().join("Claude/claude_desktop_config.json")),
-            (Self::ClaudeDesktop, Scope::Project) => None,
-            (Self::Codex, Scope::User) => {
-                let home = places.codex.clone().unwrap_or_else(|| places.home.join(".codex"));
-                Some(home.join("config.toml"))
-            }
-            (Self::Codex, Scope::Project) => project(".codex/config.toml"),
-            (Self::Cursor, Scope::User) => Some(places.home.join(".cursor/mcp.json")),
-            (Self::Cursor, Scope::Project) => project(".cursor/mcp.json"),
-            (Self::Vscode, Scope::User) => Some(places.applications().join("Code/User/mcp.json")),
-            (Self::Vscode, Scope::Project) => project(".vscode/mcp.json"),
-        }
+        Some(match (self, scope) {
+            (Self::ClaudeCode, Scope::User) => places.claude.as_ref().unwrap_or(&places.home).join(".claude.json"),
+            (Self::ClaudeCode, Scope::Project) => return project(".mcp.json"),
+            (Self::ClaudeDesktop, _) => directory.join("claude_desktop_config.json"),
+            (Self::Codex, _) => directory.join("config.toml"),
+            (Self::GeminiCli, _) => directory.join("settings.json"),
+            (Self::Opencode, Scope::User) => either(&directory, ["opencode.json", "opencode.jsonc"]),
+            (Self::Opencode, Scope::Project) => either(&places.project, ["opencode.json", "opencode.jsonc"]),
+            (Self::Cursor | Self::Vscode, _) => directory.join("mcp.json"),
+        })
     }
 
     /// Returns whether it is seen that this client is used: its file is there, or the directory that only it has.
@@ -95,11 +120,22 @@ impl Client {
     pub(super) fn slot(self, name: &str) -> Slot<'_> {
         let (format, key) = match self {
             Self::ClaudeCode | Self::ClaudeDesktop => (Format::Json, "mcpServers"),
-            Self::Cursor => (Format::Jsonc, "mcpServers"),
+            Self::Cursor | Self::GeminiCli => (Format::Jsonc, "mcpServers"),
+            Self::Opencode => (Format::Jsonc, "mcp"),
             Self::Vscode => (Format::Jsonc, "servers"),
             Self::Codex => (Format::Toml, "mcp_servers"),
         };
         Slot { format, key, name }
+    }
+
+    /// Returns the program of the first server in a text that is this one, by its name; nothing if there is none.
+    pub(super) fn server(self, text: &str) -> Option<PathBuf> {
+        let Slot { format, key, .. } = self.slot("");
+        let whole = format.read(text).ok()?;
+        whole.get(key)?.as_object()?.values().find_map(|server| {
+            let program = PathBuf::from(program_of(server)?);
+            program.file_name().is_some_and(|name| name == PROGRAM).then_some(program)
+        })
     }
 
     /// Returns what it wants to know of a server.
@@ -109,6 +145,16 @@ impl Client {
         let mut entry = entry(command, arguments);
         match self {
             Self::ClaudeDesktop => {}
+            Self::GeminiCli => entry.push(Field::unless_there("timeout", json!(CALL_S * 1000))),
+            Self::Opencode => {
+                let words = std::iter::once(command).chain(arguments.iter().map(String::as_str));
+                let command = words.map(Value::from).collect::<Vec<_>>().into();
+                return vec![
+                    Field::ours("type", json!("local")),
+                    Field::ours("command", command),
+                    Field::unless_there("enabled", json!(true)),
+                ];
+            }
             Self::ClaudeCode | Self::Cursor | Self::Vscode => entry.insert(0, Field::ours("type", json!("stdio"))),
             Self::Codex => entry.extend([
                 Field::unless_there("startup_timeout_sec", json!(START_S)),
@@ -130,10 +176,18 @@ impl Client {
             (Self::Codex, Scope::Project) => {
                 "start a new session of Codex here; it reads this file only in projects that it was told to trust"
             }
+            (Self::GeminiCli, _) => "start Gemini CLI again; `/mcp` shows the server",
+            (Self::Opencode, _) => "start opencode again; `opencode mcp list` shows the server",
             (Self::Cursor, _) => "see in Cursor's settings, under MCP, that the server is switched on",
             (Self::Vscode, _) => "run `MCP: List Servers` in VS Code, and start the server there",
         }
     }
+}
+
+/// Returns the program of a server, whichever way its client writes that down.
+pub(super) fn program_of(server: &Value) -> Option<&str> {
+    let command = server.get("command")?;
+    command.get(0).unwrap_or(command).as_str()
 }
 
 /// Returns what most clients want to know of a server.
@@ -163,13 +217,22 @@ mod tests {
             "/h/.config/Claude/claude_desktop_config.json",
             "/h/.codex/config.toml",
             "/h/.cursor/mcp.json",
+            "/h/.gemini/settings.json",
+            "/h/.config/opencode/opencode.json",
             "/h/.config/Code/User/mcp.json",
         ];
         assert_eq!(files(&places(false), Scope::User), linux);
         let mac = files(&places(true), Scope::User);
         assert_eq!(mac[1], "/h/Library/Application Support/Claude/claude_desktop_config.json");
-        assert_eq!(mac[4], "/h/Library/Application Support/Code/User/mcp.json");
-        let project = ["/p/.mcp.json", "/p/.codex/config.toml", "/p/.cursor/mcp.json", "/p/.vscode/mcp.json"];
+        assert_eq!(mac[6], "/h/Library/Application Support/Code/User/mcp.json");
+        let project = [
+            "/p/.mcp.json",
+            "/p/.codex/config.toml",
+            "/p/.cursor/mcp.json",
+            "/p/.gemini/settings.json",
+            "/p/opencode.json",
+            "/p/.vscode/mcp.json",
+        ];
         assert_eq!(files(&places(false), Scope::Project), project);
     }
 

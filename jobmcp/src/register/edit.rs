@@ -18,6 +18,53 @@ pub(super) enum Format {
     Toml,
 }
 
+impl Format {
+    /// Returns what a text says.
+    pub(super) fn read(self, text: &str) -> Result<Value, String> {
+        let text = text.strip_prefix(BOM).unwrap_or(text);
+        if self == Self::Toml {
+            return toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned());
+        }
+        let parsed: Option<Value> =
+            jsonc_parser::parse_to_serde_value(text, &self.options()).map_err(|error| error.to_string())?;
+        match parsed {
+            None => Ok(Value::Object(Map::new())),
+            Some(Value::Object(object)) => Ok(Value::Object(object)),
+            Some(_) => Err("it is no object".to_owned()),
+        }
+    }
+
+    /// Returns a text of JSON, to be changed.
+    pub(super) fn parse(self, text: &str) -> Result<CstRootNode, String> {
+        let text = if text.trim().is_empty() { "{}\n" } else { text };
+        CstRootNode::parse(text, &self.options()).map_err(|error| error.to_string())
+    }
+
+    fn options(self) -> ParseOptions {
+        let allows_more = self == Self::Jsonc;
+        ParseOptions {
+            allow_comments: allows_more,
+            allow_trailing_commas: allows_more,
+            allow_loose_object_property_names: false,
+            allow_missing_commas: false,
+            allow_single_quoted_strings: false,
+            allow_hexadecimal_numbers: false,
+            allow_unary_plus_numbers: false,
+            allow_bare_decimal_point_numbers: false,
+            allow_non_finite_numbers: false,
+            allow_extended_string_escapes: false,
+        }
+    }
+}
+
+/// Changes a text, which may begin with a mark of its encoding.
+pub(super) fn behind_mark(text: &str, change: impl FnOnce(&str) -> Result<String, String>) -> Result<String, String> {
+    match text.strip_prefix(BOM) {
+        Some(rest) => Ok(BOM.to_string() + &change(rest)?),
+        None => change(text),
+    }
+}
+
 /// What a client is told of a server.
 pub(super) type Entry = Vec<Field>;
 
@@ -56,7 +103,7 @@ pub(super) struct Slot<'a> {
 impl Slot<'_> {
     /// Returns the entry that is there.
     pub(super) fn get(&self, text: &str) -> Result<Option<Value>, String> {
-        let whole = self.read(text)?;
+        let whole = self.format.read(text)?;
         let Some(servers) = whole.get(self.key) else { return Ok(None) };
         let servers = servers.as_object().ok_or_else(|| self.no_table())?;
         Ok(servers.get(self.name).cloned())
@@ -94,11 +141,7 @@ impl Slot<'_> {
     }
 
     fn change(&self, text: &str, change: impl FnOnce(&str) -> Result<String, String>) -> Result<String, String> {
-        let (mark, rest) = match text.strip_prefix(BOM) {
-            Some(rest) => (BOM.to_string(), rest),
-            None => (String::new(), text),
-        };
-        let changed = mark + &change(rest)?;
+        let changed = behind_mark(text, change)?;
         match self.others(text)? == self.others(&changed)? {
             true => Ok(changed),
             false => Err("it cannot be changed without changing more than this entry".to_owned()),
@@ -107,7 +150,7 @@ impl Slot<'_> {
 
     /// Returns all that the text says but this entry.
     fn others(&self, text: &str) -> Result<Value, String> {
-        let mut whole = self.read(text)?;
+        let mut whole = self.format.read(text)?;
         if let Some(servers) = whole.get_mut(self.key).and_then(Value::as_object_mut) {
             servers.remove(self.name);
             if servers.is_empty()
@@ -119,47 +162,12 @@ impl Slot<'_> {
         Ok(whole)
     }
 
-    fn read(&self, text: &str) -> Result<Value, String> {
-        let text = text.strip_prefix(BOM).unwrap_or(text);
-        if self.format == Format::Toml {
-            return toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned());
-        }
-        let parsed: Option<Value> =
-            jsonc_parser::parse_to_serde_value(text, &self.options()).map_err(|error| error.to_string())?;
-        match parsed {
-            None => Ok(Value::Object(Map::new())),
-            Some(Value::Object(object)) => Ok(Value::Object(object)),
-            Some(_) => Err("it is no object".to_owned()),
-        }
-    }
-
     fn no_table(&self) -> String {
         format!("`{}` is no table of servers", self.key)
     }
 
-    fn options(&self) -> ParseOptions {
-        let allows_more = self.format == Format::Jsonc;
-        ParseOptions {
-            allow_comments: allows_more,
-            allow_trailing_commas: allows_more,
-            allow_loose_object_property_names: false,
-            allow_missing_commas: false,
-            allow_single_quoted_strings: false,
-            allow_hexadecimal_numbers: false,
-            allow_unary_plus_numbers: false,
-            allow_bare_decimal_point_numbers: false,
-            allow_non_finite_numbers: false,
-            allow_extended_string_escapes: false,
-        }
-    }
-
-    fn parse_json(&self, text: &str) -> Result<CstRootNode, String> {
-        let text = if text.trim().is_empty() { "{}\n" } else { text };
-        CstRootNode::parse(text, &self.options()).map_err(|error| error.to_string())
-    }
-
     fn put_json(&self, text: &str, fields: &[&Field]) -> Result<String, String> {
-        let root = self.parse_json(text)?;
+        let root = self.format.parse(text)?;
         let whole = root.object_value_or_create().ok_or_else(|| self.no_table())?;
         // Before all others: behind them, one would have to get a comma.
         let servers = match only(&whole, self.key)? {
@@ -187,7 +195,7 @@ impl Slot<'_> {
     }
 
     fn take_json(&self, text: &str) -> Result<String, String> {
-        let root = self.parse_json(text)?;
+        let root = self.format.parse(text)?;
         let whole = root.object_value().ok_or_else(|| self.no_table())?;
         let Some(prop) = only(&whole, self.key)? else { return Ok(text.to_owned()) };
         let servers = prop.object_value().ok_or_else(|| self.no_table())?;
@@ -243,7 +251,7 @@ impl Slot<'_> {
 }
 
 /// Returns a property. One that is there twice says what nobody knows.
-fn only(object: &CstObject, name: &str) -> Result<Option<jsonc_parser::cst::CstObjectProp>, String> {
+pub(super) fn only(object: &CstObject, name: &str) -> Result<Option<jsonc_parser::cst::CstObjectProp>, String> {
     let mut found = object.properties().into_iter().filter(|prop| prop.decoded_name().as_deref() == Some(name));
     let first = found.next();
     match found.next() {
@@ -252,7 +260,7 @@ fn only(object: &CstObject, name: &str) -> Result<Option<jsonc_parser::cst::CstO
     }
 }
 
-fn input(value: &Value) -> CstInputValue {
+pub(super) fn input(value: &Value) -> CstInputValue {
     match value {
         Value::Null => CstInputValue::Null,
         Value::Bool(value) => CstInputValue::Bool(*value),

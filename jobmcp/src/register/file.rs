@@ -60,6 +60,14 @@ impl Configuration {
         Ok(backup)
     }
 
+    /// Removes the file, and returns the path of the backup if there was one.
+    pub(super) fn remove(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(text) = &self.text else { return Ok(None) };
+        let backup = self.back_up(text)?;
+        fs::remove_file(&self.target).map_err(|error| cannot("remove", &self.path, &error))?;
+        Ok(Some(backup))
+    }
+
     fn back_up(&self, text: &str) -> Result<PathBuf, Failure> {
         let mut name = self.path.clone().into_os_string();
         name.push(Timestamp::now().strftime(".bak-%Y%m%dT%H%M%S.%3fZ").to_string());

@@ -5,16 +5,18 @@
 
 // In the order in which to read them:
 // - `clients.rs`: where each client keeps its servers
-// - `edit.rs`: changes one entry of a text
+// - `edit.rs`, `hooks.rs`: change one entry of a text, and our hooks in it
 // - `file.rs`: replaces a file of another program
 // - `tests.rs`: files as people have them
 
 mod clients;
 mod edit;
 mod file;
+mod hooks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -24,16 +26,19 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jobcore::escape;
 use jobcore::front::{Failure, codes};
-use serde_json::Value;
+use jobcore::words::quoted;
 use similar::TextDiff;
 
 use self::clients::Places;
 use self::edit::{Format, Slot};
 use self::file::Configuration;
-use crate::cli::{Client, Place, Register, Unregister};
+use self::hooks::Hooks;
+use crate::cli::{Client, Place, Register, Scope, Unregister};
 
 /// The name of the program, by which an entry is known to be ours.
 const PROGRAM: &str = "jobmcp";
+/// The program that answers hooks.
+const SHELL_PROGRAM: &str = "jobcli";
 /// How long a line may be to be shown: some files have all in one.
 const LINE: usize = 160;
 
@@ -55,6 +60,7 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
         return Ok(ExitCode::SUCCESS);
     }
     let places = Places::own()?;
+    let jobcli = arguments.hooks.then(jobcli).transpose()?;
     each(&arguments.place, &places, |client, configuration| {
         let slot = client.slot(name);
         check(&slot, configuration)?;
@@ -64,8 +70,49 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
         if tell(client, configuration, &changed, &done, &format!("`{name}` is registered already in"))? {
             writeln!(io::stdout(), "next: {}", client.next_step(*scope))?;
         }
-        Ok(())
+        match &jobcli {
+            Some(jobcli) => register_hooks(client, &arguments.place, &places, jobcli),
+            None => Ok(()),
+        }
     })
+}
+
+fn register_hooks(client: Client, place: &Place, places: &Places, jobcli: &str) -> Result {
+    let Some((hooks, configuration)) = hooks_of(client, place, places)? else { return Ok(()) };
+    let changed = hooks.put(configuration.text(), jobcli).map_err(|reason| configuration.refused(&reason))?;
+    tell(client, &configuration, &changed, "its hooks are written into", "its hooks are already in")?;
+    if client == Client::Codex {
+        let codex = found_program("codex").map_or_else(|| "codex".to_owned(), |path| path.display().to_string());
+        let home = env::var("CODEX_HOME").ok().filter(|home| !home.is_empty());
+        let home = home.map(|home| format!("CODEX_HOME={} ", quoted(&home))).unwrap_or_default();
+        let line = format!("{home}{} hook codex end --program {}", quoted(jobcli), quoted(&codex));
+        writeln!(io::stdout(), "next: review the hooks in Codex with `/hooks`, and trust them")?;
+        writeln!(
+            io::stdout(),
+            "to wake an idle Codex as well: {} config set callers.codex.on_end {}",
+            quoted(jobcli),
+            quoted(&line)
+        )?;
+    }
+    Ok(())
+}
+
+fn unregister_hooks(client: Client, place: &Place, places: &Places) -> Result {
+    let Some((hooks, configuration)) = hooks_of(client, place, places)? else { return Ok(()) };
+    let changed = hooks.take(configuration.text()).map_err(|reason| configuration.refused(&reason))?;
+    tell(client, &configuration, &changed, "its hooks are removed from", "there are no hooks of ours in")?;
+    Ok(())
+}
+
+/// Returns the hooks of a client, and their file; nothing if it has none and was not asked for by name.
+fn hooks_of(client: Client, place: &Place, places: &Places) -> Result<Option<(Hooks, Configuration)>> {
+    match Hooks::of(client, place.scope, places) {
+        Some((hooks, path)) => Ok(Some((hooks, Configuration::read(path)?))),
+        None if place.client.is_some() => {
+            Err(Failure::new(codes::USAGE, format!("{} has no hooks that notify its model", client.word())))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Takes out what was registered.
@@ -83,8 +130,49 @@ pub(crate) fn unregister(arguments: &Unregister) -> Result<ExitCode> {
             &format!("`{name}` is removed from"),
             &format!("there is no `{name}` in"),
         )?;
-        Ok(())
+        match arguments.hooks {
+            true => unregister_hooks(client, &arguments.place, &places),
+            false => Ok(()),
+        }
     })
+}
+
+/// Returns which clients know this program and our hooks, or that what they would run does not exist. A file that cannot be read
+/// is passed over.
+pub(crate) fn examine() -> Vec<std::result::Result<String, String>> {
+    let Ok(places) = Places::own() else { return Vec::new() };
+    let scopes = |client: &Client| Scope::value_variants().iter().map(|scope| (*client, *scope)).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    // In the home directory, that of the project may be that of the user.
+    let mut seen = BTreeSet::new();
+    for (client, scope) in Client::value_variants().iter().flat_map(scopes) {
+        let read = |path: PathBuf| Configuration::read(path).ok();
+        if let Some(path) = client.file(scope, &places).filter(|path| seen.insert((path.clone(), "server"))) {
+            let program = read(path).and_then(|configuration| client.server(configuration.text()));
+            found.extend(program.map(|program| examined(client, "server", "", &program)));
+        }
+        let hooks = Hooks::of(client, scope, &places);
+        if let Some((hooks, path)) = hooks.filter(|(_, path)| seen.insert((path.clone(), "hooks"))) {
+            let program = read(path).and_then(|configuration| hooks.program(configuration.text()).ok()?);
+            found.extend(program.map(|program| examined(client, "hooks", " --hooks", &program)));
+        }
+    }
+    found
+}
+
+fn examined(client: Client, what: &str, flag: &str, program: &Path) -> std::result::Result<String, String> {
+    let is_there = match program.is_absolute() {
+        true => program.is_file(),
+        false => program.to_str().and_then(found_program).is_some(),
+    };
+    let (word, program) = (client.word(), program.display().to_string());
+    match is_there {
+        true => Ok(format!("{word} ({what})")),
+        false => Err(format!(
+            "{word} ({what}) would run `{}`, which does not exist; run `jobmcp register --client {word}{flag}`",
+            escape::one_line(&program)
+        )),
+    }
 }
 
 /// Does something for the client that was named, or for all that are found. One that fails does not stop the others.
@@ -121,7 +209,7 @@ fn found(place: &Place, places: &Places) -> Result<Vec<Client>> {
 fn check(slot: &Slot<'_>, configuration: &Configuration) -> Result {
     let there = slot.get(configuration.text()).map_err(|reason| configuration.refused(&reason))?;
     let Some(there) = there else { return Ok(()) };
-    let command = there.get("command").and_then(Value::as_str).map(Path::new).and_then(Path::file_name);
+    let command = clients::program_of(&there).map(Path::new).and_then(Path::file_name);
     let own = program()?;
     match command {
         Some(command) if command == PROGRAM || own.file_name() == Some(command) => Ok(()),
@@ -140,7 +228,10 @@ fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str
         writeln!(io::stdout(), "{word}: {nothing} {path}: nothing is changed")?;
         return Ok(false);
     }
-    let backup = configuration.replace(changed)?;
+    let backup = match changed.is_empty() {
+        true => configuration.remove()?,
+        false => configuration.replace(changed)?,
+    };
     let mut out = io::stdout().lock();
     writeln!(out, "{word}: {done} {path}")?;
     // Without the lines around: they are not ours, and may be secret.
@@ -171,6 +262,24 @@ fn program() -> Result<PathBuf> {
     let is_this = |path: &PathBuf| matches!((path.canonicalize(), own.canonicalize()), (Ok(a), Ok(b)) if a == b);
     let found = candidates.into_iter().find(is_this).unwrap_or(own);
     std::path::absolute(found).map_err(failed)
+}
+
+/// Returns the path of the program that answers hooks: beside this one, or in the `PATH`.
+fn jobcli() -> Result<String> {
+    let beside = program()?.with_file_name(SHELL_PROGRAM);
+    match Some(beside).filter(|path| path.is_file()).or_else(|| found_program(SHELL_PROGRAM)) {
+        Some(path) => text(&path),
+        None => {
+            let message =
+                format!("`{SHELL_PROGRAM}` answers the hooks, and is neither beside this program nor in the `PATH`");
+            Err(Failure::new(codes::FAILED, message)
+                .with_hint("install it: `cargo install --path jobcli` in a checkout"))
+        }
+    }
+}
+
+fn found_program(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 fn options(store: Option<PathBuf>, config: Option<PathBuf>) -> Result<Vec<String>> {

@@ -18,11 +18,11 @@ fn put(client: Client, text: &str) -> std::result::Result<String, String> {
 fn there_and_back(client: Client, before: &str) -> String {
     let after = put(client, before).unwrap();
     let entry = client.slot("jobs").get(&after).unwrap().unwrap();
-    assert_eq!(
-        (&entry["command"], &entry["args"]),
-        (&COMMAND.into(), &serde_json::json!(["--store", "/s"])),
-        "{after}"
-    );
+    let expected = match client {
+        Client::Opencode => (serde_json::json!([COMMAND, "--store", "/s"]), Value::Null),
+        _ => (COMMAND.into(), serde_json::json!(["--store", "/s"])),
+    };
+    assert_eq!((&entry["command"], &entry["args"]), (&expected.0, &expected.1), "{after}");
     assert_eq!(put(client, &after).unwrap(), after, "the second time changes nothing");
     assert_eq!(client.slot("jobs").take(&after).unwrap(), before);
     after
@@ -34,7 +34,7 @@ const WITHOUT_SERVERS: &str = "{\n\t\"theme\": \"dark\"\n}";
 #[test_case(WITH_OTHERS)]
 #[test_case(WITHOUT_SERVERS; "indented with tabs, no line end at the end")]
 fn other_servers_and_settings_stay(before: &str) {
-    for client in [Client::ClaudeCode, Client::ClaudeDesktop, Client::Cursor] {
+    for client in [Client::ClaudeCode, Client::ClaudeDesktop, Client::Cursor, Client::GeminiCli] {
         let after = there_and_back(client, before);
         let is_kept = |line: &str| after.lines().any(|kept| kept.trim_end_matches(',') == line.trim_end_matches(','));
         assert!(before.lines().all(is_kept), "{after}");
@@ -47,6 +47,8 @@ fn other_servers_and_settings_stay(before: &str) {
 #[test]
 fn comments_stay_where_the_format_has_them() {
     let before = "// mine\n{\n  // all of them\n  \"servers\": {\n    /* the first */\n    \"db\": { \"command\": \"db\" }, // local\n  },\n  \"inputs\": [], // none\n}\n";
+    let others = before.replace("servers", "mcp");
+    there_and_back(Client::Opencode, &others);
     let after = there_and_back(Client::Vscode, before);
     for comment in ["// mine", "// all of them", "/* the first */", "// local", "// none"] {
         assert_eq!(after.matches(comment).count(), 1, "{after}");

@@ -1,6 +1,7 @@
 //! A message to a thread of Codex, which takes a turn then. Codex gives it the authority of its user, so that it holds nothing
 //! that a job could have written: no name, no command and no output.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments
         return Ok(ExitCode::SUCCESS);
     };
     if !arguments.always && !is_open() {
-        println!("no Codex is open on a terminal; the thread is notified when it goes on");
+        writeln!(std::io::stdout(), "no Codex is open on a terminal; the thread is notified when it goes on")?;
         return Ok(ExitCode::SUCCESS);
     }
     sleep(TOGETHER).await;
