@@ -17,6 +17,7 @@ mod agent_outputs;
 mod agent_runs;
 mod bad_input;
 mod bad_store;
+mod codex;
 mod complete;
 mod crash;
 mod daily;

@@ -84,7 +84,7 @@ impl Session {
     pub(crate) fn say(&self, prompt: &str) {
         self.terminals.run(["wait", "--until", "quiet:500ms", "--timeout", "20s", &self.id]);
         self.terminals.ok(["send", "--raw", &self.id, prompt]);
-        self.shows(&prompt[prompt.len() - 12..]);
+        self.shows(&prompt[prompt.len().saturating_sub(12)..]);
         self.terminals.ok(["send", &self.id, "--key", "Enter"]);
     }
 

@@ -7,7 +7,7 @@ use crate::agents::{Agent, CLAUDE, events};
 use crate::background::{touch, until};
 use crate::models::Models;
 use crate::sessions::{Session, answered, path, plugin, report_latency, told, turns};
-use crate::support::{Ran, TestEnv, send};
+use crate::support::{Ran, TestEnv, send, wait_for};
 
 /// What a person has answered who has used Claude Code before.
 fn settle_in(env: &TestEnv) {
@@ -31,6 +31,14 @@ fn start(env: &TestEnv, claude: &Agent, more: &[(&str, &str)]) -> Session {
         "--permission-mode=default",
     ];
     let session = Session::start(env, claude, &arguments, more);
+    session.shows("\u{276f}");
+    session
+}
+
+/// Goes on with a session.
+fn resume(env: &TestEnv, claude: &Agent, id: &str) -> Session {
+    let arguments = ["--plugin-dir", &plugin("claude-code"), "--allowedTools=mcp__plugin_jobcore_jobs", "--resume", id];
+    let session = Session::start(env, claude, &arguments, &[]);
     session.shows("\u{276f}");
     session
 }
@@ -129,5 +137,53 @@ fn an_end_is_told_although_the_server_was_killed() {
     touch(&env, "build");
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("Not an error"), "{woken}");
+    session.end();
+}
+
+#[test]
+fn a_resumed_claude_code_is_told_what_ended_while_it_was_closed() {
+    let (env, models) = (TestEnv::new(), Models::start());
+    let Some(claude) = Agent::claude(&models) else { return };
+    let session = start(&env, &claude, &[]);
+    execute(&session, &models, "build", 3);
+    session.end();
+    touch(&env, "build");
+    env.run(["wait", "--quiet", "build"]);
+    let caller = env.job("build")["caller"].as_str().unwrap().to_owned();
+    let session = resume(&env, &claude, caller.split_once(':').unwrap().1);
+    session.say("say good morning");
+    told(&models, "failed with exit code 3");
+    wait_for("the end to count as delivered", || env.ok(["inbox", "--caller", &caller]).is_empty().then_some(()));
+    session.end();
+    assert_eq!(turns(&models, "failed with exit code 3"), 1, "{:#?}", models.heard());
+}
+
+#[test]
+fn after_a_compaction_the_unfinished_jobs_are_named_again() {
+    let (env, models) = (TestEnv::new(), Models::start());
+    let Some(claude) = Agent::claude(&models) else { return };
+    let session = start(&env, &claude, &[]);
+    execute(&session, &models, "build", 3);
+    session.say("/compact say in short");
+    let recapped = || models.heard().iter().any(|heard| heard.said.contains("Background jobs of this project"));
+    let is_compacting = || models.heard().iter().any(|heard| heard.said.contains("Respond with TEXT ONLY"));
+    wait_for("the compaction", || is_compacting().then_some(()));
+    session.say("say what runs");
+    wait_for("the recap", || recapped().then_some(()));
+    touch(&env, "build");
+    told(&models, "failed with exit code 3");
+    session.end();
+}
+
+#[test]
+fn a_conversation_that_was_cleared_is_woken_for_jobs_of_its_own() {
+    let (env, models) = (TestEnv::new(), Models::start());
+    let Some(claude) = Agent::claude(&models) else { return };
+    let session = start(&env, &claude, &[("CLAUDE_CODE_DISABLE_MCP_TASKS", "1")]);
+    execute(&session, &models, "first", 3);
+    session.say("/clear");
+    execute(&session, &models, "second", 4);
+    touch(&env, "second");
+    told(&models, "failed with exit code 4");
     session.end();
 }

@@ -83,7 +83,7 @@ pub struct Prune {
 so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
 and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
 `on_end` is a line of `sh` that is run at the end of each job that ran for `on_end_after` at least, `groups.NAME.on_end` one for the \
-jobs of a group, and `on_end_timeout` how long each may take. \
+jobs of a group, `callers.HOST.on_end` one for the jobs that conversations of a host such as `codex` submitted, and `on_end_timeout` how long each may take. \
 `policy.allow` and \
 `policy.deny` are patterns, with commas, \
 of the commands that may be submitted and of those that may not, and `policy.allow_variables` \
