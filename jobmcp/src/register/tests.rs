@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use clap::ValueEnum;
+use serde_json::Value;
 use test_case::test_case;
 
 use super::*;
