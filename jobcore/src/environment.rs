@@ -18,6 +18,8 @@ use crate::parse_error::ParseError;
 pub const JOB_ID: &str = "JOBCORE_JOB_ID";
 /// The variable by which a command knows the job that submitted its own.
 pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
+/// The variable by which a job knows its group, if it is in one.
+pub const GROUP: &str = "JOBCORE_GROUP";
 
 /// What every process of a job has in the environment that it was started with, unless it was cleared.
 pub(crate) fn marker(id: JobId) -> String {

@@ -42,6 +42,12 @@ pub enum QueueReason {
         /// How many may.
         limit: u32,
     },
+    /// Its group is paused, or the whole store if no group is named.
+    Paused {
+        /// The group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<Name>,
+    },
     /// It was submitted in another pid or mount namespace, and only a program there may start it.
     OtherNamespace,
     /// This program is in a sandbox that the submitter was not in, and only a program outside may start it.
@@ -59,6 +65,8 @@ impl fmt::Display for InQueue {
                 write!(f, "{running} of {limit} running in group {group}")
             }
             QueueReason::StoreLimit { running, limit } => write!(f, "{running} of {limit} running"),
+            QueueReason::Paused { group: Some(group) } => write!(f, "group {group} is paused"),
+            QueueReason::Paused { group: None } => f.write_str("the store is paused"),
             QueueReason::OtherNamespace => {
                 f.write_str("it was submitted in another namespace, such as a container, and starts from there only")
             }
@@ -78,6 +86,8 @@ impl InQueue {
         let reason = match &self.reason {
             QueueReason::GroupLimit { group, running, limit } => format!("{running} of {limit} in {group}"),
             QueueReason::StoreLimit { running, limit } => format!("{running} of {limit}"),
+            QueueReason::Paused { group: Some(group) } => format!("{group} paused"),
+            QueueReason::Paused { group: None } => "store paused".to_owned(),
             QueueReason::OtherNamespace => "other namespace".to_owned(),
             QueueReason::Sandboxed => "sandboxed here".to_owned(),
             QueueReason::LaterVersion => "later version".to_owned(),

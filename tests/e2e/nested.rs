@@ -1,8 +1,12 @@
 //! Jobs that start and stop jobs: a stop reaches the job that was named, and neither who asked for it nor who is above.
 
+use std::process::Command;
+
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::background::{Background, touch, until};
+use crate::mcp_client::{Client, JOBMCP};
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
 /// A shell line that submits a job, and says in a file which.
@@ -188,4 +192,73 @@ fn kill_all_from_within_a_job_stops_all_jobs_and_nothing_above() {
     // It is there to say so.
     terminal.close_input();
     assert_eq!(terminal.end().code(), Some(7));
+}
+
+/// As a job with this id starts it.
+fn within(env: &TestEnv, id: &str, arguments: &[&str]) -> Command {
+    let mut command = env.jobcli(arguments);
+    command.env("JOBCORE_JOB_ID", id);
+    command
+}
+
+/// Ten jobs, each of which waits for the next, and one slot.
+#[test]
+fn jobs_that_wait_for_jobs_need_no_slot_of_their_own() {
+    for (setting, group) in [("max_running", ""), ("groups.builds.limit", "--group builds")] {
+        for how in [
+            "run GROUP --wait --quiet -- sh nest.sh N",
+            "run GROUP --follow --quiet -- sh nest.sh N",
+            "wait --quiet $(\"$JOBCLI\" run GROUP -- sh nest.sh N)",
+            "output --follow $(\"$JOBCLI\" run GROUP -- sh nest.sh N)",
+        ] {
+            let env = TestEnv::new();
+            env.ok(["config", "set", setting, "1"]);
+            let how = how.replace("GROUP", group).replace(" N", " $(($1 - 1))");
+            let script = format!("[ $1 = 0 ] && {{ echo innermost > done; exit 0; }}\n\"$JOBCLI\" {how}\n");
+            std::fs::write(env.dir().join("nest.sh"), script).unwrap();
+            let mut arguments = vec!["run", "--wait", "--quiet"];
+            arguments.extend(group.split_whitespace());
+            let ran = env.run([&arguments[..], &["--", "sh", "nest.sh", "10"]].concat());
+            assert_eq!(ran.code, Some(0), "{how}: {ran}");
+            assert_eq!(read(&env, "done"), "innermost", "{how}");
+            assert_eq!(env.ok(["list", "--all", "-q"]).lines().count(), 11, "{how}");
+        }
+    }
+}
+
+#[test]
+fn a_server_within_a_job_lends_its_slot_while_a_call_waits() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let outer = env.submit("sleep 1000");
+    let mut command = env.command(JOBMCP);
+    command.env("JOBCORE_JOB_ID", &outer);
+    let mut client = Client::of(command);
+    let called = client.ok("execute", json!({ "command": "echo inner", "wait_s": 50 }));
+    assert!(called.text.contains("completed with exit code 0"), "{}", called.text);
+    let queued = client.ok("execute", json!({ "command": "echo later", "name": "later", "wait_s": 0 }));
+    assert!(queued.text.contains("queued"), "{}", queued.text);
+    let waited = client.ok("wait", json!({ "job_ids": ["later"], "timeout_s": 50 }));
+    assert!(waited.text.contains("completed with exit code 0"), "{}", waited.text);
+}
+
+/// A slot is lent by who waits, and by nobody after it was killed.
+#[test]
+fn a_waiter_that_is_killed_lends_nothing_any_more() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let outer = env.submit(&until("outer"));
+    let inner = env.submit(&until("inner"));
+    assert_eq!(env.status(&inner), "queued");
+    let mut waiter = within(&env, &outer, &["wait", "--quiet", &inner]).spawn().unwrap();
+    wait_for("the inner job to run", || (env.status(&inner) == "running").then_some(()));
+    let last = env.submit("true");
+    assert_eq!(env.status(&last), "queued");
+    waiter.kill().unwrap();
+    waiter.wait().unwrap();
+    touch(&env, "inner");
+    env.ok(["wait", "--quiet", &inner]);
+    assert_eq!(env.status(&last), "queued", "the outer job has the slot");
+    touch(&env, "outer");
+    env.ok(["wait", "--quiet", &outer, &last]);
 }

@@ -173,9 +173,9 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
     assert_eq!([&first, &second, &other].map(|id| env.status(id)), ["running", "queued", "running"]);
     let groups: serde_json::Value = serde_json::from_str(&env.ok(["group", "list", "--json"])).unwrap();
     let expected = serde_json::json!([
-        {"name": "agents", "limit": 4, "running": 0, "queued": 0},
-        {"name": "db", "limit": 0, "running": 1, "queued": 0},
-        {"name": "web", "limit": 1, "running": 1, "queued": 1},
+        {"name": "agents", "limit": 4, "running": 0, "queued": 0, "paused": false},
+        {"name": "db", "limit": 0, "running": 1, "queued": 0, "paused": false},
+        {"name": "web", "limit": 1, "running": 1, "queued": 1, "paused": false},
     ]);
     assert_eq!(groups, expected);
     let (third, fourth) = (env.submit(&until("d")), env.submit(&until("e")));
@@ -267,14 +267,14 @@ fn settings_are_shown_set_and_checked() {
     let env = TestEnv::new();
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 10\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
+        "max_running = 10\npaused = false\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
     );
     env.ok(["config", "set", "max_running", "4"]);
     env.ok(["config", "set", "groups.web.limit", "2"]);
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 4\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
+        "max_running = 4\npaused = false\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
     );
     for wrong in
         [["max_running", "-1"], ["max_running", "x"], ["when_full", "never"], ["nosuch", "1"], ["groups./.limit", "1"]]
@@ -346,4 +346,38 @@ fn waiting_for_a_queued_job_costs_nothing_and_ends_in_time() {
     let codes: Vec<_> = followers.iter_mut().map(|follower| follower.end().code()).collect();
     assert_eq!(codes, [Some(4), Some(0)]);
     env.ok(["wait", &first]);
+}
+
+#[test]
+fn a_paused_queue_starts_nothing_until_it_is_resumed() {
+    let env = TestEnv::new();
+    let running = env.ok(["run", "--group", "builds", &until("go")]);
+    for (pause, resume, reason) in [
+        (["group", "pause", "builds"], ["group", "resume", "builds"], "group builds is paused"),
+        (["group", "pause", "--all"], ["group", "resume", "--all"], "the store is paused"),
+    ] {
+        env.ok(pause);
+        let queued = env.run(["run", "--group", "builds", "echo $JOBCORE_GROUP"]);
+        assert!(queued.stderr.contains(reason), "{queued}");
+        let id = queued.stdout.trim().to_owned();
+        assert_eq!((env.status(&id), env.status(&running)), ("queued".to_owned(), "running".to_owned()));
+        assert!(env.ok(["group", "list"]).contains("  paused"));
+        let other = env.submit("true");
+        env.run(["wait", "--quiet", "--timeout", "50ms", &other]);
+        assert_eq!(env.status(&other) == "queued", pause[2] == "--all");
+        env.ok(resume);
+        env.ok(["wait", "--quiet", &id, &other]);
+        assert_eq!(env.ok(["output", &id]), "builds");
+        assert!(!env.ok(["group", "list"]).contains("  paused"));
+    }
+    // What a job submits is in no group unless it says so.
+    let outer = env.ok([
+        "run",
+        "--group",
+        "builds",
+        "\"$JOBCLI\" run --wait --quiet -- sh -c 'echo in:$JOBCORE_GROUP > group'",
+    ]);
+    release(&env, "go");
+    env.ok(["wait", "--quiet", &running, &outer]);
+    assert_eq!(std::fs::read_to_string(env.dir().join("group")).unwrap(), "in:\n");
 }

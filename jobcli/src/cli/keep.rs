@@ -80,7 +80,8 @@ pub struct Prune {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
-so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. `keep_days`, `keep_jobs` \
+so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. While `paused` or \
+`groups.NAME.paused` is `true`, no queued job is started. `keep_days`, `keep_jobs` \
 and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
 `on_end` is a line of `sh` that is run at the end of each job that ran for `on_end_after` at least, `groups.NAME.on_end` one for the \
 jobs of a group, `callers.HOST.on_end` one for the jobs that conversations of a host such as `codex` submitted, and `on_end_timeout` how long each may take. \
@@ -149,6 +150,23 @@ pub enum GroupVerb {
         #[arg(long, value_name = "NUMBER")]
         limit: u32,
     },
+    /// Start no more queued jobs of a group; what runs goes on
+    #[command(after_help = "  jobcli group pause builds\n  jobcli group pause --all")]
+    Pause(Queue),
+    /// Start queued jobs of a group again
+    #[command(after_help = "  jobcli group resume builds\n  jobcli group resume --all")]
+    Resume(Queue),
+}
+
+/// A group whose queue is paused or resumed, or all of the store.
+#[derive(Debug, Args)]
+pub struct Queue {
+    /// The group
+    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all", add = complete::groups())]
+    pub name: Option<Name>,
+    /// The whole store
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Prove that jobs work on this machine.

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 pub use act::{Attach, Kill, Piece, Send, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
-pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Restart, Rm};
+pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Restart, Rm};
 pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
 pub use run::{Delegate, Run};
 pub use values::{ByteRange, Selection, StdinFrom, Terminal};

@@ -40,7 +40,7 @@ mod waiting;
 mod workplace;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 pub use follow::Follow;
@@ -70,7 +70,9 @@ use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
 use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
-use crate::store::{Change, Disposable, Events, JobClaim, JobStore, Query, Retention, StoreSettings, Submitted, Tally};
+use crate::store::{
+    Change, Disposable, Events, JobClaim, JobStore, Lending, Query, Retention, StoreSettings, Submitted, Tally,
+};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
@@ -99,6 +101,7 @@ pub struct JobManager {
     policy: Policy,
     workplace: Workplace,
     starts: Starts,
+    lending: Arc<Mutex<Weak<Lending>>>,
 }
 
 /// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
@@ -139,6 +142,7 @@ impl JobManager {
             policy: Policy::default(),
             workplace: Workplace::pool(),
             starts: Starts::default(),
+            lending: Arc::default(),
         })
     }
 
@@ -560,6 +564,7 @@ impl JobManager {
     /// If the store cannot be read.
     pub async fn more_output(&self, id: JobId, cursor: Cursor) -> Result<()> {
         let job = self.job(id).await?;
+        let _lending = self.lend_own_slot().await;
         if job.status() == Status::Queued {
             self.tend().await;
         }

@@ -26,6 +26,24 @@ impl JobManager {
         }
     }
 
+    /// Keeps queued jobs from being started, or lets them be started again: those of a group, or all of the store. What runs goes
+    /// on.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub async fn pause_queue(&self, group: Option<&Name>, paused: bool) -> Result<()> {
+        let group = group.cloned();
+        self.change_settings(move |settings| match &group {
+            Some(group) => settings.pause_group(group.clone(), paused),
+            None => settings.paused = paused,
+        })
+        .await?;
+        if !paused {
+            self.tend().await;
+        }
+        Ok(())
+    }
+
     /// Returns the job that has been running for the longest time, of a group if one is named.
     ///
     /// # Errors
@@ -47,9 +65,17 @@ impl JobManager {
 
     pub(super) async fn in_queue(&self, job: &Job, load: &Load) -> Result<InQueue> {
         let group = job.spec.group.as_ref();
-        let reached =
-            |group: Option<&Name>| load.settings.reached(group, load.running.iter().map(|slot| slot.group.as_ref()));
+        let in_use = || load.running.iter().filter(|slot| !slot.lent).map(|slot| slot.group.as_ref());
+        let reached = |group: Option<&Name>| load.settings.reached(group, in_use());
         let has_slot = load.running.iter().any(|slot| slot.id == job.id);
+        if load.settings.is_paused(group) && !has_slot {
+            let paused = Some(group.cloned()).filter(|_| !load.settings.paused).flatten();
+            let position = match load.settings.paused {
+                true => position(load, job.id, |_| true),
+                false => position(load, job.id, |other| other == group),
+            };
+            return Ok(InQueue { reason: QueueReason::Paused { group: paused }, position, since: job.submitted_at });
+        }
         let (reason, position) = match reached(group).filter(|_| !has_slot) {
             Some(limit) => match limit.group {
                 Some(group) => {
@@ -132,10 +158,14 @@ mod tests {
             assert_eq!(why(&third).await.as_deref(), Some("3 of 3 running, position 1"));
             assert_eq!(why(&fourth).await.as_deref(), Some("3 of 3 running, position 2"));
             assert_eq!(why(&second).await.as_deref(), Some("1 of 1 running in group web, position 2"));
-            let shapes = jobs.reports(&[running, second.clone(), fourth]).await;
+            let shapes = jobs.reports(&[running, second.clone(), fourth.clone()]).await;
             let short: Vec<_> = shapes.iter().map(|shape| shape.queued.as_ref().map(InQueue::in_short)).collect();
             assert_eq!(short, [None, Some("#2: 1 of 1 in web".to_owned()), Some("#2: 3 of 3".to_owned())]);
             assert_eq!(shapes[1].queued.as_ref().map(|queued| queued.since), Some(second.submitted_at));
+            jobs.pause_queue(Some(&name("web")), true).await.unwrap();
+            assert_eq!(why(&second).await.as_deref(), Some("group web is paused, position 2"));
+            jobs.pause_queue(None, true).await.unwrap();
+            assert_eq!(why(&fourth).await.as_deref(), Some("the store is paused, position 4"));
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting for jobs to end, or to come to something else.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::output::Cursor;
 use crate::shape::JobShape;
 use crate::state::Status;
-use crate::store::Change;
+use crate::store::{Change, Lending};
 use crate::until::Until;
 
 /// How often somebody who waits for a queued job looks whether it is for him to start it.
@@ -203,11 +203,19 @@ impl JobManager {
     /// As [`JobManager::job`]; the job may also be removed meanwhile. Of a queued job also that this process lacks what it
     /// would need to start it.
     pub async fn wait_for(&self, id: JobId) -> Result<Job> {
+        let mut lending = None;
         loop {
             let tended = self.try_to_tend().await;
             let job = self.job(id).await?;
             if job.status().is_final() {
                 return Ok(job);
+            }
+            if lending.is_none() {
+                lending = self.lend_own_slot().await;
+                // What waits for a slot may have this one.
+                if lending.is_some() {
+                    continue;
+                }
             }
             // Without descriptors, say, this process starts nothing however long it waits.
             if let (Status::Queued, Err(error)) = (job.status(), tended)
@@ -218,6 +226,19 @@ impl JobManager {
             self.until_attended(&job).await?;
             self.store.changed(Change::Settled(id)).await?;
         }
+    }
+
+    /// Lends the slot of the job that this program runs in, which would be needed for ever if all slots were those of jobs that
+    /// wait for others. Returns nothing if it runs in none, or this cannot be done: then it keeps its slot.
+    pub(super) async fn lend_own_slot(&self) -> Option<Arc<Lending>> {
+        let own = self.own_job?;
+        let shared = || self.lending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lending) = shared().upgrade() {
+            return Some(lending);
+        }
+        let lending = Arc::new(self.store.lend(own).await.ok()?);
+        *shared() = Arc::downgrade(&lending);
+        Some(lending)
     }
 
     /// Waits while there is nobody whose end could be waited for: a job that is queued, or one that runs without a

@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::environment::{Environment, JOB_ID, PARENT_JOB_ID};
+use crate::environment::{Environment, GROUP, JOB_ID, PARENT_JOB_ID};
 use crate::record::Submission;
 use crate::spec::{Command, shell_words};
 
@@ -33,5 +33,10 @@ pub(crate) fn variables(submission: &Submission, mut environment: Environment) -
         environment.set(PARENT_JOB_ID, parent);
     }
     environment.set(JOB_ID, submission.job_id.to_string());
+    // Not that of the job which submitted this one.
+    environment.remove(GROUP);
+    if let Some(group) = &submission.spec.group {
+        environment.set(GROUP, group.as_str());
+    }
     environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }

@@ -44,6 +44,17 @@ async fn unfinished<S: JobStore + ?Sized>(store: &S) -> Result<(Vec<Evidence>, V
     Ok(found.into_iter().partition(|evidence| evidence.held || evidence.start.is_some()))
 }
 
+/// Returns those of the jobs that have a slot which is not lent.
+async fn in_use<S: JobStore + ?Sized>(store: &S, running: Vec<Evidence>) -> Vec<Evidence> {
+    let mut in_use = Vec::with_capacity(running.len());
+    for evidence in running {
+        if !store.is_lent(evidence.submission.job_id).await.unwrap_or(false) {
+            in_use.push(evidence);
+        }
+    }
+    in_use
+}
+
 /// Returns where the holder of a job is met; an error if there is no such job, or nowhere to meet.
 pub(super) async fn holders_of<S: JobStore + ?Sized>(store: &S, id: JobId) -> Result<&Holders> {
     store.evidence(id).await?;
@@ -90,6 +101,7 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
     }
     if settings.when_full == WhenFull::Refuse {
         let (running, waiting) = unfinished(store).await?;
+        let running = in_use(store, running).await;
         // Who waits already has the first claim on what is free.
         let taken = running.iter().chain(&waiting).map(|evidence| evidence.submission.spec.group.as_ref());
         if let Some(reached) = settings.reached(spec.group.as_ref(), taken) {
@@ -121,6 +133,7 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
     let _admission = store.admit().await?;
     let (settings, own) = (store.settings().await?, world::capture()?);
     let (running, waiting) = unfinished(store).await?;
+    let running = in_use(store, running).await;
     for Evidence { submission, .. } in waiting {
         let taken = running.iter().map(|evidence| evidence.submission.spec.group.as_ref());
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
@@ -148,9 +161,13 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
 pub(super) async fn load<S: JobStore + ?Sized>(store: &S) -> Result<Load> {
     let settings = store.settings().await?;
     let (running, waiting) = unfinished(store).await?;
-    let slot = |evidence: Evidence| Slot { id: evidence.submission.job_id, group: evidence.submission.spec.group };
-    let slots = |found: Vec<Evidence>| found.into_iter().map(slot).collect();
-    Ok(Load { settings, running: slots(running), waiting: slots(waiting) })
+    let (count, mut slots) = (running.len(), Vec::new());
+    for evidence in running.into_iter().chain(waiting) {
+        let Submission { job_id: id, spec, .. } = evidence.submission;
+        slots.push(Slot { id, group: spec.group, lent: store.is_lent(id).await.unwrap_or(false) });
+    }
+    let waiting = slots.split_off(count);
+    Ok(Load { settings, running: slots, waiting })
 }
 
 pub(super) async fn unattended<S: JobStore + ?Sized>(store: &S) -> Result<Vec<JobId>> {
@@ -226,7 +243,7 @@ pub(super) mod tests {
     use crate::control::{Answer, Request};
     use crate::output::JobLog;
     use crate::store::conformance::Backend;
-    use crate::store::{Admission, Events, StoreSettings};
+    use crate::store::{Admission, Events, Lending, StoreSettings};
 
     /// A store on disk that does nothing beyond what must be implemented.
     #[derive(Debug)]
@@ -272,6 +289,14 @@ pub(super) mod tests {
 
         async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
             self.0.request(id, request).await
+        }
+
+        async fn lend(&self, id: JobId) -> Result<Lending> {
+            self.0.lend(id).await
+        }
+
+        async fn is_lent(&self, id: JobId) -> Result<bool> {
+            self.0.is_lent(id).await
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::Lending;
 use super::incoming::Incoming;
 use crate::control::{Answer, Request};
 use crate::error::{Error, NoInput, Result};
@@ -32,6 +33,8 @@ pub struct Holders(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     held: Mutex<BTreeMap<JobId, Seat>>,
+    /// How often the slot of a job is lent.
+    lent: Mutex<BTreeMap<JobId, usize>>,
     bells: [Notify; BELLS],
     happened: Notify,
 }
@@ -83,6 +86,21 @@ impl Holders {
     /// Returns what rings when something changes: of a job, or of any.
     pub(super) fn bell_of(&self, id: Option<JobId>) -> &Notify {
         id.map_or(&self.0.happened, |id| self.bell(id))
+    }
+
+    /// Implements [`JobStore::lend`](super::JobStore::lend).
+    pub fn lend(&self, id: JobId) -> Lending {
+        *self.lent().entry(id).or_default() += 1;
+        Lending::new(Lent { holders: self.clone(), id })
+    }
+
+    /// Returns whether the slot of a job is lent.
+    pub fn is_lent(&self, id: JobId) -> bool {
+        self.lent().contains_key(&id)
+    }
+
+    fn lent(&self) -> MutexGuard<'_, BTreeMap<JobId, usize>> {
+        self.0.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Implements [`JobStore::send`](super::JobStore::send).
@@ -141,6 +159,24 @@ impl Holders {
     /// Goes on where another thread panicked: every change of the seats is whole or not made.
     fn seats<T>(&self, change: impl FnOnce(&mut BTreeMap<JobId, Seat>) -> T) -> T {
         change(&mut self.0.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A slot that is lent within this program.
+struct Lent {
+    holders: Holders,
+    id: JobId,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut lent = self.holders.lent();
+        if let Some(count) = lent.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                lent.remove(&self.id);
+            }
+        }
     }
 }
 

@@ -25,8 +25,9 @@ mod sections;
 pub(crate) mod settings;
 pub(crate) mod tend;
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -261,6 +262,25 @@ pub trait JobStore: Send + Sync + Debug {
     /// If the store cannot be read.
     async fn load(&self) -> Result<Load> {
         derived::load(self).await
+    }
+
+    /// Lends the slot of a job to others, until what is returned is dropped, or this process ends, however it does: the job only
+    /// waits for others meanwhile. Afterwards more jobs than the limit may run until one of them has ended. Whoever lends a
+    /// slot then looks for what is due.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such job; [`Error::NoAnswer`] of a store that knows no holders, see
+    /// [`JobStore::holders`], and does not override this.
+    async fn lend(&self, id: JobId) -> Result<Lending> {
+        derived::holders_of(self, id).await.map(|holders| holders.lend(id))
+    }
+
+    /// Returns whether the slot of a job is lent.
+    ///
+    /// # Errors
+    /// As [`JobStore::lend`].
+    async fn is_lent(&self, id: JobId) -> Result<bool> {
+        derived::holders_of(self, id).await.map(|holders| holders.is_lent(id))
     }
 
     /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
@@ -626,4 +646,23 @@ pub struct Slot {
     pub id: JobId,
     /// Its group, if it is in one.
     pub group: Option<Name>,
+    /// Whether it has lent its slot, and does not count: [`JobStore::lend`].
+    pub lent: bool,
+}
+
+/// A slot that is lent until this is dropped: [`JobStore::lend`].
+#[must_use = "the slot is lent until this is dropped"]
+pub struct Lending(#[expect(dead_code, reason = "it is held")] Box<dyn Any + Send + Sync>);
+
+impl Lending {
+    /// Returns what ends when `kept` is dropped.
+    pub fn new(kept: impl Any + Send + Sync) -> Self {
+        Self(Box::new(kept))
+    }
+}
+
+impl Debug for Lending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lending").finish_non_exhaustive()
+    }
 }

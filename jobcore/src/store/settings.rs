@@ -26,6 +26,9 @@ use crate::units::parse_size;
 pub struct StoreSettings {
     /// How many jobs run at a time; 0 means no limit.
     pub max_running: u32,
+    /// Whether no queued job is started.
+    #[serde(skip_serializing_if = "is_false")]
+    pub paused: bool,
     /// What becomes of a job that is submitted when so many run.
     pub when_full: WhenFull,
     /// For how many days a job is kept after its end; 0 means no limit.
@@ -74,6 +77,10 @@ pub(crate) const BUILT_IN_GROUP: BuiltIn = BuiltIn { name: "agents", limit: 4, p
 const ON_END_AFTER: Duration = Duration::from_secs(10);
 const ON_END_TIMEOUT: Duration = Duration::from_secs(30);
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_on_end_after(time: &Duration) -> bool {
     *time == ON_END_AFTER
 }
@@ -104,6 +111,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             max_running: 10,
+            paused: false,
             when_full: WhenFull::default(),
             keep_days: 30,
             keep_jobs: 10_000,
@@ -139,6 +147,9 @@ pub enum WhenFull {
 pub struct GroupSettings {
     /// How many jobs of the group run at a time; 0 means no limit but the store's.
     pub limit: u32,
+    /// Whether no queued job of the group is started.
+    #[serde(skip_serializing_if = "is_false")]
+    pub paused: bool,
     /// A shell line that is run at the end of each job of the group that was not stopped by request; none if it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_end: String,
@@ -181,6 +192,7 @@ impl From<ReachedLimit> for Error {
 /// The names by which people get and set what is set.
 const KEYS: &[&str] = &[
     "max_running",
+    "paused",
     "when_full",
     "keep_days",
     "keep_jobs",
@@ -201,7 +213,7 @@ const KEYS: &[&str] = &[
 #[non_exhaustive]
 pub enum SetError {
     /// There is none of this name, at least not among these.
-    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.on_end and callers.HOST.on_end", known.join(", "))]
+    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.paused, groups.NAME.on_end and callers.HOST.on_end", known.join(", "))]
     Unknown {
         /// The name.
         key: String,
@@ -220,6 +232,10 @@ impl SetError {
 
     pub(crate) fn number(value: &str) -> Result<u32, Self> {
         value.parse().map_err(|_| Self::Invalid(format!("`{value}` is no limit; use a number, 0 for none")))
+    }
+
+    fn flag(value: &str) -> Result<bool, Self> {
+        value.parse().map_err(|_| Self::Invalid(format!("`{value}` is neither `true` nor `false`")))
     }
 
     fn time(value: &str) -> Result<Duration, Self> {
@@ -242,6 +258,7 @@ impl StoreSettings {
         };
         let values = [
             self.max_running.to_string(),
+            self.paused.to_string(),
             when_full.to_owned(),
             self.keep_days.to_string(),
             self.keep_jobs.to_string(),
@@ -259,8 +276,10 @@ impl StoreSettings {
         let entries = KEYS.iter().map(|key| (*key).to_owned()).zip(values);
         let groups = self.groups.iter().flat_map(|(name, group)| {
             let limit = (format!("groups.{name}.limit"), group.limit.to_string());
+            let paused = (format!("groups.{name}.paused"), group.paused.to_string());
             let on_end = (format!("groups.{name}.on_end"), group.on_end.clone());
-            [limit].into_iter().chain((!group.on_end.is_empty()).then_some(on_end))
+            let others = [group.paused.then_some(paused), (!group.on_end.is_empty()).then_some(on_end)];
+            [limit].into_iter().chain(others.into_iter().flatten())
         });
         let callers =
             self.callers.iter().map(|(host, caller)| (format!("callers.{host}.on_end"), caller.on_end.clone()));
@@ -275,6 +294,7 @@ impl StoreSettings {
         let number = || SetError::number(value);
         match key {
             "max_running" => self.max_running = number()?,
+            "paused" => self.paused = SetError::flag(value)?,
             "keep_days" => self.keep_days = number()?,
             "keep_jobs" => self.keep_jobs = number()?.into(),
             "keep_bytes" => self.keep_bytes = parse_size(value)?,
@@ -296,6 +316,7 @@ impl StoreSettings {
             "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
             _ => match key.split_once('.').and_then(|(of, rest)| Some((of, rest.rsplit_once('.')?))) {
                 Some(("groups", (name, "limit"))) => self.set_group(name.parse()?, number()?),
+                Some(("groups", (name, "paused"))) => self.pause_group(name.parse()?, SetError::flag(value)?),
                 Some(("groups", (name, "on_end"))) => self.set_group_on_end(name.parse()?, value),
                 Some(("callers", (host, "on_end"))) => self.set_caller_on_end(host.parse()?, value),
                 _ => return Err(SetError::unknown(key, KEYS)),
@@ -330,6 +351,16 @@ impl StoreSettings {
     /// Sets the limit of a group; 0 takes it away.
     pub fn set_group(&mut self, name: Name, limit: u32) {
         self.change_group(name, |group| group.limit = limit);
+    }
+
+    /// Keeps queued jobs of a group from being started, or lets them be started again.
+    pub fn pause_group(&mut self, name: Name, paused: bool) {
+        self.change_group(name, |group| group.paused = paused);
+    }
+
+    /// Returns whether a job of this group is kept from being started, whatever runs.
+    pub fn is_paused(&self, group: Option<&Name>) -> bool {
+        self.paused || group.is_some_and(|name| self.groups.get(name).is_some_and(|group| group.paused))
     }
 
     /// Sets what is run at the end of each job of a group; an empty line takes it away.
@@ -415,9 +446,9 @@ impl StoreSettings {
         }
     }
 
-    /// Returns whether one more job, of this group, may run beside those that have a slot, which are given by group.
+    /// Returns whether one more job, of this group, may be started beside those that have a slot, which are given by group.
     pub fn has_room<'a>(&self, group: Option<&Name>, taken: impl IntoIterator<Item = Option<&'a Name>>) -> bool {
-        self.reached(group, taken).is_none()
+        !self.is_paused(group) && self.reached(group, taken).is_none()
     }
 
     /// Returns the limit that keeps one more job, of this group, from running beside those that have a slot, which are given
@@ -463,6 +494,8 @@ mod tests {
         settings.set("on_end", "notify-send \"$JOBCORE_SUMMARY\"").unwrap();
         settings.set("on_end_after", "1m 30s").unwrap();
         settings.set("groups.ci.on_end", "true").unwrap();
+        settings.set("groups.web.paused", "true").unwrap();
+        settings.set("paused", "true").unwrap();
         settings.set("callers.codex.on_end", "jobcli hook codex end").unwrap();
         let mut copy = StoreSettings::default();
         for (key, value) in settings.entries() {
@@ -472,6 +505,7 @@ mod tests {
         let read: StoreSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
         assert_eq!(read, settings);
         settings.set("groups.web.limit", "0").unwrap();
+        settings.set("groups.web.paused", "false").unwrap();
         settings.set("groups.ci.on_end", "").unwrap();
         settings.set("callers.codex.on_end", "").unwrap();
         assert!(settings.groups.is_empty() && settings.callers.is_empty());
@@ -486,6 +520,7 @@ mod tests {
             ("max_running", "many"),
             ("when_full", "wait"),
             ("on_end_after", "soon"),
+            ("paused", "yes"),
             ("groups.web.on", "true"),
             ("policy.allow", "a; b"),
             ("policy.allow_variables", "A=1"),
@@ -549,5 +584,9 @@ mod tests {
         assert!(!settings.has_room(None, [None, None, Some(&db)]));
         settings.max_running = 0;
         assert!(settings.has_room(None, std::iter::repeat_n(None, 1000)));
+        settings.pause_group(db.clone(), true);
+        assert!(!settings.has_room(Some(&db), []) && settings.has_room(Some(&web), []) && settings.has_room(None, []));
+        settings.paused = true;
+        assert!(!settings.has_room(None, []) && settings.reached(None, []).is_none());
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::launch::away;
 use super::tree::Family;
 use crate::clock::Timestamp;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
@@ -231,7 +231,7 @@ fn variables(job: &Job, store: Option<&Path>) -> Environment {
     variables.set("JOBCORE_STATUS", shape.status.as_str());
     let known = [
         ("JOBCORE_NAME", shape.name.map(String::from)),
-        ("JOBCORE_GROUP", shape.group.map(String::from)),
+        (environment::GROUP, shape.group.map(String::from)),
         ("JOBCORE_CAUSE", shape.cause.map(|cause| cause.as_str().to_owned())),
         ("JOBCORE_EXIT_CODE", shape.exit_code.map(|code| code.to_string())),
         ("JOBCORE_SIGNAL", shape.signal.map(|signal| signal.to_string())),

@@ -16,12 +16,18 @@ use super::stat::{self, Stat};
 
 /// The byte of the file that is locked. Version 0.1.0 also locked byte 0, for waiters that nobody wrote.
 const LIFE: i64 = 1;
+/// The byte that is locked, by any number of programs, while the job only waits for others.
+const LENT: i64 = 2;
 
 fn life(kind: i32) -> libc::flock {
+    byte(LIFE, kind)
+}
+
+fn byte(start: i64, kind: i32) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: LIFE,
+        l_start: start,
         l_len: 1,
         l_pid: 0,
     }
@@ -58,7 +64,22 @@ pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
 
 /// Returns whether anybody but this open file holds the lock. Takes nothing.
 pub(crate) fn is_held(file: &File) -> io::Result<bool> {
-    let mut lock = life(libc::F_WRLCK);
+    is_locked(file, LIFE)
+}
+
+/// Marks a job as one that only waits for others, for as long as this open file lives. Others may do the same.
+pub(crate) fn lend(file: &File) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(LENT, libc::F_RDLCK)))?;
+    Ok(())
+}
+
+/// Returns whether a job is marked by [`lend`] elsewhere than through this open file.
+pub(crate) fn is_lent(file: &File) -> io::Result<bool> {
+    is_locked(file, LENT)
+}
+
+fn is_locked(file: &File, start: i64) -> io::Result<bool> {
+    let mut lock = byte(start, libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
@@ -116,5 +137,19 @@ mod tests {
         assert!(is_held(&other).unwrap(), "a copy keeps it");
         drop(copy);
         assert!(try_take(&other).unwrap());
+    }
+
+    #[test]
+    fn many_may_lend_what_another_holds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || file.reopen().unwrap();
+        let (holder, first, second, looker) = (open(), open(), open(), open());
+        assert!(try_take(&holder).unwrap() && !is_lent(&looker).unwrap());
+        lend(&first).unwrap();
+        lend(&second).unwrap();
+        drop(first);
+        assert!(is_lent(&looker).unwrap() && is_held(&looker).unwrap());
+        drop(second);
+        assert!(!is_lent(&looker).unwrap());
     }
 }

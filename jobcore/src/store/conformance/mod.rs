@@ -113,6 +113,7 @@ macro_rules! store_conformance {
             what_nobody_started_is_due_again
             what_lost_its_holder_is_unattended_until_its_end
             no_more_run_than_the_limit_says
+            a_lent_slot_is_for_others
             many_who_look_at_once_exceed_no_limit
             a_group_has_a_queue_of_its_own
             a_full_store_may_refuse

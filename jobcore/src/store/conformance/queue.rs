@@ -131,6 +131,40 @@ pub async fn no_more_run_than_the_limit_says(backend: &Backend) {
     }
 }
 
+/// A job that only waits for others is in nobody's way, for as long as it says so.
+pub async fn a_lent_slot_is_for_others(backend: &Backend) {
+    let store = backend.open();
+    limit(store.as_ref(), 1).await;
+    let outer = simple();
+    let id = outer.job_id;
+    store.create(outer).await.expect("the job is created");
+    let (_, mut claim) = due(store.as_ref()).await.expect("there is room");
+    claim.start(&start()).await.expect("it is written");
+    for _ in 0..2 {
+        store.create(simple()).await.expect("the job is created");
+    }
+    assert!(due(store.as_ref()).await.is_none(), "there is one slot");
+    let lent = [store.lend(id).await.expect("it is lent"), store.lend(id).await.expect("it is lent twice")];
+    assert!(store.is_lent(id).await.expect("it is known"));
+    let (_, mut inner) = due(backend.open().as_ref()).await.expect("the slot is lent");
+    inner.start(&start()).await.expect("it is written");
+    let load = store.load().await.expect("it is read");
+    assert_eq!(load.running.iter().filter(|slot| slot.lent).map(|slot| slot.id).collect::<Vec<_>>(), [id]);
+    assert!(due(store.as_ref()).await.is_none(), "it is lent to one");
+    inner.finish(&ended(0)).await.expect("it is written");
+    drop(inner);
+    let [first, second] = lent;
+    drop(first);
+    assert!(store.is_lent(id).await.expect("it is known"), "it is still lent by another");
+    drop(second);
+    assert!(!store.is_lent(id).await.expect("it is known"));
+    assert!(due(backend.open().as_ref()).await.is_none(), "the slot is not lent any more");
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    assert!(due(store.as_ref()).await.is_some(), "its slot is free");
+    assert!(matches!(store.lend(simple().job_id).await, Err(Error::NotFound { .. })));
+}
+
 /// Also when all look at the same time.
 pub async fn many_who_look_at_once_exceed_no_limit(backend: &Backend) {
     limit(backend.open().as_ref(), 5).await;

@@ -13,6 +13,7 @@
 //! | 25 | the length of the name of its group, 0 if it is in none |
 //! | 26 to 90 | that name |
 //! | 90 | 1 if the job has a line of its own that is to be run at its end |
+//! | 91 | 1 if it may have lent its slot: whether it has, the lock of the job tells |
 //! | 124 to 128 | the CRC-32 of all before |
 
 use std::fs::{File, OpenOptions};
@@ -58,6 +59,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Returns what a job has as its entry that has just been made.
+    pub(super) fn new(number: u64, slot: Slot, has_slot: bool, has_hook: bool) -> Self {
+        Self { number, slot, has_slot, has_ended: false, has_hook }
+    }
+
     fn to_bytes(&self) -> [u8; ROW] {
         let mut row = [0; ROW];
         row[..16].copy_from_slice(&self.slot.id.to_bytes());
@@ -72,6 +78,7 @@ impl Entry {
         row[25] = u8::try_from(group.len()).unwrap_or(0);
         row[26..26 + group.len()].copy_from_slice(group.as_bytes());
         row[90] = u8::from(self.has_hook);
+        row[91] = u8::from(self.slot.lent);
         let checksum = crc32fast::hash(&row[..124]);
         row[124..].copy_from_slice(&checksum.to_le_bytes());
         row
@@ -87,7 +94,8 @@ impl Entry {
         let group = row.get(26..26 + usize::from(row[25])).map(std::str::from_utf8)?.ok()?;
         let group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
         let (has_slot, has_ended, has_hook) = (row[24] == HAS_SLOT, row[24] == HAS_ENDED, row[90] == 1);
-        Some(Self { number, slot: Slot { id, group }, has_slot, has_ended, has_hook })
+        let slot = Slot { id, group, lent: row[91] == 1 };
+        Some(Self { number, slot, has_slot, has_ended, has_hook })
     }
 }
 
@@ -280,7 +288,8 @@ fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
     let number = read.get::<Queued>().ok().flatten().map_or(0, |queued| queued.sequence);
     // The holder of the lock has a slot, or is about to find out that there is none to have.
     let has_slot = read.has::<Start>() || jobs.is_held(id)?;
-    Ok(Some(Entry { number, slot: Slot { id, group }, has_slot, has_ended: false, has_hook }))
+    let slot = Slot { id, group, lent: has_slot && jobs.is_lent(id)? };
+    Ok(Some(Entry::new(number, slot, has_slot, has_hook)))
 }
 
 /// Returns what a job that waits is to have as its entry.
@@ -296,7 +305,7 @@ mod tests {
     fn entry(group: Option<&str>, has_slot: bool) -> Entry {
         let (has_ended, has_hook) = (false, has_slot);
         let id = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
-        let slot = Slot { id, group: group.map(|group| group.parse().unwrap()) };
+        let slot = Slot { id, group: group.map(|group| group.parse().unwrap()), lent: has_slot };
         Entry { number: 42, slot, has_slot, has_ended, has_hook }
     }
 

@@ -89,6 +89,18 @@ impl Jobs {
         lock::is_held(&self.open(id)?).context("look at the lock", &self.layout.job(id).record())
     }
 
+    /// Marks a job as one that only waits for others, as long as the file is open.
+    pub(super) fn lend(&self, id: JobId) -> Result<File> {
+        let file = self.open(id)?;
+        lock::lend(&file).context("lock", &self.layout.job(id).record())?;
+        Ok(file)
+    }
+
+    /// Returns whether a job only waits for others.
+    pub(super) fn is_lent(&self, id: JobId) -> Result<bool> {
+        lock::is_lent(&self.open(id)?).context("look at the lock", &self.layout.job(id).record())
+    }
+
     /// Returns whether the main process of a job lives, as far as that is on record.
     pub(super) fn has_living_process(&self, id: JobId) -> Result<bool> {
         let running: Option<Running> = match self.read(id).and_then(|read| read.get()) {

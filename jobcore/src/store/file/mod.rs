@@ -75,8 +75,8 @@ use slots::Slots;
 use staging::Staging;
 
 use super::{
-    Change, Created, Disposable, Events, Inbox, InboxState, JobClaim, JobStore, Load, Query, StoreSettings, Submitted,
-    Tally,
+    Change, Created, Disposable, Events, Inbox, InboxState, JobClaim, JobStore, Lending, Load, Query, StoreSettings,
+    Submitted, Tally,
 };
 use crate::caller::Caller;
 use crate::control::{Answer, Request};
@@ -254,6 +254,14 @@ impl JobStore for FileStore {
 
     async fn load(&self) -> Result<Load> {
         self.queue.load()
+    }
+
+    async fn lend(&self, id: JobId) -> Result<Lending> {
+        self.queue.lend(id).map(Lending::new)
+    }
+
+    async fn is_lent(&self, id: JobId) -> Result<bool> {
+        self.jobs.is_lent(id)
     }
 
     async fn unattended(&self) -> Result<Vec<JobId>> {

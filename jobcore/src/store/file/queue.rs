@@ -94,7 +94,7 @@ impl Queue {
         if let Created::Existing(id) = created {
             return Ok(Submitted::Existing(id));
         }
-        let (taken, waiting) = admission.taken_and_waiting();
+        let (taken, waiting) = self.in_use_and_waiting(&mut admission)?;
         let may_start = |group: Option<&Name>| has_room(&settings, group, &taken);
         let is_due = may_start(submission.spec.group.as_ref())
             && !waiting.iter().any(|entry| may_start(entry.slot.group.as_ref()));
@@ -129,7 +129,7 @@ impl Queue {
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
         if settings.when_full == WhenFull::Refuse {
-            let (mut before, waiting) = admission.taken_and_waiting();
+            let (mut before, waiting) = self.in_use_and_waiting(admission)?;
             if !has_room(&settings, group, &before) {
                 before = self.free_slots(store, admission).await?;
             }
@@ -159,7 +159,7 @@ impl Queue {
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
         let has_hook = submission.spec.of_its_end().is_some();
-        let entry = Entry { number, slot: Slot { id, group }, has_slot, has_ended: false, has_hook };
+        let entry = Entry::new(number, Slot { id, group, lent: false }, has_slot, has_hook);
         // So is an entry without a job, and a job without one would not be found.
         let published = admission.put(entry).and_then(|()| self.staging.publish(id));
         match &published {
@@ -191,7 +191,7 @@ impl Queue {
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
-        let (mut taken, waiting) = admission.taken_and_waiting();
+        let (mut taken, waiting) = self.in_use_and_waiting(admission)?;
         if waiting.is_empty() {
             return Ok(None);
         }
@@ -259,7 +259,7 @@ impl Queue {
     /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.
     async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<Vec<Entry>> {
         let mut taken = Vec::new();
-        for entry in admission.taken_and_waiting().0 {
+        for entry in self.in_use_and_waiting(admission)?.0 {
             if !self.has_ended(store, entry.slot.id).await {
                 taken.push(entry);
             } else if self.slots.is_done(entry.slot.id) {
@@ -267,6 +267,33 @@ impl Queue {
             }
         }
         Ok(taken)
+    }
+
+    /// Returns the jobs that have a slot of their own, and those that wait for one. Slots that are lent are not in use.
+    fn in_use_and_waiting(&self, admission: &mut Admission) -> Result<(Vec<Entry>, Vec<Entry>)> {
+        let (taken, waiting) = admission.taken_and_waiting();
+        let mut in_use = Vec::with_capacity(taken.len());
+        for mut entry in taken {
+            if entry.slot.lent && self.jobs.is_lent(entry.slot.id).unwrap_or(false) {
+                continue;
+            }
+            if std::mem::take(&mut entry.slot.lent) {
+                admission.put(entry.clone())?;
+            }
+            in_use.push(entry);
+        }
+        Ok((in_use, waiting))
+    }
+
+    /// Lends the slot of a job to others as long as the file is open.
+    pub(super) fn lend(&self, id: JobId) -> Result<File> {
+        // First, so that nobody who sees the entry finds that it is over.
+        let file = self.jobs.lend(id)?;
+        let mut admission = Admission::take(&self.layout)?;
+        if let Some(entry) = admission.entry(id).filter(|entry| entry.has_slot && !entry.slot.lent).cloned() {
+            admission.put(Entry { slot: Slot { lent: true, ..entry.slot }, ..entry })?;
+        }
+        Ok(file)
     }
 
     /// Returns whether the job that has a slot has ended. If so, the end is on record afterwards.
@@ -292,7 +319,11 @@ impl Queue {
     pub(super) fn load(&self) -> Result<Load> {
         let settings = self.settings.read()?;
         let (running, waiting) = admission::partition(admission::entries(&self.layout)?);
-        let slots = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.slot).collect();
+        let slot = |Entry { slot, .. }: Entry| {
+            let lent = slot.lent && self.jobs.is_lent(slot.id).unwrap_or(false);
+            Slot { lent, ..slot }
+        };
+        let slots = |entries: Vec<Entry>| entries.into_iter().map(slot).collect();
         Ok(Load { settings, running: slots(running), waiting: slots(waiting) })
     }
 }
