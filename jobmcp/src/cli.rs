@@ -62,6 +62,19 @@ pub struct Serve {
     /// Where the token is kept, readable for you only [default: mcp-token in the store]
     #[arg(long, value_name = "FILE", requires = "http")]
     pub token_file: Option<PathBuf>,
+    /// Post events to the webhooks of clients that are there; may be given several times [default: post nothing]
+    #[arg(long, value_name = "WHERE")]
+    pub webhooks: Vec<Webhooks>,
+}
+
+/// Where events may be posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::exhaustive_enums, reason = "whoever knows another place has to say what is safe about it")]
+pub enum Webhooks {
+    /// Public addresses, by https
+    Public,
+    /// This machine's own addresses, by http or https
+    Loopback,
 }
 
 /// Write this server into the configuration of a client.

@@ -11,6 +11,7 @@ use rmcp::model::{
 };
 use rmcp::service::SubscriptionContext;
 
+use crate::events::{self, Method};
 use crate::failure::Failure;
 use crate::news;
 use crate::server::{Context, Server};
@@ -40,7 +41,7 @@ is doing.";
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder()
+        let mut capabilities = ServerCapabilities::builder()
             .enable_completions()
             .enable_prompts()
             .enable_resources()
@@ -49,6 +50,8 @@ impl ServerHandler for Server {
             .enable_tasks()
             .enable_skills()
             .build();
+        let extensions = capabilities.extensions.get_or_insert_default();
+        extensions.insert(events::EXTENSION.to_owned(), events::capability());
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("jobmcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(match tools::delegate::is_shown(self) {
@@ -101,6 +104,11 @@ impl ServerHandler for Server {
     }
 
     async fn on_custom_request(&self, request: CustomRequest, context: Context) -> Result<CustomResult, ErrorData> {
+        if let Some(method) = Method::of(&request.method) {
+            let server = self.for_call(&context);
+            let answer = async move { events::answer(&server, method, request.params, &context).await };
+            return answered(self, answer).await;
+        }
         let is_modern = context.meta.protocol_version().is_some();
         Err(strangers::refusal(&request.method, request.params, is_modern))
     }

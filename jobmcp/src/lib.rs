@@ -6,6 +6,7 @@
 // - `tools/`: what a model calls
 // - `task.rs`, `tasks.rs`: a job as a task, and requests about tasks
 // - `resources.rs`, `prompts.rs`, `skill.rs`: what else a client is offered
+// - `events/`: what happens to jobs, for programs
 // - `text.rs`, `excerpt.rs`, `runs.rs`, `failure.rs`: what models read
 // - `call.rs`, `news.rs`, `shown.rs`: who calls, which ends it has missed, and what it has been shown
 // - `gate.rs`: limits of the server's own
@@ -19,6 +20,7 @@ mod call;
 pub mod cli;
 mod doctor;
 mod ending;
+mod events;
 mod excerpt;
 mod failure;
 mod gate;
@@ -130,7 +132,8 @@ fn serve<H: ServerHandler>(arguments: Serve, mut settings: Settings, before: fn(
     // Calls have threads of their own: however many there are, the one that clients speak to hears what they say.
     let work = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let store = settings.store.clone();
-    let server = Server::new(jobs, settings, background, work.handle().clone());
+    let events = events::Shared::new(&arguments.webhooks);
+    let server = Server::new(jobs, settings, background, events, work.handle().clone());
     match arguments.http {
         None => {
             if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::Call;
+use crate::events;
 use crate::failure::Failure;
 use crate::gate::{Gate, Question};
 use crate::resources::Subscriptions;
@@ -41,16 +42,23 @@ struct Shared {
     jobs: JobManager,
     settings: Settings,
     gate: Gate,
+    events: events::Shared,
     closing: CancellationToken,
     acknowledgements: TaskTracker,
     work: Handle,
 }
 
 impl Server {
-    pub(crate) fn new(jobs: JobManager, settings: Settings, background: Background, work: Handle) -> Self {
+    pub(crate) fn new(
+        jobs: JobManager,
+        settings: Settings,
+        background: Background,
+        events: events::Shared,
+        work: Handle,
+    ) -> Self {
         let gate = Gate::new(background);
         let (closing, acknowledgements) = Default::default();
-        let shared = Shared { jobs, settings, gate, closing, acknowledgements, work };
+        let shared = Shared { jobs, settings, gate, events, closing, acknowledgements, work };
         Self { shared: Arc::new(shared), subscriptions: Arc::default(), shown: Arc::default(), call: Arc::default() }
     }
 
@@ -114,6 +122,11 @@ impl Server {
     /// Returns where calls are done.
     pub(crate) fn work(&self) -> &Handle {
         &self.shared.work
+    }
+
+    /// Returns what its clients share of the events.
+    pub(crate) fn events(&self) -> &events::Shared {
+        &self.shared.events
     }
 
     /// Is cancelled when the server ends: whoever waits then answers with what there is.

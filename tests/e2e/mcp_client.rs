@@ -210,6 +210,20 @@ impl Client {
         &self.notes
     }
 
+    /// Returns the first of what the server tells without being asked that is so, and takes it away.
+    pub(crate) fn note(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            if let Some(index) = self.notes.iter().position(&is_it) {
+                return self.notes.remove(index);
+            }
+            match self.messages.recv_timeout(PATIENCE) {
+                Ok(message) if message.get("id").is_some() => self.answers.push(message),
+                Ok(note) => self.notes.push(note),
+                Err(error) => panic!("waited for a notification: {error}"),
+            }
+        }
+    }
+
     /// Calls a tool, and returns its result, whether it says that it failed or not.
     pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Called {
         let number = self.send_call(tool, arguments);

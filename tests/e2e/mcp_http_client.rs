@@ -86,16 +86,26 @@ impl HttpServer {
         self.send("POST", "/mcp", &[&usual, headers].concat(), &message.to_string())
     }
 
-    /// Sends a call of a tool as clients do that say hello to nobody, and returns the connection.
-    pub(crate) fn send_call(&self, tool: &str, arguments: &Value) -> TcpStream {
-        let meta = json!({
+    /// Sends a request as clients do that say hello to nobody, and returns the connection.
+    pub(crate) fn send_modern(&self, method: &str, headers: &[(&str, &str)], mut params: Value) -> TcpStream {
+        params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "0" },
             "io.modelcontextprotocol/clientCapabilities": {},
         });
-        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
-        let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", tool)];
-        self.send_post(&headers, &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
+        let usual = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        self.send_post(&[&usual, headers].concat(), &message)
+    }
+
+    /// Sends a call of a tool so, and returns the connection.
+    pub(crate) fn send_call(&self, tool: &str, arguments: &Value) -> TcpStream {
+        self.send_modern("tools/call", &[("Mcp-Name", tool)], json!({ "name": tool, "arguments": arguments }))
+    }
+
+    /// Asks so, and returns the answer.
+    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
+        Response::read(self.send_modern(method, &[], params)).message()
     }
 
     /// Calls a tool, and returns its result, whether it says that it failed or not.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 
 /// Tells of changes in directories, from the moment on that each is watched.
 #[derive(Debug)]
@@ -43,21 +44,32 @@ impl Watch {
 
     /// Registers it with the current tokio runtime.
     pub(crate) fn register(self) -> io::Result<Changes> {
-        super::ready::readable(self.0).map(Changes)
+        super::ready::readable(self.0).map(|fd| Changes(Some(fd)))
     }
 }
 
 /// A watch that can be waited for.
 #[derive(Debug)]
-pub(crate) struct Changes(AsyncFd<OwnedFd>);
+pub(crate) struct Changes(Option<AsyncFd<OwnedFd>>);
 
 impl Changes {
     /// Waits for something to change.
     pub(crate) async fn next(&self) {
-        while let Ok(mut guard) = self.0.readable().await
-            && let Ok(false) = take_word(self.0.get_ref())
+        let Some(fd) = &self.0 else { return };
+        while let Ok(mut guard) = fd.readable().await
+            && let Ok(false) = take_word(fd.get_ref())
         {
             guard.clear_ready();
+        }
+    }
+}
+
+impl Drop for Changes {
+    /// The kernel holds up who closes such a descriptor until nobody can be looking at its watches, for 5 to 20 ms: that is left
+    /// to another thread, since something has just changed and is waited for.
+    fn drop(&mut self) {
+        if let (Some(fd), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn_blocking(|| drop(fd));
         }
     }
 }
