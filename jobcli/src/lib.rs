@@ -5,7 +5,6 @@
 // - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and what a shell is told at a Tab
 // - `commands/`: the verbs
 // - `ui.rs`, `terminal.rs`: what is printed
-// - `skill.md`: what teaches agents to use jobs
 // - `reference.rs`: docs/cli.md
 
 pub mod cli;

@@ -269,7 +269,10 @@ fn what_its_cli_refuses_is_told_in_its_words() {
         if runs.name == "codex" {
             return fails(&["--resume", unknown, "x"], "no rollout found for thread id 11111111");
         }
-        fails(&["--resume", unknown, "x"], "in the whole conversation): No conversation found with session ID: 11111111");
+        fails(
+            &["--resume", unknown, "x"],
+            "in the whole conversation): No conversation found with session ID: 11111111",
+        );
         runs.ok(&["delegate", "--wait", "--session-id", unknown, "x"]);
         fails(&["--session-id", unknown, "x"], "is already in use");
         fails(

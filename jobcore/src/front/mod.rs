@@ -10,6 +10,7 @@
 // - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
 // - `caller.rs`: who calls, and for which project
 // - `process.rs`: what a front end asks of the kernel
+// - `skill.md`: what teaches an agent when and how to use jobs
 // - `properties.rs`: what holds for any settings file
 
 pub mod agents;

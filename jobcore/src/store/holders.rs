@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::Lending;
 use super::incoming::Incoming;
+use super::lending::Lending;
 use crate::control::{Answer, Request};
 use crate::error::{Error, NoInput, Result};
 use crate::id::JobId;

@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
-// - `derived.rs`, `holders.rs`, `incoming.rs`: what an own store need not write
+// - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
 // - `file/`: jobs on disk
@@ -16,6 +16,7 @@ pub(crate) mod file;
 mod holders;
 mod inbox;
 mod incoming;
+mod lending;
 pub(crate) mod memory;
 #[cfg(test)]
 mod model;
@@ -25,9 +26,8 @@ mod sections;
 pub(crate) mod settings;
 pub(crate) mod tend;
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +56,7 @@ pub(crate) use holders::STARTING;
 pub use holders::{Hold, Holders};
 pub use inbox::{Inbox, InboxState};
 pub use incoming::Incoming;
+pub use lending::Lending;
 pub(crate) use query::Query;
 pub use retention::{Disposable, Retention};
 pub use sections::Sections;
@@ -648,21 +649,4 @@ pub struct Slot {
     pub group: Option<Name>,
     /// Whether it has lent its slot, and does not count: [`JobStore::lend`].
     pub lent: bool,
-}
-
-/// A slot that is lent until this is dropped: [`JobStore::lend`].
-#[must_use = "the slot is lent until this is dropped"]
-pub struct Lending(#[expect(dead_code, reason = "it is held")] Box<dyn Any + Send + Sync>);
-
-impl Lending {
-    /// Returns what ends when `kept` is dropped.
-    pub fn new(kept: impl Any + Send + Sync) -> Self {
-        Self(Box::new(kept))
-    }
-}
-
-impl Debug for Lending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lending").finish_non_exhaustive()
-    }
 }

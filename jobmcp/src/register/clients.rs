@@ -8,10 +8,11 @@ use etcetera::BaseStrategy;
 use jobcore::front::{Failure, codes};
 use serde_json::{Value, json};
 
-use super::PROGRAM;
 use super::edit::{Entry, Field, Format, Slot};
 use crate::cli::{Client, Scope};
 
+/// The name of the program, by which an entry is known to be ours.
+pub(super) const PROGRAM: &str = "jobmcp";
 /// How long Codex and Gemini CLI may wait for a call, in seconds: twice what one blocks at most.
 const CALL_S: u64 = 120;
 /// How long Codex may wait for the server to start, in seconds: a machine that starts everything at once is slow.

@@ -29,14 +29,12 @@ use jobcore::front::{Failure, codes};
 use jobcore::words::quoted;
 use similar::TextDiff;
 
-use self::clients::Places;
+use self::clients::{PROGRAM, Places};
 use self::edit::{Format, Slot};
 use self::file::Configuration;
 use self::hooks::Hooks;
 use crate::cli::{Client, Place, Register, Scope, Unregister};
 
-/// The name of the program, by which an entry is known to be ours.
-const PROGRAM: &str = "jobmcp";
 /// The program that answers hooks.
 const SHELL_PROGRAM: &str = "jobcli";
 /// How long a line may be to be shown: some files have all in one.
