@@ -159,6 +159,9 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if let Some(shell) = arguments.shell {
         builder = builder.with_shell(shell);
     }
+    if let Some(pipefail) = arguments.pipefail {
+        builder = builder.pipefail(pipefail);
+    }
     if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout);
     }
