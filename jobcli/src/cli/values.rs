@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::SignedDuration;
 use jobcore::Name;
 use jobcore::clock::Timestamp;
 use jobcore::spec::TerminalSize;
@@ -100,14 +99,9 @@ pub(super) fn parse_budget(text: &str) -> Result<u64, String> {
     if bytes < 1024 { Err(format!("`{text}` is too small; use 1K or more")) } else { Ok(bytes) }
 }
 
-/// Parses a moment, or how long ago it was.
+/// Parses a moment, as every option for a time does.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
-        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
-    }
-    let refuse = |_| format!("`{text}` is no time; write for example `2026-11-21T12:00:00Z` or `90m` for how long ago");
-    text.parse().map_err(refuse)
+    jobcore::front::moment::parse(text)
 }
 
 pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {

@@ -68,7 +68,7 @@ fn tell_rest(listing: &Listing) {
 }
 
 async fn count(jobs: &JobManager, json: bool) -> Result {
-    let counts = jobs.count().await?;
+    let counts = jobs.count(&Query::default()).await?;
     if json {
         print_json(&counts)?;
     } else {
