@@ -58,6 +58,7 @@ mod oom;
 mod output;
 mod policy;
 mod policy_shells;
+mod queries;
 mod queue;
 mod reading;
 mod reboot;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Failure, Notify, caller, codes};
 use crate::agent::{AgentTable, Agents, PermissionMode};
-use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
+use crate::environment::{EnvironmentPolicy, VariablePattern, expand_home, parse_patterns};
 use crate::policy::{Pattern, Policy, parse_list};
 use crate::spec::Stragglers;
 use crate::units::parse_size;
@@ -360,6 +360,11 @@ fn same_everywhere(path: PathBuf, place: &str) -> Result<PathBuf, Failure> {
     }
     let message = format!("{place}: `{}` would be another store in each directory", path.display());
     Err(Failure::new(codes::USAGE, message).with_hint("name an absolute path; `--store` takes relative ones, too"))
+}
+
+/// Returns a path in which `~` is the home directory also where no shell has replaced it, as in `--cwd=~/x`.
+pub fn expanded(path: &Path) -> PathBuf {
+    expand_home(path, std::env::var_os("HOME").as_deref())
 }
 
 /// Returns a path that was typed here, as an absolute one.
