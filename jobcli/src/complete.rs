@@ -19,6 +19,7 @@ use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
 use jobcore::front::store_settings;
 use jobcore::front::text::fit;
+use jobcore::query::SortKey;
 use jobcore::store::{IdPrefix, JobStore};
 use jobcore::{FileStore, Job, JobId, Query, Status};
 
@@ -104,6 +105,11 @@ pub(crate) fn statuses() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         Status::ALL.into_iter().map(|status| CompletionCandidate::new(status.as_str())).collect()
     })
+}
+
+/// Completes what lists can be sorted by.
+pub(crate) fn sort_keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| SortKey::ALL.into_iter().map(|key| CompletionCandidate::new(key.as_str())).collect())
 }
 
 /// Completes permission modes of agents.

@@ -7,7 +7,7 @@ use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory, Error};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, without_rare};
 
 /// Every verb that is not hidden, once, in the order in which they are shown.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
@@ -23,6 +23,11 @@ pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
 /// # Errors
 /// What the parser has to say, which may be a help.
 pub(crate) fn matches(line: Vec<OsString>) -> Result<ArgMatches, Error> {
+    match without_rare(|| Cli::command().try_get_matches_from(&line)) {
+        // What is wrong may be that a definition is missing, and a help shows all of them.
+        Err(error) if error.kind() != ErrorKind::DisplayVersion => {}
+        parsed => return parsed,
+    }
     match Cli::command().try_get_matches_from(&line) {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | HELP_UNASKED) => {
             command().try_get_matches_from(line)

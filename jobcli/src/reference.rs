@@ -49,6 +49,7 @@ or iB, and are powers of 1024. Times are written as `90s`, `5m` or `1h 30m`.
 # ~/.config/jobcore/config.toml
 store = \"/var/tmp/my-jobs\"   # where jobs are kept
 shell = \"/bin/bash\"          # for shell lines
+pipefail = true              # whether a line in bash fails if any part of a pipe fails
 timeout = \"2h\"               # how long a job may run
 grace = \"5s\"                 # how long it may take to end when it is stopped
 output_limit = \"10M\"         # how much of its output is kept, 0 for all
@@ -72,6 +73,12 @@ model = \"sonnet\"
 effort = \"medium\"
 arguments = [\"--strict-mcp-config\"]
 ```
+
+A line runs in `bash` if there is one, and fails then if any part of a pipe fails: `cargo test | tail` has the exit code of
+`cargo test`. The line stays as it is; `show` prints the shell with its option, `bash -o pipefail`. A part that is cut off by the next
+one, as in `yes | head`, fails with 141 (SIGPIPE). `run --pipefail=false` and the setting `pipefail` turn this off, and other shells
+have it only with `run --pipefail`; what the options of the shell say of it wins. `--shell 'bash -l'` reads the profile first, and
+`--shell 'bash -i'` also knows the aliases of `~/.bashrc`.
 
 A job gets the environment of its submitter, less the variables that belong to the session of a calling agent
 (`AI_AGENT`, `CLAUDECODE`, `CLAUDE_CODE_*`, `CLAUDE_PROJECT_DIR`, `CODEX_*`, `GEMINI_CLI`, `GEMINI_CLI_*`, `OPENCODE`,

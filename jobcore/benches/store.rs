@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use jobcore::clock::{Clock, SystemClock, SystemRandom, Timestamp};
 use jobcore::output::{OutputQuery, Position, Stream};
+use jobcore::query::{Order, SortKey};
 use jobcore::record::{Ended, Start, Submission, World};
 use jobcore::store::{JobClaim, JobStore};
 use jobcore::{Cause, FileStore, InProcessRunner, JobId, JobManager, JobSpec, JobSpecBuilder, Outcome, Query, Status};
@@ -130,7 +131,7 @@ async fn run(mut claim: Box<dyn JobClaim>, code: i32) {
 
 /// How many jobs there are of each status.
 async fn count(jobs: &JobManager) -> BTreeMap<Status, u64> {
-    jobs.count().await.unwrap()
+    jobs.count(&Query::default()).await.unwrap()
 }
 
 /// What depends on how many jobs are on record.
@@ -179,6 +180,10 @@ fn with_jobs(criterion: &mut Criterion, jobs: &Jobs) {
     });
     group.bench_function(id("list failed 20"), |bencher| {
         let query = Query::default().with_limit(Some(20)).with_statuses(vec![Status::Failed]);
+        bencher.iter(|| black_box(runtime.block_on(manager.list(&query)).unwrap()));
+    });
+    group.bench_function(id("list last ended 20"), |bencher| {
+        let query = Query::default().with_limit(Some(20)).with_order(Order::new(SortKey::Ended, false));
         bencher.iter(|| black_box(runtime.block_on(manager.list(&query)).unwrap()));
     });
     group.bench_function(id("count by status"), |bencher| {

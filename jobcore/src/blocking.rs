@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::manager::{self, Listing, Message, Sent, StopOptions, StopReport, WaitFor, WaitOptions, Waited};
+use crate::manager::{self, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited};
 use crate::output::{OutputChunk, OutputQuery, View, Viewed};
 use crate::runner::Runner;
 use crate::shape::{JobShape, OutputShape};
@@ -191,7 +191,7 @@ impl JobManager {
         self.run(|jobs| async move { jobs.find(&reference).await })
     }
 
-    /// Lists jobs, the newest first.
+    /// Lists jobs, in the order of the query.
     ///
     /// # Errors
     /// As [`crate::JobManager::list`].
@@ -200,12 +200,13 @@ impl JobManager {
         self.run(|jobs| async move { jobs.list(&query).await })
     }
 
-    /// Counts the jobs by their status.
+    /// Counts the jobs that a query wants by their status.
     ///
     /// # Errors
     /// As [`crate::JobManager::count`].
-    pub fn count(&self) -> Result<BTreeMap<Status, u64>> {
-        self.run(|jobs| async move { jobs.count().await })
+    pub fn count(&self, query: &Query) -> Result<BTreeMap<Status, u64>> {
+        let query = query.clone();
+        self.run(|jobs| async move { jobs.count(&query).await })
     }
 
     /// Returns the shape in which a job is printed, with what has to be looked up for that.
@@ -272,6 +273,11 @@ impl JobManager {
     /// Follows the output of a job until it has ended, as [`crate::JobManager::follow_output`] does.
     pub fn follow_output(&self, id: JobId, query: OutputQuery) -> Follow<OutputChunk> {
         Follow { follow: Some(self.jobs.follow_output(id, query)), worker: self.worker.clone() }
+    }
+
+    /// Shows a view of a job's output part by part, as [`crate::JobManager::follow_view`] does.
+    pub fn follow_view(&self, id: JobId, query: &OutputQuery, view: &View, follows: bool) -> Follow<ViewPart> {
+        Follow { follow: Some(self.jobs.follow_view(id, query, view, follows)), worker: self.worker.clone() }
     }
 
     /// Follows what happens to jobs, as [`crate::JobManager::follow_events`] does.

@@ -292,7 +292,7 @@ mod tests {
     use crate::id::IdPrefix;
     use crate::signal::Signal;
     use crate::until::Until;
-    use crate::{JobId, key, output, policy};
+    use crate::{JobId, key, output, policy, query};
 
     /// As whatever wraps errors of all kinds does, such as anyhow.
     fn parse<T>(text: &str) -> std::result::Result<T, Box<dyn Error + Send + Sync + 'static>>
@@ -323,6 +323,8 @@ mod tests {
             reason::<output::Cursor>(),
             reason::<output::Pattern>(),
             reason::<policy::Pattern>(),
+            reason::<query::NamePattern>(),
+            reason::<query::SortKey>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -349,8 +351,8 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 14,
-            "those that the test above names, patterns of variables, which hardly a text is not, and `Notify`"
+            found, 17,
+            "those that the test above names, patterns of variables and templates, which hardly a text is not, and `Notify`"
         );
     }
 }

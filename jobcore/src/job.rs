@@ -9,6 +9,7 @@ use crate::output::{OutputSize, View};
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{State, Status};
 use crate::units::short_duration;
+use crate::words::exit_code;
 
 /// A job at one moment: what it is to run, and what has become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +55,7 @@ impl Job {
     /// between quotes in any language.
     pub fn summary(&self) -> String {
         let how = match self.state.outcome().map(|outcome| (outcome.exit_code, outcome.signal)) {
-            Some((Some(code), _)) if code != 0 => format!(" with exit code {code}"),
+            Some((Some(code), _)) if code != 0 => format!(" with {}", exit_code(code)),
             Some((None, Some(signal))) => format!(" by {signal}"),
             _ => String::new(),
         };

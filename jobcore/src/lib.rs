@@ -41,7 +41,7 @@
 //!
 //! - what to run: [`spec`], [`environment`]
 //! - what became of it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`digest`] (why well-known tools failed),
-//!   [`queue`]
+//!   [`queue`]; which jobs there are: [`query`], and a line about each: [`template`]
 //! - what to do with it: [`wait`], [`follow`], [`stop`], [`input`]
 //! - stores and runners of your own: [`store`], [`runner`], [`record`], [`control`], [`clock`]
 //!
@@ -102,6 +102,7 @@ pub mod state;
 pub mod store;
 pub mod supervisor;
 mod sys;
+pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod units;
@@ -109,10 +110,11 @@ mod until;
 pub mod words;
 
 pub mod follow {
-    //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output) and
+    //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output),
+    //! [`JobManager::follow_view`](crate::JobManager::follow_view) and
     //! [`JobManager::follow_events`](crate::JobManager::follow_events); and what is there already, chunk by chunk:
     //! [`JobManager::output_reader`](crate::JobManager::output_reader).
-    pub use crate::manager::{Follow, OutputReader};
+    pub use crate::manager::{Follow, OutputReader, ViewPart};
 }
 
 pub mod inbox {
@@ -125,6 +127,11 @@ pub mod input {
     pub use crate::error::NoInput;
     pub use crate::key::Key;
     pub use crate::manager::{Message, Sent};
+}
+
+pub mod query {
+    //! Which jobs are wanted, and in which order: what a [`Query`](crate::Query) consists of.
+    pub use crate::store::query::{NamePattern, Order, Period, SortKey};
 }
 
 pub mod stop {

@@ -32,6 +32,13 @@ pub(crate) fn cut_by(text: &str, room: usize, room_of: impl Fn(char) -> usize) -
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
+/// Returns an exit code in words. A shell exits with 141 if a part of a pipe was ended by SIGPIPE, since a later part read no
+/// more: of `... | head` that is no failure, and the number alone does not tell.
+pub fn exit_code(code: i32) -> String {
+    let why = if code == 141 { " (SIGPIPE in a pipe, as of `... | head`)" } else { "" };
+    format!("exit code {code}{why}")
+}
+
 /// Quotes a word for a POSIX shell, if it needs to be.
 pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);

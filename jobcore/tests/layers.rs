@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["program", "store"],
     &["agent"],
     &["shape"],
-    &["supervisor"],
+    &["supervisor", "template"],
     &["runner"],
     &["manager"],
     &["blocking", "doctor"],

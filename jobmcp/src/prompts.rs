@@ -1,8 +1,8 @@
 //! Prompts: what people ask of an agent again and again, said once in terms of our tools.
 
-use std::time::Duration;
-
 use jobcore::Query;
+use jobcore::clock::Timestamp;
+use jobcore::front::moment;
 use rmcp::model::{ArgumentInfo, ErrorData, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ could not be run at all, say so: that is no failed test. Change nothing before I
 
 fn while_away(since: Option<&str>) -> Result<String, ErrorData> {
     let since = since.unwrap_or(AWAY);
-    if humantime::parse_duration(since).is_ok_and(|since| since > Duration::ZERO) {
+    if moment::parse(since).is_ok_and(|since| since < Timestamp::now()) {
         let list = json!({ "since": since, "limit": 100 });
         return Ok(format!(
             "Tell me what happened while I was away.
@@ -155,7 +155,7 @@ Report in a few lines, the worst first: what failed and why, what still runs and
 stop and remove nothing before I have read it."
         ));
     }
-    Err(wrong(format!("since: `{since}` is no time; write how long ago, such as 90m or 2d")))
+    Err(wrong(format!("since: `{since}` is no time that is past; write for example 90m, 2d, yesterday or 09:00")))
 }
 
 /// Returns what an argument may go on as: commands that were run before, and times.
@@ -210,7 +210,7 @@ mod tests {
             (DEV_SERVER, json!({ "command": "x", "port": "70000" }), "port: `70000`"),
             (DEV_SERVER, json!({ "command": "x", "colour": "red" }), "no argument `colour`"),
             (RUN_TESTS, json!({ "command": 7 }), "command: 7"),
-            (WHILE_AWAY, json!({ "since": "yesterday" }), "since: `yesterday`"),
+            (WHILE_AWAY, json!({ "since": "soon" }), "since: `soon`"),
         ] {
             let refusal = text(name, arguments).unwrap_err();
             assert!(refusal.contains(expected), "{refusal}");

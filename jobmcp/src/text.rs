@@ -10,8 +10,8 @@ use jobcore::queue::QueueReason;
 use jobcore::shape::JobShape;
 use jobcore::spec::{Command, Stragglers};
 use jobcore::units::short_duration;
-use jobcore::words::counted;
 pub(crate) use jobcore::words::cut;
+use jobcore::words::{counted, exit_code};
 use jobcore::{Cause, Job, JobId, JobManager, Status};
 
 /// How much output a result has unless more is asked for, in bytes: with what stands around it, 8,000 characters at most.
@@ -108,7 +108,7 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
         (Status::TimedOut, ..) => format!("timed out and was stopped{after}"),
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
         (status, .., Some(Cause::Oom)) => format!("{status}{after}{message}"),
-        (status, Some(code), ..) => format!("{status} with exit code {code}{after}"),
+        (status, Some(code), ..) => format!("{status} with {}{after}", exit_code(code)),
         (status, None, Some(signal), _) => format!("{status}: it died of {signal}{after}"),
         (status, None, None, _) => format!("{status}{after}{message}"),
     }

@@ -217,6 +217,22 @@ fn output_on_a_terminal_keeps_its_colours() {
     assert!(followed.contains(expected), "{followed:?}");
 }
 
+/// Each job has a colour of its own, but for those who want none; what a job wrote has none, and redraws nothing.
+#[test]
+fn names_before_lines_are_coloured_and_cannot_be_written_over() {
+    let Some(_) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    for name in ["one", "two"] {
+        env.ok(["run", "--wait", "--name", name, r"printf '\033[31m10%%\r\b\b\b\b\b20%%\n'"]);
+    }
+    let words = ["env", "TERM=xterm", JOBCLI, "output", "one", "two"];
+    assert_eq!(on_terminal(&env, 80, &words), "\x1b[36mone |\x1b[0m 20%\r\n\x1b[33mtwo |\x1b[0m 20%\r\n");
+    let without = [&["env", "NO_COLOR=1"], &words[..]].concat();
+    assert_eq!(on_terminal(&env, 80, &without), "one | 20%\r\ntwo | 20%\r\n");
+    let piped = env.ok(&words[3..]);
+    assert!(piped.starts_with("one | \x1b[31m10%\r"), "{piped:?}");
+}
+
 #[test]
 fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
     let Some(_) = needs::program("script") else { return };

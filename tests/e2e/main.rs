@@ -61,6 +61,7 @@ mod oom;
 mod output;
 mod policy;
 mod policy_shells;
+mod queries;
 mod queue;
 mod reading;
 mod reboot;

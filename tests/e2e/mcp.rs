@@ -154,7 +154,7 @@ fn what_is_wrong_is_told_with_what_would_work() {
         ("kill", json!({}), "job_ids"),
         ("kill", json!({ "job_id": "web", "signal": "NOSUCH" }), "NOSUCH"),
         ("list", json!({ "status": ["done"] }), "done"),
-        ("list", json!({ "since": "yesterday" }), "90m"),
+        ("list", json!({ "since": "soon" }), "yesterday"),
     ] {
         let called = client.call(tool, arguments.clone());
         assert!(called.is_error && called.text.contains(expected), "{tool} {arguments}: {}", called.text);

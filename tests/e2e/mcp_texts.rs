@@ -227,7 +227,9 @@ fn list() {
     talk.call("list", json!({ "ended_since": 0 }));
     talk.call("list", json!({ "cwd": "/nosuch" }));
     talk.call("list", json!({ "status": ["done"] }));
-    talk.call("list", json!({ "since": "yesterday" }));
+    talk.call("list", json!({ "since": "yesterday", "text": "SLEEP" }));
+    talk.call("list", json!({ "group": "nosuch" }));
+    talk.call("list", json!({ "since": "soon" }));
     talk.call("list", json!({ "limit": 1000 }));
     talk.pin("list");
 }

@@ -90,7 +90,7 @@ fn a_gigabyte_is_cut_to_its_head_and_its_newest_and_the_gap_is_honest() {
     const GIB: u64 = 1024 * MIB;
     const LIMIT: u64 = 10 * MIB;
     let env = TestEnv::new();
-    let id = env.submit(&format!("seq 1 1000000000 | head -c {GIB}"));
+    let id = env.ok(["run", "--pipefail=false", &format!("seq 1 1000000000 | head -c {GIB}")]);
     let log = env.job_dir(&id);
     wait_for("the end of the job, within bounds", || {
         // A look is not of one moment: between two files one more may have been filled.
@@ -130,7 +130,7 @@ fn a_gigabyte_is_cut_to_its_head_and_its_newest_and_the_gap_is_honest() {
 fn without_a_limit_every_byte_is_kept() {
     let env = TestEnv::new();
     let size = 64 * MIB;
-    let id = done(&env, &["--output-limit", "0"], &format!("seq 1 1000000000 | head -c {size}"), 0);
+    let id = done(&env, &["--output-limit", "0", "--pipefail=false"], &format!("seq 1 1000000000 | head -c {size}"), 0);
     assert_same(&output(&env, &[], &id), &of_seq(0, size));
     let job = env.job(&id);
     assert_eq!((&job["output_bytes"], &job["dropped_bytes"]), (&size.into(), &0.into()));
@@ -461,7 +461,12 @@ fn a_store_in_memory_keeps_output_as_well() {
     let directory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
     let env = TestEnv::new().with_store(directory.path().join("store"));
     let size = 20 * MIB;
-    let id = done(&env, &["--output-limit", "0"], &format!("seq 1 1000000000 | head -c {size}; echo err >&2"), 0);
+    let id = done(
+        &env,
+        &["--output-limit", "0", "--pipefail=false"],
+        &format!("seq 1 1000000000 | head -c {size}; echo err >&2"),
+        0,
+    );
     assert_same(&output(&env, &["--stdout"], &id), &of_seq(0, size));
     assert_eq!(text(&env, &["--stderr"], &id), "err\n");
 }

@@ -68,7 +68,7 @@ fn options_that_make_no_sense_are_refused() {
         (&["-A", "1"], "--grep"),
         (&["--context", "1"], "--grep"),
         (&["--grep", "x", "-B", "-1"], "-1"),
-        (&["--since", "yesterday"], "`yesterday` is no time"),
+        (&["--since", "soon"], "`soon` is no time"),
         (&["--max-bytes", "1K", "--follow"], "--follow"),
         (&["--max-bytes", "100"], "too small"),
         (&["--max-bytes", "many"], "`many` is no size"),

@@ -13,7 +13,7 @@ const HIDDEN: &str = "false | true";
 fn a_shell_takes_options() {
     let env = TestEnv::new();
     let run = |shell: &str, line: &str| env.run(["run", "--wait", "--shell", shell, line]);
-    assert_eq!(run("bash", HIDDEN).code, Some(0));
+    assert_eq!(run("sh", HIDDEN).code, Some(0));
     let failed = run("bash -o pipefail", HIDDEN);
     assert_eq!(failed.code, Some(1), "{failed}");
     assert_ne!(run("bash -euo pipefail", "echo $nosuch; true").code, Some(0));
@@ -23,6 +23,54 @@ fn a_shell_takes_options() {
     std::fs::write(env.dir().join(".profile"), "greeting=hello\n").unwrap();
     let id = run("sh -l", "echo $greeting").ok();
     assert_eq!(env.ok(["output", &id]), "hello");
+}
+
+/// As people expect of a job, and not as bash does without being told. The line is shown as it was written.
+#[test]
+fn a_line_in_bash_fails_if_a_part_of_a_pipe_does() {
+    let env = TestEnv::new();
+    let failed = env.run(["run", "--wait", HIDDEN]);
+    assert_eq!(failed.code, Some(1), "{failed}");
+    let id = failed.stdout.trim_end();
+    assert_eq!(env.job(id)["command"], HIDDEN);
+    assert!(env.ok(["show", id]).contains("/bash -o pipefail\n"));
+    let with = |options: &[&str]| env.run([&["run", "--wait"], options, &[HIDDEN]].concat()).code;
+    assert_eq!(with(&["--pipefail=false"]), Some(0));
+    assert_eq!(with(&["--shell", "bash +o pipefail"]), Some(0));
+    assert_eq!(with(&["--shell", "bash -l"]), Some(1));
+    assert_eq!(with(&["--pipefail", "--shell", "bash"]), Some(1));
+    let refused = env.run(["run", "--pipefail", "--shell", "sh", HIDDEN]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("pipefail: not every shell"), "{refused}");
+    let again = |id: &str| env.run(["restart", id]).stderr;
+    assert!(!again(id).contains("--shell") && !again(id).contains("--pipefail"), "{}", again(id));
+    let without = env.ok(["run", "--wait", "--pipefail=false", "true"]);
+    assert!(again(&without).contains("--pipefail=false true"), "{}", again(&without));
+
+    let mut command = env.jobcli(["run", "--wait", HIDDEN]);
+    command.env("JOBCORE_PIPEFAIL", "false");
+    assert_eq!(Ran::of(command).code, Some(0));
+    let spec = env.dir().join("spec.json");
+    std::fs::write(&spec, json!({ "command": HIDDEN, "pipefail": false }).to_string()).unwrap();
+    assert_eq!(env.run(["run", "--wait", "--spec", spec.to_str().unwrap()]).code, Some(0));
+    let mut client = Client::legacy(&env);
+    let mut execute = |options: serde_json::Value| {
+        let mut arguments = json!({ "command": HIDDEN, "wait_s": 30 });
+        arguments.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        client.ok("execute", arguments).text
+    };
+    assert!(execute(json!({})).contains("failed with exit code 1"));
+    assert!(execute(json!({ "pipefail": false })).contains("completed with exit code 0"));
+    assert!(execute(json!({ "shell": "sh" })).contains("completed with exit code 0"));
+    assert!(execute(json!({ "shell": "bash -l" })).contains("failed with exit code 1"));
+}
+
+#[test]
+fn an_interactive_bash_knows_aliases() {
+    let env = TestEnv::new();
+    std::fs::write(env.dir().join(".bashrc"), "alias greet='echo hello'\n").unwrap();
+    let id = env.ok(["run", "--wait", "--shell", "bash -i", "greet world"]);
+    assert_eq!(env.ok(["output", "--stdout", &id]), "hello world");
+    assert_eq!(env.run(["run", "--wait", "greet world"]).code, Some(127));
 }
 
 /// It takes `--` for a command.
@@ -84,4 +132,13 @@ fn under_a_policy_few_options_are_permitted() {
         refused.code == Some(4) && refused.stderr.contains("what the option `--init-file` of a shell does"),
         "{refused}"
     );
+    // Its aliases may be anything.
+    for pipefail in ["--pipefail", "--pipefail=false"] {
+        let refused = env.run(["run", pipefail, "--shell", "bash -i", "true"]);
+        assert!(refused.code == Some(4) && refused.stderr.contains("the option `-i` of a shell"), "{refused}");
+    }
+    let mut client = Client::legacy(&env);
+    let answer = client.call("execute", json!({ "command": "true", "shell": "bash -i" }));
+    assert!(answer.is_error && answer.text.contains("the option `-i`"), "{}", answer.text);
+    assert!(client.ok("execute", json!({ "command": HIDDEN, "wait_s": 30 })).text.contains("exit code 1"));
 }

@@ -7,7 +7,7 @@ use jobcore::input::Key;
 use jobcore::stop::Signal;
 
 use super::look::OneJob;
-use super::values::Selection;
+use super::selection::Selection;
 use crate::complete;
 
 /// Send something to a job.
@@ -142,19 +142,19 @@ Each job that is there is stopped; those that are not are reported, and the exit
   jobcli kill 3f9a2c1b
   jobcli kill --grace 30s --all
   jobcli kill --label branch=main
+  jobcli kill --name 'web-*' --started-before 2h
   jobcli kill -9 web
   jobcli kill --signal HUP 3f9a2c1b
   jobcli kill --gone 3f9a2c1b")]
 pub struct Kill {
     /// The jobs
-    #[arg(required_unless_present_any = ["all", "job_id", "label", "group"], conflicts_with_all = ["label", "group"],
-        value_name = "ID", add = complete::live_jobs())]
+    #[arg(value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
     /// The job, as tools that came before this one want it written
-    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all", "label", "group"], hide = true,
+    #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true,
         add = complete::live_jobs())]
     pub job_id: Option<String>,
-    /// Those of a label or a group.
+    /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
     /// Send this signal once, and do not see to it that the job ends
@@ -164,7 +164,7 @@ pub struct Kill {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "signal")]
     pub grace: Option<Duration>,
     /// All jobs that are not over, and what was left of others
-    #[arg(long, conflicts_with_all = ["ids", "label", "group"])]
+    #[arg(long, conflicts_with = "ids")]
     pub all: bool,
     /// Signal nothing, and end the jobs on record: the container or sandbox that they ran in no longer exists
     #[arg(long, conflicts_with_all = ["all", "signal", "grace", "no_wait"])]

@@ -1,12 +1,13 @@
 //! Verbs about what is kept, and about jobcli itself.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
+use jobcore::clock::Timestamp;
 use jobcore::{Name, Status};
 
-use super::values::Selection;
+use super::selection::Selection;
+use super::values::parse_time;
 use crate::complete;
 
 /// Run jobs again, which nothing does by itself.
@@ -26,15 +27,18 @@ Each job that can be removed is removed; those that cannot be are reported, and 
   jobcli rm 3f9a2c1b
   jobcli rm --kill 3f9a2c1b 77aa01c2
   jobcli rm --label branch=old
+  jobcli rm --status failed --ended-before yesterday
   jobcli rm --worktree fix-login")]
 pub struct Rm {
     /// The jobs
-    #[arg(required_unless_present_any = ["label", "group"], conflicts_with_all = ["label", "group"], value_name = "ID",
-        add = complete::jobs())]
+    #[arg(value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
-    /// Those of a label or a group.
+    /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
+    /// Remove all jobs that have ended
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
     /// Stop them first if they are not over
     #[arg(long)]
     pub kill: bool,
@@ -56,9 +60,9 @@ applied by themselves, too, a few jobs at a time. With options, only these count
   jobcli prune --older-than 7d
   jobcli prune --keep 100 --max-size 1G --status completed")]
 pub struct Prune {
-    /// Remove jobs that ended so long ago
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub older_than: Option<Duration>,
+    /// Remove jobs that ended before this time, such as `7d` ago
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub older_than: Option<Timestamp>,
     /// Keep so many, the newest
     #[arg(long, value_name = "NUMBER")]
     pub keep: Option<u64>,

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Arg, Args};
 use jobcore::clock::Timestamp;
 use jobcore::front::Notify;
 use jobcore::output::{Cursor, Pattern};
+use jobcore::query::SortKey;
+use jobcore::template::Template;
 use jobcore::wait::Until;
-use jobcore::{Caller, Name, Status};
 
-use super::values::{ByteRange, Selection, parse_budget, parse_label, parse_range, parse_time};
+use super::rare::Rare;
+use super::selection::Selection;
+use super::values::{ByteRange, EventOrTime, parse_budget, parse_event_or_time, parse_label, parse_range, parse_time};
 use crate::complete;
 
 /// Sum up what runs of agents cost.
@@ -72,61 +75,74 @@ fn parse_usage_by(text: &str) -> Result<UsageBy, String> {
 /// List jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Times are a moment such as `2026-11-21T12:00:00Z`, or how long ago: `90m`, `2d`. `+` after the status marks a job that has \
-ended and left processes that are still running.
+Times are written as `2h` or `3 days ago`, `yesterday`, `09:00` (the last time that it was so late), `2026-11-28`, \
+`2026-11-28 09:00` or `2026-11-28T09:00:00Z`; those without a time zone are in that of this machine. `--since` and `--until` stand \
+for `--submitted-since` and `--submitted-before`.
+
+`+` after the status marks a job that has ended and left processes that are still running. Jobs that have nothing to be sorted by, \
+such as an end, come last.
+
+`--format` is a line with keys of the JSON in braces: `{short_id} {status} {labels.branch}`. `{command}` is the command line of \
+any job, and what a job does not have is empty. `{{` and `}}` are braces, `\\t` is a tab and `\\n` a line break.
 
 On a terminal the table is as wide as that: commands are cut first, then times and exit codes are left out, then names are \
 cut; `…` is where something is cut. Elsewhere nothing is. `[#2: 4 of 4 in agents]` before the command of a queued job says \
 what it waits for: it is the second of those that wait for the group `agents`, in which 4 of 4 jobs run.
 
   jobcli list --status running
-  jobcli list --label branch=main --since 2d --json --all
+  jobcli list --label branch=main --since yesterday --json --all
+  jobcli list --name 'web-*' --exit-code 1,2 --sort ended
+  jobcli list --format '{name}\\t{duration_ms}' --sort duration -n 5
   jobcli list --quiet --group web
-  jobcli list --count")]
+  jobcli list --count --here")]
+#[command(mut_args(as_in_a_list))]
 pub struct List {
-    /// Only jobs with this status; may be given several times
-    #[arg(long, short, value_name = "STATUS", add = complete::statuses())]
-    pub status: Vec<Status>,
-    /// Only jobs of this name
-    #[arg(long, value_name = "NAME", add = complete::names())]
-    pub name: Option<Name>,
-    /// Only jobs with this label
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
-    pub label: Vec<(String, String)>,
-    /// Only jobs of this group
-    #[arg(long, short, value_name = "NAME", add = complete::groups())]
-    pub group: Option<Name>,
-    /// Only jobs that this conversation of a coding agent submitted
-    #[arg(long, conflicts_with = "caller")]
-    pub mine: bool,
-    /// Only jobs that this caller submitted
-    #[arg(long, value_name = "HOST:CONVERSATION")]
-    pub caller: Option<Caller>,
-    /// Only jobs of this project: of the git worktree that this directory is in, or of the directory
-    #[arg(long)]
-    pub here: bool,
-    /// Only jobs that were submitted at this time or later
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub since: Option<Timestamp>,
-    /// Only jobs that were submitted before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub until: Option<Timestamp>,
-    /// Print how many jobs there are of each status, of all that are on record
-    #[arg(long, conflicts_with_all = ["status", "name", "label", "group", "mine", "caller", "here", "since",
-        "until", "limit", "all"])]
+    /// Which jobs.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Print how many jobs there are of each status
+    #[arg(long, conflicts_with_all = ["limit", "all"])]
     pub count: bool,
     /// Print at most NUMBER jobs; 0 for all
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
-    /// All there are
+    /// Print all of them
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// In which order and form.
+    #[command(flatten)]
+    pub arrangement: Rare<Arrangement>,
     /// Print the full ids only, one a line
     #[arg(long, short, conflicts_with_all = ["json", "count"])]
     pub quiet: bool,
     /// Print them as a JSON array
     #[arg(long)]
     pub json: bool,
+}
+
+/// In which order and form jobs are listed, if it is not the usual one.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Arrangement {
+    /// Sort by `submitted`, `started`, `ended`, `duration`, `output` (the newest, longest and largest first), `name` or `status`
+    /// [default: submitted]
+    #[arg(long, value_name = "KEY", conflicts_with = "count", add = complete::sort_keys())]
+    pub sort: Option<SortKey>,
+    /// Print the last first
+    #[arg(long, conflicts_with = "count")]
+    pub reverse: bool,
+    /// Print each job as a line of this form
+    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["json", "quiet", "count"])]
+    pub format: Option<Template>,
+}
+
+/// What people are used to, where no other option is called so.
+fn as_in_a_list(argument: Arg) -> Arg {
+    match argument.get_id().as_str() {
+        "status" => argument.short('s'),
+        "submitted_since" => argument.alias("since"),
+        "submitted_before" => argument.alias("until"),
+        _ => argument,
+    }
 }
 
 /// Show all that is known of jobs.
@@ -160,7 +176,6 @@ pub struct StatusOf {
 
 /// Print the output of a job.
 #[derive(Debug, Args)]
-#[command(override_usage = "jobcli output [OPTIONS] <ID>")]
 #[command(after_help = "\
 Both streams are printed on standard output as the job wrote them; what was not kept is told on standard error. The \
 order between the two streams is the order in which they were seen: bursts may be interleaved differently from how they \
@@ -179,11 +194,18 @@ beginning ignores case. A line of more than 64 KiB is looked at in parts.
   jobcli output --clean --grep 'error|warning' -C 3 3f9a2c1b
   jobcli output --since 10m --timestamps --fold 3f9a2c1b
   jobcli output --clean --max-bytes 8K 3f9a2c1b
-  jobcli output --grep '(?i)panic' --tail 1 3f9a2c1b")]
+  jobcli output --grep '(?i)panic' --tail 1 3f9a2c1b
+
+Of several jobs, each line begins with the name or the id of its job, and none is torn by another. They are printed one after the \
+other, or with `--follow` as they come, until all of the jobs have ended; `--follow` selects jobs that have not ended yet. On a \
+terminal, lines are printed as with `--clean`.
+
+  jobcli output --group build --grep error
+  jobcli output --follow --label batch=7")]
 pub struct Output {
-    /// Which job.
+    /// Which jobs.
     #[command(flatten)]
-    pub job: OneJob,
+    pub jobs: SeveralJobs,
     /// Only the first lines
     #[arg(long, value_name = "LINES", group = "part", conflicts_with = "follow")]
     pub head: Option<u64>,
@@ -204,18 +226,19 @@ pub struct Output {
 
 /// Print the last lines of a job's output.
 #[derive(Debug, Args)]
-#[command(override_usage = "jobcli tail [OPTIONS] <ID>")]
 #[command(after_help = "\
 The options for reading are those of `jobcli output`. As with tail(1), `-5` stands for `--lines 5`.
 
   jobcli tail 3f9a2c1b
   jobcli tail -5 3f9a2c1b
   jobcli tail -n 50 --follow 3f9a2c1b
-  jobcli tail --follow --clean --timestamps --grep 'GET|POST' 3f9a2c1b")]
+  jobcli tail --follow --clean --timestamps --grep 'GET|POST' 3f9a2c1b
+  jobcli tail --follow web api
+  jobcli tail --follow --all")]
 pub struct Tail {
-    /// Which job.
+    /// Which jobs.
     #[command(flatten)]
-    pub job: OneJob,
+    pub jobs: SeveralJobs,
     /// So many lines
     #[arg(long, short = 'n', value_name = "LINES", default_value_t = 10)]
     pub lines: u64,
@@ -241,6 +264,23 @@ impl OneJob {
         // The parser has seen to it that there is one of them.
         self.id.as_deref().or(self.job_id.as_deref()).unwrap_or_default()
     }
+}
+
+/// The jobs that a verb is about.
+#[derive(Debug, Args)]
+pub struct SeveralJobs {
+    /// The jobs
+    #[arg(value_name = "ID", add = complete::jobs())]
+    pub ids: Vec<String>,
+    /// The job, as tools that came before this one want it written
+    #[arg(long = "job_id", value_name = "ID", conflicts_with = "ids", hide = true, add = complete::jobs())]
+    pub job_id: Option<String>,
+    /// Or which are selected.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Select all jobs
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// What to print of an output.
@@ -304,8 +344,8 @@ impl ShowOutput {
 #[command(after_help = "\
 As each job ends, one line on standard error says how: what it came to, after what time, and what was stopped with it. Of \
 several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A job \
-that is not there is reported, the others are waited for, and the exit code is 125. With `--label` or `--group`, those of \
-the jobs are waited for that have not ended yet.
+that is not there is reported, the others are waited for, and the exit code is 125. Of jobs that are selected, by `--label` or \
+`--group` for example, those are waited for that have not ended yet.
 
 With `--until`, something else is waited for:
 
@@ -320,20 +360,20 @@ The exit code is 0 then when it is so, and 1 if it cannot be any more, since the
   jobcli wait 3f9a2c1b && echo fine
   jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2
   jobcli wait --label batch=7
+  jobcli wait --all
   jobcli wait --until 'output:ready|listening' --timeout 30s web
   jobcli wait --until port:3000 web")]
 pub struct Wait {
     /// The jobs
-    #[arg(required_unless_present_any = ["label", "group"], conflicts_with_all = ["label", "group"], value_name = "ID",
-        add = complete::jobs())]
+    #[arg(value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
-    /// Those of a label or a group.
+    /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
     /// Wait for one of them only
     #[arg(long)]
     pub any: bool,
-    /// Wait for all of them, as without this
+    /// Wait for all of them, as without this; without others, for all jobs
     #[arg(long, conflicts_with = "any")]
     pub all: bool,
     /// Wait for this [default: exit]
@@ -366,11 +406,12 @@ did it was killed in that very moment. Old events are dropped; how many are miss
 
   jobcli events
   jobcli events --since 120 --json
+  jobcli events --since yesterday
   jobcli events --follow")]
 pub struct Events {
-    /// Only events from this number on [default: all, or with `--follow` those to come]
-    #[arg(long, value_name = "NUMBER")]
-    pub since: Option<u64>,
+    /// Print only events from this number or this time on [default: all, or with `--follow` those to come]
+    #[arg(long, value_name = "NUMBER|TIME", value_parser = parse_event_or_time)]
+    pub since: Option<EventOrTime>,
     /// Go on printing what happens, until interrupted
     #[arg(long, short)]
     pub follow: bool,

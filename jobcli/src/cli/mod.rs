@@ -2,15 +2,17 @@
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
-// - `values.rs`: values of arguments
-// - `deferred.rs`: definitions that are made when they are needed
+// - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
+// - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
 mod act;
 mod caller;
 mod deferred;
 mod keep;
 mod look;
+mod rare;
 mod run;
+mod selection;
 mod values;
 
 use std::path::PathBuf;
@@ -21,9 +23,14 @@ pub use act::{Attach, Kill, Piece, Send, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Restart, Rm};
-pub use look::{Events, List, OneJob, Output, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait};
+pub use look::{
+    Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
+};
+pub use rare::Rare;
+pub(crate) use rare::without_rare;
 pub use run::{Delegate, Run};
-pub use values::{ByteRange, Selection, StdinFrom, Terminal};
+pub use selection::{Filters, Selection};
+pub use values::{ByteRange, EventOrTime, StdinFrom, Terminal};
 pub(crate) use values::{parse_stdin, parse_terminal};
 
 /// Background jobs that survive the shell that started them.

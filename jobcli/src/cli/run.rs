@@ -28,7 +28,7 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
   jobcli run --tty --name editor vi notes.txt
   echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
 
-In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, \
+In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
@@ -79,6 +79,9 @@ pub struct Run {
     /// Run a line in this shell, which may have options: `bash -o pipefail` [default: bash if there is one, else sh]
     #[arg(long, value_name = "SHELL")]
     pub shell: Option<String>,
+    /// Let a line fail if any part of a pipe fails, or, with `false`, only if the last does [default: true in bash]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub pipefail: Option<bool>,
     /// Call it by this name, which no other job may have that is not over
     #[arg(long, short, value_name = "NAME")]
     pub name: Option<Name>,

@@ -1,15 +1,9 @@
 //! Values of arguments, and how they are read.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use clap::Args;
-use jiff::SignedDuration;
-use jobcore::Name;
 use jobcore::clock::Timestamp;
 use jobcore::spec::TerminalSize;
-
-use crate::complete;
 
 /// What a job is to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,36 +38,6 @@ pub(crate) fn parse_terminal(text: &str) -> Result<Terminal, String> {
     size.map(|size| Terminal(Some(size))).ok_or_else(|| format!("`{text}` is no size; write for example `120x40`"))
 }
 
-/// The jobs of a label or a group.
-#[derive(Debug, Clone, Args)]
-pub struct Selection {
-    /// Select the jobs with this label; given several times, those that have all of them
-    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
-    pub label: Vec<(String, String)>,
-    /// Select the jobs of this group
-    #[arg(long, short, value_name = "NAME", add = complete::groups())]
-    pub group: Option<Name>,
-}
-
-impl Selection {
-    /// Returns whether jobs are selected by this at all.
-    pub fn is_given(&self) -> bool {
-        !self.label.is_empty() || self.group.is_some()
-    }
-}
-
-impl fmt::Display for Selection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let label = |(name, value): &(String, String)| match value.as_str() {
-            "" => format!("the label `{name}`"),
-            value => format!("the label `{name}={value}`"),
-        };
-        let labels = self.label.iter().map(label);
-        let group = self.group.iter().map(|group| format!("the group `{group}`"));
-        f.write_str(&labels.chain(group).collect::<Vec<_>>().join(" and "))
-    }
-}
-
 /// A part of an output, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRange {
@@ -100,14 +64,25 @@ pub(super) fn parse_budget(text: &str) -> Result<u64, String> {
     if bytes < 1024 { Err(format!("`{text}` is too small; use 1K or more")) } else { Ok(bytes) }
 }
 
-/// Parses a moment, or how long ago it was.
+/// Parses a moment, as every option for a time does.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
-        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    jobcore::front::moment::parse(text)
+}
+
+/// The number of an event, or a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOrTime {
+    /// The number.
+    Number(u64),
+    /// The moment.
+    Time(Timestamp),
+}
+
+pub(super) fn parse_event_or_time(text: &str) -> Result<EventOrTime, String> {
+    match text.parse() {
+        Ok(number) => Ok(EventOrTime::Number(number)),
+        Err(_) => parse_time(text).map(EventOrTime::Time),
     }
-    let refuse = |_| format!("`{text}` is no time; write for example `2026-11-21T12:00:00Z` or `90m` for how long ago");
-    text.parse().map_err(refuse)
 }
 
 pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {

@@ -2,12 +2,12 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use jobcore::agent::{Agent, Delegation, NewWorktree, Schema};
-use jobcore::front::settings::{absolute, current_dir};
+use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::{Asked, Failure, Settings, codes};
 use jobcore::spec::MAX_GIVEN;
 use jobcore::{JobManager, JobSpecBuilder};
 
-use super::run::{expanded, print_submitted, tell_if_queued};
+use super::run::{print_submitted, tell_if_queued};
 use super::{Result, agent, ending, inbox, tell, unless_interrupted};
 use crate::cli::Delegate;
 

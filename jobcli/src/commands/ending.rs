@@ -10,7 +10,7 @@ use jobcore::front::{Notify, Settings};
 use jobcore::spec::Stragglers;
 use jobcore::stop::Signal;
 use jobcore::units::short_duration;
-use jobcore::words::counted;
+use jobcore::words::{counted, exit_code};
 use jobcore::{Cause, Job, Outcome};
 
 use super::tell;
@@ -71,7 +71,7 @@ fn line(label: &str, started_at: Option<Timestamp>, outcome: &Outcome, straggler
 
 fn came_to(outcome: &Outcome) -> String {
     let signal = |signal: Signal| format!("{signal}{}", if outcome.core_dumped { ", core dumped" } else { "" });
-    let code = outcome.exit_code.map(|code| format!("exit code {code}"));
+    let code = outcome.exit_code.map(exit_code);
     let how = code.or_else(|| outcome.signal.map(signal));
     let in_brackets = how.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
     let message = outcome.message.as_ref().map(|message| one_line(message));
@@ -130,6 +130,11 @@ mod tests {
         for (cause, change, expected) in [
             (Cause::Exited, (|o| o.exit_code = Some(0)) as fn(&mut Outcome), "completed after 12s"),
             (Cause::Exited, |o| o.exit_code = Some(3), "failed with exit code 3 after 12s"),
+            (
+                Cause::Exited,
+                |o| o.exit_code = Some(141),
+                "failed with exit code 141 (SIGPIPE in a pipe, as of `... | head`) after 12s",
+            ),
             (Cause::Exited, |_| {}, "failed: exited after 12s; its exit code is not known"),
             (
                 Cause::Signalled,

@@ -7,14 +7,15 @@ use jobcore::store::JobEvent;
 use jobcore::words::counted;
 
 use super::{Result, tell};
-use crate::cli::Events;
+use crate::cli::{EventOrTime, Events};
 
 /// How many events are read at a time.
 const PAGE: usize = 1000;
 
 pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
     let mut next = match (arguments.since, arguments.follow) {
-        (Some(since), _) => since,
+        (Some(EventOrTime::Number(number)), _) => number,
+        (Some(EventOrTime::Time(since)), _) => jobs.first_event(since).await?,
         (None, true) => jobs.events(0, 0).await?.end,
         (None, false) => 0,
     };

@@ -7,22 +7,18 @@ use jobcore::shape::JobShape;
 use jobcore::state::Survivor;
 use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
-use jobcore::{Caller, JobId, JobManager, Query, Status, escape};
+use jobcore::{Caller, JobId, JobManager, Status, escape};
 
-use super::select::{Which, find_all, select};
+use super::select::{Asked, Which, asked};
 use super::{Result, inbox};
 use crate::cli::Kill;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Kill) -> Result {
     let mut failures = Failures::default();
-    let ids = if arguments.all {
-        live(jobs).await?
-    } else if arguments.selection.is_given() {
-        select(jobs, &arguments.selection, Which::Live).await?
-    } else {
-        let references: Vec<_> = arguments.ids.iter().chain(&arguments.job_id).cloned().collect();
-        find_all(jobs, &references, &mut failures).await
-    };
+    let references: Vec<_> = arguments.ids.iter().chain(&arguments.job_id).cloned().collect();
+    let (selection, all) = (&arguments.selection, arguments.all);
+    let wanted = Asked { references: &references, selection, all, which: Which::Live };
+    let ids = asked(jobs, settings, &wanted, &mut failures).await?;
     let done = match arguments.signal {
         _ if arguments.gone => declare_gone(jobs, &ids, arguments.json, &mut failures).await?,
         Some(signal) => send(jobs, &ids, signal, arguments.json, &mut failures).await?,
@@ -30,11 +26,6 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Kill)
     };
     let code = failures.code().unwrap_or(if done { 0 } else { codes::FAILED });
     Ok(ExitCode::from(code))
-}
-
-async fn live(jobs: &JobManager) -> Result<Vec<JobId>> {
-    let listing = jobs.list(&Query::default().live()).await?;
-    Ok(listing.jobs.iter().map(|job| job.id).collect())
 }
 
 /// Stops jobs, and returns whether nothing of them is left, as far as that was to be waited for.

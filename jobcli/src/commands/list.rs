@@ -3,38 +3,23 @@ use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
 use jobcore::front::Settings;
-use jobcore::front::caller::project_of;
-use jobcore::front::settings::current_dir;
 use jobcore::front::text::print_json;
+use jobcore::query::Order;
 use jobcore::{JobManager, Listing, Query};
 
-use super::inbox::own;
+use super::select::query;
 use super::{Result, tell};
-use crate::cli::List;
+use crate::cli::{Arrangement, List};
 use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List) -> Result {
+    let Arrangement { sort, reverse, format } = arguments.arrangement.0;
+    let query = query(&arguments.selection, settings)?
+        .with_order(Order::new(sort.unwrap_or_default(), reverse))
+        .with_limit(Some(arguments.limit).filter(|limit| !arguments.all && *limit > 0));
     if arguments.count {
-        return count(jobs, arguments.json).await;
+        return count(jobs, &query, arguments.json).await;
     }
-    let caller = match arguments.mine {
-        true => Some(own(settings.caller.as_ref())?.clone()),
-        false => arguments.caller,
-    };
-    let project = match arguments.here {
-        true => Some(project_of(&current_dir()?)),
-        false => None,
-    };
-    let limit = Some(arguments.limit).filter(|limit| !arguments.all && *limit > 0);
-    let query = Query::default()
-        .with_statuses(arguments.status)
-        .with_name(arguments.name)
-        .with_labels(arguments.label)
-        .with_group(arguments.group)
-        .with_caller(caller)
-        .with_project(project)
-        .with_times(arguments.since, arguments.until)
-        .with_limit(limit);
     let listing = jobs.list(&query).await?;
     if arguments.quiet {
         let mut out = std::io::stdout().lock();
@@ -50,6 +35,11 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List)
     }
     if arguments.json {
         print_json(&shapes)?;
+    } else if let Some(template) = format {
+        let mut out = std::io::stdout().lock();
+        for shape in &shapes {
+            writeln!(out, "{}", template.render(shape))?;
+        }
     } else {
         ui::table(&mut anstream::stdout().lock(), &shapes, Timestamp::now())?;
     }
@@ -67,8 +57,8 @@ fn tell_rest(listing: &Listing) {
     }
 }
 
-async fn count(jobs: &JobManager, json: bool) -> Result {
-    let counts = jobs.count().await?;
+async fn count(jobs: &JobManager, query: &Query, json: bool) -> Result {
+    let counts = jobs.count(query).await?;
     if json {
         print_json(&counts)?;
     } else {

@@ -3,7 +3,7 @@
 // In the order in which to read them:
 // - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
 // - `run.rs`, `order.rs`, `spec.rs`, `delegate.rs`: starting a job
-// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
+// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook.rs`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what runs
@@ -27,12 +27,14 @@ mod man;
 mod order;
 mod output;
 mod prune;
+mod reading;
 mod restart;
 mod result;
 mod rm;
 mod run;
 mod select;
 mod send;
+mod several;
 mod show;
 mod skill;
 mod spec;
@@ -84,15 +86,15 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, settings, arguments)),
         Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),
         Verb::Status(Deferred(arguments)) => Box::pin(status::run(jobs, arguments)),
-        Verb::Output(Deferred(arguments)) => Box::pin(output::run(jobs, arguments)),
-        Verb::Tail(Deferred(arguments)) => Box::pin(output::tail(jobs, arguments)),
+        Verb::Output(Deferred(arguments)) => Box::pin(output::run(jobs, settings, arguments)),
+        Verb::Tail(Deferred(arguments)) => Box::pin(output::tail(jobs, settings, arguments)),
         Verb::Wait(Deferred(arguments)) => Box::pin(wait::run(jobs, settings, arguments)),
         Verb::Send(Deferred(arguments)) => Box::pin(send::run(jobs, arguments)),
         Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
         Verb::Restart(Deferred(arguments)) => Box::pin(async move { restart::run(jobs, &arguments).await }),
-        Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, arguments)),
+        Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
         Verb::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),

@@ -2,16 +2,17 @@ use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 use std::process::ExitCode;
 
 use jobcore::agent::AgentRun;
-use jobcore::front::agents;
 use jobcore::front::text::print_json;
-use jobcore::output::{Cursor, Grep, OutputChunk, OutputQuery, Piece, Position, Stream, View, ViewText, Viewer};
+use jobcore::front::{Failure, Failures, Settings, agents, codes};
+use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position, Stream, View};
 use jobcore::units::format_size;
 use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager};
 
-use super::select::find;
-use super::{Result, agent, tell, unless_interrupted};
-use crate::cli::{Output, ShowOutput, Tail};
+use super::reading::{OfRun, What, tell_cut, tell_fewer, view};
+use super::select::{Asked, Which, asked, find};
+use super::{Result, agent, several, tell, unless_interrupted};
+use crate::cli::{Output, SeveralJobs, Tail};
 use crate::terminal::Harmless;
 
 /// How much is printed at a time: no more than stays in the cache of a processor from the read to the write.
@@ -96,7 +97,7 @@ impl Sink {
     }
 }
 
-pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Output) -> Result {
     let is_whole =
         arguments.head.is_none() && arguments.tail.is_none() && arguments.bytes.is_none() && arguments.cursor.is_none();
     let mut query = OutputQuery::from(Position::Start).with_max_lines(arguments.head);
@@ -110,24 +111,51 @@ pub(super) async fn run(jobs: &JobManager, arguments: Output) -> Result {
     if let Some(cursor) = arguments.cursor {
         query.from = Position::Cursor(cursor);
     }
-    let run = is_whole.then_some(OfRun::Answer);
-    print(jobs, arguments.job.reference(), query, &arguments.show, run).await
+    let what = What { query, show: &arguments.show, of_run: is_whole.then_some(OfRun::Answer) };
+    let is_of_one = arguments.bytes.is_some() || arguments.cursor.is_some();
+    print_all(jobs, settings, &arguments.jobs, &what, is_of_one).await
 }
 
-pub(super) async fn tail(jobs: &JobManager, arguments: Tail) -> Result {
+pub(super) async fn tail(jobs: &JobManager, settings: &Settings, arguments: Tail) -> Result {
     let query = OutputQuery::from(Position::TailLines(arguments.lines));
-    let run = Some(OfRun::LastLines(arguments.lines));
-    print(jobs, arguments.job.reference(), query, &arguments.show, run).await
+    let of_run = Some(OfRun::LastLines(arguments.lines));
+    print_all(jobs, settings, &arguments.jobs, &What { query, show: &arguments.show, of_run }, false).await
 }
 
-/// What is printed of a run of an agent instead of its stream.
-enum OfRun {
-    Answer,
-    LastLines(u64),
+/// Prints the output of the jobs that are named or selected.
+async fn print_all(
+    jobs: &JobManager,
+    settings: &Settings,
+    wanted: &SeveralJobs,
+    what: &What<'_>,
+    is_of_one: bool,
+) -> Result {
+    let references: Vec<_> = wanted.ids.iter().chain(&wanted.job_id).cloned().collect();
+    if let ([reference], false) = (references.as_slice(), wanted.selection.is_given() || wanted.all) {
+        let id = find(jobs, reference).await?;
+        return print(jobs, &jobs.job(id).await?, what).await;
+    }
+    let which = if what.show.follow { Which::Unfinished } else { Which::All };
+    let (selection, all) = (&wanted.selection, wanted.all);
+    let mut failures = Failures::default();
+    let wanted = Asked { references: &references, selection, all, which };
+    let mut ids = asked(jobs, settings, &wanted, &mut failures).await?;
+    if is_of_one {
+        return Err(Failure::new(codes::USAGE, "bytes and cursors are of one job; name one job"));
+    }
+    if references.is_empty() {
+        // The newest last, as what was written last.
+        ids.reverse();
+        if ids.is_empty() && what.show.follow {
+            tell(&format!("all jobs{} have ended", if all { String::new() } else { format!(" with {selection}") }));
+        }
+    }
+    let code = several::print(jobs, &ids, what, &mut failures).await?;
+    Ok(failures.code().map_or(code, ExitCode::from))
 }
 
 /// Prints the answer of an agent, or what it does.
-async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, what: &OfRun, follows: bool) -> Result {
+async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, what: OfRun, follows: bool) -> Result {
     match what {
         _ if follows => {
             if let Err(code) = unless_interrupted(&job.id.short(), agent::follow(jobs, job, run)).await? {
@@ -135,31 +163,18 @@ async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, what: &OfRun, f
             }
         }
         OfRun::Answer => agent::print_result(jobs, job).await?,
-        OfRun::LastLines(lines) => agent::print(&agents::last_lines(jobs, job, run, *lines).await?)?,
+        OfRun::LastLines(lines) => agent::print(&agents::last_lines(jobs, job, run, lines).await?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the output of a job: what there is to say `of_run`, unless the stream itself is asked for.
-async fn print(
-    jobs: &JobManager,
-    reference: &str,
-    query: OutputQuery,
-    show: &ShowOutput,
-    of_run: Option<OfRun>,
-) -> Result {
-    let id = find(jobs, reference).await?;
-    let job = jobs.job(id).await?;
-    if let (Some(run), Some(what)) = (agents::told_run(&job), of_run.filter(|_| show.is_as_usual())) {
-        return print_run(jobs, &job, &run, &what, show.follow).await;
+/// Prints the output of a job.
+async fn print(jobs: &JobManager, job: &Job, what: &What<'_>) -> Result {
+    let (id, show) = (job.id, what.show);
+    if let Some((run, of_run)) = what.of_run(job) {
+        return print_run(jobs, job, &run, of_run, show.follow).await;
     }
-    let stream = match (show.stdout, show.stderr) {
-        (true, _) => Some(Stream::Stdout),
-        (_, true) => Some(Stream::Stderr),
-        _ => None,
-    };
-    let query = query.with_stream(stream).with_since(show.since);
-    let view = view(show, &job);
+    let (query, view) = (what.query(), view(show, job));
     match (show.json, view.is_plain()) {
         (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
         (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,
@@ -182,20 +197,6 @@ async fn print(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn view(show: &ShowOutput, job: &Job) -> View {
-    let (before, after) = (show.before_context.or(show.context), show.after_context.or(show.context));
-    let grep = show
-        .grep
-        .clone()
-        .map(|pattern| Grep::new(pattern).with_context(before.unwrap_or_default(), after.unwrap_or_default()));
-    View::default()
-        .with_clean(show.clean || (!show.raw && job.view().clean))
-        .with_grep(grep)
-        .with_fold(show.fold)
-        .with_timestamps(show.timestamps)
-        .with_budget(show.max_bytes)
 }
 
 /// Prints the output as it is.
@@ -228,46 +229,14 @@ pub(super) async fn print_view(
     follows: bool,
     sink: &mut Sink,
 ) -> Result<()> {
-    // All of it, piece by piece: lines come in parts only where they are very long.
-    let (mut viewer, mut query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
-    let mut text = ViewText::new(view, None);
-    loop {
-        // Looked at before reading: what was written before an end is read after it is known.
-        let is_over = !follows || jobs.job(id).await?.status().is_final();
-        let mut output = jobs.output_reader(id).await?;
-        let cursor = loop {
-            let chunk = output.read(&query).await?;
-            tell_cut(chunk.cut);
-            query = query.behind(&chunk);
-            let (cursor, more) = (chunk.cursor, chunk.more);
-            viewer.feed(chunk);
-            print_shown(&mut viewer, &mut text, sink)?;
-            if viewer.is_full() || !more {
-                break cursor;
-            }
-        };
-        let is_done = viewer.is_full() || is_over;
-        match viewer.is_full() {
-            true => viewer.stop(),
-            false if is_over => viewer.finish(),
-            false => viewer.release(),
-        }
-        print_shown(&mut viewer, &mut text, sink)?;
-        if is_done {
-            tell_fewer(viewer.is_cut());
-            return Ok(());
-        }
-        jobs.more_output(id, cursor).await?;
+    let mut parts = jobs.follow_view(id, query, view, follows);
+    while let Some(part) = parts.next().await {
+        let part = part?;
+        tell_cut(part.cut);
+        sink.write_text(&part.text)?;
+        tell_fewer(part.fewer);
     }
-}
-
-fn print_shown(viewer: &mut Viewer, text: &mut ViewText, sink: &mut Sink) -> Result<()> {
-    loop {
-        viewer.write_whole(text);
-        let Some(shown) = viewer.next_shown() else { break };
-        text.push(&shown);
-    }
-    sink.write_text(&text.take())
+    Ok(())
 }
 
 /// Prints the beginning and the end of a view.
@@ -300,18 +269,6 @@ pub(super) async fn follow_from(
         print(&chunk?)?;
     }
     Ok(())
-}
-
-fn tell_cut(is_cut: bool) {
-    if is_cut {
-        tell("[the beginning of a very long line is left out]");
-    }
-}
-
-fn tell_fewer(is_cut: bool) {
-    if is_cut {
-        tell("[there are earlier lines, but 16 MiB of memory have no room for them]");
-    }
 }
 
 fn tell_gap(offset: u64, bytes: u64) {

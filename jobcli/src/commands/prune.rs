@@ -1,7 +1,9 @@
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use jobcore::JobManager;
+use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
 use jobcore::store::Retention;
 use jobcore::units::format_size;
@@ -12,8 +14,10 @@ use super::{Result, tell};
 use crate::cli::Prune;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
+    let now = Timestamp::now();
+    let age = |before: Timestamp| Duration::try_from(now.duration_since(before)).unwrap_or_default();
     let asked = Retention::default()
-        .with_max_age(arguments.older_than)
+        .with_max_age(arguments.older_than.map(age))
         .with_max_jobs(arguments.keep)
         .with_max_bytes(arguments.max_size);
     let retention = match asked == Retention::default() {

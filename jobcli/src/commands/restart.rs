@@ -78,9 +78,14 @@ fn again(job: &Job, shape: &JobShape) -> String {
     }
     match &shape.command {
         Some(text) => {
-            // The default needs no word.
-            if let Some(shell) = spec.shell.as_ref().filter(|shell| !shell.ends_with("bash")) {
-                add("--shell", shell);
+            if let Some(shell) = &spec.shell {
+                let usual = shell.strip_suffix(" -o pipefail");
+                // The default needs no word.
+                if !usual.unwrap_or(shell).ends_with("bash") {
+                    add("--shell", shell);
+                } else if usual.is_none() {
+                    add("--pipefail=false", "");
+                }
             }
             format!("{line} {}", quoted(text))
         }

@@ -3,20 +3,20 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jobcore::agent::AgentError;
-use jobcore::front::{Failure, Failures};
+use jobcore::front::{Failure, Failures, Settings};
 use jobcore::stop::StopOptions;
 use jobcore::{Error, Job, JobId, JobManager};
 
-use super::select::{Which, find_all, select};
+use super::select::{Asked, Which, asked};
 use super::{Result, tell};
 use crate::cli::Rm;
 
-pub(super) async fn run(jobs: &JobManager, arguments: Rm) -> Result {
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rm) -> Result {
     let mut failures = Failures::default();
-    let ids = match arguments.selection.is_given() {
-        true => select(jobs, &arguments.selection, Which::All).await?,
-        false => find_all(jobs, &arguments.ids, &mut failures).await,
-    };
+    let which = if arguments.all { Which::Ended } else { Which::All };
+    let (references, selection) = (&arguments.ids, &arguments.selection);
+    let wanted = Asked { references, selection, all: arguments.all, which };
+    let ids = asked(jobs, settings, &wanted, &mut failures).await?;
     for id in ids {
         if let Err(failure) = remove(jobs, id, &arguments).await {
             failures.add(failure);

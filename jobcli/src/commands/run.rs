@@ -1,12 +1,12 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use jobcore::environment::{Environment, assignment, expand_home, known_directory};
-use jobcore::front::settings::{absolute, current_dir};
+use jobcore::environment::{Environment, assignment, known_directory};
+use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::text::print_json;
 use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
@@ -159,6 +159,9 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     if let Some(shell) = arguments.shell {
         builder = builder.with_shell(shell);
     }
+    if let Some(pipefail) = arguments.pipefail {
+        builder = builder.pipefail(pipefail);
+    }
     if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout);
     }
@@ -204,11 +207,6 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
         builder = builder.on_end(line);
     }
     Ok(builder.merge(arguments.merge).build()?)
-}
-
-/// Returns a path in which `~` is the home directory also where no shell has seen to that, as in `--cwd=~/x`.
-pub(super) fn expanded(path: &Path) -> PathBuf {
-    expand_home(path, std::env::var_os("HOME").as_deref())
 }
 
 /// Reads all of standard input, as far as a job can be given it.

@@ -1,10 +1,16 @@
-//! Which jobs a verb is about: those that are named, or those of a label or a group.
+//! Which jobs a verb is about: those that are named, or those that are selected.
 
-use jobcore::front::{Failure, Failures, codes};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use jobcore::front::caller::project_of;
+use jobcore::front::settings::{absolute, current_dir, expanded};
+use jobcore::front::{Failure, Failures, Settings, codes};
+use jobcore::query::Period;
 use jobcore::{Error, JobId, JobManager, Query, Status};
 
 use super::Result;
-use crate::cli::Selection;
+use super::inbox::own;
+use crate::cli::{Cli, Rare, Selection};
 
 /// Finds a job. If there is none, what may have been meant is suggested.
 pub(super) async fn find(jobs: &JobManager, reference: &str) -> Result<JobId> {
@@ -38,7 +44,19 @@ pub(super) async fn find_all(jobs: &JobManager, references: &[String], failures:
     ids
 }
 
-/// Which jobs of a label or a group are meant.
+/// What a verb is told of the jobs that it is about.
+pub(super) struct Asked<'a> {
+    /// What they are called, one by one.
+    pub(super) references: &'a [String],
+    /// What they have in common.
+    pub(super) selection: &'a Selection,
+    /// Whether all are meant.
+    pub(super) all: bool,
+    /// Which of those that are not named.
+    pub(super) which: Which,
+}
+
+/// Which jobs are meant of those that are selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     /// All of them.
@@ -47,23 +65,94 @@ pub(super) enum Which {
     Live,
     /// Those that have not ended.
     Unfinished,
+    /// Those that have ended.
+    Ended,
 }
 
-/// Returns jobs of a label or a group, the newest first.
+impl Which {
+    /// Returns whether jobs of this status may be meant, of which nothing else is known.
+    fn may_be(self, status: Status) -> bool {
+        match self {
+            Self::All | Self::Live => true,
+            Self::Unfinished => !status.is_final(),
+            Self::Ended => status.is_final(),
+        }
+    }
+}
+
+/// Refuses a command line, as its parser does: these are the arguments that it cannot check.
+fn refuse(reason: &str) -> ! {
+    crate::refuse(&Cli::command().error(ErrorKind::MissingRequiredArgument, format!("{reason}\n")))
+}
+
+/// Returns the jobs that a verb is about, each once: those that are named, as they are, or those that are selected, the newest
+/// first.
 ///
 /// # Errors
-/// If no job at all is one of these: the label may be misspelt.
-pub(super) async fn select(jobs: &JobManager, selection: &Selection, which: Which) -> Result<Vec<JobId>> {
-    let all = Query::default().with_labels(selection.label.clone()).with_group(selection.group.clone());
-    let query = match which {
-        Which::All => all.clone(),
-        Which::Live => all.clone().live(),
-        Which::Unfinished => all.clone().with_statuses(vec![Status::Queued, Status::Running, Status::Paused]),
-    };
-    let ids: Vec<_> = jobs.list(&query).await?.jobs.iter().map(|job| job.id).collect();
-    if ids.is_empty() && (which == Which::All || jobs.list(&all.with_limit(Some(1))).await?.jobs.is_empty()) {
-        let failure = Failure::new(codes::NO_SUCH_JOB, format!("no job has {selection}"));
-        return Err(failure.with_hint("`jobcli show` shows the labels and the group of a job"));
+/// If it is about none, and if no job at all is one of those that are selected: a label may be misspelt.
+pub(super) async fn asked(
+    jobs: &JobManager,
+    settings: &Settings,
+    asked: &Asked<'_>,
+    failures: &mut Failures,
+) -> Result<Vec<JobId>> {
+    let Asked { references, selection, all, which } = asked;
+    let is_named = !references.is_empty();
+    match [is_named, selection.is_given(), *all].into_iter().filter(|is_said| *is_said).count() {
+        0 => refuse("name a job, or select jobs, for example with `--label`, `--group` or `--all`"),
+        1 => {}
+        _ => refuse("jobs are either named or selected, by what they have in common or with `--all`"),
     }
-    Ok(ids)
+    if is_named {
+        return Ok(find_all(jobs, references, failures).await);
+    }
+    let query = query(selection, settings)?;
+    let statuses: Vec<_> = Status::ALL
+        .into_iter()
+        .filter(|status| query.statuses.is_empty() || query.statuses.contains(status))
+        .filter(|status| which.may_be(*status))
+        .collect();
+    let mut of_these = query.clone().with_statuses(statuses.clone());
+    if *which == Which::Live {
+        of_these = of_these.live();
+    }
+    let found = if statuses.is_empty() { Vec::new() } else { jobs.list(&of_these).await?.jobs };
+    if found.is_empty()
+        && !all
+        && (*which == Which::All || jobs.list(&query.with_limit(Some(1))).await?.jobs.is_empty())
+    {
+        let failure = Failure::new(codes::NO_SUCH_JOB, format!("no job has {selection}"));
+        return Err(failure.with_hint("`jobcli show` shows what jobs have: label, group and so on"));
+    }
+    Ok(found.iter().map(|job| job.id).collect())
+}
+
+/// Returns the query for the jobs that are selected.
+///
+/// # Errors
+/// If they are those of this conversation, and there is none, or of this directory, and that is gone.
+pub(super) fn query(selection: &Selection, settings: &Settings) -> Result<Query> {
+    let Selection { label, group, status, filters: Rare(filters) } = selection.clone();
+    let caller = match filters.mine {
+        true => Some(own(settings.caller.as_ref())?.clone()),
+        false => filters.caller,
+    };
+    let project = match filters.here {
+        true => Some(project_of(&current_dir()?)),
+        false => None,
+    };
+    let cwd = filters.cwd.map(|cwd| absolute(expanded(&cwd))).transpose()?;
+    Ok(Query::default()
+        .with_statuses(status)
+        .with_labels(label)
+        .with_group(group)
+        .with_name_pattern(filters.name)
+        .with_text(filters.text)
+        .with_exit_codes(filters.exit_code)
+        .with_cwd(cwd)
+        .with_project(project)
+        .with_caller(caller)
+        .with_times(filters.submitted_since, filters.submitted_before)
+        .with_started(Period::new(filters.started_since, filters.started_before))
+        .with_ended(Period::new(filters.ended_since, filters.ended_before)))
 }

@@ -23,6 +23,7 @@ struct Spec {
     command: Command,
     cwd: Option<PathBuf>,
     shell: Option<String>,
+    pipefail: Option<bool>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     #[serde(default)]
@@ -120,6 +121,7 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.command = words.into_iter().map(OsString::from).collect();
     arguments.cwd = arguments.cwd.take().or(spec.cwd);
     arguments.shell = arguments.shell.take().or(spec.shell);
+    arguments.pipefail = arguments.pipefail.or(spec.pipefail);
     let stdin = spec.stdin.map(|stdin| parse_stdin(&stdin)).transpose().map_err(&wrong)?;
     let tty = match spec.tty {
         Some(Tty::Size(size)) => Some(parse_terminal(&size).map_err(|reason| wrong(format!("tty: {reason}")))?),

@@ -7,13 +7,13 @@ use jobcore::front::{Failure, Failures, Settings, codes, process};
 use jobcore::wait::{WaitFor, WaitOptions, WaitReason, Waited};
 use jobcore::{Job, JobId, JobManager, escape};
 
-use super::select::{Which, find_all, select};
+use super::select::{Asked, Which, asked};
 use super::{Result, agent, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::Wait;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait) -> Result {
     let mut failures = Failures::default();
-    let ids = there(jobs, wanted(jobs, &arguments, &mut failures).await?, &mut failures).await;
+    let ids = there(jobs, wanted(jobs, settings, &arguments, &mut failures).await?, &mut failures).await;
     if arguments.cursor.is_some() && ids.len() > 1 {
         return Err(Failure::new(codes::USAGE, "a cursor is of one job; wait for one job"));
     }
@@ -38,7 +38,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
             }
         });
     let waiting = async { Ok(jobs.wait_until(&ids, &options).await?) };
-    let references = match arguments.selection.is_given() {
+    let references = match arguments.ids.is_empty() {
         true => ids.iter().map(|id| id.short()).collect::<Vec<_>>().join(" "),
         false => arguments.ids.join(" "),
     };
@@ -64,13 +64,20 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
 }
 
 /// Returns the jobs that are to be waited for.
-async fn wanted(jobs: &JobManager, arguments: &Wait, failures: &mut Failures) -> Result<Vec<JobId>> {
-    if !arguments.selection.is_given() {
-        return Ok(find_all(jobs, &arguments.ids, failures).await);
-    }
-    let ids = select(jobs, &arguments.selection, Which::Unfinished).await?;
-    if ids.is_empty() {
-        tell(&format!("all jobs with {} have ended", arguments.selection));
+async fn wanted(
+    jobs: &JobManager,
+    settings: &Settings,
+    arguments: &Wait,
+    failures: &mut Failures,
+) -> Result<Vec<JobId>> {
+    let selection = &arguments.selection;
+    // It also says that one of the jobs that are named or selected is not enough.
+    let all = arguments.all && arguments.ids.is_empty() && !selection.is_given();
+    let wanted = Asked { references: &arguments.ids, selection, all, which: Which::Unfinished };
+    let ids = asked(jobs, settings, &wanted, failures).await?;
+    if ids.is_empty() && arguments.ids.is_empty() {
+        let which = if all { String::new() } else { format!(" with {selection}") };
+        tell(&format!("all jobs{which} have ended"));
     }
     Ok(ids)
 }

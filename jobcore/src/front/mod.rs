@@ -8,6 +8,7 @@
 // - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
 // - `failure.rs`: hints and exit codes
 // - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
+// - `moment.rs`: moments, as people write them
 // - `caller.rs`: who calls, and for which project
 // - `process.rs`: what a front end asks of the kernel
 // - `skill.md`: what teaches an agent when and how to use jobs
@@ -17,6 +18,7 @@ pub mod agents;
 pub mod caller;
 mod delegation;
 mod failure;
+pub mod moment;
 mod notify;
 pub mod process;
 #[cfg(test)]

@@ -13,14 +13,14 @@ use serde::Deserialize;
 
 use super::{Failure, Notify, caller, codes};
 use crate::agent::{AgentTable, Agents, PermissionMode};
-use crate::environment::{EnvironmentPolicy, VariablePattern, parse_patterns};
+use crate::environment::{EnvironmentPolicy, VariablePattern, expand_home, parse_patterns};
 use crate::policy::{Pattern, Policy, parse_list};
 use crate::spec::Stragglers;
 use crate::units::parse_size;
 use crate::{Caller, FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
 /// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
-pub const VARIABLES: [(&str, &str); 21] = [
+pub const VARIABLES: [(&str, &str); 22] = [
     (
         "JOBCORE_STORE",
         "where jobs are kept, an absolute path; the default is `jobcore` in the user's state directory. Jobs get it, so that \
@@ -31,6 +31,11 @@ pub const VARIABLES: [(&str, &str); 21] = [
         "JOBCORE_SHELL",
         "`shell`: the shell for shell lines, which may have options, such as `bash -o pipefail`; the default is `bash` if \
       there is one, else `sh`",
+    ),
+    (
+        "JOBCORE_PIPEFAIL",
+        "`pipefail`: `true` or `false`, whether a line in bash fails if any part of a pipe fails, or only if the last does; the \
+      default is `true`",
     ),
     ("JOBCORE_TIMEOUT", "`timeout`: how long a job may run, such as `2h`; the default is no limit"),
     ("JOBCORE_GRACE", "`grace`: how long a job may take to end when it is stopped; the default is `5s`"),
@@ -89,6 +94,8 @@ pub struct Settings {
     pub names_store: bool,
     /// The shell for shell lines, and its options.
     pub shell: Option<String>,
+    /// Whether a line in bash fails if any part of a pipe fails.
+    pub pipefail: Option<bool>,
     /// How long a job may run.
     pub timeout: Option<Duration>,
     /// How long a job may take to end when it is stopped.
@@ -123,6 +130,7 @@ pub struct Settings {
 struct File {
     store: Option<PathBuf>,
     shell: Option<String>,
+    pipefail: Option<bool>,
     timeout: Option<String>,
     grace: Option<String>,
     output_limit: Option<toml::Value>,
@@ -178,14 +186,12 @@ impl Settings {
         let policy =
             Policy::new(list("JOBCORE_ALLOW", parse_list, file.allow)?, list("JOBCORE_DENY", parse_list, file.deny)?)
                 .with_variables(list("JOBCORE_ALLOW_VARIABLES", parse_list, file.allow_variables)?);
-        let unattended = chosen(
-            "JOBCORE_UNATTENDED",
-            text("JOBCORE_UNATTENDED")?,
-            "unattended",
-            file.unattended.map(|value| value.to_string()),
-            place,
-            |text| text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`")),
-        )?;
+        let truth = |name, key, value: Option<bool>| {
+            chosen(name, text(name)?, key, value.map(|value| value.to_string()), place, |text| {
+                text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))
+            })
+        };
+        let unattended = truth("JOBCORE_UNATTENDED", "unattended", file.unattended)?;
         let notify =
             chosen("JOBCORE_NOTIFY", text("JOBCORE_NOTIFY")?, "notify", file.notify, place, |text| Ok(text.parse()?))?;
         let agents = agents(file.agents, place)?;
@@ -218,6 +224,7 @@ impl Settings {
             own_job: text(crate::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
             shell: text("JOBCORE_SHELL")?.or(file.shell),
+            pipefail: truth("JOBCORE_PIPEFAIL", "pipefail", file.pipefail)?,
             timeout: duration("JOBCORE_TIMEOUT", "timeout", file.timeout)?,
             grace: duration("JOBCORE_GRACE", "grace", file.grace)?,
             output_limit: chosen(
@@ -323,6 +330,10 @@ impl Settings {
         if let Some(shell) = &self.shell {
             spec = spec.with_shell(shell);
         }
+        if self.pipefail == Some(false) {
+            // Where it is true, other shells than bash are as they are.
+            spec = spec.pipefail(false);
+        }
         if let Some(timeout) = self.timeout {
             spec = spec.timeout(timeout);
         }
@@ -349,6 +360,11 @@ fn same_everywhere(path: PathBuf, place: &str) -> Result<PathBuf, Failure> {
     }
     let message = format!("{place}: `{}` would be another store in each directory", path.display());
     Err(Failure::new(codes::USAGE, message).with_hint("name an absolute path; `--store` takes relative ones, too"))
+}
+
+/// Returns a path in which `~` is the home directory also where no shell has replaced it, as in `--cwd=~/x`.
+pub fn expanded(path: &Path) -> PathBuf {
+    expand_home(path, std::env::var_os("HOME").as_deref())
 }
 
 /// Returns a path that was typed here, as an absolute one.

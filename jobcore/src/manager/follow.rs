@@ -11,13 +11,13 @@ use futures_core::Stream;
 use super::{JobManager, OutputReader};
 use crate::error::Result;
 use crate::id::JobId;
-use crate::output::{Cursor, OutputChunk, OutputQuery};
+use crate::output::{Cursor, OutputChunk, OutputQuery, View, ViewText, Viewer};
 use crate::store::JobEvent;
 
 /// How many events are read at a time.
 const PAGE: usize = 1000;
 
-/// A stream of what comes: [`JobManager::follow_output`] and [`JobManager::follow_events`]. After an error it has ended; it can be
+/// A stream of what comes: [`JobManager::follow_output`], [`JobManager::follow_view`] and [`JobManager::follow_events`]. After an error it has ended; it can be
 /// begun again where the last item ended.
 ///
 /// It is a [`Stream`], for combinators such as those of the crate `futures-util`, and [`Follow::next`] does without them.
@@ -122,6 +122,84 @@ impl Source for Output {
     }
 }
 
+/// A part of a view as text: whole lines, but for one that is longer than 64 KiB, and a last one without an end of line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ViewPart {
+    /// The text.
+    pub text: Vec<u8>,
+    /// Whether it begins within a line that is so long that its beginning was not looked for.
+    pub cut: bool,
+    /// Whether fewer lines are shown than were asked for, since there was no room to remember them.
+    pub fewer: bool,
+}
+
+/// What is shown of a job's output.
+struct ViewOf {
+    jobs: JobManager,
+    id: JobId,
+    viewer: Viewer,
+    query: OutputQuery,
+    text: ViewText,
+    follows: bool,
+    then: Then,
+}
+
+/// Writes down what is to be shown now.
+fn write(viewer: &mut Viewer, text: &mut ViewText) {
+    loop {
+        viewer.write_whole(text);
+        let Some(shown) = viewer.next_shown() else { break };
+        text.push(&shown);
+    }
+}
+
+impl Source for ViewOf {
+    type Item = ViewPart;
+
+    async fn next(mut self) -> Result<Option<(ViewPart, Self)>> {
+        loop {
+            let (mut output, is_over) = match self.then {
+                Then::Look => {
+                    // Looked at before reading: what was written before an end is read after it is known.
+                    let is_over = !self.follows || self.jobs.job(self.id).await?.status().is_final();
+                    (Box::new(self.jobs.output_reader(self.id).await?), is_over)
+                }
+                Then::Read(output, is_over) => (output, is_over),
+                Then::Wait(cursor) => {
+                    self.jobs.more_output(self.id, cursor).await?;
+                    self.then = Then::Look;
+                    continue;
+                }
+                Then::End => return Ok(None),
+            };
+            let chunk = output.read(&self.query).await?;
+            let (cursor, more) = (chunk.cursor, chunk.more);
+            let mut part = ViewPart { cut: chunk.cut, ..ViewPart::default() };
+            self.query = self.query.behind(&chunk);
+            self.viewer.feed(chunk);
+            write(&mut self.viewer, &mut self.text);
+            self.then = if more && !self.viewer.is_full() {
+                Then::Read(output, is_over)
+            } else {
+                let is_done = is_over || self.viewer.is_full();
+                match self.viewer.is_full() {
+                    true => self.viewer.stop(),
+                    false if is_over => self.viewer.finish(),
+                    false => self.viewer.release(),
+                }
+                write(&mut self.viewer, &mut self.text);
+                part.fewer = is_done && self.viewer.is_cut();
+                if is_done { Then::End } else { Then::Wait(cursor) }
+            };
+            part.text = self.text.take();
+            if part != ViewPart::default() {
+                return Ok(Some((part, self)));
+            }
+        }
+    }
+}
+
 /// What is read of the events of a store.
 struct EventsOf {
     jobs: JobManager,
@@ -175,6 +253,17 @@ impl JobManager {
     /// ```
     pub fn follow_output(&self, id: JobId, query: OutputQuery) -> Follow<OutputChunk> {
         Follow(Some(Turn::of(Output { jobs: self.clone(), id, query, then: Then::Look })))
+    }
+
+    /// Shows a view of a job's output as text, part by part: what the query asks for, and if it is followed what then comes,
+    /// until the job has ended or as many lines were shown as are asked for. A budget of the view is not looked at:
+    /// [`JobManager::view`] is for those.
+    ///
+    /// The parts of several jobs can be printed as they come, and no line is torn by another.
+    pub fn follow_view(&self, id: JobId, query: &OutputQuery, view: &View, follows: bool) -> Follow<ViewPart> {
+        let (viewer, query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
+        let (jobs, text) = (self.clone(), ViewText::new(view, None));
+        Follow(Some(Turn::of(ViewOf { jobs, id, viewer, query, text, follows, then: Then::Look })))
     }
 
     /// Follows what happens to the jobs of the store, from event number `since` on. It has no end.
@@ -244,6 +333,30 @@ mod tests {
             let mut chunks = jobs.follow_output(id, rest);
             assert_eq!(chunks.next().await.unwrap().unwrap().bytes(None), b"two");
             assert!(chunks.next().await.is_none());
+        });
+    }
+
+    #[test]
+    fn lines_come_as_they_end_and_the_last_with_the_job() {
+        block_on(async {
+            let (jobs, id, mut claim) = writes(&[(Of::Stdout, b"one\ntwo\nth")]).await;
+            let last = OutputQuery::from(Position::TailLines(2));
+            let mut parts = jobs.follow_view(id, &last, &View::default(), true);
+            assert_eq!(parts.next().await.unwrap().unwrap().text, b"two\n");
+            assert!(timeout(MOMENT, parts.next()).await.is_err(), "the line is not at its end");
+            claim.append(Of::Stderr, Timestamp::UNIX_EPOCH, b"error\n").await;
+            assert_eq!(parts.next().await.unwrap().unwrap().text, b"error\n");
+            claim.append(Of::Stdout, Timestamp::UNIX_EPOCH, b"ree").await;
+            claim.finish(&Ended::new(None, Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH))).await.unwrap();
+            assert_eq!(parts.next().await.unwrap().unwrap().text, b"three");
+            assert!(parts.next().await.is_none());
+            let all = OutputQuery::from(Position::Start).with_max_lines(Some(2));
+            let mut parts = jobs.follow_view(id, &all, &View::default(), false);
+            let mut text = Vec::new();
+            while let Some(part) = parts.next().await {
+                text.extend(part.unwrap().text);
+            }
+            assert_eq!(text, b"one\ntwo\n");
         });
     }
 

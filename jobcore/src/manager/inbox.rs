@@ -16,6 +16,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::parse_error::ParseError;
 use crate::state::Status;
+use crate::store::query::Period;
 use crate::store::{EventKind, Inbox, InboxState, Query};
 
 /// How many events are read at a time.
@@ -335,8 +336,7 @@ impl JobManager {
 
     /// Returns the jobs of a query that have ended since a time, the oldest end first.
     async fn ended_since(&self, query: Query, since: Timestamp) -> Result<Vec<Job>> {
-        let mut jobs = self.list_here(&query).await?.jobs;
-        jobs.retain(|job| job.status().is_final() && ended_at(job) >= since);
+        let mut jobs = self.list_here(&query.with_ended(Period::new(Some(since), None))).await?.jobs;
         jobs.sort_by_key(ended_at);
         Ok(jobs)
     }

@@ -1,7 +1,7 @@
 //! The facade that every front end uses: whatever needs an `if` about jobs is here.
 
 // In the order in which to read them:
-// - `find.rs`: which job is meant
+// - `find.rs`, `list.rs`: which job is meant, and which jobs there are
 // - `start.rs`, `starts.rs`, `queue.rs`: starting what is due, how often, and why a job is queued
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
@@ -22,6 +22,7 @@ mod follow;
 mod inbox;
 mod input;
 mod junit;
+mod list;
 mod offload;
 mod queue;
 mod reach;
@@ -39,11 +40,10 @@ mod wait;
 mod waiting;
 mod workplace;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-pub use follow::Follow;
+pub use follow::{Follow, ViewPart};
 pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
 pub use reach::Reached;
@@ -70,15 +70,15 @@ use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
 use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
-use crate::store::{
-    Change, Disposable, Events, JobClaim, JobStore, Lending, Query, Retention, StoreSettings, Submitted, Tally,
-};
+use crate::store::{Change, Disposable, Events, JobClaim, JobStore, Lending, Retention, StoreSettings, Submitted};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
 const LETTING_GO: Duration = Duration::from_millis(500);
 /// How long a supervisor may take to record the process of its command.
 const STARTING: Duration = Duration::from_millis(250);
+/// How many events are looked at in one read.
+const EVENTS_AT_ONCE: usize = 10_000;
 /// How often either is looked at: it takes a few milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -108,7 +108,7 @@ pub struct JobManager {
 /// container, or runs jobs only within itself.
 const UNSUPERVISED: Duration = Duration::from_millis(200);
 
-/// Jobs, the newest first, and those whose records cannot be read.
+/// Jobs in the order of a query, and those whose records cannot be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Listing {
@@ -413,81 +413,6 @@ impl JobManager {
         }
     }
 
-    /// Lists jobs, the newest first.
-    ///
-    /// # Errors
-    /// If the store cannot be read. A job whose records cannot be read is part of the answer.
-    pub async fn list(&self, query: &Query) -> Result<Listing> {
-        let query = query.clone();
-        self.offload(move |jobs| async move { jobs.list_here(&query).await }).await
-    }
-
-    async fn list_here(&self, query: &Query) -> Result<Listing> {
-        /// How many ids are asked for at a time.
-        const PAGE: usize = 256;
-        self.tend().await;
-        let limit = query.limit.unwrap_or(usize::MAX);
-        let mut listing = Listing { jobs: Vec::new(), damaged: Vec::new(), more: false };
-        let (mut before, mut skip) = (None, query.skip);
-        if skip > 0 && query.wants_all() {
-            // No job has to be opened to be passed over. One that is gone or cannot be read counts here: then others are
-            // seen twice by whoever goes on behind them, and none is left out.
-            let passed = self.store.ids(query, None, skip).await?;
-            if passed.len() < skip {
-                return Ok(listing);
-            }
-            (before, skip) = (passed.last().copied(), 0);
-        }
-        loop {
-            let ids = self.store.ids(query, before, PAGE).await?;
-            let Some(last) = ids.last().copied() else { return Ok(listing) };
-            for id in ids {
-                let found = self.job(id).await;
-                let is_wanted = match &found {
-                    Ok(job) => query.matches(job),
-                    // Removed since.
-                    Err(Error::NotFound { .. }) => false,
-                    Err(_) => true,
-                };
-                if !is_wanted {
-                    continue;
-                }
-                if skip > 0 && found.is_ok() {
-                    skip -= 1;
-                    continue;
-                }
-                if listing.jobs.len() == limit {
-                    listing.more = true;
-                    return Ok(listing);
-                }
-                match found {
-                    Ok(job) => listing.jobs.push(job),
-                    Err(error) => listing.damaged.push((id, error)),
-                }
-            }
-            before = Some(last);
-        }
-    }
-
-    /// Counts the jobs by their status.
-    ///
-    /// # Errors
-    /// If the store cannot be read. A job whose records cannot be read is not counted.
-    pub async fn count(&self) -> Result<BTreeMap<Status, u64>> {
-        self.offload(|jobs| async move { jobs.count_here().await }).await
-    }
-
-    async fn count_here(&self) -> Result<BTreeMap<Status, u64>> {
-        self.tend().await;
-        let Tally { ended: mut counts, others, .. } = self.store.tally().await?;
-        for id in others {
-            if let Ok(job) = self.job(id).await {
-                *counts.entry(job.status()).or_default() += 1;
-            }
-        }
-        Ok(counts)
-    }
-
     /// Returns what happened to jobs, as [`JobStore::events`].
     ///
     /// # Errors
@@ -498,6 +423,24 @@ impl JobManager {
             jobs.store.events(since, limit).await
         };
         self.offload(reading).await
+    }
+
+    /// Returns the number of the first event that is kept and happened at this time or later; that of the next event, if none did.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn first_event(&self, since: Timestamp) -> Result<u64> {
+        let mut next = 0;
+        loop {
+            let Events { events, next: after, end, .. } = self.events(next, EVENTS_AT_ONCE).await?;
+            if let Some(event) = events.iter().find(|event| event.at >= since) {
+                return Ok(event.number);
+            }
+            if after >= end || after <= next {
+                return Ok(end.max(next));
+            }
+            next = after;
+        }
     }
 
     /// Returns when there may be an event of this number or a later one. What nobody did, such as a queued job that nobody

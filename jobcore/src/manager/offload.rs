@@ -145,7 +145,7 @@ mod tests {
                 assert_eq!(jobs.job(id).await.unwrap().status(), Status::Queued);
                 match look {
                     "list" => drop(jobs.list(&Query::default()).await.unwrap()),
-                    "count" => drop(jobs.count().await.unwrap()),
+                    "count" => drop(jobs.count(&Query::default()).await.unwrap()),
                     "prune" => drop(jobs.prune(&Retention::default(), true).await.unwrap()),
                     "events" => drop(jobs.events(0, 1).await.unwrap()),
                     "settings" => drop(jobs.change_settings(|settings| settings.max_running = 7).await.unwrap()),

@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::output::JobLog;
 use crate::record::{Record, Start};
 use crate::spec::Given;
-use crate::store::{Admission, Created, Incoming, JobClaim, Load};
+use crate::store::{Admission, Created, Incoming, JobClaim, Load, Query, Tally};
 use crate::sys::process::ProcessId;
 use crate::{FileStore, JobSpec, MemoryStore};
 

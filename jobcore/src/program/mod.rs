@@ -2,10 +2,12 @@
 
 // In the order in which to read them:
 // - `first_command.rs`: the first command of a shell line
+// - `pipefail.rs`: whether all parts of a pipe count
 // - `exec.rs`: what the kernel is given to execute
 
 pub(crate) mod exec;
 mod first_command;
+mod pipefail;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -57,6 +59,7 @@ pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
                 }
                 None => (find("bash").or_else(|_| find("sh"))?, Vec::new()),
             };
+            let options = pipefail::options(&program, options, spec.pipefail)?;
             let words = [program.to_string_lossy().into_owned()].into_iter().chain(options);
             spec.shell = Some(words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" "));
             Ok(program)

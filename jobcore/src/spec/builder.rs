@@ -40,6 +40,7 @@ impl JobSpecBuilder {
         let spec = JobSpec {
             command,
             shell: None,
+            pipefail: None,
             cwd: PathBuf::from("/"),
             environment: Environment::default(),
             explicit: BTreeSet::new(),
@@ -71,6 +72,13 @@ impl JobSpecBuilder {
     /// to have any, such as `bash -o pipefail`. A path with a space or a quote in it is to be quoted as for a shell.
     pub fn with_shell(mut self, shell: impl Into<String>) -> Self {
         self.spec.shell = Some(shell.into());
+        self
+    }
+
+    /// Lets a shell line fail if any part of a pipe fails, or only if the last does. The default is the former in bash, and the
+    /// latter in other shells.
+    pub fn pipefail(mut self, pipefail: bool) -> Self {
+        self.spec.pipefail = Some(pipefail);
         self
     }
 

@@ -40,6 +40,11 @@ pub struct JobSpec {
     /// program becomes the absolute path of the one to use; `bash` or else `sh` when this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
+    /// Whether a shell line fails if any part of a pipe fails, and not only the last. At submit it becomes an option of the shell,
+    /// `-o pipefail`, so that the line stays as it is. Absent, it does in bash. What the options of the shell say of it wins. Not
+    /// part of what is read back.
+    #[serde(skip)]
+    pub pipefail: Option<bool>,
     /// The working directory, absolute.
     pub cwd: PathBuf,
     /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and, for a job started by a job,
@@ -175,7 +180,7 @@ impl JobSpec {
     pub(crate) fn of_its_end(&self) -> Option<Self> {
         let line = self.on_end.clone().filter(|line| !line.trim().is_empty())?;
         let (command, shell) = (Command::Shell(line), Some(HOOK_SHELL.to_owned()));
-        Some(Self { command, shell, explicit: BTreeSet::new(), on_end: None, ..self.clone() })
+        Some(Self { command, shell, pipefail: None, explicit: BTreeSet::new(), on_end: None, ..self.clone() })
     }
 
     /// Returns whether something can be sent to the job while it runs.

@@ -10,6 +10,7 @@ pub(crate) mod job_spec;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::sys;
+use crate::words::quoted;
 
 pub use crate::annotations::Annotations;
 pub use crate::sys::pty::TerminalSize;
@@ -44,6 +46,16 @@ pub enum Command {
     Shell(String),
     /// A program and its arguments, as they are.
     Argv(Vec<String>),
+}
+
+impl Command {
+    /// Returns the command in one line, as it could be typed.
+    pub(crate) fn line(&self) -> Cow<'_, str> {
+        match self {
+            Self::Shell(line) => line.into(),
+            Self::Argv(argv) => argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ").into(),
+        }
+    }
 }
 
 /// What the command reads.

@@ -109,7 +109,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given. The oldest is the
     /// first that starts. A store may leave out jobs of which it knows without opening them that `query` does not want
     /// them, see [`Query::may_want`]; those that it cannot tell, and those whose records cannot be read, are in. How many
-    /// jobs the query leaves out and lists is not looked at.
+    /// jobs the query leaves out and lists, and in which order, is not looked at.
     ///
     /// # Errors
     /// If the store cannot be read.

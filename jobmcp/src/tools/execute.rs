@@ -50,6 +50,12 @@ pub(super) struct Arguments {
     #[schemars(extend("x-unlisted" = true))]
     pub(super) argv: Option<Vec<String>>,
     pub(super) cwd: Option<PathBuf>,
+    /// For the lines, such as "bash -l"
+    #[schemars(extend("x-unlisted" = true))]
+    shell: Option<String>,
+    /// Whether a line fails if any part of a pipe fails; in bash it does
+    #[schemars(extend("x-unlisted" = true))]
+    pipefail: Option<bool>,
     env: Option<BTreeMap<String, String>>,
     /// Unique among live jobs
     pub(super) name: Option<String>,
@@ -275,6 +281,12 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     let mut spec = server.settings().apply(spec.cwd(cwd).environment(environment));
     for (name, value) in arguments.env.into_iter().flatten() {
         spec = spec.env(name, value);
+    }
+    if let Some(shell) = arguments.shell {
+        spec = spec.with_shell(shell);
+    }
+    if let Some(pipefail) = arguments.pipefail {
+        spec = spec.pipefail(pipefail);
     }
     if let Some(timeout) = timeout(server, arguments.timeout_s)? {
         spec = spec.timeout(timeout);

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::SignedDuration;
 use jobcore::clock::Timestamp;
+use jobcore::front::moment;
 use jobcore::store::EventKind;
 use jobcore::words::counted;
 use jobcore::{Error, Job, Query, Status};
@@ -36,6 +35,9 @@ pub(super) struct Arguments {
     name: Option<String>,
     /// NAME or NAME=VALUE
     label: Option<String>,
+    group: Option<String>,
+    /// In commands
+    text: Option<String>,
     cwd: Option<PathBuf>,
     /// Submitted within "2h"
     since: Option<String>,
@@ -47,13 +49,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn tool() -> Tool {
-    describe::<Arguments>(
-        "list",
-        "List jobs",
-        "Lists jobs, the newest first, also those of earlier sessions and of people.",
-        &READS,
-    )
-    .with_raw_output_schema(output_schema())
+    describe::<Arguments>("list", "List jobs", "Lists jobs, newest first, of all sessions and of people.", &READS)
+        .with_raw_output_schema(output_schema())
 }
 
 fn output_schema() -> Arc<JsonObject> {
@@ -82,25 +79,21 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     }
     let first = arguments.offset.unwrap_or_default();
     let mut offset = first;
-    let query = query(&arguments)?;
-    let in_directory = |job: &Job| arguments.cwd.as_ref().is_none_or(|cwd| job.spec.cwd == *cwd);
-    let (jobs, damaged, event) = match arguments.ended_since {
+    let ended_since_event = arguments.ended_since;
+    let query = query(arguments)?;
+    let (jobs, damaged, event) = match ended_since_event {
         Some(since) => {
             let (jobs, event) = ended_since(server, since, &query).await?;
             (jobs, 0, event)
         }
         None => {
-            // Of a directory, any number may have to be passed over.
-            let query = match arguments.cwd {
-                None => query.with_skip(std::mem::take(&mut offset)).with_limit(Some(limit + 1)),
-                Some(_) => query,
-            };
+            let query = query.with_skip(std::mem::take(&mut offset)).with_limit(Some(limit + 1));
             let listing = told(server, server.jobs().list(&query).await).await?;
             let event = told(server, server.jobs().events(0, 0).await).await?.end;
             (listing.jobs, listing.damaged.len(), event)
         }
     };
-    let mut jobs: Vec<Job> = jobs.into_iter().filter(in_directory).skip(offset).take(limit + 1).collect();
+    let mut jobs: Vec<Job> = jobs.into_iter().skip(offset).take(limit + 1).collect();
     let more = jobs.len() > limit;
     jobs.truncate(limit);
     let now = Timestamp::now();
@@ -120,34 +113,28 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     if damaged > 0 {
         lines.push(format!("The records of {} cannot be read.", counted(damaged, "job", "jobs")));
     }
-    if arguments.ended_since.is_some() {
+    if ended_since_event.is_some() {
         lines.push(format!("Next ended_since: {event}."));
     }
     let fields = json!({ "jobs": listed, "more": more, "event": event });
     Ok(Answer::text(lines.join("\n")).with_structured(fields))
 }
 
-fn query(arguments: &Arguments) -> Result<Query> {
+fn query(arguments: Arguments) -> Result<Query> {
     let mut statuses = Vec::new();
     for status in arguments.status.iter().flatten() {
         statuses.push(status.parse::<Status>().map_err(|reason| Failure::new(format!("status: {reason}.")))?);
     }
-    let since = match &arguments.since {
-        Some(text) => Some(ago(text)?),
-        None => None,
-    };
+    let since = arguments.since.map(|text| moment::parse(&text)).transpose();
+    let since = since.map_err(|reason| Failure::new(format!("since: {reason}.")))?;
     Ok(Query::default()
         .with_statuses(statuses)
-        .with_name(name("name", arguments.name.clone())?)
+        .with_name(name("name", arguments.name)?)
+        .with_group(name("group", arguments.group)?)
         .with_labels(label(arguments.label.as_ref()))
+        .with_text(arguments.text)
+        .with_cwd(arguments.cwd)
         .with_times(since, None))
-}
-
-fn ago(text: &str) -> Result<Timestamp> {
-    let wrong = || Failure::new(format!("since: `{text}` is no time; write how long ago, such as \"90m\" or \"2d\"."));
-    let ago: Duration = humantime::parse_duration(text).map_err(|_| wrong())?;
-    let ago = SignedDuration::try_from(ago).map_err(|_| wrong())?;
-    Timestamp::now().checked_sub(ago).map_err(|_| wrong())
 }
 
 /// Returns the jobs that ended since an event, the newest first, and the number of the next event.

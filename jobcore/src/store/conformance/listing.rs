@@ -9,6 +9,7 @@ use crate::record::Submission;
 use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
+use crate::store::query::Period;
 
 /// Pages neither skip nor repeat.
 pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
@@ -49,7 +50,8 @@ pub async fn no_job_that_is_wanted_is_left_out(backend: &Backend) {
     for (number, (name, group, branch)) in
         [("one", "a", "main"), ("two", "a", "next"), ("three", "b", "main"), ("four", "b", "")].into_iter().enumerate()
     {
-        let spec = JobSpec::shell("true").cwd("/").name(text(name)).group(text(group)).label("branch", branch);
+        let spec =
+            JobSpec::shell(format!("make {name}")).cwd("/").name(text(name)).group(text(group)).label("branch", branch);
         let (id, mut claim) = create_from(store.as_ref(), submission(spec)).await;
         if number < 3 {
             claim.start(&start()).await.expect("it is written");
@@ -60,7 +62,18 @@ pub async fn no_job_that_is_wanted_is_left_out(backend: &Backend) {
     let id = |number: usize| jobs[number].0;
     let all = Query::default();
     let with_label = |value: &str| all.clone().with_labels(vec![("branch".to_owned(), value.to_owned())]);
+    let long_ago = Timestamp::from_second(0).expect("a time");
+    let period = |since, before| Period::new(since, before);
     let cases = [
+        (all.clone().with_text(Some("MAKE T".to_owned())), vec![2, 1]),
+        (all.clone().with_cwd(Some("/".into())), vec![3, 2, 1, 0]),
+        (all.clone().with_name_pattern(Some(text("*o*"))), vec![3, 1, 0]),
+        (all.clone().with_name_pattern(Some(text("two"))), vec![1]),
+        (all.clone().with_exit_codes(vec![0]), vec![0]),
+        (all.clone().with_exit_codes(vec![1, 2]), vec![2, 1]),
+        (all.clone().with_ended(period(Some(long_ago), None)), vec![2, 1, 0]),
+        (all.clone().with_ended(period(None, Some(long_ago))), vec![]),
+        (all.clone().with_started(period(Some(long_ago), None)), vec![2, 1, 0]),
         (all.clone(), vec![3, 2, 1, 0]),
         (all.clone().with_name(Some(text("two"))), vec![1]),
         (all.clone().with_group(Some(text("b"))), vec![3, 2]),

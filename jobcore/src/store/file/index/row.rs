@@ -183,11 +183,11 @@ impl Row {
         if self.state() == RowState::Unreadable {
             return true;
         }
-        let has_status = match self.state() {
-            RowState::Over(status) => query.statuses.is_empty() || query.statuses.contains(&status),
+        let may_end_so = match self.state() {
+            RowState::Over(status) => query.may_want_end(status, self.ended_at()),
             RowState::Open | RowState::Unreadable | RowState::Removed => true,
         };
-        has_status
+        may_end_so
             && query.name.as_ref().is_none_or(|name| self.0[NAME] == name_mark(Some(name)))
             && query.group.as_ref().is_none_or(|group| self.may_have(&group_mark(group.as_str())))
             && query.caller.as_ref().is_none_or(|caller| self.may_have(&caller_mark(caller)))

@@ -1,0 +1,120 @@
+//! Which jobs a verb is about, if they are not named: the same for all verbs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use jobcore::clock::Timestamp;
+use jobcore::query::NamePattern;
+use jobcore::{Caller, Name, Status};
+
+use super::rare::Rare;
+use super::values::{parse_label, parse_time};
+use crate::complete;
+
+/// The jobs of a label, a group or a status, and whatever else is asked of them.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// Select the jobs with this label; given several times, those that have all of them
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels(),
+        help_heading = SELECTION)]
+    pub label: Vec<(String, String)>,
+    /// Select the jobs of this group
+    #[arg(long, short, value_name = "NAME", add = complete::groups(), help_heading = SELECTION)]
+    pub group: Option<Name>,
+    /// Select the jobs with this status; given several times, those that have one of them
+    #[arg(long, value_name = "STATUS", add = complete::statuses(), help_heading = SELECTION)]
+    pub status: Vec<Status>,
+    /// What is asked for rarely.
+    #[command(flatten)]
+    pub filters: Rare<Filters>,
+}
+
+const SELECTION: &str = "Which jobs";
+
+/// What else jobs can be selected by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Filters {
+    /// Select the jobs of this name, in which `*` stands for any characters and `?` for one
+    #[arg(long, value_name = "PATTERN", add = complete::names(), help_heading = SELECTION)]
+    pub name: Option<NamePattern>,
+    /// Select the jobs with this text in their command; case is ignored
+    #[arg(long, value_name = "TEXT", help_heading = SELECTION)]
+    pub text: Option<String>,
+    /// Select the jobs that exited with this code; several may be given, with commas
+    #[arg(long, value_name = "CODE", value_delimiter = ',', help_heading = SELECTION)]
+    pub exit_code: Vec<i32>,
+    /// Select the jobs that run in this directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, help_heading = SELECTION)]
+    pub cwd: Option<PathBuf>,
+    /// Select the jobs of this project: of the git worktree that this directory is in, or of the directory
+    #[arg(long, help_heading = SELECTION)]
+    pub here: bool,
+    /// Select the jobs that this conversation of a coding agent submitted
+    #[arg(long, conflicts_with = "caller", help_heading = SELECTION)]
+    pub mine: bool,
+    /// Select the jobs that this caller submitted
+    #[arg(long, value_name = "HOST:CONVERSATION", help_heading = SELECTION)]
+    pub caller: Option<Caller>,
+    /// Select the jobs that were submitted at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub submitted_since: Option<Timestamp>,
+    /// Select the jobs that were submitted before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub submitted_before: Option<Timestamp>,
+    /// Select the jobs that were started at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub started_since: Option<Timestamp>,
+    /// Select the jobs that were started before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub started_before: Option<Timestamp>,
+    /// Select the jobs that ended at this time or later
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub ended_since: Option<Timestamp>,
+    /// Select the jobs that ended before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
+    pub ended_before: Option<Timestamp>,
+}
+
+impl Selection {
+    /// Returns whether jobs are selected by this at all.
+    pub fn is_given(&self) -> bool {
+        !self.label.is_empty()
+            || self.group.is_some()
+            || !self.status.is_empty()
+            || self.filters.0 != Filters::default()
+    }
+}
+
+/// In the words of a sentence about jobs that have all of this.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filters = &self.filters.0;
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.label.iter().map(|(name, value)| match value.as_str() {
+            "" => format!("the label `{name}`"),
+            value => format!("the label `{name}={value}`"),
+        }));
+        words.extend(self.group.iter().map(|group| format!("the group `{group}`")));
+        let statuses: Vec<_> = self.status.iter().map(|status| format!("`{status}`")).collect();
+        words.extend((!statuses.is_empty()).then(|| format!("the status {}", statuses.join(" or "))));
+        words.extend(filters.name.iter().map(|name| format!("the name `{name}`")));
+        words.extend(filters.text.iter().map(|text| format!("`{text}` in its command")));
+        let codes: Vec<_> = filters.exit_code.iter().map(ToString::to_string).collect();
+        words.extend((!codes.is_empty()).then(|| format!("the exit code {}", codes.join(" or "))));
+        words.extend(filters.cwd.iter().map(|cwd| format!("the directory `{}`", cwd.display())));
+        words.extend(filters.here.then(|| "the project of this directory".to_owned()));
+        words.extend(filters.mine.then(|| "this conversation as its caller".to_owned()));
+        words.extend(filters.caller.iter().map(|caller| format!("the caller `{caller}`")));
+        let times = [
+            filters.submitted_since,
+            filters.submitted_before,
+            filters.started_since,
+            filters.started_before,
+            filters.ended_since,
+            filters.ended_before,
+        ];
+        words.extend(times.iter().any(Option::is_some).then(|| "such times".to_owned()));
+        f.write_str(&words.join(" and "))
+    }
+}

@@ -1,0 +1,69 @@
+//! What is printed of an output, as the options say.
+
+use jobcore::Job;
+use jobcore::agent::AgentRun;
+use jobcore::front::agents;
+use jobcore::output::{Grep, OutputQuery, Stream, View};
+
+use super::tell;
+use crate::cli::ShowOutput;
+
+/// What is printed of an output.
+pub(super) struct What<'a> {
+    pub(super) query: OutputQuery,
+    pub(super) show: &'a ShowOutput,
+    /// What there is to print of a run of an agent, unless its stream itself is asked for.
+    pub(super) of_run: Option<OfRun>,
+}
+
+impl What<'_> {
+    /// Returns how an output is read.
+    pub(super) fn query(&self) -> OutputQuery {
+        let stream = match (self.show.stdout, self.show.stderr) {
+            (true, _) => Some(Stream::Stdout),
+            (_, true) => Some(Stream::Stderr),
+            _ => None,
+        };
+        self.query.with_stream(stream).with_since(self.show.since)
+    }
+
+    /// Returns the run of an agent that a job is, and what is printed of it, if that is not its stream.
+    pub(super) fn of_run(&self, job: &Job) -> Option<(AgentRun, OfRun)> {
+        let of_run = self.of_run.filter(|_| self.show.is_as_usual())?;
+        Some((agents::told_run(job)?, of_run))
+    }
+}
+
+/// What is printed of a run of an agent instead of its stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OfRun {
+    Answer,
+    LastLines(u64),
+}
+
+/// Returns how the output of a job is shown.
+pub(super) fn view(show: &ShowOutput, job: &Job) -> View {
+    let (before, after) = (show.before_context.or(show.context), show.after_context.or(show.context));
+    let grep = show
+        .grep
+        .clone()
+        .map(|pattern| Grep::new(pattern).with_context(before.unwrap_or_default(), after.unwrap_or_default()));
+    View::default()
+        .with_clean(show.clean || (!show.raw && job.view().clean))
+        .with_grep(grep)
+        .with_fold(show.fold)
+        .with_timestamps(show.timestamps)
+        .with_budget(show.max_bytes)
+}
+
+pub(super) fn tell_cut(is_cut: bool) {
+    if is_cut {
+        tell("[the beginning of a very long line is left out]");
+    }
+}
+
+pub(super) fn tell_fewer(is_cut: bool) {
+    if is_cut {
+        tell("[there are earlier lines, but 16 MiB of memory have no room for them]");
+    }
+}

@@ -1,0 +1,118 @@
+//! Moments as people write them: how long ago, a day, a time of day. The one place that reads them.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{SignedDuration, ToSpan, Zoned};
+
+use crate::clock::Timestamp;
+
+/// The forms that are understood, for whoever wrote another.
+const FORMS: &str = "write for example `2h` or `3 days ago`, `yesterday`, `09:00`, `2026-11-28`, `2026-11-28 09:00` or `2026-11-28T09:00:00Z`";
+
+/// Parses a moment, in the time zone of this machine.
+///
+/// # Errors
+/// Says what can be written.
+pub fn parse(text: &str) -> Result<Timestamp, String> {
+    // Only what is no point in time by itself needs the clock and the time zone.
+    match text.parse() {
+        Ok(at) => Ok(at),
+        Err(_) => before(text, &Zoned::now()),
+    }
+}
+
+/// Parses a moment as seen at `now`.
+fn before(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let text = text.trim();
+    relative(text, now).ok_or_else(|| format!("`{text}` is no time; {FORMS}"))
+}
+
+fn relative(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if let Ok(ago) = humantime::parse_duration(text.strip_suffix("ago").unwrap_or(text).trim_end()) {
+        return now.timestamp().checked_sub(SignedDuration::try_from(ago).ok()?).ok();
+    }
+    if text == "now" {
+        return Some(now.timestamp());
+    }
+    if let Some(time) = time(text) {
+        // The last time that it was so late.
+        let today = at(now.date(), time, now)?;
+        return if today <= now.timestamp() { Some(today) } else { at(now.date().yesterday().ok()?, time, now) };
+    }
+    let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, ""));
+    let day = match day {
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday().ok()?,
+        "tomorrow" => now.date().checked_add(1.day()).ok()?,
+        date => date.parse::<Date>().ok()?,
+    };
+    let time = if rest.is_empty() { Time::midnight() } else { time(rest.trim())? };
+    at(day, time, now)
+}
+
+/// Parses a time of day: `09:00` or `09:00:30`.
+fn time(text: &str) -> Option<Time> {
+    // The parser would take the time out of a longer text.
+    let is_time = text.contains(':') && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    if is_time { text.parse().ok() } else { None }
+}
+
+fn at(day: Date, time: Time, now: &Zoned) -> Option<Timestamp> {
+    Some(DateTime::from_parts(day, time).to_zoned(now.time_zone().clone()).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::{TimeZone, offset};
+
+    use super::*;
+
+    /// Noon in a zone two hours east of UTC.
+    fn now() -> Zoned {
+        let zone = TimeZone::fixed(offset(2));
+        "2026-11-29T10:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone)
+    }
+
+    #[test]
+    fn moments_are_written_as_people_write_them() {
+        for (text, expected) in [
+            ("now", "2026-11-29T10:00:00Z"),
+            ("2h", "2026-11-29T08:00:00Z"),
+            ("2h ago", "2026-11-29T08:00:00Z"),
+            ("1h 30m", "2026-11-29T08:30:00Z"),
+            ("3 days ago", "2026-11-26T10:00:00Z"),
+            ("0s", "2026-11-29T10:00:00Z"),
+            ("today", "2026-11-28T22:00:00Z"),
+            ("yesterday", "2026-11-27T22:00:00Z"),
+            ("tomorrow", "2026-11-29T22:00:00Z"),
+            ("yesterday 09:00", "2026-11-28T07:00:00Z"),
+            ("09:00", "2026-11-29T07:00:00Z"),
+            ("12:00", "2026-11-29T10:00:00Z"),
+            ("12:00:01", "2026-11-28T10:00:01Z"),
+            ("2026-11-28", "2026-11-27T22:00:00Z"),
+            ("2026-11-28 09:00", "2026-11-28T07:00:00Z"),
+            ("2026-11-28T09:00:30", "2026-11-28T07:00:30Z"),
+            (" today ", "2026-11-28T22:00:00Z"),
+        ] {
+            assert_eq!(before(text, &now()), Ok(expected.parse().unwrap()), "{text}");
+        }
+        let at = "2026-11-21T12:00:00+01:00";
+        assert_eq!(parse(at), Ok("2026-11-21T11:00:00Z".parse().unwrap()));
+    }
+
+    /// An hour that comes twice or never, as when clocks are changed, is one moment.
+    #[test]
+    fn an_hour_that_is_not_there_is_the_next() {
+        let Ok(zone) = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3") else { panic!("it is a zone") };
+        let now = "2026-04-01T10:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone);
+        assert_eq!(before("2026-03-29 02:30", &now), Ok("2026-03-29T01:30:00Z".parse().unwrap()));
+        assert_eq!(before("2026-03-29", &now), Ok("2026-03-28T23:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused_with_what_is() {
+        for text in ["", "soon", "25:00", "2026-13-01", "2026-11-28 9", "yesterday noon", "-2h", "99999999999y", "12"] {
+            let error = before(text, &now()).unwrap_err();
+            assert!(error.contains("`yesterday`"), "{text}: {error}");
+        }
+    }
+}
