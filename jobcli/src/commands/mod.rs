@@ -4,7 +4,7 @@
 // - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
 // - `run.rs`, `order.rs`, `spec.rs`, `delegate.rs`: starting a job
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
-// - `inbox.rs`, `hook.rs`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
+// - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what runs
 // - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
