@@ -21,11 +21,11 @@ const TODAY: &[(&str, u64)] = &[
     ("system calls of `wait` for a job that is over", 69),
     ("inodes of a job that prints nothing", 5),
     ("inodes of a job that prints", 7),
-    ("thousand instructions of `run -- true` for a job that waits", 1402),
+    ("thousand instructions of `run -- true` for a job that waits", 1388),
     ("thousand instructions of `status`", 477),
-    ("thousand instructions of `list`", 1142),
+    ("thousand instructions of `list`", 1089),
     ("thousand instructions of `wait` for a job that is over", 878),
-    ("kB of its own that a supervisor has", 78),
+    ("kB of its own that a supervisor has", 81),
 ];
 /// Of how many supervisors the memory is looked at.
 const SUPERVISORS: u64 = 16;
