@@ -177,7 +177,7 @@ impl Client {
             (Self::Codex, Scope::Project) => {
                 "start a new session of Codex here; it reads this file only in projects that it was told to trust"
             }
-            (Self::GeminiCli, _) => "start Gemini CLI again; `/mcp` shows the server",
+            (Self::GeminiCli, _) => "start Gemini CLI again, in a folder that it trusts; `/mcp` shows the server",
             (Self::Opencode, _) => "start opencode again; `opencode mcp list` shows the server",
             (Self::Cursor, _) => "see in Cursor's settings, under MCP, that the server is switched on",
             (Self::Vscode, _) => "run `MCP: List Servers` in VS Code, and start the server there",
