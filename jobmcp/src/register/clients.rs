@@ -18,6 +18,9 @@ const CALL_S: u64 = 120;
 /// How long Codex may wait for the server to start, in seconds: a machine that starts everything at once is slow.
 const START_S: u64 = 30;
 
+/// The variables that Codex is to pass on: in which job it runs, and where jobs and its own sessions are.
+const FORWARDED: [&str; 3] = ["JOBCORE_JOB_ID", "JOBCORE_STORE", "CODEX_HOME"];
+
 /// The directories that clients look in.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -160,6 +163,7 @@ impl Client {
             Self::Codex => entry.extend([
                 Field::unless_there("startup_timeout_sec", json!(START_S)),
                 Field::unless_there("tool_timeout_sec", json!(CALL_S)),
+                Field::unless_there("env_vars", json!(FORWARDED)),
             ]),
         }
         entry
