@@ -9,7 +9,7 @@ use jobcore::stop::Signal;
 
 /// Words that are no verbs here, and what does here what they do elsewhere.
 const ELSEWHERE: &[(&[&str], &str)] = &[
-    (&["start", "exec", "spawn", "new", "create", "launch"], "`jobcli run COMMAND` starts a job"),
+    (&["exec", "spawn", "new", "create", "launch"], "`jobcli run COMMAND` starts a job"),
     (&["follow", "watch"], "`jobcli tail --follow ID` prints the output of a job while it runs"),
     (&["cat"], "`jobcli output ID` prints the output of a job"),
     (&["jobs", "queue", "top"], "`jobcli list` lists jobs"),

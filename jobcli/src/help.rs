@@ -13,7 +13,7 @@ use crate::cli::{Cli, without_rare};
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "delegate"]),
     ("Look", &["list", "show", "status", "output", "tail", "wait", "events", "usage", "statusline"]),
-    ("Act", &["send", "attach", "kill"]),
+    ("Act", &["start", "send", "attach", "kill"]),
     ("For agents", &["inbox", "hook", "skill"]),
     ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
 ];

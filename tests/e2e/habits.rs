@@ -107,7 +107,6 @@ fn words_of_other_tools_do_what_they_mean_or_say_what_does() {
     assert_eq!(env.ok(["log", "--head", "1", "web"]), "1");
     assert_eq!(env.ok(["ps", "--quiet"]), id);
     for (word, hint) in [
-        ("start", "jobcli run"),
         ("follow", "jobcli tail --follow"),
         ("pause", "--signal STOP"),
         ("resume", "--signal CONT"),

@@ -381,3 +381,28 @@ fn a_paused_queue_starts_nothing_until_it_is_resumed() {
     env.ok(["wait", "--quiet", &running, &outer]);
     assert_eq!(std::fs::read_to_string(env.dir().join("group")).unwrap(), "in:\n");
 }
+
+#[test]
+fn a_queued_job_is_started_past_the_limits_on_request() {
+    let env = limited(1);
+    let first = env.submit(&until("first"));
+    let (second, third) = (env.submit(&until("third")), env.submit(&until("third")));
+    let started = env.ok(["start", &third]);
+    assert!(started.ends_with(": running"), "{started}");
+    assert_eq!([&first, &second, &third].map(|id| env.status(id)), ["running", "queued", "running"]);
+    let again = env.run(["start", &third]);
+    assert_eq!((again.code, again.stdout.trim_end().ends_with(": running")), (Some(0), true), "{again}");
+    // Its slot counts: when the first has ended, one runs, and that is the limit.
+    release(&env, "first");
+    env.ok(["wait", "--quiet", &first]);
+    assert_eq!(env.status(&second), "queued");
+    release(&env, "third");
+    env.ok(["wait", "--quiet", &second, &third]);
+    let ended = env.run(["start", &first]);
+    assert!(ended.code != Some(0) && ended.stderr.contains("it is not queued"), "{ended}");
+    // Also from a paused queue.
+    env.ok(["group", "pause", "--all"]);
+    let paused = env.submit("true");
+    env.ok(["start", &paused]);
+    env.ok(["wait", "--quiet", &paused]);
+}

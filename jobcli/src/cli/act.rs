@@ -128,6 +128,18 @@ pub struct Attach {
     pub id: String,
 }
 
+/// Start queued jobs now, past the limits.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts jobs that wait for a slot, or in a paused queue, before all others. They have slots then, so that others wait longer.
+
+  jobcli start 3f9a2c1b")]
+pub struct Start {
+    /// The jobs
+    #[arg(required = true, value_name = "ID", add = complete::live_jobs())]
+    pub ids: Vec<String>,
+}
+
 /// Stop jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use act::{Attach, Kill, Piece, Send, Typed};
+pub use act::{Attach, Kill, Piece, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Restart, Rm};
@@ -108,6 +108,8 @@ pub enum Verb {
     Interact(Deferred<Send>),
     /// Connect this terminal to that of a job
     Attach(Deferred<Attach>),
+    /// Start queued jobs now, past the limits
+    Start(Deferred<Start>),
     /// Stop jobs: all of their processes
     #[command(alias = "stop")]
     Kill(Deferred<Kill>),
@@ -149,7 +151,7 @@ impl Verb {
         match self {
             Self::Run(_) | Self::Execute(_) | Self::Delegate(_) | Self::Doctor(_) => true,
             Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
-            Self::Group(Deferred(group)) => matches!(group.what, GroupVerb::Set { .. }),
+            Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
             Self::List(_)
             | Self::Show(_)
             | Self::Status(_)
@@ -159,6 +161,7 @@ impl Verb {
             | Self::Send(_)
             | Self::Interact(_)
             | Self::Attach(_)
+            | Self::Start(_)
             | Self::Kill(_)
             | Self::Restart(_)
             | Self::Rm(_)
@@ -187,6 +190,7 @@ impl Verb {
             | Self::Tail(_)
             | Self::Send(_)
             | Self::Interact(_)
+            | Self::Start(_)
             | Self::Kill(_)
             | Self::Restart(_)
             | Self::Rm(_)

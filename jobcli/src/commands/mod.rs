@@ -6,7 +6,7 @@
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
-// - `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what runs
+// - `start.rs`, `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what is queued or runs
 // - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
 
@@ -38,6 +38,7 @@ mod several;
 mod show;
 mod skill;
 mod spec;
+mod start;
 mod status;
 mod statusline;
 mod usage;
@@ -93,6 +94,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
+        Verb::Start(Deferred(arguments)) => Box::pin(async move { start::run(jobs, &arguments).await }),
         Verb::Restart(Deferred(arguments)) => Box::pin(async move { restart::run(jobs, &arguments).await }),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),

@@ -1,14 +1,47 @@
 //! Starting what is due.
 
 use super::JobManager;
-use crate::error::Result;
-use crate::record::Ended;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::record::{Ended, RECORD_VERSION};
 use crate::state::{Cause, Outcome};
 use crate::store::JobClaim;
+use crate::store::tend::evidence_of_own;
+use crate::sys::world;
 
 /// How often a job is started, of which nothing is on record then, before it is ended as one that cannot be.
 const TRIES: u32 = 3;
+
 impl JobManager {
+    /// Starts a queued job now, past the limits and before all others, also if its queue is paused. It has a slot then, so that
+    /// others wait longer. A job that another program is just starting is left to that.
+    ///
+    /// # Errors
+    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or not for this program to start; that it could not
+    /// be started: then it is still queued.
+    pub async fn start_now(&self, id: JobId) -> Result<Job> {
+        self.offload(move |jobs| async move {
+            let Some(mut claim) = jobs.store.claim(id).await? else {
+                let job = jobs.job(id).await?;
+                return if job.status().is_final() { Err(not_queued(id)) } else { Ok(job) };
+            };
+            let evidence = evidence_of_own(jobs.store.as_ref(), claim.as_ref()).await?;
+            let submission = &evidence.submission;
+            if evidence.start.is_some() || evidence.ended.is_some() {
+                return Err(not_queued(id));
+            }
+            if !world::capture()?.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
+                let reason = "it is not for this program to start; `why_queued` tells who may".to_owned();
+                return Err(Error::Refused { id, reason });
+            }
+            claim.take_slot().await?;
+            jobs.start(claim).await?;
+            jobs.job(id).await
+        })
+        .await
+    }
+
     /// Puts somebody in charge of a job that is due. One that is due again and again, since whoever was put in charge ended
     /// before the command was started, is ended: whoever waits for it would wait for ever.
     pub(super) async fn start(&self, claim: Box<dyn JobClaim>) -> Result<()> {
@@ -22,6 +55,10 @@ impl JobManager {
         self.starts.add(id);
         Ok(())
     }
+}
+
+fn not_queued(id: JobId) -> Error {
+    Error::Refused { id, reason: "it is not queued".to_owned() }
 }
 
 #[cfg(test)]

@@ -475,6 +475,15 @@ pub trait JobClaim: Send + Sync + Debug {
         self.record(Record::Ended(ended)).await
     }
 
+    /// Takes a slot for a job that is not due, past the limits. A store that tells who has a slot by who holds a lock has nothing
+    /// to do.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn take_slot(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives away what another process needs to take charge of the job, which a [`LocalRunner`](crate::LocalRunner) starts;
     /// nothing if no other process can hold the lock.
     fn hand_over(self: Box<Self>) -> Option<HandOver> {

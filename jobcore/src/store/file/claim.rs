@@ -171,6 +171,10 @@ impl JobClaim for FileClaim {
         }
     }
 
+    async fn take_slot(&mut self) -> Result<()> {
+        self.slots.as_ref().map_or(Ok(()), |slots| slots.take(self.records.id))
+    }
+
     fn hand_over(mut self: Box<Self>) -> Option<HandOver> {
         self.is_due = false;
         let Records { id, layout, file, .. } = &self.records;
