@@ -87,6 +87,8 @@ fn what_could_not_be_queued_is_delivered_by_another_door() {
     let run = on_end(&env, &id);
     assert_eq!(run["exit_code"], 1, "{run}");
     assert!(run["output"].as_str().unwrap().contains("cannot queue a message for the thread"), "{run}");
+    let shown = env.ok(["show", &id]);
+    assert!(shown.contains("cannot queue a message for the thread"), "{run}");
     let caller = format!("codex:{THREAD}");
     assert!(env.ok(["inbox", "--caller", &caller]).contains("exit code 3"));
     // Whoever has been told in the meantime gets no message.

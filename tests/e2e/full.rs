@@ -301,3 +301,31 @@ fn the_doctor_says_that_there_is_no_room() {
     let ran = Ran::of(command);
     assert_eq!((ran.code, result(&steps(&ran), "room")), (Some(1), Some("failed")), "{ran}");
 }
+
+/// An end that cannot be marked as delivered would wake its caller at the end of each turn.
+#[test]
+fn a_hook_on_a_full_disk_wakes_nobody_until_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let env = TestEnv::new().with_store(disk.store());
+    for (host, variable) in [("claude-code", "CLAUDE_CODE_SESSION_ID"), ("codex", "CODEX_THREAD_ID")] {
+        let mut submitting = env.jobcli(["run", "exit 3"]);
+        submitting.env(variable, "s-1");
+        let id = Ran::of(submitting).ok();
+        env.run(["wait", "--quiet", &id]);
+        let event = env.dir().join("event");
+        std::fs::write(&event, r#"{"session_id": "s-1", "hook_event_name": "Stop"}"#).unwrap();
+        let woken = || {
+            let mut hook = env.jobcli(["hook", host, "stop"]);
+            hook.stdin(File::open(&event).unwrap()).env("CLAUDE_CODE_ENTRYPOINT", "sdk-cli");
+            let ran = Ran::of(hook);
+            let is_blocking = serde_json::from_str::<serde_json::Value>(&ran.stdout).is_ok();
+            assert!(ran.code == Some(2) || ran.code == Some(0), "{ran}");
+            ran.code == Some(2) || is_blocking
+        };
+        disk.fill();
+        assert!(!woken() && !woken(), "{host}");
+        disk.make_room();
+        assert!(woken(), "{host}");
+        assert!(!woken(), "{host}: it was delivered");
+    }
+}

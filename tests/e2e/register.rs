@@ -151,6 +151,7 @@ fn hooks_are_written_and_removed_with_the_server() {
     let env = TestEnv::without_store();
     let ran = jobmcp(&env, &["register", "--client", "cursor", "--hooks"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("cursor has no hooks"), "{ran}");
+    assert!(!env.dir().join(".cursor").exists(), "nothing was changed");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
         return Ok(ExitCode::SUCCESS);
     }
     let places = Places::own()?;
-    let jobcli = arguments.hooks.then(jobcli).transpose()?;
+    let jobcli = arguments.hooks.then(|| check_hooks(&arguments.place, &places).and_then(|()| jobcli())).transpose()?;
     each(&arguments.place, &places, |client, configuration| {
         let slot = client.slot(name);
         check(&slot, configuration)?;
@@ -102,14 +102,20 @@ fn unregister_hooks(client: Client, place: &Place, places: &Places) -> Result {
     Ok(())
 }
 
-/// Returns the hooks of a client, and their file; nothing if it has none and was not asked for by name.
+/// Returns the hooks of a client, and their file; nothing if it has none.
 fn hooks_of(client: Client, place: &Place, places: &Places) -> Result<Option<(Hooks, Configuration)>> {
-    match Hooks::of(client, place.scope, places) {
-        Some((hooks, path)) => Ok(Some((hooks, Configuration::read(path)?))),
-        None if place.client.is_some() => {
-            Err(Failure::new(codes::USAGE, format!("{} has no hooks that notify its model", client.word())))
+    let of_client = Hooks::of(client, place.scope, places);
+    of_client.map(|(hooks, path)| Ok((hooks, Configuration::read(path)?))).transpose()
+}
+
+/// Refuses a client that was asked for by name and has no hooks, before anything is changed.
+fn check_hooks(place: &Place, places: &Places) -> Result {
+    match place.client.filter(|client| Hooks::of(*client, place.scope, places).is_none()) {
+        Some(client) => {
+            let message = format!("{} has no hooks that notify its model", client.word());
+            Err(Failure::new(codes::USAGE, message).with_hint("leave out `--hooks`"))
         }
-        None => Ok(None),
+        None => Ok(()),
     }
 }
 
@@ -117,6 +123,9 @@ fn hooks_of(client: Client, place: &Place, places: &Places) -> Result<Option<(Ho
 pub(crate) fn unregister(arguments: &Unregister) -> Result<ExitCode> {
     let name = &arguments.place.name;
     let places = Places::own()?;
+    if arguments.hooks {
+        check_hooks(&arguments.place, &places)?;
+    }
     each(&arguments.place, &places, |client, configuration| {
         let slot = client.slot(name);
         check(&slot, configuration)?;

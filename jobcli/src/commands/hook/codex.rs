@@ -36,7 +36,7 @@ pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments
         return Err(usage(format!("the host `{}` has no event `end`", arguments.host)));
     }
     let ended: Ended = serde_json::from_str(ended)
-        .map_err(|error| usage(format!("standard input is no job: {error}")).with_hint("use this as `on_end`"))?;
+        .map_err(|error| usage(format!("standard input is not a job: {error}; set this as `callers.codex.on_end`")))?;
     let Some(caller) = ended.caller.filter(|caller| caller.host().as_str() == host.name()) else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -78,10 +78,13 @@ fn home(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
 }
 
 async fn queue(program: &Path, thread: &str, message: &str) -> Result<()> {
+    // In one line, since `show` prints the last one.
     let failed = |reason: String| {
-        let hint = format!("see that `{} queue --help` works, or give its path by `--program`", program.display());
-        Failure::new(codes::FAILED, format!("cannot queue a message for the thread {thread} of Codex: {reason}"))
-            .with_hint(hint)
+        let message = format!(
+            "`{} queue` cannot queue a message for the thread {thread}: {reason}; `--program` names another program",
+            program.display()
+        );
+        Failure::new(codes::FAILED, message)
     };
     let mut command = Command::new(program);
     command.args(["queue", "--thread", thread, "--message", message]).stdin(Stdio::null()).kill_on_drop(true);

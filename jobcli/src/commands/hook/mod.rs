@@ -140,13 +140,20 @@ async fn wake(host: Host, delivery: Delivery) -> Result {
     if let [job] = delivery.jobs() {
         text.push_str(&format!("See its output with `jobcli output {}`, or the tool `output`.\n", job.id.short()));
     }
-    match host.runs_hooks_aside() {
+    let (is_aside, answer) = (host.runs_hooks_aside(), json!({ "decision": "block", "reason": text }).to_string());
+    let (answer, last) = answer.split_at(answer.len() - 1);
+    match is_aside {
         true => std::io::stderr().write_all(text.as_bytes())?,
-        false => writeln!(std::io::stdout(), "{}", json!({ "decision": "block", "reason": text }))?,
+        false => std::io::stdout().write_all(answer.as_bytes())?,
     }
-    // Without this, as on a full disk, a host that is woken would be woken again at the end of each turn.
+    // Where this fails, as on a full disk, a host that is woken would be woken again at the end of each turn: neither the code nor
+    // an answer that is cut off wakes it.
     delivery.acknowledge().await?;
-    Ok(if host.runs_hooks_aside() { ExitCode::from(WAKE) } else { ExitCode::SUCCESS })
+    if is_aside {
+        return Ok(ExitCode::from(WAKE));
+    }
+    writeln!(std::io::stdout(), "{last}")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the lines, each short enough, and how many there are beyond those that are said.
