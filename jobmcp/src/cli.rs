@@ -89,7 +89,7 @@ pub struct Register {
     /// Print what belongs into the file, and write nothing; without `--client`, in the form that most clients share
     #[arg(long, conflicts_with = "hooks")]
     pub print: bool,
-    /// Write hooks as well, by which the client notifies its model when a job ends; they run `jobcli`
+    /// Also write hooks that notify the client's model when a job ends; they run `jobcli`
     #[arg(long)]
     pub hooks: bool,
 }
@@ -100,7 +100,7 @@ pub struct Unregister {
     /// Where it is to be removed.
     #[command(flatten)]
     pub place: Place,
-    /// Remove its hooks as well
+    /// Also remove its hooks
     #[arg(long)]
     pub hooks: bool,
 }

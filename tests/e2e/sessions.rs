@@ -1,8 +1,11 @@
 //! Sessions of coding agents that a person sits at, and what their models hear.
 
+use std::process::Command;
+
 use jobcore::clock::Timestamp;
 
 use crate::agents::Agent;
+use crate::background::touch;
 use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
@@ -46,6 +49,24 @@ pub(crate) fn report_latency(env: &TestEnv, models: &Models, job: &str, what: &s
 pub(crate) fn turns(models: &Models, what: &str) -> usize {
     let heard = models.heard();
     heard.iter().filter(|heard| !heard.tools.is_empty() && heard.said.contains(what)).count()
+}
+
+/// Has an agent run without a person submit the job `build`, which waits for a file of its name and then exits with 3: the run must
+/// go on then, once.
+pub(crate) fn goes_on_when_its_job_ends(env: &TestEnv, models: &Models, agent: Command) -> Ran {
+    let ran = std::thread::scope(|scope| {
+        let running = scope.spawn(move || Ran::of(agent));
+        wait_for("the job", || (env.run(["status", "build"]).stdout == "running\n").then_some(()));
+        touch(env, "build");
+        running.join().unwrap()
+    });
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let end = "failed with exit code 3";
+    let woken = told(models, end);
+    assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
+    assert_eq!(turns(models, end), 1);
+    report_latency(env, models, "build", end);
+    ran
 }
 
 /// A session that a person sits at: on the terminal of a job in a store of its own.

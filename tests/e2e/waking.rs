@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::agents::{Agent, CLAUDE, events};
 use crate::background::{touch, until};
 use crate::models::Models;
-use crate::sessions::{Session, answered, path, plugin, report_latency, told, turns};
-use crate::support::{Ran, TestEnv, send, wait_for};
+use crate::sessions::{Session, answered, goes_on_when_its_job_ends, path, plugin, report_latency, told, turns};
+use crate::support::{TestEnv, send, wait_for};
 
 /// What a person has answered who has used Claude Code before.
 fn settle_in(env: &TestEnv) {
@@ -57,21 +57,11 @@ fn a_run_of_claude_code_goes_on_when_its_job_ends() {
     settle_in(&env);
     let (plugin, path) = (plugin("claude-code"), path(&env));
     let arguments = ["--allowedTools=mcp__plugin_jobcore_jobs", "--plugin-dir", &plugin];
-    let call = json!({ "command": format!("{}; exit 3", until("go")), "name": "build", "wait_s": 0 });
+    let call = json!({ "command": format!("{}; exit 3", until("build")), "name": "build", "wait_s": 0 });
     let prompt = format!("call plugin_jobcore_jobs.execute {call}\nsay it runs");
     let mut command = claude.asked(&env, &[&CLAUDE[..], &arguments].concat(), &prompt);
     command.env("PATH", path);
-    let running = std::thread::scope(|scope| {
-        let running = scope.spawn(move || Ran::of(command));
-        answered(&models, "`build` is running");
-        touch(&env, "go");
-        running.join().unwrap()
-    });
-    assert_eq!(running.code, Some(0), "{running}");
-    let woken = told(&models, "failed with exit code 3");
-    assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
-    assert_eq!(turns(&models, "failed with exit code 3"), 1);
-    report_latency(&env, &models, "build", "failed with exit code 3");
+    let running = goes_on_when_its_job_ends(&env, &models, command);
     assert_eq!(env.job("build")["caller"].as_str().unwrap().split(':').next(), Some("claude-code"));
     assert!(events(&running).iter().filter(|event| event["type"] == "result").count() >= 1, "{running}");
 }
@@ -105,6 +95,8 @@ fn where_tasks_are_switched_off_a_hook_wakes_once_for_two_jobs() {
     let woken = told(&models, "background jobs have ended");
     assert!(woken.contains("completed after") && woken.contains("failed with exit code 4"), "{woken}");
     assert_eq!(turns(&models, "Not an error"), 1);
+    let ids = env.ok(["list", "--all", "-q"]);
+    report_latency(&env, &models, ids.lines().next().unwrap(), "background jobs have ended");
     session.end();
 }
 
@@ -137,6 +129,7 @@ fn an_end_is_told_although_the_server_was_killed() {
     touch(&env, "build");
     let woken = told(&models, "failed with exit code 3");
     assert!(woken.contains("Not an error"), "{woken}");
+    report_latency(&env, &models, "build", "failed with exit code 3");
     session.end();
 }
 

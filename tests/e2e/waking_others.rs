@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::agents::{Agent, CODEX};
 use crate::background::{touch, until};
 use crate::models::Models;
-use crate::sessions::{Session, answered, path, plugin, report_latency, told, turns};
+use crate::sessions::{Session, goes_on_when_its_job_ends, path, plugin, report_latency, told, turns};
 use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
 /// Installs the plugin of this repository, whose hooks are trusted by `--dangerously-bypass-hook-trust`.
@@ -40,22 +40,12 @@ fn a_run_of_codex_goes_on_when_its_job_ends() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(codex) = Agent::codex(&env, &models) else { return };
     install(&env, &codex);
-    let call = json!({ "command": format!("{}; exit 3", until("go")), "name": "build", "wait_s": 0 });
+    let call = json!({ "command": format!("{}; exit 3", until("build")), "name": "build", "wait_s": 0 });
     let arguments = ["--dangerously-bypass-hook-trust", "--dangerously-bypass-approvals-and-sandbox"];
     let prompt = format!("call jobs.execute {call}\nsay it runs");
     let mut command = codex.asked(&env, &[&CODEX[..], &arguments].concat(), &prompt);
     command.env("PATH", path(&env)).env("JOBCORE_STORE", env.store());
-    let ran = std::thread::scope(|scope| {
-        let running = scope.spawn(move || Ran::of(command));
-        answered(&models, "`build` is running");
-        touch(&env, "go");
-        running.join().unwrap()
-    });
-    assert_eq!(ran.code, Some(0), "{ran}");
-    let woken = told(&models, "failed with exit code 3");
-    assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
-    assert_eq!(turns(&models, "failed with exit code 3"), 1);
-    report_latency(&env, &models, "build", "failed with exit code 3");
+    goes_on_when_its_job_ends(&env, &models, command);
     assert!(env.job("build")["caller"].as_str().unwrap().starts_with("codex:"));
 }
 
@@ -127,17 +117,7 @@ fn a_run_of_gemini_cli_goes_on_when_its_job_ends() {
     std::fs::write(env.dir().join(".git"), "").unwrap();
     let mut command = gemini.asked(&env, &["--yolo", "--skip-trust"], &submit("build"));
     command.env("PATH", path(&env)).env("JOBCORE_STORE", env.store());
-    let ran = std::thread::scope(|scope| {
-        let running = scope.spawn(move || Ran::of(command));
-        wait_for("the job", || (env.run(["status", "build"]).stdout == "running\n").then_some(()));
-        touch(&env, "build");
-        running.join().unwrap()
-    });
-    assert_eq!(ran.code, Some(0), "{ran}");
-    let woken = told(&models, "failed with exit code 3");
-    assert!(woken.contains("Not an error") && woken.contains("build ("), "{woken}");
-    assert_eq!(turns(&models, "failed with exit code 3"), 1);
-    report_latency(&env, &models, "build", "failed with exit code 3");
+    goes_on_when_its_job_ends(&env, &models, command);
     assert!(env.job("build")["caller"].as_str().unwrap().starts_with("gemini-cli:/"));
 }
 

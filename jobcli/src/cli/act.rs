@@ -131,7 +131,7 @@ pub struct Attach {
 /// Start queued jobs now, past the limits.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Starts jobs that wait for a slot, or in a paused queue, before all others. They have slots then, so that others wait longer.
+Starts jobs that are waiting for a slot or in a paused queue, ahead of all others. Each takes a slot, so the others wait longer.
 
   jobcli start 3f9a2c1b")]
 pub struct Start {

@@ -154,10 +154,10 @@ pub enum GroupVerb {
         #[arg(long, value_name = "NUMBER")]
         limit: u32,
     },
-    /// Start no more queued jobs of a group; what runs goes on
+    /// Stop starting queued jobs of a group; running jobs continue
     #[command(after_help = "  jobcli group pause builds\n  jobcli group pause --all")]
     Pause(Queue),
-    /// Start queued jobs of a group again
+    /// Resume starting queued jobs of a group
     #[command(after_help = "  jobcli group resume builds\n  jobcli group resume --all")]
     Resume(Queue),
 }

@@ -32,7 +32,7 @@ impl JobManager {
                 return Err(not_queued(id));
             }
             if !world::capture()?.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
-                let reason = "it is not for this program to start; `why_queued` tells who may".to_owned();
+                let reason = "it was submitted in another namespace or sandbox, or by a later version, and has to be started from there".to_owned();
                 return Err(Error::Refused { id, reason });
             }
             claim.take_slot().await?;

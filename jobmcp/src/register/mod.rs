@@ -98,7 +98,7 @@ fn register_hooks(client: Client, place: &Place, places: &Places, jobcli: &str) 
 fn unregister_hooks(client: Client, place: &Place, places: &Places) -> Result {
     let Some((hooks, configuration)) = hooks_of(client, place, places)? else { return Ok(()) };
     let changed = hooks.take(configuration.text()).map_err(|reason| configuration.refused(&reason))?;
-    tell(client, &configuration, &changed, "its hooks are removed from", "there are no hooks of ours in")?;
+    tell(client, &configuration, &changed, "its hooks are removed from", "there are no hooks of jobcore in")?;
     Ok(())
 }
 

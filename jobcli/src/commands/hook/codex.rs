@@ -41,7 +41,7 @@ pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments
         return Ok(ExitCode::SUCCESS);
     };
     if !arguments.always && !is_open() {
-        writeln!(std::io::stdout(), "no Codex is open on a terminal; the thread is notified when it goes on")?;
+        writeln!(std::io::stdout(), "no Codex is open on a terminal; the thread is notified when it is resumed")?;
         return Ok(ExitCode::SUCCESS);
     }
     sleep(TOGETHER).await;
