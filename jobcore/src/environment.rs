@@ -21,6 +21,11 @@ pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
 /// The variable by which a job knows its group, if it is in one.
 pub const GROUP: &str = "JOBCORE_GROUP";
 
+/// The variable by which a job knows its number among the running jobs of its group, counted from 0.
+pub const SLOT: &str = "JOBCORE_SLOT";
+/// What the names of variables begin with by which a job knows which units of a resource it was given: `JOBCORE_RESOURCE_GPU=0,2`.
+pub const RESOURCE: &str = "JOBCORE_RESOURCE_";
+
 /// What every process of a job has in the environment that it was started with, unless it was cleared.
 pub(crate) fn marker(id: JobId) -> String {
     format!("{JOB_ID}={id}")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::id::JobId;
+use crate::limit::ReachedLimit;
 use crate::name::Name;
 use crate::state::Status;
 use crate::words::counted;
@@ -166,18 +167,8 @@ pub enum Error {
         id: JobId,
     },
     /// As many jobs run as may, and the store's settings say that no more are taken. Nothing is left behind.
-    #[error(
-        "{running} of {limit} jobs{} are running or queued already",
-        group.as_ref().map(|group| format!(" of group {group}")).unwrap_or_default()
-    )]
-    Full {
-        /// The group whose limit is reached; none if it is that of the store.
-        group: Option<Name>,
-        /// How many run or wait that count against it.
-        running: usize,
-        /// How many may run.
-        limit: u32,
-    },
+    #[error("{0}")]
+    Full(ReachedLimit),
     /// As many jobs of a group were submitted within a minute as may be. Nothing is left behind.
     #[error(
         "{} of group {group} {} submitted within a minute; try again in {} s",
@@ -325,6 +316,8 @@ mod tests {
             reason::<policy::Pattern>(),
             reason::<query::NamePattern>(),
             reason::<query::SortKey>(),
+            reason::<crate::queue::Resource>(),
+            reason::<crate::queue::AfterWhen>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -351,7 +344,7 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 17,
+            found, 19,
             "those that the test above names, patterns of variables and templates, which hardly a text is not, and `Notify`"
         );
     }

@@ -236,7 +236,7 @@ pub(crate) fn running() -> impl Strategy<Value = Running> {
 }
 
 pub(crate) fn ended() -> impl Strategy<Value = Ended> {
-    const CAUSES: [Cause; 9] = [
+    const CAUSES: [Cause; 10] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::SpawnFailed,
@@ -246,6 +246,7 @@ pub(crate) fn ended() -> impl Strategy<Value = Ended> {
         Cause::Stalled,
         Cause::SupervisorLost,
         Cause::Rebooted,
+        Cause::Skipped,
     ];
     let survivor = (any::<i32>(), text(), text()).prop_map(|(pid, name, reason)| Survivor::new(pid, name, reason));
     let figures = (proptest::option::of(any::<u64>()), any::<u32>(), any::<u64>(), any::<u64>());

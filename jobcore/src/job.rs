@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::output::{OutputSize, View};
+use crate::queue::Place;
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{State, Status};
 use crate::units::short_duration;
@@ -34,6 +35,8 @@ pub struct Job {
     pub waiting: Option<Waiting>,
     /// Since when it is stalled, if its spec says after what time it is and its supervisor saw that.
     pub stalled_at: Option<Timestamp>,
+    /// Where it stands in the queue, and what it was given when it left it.
+    pub place: Place,
 }
 
 impl Job {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::OutputSize;
+use crate::queue::Place;
 use crate::spec::JobSpec;
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
@@ -189,13 +190,15 @@ pub struct Evidence {
     pub seen: Seen,
     /// How much was written.
     pub output: OutputSize,
+    /// Where it stands in the queue, and what it was given when it left it.
+    pub place: Place,
 }
 
 impl Evidence {
     /// Collects what is known.
     pub fn new(submission: Submission) -> Self {
-        let output = OutputSize::default();
-        Self { submission, start: None, running: None, ended: None, held: false, seen: Seen::Gone, output }
+        let (output, place) = (OutputSize::default(), submission.spec.first_place());
+        Self { submission, start: None, running: None, ended: None, held: false, seen: Seen::Gone, output, place }
     }
 
     /// Returns whether the supervisor that put itself on record lives, whatever the lock says: its lock file may have been
@@ -247,10 +250,8 @@ impl Evidence {
         let running = self.running.as_ref().filter(|_| pid.is_some());
         let waiting = running.and_then(|running| running.waiting);
         let stalled_at = running.and_then(|running| running.stalled_at);
-        Ok((
-            Job { id, submitted_at, spec, state, pid, held: self.held, output: self.output, waiting, stalled_at },
-            verdict,
-        ))
+        let (held, output, place) = (self.held, self.output, self.place.clone());
+        Ok((Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place }, verdict))
     }
 
     /// Returns the outcome of a job whose end nobody saw.

@@ -13,7 +13,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
-use crate::queue::InQueue;
+use crate::queue::{After, InQueue, Resource};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
@@ -43,6 +43,12 @@ impl Job {
             argv,
             cwd: self.spec.cwd.display().to_string(),
             group: self.spec.group.clone(),
+            slot: self.place.slot.filter(|_| self.spec.group.is_some()),
+            slots: Some(self.spec.slots).filter(|slots| *slots != 1),
+            resources: self.spec.resources.clone(),
+            priority: Some(self.place.priority).filter(|priority| *priority != 0),
+            after: self.spec.after.clone(),
+            parent_job_id: self.spec.parent,
             labels: self.spec.labels.clone(),
             caller: self.spec.caller.clone(),
             project: self.spec.project.as_ref().map(|project| project.display().to_string()),
@@ -107,6 +113,24 @@ pub struct JobShape {
     /// The group in whose queue it waits or waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
+    /// Its number among the running jobs of its group, counted from 0; absent if it is in none, or has not been started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// How many slots it takes; absent for 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    /// What it takes beside slots.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Resource, u32>,
+    /// Its priority in the queue; absent for 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// The jobs that it is started after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    /// The job whose command submitted it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_job_id: Option<JobId>,
     /// What it can be found by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -283,6 +307,7 @@ mod tests {
     #[test]
     fn the_golden_file_pins_the_shape() {
         use crate::Outcome;
+        use crate::queue::Place;
         use crate::state::Run;
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
@@ -296,6 +321,7 @@ mod tests {
             output,
             waiting: None,
             stalled_at: None,
+            place: Place::default(),
         };
         let shell = || {
             JobSpec::shell("make && make test")

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["annotations", "clock", "escape", "parse_error", "words"],
     &["digest", "id", "key", "name", "signal", "units"],
-    &["caller", "state"],
+    &["caller", "limit", "state"],
     &["error"],
     &["output", "sys"],
     &["environment", "queue", "until"],

@@ -44,7 +44,7 @@ impl Progress {
             (Status::Killed, _) => Self::Killed,
             (Status::TimedOut, _) => Self::TimedOut,
             (_, Some(true)) => Self::Succeeded,
-            (_, Some(false)) | (Status::Failed, None) => Self::Failed,
+            (_, Some(false)) | (Status::Failed | Status::Skipped, None) => Self::Failed,
             // Plain text has no result event: the exit code is all there is.
             (Status::Completed, None) if format == Format::Text => Self::Succeeded,
             (Status::Completed, None) => Self::Failed,

@@ -9,6 +9,7 @@ use super::text::message;
 use crate::Error;
 use crate::agent::AgentError;
 use crate::error::NoInput;
+use crate::limit::LimitOn;
 
 /// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
 pub mod codes {
@@ -143,8 +144,11 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         }
         Error::InvalidSpec { .. } => (codes::USAGE, None),
         Error::NotExecutable { .. } | Error::BadCwd { .. } => (codes::FAILED, None),
-        Error::Full { group, .. } => {
-            let of_group = group.as_ref().map(|group| format!(" --group {group}")).unwrap_or_default();
+        Error::Full(reached) => {
+            let of_group = match &reached.on {
+                LimitOn::Group(group) => format!(" --group {group}"),
+                _ => String::new(),
+            };
             let list = format!("jobcli list --status running{of_group}");
             (
                 codes::REFUSED,

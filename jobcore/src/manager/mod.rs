@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `find.rs`, `list.rs`: which job is meant, and which jobs there are
-// - `start.rs`, `starts.rs`, `queue.rs`: starting what is due, how often, and why a job is queued
+// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`: starting what is due, how often, why a job is queued, and changing that
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
@@ -24,6 +24,7 @@ mod input;
 mod junit;
 mod list;
 mod offload;
+mod order;
 mod queue;
 mod reach;
 mod read;
@@ -47,6 +48,7 @@ pub use follow::{Follow, ViewPart};
 pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
 pub use reach::Reached;
+pub use order::MoveTo;
 pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
@@ -57,6 +59,7 @@ use workplace::Workplace;
 #[cfg(feature = "agents")]
 use crate::agent::AgentSettings;
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+use crate::environment::JOB_ID;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
@@ -221,6 +224,8 @@ impl JobManager {
         namespace::check_proc()?;
         let program = program::check(&mut spec)?;
         self.check_permitted(&spec).await?;
+        self.check_queue(&spec).await?;
+        spec.parent = spec.environment.get(JOB_ID).and_then(|id| id.to_str()?.parse().ok());
         let now = self.clock.now();
         let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);

@@ -1,14 +1,15 @@
 //! Why jobs are queued, and behind which others.
 
 use super::JobManager;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
-use crate::queue::{InQueue, QueueReason};
+use crate::queue::{After, InQueue, LimitOn, QueueReason, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::state::Status;
-use crate::store::Load;
+use crate::store::room::Room;
+use crate::store::{Load, Slot};
 use crate::sys::world;
 
 impl JobManager {
@@ -64,34 +65,76 @@ impl JobManager {
     }
 
     pub(super) async fn in_queue(&self, job: &Job, load: &Load) -> Result<InQueue> {
-        let group = job.spec.group.as_ref();
-        let in_use = || load.running.iter().filter(|slot| !slot.lent).map(|slot| slot.group.as_ref());
-        let reached = |group: Option<&Name>| load.settings.reached(group, in_use());
-        let has_slot = load.running.iter().any(|slot| slot.id == job.id);
-        if load.settings.is_paused(group) && !has_slot {
-            let paused = Some(group.cloned()).filter(|_| !load.settings.paused).flatten();
-            let position = match load.settings.paused {
-                true => position(load, job.id, |_| true),
-                false => position(load, job.id, |other| other == group),
-            };
-            return Ok(InQueue { reason: QueueReason::Paused { group: paused }, position, since: job.submitted_at });
+        let (settings, group) = (&load.settings, job.spec.group.as_ref());
+        let queued = |reason, position| Ok(InQueue { reason, position, since: job.submitted_at });
+        if load.running.iter().any(|slot| slot.id == job.id) {
+            return queued(self.why_not_started(job.id).await?, None);
         }
-        let (reason, position) = match reached(group).filter(|_| !has_slot) {
-            Some(limit) => match limit.group {
-                Some(group) => {
-                    let position = position(load, job.id, |other| other == Some(&group));
-                    (QueueReason::GroupLimit { group, running: limit.running, limit: limit.limit }, position)
-                }
-                None => {
-                    // Those that wait for their group do not compete for what becomes free.
-                    let competes = |other: Option<&Name>| reached(other).is_none_or(|limit| limit.group.is_none());
-                    let position = position(load, job.id, competes);
-                    (QueueReason::StoreLimit { running: limit.running, limit: limit.limit }, position)
-                }
-            },
-            None => (self.why_not_started(job.id).await?, None),
+        if job.place.on_hold {
+            return queued(QueueReason::OnHold, None);
+        }
+        if let Some(at) = job.place.not_before.filter(|at| *at > self.clock.now()) {
+            return queued(QueueReason::Scheduled { at }, None);
+        }
+        let after = self.not_ended(&job.spec.after).await?;
+        if !after.is_empty() {
+            return queued(QueueReason::After { after }, None);
+        }
+        if settings.is_paused(group) {
+            let paused = Some(group.cloned()).filter(|_| !settings.paused).flatten();
+            let position = match settings.paused {
+                true => position(load, job.id, |_| true),
+                false => position(load, job.id, |other| other.group.as_ref() == group),
+            };
+            return queued(QueueReason::Paused { group: paused }, position);
+        }
+        let (slot, room) = (Slot::of(job.id, &job.spec, job.place.clone()), Room::beside(settings, &load.running));
+        let Some(ReachedLimit { on, needed, in_use, limit, .. }) = room.reached(&slot, &[]) else {
+            let is_first = position(load, job.id, |_| true).is_none_or(|position| position == 1);
+            let reason = if is_first { self.why_not_started(job.id).await? } else { self.why_passed_over(job, load, room).await? };
+            return queued(reason, None);
         };
-        Ok(InQueue { reason, position, since: job.submitted_at })
+        match on {
+            LimitOn::Group(group) => {
+                let position = position(load, job.id, |other| other.group.as_ref() == Some(&group));
+                queued(QueueReason::GroupLimit { group, running: in_use, limit }, position)
+            }
+            LimitOn::Store => {
+                // Those that wait for their group do not compete for what becomes free.
+                let competes = |other: &Slot| room.reached(other, &[]).is_none_or(|limit| limit.on == LimitOn::Store);
+                let position = position(load, job.id, competes);
+                queued(QueueReason::StoreLimit { running: in_use, limit }, position)
+            }
+            LimitOn::Resource(resource) => {
+                let position = position(load, job.id, |other| other.resources.contains_key(&resource));
+                queued(QueueReason::Resource { resource, needed, in_use, limit }, position)
+            }
+        }
+    }
+
+    /// Returns those of the jobs that have not ended.
+    async fn not_ended(&self, after: &[After]) -> Result<Vec<After>> {
+        let mut unfinished = Vec::new();
+        for after in after {
+            match self.store.evidence(after.job_id).await {
+                Ok(evidence) if evidence.ended.is_none() => unfinished.push(*after),
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// Returns why a job is not started for which there is room: what is left may be kept for jobs before it.
+    async fn why_passed_over(&self, job: &Job, load: &Load, mut room: Room<'_>) -> Result<QueueReason> {
+        let now = self.clock.now();
+        for other in load.waiting.iter().take_while(|other| other.id != job.id).filter(|other| other.is_eligible(now)) {
+            room.pass_over(other, &[]);
+        }
+        match room.is_kept(&Slot::of(job.id, &job.spec, job.place.clone()), &[]) {
+            true => Ok(QueueReason::Reserved),
+            false => self.why_not_started(job.id).await,
+        }
     }
 
     /// Returns why a job that may be started is not.
@@ -108,9 +151,9 @@ impl JobManager {
 }
 
 /// Returns the place of a job among those that wait, of which only some count; nothing if it does not wait any more.
-fn position(load: &Load, id: JobId, counts: impl Fn(Option<&Name>) -> bool) -> Option<usize> {
+fn position(load: &Load, id: JobId, counts: impl Fn(&Slot) -> bool) -> Option<usize> {
     let place = load.waiting.iter().position(|slot| slot.id == id)?;
-    Some(1 + load.waiting[..place].iter().filter(|slot| counts(slot.group.as_ref())).count())
+    Some(1 + load.waiting[..place].iter().filter(|slot| !slot.place.on_hold && counts(slot)).count())
 }
 
 #[cfg(test)]

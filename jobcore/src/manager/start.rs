@@ -57,7 +57,7 @@ impl JobManager {
     }
 }
 
-fn not_queued(id: JobId) -> Error {
+pub(super) fn not_queued(id: JobId) -> Error {
     Error::Refused { id, reason: "it is not queued".to_owned() }
 }
 

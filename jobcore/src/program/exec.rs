@@ -1,8 +1,10 @@
 //! What the kernel is given to execute, execve(2).
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::environment::{Environment, GROUP, JOB_ID, PARENT_JOB_ID};
+use crate::environment::{Environment, GROUP, JOB_ID, PARENT_JOB_ID, RESOURCE, SLOT};
+use crate::queue::{Place, Resource};
 use crate::record::Submission;
 use crate::spec::{Command, shell_words};
 
@@ -27,16 +29,33 @@ fn shell_options(submission: &Submission) -> Vec<Vec<u8>> {
     words.and_then(Result::ok).into_iter().flatten().skip(1).map(String::into_bytes).collect()
 }
 
-/// Returns `NAME=VALUE` for the whole environment of the command.
-pub(crate) fn variables(submission: &Submission, mut environment: Environment) -> Vec<Vec<u8>> {
+/// Returns `NAME=VALUE` for the whole environment of the command of a job that was given this.
+pub(crate) fn variables(submission: &Submission, mut environment: Environment, place: &Place) -> Vec<Vec<u8>> {
     if let Some(parent) = environment.remove(JOB_ID) {
         environment.set(PARENT_JOB_ID, parent);
     }
     environment.set(JOB_ID, submission.job_id.to_string());
-    // Not that of the job which submitted this one.
-    environment.remove(GROUP);
+    // Not what the job was given which submitted this one.
+    let is_given = |name: &OsStr| name == GROUP || name == SLOT || name.as_bytes().starts_with(RESOURCE.as_bytes());
+    let inherited: Vec<_> = environment.iter().map(|(name, _)| name.to_owned()).filter(|name| is_given(name)).collect();
+    for name in inherited {
+        environment.remove(name);
+    }
     if let Some(group) = &submission.spec.group {
         environment.set(GROUP, group.as_str());
     }
+    if let Some(slot) = place.slot {
+        environment.set(SLOT, slot.to_string());
+    }
+    for resource in place.units.keys() {
+        let units: Vec<_> = place.units_of(resource).map(|unit| unit.to_string()).collect();
+        environment.set(format!("{RESOURCE}{}", variable_name(resource)), units.join(","));
+    }
     environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
+}
+
+/// Returns the name of a resource as it stands in the name of a variable: `port:3000` is `PORT_3000`.
+fn variable_name(resource: &Resource) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+    resource.as_str().chars().map(letter).collect()
 }

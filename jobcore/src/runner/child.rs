@@ -14,6 +14,7 @@ use crate::environment::{Environment, assignment};
 use crate::output::Stream;
 use crate::program::exec;
 use crate::spec::Stdin;
+use crate::queue::Place;
 use crate::store::JobClaim;
 use crate::supervisor;
 use crate::sys::process::{self, ProcessId};
@@ -32,13 +33,18 @@ pub(super) type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
 ///
 /// # Errors
 /// Why it could not be started, in words for people.
-pub(super) fn spawn(claim: &dyn JobClaim, environment: Environment, stdin: Option<OwnedFd>) -> Result<Child, String> {
+pub(super) fn spawn(
+    claim: &dyn JobClaim,
+    environment: Environment,
+    place: &Place,
+    stdin: Option<OwnedFd>,
+) -> Result<Child, String> {
     let submission = claim.submission();
     let spec = &submission.spec;
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
-    let variables = exec::variables(submission, environment);
+    let variables = exec::variables(submission, environment, place);
     let stdin = match (&spec.stdin, stdin) {
         (_, Some(pipe)) => Some(pipe),
         (Stdin::Closed | Stdin::Open | Stdin::Given, None) => None,

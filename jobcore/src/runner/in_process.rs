@@ -61,13 +61,13 @@ impl Runner for InProcessRunner {
             Companion::Gone => return finish_unstarted(store, claim, &Companion::unstarted()).await,
         };
         claim.start(&Start::new(ProcessId::of_this_program()?, false, Timestamp::now())).await?;
-        let environment = claim.environment().await?;
+        let (environment, place) = (claim.environment().await?, claim.place().await?);
         let stdin = match claim.submission().spec.stdin {
             Stdin::Open => Some(claim.open_input().await?),
             Stdin::Given => Some(claim.given().await?),
             Stdin::Closed | Stdin::File(_) => None,
         };
-        match spawn(claim.as_ref(), environment, stdin) {
+        match spawn(claim.as_ref(), environment, &place, stdin) {
             Ok(child) => {
                 let (store, id) = (Arc::clone(store), claim.submission().job_id);
                 tokio::spawn(async move {

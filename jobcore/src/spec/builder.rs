@@ -13,9 +13,13 @@ use super::{
     Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Stdin, Stragglers, TerminalSize,
 };
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Result;
+use crate::id::JobId;
+use crate::limit::Resource;
 use crate::name::Name;
+use crate::queue::{After, AfterWhen};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 
@@ -59,6 +63,13 @@ impl JobSpecBuilder {
             name: None,
             key: None,
             group: None,
+            slots: 1,
+            resources: BTreeMap::new(),
+            priority: 0,
+            on_hold: false,
+            not_before: None,
+            after: Vec::new(),
+            parent: None,
             caller: None,
             project: None,
             ends_with: None,
@@ -201,6 +212,42 @@ impl JobSpecBuilder {
     /// Puts the job into a group.
     pub fn group(mut self, group: Name) -> Self {
         self.spec.group = Some(group);
+        self
+    }
+
+    /// Lets the job take more than one slot of the store and of its group.
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.spec.slots = slots;
+        self
+    }
+
+    /// Lets the job take so much of a resource while it runs.
+    pub fn resource(mut self, resource: Resource, amount: u32) -> Self {
+        self.spec.resources.insert(resource, amount);
+        self
+    }
+
+    /// Starts the job before those of a lower priority, which is 0 unless set.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.spec.priority = priority;
+        self
+    }
+
+    /// Keeps the job in the queue until it is released.
+    pub fn on_hold(mut self) -> Self {
+        self.spec.on_hold = true;
+        self
+    }
+
+    /// Keeps the job in the queue until this time.
+    pub fn not_before(mut self, at: Timestamp) -> Self {
+        self.spec.not_before = Some(at);
+        self
+    }
+
+    /// Starts the job after another one; of several, after all of them.
+    pub fn after(mut self, job: JobId, when: AfterWhen) -> Self {
+        self.spec.after.push(After::new(job, when));
         self
     }
 

@@ -12,10 +12,14 @@ use super::{
     Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, Stdin, Stragglers, TerminalSize, shell_words,
 };
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::limit::Resource;
 use crate::name::Name;
 use crate::output::MIN_OUTPUT_LIMIT;
+use crate::queue::{After, Place};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 
@@ -24,6 +28,12 @@ const MAX_KEY: usize = 100;
 
 /// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
 const MAX_ARGUMENT: usize = 128 * 1024;
+
+/// How many resources a job can take, and how long their names may be in all: its row in the queue has so much room.
+const MAX_RESOURCES: usize = 4;
+const MAX_RESOURCE_NAMES: usize = 48;
+/// How many jobs a job can wait for. Its record is read as a whole.
+const MAX_AFTER: usize = 1000;
 
 /// The shell of lines that are run at the end of a job.
 pub(crate) const HOOK_SHELL: &str = "/bin/sh";
@@ -47,8 +57,8 @@ pub struct JobSpec {
     pub pipefail: Option<bool>,
     /// The working directory, absolute.
     pub cwd: PathBuf,
-    /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and, for a job started by a job,
-    /// `JOBCORE_PARENT_JOB_ID`.
+    /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and `JOBCORE_SLOT`, for a job started by a job
+    /// `JOBCORE_PARENT_JOB_ID`, in a group `JOBCORE_GROUP`, and `JOBCORE_RESOURCE_NAME` for each resource.
     #[serde(skip)]
     pub environment: Environment,
     /// Which of its variables were set for this job, and not taken over from whoever submits it: a policy judges them as if
@@ -103,6 +113,29 @@ pub struct JobSpec {
     /// The group in whose queue it waits, with a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
+    /// How many slots it takes of the store and of its group; one that takes more than there are runs alone.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub slots: u32,
+    /// What it takes beside slots when it is started, and gives back when it ends.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Resource, u32>,
+    /// Jobs of a higher priority are started first. This and the next two are what it begins with: [`Place`] says what holds now.
+    ///
+    /// [`Place`]: crate::queue::Place
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// Whether it is not started until it is released.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_hold: bool,
+    /// When it may be started at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Jobs that it is started after. If one of them ends in another way than is waited for, it ends as skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    /// The job whose command submitted it, as its environment says. Set at submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
     /// The conversation, thread or program that submitted it, to which its end is delivered. Absent if none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
@@ -152,6 +185,32 @@ impl JobSpec {
         let reason =
             format!("a field of the record has the name of one of them: {}; use another name", names.join(", "));
         Err(invalid("annotations", reason))
+    }
+
+    /// Refuses what no queue could do.
+    fn check_queue(&self) -> Result<()> {
+        if self.slots == 0 {
+            return Err(invalid("slots", "a job takes at least one"));
+        }
+        if self.resources.values().any(|amount| *amount == 0) {
+            return Err(invalid("resources", "0 of a resource is nothing; leave it out"));
+        }
+        let names: usize = self.resources.keys().map(|resource| resource.as_str().len()).sum();
+        if self.resources.len() > MAX_RESOURCES || names > MAX_RESOURCE_NAMES {
+            let reason = format!("at most {MAX_RESOURCES}, with names of {MAX_RESOURCE_NAMES} bytes in all");
+            return Err(invalid("resources", reason));
+        }
+        if self.after.len() > MAX_AFTER {
+            return Err(invalid("after", format!("at most {MAX_AFTER} jobs; let one job wait for some of them")));
+        }
+        Ok(())
+    }
+
+    /// Returns where the job stands before it has a place among others.
+    pub(crate) fn first_place(&self) -> Place {
+        let mut place = Place::default();
+        (place.priority, place.on_hold, place.not_before) = (self.priority, self.on_hold, self.not_before);
+        place
     }
 
     /// Returns how long the job may run, if that is limited.
@@ -216,6 +275,7 @@ impl JobSpec {
             check_argument("on_end", line.as_bytes())?;
         }
         self.check_annotations()?;
+        self.check_queue()?;
         if !self.cwd.is_absolute() {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }
@@ -283,6 +343,20 @@ impl JobSpec {
         }
         Ok(())
     }
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 fn invalid(field: &'static str, reason: impl Into<String>) -> Error {

@@ -31,6 +31,8 @@ pub enum Cause {
     Rebooted,
     /// It was stopped before it started.
     NeverStarted,
+    /// A job that it was to be started after ended in another way; `message` says which.
+    Skipped,
 }
 
 impl Cause {
@@ -47,6 +49,7 @@ impl Cause {
             Self::SupervisorLost => "supervisor_lost",
             Self::Rebooted => "rebooted",
             Self::NeverStarted => "never_started",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -122,6 +125,7 @@ impl Outcome {
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
             Cause::TimedOut | Cause::Stalled => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
+            Cause::Skipped => Status::Skipped,
         }
     }
 

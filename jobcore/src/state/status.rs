@@ -27,11 +27,13 @@ pub enum Status {
     TimedOut,
     /// Nobody saw its end.
     Orphaned,
+    /// Was not started, since jobs that it was to be started after ended in another way.
+    Skipped,
 }
 
 impl Status {
     /// All of them, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Running,
         Self::Paused,
@@ -40,13 +42,14 @@ impl Status {
         Self::Killed,
         Self::TimedOut,
         Self::Orphaned,
+        Self::Skipped,
     ];
 
     /// Returns whether the job is over.
     pub fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Paused => false,
-            Self::Completed | Self::Failed | Self::Killed | Self::TimedOut | Self::Orphaned => true,
+            Self::Completed | Self::Failed | Self::Killed | Self::TimedOut | Self::Orphaned | Self::Skipped => true,
         }
     }
 
@@ -61,6 +64,24 @@ impl Status {
             Self::Killed => "killed",
             Self::TimedOut => "timed_out",
             Self::Orphaned => "orphaned",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl Status {
+    /// Returns what a job of this status does or has come to, as the end of a sentence: `timed out`.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Queued => "is queued",
+            Self::Running => "is running",
+            Self::Paused => "is paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Killed => "was killed",
+            Self::TimedOut => "timed out",
+            Self::Orphaned => "was orphaned",
+            Self::Skipped => "was skipped",
         }
     }
 }

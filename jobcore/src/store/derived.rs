@@ -1,18 +1,26 @@
 //! What follows from the required methods of a [`JobStore`]: the others, for stores that know no faster way.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
+use super::dependencies::{Dependencies, judge};
+use super::room::Room;
 use super::{Change, Created, Disposable, Holders, JobClaim, JobStore, Load, Query, Slot, Tally, WhenFull};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::record::{Evidence, RECORD_VERSION, Submission};
+use crate::queue::After;
+use crate::record::{Ended, Evidence, RECORD_VERSION, Submission};
+use crate::state::{Cause, Outcome};
 use crate::sys::world;
 
 /// At what distance it is looked again for a change: at first, and in the end.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(100);
+/// How many ancestors of a job are looked at: nobody nests jobs that deep.
+pub(super) const MAX_ANCESTORS: usize = 64;
 /// Of what time submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -41,18 +49,40 @@ async fn unfinished<S: JobStore + ?Sized>(store: &S) -> Result<(Vec<Evidence>, V
     let mut found = evidence_of(store, &Query::default().live()).await?;
     found.reverse();
     found.retain(|evidence| evidence.ended.is_none());
-    Ok(found.into_iter().partition(|evidence| evidence.held || evidence.start.is_some()))
+    let (running, mut waiting): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|evidence| evidence.held || evidence.start.is_some());
+    waiting.sort_by_key(|evidence| evidence.place.rank());
+    Ok((running, waiting))
 }
 
-/// Returns those of the jobs that have a slot which is not lent.
-async fn in_use<S: JobStore + ?Sized>(store: &S, running: Vec<Evidence>) -> Vec<Evidence> {
-    let mut in_use = Vec::with_capacity(running.len());
-    for evidence in running {
-        if !store.is_lent(evidence.submission.job_id).await.unwrap_or(false) {
-            in_use.push(evidence);
+/// Returns what jobs take, and which of them have lent their slot.
+async fn slots<S: JobStore + ?Sized>(store: &S, jobs: &[Evidence]) -> Vec<Slot> {
+    let mut slots = Vec::with_capacity(jobs.len());
+    for evidence in jobs {
+        let mut slot = slot(evidence);
+        slot.lent = store.is_lent(slot.id).await.unwrap_or(false);
+        slots.push(slot);
+    }
+    slots
+}
+
+fn slot(evidence: &Evidence) -> Slot {
+    Slot::of(evidence.submission.job_id, &evidence.submission.spec, evidence.place.clone())
+}
+
+/// Returns the jobs that led to a job being submitted, if that makes a difference to what it lacks.
+async fn ancestors<S: JobStore + ?Sized>(store: &S, room: &Room<'_>, slot: &Slot) -> Result<Vec<JobId>> {
+    let mut ancestors = Vec::new();
+    if room.may_inherit(slot) {
+        let mut next = slot.id;
+        while let Some(parent) = known(store, next).await?.and_then(|evidence| evidence.submission.spec.parent)
+            && ancestors.len() < MAX_ANCESTORS
+        {
+            ancestors.push(parent);
+            next = parent;
         }
     }
-    in_use
+    Ok(ancestors)
 }
 
 /// Returns where the holder of a job is met; an error if there is no such job, or nowhere to meet.
@@ -100,12 +130,12 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
         settings.check_rate(group, now, times.collect())?;
     }
     if settings.when_full == WhenFull::Refuse {
-        let (running, waiting) = unfinished(store).await?;
-        let running = in_use(store, running).await;
-        // Who waits already has the first claim on what is free.
-        let taken = running.iter().chain(&waiting).map(|evidence| evidence.submission.spec.group.as_ref());
-        if let Some(reached) = settings.reached(spec.group.as_ref(), taken) {
-            return Err(reached.into());
+        let (mut before, waiting) = unfinished(store).await?;
+        // Jobs that wait already come first.
+        before.extend(waiting);
+        let slot = Slot::of(submission.job_id, spec, spec.first_place());
+        if let Some(reached) = Room::beside(&settings, &slots(store, &before).await).reached(&slot, &[]) {
+            return Err(Error::Full(reached));
         }
     }
     admission.insert(submission).await?;
@@ -131,17 +161,24 @@ pub(super) async fn find<S: JobStore + ?Sized>(store: &S, query: &Query) -> Resu
 
 pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<Box<dyn JobClaim>>> {
     let _admission = store.admit().await?;
-    let (settings, own) = (store.settings().await?, world::capture()?);
-    let (running, waiting) = unfinished(store).await?;
-    let running = in_use(store, running).await;
-    for Evidence { submission, .. } in waiting {
-        let taken = running.iter().map(|evidence| evidence.submission.spec.group.as_ref());
+    let (settings, own, now) = (store.settings().await?, world::capture()?, Timestamp::now());
+    let (running, mut waiting) = unfinished(store).await?;
+    while follow_dependencies(store, &mut waiting).await? {}
+    let taken = slots(store, &running).await;
+    let mut room = Room::beside(&settings, &taken);
+    for evidence in waiting {
+        let (mut slot, submission) = (slot(&evidence), evidence.submission);
+        if !slot.is_eligible(now) || settings.is_paused(slot.group.as_ref()) {
+            continue;
+        }
+        let ancestors = ancestors(store, &room, &slot).await?;
+        if !room.is_enough(&slot, &ancestors) {
+            room.pass_over(&slot, &ancestors);
+            continue;
+        }
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
-        if !settings.has_room(submission.spec.group.as_ref(), taken)
-            || !own.may_act_for(&submission.world)
-            || submission.v > RECORD_VERSION
-        {
+        if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             continue;
         }
         let claim = match store.claim(submission.job_id).await {
@@ -149,25 +186,57 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
             claim => claim?,
         };
         // It may have been ended since it was looked at.
-        if let Some(claim) = claim
+        if let Some(mut claim) = claim
             && let Some(Evidence { start: None, ended: None, .. }) = known(store, submission.job_id).await?
         {
-            return Ok(Some(claim));
+            room.give(&mut slot, &ancestors);
+            match claim.set_place(&slot.place).await {
+                // A store that keeps no places has jobs without numbers.
+                Ok(()) | Err(Error::Unsupported { .. }) => return Ok(Some(claim)),
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(None)
 }
 
+/// Leaves out jobs that wait for others which have not ended, and ends those that wait in vain. Returns whether it ended any:
+/// others may wait for these.
+async fn follow_dependencies<S: JobStore + ?Sized>(store: &S, waiting: &mut Vec<Evidence>) -> Result<bool> {
+    let (mut left, mut has_ended_any) = (Vec::with_capacity(waiting.len()), false);
+    for evidence in std::mem::take(waiting) {
+        let after = &evidence.submission.spec.after;
+        let mut others = HashMap::new();
+        for After { job_id, .. } in after {
+            others.insert(*job_id, known(store, *job_id).await?);
+        }
+        match judge::<Infallible>(after, |id| Ok(others.remove(&id).flatten())) {
+            Ok(Dependencies::Met) => left.push(evidence),
+            Ok(Dependencies::Unfinished(_)) => {}
+            Ok(Dependencies::Failed(reason)) => has_ended_any |= skip(store, evidence.submission.job_id, reason).await?,
+        }
+    }
+    *waiting = left;
+    Ok(has_ended_any)
+}
+
+/// Ends a job that waits for others in vain, and returns whether it did.
+async fn skip<S: JobStore + ?Sized>(store: &S, id: JobId, reason: String) -> Result<bool> {
+    let claim = match store.claim(id).await {
+        Err(Error::NotFound { .. }) => None,
+        claim => claim?,
+    };
+    let Some(mut claim) = claim else { return Ok(false) };
+    let Some(Evidence { start: None, ended: None, .. }) = known(store, id).await? else { return Ok(false) };
+    let mut outcome = Outcome::new(Cause::Skipped, Timestamp::now());
+    outcome.message = Some(reason);
+    claim.finish(&Ended::new(None, outcome)).await.map(|()| true)
+}
+
 pub(super) async fn load<S: JobStore + ?Sized>(store: &S) -> Result<Load> {
     let settings = store.settings().await?;
     let (running, waiting) = unfinished(store).await?;
-    let (count, mut slots) = (running.len(), Vec::new());
-    for evidence in running.into_iter().chain(waiting) {
-        let Submission { job_id: id, spec, .. } = evidence.submission;
-        slots.push(Slot { id, group: spec.group, lent: store.is_lent(id).await.unwrap_or(false) });
-    }
-    let waiting = slots.split_off(count);
-    Ok(Load { settings, running: slots, waiting })
+    Ok(Load { settings, running: slots(store, &running).await, waiting: waiting.iter().map(slot).collect() })
 }
 
 pub(super) async fn unattended<S: JobStore + ?Sized>(store: &S) -> Result<Vec<JobId>> {

@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::output::{JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
+use crate::queue::Place;
 use crate::record::{Ended, Evidence, Record, Running, Start, Submission};
 use crate::spec::Given;
 
@@ -48,13 +49,15 @@ struct Feed {
 struct Entry {
     /// Its place in the order in which jobs were created.
     number: usize,
-    submission: Submission,
+    id: JobId,
     records: Mutex<Records>,
     log: Mutex<LogWriter<Segments>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Records {
+    submission: Arc<Submission>,
+    place: Place,
     secrets: Option<(Environment, Given)>,
     start: Option<Start>,
     running: Option<Running>,
@@ -159,13 +162,18 @@ impl JobStore for MemoryStore {
     }
 
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
-        Ok(self.hold(id)?.map(|(hold, entry)| Box::new(Claim { store: self.clone(), hold, entry }) as _))
+        let claim = self.hold(id)?.map(|(hold, entry)| {
+            let submission = Arc::clone(&lock(&entry.records).submission);
+            Box::new(Claim { store: self.clone(), hold, submission, entry }) as _
+        });
+        Ok(claim)
     }
 
     async fn evidence(&self, id: JobId) -> Result<Evidence> {
         let entry = self.entry(id)?;
-        let mut evidence = Evidence::new(entry.submission.clone());
         let records = lock(&entry.records);
+        let mut evidence = Evidence::new(Submission::clone(&records.submission));
+        evidence.place = records.place.clone();
         evidence.start = records.start.clone();
         evidence.running = records.running.clone();
         evidence.ended = records.ended.clone();
@@ -182,15 +190,15 @@ impl JobStore for MemoryStore {
         let border = before.and_then(|before| jobs.get(&before)).map(|entry| entry.number);
         let is_before = |entry: &Entry| match border {
             Some(border) => entry.number < border,
-            None => before.is_none_or(|before| entry.submission.job_id < before),
+            None => before.is_none_or(|before| entry.id < before),
         };
         let may_be_wanted = |entry: &&Arc<Entry>| {
-            let ended = &lock(&entry.records).ended;
-            query.may_want(&entry.submission, ended.as_ref(), self.0.holders.is_held(entry.submission.job_id))
+            let records = lock(&entry.records);
+            query.may_want(&records.submission, records.ended.as_ref(), self.0.holders.is_held(entry.id))
         };
         let mut found: Vec<_> = jobs.values().filter(|entry| is_before(entry)).filter(may_be_wanted).collect();
         found.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.number));
-        Ok(found.into_iter().take(limit).map(|entry| entry.submission.job_id).collect())
+        Ok(found.into_iter().take(limit).map(|entry| entry.id).collect())
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {
@@ -254,14 +262,25 @@ impl Admission for Admitted {
         let id = submission.job_id;
         let spec = &mut submission.spec;
         let secrets = Some((std::mem::take(&mut spec.environment), std::mem::take(&mut spec.given)));
-        let records = Mutex::new(Records { secrets, ..Records::default() });
+        let mut place = spec.first_place();
         let log = Mutex::new(LogWriter::new(Segments::default(), submission.spec.output_limit));
         let mut jobs = lock(&self.store.0.jobs);
         if jobs.contains_key(&id) {
             return Err(Error::Refused { id, reason: "there is a job with this id".to_owned() });
         }
         let number = jobs.values().map(|entry| entry.number + 1).max().unwrap_or(0);
-        jobs.insert(id, Arc::new(Entry { number, submission, records, log }));
+        // There is room between any two, and before the first.
+        place.order = (number as u128 + 1) << 64;
+        let records = Records {
+            submission: Arc::new(submission),
+            place,
+            secrets,
+            start: None,
+            running: None,
+            ended: None,
+            cached: BTreeMap::new(),
+        };
+        jobs.insert(id, Arc::new(Entry { number, id, records: Mutex::new(records), log }));
         drop(jobs);
         self.store.tell(JobEvent::now(id, EventKind::Submitted));
         self.store.0.holders.ring(id);
@@ -278,17 +297,38 @@ impl Admission for Admitted {
 struct Claim {
     store: MemoryStore,
     hold: Hold,
+    submission: Arc<Submission>,
     entry: Arc<Entry>,
 }
 
 #[async_trait]
 impl JobClaim for Claim {
     fn submission(&self) -> &Submission {
-        &self.entry.submission
+        &self.submission
+    }
+
+    async fn place(&self) -> Result<Place> {
+        Ok(lock(&self.entry.records).place.clone())
+    }
+
+    async fn set_place(&mut self, place: &Place) -> Result<()> {
+        lock(&self.entry.records).place = place.clone();
+        Ok(())
+    }
+
+    async fn replace(&mut self, mut submission: Submission) -> Result<()> {
+        let environment = std::mem::take(&mut submission.spec.environment);
+        self.submission = Arc::new(submission);
+        let mut records = lock(&self.entry.records);
+        records.submission = Arc::clone(&self.submission);
+        if let Some((before, _)) = &mut records.secrets {
+            *before = environment;
+        }
+        Ok(())
     }
 
     async fn secrets(&self) -> Result<(Environment, Given)> {
-        let id = self.entry.submission.job_id;
+        let id = self.entry.id;
         let gone = || Error::Refused { id, reason: "its environment is forgotten, since it has ended".to_owned() };
         lock(&self.entry.records).secrets.clone().ok_or_else(gone)
     }
@@ -305,7 +345,7 @@ impl JobClaim for Claim {
             }
         }
         // Before anybody reads that the job has ended.
-        if let Some(event) = JobEvent::of(self.entry.submission.job_id, record).filter(|_| !is_known) {
+        if let Some(event) = JobEvent::of(self.entry.id, record).filter(|_| !is_known) {
             self.store.tell(event);
         }
         drop(records);

@@ -2,6 +2,7 @@
 
 // In the order in which to read them:
 // - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
+// - `room.rs`, `dependencies.rs`: what may be started
 // - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
@@ -10,6 +11,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod dependencies;
 mod derived;
 mod events;
 pub(crate) mod file;
@@ -22,6 +24,7 @@ pub(crate) mod memory;
 mod model;
 pub(crate) mod query;
 mod retention;
+pub(crate) mod room;
 mod sections;
 pub(crate) mod settings;
 pub(crate) mod tend;
@@ -41,8 +44,10 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
+use crate::limit::Resource;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
+use crate::queue::Place;
 use crate::record::{Ended, Evidence, Record, Running, Start, Submission};
 use crate::spec::{Given, JobSpec};
 use crate::state::Status;
@@ -62,7 +67,7 @@ pub use retention::{Disposable, Retention};
 pub use sections::Sections;
 #[cfg(feature = "agents")]
 pub(crate) use settings::BUILT_IN_GROUP;
-pub use settings::{CallerSettings, GroupSettings, ReachedLimit, SetError, StoreSettings, WhenFull};
+pub use settings::{CallerSettings, GroupSettings, SetError, StoreSettings, WhenFull};
 
 /// Where jobs are kept.
 ///
@@ -377,6 +382,15 @@ pub trait Admission: Send + Debug {
     /// # Errors
     /// If the store cannot be written.
     async fn set(&mut self, settings: &StoreSettings) -> Result<()>;
+
+    /// Takes note of a job that waits in the queue and whose place or submission was changed by the holder of its lock:
+    /// [`JobClaim::set_place`], [`JobClaim::replace`]. A store that reads these where it needs them has nothing to do.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    async fn note_change(&mut self, _: JobId) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The lock of a job, and with it the right to write. Dropping it lets go.
@@ -482,6 +496,33 @@ pub trait JobClaim: Send + Sync + Debug {
     /// If it cannot be written.
     async fn take_slot(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// Returns where the job stands in the queue, and what it was given when it left it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn place(&self) -> Result<Place> {
+        Ok(self.submission().spec.first_place())
+    }
+
+    /// Puts it on record that a job which has not been started stands in another place of the queue: [`Admission::note_change`] is
+    /// to follow.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] of a store that keeps no places, as this does; if it cannot be written.
+    async fn set_place(&mut self, _: &Place) -> Result<()> {
+        Err(Error::Unsupported { reason: "this store starts jobs in the order in which they were submitted".to_owned() })
+    }
+
+    /// Puts another submission on record for a job that has not been started: its spec with its environment, which is in force as
+    /// a whole or not at all. Its id, its name and its key stay, and so does what the command is given to read.
+    /// [`Admission::note_change`] is to follow.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] of a store that cannot do that, as this; if it cannot be written.
+    async fn replace(&mut self, _: Submission) -> Result<()> {
+        Err(Error::Unsupported { reason: "this store keeps jobs as they were submitted".to_owned() })
     }
 
     /// Gives away what another process needs to take charge of the job, which a [`LocalRunner`](crate::LocalRunner) starts;
@@ -648,7 +689,7 @@ pub struct Load {
     pub waiting: Vec<Slot>,
 }
 
-/// A job that counts against the limits, and its group.
+/// A job that waits in the queue, or counts against the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Slot {
@@ -658,4 +699,28 @@ pub struct Slot {
     pub group: Option<Name>,
     /// Whether it has lent its slot, and does not count: [`JobStore::lend`].
     pub lent: bool,
+    /// How many slots it takes of the store and of its group.
+    pub weight: u32,
+    /// What else it takes.
+    pub resources: BTreeMap<Resource, u32>,
+    /// Where it stands in the queue, and what it was given when it left it.
+    pub place: Place,
+}
+
+impl Slot {
+    /// Returns the slot of a job that takes one, and nothing else.
+    pub fn new(id: JobId) -> Self {
+        Self { id, group: None, lent: false, weight: 1, resources: BTreeMap::new(), place: Place::default() }
+    }
+
+    /// Returns what a job takes that stands at this place.
+    pub(crate) fn of(id: JobId, spec: &JobSpec, place: Place) -> Self {
+        let (group, resources) = (spec.group.clone(), spec.resources.clone());
+        Self { id, group, lent: false, weight: spec.slots, resources, place }
+    }
+
+    /// Returns whether the job may be started as far as its own place says.
+    pub(crate) fn is_eligible(&self, now: Timestamp) -> bool {
+        !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
+    }
 }

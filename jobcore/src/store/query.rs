@@ -467,6 +467,7 @@ mod tests {
             output: OutputSize::default(),
             waiting: None,
             stalled_at: None,
+            place: crate::queue::Place::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::{Retention, Sections};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::limit::Resource;
 use crate::name::Name;
 use crate::parse_error::ParseError;
 #[cfg(feature = "policy")]
@@ -54,6 +55,9 @@ pub struct StoreSettings {
     /// Groups that have a limit of their own. `agents` has one of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
+    /// How much there is of a resource that jobs take; of any other there is 1.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Resource, u32>,
     /// What is done for the conversations of a host, by its name: [`Caller::host`](crate::Caller::host).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub callers: BTreeMap<Name, CallerSettings>,
@@ -122,6 +126,7 @@ impl Default for StoreSettings {
             #[cfg(feature = "policy")]
             policy: Policy::default(),
             groups: BTreeMap::new(),
+            resources: BTreeMap::new(),
             callers: BTreeMap::new(),
             sections: Sections::default(),
         }
@@ -150,6 +155,9 @@ pub struct GroupSettings {
     /// Whether no queued job of the group is started.
     #[serde(skip_serializing_if = "is_false")]
     pub paused: bool,
+    /// Whether the group is paused when one of its jobs fails, times out or is orphaned.
+    #[serde(skip_serializing_if = "is_false")]
+    pub pause_on_failure: bool,
     /// A shell line that is run at the end of each job of the group that was not stopped by request; none if it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_end: String,
@@ -169,24 +177,6 @@ pub struct CallerSettings {
 pub(crate) struct Hook {
     pub(crate) of: HookOf,
     pub(crate) line: String,
-}
-
-/// A limit that is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReachedLimit {
-    /// The group whose limit it is; none if it is the store's.
-    pub group: Option<Name>,
-    /// How many jobs count against it now.
-    pub running: usize,
-    /// How many may.
-    pub limit: u32,
-}
-
-impl From<ReachedLimit> for Error {
-    fn from(ReachedLimit { group, running, limit }: ReachedLimit) -> Self {
-        Self::Full { group, running, limit }
-    }
 }
 
 /// The names by which people get and set what is set.
@@ -213,7 +203,7 @@ const KEYS: &[&str] = &[
 #[non_exhaustive]
 pub enum SetError {
     /// There is none of this name, at least not among these.
-    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.paused, groups.NAME.on_end and callers.HOST.on_end", known.join(", "))]
+    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.paused, groups.NAME.pause_on_failure, groups.NAME.on_end, resources.NAME and callers.HOST.on_end", known.join(", "))]
     Unknown {
         /// The name.
         key: String,
@@ -232,6 +222,11 @@ impl SetError {
 
     pub(crate) fn number(value: &str) -> Result<u32, Self> {
         value.parse().map_err(|_| Self::Invalid(format!("`{value}` is no limit; use a number, 0 for none")))
+    }
+
+    fn amount(value: &str) -> Result<Option<u32>, Self> {
+        let invalid = || Self::Invalid(format!("`{value}` is no amount; use a number, or nothing for 1"));
+        if value.is_empty() { Ok(None) } else { value.parse().map(Some).map_err(|_| invalid()) }
     }
 
     fn flag(value: &str) -> Result<bool, Self> {
@@ -278,12 +273,18 @@ impl StoreSettings {
             let limit = (format!("groups.{name}.limit"), group.limit.to_string());
             let paused = (format!("groups.{name}.paused"), group.paused.to_string());
             let on_end = (format!("groups.{name}.on_end"), group.on_end.clone());
-            let others = [group.paused.then_some(paused), (!group.on_end.is_empty()).then_some(on_end)];
+            let on_failure = (format!("groups.{name}.pause_on_failure"), group.pause_on_failure.to_string());
+            let others = [
+                group.paused.then_some(paused),
+                group.pause_on_failure.then_some(on_failure),
+                (!group.on_end.is_empty()).then_some(on_end),
+            ];
             [limit].into_iter().chain(others.into_iter().flatten())
         });
+        let resources = self.resources.iter().map(|(name, amount)| (format!("resources.{name}"), amount.to_string()));
         let callers =
             self.callers.iter().map(|(host, caller)| (format!("callers.{host}.on_end"), caller.on_end.clone()));
-        entries.chain(groups).chain(callers).collect()
+        entries.chain(groups).chain(resources).chain(callers).collect()
     }
 
     /// Sets one of them from text.
@@ -314,9 +315,15 @@ impl StoreSettings {
             "policy.deny" => self.policy.deny = policy::parse_list(value)?,
             #[cfg(feature = "policy")]
             "policy.allow_variables" => self.policy.allow_variables = policy::parse_list(value)?,
+            _ if key.starts_with("resources.") => {
+                self.set_resource(key.trim_start_matches("resources.").parse()?, SetError::amount(value)?);
+            }
             _ => match key.split_once('.').and_then(|(of, rest)| Some((of, rest.rsplit_once('.')?))) {
                 Some(("groups", (name, "limit"))) => self.set_group(name.parse()?, number()?),
                 Some(("groups", (name, "paused"))) => self.pause_group(name.parse()?, SetError::flag(value)?),
+                Some(("groups", (name, "pause_on_failure"))) => {
+                    self.pause_group_on_failure(name.parse()?, SetError::flag(value)?);
+                }
                 Some(("groups", (name, "on_end"))) => self.set_group_on_end(name.parse()?, value),
                 Some(("callers", (host, "on_end"))) => self.set_caller_on_end(host.parse()?, value),
                 _ => return Err(SetError::unknown(key, KEYS)),
@@ -358,6 +365,30 @@ impl StoreSettings {
         self.change_group(name, |group| group.paused = paused);
     }
 
+    /// Pauses a group when one of its jobs fails, or no longer does.
+    pub fn pause_group_on_failure(&mut self, name: Name, pause: bool) {
+        self.change_group(name, |group| group.pause_on_failure = pause);
+    }
+
+    /// Sets how much there is of a resource; none says 1, as of those that are not set.
+    pub fn set_resource(&mut self, resource: Resource, amount: Option<u32>) {
+        match amount {
+            Some(amount) => drop(self.resources.insert(resource, amount)),
+            None => drop(self.resources.remove(&resource)),
+        }
+    }
+
+    /// Returns how much there is of a resource.
+    pub fn amount_of(&self, resource: &Resource) -> u32 {
+        self.resources.get(resource).copied().unwrap_or(1)
+    }
+
+    /// Returns the group that is to be paused since a job of it has ended like this, if there is one.
+    pub(crate) fn paused_by<'j>(&self, group: Option<&'j Name>, status: Status) -> Option<&'j Name> {
+        let name = group.filter(|_| matches!(status, Status::Failed | Status::TimedOut | Status::Orphaned))?;
+        self.groups.get(name).filter(|group| group.pause_on_failure && !group.paused).map(|_| name)
+    }
+
     /// Returns whether a job of this group is kept from being started, whatever runs.
     pub fn is_paused(&self, group: Option<&Name>) -> bool {
         self.paused || group.is_some_and(|name| self.groups.get(name).is_some_and(|group| group.paused))
@@ -386,11 +417,11 @@ impl StoreSettings {
         }
     }
 
-    /// Returns whether anything may be run at the end of jobs that have no line of their own.
+    /// Returns whether anything may be done at the end of jobs that have no line of their own: run a line, or pause their group.
     pub(crate) fn has_hooks(&self) -> bool {
         !self.on_end.is_empty()
             || !self.callers.is_empty()
-            || self.groups.values().any(|group| !group.on_end.is_empty())
+            || self.groups.values().any(|group| !group.on_end.is_empty() || group.pause_on_failure)
     }
 
     /// Returns what is to be run at the end of a job that has ended, in this order: the line of its caller's host, its own, that of
@@ -444,30 +475,6 @@ impl StoreSettings {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Returns whether one more job, of this group, may be started beside those that have a slot, which are given by group.
-    pub fn has_room<'a>(&self, group: Option<&Name>, taken: impl IntoIterator<Item = Option<&'a Name>>) -> bool {
-        !self.is_paused(group) && self.reached(group, taken).is_none()
-    }
-
-    /// Returns the limit that keeps one more job, of this group, from running beside those that have a slot, which are given
-    /// by group. If both are reached, that is the limit of the group: a job of another group that ends makes no room.
-    pub fn reached<'a>(
-        &self,
-        group: Option<&Name>,
-        taken: impl IntoIterator<Item = Option<&'a Name>>,
-    ) -> Option<ReachedLimit> {
-        let (mut all, mut of_group) = (0, 0);
-        for other in taken {
-            all += 1;
-            of_group += usize::from(group.is_some() && other == group);
-        }
-        let is_reached = |running: usize, limit: u32| limit != 0 && usize::try_from(limit).is_ok_and(|l| running >= l);
-        let of_group = group.map(|group| (Some(group), of_group, self.group_limit(group)));
-        let limits = of_group.into_iter().chain([(None, all, self.max_running)]);
-        let (group, running, limit) = limits.into_iter().find(|(_, running, limit)| is_reached(*running, *limit))?;
-        Some(ReachedLimit { group: group.cloned(), running, limit })
     }
 }
 
@@ -536,12 +543,10 @@ mod tests {
         let mut settings = StoreSettings::default();
         let agents = group(BUILT_IN_GROUP.name);
         assert_eq!(settings.group_limit(&agents), 4);
-        assert!(!settings.has_room(Some(&agents), [Some(&agents); 4]));
         settings.set("groups.agents.on_end", "true").unwrap();
         assert_eq!(settings.group_limit(&agents), 4, "a line changes no limit");
         settings.set_group(agents.clone(), 0);
         assert_eq!(settings.group_limit(&agents), 0);
-        assert!(settings.has_room(Some(&agents), [Some(&agents); 4]));
     }
 
     #[test]
@@ -565,28 +570,5 @@ mod tests {
         assert_eq!(refused.to_string(), "2 jobs of group agents were submitted within a minute; try again in 30 s");
         assert!(settings.check_rate(&agents, at(60), vec![at(20), at(0)]).is_ok());
         assert!(limited(0).check_rate(&agents, at(50), vec![at(20), at(0)]).is_ok());
-    }
-
-    #[test]
-    fn a_group_has_its_own_limit_and_the_store_counts_all() {
-        let mut settings = StoreSettings { max_running: 3, ..StoreSettings::default() };
-        let (web, db) = (group("web"), group("db"));
-        settings.set_group(web.clone(), 1);
-        assert!(settings.has_room(Some(&web), [None, Some(&db)]));
-        assert!(!settings.has_room(Some(&web), [Some(&web)]));
-        let reached = |group, taken: &[Option<&Name>]| {
-            let reached = settings.reached(group, taken.iter().copied()).unwrap();
-            (reached.group.map(String::from), reached.running, reached.limit)
-        };
-        assert_eq!(reached(Some(&web), &[None, Some(&web), Some(&db)]), (Some("web".to_owned()), 1, 1));
-        assert_eq!(reached(Some(&db), &[None, Some(&web), Some(&db)]), (None, 3, 3));
-        assert!(settings.has_room(Some(&db), [Some(&web), Some(&db)]));
-        assert!(!settings.has_room(None, [None, None, Some(&db)]));
-        settings.max_running = 0;
-        assert!(settings.has_room(None, std::iter::repeat_n(None, 1000)));
-        settings.pause_group(db.clone(), true);
-        assert!(!settings.has_room(Some(&db), []) && settings.has_room(Some(&web), []) && settings.has_room(None, []));
-        settings.paused = true;
-        assert!(!settings.has_room(None, []) && settings.reached(None, []).is_none());
     }
 }

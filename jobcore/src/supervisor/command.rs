@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::terminal::Terminal;
 use crate::environment::Environment;
 use crate::program::exec;
+use crate::queue::Place;
 use crate::record::Submission;
 use crate::spec::Stdin;
 use crate::store::file::input;
@@ -36,21 +37,21 @@ pub(super) enum Input {
 pub(super) fn start(
     submission: &Submission,
     environment: Environment,
+    place: &Place,
     job: &JobDir,
-    given: &Path,
 ) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
         let terminal = Terminal::make(job, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
         let streams = [Source::ReadWrite(terminal.device()), Source::Same, Source::Same];
-        let main = spawn(submission, environment, streams)?;
+        let main = spawn(submission, environment, place, streams)?;
         return Ok((main, Input::Terminal(terminal)));
     }
     let open = |path: &Path| File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
     let (stdin, input) = match &spec.stdin {
         Stdin::Closed => (None, Input::None),
         Stdin::File(path) => (Some(open(path)?), Input::None),
-        Stdin::Given => (Some(open(given)?), Input::None),
+        Stdin::Given => (Some(open(&job.given())?), Input::None),
         Stdin::Open => {
             let made = input::Open::make(job);
             let (pipe, reader) = made.map_err(|error| format!("cannot make a pipe for its input: {error}"))?;
@@ -61,14 +62,19 @@ pub(super) fn start(
     let (stdout, stderr) = (job.stdout(), job.stderr());
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
     let stderr = if spec.merge { Source::Same } else { Source::ReadWrite(&stderr) };
-    Ok((spawn(submission, environment, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
+    Ok((spawn(submission, environment, place, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
 }
 
-fn spawn(submission: &Submission, environment: Environment, streams: [Source<'_>; 3]) -> Result<i32, String> {
+fn spawn(
+    submission: &Submission,
+    environment: Environment,
+    place: &Place,
+    streams: [Source<'_>; 3],
+) -> Result<i32, String> {
     let cwd = &submission.spec.cwd;
     std::env::set_current_dir(cwd)
         .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;
-    let (arguments, variables) = (exec::arguments(submission), exec::variables(submission, environment));
+    let (arguments, variables) = (exec::arguments(submission), exec::variables(submission, environment, place));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
     let spawned = world::lend(&submission.world, || execute(&submission.program, arguments, spawn));
     // A supervisor that stays there keeps a file system busy, but what was started was started.

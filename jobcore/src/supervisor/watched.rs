@@ -48,7 +48,8 @@ impl Watched {
         let oom_kills = OomKills::of("self");
         let gone = || Error::io("read the environment from", &job.record())(io::ErrorKind::NotFound.into());
         let environment = read.environment().ok_or_else(gone)?;
-        let (main, input) = match command::start(submission, environment, job, &records.job.given()) {
+        let place = read.place(&submission.spec);
+        let (main, input) = match command::start(submission, environment, &place, job) {
             Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };

@@ -2,32 +2,42 @@
 //! waits or has taken one of the places that the limits allow.
 //!
 //! The jobs themselves say all that its rows say, so that a file that was lost or changed is made again from them. The first row
-//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be run at the end of jobs, as far
-//! as whoever looked last knows. A row that is all zero is free; the others are
+//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be done at the end of jobs, as far
+//! as the last program that looked knows. A row that is all zero is free; the others are, all numbers little-endian,
 //!
 //! | bytes | what |
 //! | --- | --- |
 //! | 0 to 16 | the id of the job |
-//! | 16 to 24 | its place in the queue, little-endian |
-//! | 24 | 1 if it waits, 2 if it has a slot, 3 if it has ended and something is to be run at its end |
-//! | 25 | the length of the name of its group, 0 if it is in none |
-//! | 26 to 90 | that name |
-//! | 90 | 1 if the job has a line of its own that is to be run at its end |
-//! | 91 | 1 if it may have lent its slot: whether it has, the lock of the job tells |
-//! | 124 to 128 | the CRC-32 of all before |
+//! | 16 to 32 | its place in the queue among jobs of the same priority |
+//! | 32 to 36 | its priority |
+//! | 36 to 40 | how many slots it takes |
+//! | 40 to 44 | 1 and its number among the running jobs of its group, or 0 |
+//! | 44 to 52 | when it may be started at the earliest, in microseconds since 1970, or 0 |
+//! | 52 to 68 | the id of an unfinished job that it is started after, if one is known |
+//! | 68 | 1 if it waits, 2 if it has a slot, 3 if it has ended and something is to be done at its end |
+//! | 69 | bits: 1 it has a line of its own that is to be run at its end, 2 it may have lent its slot (whether it has, the lock of the job tells), 4 it is on hold, 8 it is started after other jobs |
+//! | 70 | the length of the name of its group, 0 if it is in none |
+//! | 71 to 135 | that name |
+//! | 135 | how many resources it takes, each of which follows: the length of its name, the name, the amount in 4 bytes, the units in 8 |
+//! | 252 to 256 | the CRC-32 of all before |
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::atomic;
-use super::job_file::{JobFile, Queued};
+use super::job_file::JobFile;
 use super::jobs::Jobs;
 use super::layout::Layout;
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::record::{Ended, Start, Submission};
+use crate::limit::Resource;
+use crate::queue::Place;
+use crate::record::{Ended, Start};
+use crate::spec::JobSpec;
 use crate::store::{Slot, StoreSettings};
 use crate::sys::lock;
 
@@ -38,65 +48,170 @@ const READ_AGAIN: usize = 16;
 /// With how many rows a file is cut off when all of them are free.
 const MANY: usize = 64;
 
-const ROW: usize = 128;
+const ROW: usize = 256;
 /// What the first row says.
-const HEADER: &[u8] = b"jobcore admission 2\n";
+const HEADER: &[u8] = b"jobcore admission 3\n";
 const WAITS: u8 = 1;
 const HAS_SLOT: u8 = 2;
 const HAS_ENDED: u8 = 3;
 
+/// The bits of byte 69.
+const HAS_HOOK: u8 = 1;
+const IS_LENT: u8 = 2;
+const IS_ON_HOLD: u8 = 4;
+const HAS_DEPENDENCIES: u8 = 8;
+
+/// Where the parts of a row of several bytes are.
+const ID: Range<usize> = 0..16;
+const ORDER: Range<usize> = 16..32;
+const PRIORITY: Range<usize> = 32..36;
+const WEIGHT: Range<usize> = 36..40;
+const NUMBER: Range<usize> = 40..44;
+const NOT_BEFORE: Range<usize> = 44..52;
+const UNFINISHED: Range<usize> = 52..68;
+const STATE: usize = 68;
+const BITS: usize = 69;
+const GROUP: usize = 70;
+const RESOURCES: usize = 135;
+const CHECKSUM: Range<usize> = 252..256;
+
 /// A job that waits, or has taken a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The order in which jobs are started.
-    pub(super) number: u64,
     pub(super) slot: Slot,
     pub(super) has_slot: bool,
-    /// Whether it has ended, and something is to be run at its end. Then it has no slot, and waits for none.
+    /// Whether it has ended, and something is to be done at its end. Then it has no slot, and waits for none.
     pub(super) has_ended: bool,
     /// Whether it has a line of its own to be run at its end.
     pub(super) has_hook: bool,
+    /// Whether it is started after other jobs.
+    pub(super) has_dependencies: bool,
+    /// One of these that had not ended when it was last looked at.
+    pub(super) unfinished: Option<JobId>,
 }
 
 impl Entry {
     /// Returns what a job has as its entry that has just been made.
-    pub(super) fn new(number: u64, slot: Slot, has_slot: bool, has_hook: bool) -> Self {
-        Self { number, slot, has_slot, has_ended: false, has_hook }
+    pub(super) fn new(id: JobId, spec: &JobSpec, place: Place) -> Self {
+        let (has_hook, has_dependencies) = (spec.of_its_end().is_some(), !spec.after.is_empty());
+        let slot = Slot::of(id, spec, place);
+        Self { slot, has_slot: false, has_ended: false, has_hook, has_dependencies, unfinished: None }
+    }
+
+    /// Returns what a job has that has been given a slot.
+    pub(super) fn with_slot(self) -> Self {
+        Self { has_slot: true, ..self }
+    }
+
+    /// Returns whether this says of a job that waits what is on record of it.
+    pub(super) fn is_of(&self, on_record: &Self) -> bool {
+        let mut slot = self.slot.clone();
+        (slot.place.slot, slot.place.units) = (on_record.slot.place.slot, on_record.slot.place.units.clone());
+        slot == on_record.slot
+            && (self.has_hook, self.has_dependencies) == (on_record.has_hook, on_record.has_dependencies)
     }
 
     fn to_bytes(&self) -> [u8; ROW] {
+        let Slot { id, group, lent, weight, resources, place } = &self.slot;
         let mut row = [0; ROW];
-        row[..16].copy_from_slice(&self.slot.id.to_bytes());
-        row[16..24].copy_from_slice(&self.number.to_le_bytes());
-        row[24] = match (self.has_ended, self.has_slot) {
+        row[ID].copy_from_slice(&id.to_bytes());
+        row[ORDER].copy_from_slice(&place.order.to_le_bytes());
+        row[PRIORITY].copy_from_slice(&place.priority.to_le_bytes());
+        row[WEIGHT].copy_from_slice(&weight.to_le_bytes());
+        row[NUMBER].copy_from_slice(&place.slot.map_or(0, |slot| slot.saturating_add(1)).to_le_bytes());
+        row[NOT_BEFORE].copy_from_slice(&place.not_before.map_or(0, Timestamp::as_microsecond).to_le_bytes());
+        row[UNFINISHED].copy_from_slice(&self.unfinished.map_or([0; 16], |id| id.to_bytes()));
+        row[STATE] = match (self.has_ended, self.has_slot) {
             (true, _) => HAS_ENDED,
             (false, true) => HAS_SLOT,
             (false, false) => WAITS,
         };
-        let group = self.slot.group.as_ref().map_or("", |group| group.as_str());
-        // A name has at most 64 bytes.
-        row[25] = u8::try_from(group.len()).unwrap_or(0);
-        row[26..26 + group.len()].copy_from_slice(group.as_bytes());
-        row[90] = u8::from(self.has_hook);
-        row[91] = u8::from(self.slot.lent);
-        let checksum = crc32fast::hash(&row[..124]);
-        row[124..].copy_from_slice(&checksum.to_le_bytes());
+        let bits = [
+            (self.has_hook, HAS_HOOK),
+            (*lent, IS_LENT),
+            (place.on_hold, IS_ON_HOLD),
+            (self.has_dependencies, HAS_DEPENDENCIES),
+        ];
+        row[BITS] = bits.into_iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
+        put_text(&mut row[GROUP..], group.as_ref().map_or("", |group| group.as_str()));
+        // A spec has so few and such short ones that they fit: `JobSpec::validate`.
+        row[RESOURCES] = u8::try_from(resources.len()).unwrap_or(u8::MAX);
+        let mut rest = &mut row[RESOURCES + 1..CHECKSUM.start];
+        for (resource, amount) in resources {
+            rest = put_text(rest, resource.as_str());
+            let (number, after) = rest.split_at_mut(4);
+            number.copy_from_slice(&amount.to_le_bytes());
+            let (units, after) = after.split_at_mut(8);
+            units.copy_from_slice(&place.units.get(resource).copied().unwrap_or(0).to_le_bytes());
+            rest = after;
+        }
+        let checksum = crc32fast::hash(&row[..CHECKSUM.start]);
+        row[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
         row
     }
 
     /// Reads a row that is not free; nothing if it was changed.
-    fn from_bytes(row: &[u8]) -> Option<Self> {
-        if row.get(124..ROW)? != crc32fast::hash(&row[..124]).to_le_bytes() {
+    fn from_bytes(row: &[u8; ROW]) -> Option<Self> {
+        if row[CHECKSUM] != crc32fast::hash(&row[..CHECKSUM.start]).to_le_bytes() {
             return None;
         }
-        let id = JobId::from_bytes(row[..16].try_into().ok()?).ok()?;
-        let number = u64::from_le_bytes(row[16..24].try_into().ok()?);
-        let group = row.get(26..26 + usize::from(row[25])).map(std::str::from_utf8)?.ok()?;
-        let group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
-        let (has_slot, has_ended, has_hook) = (row[24] == HAS_SLOT, row[24] == HAS_ENDED, row[90] == 1);
-        let slot = Slot { id, group, lent: row[91] == 1 };
-        Some(Self { number, slot, has_slot, has_ended, has_hook })
+        let id = |range: Range<usize>| JobId::from_bytes(row[range].try_into().ok()?).ok();
+        let bits = row[BITS];
+        let (group, _) = take_text(&row[GROUP..])?;
+        let mut slot = Slot::new(id(ID)?);
+        slot.group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
+        (slot.lent, slot.place.on_hold) = (bits & IS_LENT != 0, bits & IS_ON_HOLD != 0);
+        slot.weight = u32::from_le_bytes(row[WEIGHT].try_into().ok()?);
+        slot.place.order = u128::from_le_bytes(row[ORDER].try_into().ok()?);
+        slot.place.priority = i32::from_le_bytes(row[PRIORITY].try_into().ok()?);
+        slot.place.slot = u32::from_le_bytes(row[NUMBER].try_into().ok()?).checked_sub(1);
+        let not_before = i64::from_le_bytes(row[NOT_BEFORE].try_into().ok()?);
+        slot.place.not_before = if not_before == 0 { None } else { Some(Timestamp::from_microsecond(not_before).ok()?) };
+        (slot.resources, slot.place.units) = take_resources(&row[RESOURCES..CHECKSUM.start])?;
+        Some(Self {
+            slot,
+            has_slot: row[STATE] == HAS_SLOT,
+            has_ended: row[STATE] == HAS_ENDED,
+            has_hook: bits & HAS_HOOK != 0,
+            has_dependencies: bits & HAS_DEPENDENCIES != 0,
+            unfinished: if row[UNFINISHED] == [0; 16] { None } else { Some(id(UNFINISHED)?) },
+        })
     }
+}
+
+/// Writes a text with its length before it, and returns what comes after it.
+fn put_text<'r>(row: &'r mut [u8], text: &str) -> &'r mut [u8] {
+    row[0] = u8::try_from(text.len()).unwrap_or(0);
+    let (place, rest) = row[1..].split_at_mut(text.len());
+    place.copy_from_slice(text.as_bytes());
+    rest
+}
+
+/// Returns a text that has its length before it, and what comes after it.
+fn take_text(row: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = row.split_first()?;
+    let (text, rest) = rest.split_at_checked(usize::from(*length))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+/// Returns how much a job takes of resources, and which units of them.
+type Resources = (BTreeMap<Resource, u32>, BTreeMap<Resource, u64>);
+
+fn take_resources(row: &[u8]) -> Option<Resources> {
+    let (count, mut rest) = row.split_first()?;
+    let (mut amounts, mut all_units) = Resources::default();
+    for _ in 0..*count {
+        let (name, after) = take_text(rest)?;
+        let (amount, after) = after.split_first_chunk()?;
+        let (units, after) = after.split_first_chunk()?;
+        let (resource, units) = (name.parse::<Resource>().ok()?, u64::from_le_bytes(*units));
+        if units != 0 {
+            all_units.insert(resource.clone(), units);
+        }
+        amounts.insert(resource, u32::from_le_bytes(*amount));
+        rest = after;
+    }
+    Some((amounts, all_units))
 }
 
 /// Reads the rows; nothing if they are not as they were written.
@@ -105,11 +220,11 @@ fn parse(bytes: &[u8]) -> Option<Vec<Option<Entry>>> {
     if !header.starts_with(HEADER) || rows.len() % ROW != 0 {
         return None;
     }
-    let parse = |row: &[u8]| match row.iter().all(|byte| *byte == 0) {
+    let parse = |row: &[u8; ROW]| match row == &[0; ROW] {
         true => Some(None),
         false => Entry::from_bytes(row).map(Some),
     };
-    rows.chunks_exact(ROW).map(parse).collect()
+    rows.as_chunks().0.iter().map(parse).collect()
 }
 
 /// Returns what waits and what has a slot, without the lock; nothing if that has to be made again.
@@ -141,7 +256,7 @@ pub(super) fn partition(mut entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
 
 fn in_order(rows: Vec<Option<Entry>>) -> Vec<Entry> {
     let mut entries: Vec<_> = rows.into_iter().flatten().collect();
-    entries.sort_unstable_by_key(|entry| (entry.number, entry.slot.id));
+    entries.sort_unstable_by_key(|entry| (entry.slot.place.rank(), entry.slot.id));
     entries
 }
 
@@ -211,12 +326,12 @@ impl Admission {
         Ok(())
     }
 
-    /// Returns the place in the queue behind all others.
-    pub(super) fn next_number(&self) -> u64 {
+    /// Returns the place in the queue after all others of the same priority.
+    pub(super) fn last_order(&self) -> u128 {
         // The time keeps jobs in order also where none waits.
-        let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
-        let last = self.rows.iter().flatten().map(|entry| entry.number).max();
-        last.map_or(now, |last| now.max(last.saturating_add(1)))
+        let now = order(u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0));
+        let last = self.rows.iter().flatten().map(|entry| entry.slot.place.order).max();
+        last.map_or(now, |last| now.max(last.saturating_add(order(1))))
     }
 
     /// Adds a job, or says anew what is said of it.
@@ -275,21 +390,26 @@ impl Admission {
     }
 }
 
+/// Returns the place in the queue of a job that was submitted at this microsecond. There is room between any two of these.
+pub(super) fn order(microsecond: u64) -> u128 {
+    u128::from(microsecond) << 64
+}
+
 /// Returns what there is to say of a job that is on record: nothing if it has ended.
-fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
+pub(super) fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
     if read.has::<Ended>() {
         return Ok(None);
     }
-    let (group, has_hook) = match read.submission() {
-        Ok(Submission { spec, .. }) => (spec.group.clone(), spec.of_its_end().is_some()),
-        Err(_) => return Ok(None),
-    };
-    // Where it stood is not known: before all others, most of which have waited for less time.
-    let number = read.get::<Queued>().ok().flatten().map_or(0, |queued| queued.sequence);
+    let Ok(submission) = read.submission() else { return Ok(None) };
+    let mut entry = Entry::new(id, &submission.spec, read.place(&submission.spec));
     // The holder of the lock has a slot, or is about to find out that there is none to have.
-    let has_slot = read.has::<Start>() || jobs.is_held(id)?;
-    let slot = Slot { id, group, lent: has_slot && jobs.is_lent(id)? };
-    Ok(Some(Entry::new(number, slot, has_slot, has_hook)))
+    entry.has_slot = read.has::<Start>() || jobs.is_held(id)?;
+    entry.slot.lent = entry.has_slot && jobs.is_lent(id)?;
+    if !entry.has_slot {
+        // A process that had been given a slot for it did not start it.
+        (entry.slot.place.slot, entry.slot.place.units) = Default::default();
+    }
+    Ok(Some(entry))
 }
 
 /// Returns what a job that waits is to have as its entry.
@@ -303,10 +423,18 @@ mod tests {
     use super::*;
 
     fn entry(group: Option<&str>, has_slot: bool) -> Entry {
-        let (has_ended, has_hook) = (false, has_slot);
         let id = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
-        let slot = Slot { id, group: group.map(|group| group.parse().unwrap()), lent: has_slot };
-        Entry { number: 42, slot, has_slot, has_ended, has_hook }
+        let mut slot = Slot::new(id);
+        (slot.group, slot.lent, slot.weight) = (group.map(|group| group.parse().unwrap()), has_slot, 7);
+        (slot.place.order, slot.place.priority, slot.place.on_hold) = (order(42) + 1, -3, !has_slot);
+        slot.place.slot = has_slot.then_some(0);
+        slot.place.not_before = (!has_slot).then(|| Timestamp::from_microsecond(1_764_000_000_000_001).unwrap());
+        for name in ["port:3000", "abcdefghijklmnopqrstuvwxyz0123456789ABC"].map(|name| name.parse::<Resource>().unwrap()) {
+            slot.resources.insert(name.clone(), u32::MAX);
+            slot.place.units.insert(name, 1 << 63);
+        }
+        let unfinished = has_slot.then_some(id);
+        Entry { slot, has_slot, has_ended: false, has_hook: has_slot, has_dependencies: has_slot, unfinished }
     }
 
     #[test]
@@ -322,6 +450,15 @@ mod tests {
                 assert_eq!(Entry::from_bytes(&changed), None, "byte {place}");
             }
         }
+    }
+
+    #[test]
+    fn the_most_resources_that_a_job_can_take_have_room() {
+        let mut longest = entry(Some(&"g".repeat(64)), true);
+        let names = ["a".repeat(45), "b".to_owned(), "c".to_owned(), "d".to_owned()];
+        longest.slot.resources = names.iter().map(|name| (name.parse().unwrap(), 1)).collect();
+        longest.slot.place.units = names.iter().map(|name| (name.parse().unwrap(), 3)).collect();
+        assert_eq!(Entry::from_bytes(&longest.to_bytes()), Some(longest));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use async_trait::async_trait;
 use tokio::net::unix::pipe;
 
+use super::index::Index;
+use super::job_file::{self, Queued};
 use super::layout::JobDir;
 use super::log::FileLogWriter;
 use super::records::{Records, remove_pipes};
@@ -17,6 +19,7 @@ use crate::control::{Answer, FRAME};
 use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
 use crate::output::{OutputSize, Stream};
+use crate::queue::Place;
 use crate::record::{Record, Submission};
 use crate::spec::Given;
 use crate::store::{HandOver, Incoming, JobClaim};
@@ -109,7 +112,7 @@ impl JobClaim for FileClaim {
             Record::Start(start) => {
                 self.control = Some(self.listen()?);
                 if let Some(slots) = self.slots.as_ref().filter(|_| !was_due) {
-                    slots.take(self.records.id)?;
+                    slots.take(&self.records, &self.submission.spec)?;
                 }
                 self.records.start(start)
             }
@@ -172,7 +175,25 @@ impl JobClaim for FileClaim {
     }
 
     async fn take_slot(&mut self) -> Result<()> {
-        self.slots.as_ref().map_or(Ok(()), |slots| slots.take(self.records.id))
+        self.slots.as_ref().map_or(Ok(()), |slots| slots.take(&self.records, &self.submission.spec))
+    }
+
+    async fn place(&self) -> Result<Place> {
+        Ok(self.records.read()?.place(&self.submission.spec))
+    }
+
+    async fn set_place(&mut self, place: &Place) -> Result<()> {
+        self.records.set_place(&self.submission.spec, place)
+    }
+
+    async fn replace(&mut self, submission: Submission) -> Result<()> {
+        let read = self.records.read()?;
+        let place = read.place(&submission.spec);
+        // First: what an index says of a job too much is found out, what it does not say is not.
+        Index::new(&self.records.layout).add_marks(self.records.id, read.get::<Queued>()?.and_then(|q| q.row), &submission.spec);
+        job_file::replace_submission(&self.records.file, &read, &submission, &place)?;
+        self.submission = submission;
+        Ok(())
     }
 
     fn hand_over(mut self: Box<Self>) -> Option<HandOver> {

@@ -8,7 +8,9 @@
 //! Each record is an object in JSON, filled up with blanks. Its last field is `seal`: which record of which job it is, and the
 //! CRC-32 of all that stands before the seal, so that one that was changed or swapped is not taken for the truth.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +18,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::atomic;
+use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
-use crate::record::{Ended, Running, Start, Stopping, Submission};
+use crate::limit::Resource;
+use crate::queue::Place;
+use crate::record::{Ended, RECORD_VERSION, Running, Start, Stopping, Submission};
+use crate::spec::JobSpec;
 
 /// The place of a record in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +95,79 @@ fn halve(text: &mut Option<String>) -> bool {
     true
 }
 
-/// Where a job stands in the queue.
+/// Where a job stands in the queue, and what it was given when it left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Queued {
     pub(crate) v: u32,
-    /// The order in which jobs are started.
+    /// The order in which jobs are started: the upper half of [`Place::order`].
     pub(crate) sequence: u64,
+    /// The lower half.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) between: u64,
     /// Where its row was put in the index of the day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) row: Option<u64>,
+    /// What holds instead of what the spec says, if something was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<Changed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slot: Option<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) units: BTreeMap<Resource, u64>,
+    /// Where the submission begins that is in force, if it is not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) submission_at: Option<u64>,
+    /// Where what is in force ends, while another submission is being written after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends_at: Option<u64>,
+}
+
+/// What of a place is in a spec as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    priority: i32,
+    on_hold: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+}
+
+impl Changed {
+    fn of(place: &Place) -> Self {
+        Self { priority: place.priority, on_hold: place.on_hold, not_before: place.not_before }
+    }
+}
+
+impl Queued {
+    /// Puts a place on record for a job of this spec.
+    pub(crate) fn new(spec: &JobSpec, place: &Place, row: Option<u64>) -> Self {
+        // Each half is 64 bits of it.
+        let (sequence, between) = ((place.order >> 64) as u64, place.order as u64);
+        Self {
+            v: RECORD_VERSION,
+            sequence,
+            between,
+            row,
+            changed: Some(Changed::of(place)).filter(|changed| *changed != Changed::of(&spec.first_place())),
+            slot: place.slot,
+            units: place.units.clone(),
+            submission_at: None,
+            ends_at: None,
+        }
+    }
+
+    fn place(&self, spec: &JobSpec) -> Place {
+        let mut place = spec.first_place();
+        place.order = u128::from(self.sequence) << 64 | u128::from(self.between);
+        if let Some(Changed { priority, on_hold, not_before }) = self.changed.clone() {
+            (place.priority, place.on_hold, place.not_before) = (priority, on_hold, not_before);
+        }
+        (place.slot, place.units) = (self.slot, self.units.clone());
+        place
+    }
+}
+
+fn is_default(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What the file of a job held when it was read.
@@ -136,12 +206,19 @@ impl JobFile {
         self.in_place(T::FIELD).map(|bytes| self.parse(bytes, T::FIELD.name)).transpose()
     }
 
+    /// Returns where a job of this spec stands in the queue: before all others if its record is damaged, since most of them have
+    /// waited for less time.
+    pub(crate) fn place(&self, spec: &JobSpec) -> Place {
+        let queued = self.get::<Queued>().ok().flatten();
+        queued.map_or_else(|| spec.first_place(), |queued| queued.place(spec))
+    }
+
     /// Returns what was submitted.
     ///
     /// # Errors
     /// As [`JobFile::get`].
     pub(crate) fn submission(&self) -> Result<Submission> {
-        match self.bytes.get(SUBMISSION..self.submission_end()) {
+        match self.bytes.get(self.submission_start()..self.submission_end()) {
             Some(bytes) if !bytes.is_empty() => self.parse(bytes, SUBMISSION_NAME),
             _ => Err(damaged(&self.path, "the submission is not there".to_owned())),
         }
@@ -149,7 +226,7 @@ impl JobFile {
 
     /// Returns the environment of the command; nothing once it was erased.
     pub(crate) fn environment(&self) -> Option<Environment> {
-        let rest = self.bytes.get(self.submission_end()..)?;
+        let rest = self.bytes.get(self.submission_end()..self.end())?;
         Some(Environment::from_bytes(rest.strip_suffix(b"\n")?))
     }
 
@@ -159,10 +236,39 @@ impl JobFile {
         (self.bytes.len() > end).then_some(end as u64)
     }
 
-    /// Returns where the submission ends, and the environment begins: behind the first break of a line, which JSON has none of.
+    /// Returns where the submission begins that is in force: another one than the first if the job was edited.
+    fn submission_start(&self) -> usize {
+        let start = self.offset(b"\"submission_at\":", |queued| queued.submission_at);
+        start.map_or(SUBMISSION, |start| start.max(SUBMISSION))
+    }
+
+    /// Returns where what is in force ends.
+    fn end(&self) -> usize {
+        let end = self.offset(b"\"ends_at\":", |queued| queued.ends_at);
+        end.map_or(self.bytes.len(), |end| end.min(self.bytes.len()))
+    }
+
+    fn offset(&self, key: &[u8], of: impl FnOnce(Queued) -> Option<u64>) -> Option<usize> {
+        // Hardly any job has one, and records are read often.
+        memchr::memmem::find(self.in_place(Queued::FIELD)?, key)?;
+        usize::try_from(of(self.get().ok()??)?).ok()
+    }
+
+    /// Returns where the submission ends, and the environment begins: after the first break of a line, which JSON has none of.
     fn submission_end(&self) -> usize {
-        let text = self.bytes.get(SUBMISSION..).unwrap_or_default();
-        memchr::memchr(b'\n', text).map_or(self.bytes.len(), |length| SUBMISSION + length + 1)
+        let start = self.submission_start();
+        let text = self.bytes.get(start..).unwrap_or_default();
+        memchr::memchr(b'\n', text).map_or(self.bytes.len(), |length| start + length + 1)
+    }
+
+    /// Returns where submissions and environments are that are no longer in force: their secrets are to be erased.
+    pub(crate) fn superseded(&self) -> Range<usize> {
+        SUBMISSION..self.submission_start()
+    }
+
+    /// Returns whether nothing is left of what is no longer in force.
+    pub(crate) fn is_superseded_erased(&self) -> bool {
+        self.bytes.get(self.superseded()).is_none_or(|bytes| bytes.iter().all(|byte| *byte == b' '))
     }
 
     /// Returns what is in the place of a record, unless that is blank.
@@ -194,11 +300,43 @@ pub(crate) fn new(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
     for field in FIELDS {
         bytes[field.start + field.size - 1] = b'\n';
     }
-    bytes.extend(sealed(submission, SUBMISSION_NAME, submission.job_id, path)?);
+    bytes.extend(with_environment(submission, path)?);
+    Ok(bytes)
+}
+
+/// Returns a submission, and the environment of its command after it.
+fn with_environment(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = sealed(submission, SUBMISSION_NAME, submission.job_id, path)?;
     bytes.push(b'\n');
     bytes.extend(submission.spec.environment.to_bytes());
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// Puts another submission in force for a job that has not been started, at this place in the queue. It is written after what
+/// is there, and then pointed to: a process that is killed in between leaves the job as it was.
+pub(crate) fn replace_submission(file: &File, read: &JobFile, submission: &Submission, place: &Place) -> Result<()> {
+    let (path, id, at) = (&read.path, read.id, read.end() as u64);
+    let queued = read.get::<Queued>()?;
+    let row = queued.as_ref().and_then(|queued| queued.row);
+    if let Some(queued) = queued {
+        write(file, path, id, &Queued { ends_at: Some(at), ..queued })?;
+    }
+    let bytes = with_environment(submission, path)?;
+    file.write_all_at(&bytes, at).context("write", path)?;
+    // What somebody else was killed over was longer.
+    file.set_len(at + bytes.len() as u64).context("cut", path)?;
+    write(file, path, id, &Queued { submission_at: Some(at), ..Queued::new(&submission.spec, place, row) })?;
+    erase_superseded(file, &JobFile::read(file, path.clone(), id)?)
+}
+
+/// Writes blanks over submissions and environments that are no longer in force.
+pub(crate) fn erase_superseded(file: &File, read: &JobFile) -> Result<()> {
+    if read.is_superseded_erased() {
+        return Ok(());
+    }
+    let range = read.superseded();
+    file.write_all_at(&vec![b' '; range.len()], range.start as u64).context("erase what was replaced in", &read.path)
 }
 
 /// Writes a record into its place. Only whoever holds the lock of the file may do that, or has it for himself.

@@ -123,6 +123,7 @@ impl Jobs {
         }
         let mut evidence = Evidence::new(records.submission()?);
         evidence.held = held;
+        evidence.place = records.place(&evidence.submission.spec);
         evidence.ended = records.get()?;
         let log = FileLog::new(job);
         if let Some(ended) = &evidence.ended {

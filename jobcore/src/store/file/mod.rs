@@ -386,13 +386,18 @@ struct Admitted {
 impl super::Admission for Admitted {
     async fn insert(&mut self, submission: Submission) -> Result<()> {
         let staged = self.store.staging.stage(&submission)?;
-        let placed = self.store.queue.place(&mut self.admission, &submission, &staged, false);
+        let entry = self.store.queue.new_entry(&self.admission, &submission);
+        let placed = self.store.queue.place(&mut self.admission, &submission, &staged, entry);
         placed.inspect_err(|_| self.store.staging.discard(submission.job_id))
     }
 
     async fn set(&mut self, settings: &StoreSettings) -> Result<()> {
         self.store.settings.write(&self.admission, settings)?;
         self.admission.note_hooks(settings)
+    }
+
+    async fn note_change(&mut self, id: JobId) -> Result<()> {
+        self.store.slots.note_change(&mut self.admission, id)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only when its
 //! job has an end record.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::name::Name;
 use crate::record::{Ended, RECORD_VERSION, Start, Submission, Verdict};
+use crate::state::{Cause, Outcome};
+use crate::store::dependencies::{self, Dependencies};
+use crate::store::derived::MAX_ANCESTORS;
+use crate::store::room::Room;
 use crate::store::settings::StoreSettings;
 use crate::store::tend::{Found, look_after};
 use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot, Submitted, WhenFull};
@@ -84,7 +89,8 @@ impl Queue {
         if let Created::Existing(id) = self.check(store, &mut admission, submission).await?.0 {
             return Ok(Created::Existing(id));
         }
-        self.place(&mut admission, submission, staged, false).map(|()| Created::New)
+        let entry = self.new_entry(&admission, submission);
+        self.place(&mut admission, submission, staged, entry).map(|()| Created::New)
     }
 
     /// Puts a staged job into its place as [`Queue::enqueue`] does, and takes charge of it if nothing is in its way.
@@ -94,21 +100,64 @@ impl Queue {
         if let Created::Existing(id) = created {
             return Ok(Submitted::Existing(id));
         }
-        let (taken, waiting) = self.in_use_and_waiting(&mut admission)?;
-        let may_start = |group: Option<&Name>| has_room(&settings, group, &taken);
-        let is_due = may_start(submission.spec.group.as_ref())
-            && !waiting.iter().any(|entry| may_start(entry.slot.group.as_ref()));
+        let mut entry = self.new_entry(&admission, &submission);
+        let is_due = self.may_start_at_once(&settings, &mut admission, &mut entry)?;
         let path = self.layout.staged(submission.job_id).record();
         // Before it is in its place, so that nobody else takes charge of it.
         if is_due && !lock::try_take(&staged).context("lock", &path)? {
             return Err(Error::Damaged { path, reason: "it is locked by somebody else".to_owned() });
         }
-        self.place(&mut admission, &submission, &staged, is_due)?;
+        self.place(&mut admission, &submission, &staged, Entry { has_slot: is_due, ..entry })?;
         if !is_due {
             return Ok(Submitted::Queued);
         }
         let records = Records::with_lock(&self.layout, submission.job_id, staged);
         Ok(Submitted::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
+    }
+
+    /// Returns whether a new job is to start before all that wait, and gives it what it needs.
+    fn may_start_at_once(
+        &self,
+        settings: &StoreSettings,
+        admission: &mut Admission,
+        entry: &mut Entry,
+    ) -> Result<bool> {
+        let now = Timestamp::now();
+        if entry.has_dependencies || !entry.slot.is_eligible(now) {
+            return Ok(false);
+        }
+        let (taken, waiting) = self.in_use_and_waiting(admission)?;
+        let mut room = Room::beside(settings, taken.iter().map(|entry| &entry.slot));
+        // Most jobs that have to wait find that out by this, however many wait already.
+        let own = self.ancestors(&room, &entry.slot);
+        if !room.is_enough(&entry.slot, &own) {
+            return Ok(false);
+        }
+        for other in waiting.iter().filter(|other| other.slot.place.rank() <= entry.slot.place.rank()) {
+            if other.has_dependencies || !other.slot.is_eligible(now) {
+                continue;
+            }
+            let ancestors = self.ancestors(&room, &other.slot);
+            if room.is_enough(&other.slot, &ancestors) {
+                return Ok(false);
+            }
+            room.pass_over(&other.slot, &ancestors);
+        }
+        let is_enough = room.is_enough(&entry.slot, &own);
+        if is_enough {
+            room.give(&mut entry.slot, &own);
+        }
+        Ok(is_enough)
+    }
+
+    /// Returns the jobs that led to a job being submitted, if that makes a difference to what it lacks.
+    fn ancestors(&self, room: &Room<'_>, slot: &Slot) -> Vec<JobId> {
+        let mut ancestors = Vec::new();
+        if room.may_inherit(slot) {
+            let parent = |id| self.jobs.submission(id).ok().and_then(|submission| submission.spec.parent);
+            ancestors.extend(std::iter::successors(parent(slot.id), |id| parent(*id)).take(MAX_ANCESTORS));
+        }
+        ancestors
     }
 
     /// Refuses a job that must not be added, and finds the one that has its key already.
@@ -129,17 +178,25 @@ impl Queue {
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
         if settings.when_full == WhenFull::Refuse {
+            let slot = Slot::of(submission.job_id, &submission.spec, submission.spec.first_place());
             let (mut before, waiting) = self.in_use_and_waiting(admission)?;
-            if !has_room(&settings, group, &before) {
+            if Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]).is_some() {
                 before = self.free_slots(store, admission).await?;
             }
             // Jobs that wait already come first.
             before.extend(waiting);
-            if let Some(reached) = settings.reached(group, before.iter().map(|entry| entry.slot.group.as_ref())) {
-                return Err(reached.into());
+            if let Some(reached) = Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]) {
+                return Err(Error::Full(reached));
             }
         }
         Ok((Created::New, settings))
+    }
+
+    /// Returns the entry of a new job: after all others.
+    pub(super) fn new_entry(&self, admission: &Admission, submission: &Submission) -> Entry {
+        let mut place = submission.spec.first_place();
+        place.order = admission.last_order();
+        Entry::new(submission.job_id, &submission.spec, place)
     }
 
     /// Puts a staged job into its place, with a slot or into the queue.
@@ -148,18 +205,15 @@ impl Queue {
         admission: &mut Admission,
         submission: &Submission,
         staged: &File,
-        has_slot: bool,
+        entry: Entry,
     ) -> Result<()> {
-        let (id, group) = (submission.job_id, submission.spec.group.clone());
+        let id = submission.job_id;
         // The row first: one without a job is passed over, a job without one would not be listed.
         let row = self.index.add(submission)?;
-        let number = admission.next_number();
-        let queued = Queued { v: RECORD_VERSION, sequence: number, row };
+        let queued = Queued::new(&submission.spec, &entry.slot.place, row);
         job_file::write(staged, &self.layout.staged(id).record(), id, &queued)?;
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
-        let has_hook = submission.spec.of_its_end().is_some();
-        let entry = Entry::new(number, Slot { id, group, lent: false }, has_slot, has_hook);
         // So is an entry without a job, and a job without one would not be found.
         let published = admission.put(entry).and_then(|()| self.staging.publish(id));
         match &published {
@@ -191,28 +245,103 @@ impl Queue {
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
-        let (mut taken, waiting) = self.in_use_and_waiting(admission)?;
+        let (mut taken, mut waiting) = self.in_use_and_waiting(admission)?;
         if waiting.is_empty() {
             return Ok(None);
         }
-        let (settings, own) = (self.settings.read()?, world::capture()?);
+        while self.follow_dependencies(admission, &taken, &mut waiting)? {
+            (taken, waiting) = self.in_use_and_waiting(admission)?;
+        }
+        let (settings, own, now) = (self.settings.read()?, world::capture()?, Timestamp::now());
+        let mut room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
         let mut is_checked = false;
-        for entry in waiting {
-            if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
-                if is_checked {
-                    continue;
-                }
+        for mut entry in waiting {
+            if entry.unfinished.is_some() || !entry.slot.is_eligible(now) || settings.is_paused(entry.slot.group.as_ref()) {
+                continue;
+            }
+            let ancestors = self.ancestors(&room, &entry.slot);
+            if !is_checked && room.reached(&entry.slot, &ancestors).is_some() {
                 is_checked = true;
                 taken = self.free_slots(store, admission).await?;
-                if !has_room(&settings, entry.slot.group.as_ref(), &taken) {
-                    continue;
-                }
+                room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
             }
+            if !room.is_enough(&entry.slot, &ancestors) {
+                room.pass_over(&entry.slot, &ancestors);
+                continue;
+            }
+            room.give(&mut entry.slot, &ancestors);
             if let Some(claim) = self.claim_waiting(admission, entry, &own)? {
                 return Ok(Some(claim));
             }
         }
         Ok(None)
+    }
+
+    /// Finds out which jobs wait for others that have not ended, and ends those that wait in vain. Returns whether it ended any:
+    /// others may wait for these.
+    fn follow_dependencies(
+        &self,
+        admission: &mut Admission,
+        taken: &[Entry],
+        waiting: &mut [Entry],
+    ) -> Result<bool> {
+        if !waiting.iter().any(|entry| entry.has_dependencies) {
+            return Ok(false);
+        }
+        let unfinished: HashSet<JobId> = taken.iter().chain(waiting.iter()).map(|entry| entry.slot.id).collect();
+        let mut has_ended_any = false;
+        for entry in waiting.iter_mut().filter(|entry| entry.has_dependencies) {
+            if entry.unfinished.is_some_and(|id| unfinished.contains(&id)) {
+                continue;
+            }
+            let found = match self.dependencies(entry.slot.id) {
+                Ok(Dependencies::Met) => None,
+                Ok(Dependencies::Unfinished(id)) => Some(id),
+                Ok(Dependencies::Failed(reason)) => {
+                    has_ended_any |= self.skip(admission, entry.slot.id, reason)?;
+                    continue;
+                }
+                Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
+                    // It is not started as long as that is not known, and looked at again the next time.
+                    entry.unfinished = Some(entry.slot.id);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if std::mem::replace(&mut entry.unfinished, found) != found {
+                admission.put(entry.clone())?;
+            }
+        }
+        Ok(has_ended_any)
+    }
+
+    fn dependencies(&self, id: JobId) -> Result<Dependencies> {
+        let after = self.jobs.submission(id)?.spec.after;
+        dependencies::judge(&after, |id| match self.jobs.evidence(id) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            evidence => evidence.map(Some),
+        })
+    }
+
+    /// Ends a job that waits for others in vain, and returns whether it is ended.
+    fn skip(&self, admission: &mut Admission, id: JobId, reason: String) -> Result<bool> {
+        let records = match Records::claim(&self.layout, id) {
+            Ok(Some(records)) => records,
+            Ok(None) | Err(Error::Damaged { .. }) => return Ok(false),
+            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| true),
+            Err(error) => return Err(error),
+        };
+        let read = records.read()?;
+        // It may have been started, past what it was to wait for.
+        if read.has::<Start>() {
+            return Ok(false);
+        }
+        let mut outcome = Outcome::new(Cause::Skipped, Timestamp::now());
+        outcome.message = Some(reason);
+        if records.finish(&Ended::new(None, outcome))? {
+            self.slots.vacate(admission, id)?;
+        }
+        Ok(true)
     }
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
@@ -241,18 +370,25 @@ impl Queue {
             };
         }
         if read.has::<Start>() {
-            return admission.put(Entry { has_slot: true, ..entry }).map(|()| None);
+            return admission.put(entry.with_slot()).map(|()| None);
         }
         let submission = match read.submission() {
             Ok(submission) => submission,
             Err(error) => return pass_over(error),
         };
+        // Its entry is made from what is on record, which may have been changed by a process that was killed before it
+        // changed the entry as well.
+        let on_record = Entry::new(id, &submission.spec, read.place(&submission.spec));
+        if !entry.is_of(&on_record) {
+            return admission.put(on_record).map(|()| None);
+        }
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             return Ok(None);
         }
-        admission.put(Entry { has_slot: true, ..entry })?;
+        records.set_place(&submission.spec, &entry.slot.place)?;
+        admission.put(entry.with_slot())?;
         Ok(Some(FileClaim::due(records, submission, self.slots.clone())))
     }
 
@@ -269,20 +405,16 @@ impl Queue {
         Ok(taken)
     }
 
-    /// Returns the jobs that have a slot of their own, and those that wait for one. Slots that are lent are not in use.
+    /// Returns the jobs that have a slot, and those that wait for one. Slots are only lent as long as the lock of the job says so.
     fn in_use_and_waiting(&self, admission: &mut Admission) -> Result<(Vec<Entry>, Vec<Entry>)> {
-        let (taken, waiting) = admission.taken_and_waiting();
-        let mut in_use = Vec::with_capacity(taken.len());
-        for mut entry in taken {
-            if entry.slot.lent && self.jobs.is_lent(entry.slot.id).unwrap_or(false) {
-                continue;
-            }
-            if std::mem::take(&mut entry.slot.lent) {
+        let (mut taken, waiting) = admission.taken_and_waiting();
+        for entry in taken.iter_mut().filter(|entry| entry.slot.lent) {
+            entry.slot.lent = self.jobs.is_lent(entry.slot.id).unwrap_or(false);
+            if !entry.slot.lent {
                 admission.put(entry.clone())?;
             }
-            in_use.push(entry);
         }
-        Ok((in_use, waiting))
+        Ok((taken, waiting))
     }
 
     /// Lends the slot of a job to others as long as the file is open.
@@ -326,8 +458,4 @@ impl Queue {
         let slots = |entries: Vec<Entry>| entries.into_iter().map(slot).collect();
         Ok(Load { settings, running: slots(running), waiting: slots(waiting) })
     }
-}
-
-fn has_room(settings: &StoreSettings, group: Option<&Name>, taken: &[Entry]) -> bool {
-    settings.has_room(group, taken.iter().map(|entry| entry.slot.group.as_ref()))
 }

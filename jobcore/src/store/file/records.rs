@@ -10,7 +10,9 @@ use super::job_file::{self, JobFile, Kept, Queued};
 use super::layout::{JobDir, Layout};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
+use crate::queue::Place;
 use crate::record::{Ended, Running, Start, Stopping};
+use crate::spec::JobSpec;
 use crate::store::{EventKind, JobEvent};
 use crate::sys::lock;
 
@@ -103,6 +105,14 @@ impl Records {
         }
     }
 
+    /// Puts on record where the job stands in the queue.
+    pub(super) fn set_place(&self, spec: &JobSpec, place: &Place) -> Result<()> {
+        let before = self.read()?.get::<Queued>().ok().flatten();
+        let queued = Queued::new(spec, place, before.as_ref().and_then(|queued| queued.row));
+        let (submission_at, ends_at) = before.map_or((None, None), |queued| (queued.submission_at, queued.ends_at));
+        self.write(&Queued { submission_at, ends_at, ..queued })
+    }
+
     /// Puts a stop on record that is about to begin. Without that record it is carried out all the same.
     pub(crate) fn stopping(&self, stopping: &Stopping) {
         let _ = self.write(stopping);
@@ -156,6 +166,7 @@ impl Records {
 
     /// Cuts the environment off, if it is there.
     pub(crate) fn erase_environment(&self, read: &JobFile) -> Result<()> {
+        job_file::erase_superseded(&self.file, read)?;
         match read.without_environment() {
             Some(length) => self.file.set_len(length).context("erase the environment in", &self.job.record()),
             None => Ok(()),

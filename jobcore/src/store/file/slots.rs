@@ -5,10 +5,13 @@ use super::jobs::Jobs;
 use super::layout::Layout;
 use super::on_end::EndHooks;
 use super::records::Records;
+use super::settings::SettingsFile;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::record::{Ended, Start};
+use crate::spec::JobSpec;
+use crate::store::room::Room;
 
 /// How many of the running jobs are looked at for one whose supervisor was killed.
 const LOOKED_AT: usize = 64;
@@ -19,11 +22,13 @@ pub(super) struct Slots {
     layout: Layout,
     jobs: Jobs,
     hooks: EndHooks,
+    settings: SettingsFile,
 }
 
 impl Slots {
     pub(super) fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone(), jobs: Jobs::new(layout), hooks: EndHooks::new(layout) }
+        let (jobs, hooks, settings) = (Jobs::new(layout), EndHooks::new(layout), SettingsFile::new(layout));
+        Self { layout: layout.clone(), jobs, hooks, settings }
     }
 
     /// Returns jobs that have a slot, have been started and have no end, and whose lock is free, and those that have ended and
@@ -85,7 +90,7 @@ impl Slots {
     /// Returns whether nothing is left to do after the end of a job: its environment was erased, or it is gone.
     pub(super) fn is_done(&self, id: JobId) -> bool {
         match self.jobs.read(id) {
-            Ok(read) => read.without_environment().is_none(),
+            Ok(read) => read.without_environment().is_none() && read.is_superseded_erased(),
             Err(error) => matches!(error, Error::NotFound { .. }),
         }
     }
@@ -95,6 +100,7 @@ impl Slots {
     pub(super) fn vacate(&self, admission: &mut Admission, id: JobId) -> Result<bool> {
         match admission.entry(id).cloned() {
             Some(entry) if entry.has_ended => Ok(true),
+            Some(_) if admission.may_have_hooks() && self.pause_on_failure(admission, id).is_err() => Ok(false),
             Some(entry) if (entry.has_hook || admission.may_have_hooks()) && self.hooks.are_due(id) => {
                 admission.put(Entry { has_slot: false, has_ended: true, ..entry }).map(|()| true)
             }
@@ -130,10 +136,40 @@ impl Slots {
     }
 
     /// Gives a slot to a job that is started although it was not its turn.
-    pub(super) fn take(&self, id: JobId) -> Result<()> {
+    pub(super) fn take(&self, records: &Records, spec: &JobSpec) -> Result<()> {
         let mut admission = Admission::take(&self.layout)?;
-        let entry = admission.entries().into_iter().find(|entry| entry.slot.id == id);
-        entry.map_or(Ok(()), |entry| admission.put(Entry { has_slot: true, ..entry }))
+        let Some(mut entry) = admission.entry(records.id).filter(|entry| !entry.has_slot).cloned() else {
+            return Ok(());
+        };
+        let (settings, (taken, _)) = (self.settings.read()?, admission.taken_and_waiting());
+        Room::beside(&settings, taken.iter().map(|entry| &entry.slot)).give(&mut entry.slot, &[]);
+        records.set_place(spec, &entry.slot.place)?;
+        admission.put(entry.with_slot())
+    }
+
+    /// Makes the entry of a job that waits agree with its records.
+    pub(super) fn note_change(&self, admission: &mut Admission, id: JobId) -> Result<()> {
+        let read = self.jobs.read(id)?;
+        let submission = read.submission()?;
+        match admission.entry(id) {
+            Some(entry) if !entry.has_slot && !entry.has_ended => {
+                admission.put(Entry::new(id, &submission.spec, read.place(&submission.spec)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Pauses the group of a job that has failed, if that is set. Nothing of the group starts in its slot before.
+    fn pause_on_failure(&self, admission: &Admission, id: JobId) -> Result<()> {
+        let Ok(read) = self.jobs.read(id) else { return Ok(()) };
+        if let (Ok(Some(ended)), Ok(submission)) = (read.get::<Ended>(), read.submission())
+            && let mut settings = self.settings.read()?
+            && let Some(group) = settings.paused_by(submission.spec.group.as_ref(), ended.outcome.status())
+        {
+            settings.pause_group(group.clone(), true);
+            self.settings.write(admission, &settings)?;
+        }
+        Ok(())
     }
 
     /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,

@@ -24,6 +24,7 @@ use super::layout::Layout;
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
 use crate::record::{Ended, Submission};
+use crate::spec::JobSpec;
 use day::{DayIndex, header};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use invariants::check_index;
@@ -67,6 +68,14 @@ impl Index {
     pub(super) fn mark(&self, id: JobId, hint: Option<u64>, state: RowState) {
         if let Some((index, number, mut row)) = self.look_up(id, hint) {
             row.set_state(state);
+            let _ = index.set(number, &row);
+        }
+    }
+
+    /// Lets a job be found by what another spec says, too.
+    pub(super) fn add_marks(&self, id: JobId, hint: Option<u64>, spec: &JobSpec) {
+        if let Some((index, number, mut row)) = self.look_up(id, hint) {
+            row.add_marks(spec);
             let _ = index.set(number, &row);
         }
     }

@@ -80,23 +80,25 @@ impl Row {
         let mut row = Self([0; ROW]);
         row.0[ID].copy_from_slice(&id.to_bytes());
         row.0[NAME].copy_from_slice(&name_mark(spec.and_then(|spec| spec.name.as_ref())));
-        let mut marks = [0_u8; LABELS.end - LABELS.start];
-        for mark in spec.into_iter().flat_map(|spec| {
-            let group = spec.group.iter().map(|group| group_mark(group.as_str()));
-            let caller = spec.caller.iter().map(caller_mark);
-            let project = spec.project.iter().map(|project| project_mark(project));
-            group
-                .chain(caller)
-                .chain(project)
-                .chain(spec.labels.iter().flat_map(|(name, value)| [label_mark(name, ""), label_mark(name, value)]))
-        }) {
-            for bit in bits(&mark) {
-                marks[bit / 8] |= 1 << (bit % 8);
-            }
+        if let Some(spec) = spec {
+            row.add_marks(spec);
         }
-        row.0[LABELS].copy_from_slice(&marks);
         row.set_state(RowState::Open);
         row
+    }
+
+    /// Lets the job be found by the labels, the group, the caller and the project of a spec.
+    pub(super) fn add_marks(&mut self, spec: &JobSpec) {
+        let group = spec.group.iter().map(|group| group_mark(group.as_str()));
+        let caller = spec.caller.iter().map(caller_mark);
+        let project = spec.project.iter().map(|project| project_mark(project));
+        let labels = spec.labels.iter().flat_map(|(name, value)| [label_mark(name, ""), label_mark(name, value)]);
+        for mark in group.chain(caller).chain(project).chain(labels) {
+            for bit in bits(&mark) {
+                self.0[LABELS][bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        self.set_state(self.state());
     }
 
     /// Makes the row of a job that is there, from its records.

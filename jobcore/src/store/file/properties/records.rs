@@ -108,6 +108,7 @@ proptest! {
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
             Cause::TimedOut | Cause::Stalled => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
+            Cause::Skipped => Status::Skipped,
             Cause::Exited | Cause::Signalled | Cause::SpawnFailed | Cause::Oom => Status::Failed,
         };
         prop_assert_eq!(outcome.status(), expected);

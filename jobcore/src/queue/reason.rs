@@ -5,7 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use super::{After, AfterWhen};
+use crate::limit::Resource;
 use crate::name::Name;
+
+/// How many of the jobs that are waited for are named.
+const NAMED: usize = 3;
 
 /// Why a job is queued, and for how long it has been.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,21 +31,46 @@ pub struct InQueue {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueReason {
-    /// As many jobs of its group run as may.
+    /// The slots of its group are in use, or so many of them that it does not fit.
     GroupLimit {
         /// The group.
         group: Name,
-        /// How many of it run.
-        running: usize,
-        /// How many of it may.
+        /// How many of its slots are in use.
+        running: u64,
+        /// How many it has.
         limit: u32,
     },
-    /// As many jobs of the store run as may.
+    /// The slots of the store are in use, or so many of them that it does not fit.
     StoreLimit {
-        /// How many run.
-        running: usize,
-        /// How many may.
+        /// How many are in use.
+        running: u64,
+        /// How many there are.
         limit: u32,
+    },
+    /// Too much of a resource is in use.
+    Resource {
+        /// The resource.
+        resource: Resource,
+        /// How much the job needs.
+        needed: u32,
+        /// How much is in use.
+        in_use: u64,
+        /// How much there is.
+        limit: u32,
+    },
+    /// Jobs that come first wait for the same slots or resources, and there is not enough for both.
+    Reserved,
+    /// It was put on hold.
+    OnHold,
+    /// It is to be started later.
+    Scheduled {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is to be started after other jobs.
+    After {
+        /// Those that it still waits for.
+        after: Vec<After>,
     },
     /// Its group is paused, or the whole store if no group is named.
     Paused {
@@ -65,6 +95,16 @@ impl fmt::Display for InQueue {
                 write!(f, "{running} of {limit} running in group {group}")
             }
             QueueReason::StoreLimit { running, limit } => write!(f, "{running} of {limit} running"),
+            QueueReason::Resource { resource, needed: 1, in_use, limit } => {
+                write!(f, "{in_use} of {limit} in use of resource {resource}")
+            }
+            QueueReason::Resource { resource, needed, in_use, limit } => {
+                write!(f, "needs {needed} of resource {resource}, and {in_use} of {limit} are in use")
+            }
+            QueueReason::Reserved => f.write_str("jobs before it need the same slots or resources"),
+            QueueReason::OnHold => f.write_str("it is on hold"),
+            QueueReason::Scheduled { at } => write!(f, "it starts at {at:.0}"),
+            QueueReason::After { after } => write!(f, "it starts after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => write!(f, "group {group} is paused"),
             QueueReason::Paused { group: None } => f.write_str("the store is paused"),
             QueueReason::OtherNamespace => {
@@ -86,6 +126,11 @@ impl InQueue {
         let reason = match &self.reason {
             QueueReason::GroupLimit { group, running, limit } => format!("{running} of {limit} in {group}"),
             QueueReason::StoreLimit { running, limit } => format!("{running} of {limit}"),
+            QueueReason::Resource { resource, in_use, limit, .. } => format!("{in_use} of {limit} of {resource}"),
+            QueueReason::Reserved => "reserved".to_owned(),
+            QueueReason::OnHold => "on hold".to_owned(),
+            QueueReason::Scheduled { at } => format!("at {at:.0}"),
+            QueueReason::After { after } => format!("after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => format!("{group} paused"),
             QueueReason::Paused { group: None } => "store paused".to_owned(),
             QueueReason::OtherNamespace => "other namespace".to_owned(),
@@ -95,4 +140,18 @@ impl InQueue {
         };
         self.position.map_or(reason.clone(), |position| format!("#{position}: {reason}"))
     }
+}
+
+/// Names the first few of the jobs that are waited for.
+fn listed(after: &[After]) -> String {
+    let name = |after: &After| match after.when {
+        AfterWhen::Ended => after.job_id.short(),
+        when => format!("{} ({when})", after.job_id.short()),
+    };
+    let mut names: Vec<_> = after.iter().take(NAMED).map(name).collect();
+    match after.len().saturating_sub(NAMED) {
+        0 => {}
+        rest => names.push(format!("{rest} more")),
+    }
+    names.join(", ")
 }

@@ -1,0 +1,309 @@
+//! Changing what is queued: its place, and what it is to run.
+
+use super::JobManager;
+use super::start::not_queued;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::program;
+use crate::queue::{After, LimitOn, Place, ReachedLimit};
+use crate::record::RECORD_VERSION;
+use crate::spec::JobSpec;
+use crate::store::tend::evidence_of_own;
+use crate::store::{JobClaim, Slot};
+use crate::sys::world;
+
+/// How far apart jobs are that are submitted in the same moment.
+const STEP: u128 = 1 << 64;
+
+/// Where in the queue a job is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MoveTo {
+    /// Before all others.
+    First,
+    /// After all others.
+    Last,
+    /// Just before this one.
+    Before(JobId),
+    /// Just after this one.
+    After(JobId),
+}
+
+impl JobManager {
+    /// Keeps a queued job from being started until it is released.
+    ///
+    /// # Errors
+    /// As [`JobManager::change_place`].
+    pub async fn hold(&self, id: JobId) -> Result<Job> {
+        self.change_place(id, |place| place.on_hold = true).await
+    }
+
+    /// Lets a queued job be started when it is its turn: one that is on hold, or that was to be started later.
+    ///
+    /// # Errors
+    /// As [`JobManager::change_place`].
+    pub async fn release(&self, id: JobId) -> Result<Job> {
+        self.change_place(id, |place| (place.on_hold, place.not_before) = (false, None)).await
+    }
+
+    /// Starts a queued job before those of a lower priority.
+    ///
+    /// # Errors
+    /// As [`JobManager::change_place`].
+    pub async fn set_priority(&self, id: JobId, priority: i32) -> Result<Job> {
+        self.change_place(id, move |place| place.priority = priority).await
+    }
+
+    /// Starts a queued job at this time at the earliest.
+    ///
+    /// # Errors
+    /// As [`JobManager::change_place`].
+    pub async fn delay(&self, id: JobId, until: Timestamp) -> Result<Job> {
+        self.change_place(id, move |place| place.not_before = Some(until)).await
+    }
+
+    /// Moves a queued job, which takes over the priority of the job that it then stands beside.
+    ///
+    /// # Errors
+    /// As [`JobManager::change_place`]; [`Error::Refused`] also if the other job is not queued.
+    pub async fn move_to(&self, id: JobId, to: MoveTo) -> Result<Job> {
+        let mut waiting = self.store.load().await?.waiting;
+        waiting.retain(|slot| slot.id != id);
+        let position = |other: JobId| {
+            let position = waiting.iter().position(|slot| slot.id == other);
+            position.ok_or_else(|| if other == id { beside_itself(id) } else { not_queued(other) })
+        };
+        let at = match to {
+            MoveTo::First => 0,
+            MoveTo::Last => waiting.len(),
+            MoveTo::Before(other) => position(other)?,
+            MoveTo::After(other) => position(other)? + 1,
+        };
+        let (before, after) = (at.checked_sub(1).and_then(|before| waiting.get(before)), waiting.get(at));
+        let beside = match to {
+            MoveTo::First | MoveTo::Before(_) => after.or(before),
+            MoveTo::Last | MoveTo::After(_) => before.or(after),
+        };
+        // There is no other to be moved past.
+        let Some(Slot { place: Place { priority, .. }, .. }) = beside.cloned() else { return self.job(id).await };
+        let order = |slot: Option<&Slot>| slot.filter(|slot| slot.place.priority == priority).map(|slot| slot.place.order);
+        let between = match between(order(before), order(after)) {
+            Some(between) => between,
+            None => self.make_room(order(before).unwrap_or(0), priority, &waiting[at..]).await?,
+        };
+        self.change_place(id, move |place| (place.priority, place.order) = (priority, between)).await
+    }
+
+    /// Moves jobs further away from the place that is returned, after `before`, for another job.
+    async fn make_room(&self, before: u128, priority: i32, after: &[Slot]) -> Result<u128> {
+        let mut order = before + STEP;
+        let between = order;
+        for slot in after.iter().filter(|slot| slot.place.priority == priority) {
+            order += STEP;
+            match self.change_place(slot.id, move |place| place.order = order).await {
+                // It waits no longer, and stands in nobody's way.
+                Err(Error::Refused { .. } | Error::NotFound { .. }) => {}
+                changed => drop(changed?),
+            }
+        }
+        Ok(between)
+    }
+
+    /// Changes where a queued job stands, and starts what is due then.
+    ///
+    /// # Errors
+    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version.
+    async fn change_place(&self, id: JobId, change: impl FnOnce(&mut Place) + Send + 'static) -> Result<Job> {
+        self.offload(move |jobs| async move {
+            let mut claim = jobs.claim_queued(id).await?;
+            let mut place = claim.place().await?;
+            change(&mut place);
+            claim.set_place(&place).await?;
+            jobs.store.admit().await?.note_change(id).await?;
+            drop(claim);
+            jobs.tend().await;
+            jobs.job(id).await
+        })
+        .await
+    }
+
+    /// Changes what a queued job is to run and how, as if it had been submitted like this. Its id, name, key and place in the queue
+    /// stay, and so do what its command is given to read and who submitted it.
+    ///
+    /// `change` is given the spec with its environment. It is called once, unless the job cannot be edited.
+    ///
+    /// # Errors
+    /// As [`JobManager::submit`] and [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a
+    /// later version.
+    pub async fn edit(&self, id: JobId, change: impl FnOnce(&mut JobSpec) + Send + 'static) -> Result<Job> {
+        self.offload(move |jobs| async move {
+            let mut claim = jobs.claim_queued(id).await?;
+            let mut submission = claim.submission().clone();
+            let before = submission.spec.clone();
+            submission.spec.environment = claim.environment().await?;
+            change(&mut submission.spec);
+            let spec = &mut submission.spec;
+            (spec.name, spec.key, spec.caller, spec.parent) = (before.name, before.key, before.caller, before.parent);
+            spec.stdin = before.stdin;
+            spec.validate()?;
+            submission.program = program::check(spec)?;
+            jobs.check_permitted(spec).await?;
+            jobs.check_queue(spec).await?;
+            jobs.check_cycle(id, &spec.after).await?;
+            program::check_size(&submission)?;
+            let mut place = claim.place().await?;
+            let (old, new) = (before.priority, submission.spec.priority);
+            if old != new {
+                place.priority = new;
+            }
+            claim.replace(submission).await?;
+            claim.set_place(&place).await?;
+            jobs.store.admit().await?.note_change(id).await?;
+            drop(claim);
+            jobs.tend().await;
+            jobs.job(id).await
+        })
+        .await
+    }
+
+    /// Takes the lock of a job that waits in the queue.
+    async fn claim_queued(&self, id: JobId) -> Result<Box<dyn JobClaim>> {
+        let Some(claim) = self.store.claim(id).await? else { return Err(not_queued(id)) };
+        let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
+        if evidence.start.is_some() || evidence.ended.is_some() {
+            return Err(not_queued(id));
+        }
+        if evidence.submission.v > RECORD_VERSION || !world::capture()?.may_act_for(&evidence.submission.world) {
+            let reason = "it was submitted in another namespace or sandbox, or by a later version, and has to be changed from there";
+            return Err(Error::Refused { id, reason: reason.to_owned() });
+        }
+        Ok(claim)
+    }
+
+    /// Refuses what would wait for ever: for jobs that are not on record, or for more of a resource than there is.
+    pub(super) async fn check_queue(&self, spec: &JobSpec) -> Result<()> {
+        for After { job_id, .. } in &spec.after {
+            self.store.evidence(*job_id).await?;
+        }
+        if spec.resources.is_empty() {
+            return Ok(());
+        }
+        let settings = self.store.settings().await?;
+        for (resource, needed) in &spec.resources {
+            let limit = settings.amount_of(resource);
+            if *needed > limit {
+                return Err(Error::Full(ReachedLimit::new(LimitOn::Resource(resource.clone()), *needed, 0, limit)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to let a job wait for others of which one waits for it.
+    async fn check_cycle(&self, id: JobId, after: &[After]) -> Result<()> {
+        let (mut open, mut seen) = (after.to_vec(), std::collections::BTreeSet::new());
+        while let Some(After { job_id, .. }) = open.pop() {
+            if job_id == id {
+                let reason = "it would be started after itself: a job that it waits for waits for it".to_owned();
+                return Err(Error::Refused { id, reason });
+            }
+            if seen.insert(job_id) {
+                match self.store.evidence(job_id).await {
+                    Ok(evidence) if evidence.ended.is_none() => open.extend(evidence.submission.spec.after),
+                    Ok(_) | Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn beside_itself(id: JobId) -> Error {
+    Error::Refused { id, reason: "it cannot be moved before or after itself".to_owned() }
+}
+
+/// Returns a place between two others, or before or after one; nothing if there is none.
+fn between(before: Option<u128>, after: Option<u128>) -> Option<u128> {
+    match (before, after) {
+        (None, None) => Some(STEP),
+        (Some(before), None) => before.checked_add(STEP),
+        (None, Some(after)) => after.checked_sub(STEP).or((after > 0).then_some(after / 2)),
+        (Some(before), Some(after)) => (before + 1 < after).then(|| before + (after - before) / 2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::manager::view::tests::block_on;
+    use crate::testing::{FakeRunner, ManualClock, Script};
+    use crate::{MemoryStore, Status};
+
+    /// A manager of which one job runs, and these wait.
+    async fn queue(count: usize) -> (JobManager, Vec<JobId>) {
+        let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", Script::new().stays());
+        let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();
+        jobs.change_settings(|settings| settings.max_running = 1).await.unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..=count {
+            ids.push(jobs.submit(JobSpec::command(["/bin/true"]).build().unwrap()).await.unwrap().id);
+        }
+        ids.remove(0);
+        (jobs, ids)
+    }
+
+    async fn order(jobs: &JobManager, ids: &[JobId]) -> Vec<usize> {
+        let waiting = jobs.store.load().await.unwrap().waiting;
+        waiting.iter().map(|slot| ids.iter().position(|id| *id == slot.id).unwrap()).collect()
+    }
+
+    #[test]
+    fn jobs_are_moved_to_where_they_are_meant_to_be() {
+        block_on(async {
+            let (jobs, ids) = queue(4).await;
+            jobs.move_to(ids[3], MoveTo::First).await.unwrap();
+            assert_eq!(order(&jobs, &ids).await, [3, 0, 1, 2]);
+            jobs.move_to(ids[3], MoveTo::Last).await.unwrap();
+            assert_eq!(order(&jobs, &ids).await, [0, 1, 2, 3]);
+            jobs.move_to(ids[3], MoveTo::Before(ids[1])).await.unwrap();
+            jobs.move_to(ids[0], MoveTo::After(ids[3])).await.unwrap();
+            assert_eq!(order(&jobs, &ids).await, [3, 0, 1, 2]);
+            jobs.set_priority(ids[2], 5).await.unwrap();
+            assert_eq!(order(&jobs, &ids).await, [2, 3, 0, 1]);
+            assert_eq!(jobs.move_to(ids[1], MoveTo::First).await.unwrap().place.priority, 5);
+            assert_eq!(order(&jobs, &ids).await, [1, 2, 3, 0]);
+            assert_eq!(jobs.move_to(ids[2], MoveTo::Last).await.unwrap().place.priority, 0);
+            assert_eq!(order(&jobs, &ids).await, [1, 3, 0, 2]);
+            let refused = jobs.move_to(ids[2], MoveTo::Before(ids[2])).await.unwrap_err();
+            assert!(refused.to_string().contains("before or after itself"), "{refused}");
+            // Again and again at the same place.
+            for _ in 0..50 {
+                jobs.move_to(ids[2], MoveTo::Before(ids[0])).await.unwrap();
+                jobs.move_to(ids[1], MoveTo::After(ids[2])).await.unwrap();
+                assert_eq!(order(&jobs, &ids).await, [3, 2, 1, 0]);
+                jobs.move_to(ids[2], MoveTo::After(ids[1])).await.unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_job_on_hold_is_passed_over_until_it_is_released() {
+        block_on(async {
+            let (jobs, ids) = queue(2).await;
+            jobs.hold(ids[0]).await.unwrap();
+            jobs.change_settings(|settings| settings.max_running = 2).await.unwrap();
+            assert_eq!(jobs.job(ids[0]).await.unwrap().status(), Status::Queued);
+            assert_eq!(jobs.job(ids[1]).await.unwrap().status(), Status::Running);
+            jobs.change_settings(|settings| settings.max_running = 3).await.unwrap();
+            assert_eq!(jobs.job(ids[0]).await.unwrap().status(), Status::Queued);
+            let why = jobs.why_queued(&jobs.job(ids[0]).await.unwrap()).await.unwrap().unwrap();
+            assert_eq!(why.to_string(), "it is on hold");
+            assert_eq!(jobs.release(ids[0]).await.unwrap().status(), Status::Running);
+            assert!(matches!(jobs.hold(ids[0]).await, Err(Error::Refused { .. })));
+        });
+    }
+}

@@ -1,0 +1,78 @@
+//! Jobs that others wait for before they are started.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::JobId;
+use crate::parse_error::ParseError;
+use crate::state::Status;
+
+/// A job that another one is started after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct After {
+    /// The job.
+    pub job_id: JobId,
+    /// What must have become of it.
+    pub when: AfterWhen,
+}
+
+impl After {
+    /// Waits for this of a job.
+    pub fn new(job_id: JobId, when: AfterWhen) -> Self {
+        Self { job_id, when }
+    }
+}
+
+/// What must have become of a job before another one is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AfterWhen {
+    /// It has ended, however it did.
+    #[default]
+    Ended,
+    /// It is completed.
+    Ok,
+    /// It has ended and is not completed.
+    Failed,
+}
+
+impl AfterWhen {
+    /// Returns whether this is met by a job that has ended with this status.
+    pub fn is_met_by(self, status: Status) -> bool {
+        match self {
+            Self::Ended => true,
+            Self::Ok => status == Status::Completed,
+            // Nothing has failed that was not even tried, and nothing is to be repaired after a stop that was asked for.
+            Self::Failed => matches!(status, Status::Failed | Status::TimedOut | Status::Orphaned),
+        }
+    }
+
+    /// Returns the word, as serialized.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for AfterWhen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AfterWhen {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        [Self::Ended, Self::Ok, Self::Failed].into_iter().find(|when| when.as_str() == text).ok_or_else(|| {
+            ParseError::new(format!("`{text}` is not something to wait for: use `ended`, `ok` or `failed`"))
+        })
+    }
+}

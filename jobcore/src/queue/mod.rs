@@ -1,0 +1,15 @@
+//! The queue in words: where a job stands in it, what it waits for, and why it has not been started.
+
+// In the order in which to read them:
+// - `place.rs`: where a job stands
+// - `after.rs`: jobs that others wait for
+// - `reason.rs`: why a job has not been started
+
+mod after;
+mod place;
+mod reason;
+
+pub use crate::limit::{LimitOn, ReachedLimit, Resource};
+pub use after::{After, AfterWhen};
+pub use place::{Place, UNITS};
+pub use reason::{InQueue, QueueReason};

@@ -1,0 +1,250 @@
+//! What the limits leave to jobs that are to be started.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Slot, StoreSettings};
+use crate::id::JobId;
+use crate::limit::{LimitOn, ReachedLimit, Resource};
+use crate::name::Name;
+use crate::queue::UNITS;
+
+/// What is left of the slots and the resources of a store beside jobs that have some.
+#[derive(Debug)]
+pub(crate) struct Room<'s> {
+    settings: &'s StoreSettings,
+    slots: u64,
+    groups: BTreeMap<Name, u64>,
+    numbers: BTreeMap<Option<Name>, BTreeSet<u32>>,
+    resources: BTreeMap<Resource, Vec<Holding>>,
+    /// What jobs that come first lack: what is left of it is kept for them.
+    kept: BTreeSet<LimitOn>,
+}
+
+/// What a job has of a resource.
+#[derive(Debug)]
+struct Holding {
+    id: JobId,
+    /// Whether it is for those that the job submitted.
+    lent: bool,
+    amount: u32,
+    units: u64,
+}
+
+impl<'s> Room<'s> {
+    /// Returns what is left beside these jobs. One that has lent its slot takes none; what it has of resources is lent to its
+    /// descendants alone, since others rely on that nobody else has it.
+    pub(crate) fn beside<'j>(settings: &'s StoreSettings, taken: impl IntoIterator<Item = &'j Slot>) -> Self {
+        let (groups, numbers, resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut room = Self { settings, slots: 0, groups, numbers, resources, kept: BTreeSet::new() };
+        for slot in taken {
+            room.add(slot);
+        }
+        room
+    }
+
+    fn add(&mut self, slot: &Slot) {
+        let Slot { id, group, lent, weight, resources, place } = slot;
+        if !lent {
+            self.slots += u64::from(*weight);
+            if let Some(group) = group {
+                *self.groups.entry(group.clone()).or_default() += u64::from(*weight);
+            }
+        }
+        if let Some(number) = place.slot {
+            self.numbers.entry(group.clone()).or_default().insert(number);
+        }
+        for (resource, amount) in resources {
+            let units = place.units.get(resource).copied().unwrap_or(0);
+            let holding = Holding { id: *id, lent: *lent, amount: *amount, units };
+            self.resources.entry(resource.clone()).or_default().push(holding);
+        }
+    }
+
+    /// Returns whether a job lacks something that a job which only waits for others has: then [`Room::reached`] has to know whose
+    /// descendant it is.
+    pub(crate) fn may_inherit(&self, slot: &Slot) -> bool {
+        slot.resources.keys().any(|resource| self.holdings(resource).iter().any(|holding| holding.lent))
+    }
+
+    /// Returns whether a job may be started, whose ancestors are these.
+    pub(crate) fn is_enough(&self, slot: &Slot, ancestors: &[JobId]) -> bool {
+        !self.settings.is_paused(slot.group.as_ref())
+            && self.limits(slot, ancestors).all(|limit| !limit.is_reached())
+            && !self.is_kept(slot, ancestors)
+    }
+
+    /// Returns whether something that a job needs is kept for jobs that come first.
+    pub(crate) fn is_kept(&self, slot: &Slot, ancestors: &[JobId]) -> bool {
+        let inherits = |limit: &Limit| limit.inherited >= u64::from(limit.needed);
+        self.limits(slot, ancestors).any(|limit| self.kept.contains(&limit.on) && !inherits(&limit))
+    }
+
+    /// Returns the limit that keeps a job from being started. If several are reached, that is the limit of the group: a job of
+    /// another group that ends makes no room.
+    pub(crate) fn reached(&self, slot: &Slot, ancestors: &[JobId]) -> Option<ReachedLimit> {
+        let limit = self.limits(slot, ancestors).find(Limit::is_reached)?;
+        Some(ReachedLimit::new(limit.on, limit.needed, limit.in_use, limit.limit))
+    }
+
+    /// Keeps what a job lacks for it: jobs after it must not take so much of it again and again that it never starts.
+    pub(crate) fn pass_over(&mut self, slot: &Slot, ancestors: &[JobId]) {
+        let lacking: Vec<_> =
+            self.limits(slot, ancestors).filter(Limit::is_reached).map(|limit| limit.on).collect();
+        self.kept.extend(lacking);
+    }
+
+    /// Gives a job its number and its units: the lowest that are free. What is not free is given past the limits, without a
+    /// unit.
+    pub(crate) fn give(&self, slot: &mut Slot, ancestors: &[JobId]) {
+        let taken = self.numbers.get(&slot.group);
+        slot.place.slot = (0..).find(|number| taken.is_none_or(|taken| !taken.contains(number)));
+        for (resource, amount) in &slot.resources {
+            let capacity = self.settings.amount_of(resource);
+            if capacity > UNITS {
+                continue;
+            }
+            let taken = self.in_use(resource, ancestors).fold(0, |units, holding| units | holding.units);
+            let is_free = |unit: &u32| taken & (1 << unit) == 0;
+            let given = (0..capacity).filter(is_free).take(*amount as usize).fold(0, |units, unit| units | 1 << unit);
+            slot.place.units.insert(resource.clone(), given);
+        }
+    }
+
+    fn limits<'a>(&'a self, slot: &'a Slot, ancestors: &'a [JobId]) -> impl Iterator<Item = Limit> + 'a {
+        let of_slots = |on, in_use, limit| Limit { on, needed: slot.weight, in_use, limit, inherited: 0 };
+        let group = slot.group.as_ref().map(|group| {
+            let in_use = self.groups.get(group).copied().unwrap_or(0);
+            of_slots(LimitOn::Group(group.clone()), in_use, self.settings.group_limit(group))
+        });
+        let store = of_slots(LimitOn::Store, self.slots, self.settings.max_running);
+        let slots = group.into_iter().chain([store]).filter(|limit| limit.limit != 0);
+        slots.chain(slot.resources.iter().map(|(resource, needed)| {
+            let amount = |holding: &Holding| u64::from(holding.amount);
+            let in_use = self.in_use(resource, ancestors).map(amount).sum();
+            let inherited = self.holdings(resource).iter().map(amount).sum::<u64>() - in_use;
+            let (on, limit) = (LimitOn::Resource(resource.clone()), self.settings.amount_of(resource));
+            Limit { on, needed: *needed, in_use, limit, inherited }
+        }))
+    }
+
+    fn holdings(&self, resource: &Resource) -> &[Holding] {
+        self.resources.get(resource).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn in_use<'a>(&'a self, resource: &Resource, ancestors: &'a [JobId]) -> impl Iterator<Item = &'a Holding> + 'a {
+        let is_inherited = |holding: &&Holding| holding.lent && ancestors.contains(&holding.id);
+        self.holdings(resource).iter().filter(move |holding| !is_inherited(holding))
+    }
+}
+
+/// A limit that counts for a job.
+struct Limit {
+    on: LimitOn,
+    needed: u32,
+    in_use: u64,
+    limit: u32,
+    /// How much of it ancestors of the job lend it.
+    inherited: u64,
+}
+
+impl Limit {
+    fn is_reached(&self) -> bool {
+        let is_too_much = self.in_use + u64::from(self.needed) > u64::from(self.limit);
+        match self.on {
+            // More slots than there are can be had by one job alone; of a resource, there is no more than there is.
+            LimitOn::Store | LimitOn::Group(_) => is_too_much && self.in_use > 0,
+            LimitOn::Resource(_) => is_too_much,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(number: u64, group: Option<&str>, weight: u32, resources: &[(&str, u32)]) -> Slot {
+        let id = JobId::mint(crate::clock::Timestamp::UNIX_EPOCH, &crate::testing::SeededRandom::new(number)).unwrap();
+        let mut slot = Slot::new(id);
+        (slot.group, slot.weight) = (group.map(|group| group.parse().unwrap()), weight);
+        slot.resources = resources.iter().map(|(name, amount)| (name.parse().unwrap(), *amount)).collect();
+        slot
+    }
+
+    fn settings(max_running: u32) -> StoreSettings {
+        StoreSettings { max_running, ..StoreSettings::default() }
+    }
+
+    #[test]
+    fn a_group_has_its_own_limit_and_the_store_counts_all() {
+        let mut settings = settings(3);
+        settings.set_group("web".parse().unwrap(), 1);
+        let (web, db, none) = (slot(1, Some("web"), 1, &[]), slot(2, Some("db"), 1, &[]), slot(3, None, 1, &[]));
+        let is_enough =
+            |settings: &StoreSettings, slot: &Slot, taken: &[&Slot]| Room::beside(settings, taken.iter().copied()).is_enough(slot, &[]);
+        assert!(is_enough(&settings, &web, &[&none, &db]));
+        assert!(!is_enough(&settings, &web, &[&web]));
+        let reached = |slot: &Slot, taken: &[&Slot]| {
+            let reached = Room::beside(&settings, taken.iter().copied()).reached(slot, &[]).unwrap();
+            (reached.on, reached.in_use, reached.limit)
+        };
+        assert_eq!(reached(&web, &[&none, &web, &db]), (LimitOn::Group("web".parse().unwrap()), 1, 1));
+        assert_eq!(reached(&db, &[&none, &web, &db]), (LimitOn::Store, 3, 3));
+        assert!(is_enough(&settings, &db, &[&web, &db]));
+        assert!(!is_enough(&settings, &none, &[&none, &none, &db]));
+        settings.max_running = 0;
+        assert!(is_enough(&settings, &none, &vec![&none; 1000]));
+        settings.pause_group("db".parse().unwrap(), true);
+        assert!(!is_enough(&settings, &db, &[]) && is_enough(&settings, &web, &[]) && is_enough(&settings, &none, &[]));
+        settings.paused = true;
+        assert!(!is_enough(&settings, &none, &[]) && Room::beside(&settings, []).reached(&none, &[]).is_none());
+    }
+
+    #[test]
+    fn a_job_that_needs_more_slots_is_not_overtaken_for_ever_and_runs_alone_in_the_end() {
+        let settings = settings(3);
+        let (light, heavy) = (slot(1, None, 1, &[]), slot(2, None, 2, &[]));
+        let mut room = Room::beside(&settings, [&light, &light]);
+        assert!(!room.is_enough(&heavy, &[]) && room.is_enough(&light, &[]));
+        room.pass_over(&heavy, &[]);
+        assert!(!room.is_enough(&light, &[]) && room.is_kept(&light, &[]));
+        let heaviest = slot(3, None, 9, &[]);
+        assert!(!Room::beside(&settings, [&light]).is_enough(&heaviest, &[]));
+        assert!(Room::beside(&settings, []).is_enough(&heaviest, &[]));
+    }
+
+    #[test]
+    fn units_and_numbers_are_the_lowest_that_are_free() {
+        let mut settings = settings(0);
+        settings.set_resource("gpu".parse().unwrap(), Some(3));
+        let give = |room: &mut Room<'_>, mut slot: Slot| {
+            room.give(&mut slot, &[]);
+            room.add(&slot);
+            let units: Vec<_> = slot.place.units_of(&"gpu".parse().unwrap()).collect();
+            (slot.place.slot.unwrap(), units)
+        };
+        let mut room = Room::beside(&settings, []);
+        assert_eq!(give(&mut room, slot(1, None, 1, &[("gpu", 1)])), (0, vec![0]));
+        assert_eq!(give(&mut room, slot(2, Some("a"), 1, &[("gpu", 2)])), (0, vec![1, 2]));
+        assert_eq!(give(&mut room, slot(3, Some("a"), 1, &[("gpu", 1)])), (1, vec![]));
+        let asked = slot(4, None, 1, &[("gpu", 1)]);
+        assert!(!room.is_enough(&asked, &[]));
+        assert!(room.is_enough(&slot(5, None, 1, &[("lock:db", 1)]), &[]));
+        assert!(!room.is_enough(&slot(5, None, 1, &[("lock:db", 2)]), &[]), "there is one of what nobody counted");
+    }
+
+    #[test]
+    fn what_a_job_that_waits_has_is_for_its_descendants() {
+        let settings = settings(1);
+        let mut parent = slot(1, None, 1, &[("lock:db", 1)]);
+        let (child, stranger) = (slot(2, None, 1, &[("lock:db", 1)]), slot(3, None, 1, &[("lock:db", 1)]));
+        Room::beside(&settings, []).give(&mut parent, &[]);
+        parent.lent = true;
+        let mut room = Room::beside(&settings, [&parent]);
+        assert!(room.may_inherit(&child) && !room.is_enough(&stranger, &[]));
+        room.pass_over(&stranger, &[]);
+        assert!(room.is_enough(&child, &[parent.id]), "the one who waits first cannot have it before the child has ended");
+        let mut given = child;
+        room.give(&mut given, &[parent.id]);
+        assert_eq!(given.place.units, parent.place.units);
+    }
+}
