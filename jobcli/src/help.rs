@@ -10,12 +10,13 @@ use clap::{ArgMatches, Command, CommandFactory, Error};
 use crate::cli::{Cli, without_rare};
 
 /// Every verb that is not hidden, once, in the order in which they are shown.
-pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
-    ("Run", &["run", "delegate"]),
-    ("Look", &["list", "show", "status", "output", "tail", "wait", "events", "usage", "statusline"]),
-    ("Act", &["start", "send", "attach", "kill"]),
+pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
+    ("Run", &["run", "delegate", "rerun"]),
+    ("Look", &["list", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
+    ("Act", &["send", "attach", "kill"]),
+    ("Queue", &["start", "hold", "release", "move", "edit", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),
-    ("Keep", &["rm", "prune", "config", "group", "doctor", "completions", "man"]),
+    ("Keep", &["rm", "prune", "config", "doctor", "completions", "man"]),
 ];
 
 /// Parses a command line.

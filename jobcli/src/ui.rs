@@ -39,7 +39,7 @@ pub(crate) fn stdout_width() -> Option<usize> {
 /// Returns the colour of a status.
 pub(crate) fn style(status: Status) -> Style {
     let colour = match status {
-        Status::Queued | Status::Paused => AnsiColor::Yellow,
+        Status::Queued | Status::Paused | Status::Skipped => AnsiColor::Yellow,
         Status::Running => AnsiColor::Blue,
         Status::Completed => AnsiColor::Green,
         Status::Failed | Status::TimedOut | Status::Orphaned => AnsiColor::Red,

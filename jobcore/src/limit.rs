@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
 use crate::parse_error::ParseError;
-use crate::words::counted;
 
 /// The name of something of which there is a limited amount, such as `gpu`, `port:3000` or `lock:db`: 1 to 48 letters, digits,
 /// `.`, `_`, `:` and `-`, a letter or a digit first.
@@ -96,13 +95,15 @@ impl fmt::Display for ReachedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { on, needed, in_use, limit } = self;
         match on {
-            LimitOn::Store => write!(f, "{in_use} of {} are in use or queued for", counted(*limit, "slot", "slots")),
+            LimitOn::Store => write!(f, "{in_use} of {limit} slots are taken by running or queued jobs"),
             LimitOn::Group(group) => {
-                let slots = counted(*limit, "slot", "slots");
-                write!(f, "{in_use} of {slots} of group {group} are in use or queued for")
+                write!(f, "{in_use} of {limit} slots of group {group} are taken by running or queued jobs")
             }
             LimitOn::Resource(resource) => {
-                write!(f, "{needed} of resource {resource} needed, and {in_use} of {limit} in use or queued for")
+                write!(
+                    f,
+                    "{needed} of resource {resource} needed, and {in_use} of {limit} are taken by running or queued jobs"
+                )
             }
         }
     }

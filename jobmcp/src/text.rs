@@ -99,6 +99,7 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
         (Status::Running | Status::Paused, ..) => {
             format!("{} for {}{}", shape.status, millis(shape.duration_ms), standstill(shape, now))
         }
+        (Status::Skipped, ..) => format!("skipped{message}"),
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
         (Status::Killed, ..) => format!("killed{by}{after}"),
         (Status::Orphaned, ..) => {

@@ -63,6 +63,7 @@ mod policy;
 mod policy_shells;
 mod queries;
 mod queue;
+mod queueing;
 mod reading;
 mod reboot;
 mod register;

@@ -70,7 +70,7 @@ fn a_job_that_was_lost_from_the_queue_is_started_by_whoever_looks_at_it() {
         match number % 2 {
             0 => {
                 let file = std::fs::OpenOptions::new().write(true).open(&rows).unwrap();
-                std::os::unix::fs::FileExt::write_all_at(&file, &[0; 128], 256).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&file, &[0; 256], 512).unwrap();
                 assert_eq!(env.queued_and_running(), 1);
             }
             _ => std::fs::remove_file(&rows).unwrap(),
@@ -154,7 +154,7 @@ fn by_setting_a_full_store_refuses() {
     let first = env.submit(&until("a"));
     let refused = env.run(["run", "echo x > started"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(4), ""), "{refused}");
-    assert!(refused.stderr.contains("1 of 1 jobs are running or queued already"), "{refused}");
+    assert!(refused.stderr.contains("1 of 1 slots are taken by running or queued jobs"), "{refused}");
     assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&env.ok(["list", "--json"])).unwrap().len(), 1);
     assert!(names(&env.store().join("staging")).is_empty() && env.queued_and_running() == 1);
     release(&env, "a");
@@ -236,12 +236,12 @@ fn a_refusal_has_the_numbers_of_the_limit_that_refused() {
     let submit = |group: &str| env.run(["run", "--group", group, &until("a")]);
     assert_eq!([submit("web").code, submit("db").code], [Some(0), Some(0)]);
     let refused = submit("web");
-    let expected = "error: 1 of 1 jobs of group web are running or queued already\n\
+    let expected = "error: 1 of 1 slots of group web are taken by running or queued jobs\n\
         hint: see them with `jobcli list --status running --group web`; `jobcli config set when_full queue` lets jobs wait\n";
     assert_eq!((refused.code, refused.stderr.as_str()), (Some(4), expected));
     assert_eq!(submit("db").code, Some(0));
     let refused = submit("db");
-    assert!(refused.stderr.starts_with("error: 3 of 3 jobs are running or queued already\n"), "{refused}");
+    assert!(refused.stderr.starts_with("error: 3 of 3 slots are taken by running or queued jobs\n"), "{refused}");
     release(&env, "a");
 }
 

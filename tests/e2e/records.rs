@@ -13,7 +13,7 @@ use crate::support::TestEnv;
 const PLACES: [(&str, Range<usize>); 5] =
     [("start", 0..512), ("running", 512..1024), ("stopping", 1024..1536), ("queued", 1536..2048), ("end", 2048..4096)];
 const SUBMISSION: usize = 4096;
-const ROW: usize = 128;
+const ROW: usize = 256;
 
 /// The file of a job.
 pub(crate) struct JobRecords {

@@ -10,15 +10,6 @@ use super::selection::Selection;
 use super::values::parse_time;
 use crate::complete;
 
-/// Run jobs again, which nothing does by itself.
-#[derive(Debug, Args)]
-#[command(after_help = "  jobcli restart web")]
-pub struct Restart {
-    /// The job
-    #[arg(value_name = "ID", add = complete::jobs())]
-    pub id: String,
-}
-
 /// Remove jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -1,7 +1,7 @@
 //! The command line: types only, a file for each group of verbs.
 
 // In the order in which to read them:
-// - `run.rs`, `look.rs`, `act.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
@@ -10,6 +10,7 @@ mod caller;
 mod deferred;
 mod keep;
 mod look;
+mod queue;
 mod rare;
 mod run;
 mod selection;
@@ -22,10 +23,11 @@ use clap::{Parser, Subcommand};
 pub use act::{Attach, Kill, Piece, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
-pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Restart, Rm};
+pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Rm};
 pub use look::{
     Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
 };
+pub use queue::{Destination, Edit, Graph, Hold, Move, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
 pub use run::{Delegate, Run};
@@ -113,9 +115,20 @@ pub enum Verb {
     /// Stop jobs: all of their processes
     #[command(alias = "stop")]
     Kill(Deferred<Kill>),
-    /// Print the lines that run a job again
-    #[command(hide = true, aliases = ["rerun", "retry"])]
-    Restart(Deferred<Restart>),
+    /// Run ended jobs again, as new jobs
+    #[command(aliases = ["restart", "retry"])]
+    Rerun(Deferred<Rerun>),
+    /// Keep queued jobs from starting
+    #[command(alias = "stash")]
+    Hold(Deferred<Hold>),
+    /// Let held jobs start
+    Release(Deferred<Release>),
+    /// Move a queued job to another place in the queue
+    Move(Deferred<Move>),
+    /// Change a queued job: its command, group, priority and so on
+    Edit(Deferred<Edit>),
+    /// Show which jobs wait for which
+    Graph(Deferred<Graph>),
     /// Remove jobs that are over, with their output
     #[command(aliases = ["remove", "delete"])]
     Rm(Deferred<Rm>),
@@ -163,7 +176,12 @@ impl Verb {
             | Self::Attach(_)
             | Self::Start(_)
             | Self::Kill(_)
-            | Self::Restart(_)
+            | Self::Rerun(_)
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Move(_)
+            | Self::Edit(_)
+            | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)
             | Self::Events(_)
@@ -182,6 +200,7 @@ impl Verb {
         match self {
             Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => run.wait || run.follow,
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
+            Self::Rerun(Deferred(rerun)) => rerun.wait,
             Self::Wait(_) | Self::Attach(_) => true,
             Self::List(_)
             | Self::Show(_)
@@ -192,7 +211,11 @@ impl Verb {
             | Self::Interact(_)
             | Self::Start(_)
             | Self::Kill(_)
-            | Self::Restart(_)
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Move(_)
+            | Self::Edit(_)
+            | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)
             | Self::Events(_)

@@ -11,6 +11,8 @@ use jobcore::environment::VariablePattern;
 use jobcore::front::Notify;
 use jobcore::stop::Signal;
 
+use super::queue::Queueing;
+use super::rare::Rare;
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
 use crate::complete;
 
@@ -31,7 +33,8 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
-`group`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
+`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok` and `after_failed` (arrays), `hold`, \
+`at_a_time`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -91,6 +94,9 @@ pub struct Run {
     /// Put it into this group, which may have a limit of its own
     #[arg(long, short, value_name = "NAME", add = complete::groups())]
     pub group: Option<Name>,
+    /// How it is queued.
+    #[command(flatten)]
+    pub queueing: Rare<Queueing>,
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
     pub leave_stragglers: bool,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jobcore::clock::Timestamp;
+use jobcore::queue::Resource;
 use jobcore::spec::TerminalSize;
 
 /// What a job is to read.
@@ -22,6 +23,13 @@ pub(crate) fn parse_stdin(text: &str) -> Result<StdinFrom, String> {
         "-" => StdinFrom::Given,
         file => StdinFrom::File(file.into()),
     })
+}
+
+/// Parses an amount of a resource; the amount is 1 if none is given.
+pub(crate) fn parse_resource(text: &str) -> Result<(Resource, u32), String> {
+    let (name, amount) = text.split_once('=').unwrap_or((text, "1"));
+    let amount = amount.parse().map_err(|_| format!("`{amount}` is not an amount; use a number, as in `gpu=2`"))?;
+    Ok((name.parse().map_err(|error: jobcore::ParseError| error.to_string())?, amount))
 }
 
 /// A terminal for a job, and its size if that is said.

@@ -62,7 +62,9 @@ fn line(label: &str, started_at: Option<Timestamp>, outcome: &Outcome, straggler
         // Writing to a String does not fail.
         let _ = write!(line, " after {}", short_duration(time));
     }
-    if outcome.shell_code().is_none() && outcome.cause != Cause::NeverStarted && outcome.cause != Cause::SpawnFailed {
+    if outcome.shell_code().is_none()
+        && !matches!(outcome.cause, Cause::NeverStarted | Cause::SpawnFailed | Cause::Skipped)
+    {
         line.push_str("; its exit code is not known");
     }
     line.push_str(&left(outcome, stragglers));

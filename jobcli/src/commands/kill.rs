@@ -103,6 +103,7 @@ fn had_ended(status: Status) -> &'static str {
         Status::Killed => "had been killed",
         Status::TimedOut => "had timed out",
         Status::Orphaned => "had been orphaned",
+        Status::Skipped => "had been skipped",
         _ => "had ended",
     }
 }

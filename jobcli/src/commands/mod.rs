@@ -6,7 +6,8 @@
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
-// - `start.rs`, `send.rs`, `attach.rs`, `kill.rs`, `restart.rs`: acting on what is queued or runs
+// - `send.rs`, `attach.rs`, `kill.rs`: acting on what runs
+// - `start.rs`, `place.rs`, `edit.rs`, `rerun.rs`, `graph.rs`: the queue
 // - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
 
@@ -16,8 +17,10 @@ mod completions;
 mod config;
 mod delegate;
 mod doctor;
+mod edit;
 mod ending;
 mod events;
+mod graph;
 mod group;
 mod hook;
 mod inbox;
@@ -26,9 +29,10 @@ mod list;
 mod man;
 mod order;
 mod output;
+mod place;
 mod prune;
 mod reading;
-mod restart;
+mod rerun;
 mod result;
 mod rm;
 mod run;
@@ -95,7 +99,12 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
         Verb::Start(Deferred(arguments)) => Box::pin(async move { start::run(jobs, &arguments).await }),
-        Verb::Restart(Deferred(arguments)) => Box::pin(async move { restart::run(jobs, &arguments).await }),
+        Verb::Rerun(Deferred(arguments)) => Box::pin(rerun::run(jobs, settings, arguments)),
+        Verb::Hold(Deferred(arguments)) => Box::pin(place::hold(jobs, settings, arguments)),
+        Verb::Release(Deferred(arguments)) => Box::pin(place::release(jobs, settings, arguments)),
+        Verb::Move(Deferred(arguments)) => Box::pin(async move { place::move_to(jobs, &arguments).await }),
+        Verb::Edit(Deferred(arguments)) => Box::pin(edit::run(jobs, arguments)),
+        Verb::Graph(Deferred(arguments)) => Box::pin(graph::run(jobs, settings, arguments)),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),

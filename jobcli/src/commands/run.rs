@@ -10,14 +10,15 @@ use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::text::print_json;
 use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
-use jobcore::queue::QueueReason;
+use jobcore::queue::{After, AfterWhen, QueueReason};
 use jobcore::spec::{MAX_GIVEN, Stdin, Stragglers};
 use jobcore::units::short_duration;
 use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 
 use super::output::{Sink, follow, print_view};
+use super::select::find;
 use super::{Result, code_of, ending, inbox, tell, unless_interrupted};
-use crate::cli::{Cli, Run, StdinFrom, Terminal};
+use crate::cli::{Cli, Queueing, Run, StdinFrom, Terminal};
 use crate::ui;
 
 /// Starts a job, which reads from `stdin` unless something else is said.
@@ -40,8 +41,13 @@ pub(super) async fn run(
     arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
     let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
     let notice = ending::Notice::new(arguments.notify, settings);
-    let spec = spec(settings, arguments, is_argv)?;
+    let queueing = arguments.queueing.0.clone();
+    let after = after(jobs, &queueing).await?;
+    let spec = spec(settings, arguments, after, is_argv)?;
     let doubt = spec.doubt().filter(|_| !quiet);
+    if let (Some(limit), Some(group)) = (queueing.at_a_time, spec.group.clone()) {
+        jobs.limit_group(&group, limit).await?;
+    }
     let job = jobs.submit(spec).await?;
     if let Some(doubt) = doubt {
         tell(&format!("warning: {doubt}; the shell may not find it either"));
@@ -144,7 +150,23 @@ fn finished(jobs: &JobManager, job: &Job, json: bool, quiet: bool) -> Result {
     Ok(ExitCode::from(code_of(job)))
 }
 
-fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
+/// Returns the jobs that this one is started after.
+async fn after(jobs: &JobManager, queueing: &Queueing) -> Result<Vec<After>> {
+    let lists = [
+        (&queueing.after, AfterWhen::Ended),
+        (&queueing.after_ok, AfterWhen::Ok),
+        (&queueing.after_failed, AfterWhen::Failed),
+    ];
+    let mut after = Vec::new();
+    for (references, when) in lists {
+        for reference in references {
+            after.push(After::new(find(jobs, reference).await?, when));
+        }
+    }
+    Ok(after)
+}
+
+fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -> Result<JobSpec> {
     let cwd = match arguments.cwd.clone() {
         Some(cwd) => absolute(expanded(&cwd))?,
         None => current_dir()?,
@@ -199,6 +221,22 @@ fn spec(settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     }
     if let Some(group) = arguments.group {
         builder = builder.group(group);
+    }
+    let queueing = arguments.queueing.0;
+    for After { job_id, when, .. } in after {
+        builder = builder.after(job_id, when);
+    }
+    for (resource, amount) in queueing.resource {
+        builder = builder.resource(resource, amount);
+    }
+    if let Some(slots) = queueing.slots {
+        builder = builder.slots(slots);
+    }
+    if let Some(priority) = queueing.priority {
+        builder = builder.priority(priority);
+    }
+    if queueing.hold {
+        builder = builder.on_hold();
     }
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);

@@ -63,6 +63,8 @@ pub(super) enum Which {
     All,
     /// Those of which something runs or may run.
     Live,
+    /// Those that are queued.
+    Queued,
     /// Those that have not ended.
     Unfinished,
     /// Those that have ended.
@@ -74,6 +76,7 @@ impl Which {
     fn may_be(self, status: Status) -> bool {
         match self {
             Self::All | Self::Live => true,
+            Self::Queued => status == Status::Queued,
             Self::Unfinished => !status.is_final(),
             Self::Ended => status.is_final(),
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jobcore::Name;
 use jobcore::environment::VariablePattern;
 use jobcore::front::{Failure, codes};
+use jobcore::queue::Resource;
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
 use serde::Deserialize;
@@ -46,6 +47,19 @@ struct Spec {
     name: Option<Name>,
     key: Option<String>,
     group: Option<Name>,
+    priority: Option<i32>,
+    slots: Option<u32>,
+    #[serde(default)]
+    resources: BTreeMap<Resource, u32>,
+    #[serde(default)]
+    after: Vec<String>,
+    #[serde(default)]
+    after_ok: Vec<String>,
+    #[serde(default)]
+    after_failed: Vec<String>,
+    #[serde(default)]
+    hold: bool,
+    at_a_time: Option<u32>,
     #[serde(default)]
     leave_stragglers: bool,
     on_end: Option<String>,
@@ -136,6 +150,16 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.name = arguments.name.take().or(spec.name);
     arguments.key = arguments.key.take().or(spec.key);
     arguments.group = arguments.group.take().or(spec.group);
+    let queueing = &mut arguments.queueing.0;
+    queueing.priority = queueing.priority.or(spec.priority);
+    queueing.slots = queueing.slots.or(spec.slots);
+    // Of the same name, the last counts.
+    queueing.resource.splice(..0, spec.resources);
+    queueing.after.extend(spec.after);
+    queueing.after_ok.extend(spec.after_ok);
+    queueing.after_failed.extend(spec.after_failed);
+    queueing.hold |= spec.hold;
+    queueing.at_a_time = queueing.at_a_time.or(spec.at_a_time);
     arguments.timeout = arguments.timeout.or(timeout);
     arguments.stall = arguments.stall.or(time("stall", spec.stall)?);
     arguments.stall_stop |= spec.stall_stop;

@@ -2,7 +2,8 @@
 
 // In the order in which to read them:
 // - `find.rs`, `list.rs`: which job is meant, and which jobs there are
-// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`: starting what is due, how often, why a job is queued, and changing that
+// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `rerun.rs`: starting what is due, how often, why a job is queued, changing
+//   what is queued, and running again what has ended
 // - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
@@ -29,6 +30,7 @@ mod queue;
 mod reach;
 mod read;
 mod report;
+mod rerun;
 mod start;
 mod starts;
 mod stop;
@@ -47,8 +49,8 @@ use std::time::Duration;
 pub use follow::{Follow, ViewPart};
 pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
-pub use reach::Reached;
 pub use order::MoveTo;
+pub use reach::Reached;
 pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};

@@ -88,7 +88,8 @@ impl JobManager {
         };
         // There is no other to be moved past.
         let Some(Slot { place: Place { priority, .. }, .. }) = beside.cloned() else { return self.job(id).await };
-        let order = |slot: Option<&Slot>| slot.filter(|slot| slot.place.priority == priority).map(|slot| slot.place.order);
+        let order =
+            |slot: Option<&Slot>| slot.filter(|slot| slot.place.priority == priority).map(|slot| slot.place.order);
         let between = match between(order(before), order(after)) {
             Some(between) => between,
             None => self.make_room(order(before).unwrap_or(0), priority, &waiting[at..]).await?,

@@ -45,6 +45,18 @@ impl JobManager {
         Ok(())
     }
 
+    /// Lets at most this many slots of a group be in use at a time, from now on; 0 means no limit but the store's.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub async fn limit_group(&self, group: &Name, limit: u32) -> Result<()> {
+        if self.store.settings().await?.groups.get(group).is_none_or(|group| group.limit != limit) {
+            let group = group.clone();
+            self.change_settings(move |settings| settings.set_group(group.clone(), limit)).await?;
+        }
+        Ok(())
+    }
+
     /// Returns the job that has been running for the longest time, of a group if one is named.
     ///
     /// # Errors
@@ -91,7 +103,11 @@ impl JobManager {
         let (slot, room) = (Slot::of(job.id, &job.spec, job.place.clone()), Room::beside(settings, &load.running));
         let Some(ReachedLimit { on, needed, in_use, limit, .. }) = room.reached(&slot, &[]) else {
             let is_first = position(load, job.id, |_| true).is_none_or(|position| position == 1);
-            let reason = if is_first { self.why_not_started(job.id).await? } else { self.why_passed_over(job, load, room).await? };
+            let reason = if is_first {
+                self.why_not_started(job.id).await?
+            } else {
+                self.why_passed_over(job, load, room).await?
+            };
             return queued(reason, None);
         };
         match on {

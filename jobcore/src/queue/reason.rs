@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
 use super::{After, AfterWhen};
+use crate::clock::Timestamp;
 use crate::limit::Resource;
 use crate::name::Name;
 

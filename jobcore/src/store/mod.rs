@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
-// - `room.rs`, `dependencies.rs`: what may be started
+// - `slot.rs`, `room.rs`, `dependencies.rs`: what jobs take, and which may be started
 // - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what an own store need not write
 // - `tend.rs`: what every user of a store does for all
 // - `memory.rs`: jobs in memory
@@ -27,6 +27,7 @@ mod retention;
 pub(crate) mod room;
 mod sections;
 pub(crate) mod settings;
+mod slot;
 pub(crate) mod tend;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,6 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::limit::Resource;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
 use crate::queue::Place;
@@ -68,6 +68,7 @@ pub use sections::Sections;
 #[cfg(feature = "agents")]
 pub(crate) use settings::BUILT_IN_GROUP;
 pub use settings::{CallerSettings, GroupSettings, SetError, StoreSettings, WhenFull};
+pub use slot::Slot;
 
 /// Where jobs are kept.
 ///
@@ -512,7 +513,9 @@ pub trait JobClaim: Send + Sync + Debug {
     /// # Errors
     /// [`Error::Unsupported`] of a store that keeps no places, as this does; if it cannot be written.
     async fn set_place(&mut self, _: &Place) -> Result<()> {
-        Err(Error::Unsupported { reason: "this store starts jobs in the order in which they were submitted".to_owned() })
+        Err(Error::Unsupported {
+            reason: "this store starts jobs in the order in which they were submitted".to_owned(),
+        })
     }
 
     /// Puts another submission on record for a job that has not been started: its spec with its environment, which is in force as
@@ -687,40 +690,4 @@ pub struct Load {
     pub running: Vec<Slot>,
     /// Jobs that wait for one, in the order in which they will start. One may be about to.
     pub waiting: Vec<Slot>,
-}
-
-/// A job that waits in the queue, or counts against the limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Slot {
-    /// The job.
-    pub id: JobId,
-    /// Its group, if it is in one.
-    pub group: Option<Name>,
-    /// Whether it has lent its slot, and does not count: [`JobStore::lend`].
-    pub lent: bool,
-    /// How many slots it takes of the store and of its group.
-    pub weight: u32,
-    /// What else it takes.
-    pub resources: BTreeMap<Resource, u32>,
-    /// Where it stands in the queue, and what it was given when it left it.
-    pub place: Place,
-}
-
-impl Slot {
-    /// Returns the slot of a job that takes one, and nothing else.
-    pub fn new(id: JobId) -> Self {
-        Self { id, group: None, lent: false, weight: 1, resources: BTreeMap::new(), place: Place::default() }
-    }
-
-    /// Returns what a job takes that stands at this place.
-    pub(crate) fn of(id: JobId, spec: &JobSpec, place: Place) -> Self {
-        let (group, resources) = (spec.group.clone(), spec.resources.clone());
-        Self { id, group, lent: false, weight: spec.slots, resources, place }
-    }
-
-    /// Returns whether the job may be started as far as its own place says.
-    pub(crate) fn is_eligible(&self, now: Timestamp) -> bool {
-        !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Slot, StoreSettings};
+use super::settings::StoreSettings;
+use super::slot::Slot;
 use crate::id::JobId;
 use crate::limit::{LimitOn, ReachedLimit, Resource};
 use crate::name::Name;
@@ -88,8 +89,7 @@ impl<'s> Room<'s> {
 
     /// Keeps what a job lacks for it: jobs after it must not take so much of it again and again that it never starts.
     pub(crate) fn pass_over(&mut self, slot: &Slot, ancestors: &[JobId]) {
-        let lacking: Vec<_> =
-            self.limits(slot, ancestors).filter(Limit::is_reached).map(|limit| limit.on).collect();
+        let lacking: Vec<_> = self.limits(slot, ancestors).filter(Limit::is_reached).map(|limit| limit.on).collect();
         self.kept.extend(lacking);
     }
 
@@ -179,8 +179,9 @@ mod tests {
         let mut settings = settings(3);
         settings.set_group("web".parse().unwrap(), 1);
         let (web, db, none) = (slot(1, Some("web"), 1, &[]), slot(2, Some("db"), 1, &[]), slot(3, None, 1, &[]));
-        let is_enough =
-            |settings: &StoreSettings, slot: &Slot, taken: &[&Slot]| Room::beside(settings, taken.iter().copied()).is_enough(slot, &[]);
+        let is_enough = |settings: &StoreSettings, slot: &Slot, taken: &[&Slot]| {
+            Room::beside(settings, taken.iter().copied()).is_enough(slot, &[])
+        };
         assert!(is_enough(&settings, &web, &[&none, &db]));
         assert!(!is_enough(&settings, &web, &[&web]));
         let reached = |slot: &Slot, taken: &[&Slot]| {
@@ -242,7 +243,10 @@ mod tests {
         let mut room = Room::beside(&settings, [&parent]);
         assert!(room.may_inherit(&child) && !room.is_enough(&stranger, &[]));
         room.pass_over(&stranger, &[]);
-        assert!(room.is_enough(&child, &[parent.id]), "the one who waits first cannot have it before the child has ended");
+        assert!(
+            room.is_enough(&child, &[parent.id]),
+            "the one who waits first cannot have it before the child has ended"
+        );
         let mut given = child;
         room.give(&mut given, &[parent.id]);
         assert_eq!(given.place.units, parent.place.units);

@@ -166,7 +166,8 @@ impl Entry {
         slot.place.priority = i32::from_le_bytes(row[PRIORITY].try_into().ok()?);
         slot.place.slot = u32::from_le_bytes(row[NUMBER].try_into().ok()?).checked_sub(1);
         let not_before = i64::from_le_bytes(row[NOT_BEFORE].try_into().ok()?);
-        slot.place.not_before = if not_before == 0 { None } else { Some(Timestamp::from_microsecond(not_before).ok()?) };
+        slot.place.not_before =
+            if not_before == 0 { None } else { Some(Timestamp::from_microsecond(not_before).ok()?) };
         (slot.resources, slot.place.units) = take_resources(&row[RESOURCES..CHECKSUM.start])?;
         Some(Self {
             slot,
@@ -429,7 +430,9 @@ mod tests {
         (slot.place.order, slot.place.priority, slot.place.on_hold) = (order(42) + 1, -3, !has_slot);
         slot.place.slot = has_slot.then_some(0);
         slot.place.not_before = (!has_slot).then(|| Timestamp::from_microsecond(1_764_000_000_000_001).unwrap());
-        for name in ["port:3000", "abcdefghijklmnopqrstuvwxyz0123456789ABC"].map(|name| name.parse::<Resource>().unwrap()) {
+        for name in
+            ["port:3000", "abcdefghijklmnopqrstuvwxyz0123456789ABC"].map(|name| name.parse::<Resource>().unwrap())
+        {
             slot.resources.insert(name.clone(), u32::MAX);
             slot.place.units.insert(name, 1 << 63);
         }

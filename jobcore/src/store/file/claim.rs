@@ -190,7 +190,11 @@ impl JobClaim for FileClaim {
         let read = self.records.read()?;
         let place = read.place(&submission.spec);
         // First: what an index says of a job too much is found out, what it does not say is not.
-        Index::new(&self.records.layout).add_marks(self.records.id, read.get::<Queued>()?.and_then(|q| q.row), &submission.spec);
+        Index::new(&self.records.layout).add_marks(
+            self.records.id,
+            read.get::<Queued>()?.and_then(|q| q.row),
+            &submission.spec,
+        );
         job_file::replace_submission(&self.records.file, &read, &submission, &place)?;
         self.submission = submission;
         Ok(())

@@ -256,7 +256,10 @@ impl Queue {
         let mut room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
         let mut is_checked = false;
         for mut entry in waiting {
-            if entry.unfinished.is_some() || !entry.slot.is_eligible(now) || settings.is_paused(entry.slot.group.as_ref()) {
+            if entry.unfinished.is_some()
+                || !entry.slot.is_eligible(now)
+                || settings.is_paused(entry.slot.group.as_ref())
+            {
                 continue;
             }
             let ancestors = self.ancestors(&room, &entry.slot);
@@ -279,12 +282,7 @@ impl Queue {
 
     /// Finds out which jobs wait for others that have not ended, and ends those that wait in vain. Returns whether it ended any:
     /// others may wait for these.
-    fn follow_dependencies(
-        &self,
-        admission: &mut Admission,
-        taken: &[Entry],
-        waiting: &mut [Entry],
-    ) -> Result<bool> {
+    fn follow_dependencies(&self, admission: &mut Admission, taken: &[Entry], waiting: &mut [Entry]) -> Result<bool> {
         if !waiting.iter().any(|entry| entry.has_dependencies) {
             return Ok(false);
         }

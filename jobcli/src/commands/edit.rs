@@ -1,0 +1,65 @@
+use std::process::ExitCode;
+
+use jobcore::environment::assignment;
+use jobcore::front::settings::{absolute, expanded};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failure, Failures, codes};
+use jobcore::spec::Command;
+use jobcore::{JobManager, JobSpec};
+
+use super::Result;
+use super::place::print;
+use super::select::find;
+use crate::cli::Edit;
+
+pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
+    let id = find(jobs, &arguments.id).await?;
+    let json = arguments.json;
+    let change = change(arguments)?;
+    let edited = jobs.edit(id, change).await;
+    let mut failures = Failures::default();
+    match edited {
+        Ok(job) if json => print_json(&jobs.report(&job).await?)?,
+        edited => print(jobs, edited, &mut failures).await?,
+    }
+    Ok(ExitCode::from(failures.code().unwrap_or_default()))
+}
+
+/// Returns what is to be changed of a job.
+fn change(arguments: Edit) -> Result<impl FnOnce(&mut JobSpec) + Send> {
+    let Edit { id, cwd, env, unset_env, priority, slots, group, no_group, line, command, json: _ } = arguments;
+    let is_empty = cwd.is_none() && env.is_empty() && unset_env.is_empty() && priority.is_none() && slots.is_none();
+    if is_empty && group.is_none() && !no_group && line.is_none() && command.is_empty() {
+        return Err(Failure::new(codes::USAGE, "there is nothing to change")
+            .with_hint(format!("say what, for example `jobcli edit {id} --priority 10`")));
+    }
+    let cwd = cwd.map(|cwd| absolute(expanded(&cwd))).transpose()?;
+    Ok(move |spec: &mut JobSpec| {
+        if let Some(cwd) = cwd {
+            spec.environment.enter(cwd.clone());
+            spec.cwd = cwd;
+        }
+        for name in unset_env {
+            spec.environment.remove(name);
+        }
+        for variable in env {
+            let inherited = || Some((variable.clone(), std::env::var_os(&variable)?));
+            if let Some((name, value)) =
+                assignment(&variable).map(|(name, value)| (name.to_owned(), value.to_owned())).or_else(inherited)
+            {
+                spec.explicit.insert(name.clone());
+                spec.environment.set(name, value);
+            }
+        }
+        spec.priority = priority.unwrap_or(spec.priority);
+        spec.slots = slots.unwrap_or(spec.slots);
+        if group.is_some() || no_group {
+            spec.group = group;
+        }
+        match (line, command.is_empty()) {
+            (Some(line), _) => spec.command = Command::Shell(line),
+            (None, false) => spec.command = Command::Argv(command),
+            (None, true) => {}
+        }
+    })
+}

@@ -1,0 +1,80 @@
+use std::process::ExitCode;
+
+use jobcore::environment::assignment;
+use jobcore::front::settings::{absolute, expanded};
+use jobcore::front::text::print_json;
+use jobcore::front::{Failures, Settings};
+use jobcore::{Error, JobId, JobManager, JobSpec};
+
+use super::run::print_submitted;
+use super::select::{Asked, Which, asked};
+use super::{Result, code_of, ending, unless_interrupted};
+use crate::cli::Rerun;
+
+pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun) -> Result {
+    let mut failures = Failures::default();
+    let (references, selection, all) = (&arguments.ids[..], &arguments.selection, arguments.all);
+    let wanted = Asked { references, selection, all, which: Which::Ended };
+    // The oldest first, as they were submitted.
+    let ids: Vec<_> = asked(jobs, settings, &wanted, &mut failures).await?.into_iter().rev().collect();
+    let mut submitted = Vec::new();
+    for id in ids {
+        let job = match spec(jobs, settings, &arguments, id).await? {
+            Ok(spec) => jobs.submit(spec).await,
+            Err(error) => Err(error),
+        };
+        match job {
+            Ok(job) if arguments.json => submitted.push(job),
+            Ok(job) => {
+                print_submitted(jobs, &job, false, false).await?;
+                submitted.push(job);
+            }
+            Err(error) => failures.add(error),
+        }
+    }
+    let mut code = failures.code().unwrap_or_default();
+    if arguments.wait {
+        for job in &mut submitted {
+            match unless_interrupted(&job.id.short(), async { Ok(jobs.wait_for(job.id).await?) }).await? {
+                Err(interrupted) => return Ok(interrupted),
+                Ok(ended) => *job = ended,
+            }
+            ending::tell_of(job);
+            if code == 0 {
+                code = code_of(job);
+            }
+        }
+    }
+    if arguments.json {
+        print_json(&jobs.reports(&submitted).await)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// Returns what runs a job again, from here and with the environment there is here.
+async fn spec(
+    jobs: &JobManager,
+    settings: &Settings,
+    arguments: &Rerun,
+    id: JobId,
+) -> Result<std::result::Result<JobSpec, Error>> {
+    let mut environment = settings.environment.apply(std::env::vars_os());
+    let again = jobs.again(id, environment.clone()).await;
+    let Ok(mut spec) = again else { return Ok(again) };
+    if let Some(cwd) = &arguments.run_in {
+        spec.cwd = absolute(expanded(cwd))?;
+    }
+    environment.enter(spec.cwd.clone());
+    for variable in &arguments.env {
+        match assignment(variable) {
+            Some((name, value)) => {
+                spec.explicit.insert(name.to_owned());
+                environment.set(name, value);
+            }
+            None => drop(std::env::var_os(variable).map(|value| environment.set(variable, value))),
+        }
+    }
+    spec.environment = environment;
+    spec.caller.clone_from(&settings.caller);
+    Ok(Ok(spec))
+}
