@@ -266,3 +266,74 @@ fn ended_jobs_are_run_again_with_the_environment_of_whoever_asks() {
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(4), 1), "{ran}");
     env.ok(["kill", "--all", "--grace", "0s"]);
 }
+
+/// The process that sleeps until something is due, if there is one.
+fn sleepers(env: &TestEnv) -> Vec<i32> {
+    let is_sleeper = |line: &&String| line.trim_end().ends_with(" sleeper");
+    let pid = |line: &String| line.split_whitespace().next().unwrap().parse().unwrap();
+    env.processes().iter().filter(is_sleeper).map(pid).collect()
+}
+
+#[test]
+fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed() {
+    let env = limited(0);
+    let submitters: Vec<_> = (0..6)
+        .map(|number| {
+            let mut command = env.jobcli(["run", "--quiet", "--in", "1s", &format!("echo {number} >> order")]);
+            std::thread::spawn(move || command.output().unwrap())
+        })
+        .collect();
+    let ids: Vec<String> = submitters
+        .into_iter()
+        .map(|submitter| String::from_utf8(submitter.join().unwrap().stdout).unwrap().trim_end().to_owned())
+        .collect();
+    let far = env.ok(["run", "--quiet", "--at", "tomorrow 09:00", "--name", "far", "echo far >> order"]);
+    wait_for("one that sleeps", || (sleepers(&env).len() == 1).then_some(()));
+    // Nobody looks at the store meanwhile.
+    wait_for("all to have run", || (written(&env, "order").len() == 6).then_some(()));
+    for id in &ids {
+        env.ok(["wait", id]);
+        let job = env.job(id);
+        let [submitted, started] = ["submitted_at", "started_at"]
+            .map(|field| job[field].as_str().unwrap().parse::<jobcore::clock::Timestamp>().unwrap());
+        assert!(started.duration_since(submitted).as_millis() >= 900, "{job}");
+    }
+    let scheduled = &env.job("far")["queued"];
+    assert!(scheduled["reason"] == "scheduled" && scheduled["at"].is_string(), "{scheduled}");
+    let [sleeper] = sleepers(&env)[..] else { panic!("it sleeps until tomorrow") };
+    // It was killed, and the next that uses the store finds another.
+    send(sleeper, Signal::SIGKILL);
+    wait_for("it to be gone", || sleepers(&env).is_empty().then_some(()));
+    env.ok(["list"]);
+    wait_for("another one", || sleepers(&env).first().is_some_and(|other| *other != sleeper).then_some(()));
+    env.ok(["hold", "far"]);
+    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    env.ok(["release", "far"]);
+    env.ok(["wait", &far]);
+    assert_eq!(written(&env, "order").len(), 7);
+    assert_eq!(env.run(["run", "--at", "yesterday noon", "true"]).code, Some(2));
+    env.wait_until_empty();
+}
+
+/// As after a reboot: what was due meanwhile is started by whoever looks first.
+#[test]
+fn what_became_due_while_nobody_was_there_is_started_at_the_next_look() {
+    let env = limited(0);
+    let id = env.ok(["run", "--quiet", "--in", "300ms", "true"]);
+    wait_for("one that sleeps", || {
+        let [sleeper] = sleepers(&env)[..] else { return None };
+        send(sleeper, Signal::SIGKILL);
+        Some(())
+    });
+    let due = env.job(&id)["submitted_at"].as_str().unwrap().parse::<jobcore::clock::Timestamp>().unwrap();
+    wait_for("the time to come", || {
+        (jobcore::clock::Timestamp::now().duration_since(due).as_millis() > 400).then_some(())
+    });
+    env.ok(["list"]);
+    wait_for("its end", || (env.status(&id) == "completed").then_some(()));
+    // One that is stopped before its time leaves nobody behind.
+    env.ok(["run", "--quiet", "--in", "1h", "--name", "later", "true"]);
+    wait_for("one that sleeps", || (sleepers(&env).len() == 1).then_some(()));
+    env.ok(["kill", "later"]);
+    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+}

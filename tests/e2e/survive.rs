@@ -311,7 +311,7 @@ fn a_job_from_a_terminal_is_not_told_that_nobody_is_there() {
 fn an_environment_can_be_cleared_and_set() {
     let env = TestEnv::new();
     let set = environment_of_job(&env, &["--env-clear", "--env", "A=1", "-e", "B=x=y", "-e", "MINE"], &[("MINE", "2")]);
-    assert_eq!(set, ["A=1", "B=x=y", "JOBCORE_JOB_ID=ID", "MINE=2"]);
+    assert_eq!(set, ["A=1", "B=x=y", "JOBCORE_JOB_ID=ID", "JOBCORE_SLOT=0", "MINE=2"]);
     let added = environment_of_job(&env, &["--env", "MINE=3", "--env", "EMPTY="], &[("MINE", "2")]);
     let has = |variable: &str| added.iter().any(|line| line == variable);
     assert!(has("MINE=3") && has("EMPTY=") && !has("MINE=2"), "{added:?}");

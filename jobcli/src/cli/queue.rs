@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use jobcore::Name;
+use jobcore::clock::Timestamp;
 use jobcore::queue::Resource;
 
 use super::selection::Selection;
-use super::values::parse_resource;
+use super::values::{parse_coming, parse_resource};
 use crate::complete;
 
 /// How a job is queued.
@@ -32,6 +34,12 @@ pub struct Queueing {
     /// Take an amount of a resource while the job runs [default amount: 1]
     #[arg(long, value_name = "NAME[=AMOUNT]", value_parser = parse_resource, help_heading = QUEUE)]
     pub resource: Vec<(Resource, u32)>,
+    /// Start the job after this time, such as `10m`, at the earliest
+    #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at", help_heading = QUEUE)]
+    pub delay: Option<Duration>,
+    /// Start the job at this time at the earliest, such as `18:30` or `tomorrow 09:00`
+    #[arg(long, value_name = "TIME", value_parser = parse_coming, help_heading = QUEUE)]
+    pub at: Option<Timestamp>,
     /// Keep the job in the queue until `jobcli release`
     #[arg(long, help_heading = QUEUE)]
     pub hold: bool,

@@ -33,7 +33,7 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
-`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok` and `after_failed` (arrays), `hold`, \
+`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok` and `after_failed` (arrays), `in`, `at`, `hold`, \
 `at_a_time`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]

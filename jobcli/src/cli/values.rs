@@ -77,6 +77,11 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     jobcore::front::moment::parse(text)
 }
 
+/// Parses a moment that is yet to come.
+pub(super) fn parse_coming(text: &str) -> Result<Timestamp, String> {
+    jobcore::front::moment::parse_coming(text)
+}
+
 /// The number of an event, or a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventOrTime {

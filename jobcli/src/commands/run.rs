@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use jobcore::clock::Timestamp;
 use jobcore::environment::{Environment, assignment, known_directory};
 use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::text::print_json;
@@ -234,6 +235,10 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     }
     if let Some(priority) = queueing.priority {
         builder = builder.priority(priority);
+    }
+    let delayed = |delay: Duration| Timestamp::now().checked_add(delay).unwrap_or(Timestamp::MAX);
+    if let Some(at) = queueing.at.or(queueing.delay.map(delayed)) {
+        builder = builder.not_before(at);
     }
     if queueing.hold {
         builder = builder.on_hold();

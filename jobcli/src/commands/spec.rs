@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jobcore::Name;
 use jobcore::environment::VariablePattern;
-use jobcore::front::{Failure, codes};
+use jobcore::front::{Failure, codes, moment};
 use jobcore::queue::Resource;
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
@@ -59,6 +59,9 @@ struct Spec {
     after_failed: Vec<String>,
     #[serde(default)]
     hold: bool,
+    #[serde(rename = "in")]
+    delay: Option<Time>,
+    at: Option<String>,
     at_a_time: Option<u32>,
     #[serde(default)]
     leave_stragglers: bool,
@@ -159,6 +162,12 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     queueing.after_ok.extend(spec.after_ok);
     queueing.after_failed.extend(spec.after_failed);
     queueing.hold |= spec.hold;
+    let at =
+        spec.at.map(|at| moment::parse_coming(&at).map_err(|reason| wrong(format!("at: {reason}")))).transpose()?;
+    let delay = time("in", spec.delay)?;
+    if queueing.delay.is_none() && queueing.at.is_none() {
+        (queueing.delay, queueing.at) = (delay, at);
+    }
     queueing.at_a_time = queueing.at_a_time.or(spec.at_a_time);
     arguments.timeout = arguments.timeout.or(timeout);
     arguments.stall = arguments.stall.or(time("stall", spec.stall)?);

@@ -8,6 +8,10 @@ use crate::clock::Timestamp;
 /// The forms that are understood, for whoever wrote another.
 const FORMS: &str = "write for example `2h` or `3 days ago`, `yesterday`, `09:00`, `2026-11-28`, `2026-11-28 09:00` or `2026-11-28T09:00:00Z`";
 
+/// The same for a moment that is yet to come.
+const COMING_FORMS: &str =
+    "write for example `10m`, `18:30`, `tomorrow 09:00`, `2026-11-28 09:00` or `2026-11-28T09:00:00Z`";
+
 /// Parses a moment, in the time zone of this machine.
 ///
 /// # Errors
@@ -18,6 +22,31 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
         Ok(at) => Ok(at),
         Err(_) => before(text, &Zoned::now()),
     }
+}
+
+/// Parses a moment that is yet to come: a time such as `10m` is one from now, a time of day the next.
+///
+/// # Errors
+/// Says what can be written.
+pub fn parse_coming(text: &str) -> Result<Timestamp, String> {
+    match text.parse() {
+        Ok(at) => Ok(at),
+        Err(_) => after(text, &Zoned::now()),
+    }
+}
+
+/// Parses a moment as seen at `now`, and not before that.
+fn after(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let coming = match (humantime::parse_duration(text.strip_prefix("in ").unwrap_or(text).trim_start()), time(text)) {
+        (Ok(time), _) => SignedDuration::try_from(time).ok().and_then(|time| now.timestamp().checked_add(time).ok()),
+        // The next time that it is so late.
+        (_, Some(time)) => at(now.date(), time, now)
+            .filter(|today| *today > now.timestamp())
+            .or_else(|| at(now.date().tomorrow().ok()?, time, now)),
+        _ => relative(text, now),
+    };
+    coming.ok_or_else(|| format!("`{text}` is no time; {COMING_FORMS}"))
 }
 
 /// Parses a moment as seen at `now`.
@@ -97,6 +126,23 @@ mod tests {
         }
         let at = "2026-11-21T12:00:00+01:00";
         assert_eq!(parse(at), Ok("2026-11-21T11:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_moment_to_come_is_the_next() {
+        for (text, expected) in [
+            ("10m", "2026-11-29T10:10:00Z"),
+            ("in 1h 30m", "2026-11-29T11:30:00Z"),
+            ("12:00", "2026-11-30T10:00:00Z"),
+            ("18:30", "2026-11-29T16:30:00Z"),
+            ("09:00", "2026-11-30T07:00:00Z"),
+            ("tomorrow 09:00", "2026-11-30T07:00:00Z"),
+            ("2026-12-24", "2026-12-23T22:00:00Z"),
+        ] {
+            assert_eq!(after(text, &now()), Ok(expected.parse().unwrap()), "{text}");
+        }
+        let error = after("soon", &now()).unwrap_err();
+        assert!(error.contains("`18:30`"), "{error}");
     }
 
     /// An hour that comes twice or never, as when clocks are changed, is one moment.

@@ -258,6 +258,7 @@ impl JobManager {
     /// Starts what is due now that a job was submitted, and returns whether that was among it.
     async fn start_submitted(&self, id: JobId) -> Result<bool> {
         let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
+        self.wake_later().await;
         match started.failed {
             Some((due, error)) if due == id => Err(error),
             _ => Ok(started.jobs.contains(&id)),
@@ -598,6 +599,18 @@ impl JobManager {
     /// Starts what is due.
     async fn start_due(&self) -> Result<()> {
         let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
+        self.wake_later().await;
         started.failed.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Sees to it that what is due later is started then.
+    async fn wake_later(&self) {
+        let woken = match self.store.next_start().await {
+            Ok(Some(at)) => self.runner.wake_at(&self.store, at).await,
+            next => next.map(drop),
+        };
+        if let Err(error) = woken {
+            tracing::debug!(%error, "nobody could be found to start what is due later");
+        }
     }
 }

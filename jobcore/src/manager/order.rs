@@ -144,6 +144,8 @@ impl JobManager {
             let mut submission = claim.submission().clone();
             let before = submission.spec.clone();
             submission.spec.environment = claim.environment().await?;
+            // The shell on record has the option if it is to have it.
+            submission.spec.pipefail = Some(false);
             change(&mut submission.spec);
             let spec = &mut submission.spec;
             (spec.name, spec.key, spec.caller, spec.parent) = (before.name, before.key, before.caller, before.parent);

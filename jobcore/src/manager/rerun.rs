@@ -28,6 +28,8 @@ impl JobManager {
             return refused("what its command was given to read is not kept; submit it again with its input");
         }
         let first = JobSpec { environment, key: None, caller: None, parent: None, ..job.spec };
-        Ok(JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, ..first })
+        let first = JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, ..first };
+        // The shell on record has the option if it is to have it.
+        Ok(JobSpec { pipefail: Some(false), ..first })
     }
 }

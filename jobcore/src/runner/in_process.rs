@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,13 +38,23 @@ use crate::sys::stat::Stat;
 /// and called orphaned. If processes of a job outlive its end, the task stays with them, as a supervisor does. A stop reaches
 /// what a job started as far as it can be seen: its process group, the descendants, and whatever carries the job's id in its
 /// environment.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct InProcessRunner;
+#[derive(Debug, Clone, Default)]
+pub struct InProcessRunner {
+    /// When a task wakes up next that starts what is due then.
+    waking: Arc<Mutex<Option<Timestamp>>>,
+}
+
+/// How long is slept at most until a time of day: the clock may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl InProcessRunner {
     /// Returns a runner.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    fn waking(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.waking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,6 +103,30 @@ impl Runner for InProcessRunner {
         Err(super::cannot_adopt())
     }
 
+    async fn wake_at(&self, store: &Arc<dyn JobStore>, at: Timestamp) -> Result<()> {
+        {
+            let mut waking = self.waking();
+            if waking.is_some_and(|waking| waking <= at) {
+                return Ok(());
+            }
+            *waking = Some(at);
+        }
+        let (runner, store) = (self.clone(), Arc::clone(store));
+        tokio::spawn(async move {
+            while let Ok(rest) = Duration::try_from(at.duration_since(Timestamp::now()))
+                && !rest.is_zero()
+            {
+                tokio::time::sleep(rest.min(LONGEST_SLEEP)).await;
+            }
+            runner.waking().take_if(|waking| *waking == at);
+            super::start_due(&runner, &store).await;
+            if let Ok(Some(next)) = store.next_start().await {
+                let _ = runner.wake_at(&store, next).await;
+            }
+        });
+        Ok(())
+    }
+
     async fn run_hooks(&self, store: &Arc<dyn JobStore>, id: JobId) -> Result<()> {
         if let Some(root) = store.directory() {
             let layout = Layout::new(root);
@@ -124,15 +158,15 @@ async fn finish_unstarted(store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim
     let id = claim.submission().job_id;
     claim.finish(ended).await?;
     drop(claim);
-    run_hooks(&InProcessRunner, store, id).await;
+    run_hooks(&InProcessRunner::new(), store, id).await;
     Ok(())
 }
 
 /// Does what follows from the end of a job: starts what is due, has run what is due at its end, and removes what is not to be
 /// kept.
 async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
-    start_due(&InProcessRunner, store).await;
-    run_hooks(&InProcessRunner, store, id).await;
+    start_due(&InProcessRunner::new(), store).await;
+    run_hooks(&InProcessRunner::new(), store, id).await;
     if let Err(error) = store.sweep().await {
         tracing::debug!(%error, "old jobs could not be removed");
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 
 use super::Runner;
+use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::store::file::layout::Layout;
@@ -78,6 +79,14 @@ impl Runner for LocalRunner {
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
         // A supervisor sees by the records that the job was started before.
         self.start(store, claim).await
+    }
+
+    async fn wake_at(&self, store: &Arc<dyn JobStore>, at: Timestamp) -> Result<()> {
+        let Some(root) = store.directory() else { return Ok(()) };
+        if let Some(pid) = supervisor::sleeper::ensure(&self.program, &Layout::new(root), at)? {
+            child::reap_when_ended(pid);
+        }
+        Ok(())
     }
 
     async fn run_hooks(&self, store: &Arc<dyn JobStore>, id: JobId) -> Result<()> {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::store::{JobClaim, JobStore, tend};
@@ -50,6 +51,17 @@ pub trait Runner: Send + Sync + Debug {
     /// # Errors
     /// [`Error::Unsupported`] for runners whose jobs end with whoever watches them.
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
+
+    /// Sees to it that what is due at this time is started then, although nobody uses the store at that moment. To be called
+    /// again after each change of [`JobStore::next_start`].
+    ///
+    /// With a runner that does not override this, it is started by whoever uses the store next.
+    ///
+    /// # Errors
+    /// If nobody could be found to do it.
+    async fn wake_at(&self, _: &Arc<dyn JobStore>, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
 
     /// Sees to it that somebody else than the caller runs what is due at the end of a job that has ended: the lines of its spec,
     /// of its group and of the store. What is being run already, or was, is not run again.

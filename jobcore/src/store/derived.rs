@@ -235,6 +235,12 @@ async fn skip<S: JobStore + ?Sized>(store: &S, id: JobId, reason: String) -> Res
     claim.finish(&Ended::new(None, outcome)).await.map(|()| true)
 }
 
+pub(super) async fn next_start<S: JobStore + ?Sized>(store: &S) -> Result<Option<Timestamp>> {
+    let (now, (_, waiting)) = (Timestamp::now(), unfinished(store).await?);
+    let places = waiting.into_iter().map(|evidence| evidence.place).filter(|place| !place.on_hold);
+    Ok(places.filter_map(|place| place.not_before).filter(|at| *at > now).min())
+}
+
 pub(super) async fn load<S: JobStore + ?Sized>(store: &S) -> Result<Load> {
     let settings = store.settings().await?;
     let (running, waiting) = unfinished(store).await?;

@@ -263,6 +263,15 @@ pub trait JobStore: Send + Sync + Debug {
         Ok(false)
     }
 
+    /// Returns when the next of the jobs that wait for a time may be started: [`Place::not_before`]. Those that may be started by now
+    /// are not waited for.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn next_start(&self) -> Result<Option<Timestamp>> {
+        derived::next_start(self).await
+    }
+
     /// Returns what is set, who has a slot, and who waits for one in order.
     ///
     /// # Errors

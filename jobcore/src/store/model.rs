@@ -12,6 +12,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use super::{Created, JobClaim, JobStore, Query, WhenFull};
 use crate::clock::Timestamp;
 use crate::generate::cases;
+use crate::queue::{AfterWhen, Place};
 use crate::record::{Ended, Running, Start, Submission};
 use crate::state::{Cause, Outcome, Status};
 use crate::sys::process::ProcessId;
@@ -23,6 +24,22 @@ enum Phase {
     Queued,
     Running,
     Ended(i32),
+    Skipped,
+}
+
+impl Phase {
+    fn is_final(self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Skipped)
+    }
+
+    fn status(self) -> Option<Status> {
+        match self {
+            Self::Queued | Self::Running => None,
+            Self::Ended(0) => Some(Status::Completed),
+            Self::Ended(_) => Some(Status::Failed),
+            Self::Skipped => Some(Status::Skipped),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +50,8 @@ struct Job {
     held: bool,
     /// Whether it got its claim as one that is due, which takes a slot.
     slot: bool,
+    priority: i32,
+    on_hold: bool,
 }
 
 impl Job {
@@ -46,7 +65,7 @@ impl Job {
     }
 
     fn counts(&self) -> bool {
-        self.slot && !matches!(self.phase, Phase::Ended(_)) && !self.is_stale()
+        self.slot && !self.phase.is_final() && !self.is_stale()
     }
 
     /// It runs, and nobody is in charge of it.
@@ -66,6 +85,11 @@ struct What {
     group: Option<&'static str>,
     label: bool,
     command: &'static str,
+    weight: u32,
+    priority: i32,
+    on_hold: bool,
+    /// A job that is there then, by its place among them, and what must become of it.
+    after: Option<(u32, AfterWhen)>,
 }
 
 const NAMES: [&str; 2] = ["web", "db"];
@@ -96,6 +120,8 @@ enum Step {
     /// Lets go of a lock, as the death of its holder does.
     Drop(u32),
     Remove(u32),
+    Hold(u32, bool),
+    Priority(u32, i32),
     MaxRunning(u32),
     Limit(&'static str, u32),
     Refuse(bool),
@@ -103,25 +129,78 @@ enum Step {
 }
 
 impl<K: Kind> Model<K> {
-    fn has_room(&self, group: Option<&'static str>, taken: &[&Job]) -> bool {
-        let of_group = taken.iter().filter(|job| group.is_some() && job.what.group == group).count();
-        let limit = group.and_then(|group| self.limits.get(group)).copied().unwrap_or(0);
-        (self.max_running == 0 || taken.len() < self.max_running as usize) && (limit == 0 || of_group < limit as usize)
+    /// The limits that are reached for a job beside others: that of the store, that of its group.
+    fn reached(&self, what: &What, taken: &[&Job]) -> [bool; 2] {
+        let is_reached = |in_use: u32, limit: u32| limit != 0 && in_use > 0 && in_use + what.weight > limit;
+        let of_group = taken.iter().filter(|job| what.group.is_some() && job.what.group == what.group);
+        let limit = what.group.and_then(|group| self.limits.get(group)).copied().unwrap_or(0);
+        [
+            is_reached(taken.iter().map(|job| job.what.weight).sum(), self.max_running),
+            is_reached(of_group.map(|job| job.what.weight).sum(), limit),
+        ]
     }
 
-    /// Who is to start next.
+    /// Jobs that wait, in order.
+    fn waiting(&self) -> Vec<(u32, &Job)> {
+        let is_waiting = |job: &&Job| job.is_queued() && !(job.held && (job.slot || K::HELD_HAS_SLOT));
+        let mut waiting: Vec<_> = self.jobs.iter().map(|(number, job)| (*number, job)).collect();
+        waiting.retain(|(_, job)| is_waiting(job));
+        waiting.sort_by_key(|(number, job)| (-job.priority, *number));
+        waiting
+    }
+
+    /// Whether what a job waits for has come; nothing if it never will.
+    fn is_met(&self, job: &Job) -> Option<bool> {
+        let Some((number, when)) = job.what.after else { return Some(true) };
+        match self.jobs.get(&number)?.phase.status() {
+            None => Some(false),
+            Some(status) => when.is_met_by(status).then_some(true),
+        }
+    }
+
+    /// Ends jobs that wait in vain.
+    fn skip(&mut self) {
+        loop {
+            let in_vain = |(number, job): (u32, &Job)| (!job.held && self.is_met(job).is_none()).then_some(number);
+            let skipped: Vec<u32> = self.waiting().into_iter().filter_map(in_vain).collect();
+            if skipped.is_empty() {
+                return;
+            }
+            for number in skipped {
+                self.jobs.entry(number).and_modify(|job| job.phase = Phase::Skipped);
+            }
+        }
+    }
+
+    /// Who is to start next. Where a stale slot is kept, it takes a place, and its job needs no other.
+    fn next(&self, keeps_stale: bool) -> Option<u32> {
+        let mut model = self.clone();
+        model.skip();
+        let is_taken = |job: &&Job| job.counts() || keeps_stale && job.is_stale();
+        let taken: Vec<&Job> = model.jobs.values().filter(is_taken).collect();
+        let (mut store_is_kept, mut kept_groups) = (false, Vec::new());
+        for (number, job) in model.waiting() {
+            if job.on_hold || model.is_met(job) != Some(true) {
+                continue;
+            }
+            let [store, group] = model.reached(&job.what, &taken);
+            let has_slot = keeps_stale && job.is_stale();
+            if !has_slot && (store || group) {
+                // What is left is kept for it.
+                store_is_kept |= store;
+                kept_groups.extend(job.what.group.filter(|_| group));
+                continue;
+            }
+            let is_kept = store_is_kept || job.what.group.is_some_and(|group| kept_groups.contains(&group));
+            if !job.held && (has_slot || !is_kept) {
+                return Some(number);
+            }
+        }
+        None
+    }
+
     fn due(&self) -> Option<u32> {
-        let taken: Vec<&Job> = self.jobs.values().filter(|job| job.counts()).collect();
-        let mut waiting = self.jobs.iter().filter(|(_, job)| job.is_queued() && !job.held);
-        waiting.find(|(_, job)| self.has_room(job.what.group, &taken)).map(|(number, _)| *number)
-    }
-
-    /// Who is to start next where a stale slot is kept: it takes a place, and its job needs no other.
-    fn due_if_kept(&self) -> Option<u32> {
-        let taken: Vec<&Job> = self.jobs.values().filter(|job| job.counts() || job.is_stale()).collect();
-        let mut waiting = self.jobs.iter().filter(|(_, job)| job.is_queued() && !job.held);
-        let may_start = |job: &Job| job.is_stale() || self.has_room(job.what.group, &taken);
-        waiting.find(|(_, job)| may_start(job)).map(|(number, _)| *number)
+        self.next(false)
     }
 
     fn create(&self, what: &What) -> Answer {
@@ -136,12 +215,12 @@ impl<K: Kind> Model<K> {
         }
         if what.name.is_some()
             && let Some((number, job)) = self.jobs.iter().rev().find(|(_, job)| job.what.name == what.name)
-            && !matches!(job.phase, Phase::Ended(_))
+            && !job.phase.is_final()
         {
             return Answer::NameTaken(*number);
         }
         let taken: Vec<&Job> = self.jobs.values().filter(|job| job.counts() || job.is_queued()).collect();
-        if self.refuses && !self.has_room(what.group, &taken) {
+        if self.refuses && self.reached(what, &taken).contains(&true) {
             return Answer::Full;
         }
         Answer::New
@@ -169,9 +248,15 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
 
     fn transitions(state: &Self) -> BoxedStrategy<Step> {
         let some = |values: &'static [&'static str]| prop_oneof![2 => Just(None), 1 => select(values).prop_map(Some)];
-        let what = (some(&NAMES), some(&KEYS), some(&GROUPS), any::<bool>(), select(&["true", "false"][..]));
-        let create =
-            what.prop_map(|(name, key, group, label, command)| Step::Create(What { name, key, group, label, command }));
+        let numbers: Vec<u32> = state.jobs.keys().copied().collect();
+        let other = if numbers.is_empty() { Just(None).boxed() } else { select(numbers).prop_map(Some).boxed() };
+        let when = select(&[AfterWhen::Ended, AfterWhen::Ok, AfterWhen::Failed][..]);
+        let after = prop_oneof![2 => Just(None), 1 => (other, when).prop_map(|(other, when)| Some((other?, when)))];
+        let queueing = (prop_oneof![3 => Just(1), 1 => Just(2_u32)], -1..2, prop::bool::weighted(0.1), after);
+        let what = (some(&NAMES), some(&KEYS), some(&GROUPS), any::<bool>(), select(&["true", "false"][..]), queueing);
+        let create = what.prop_map(|(name, key, group, label, command, (weight, priority, on_hold, after))| {
+            Step::Create(What { name, key, group, label, command, weight, priority, on_hold, after })
+        });
         let shared = prop_oneof![
             8 => create,
             6 => Just(Step::Due),
@@ -184,11 +269,13 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
             return shared.boxed();
         }
         let numbers: Vec<u32> = state.jobs.keys().copied().collect();
-        let of_job = (select(numbers), 0..8_u32, 0..3_i32).prop_map(|(number, step, code)| match step {
+        let of_job = (select(numbers), 0..10_u32, 0..3_i32).prop_map(|(number, step, code)| match step {
             0 => Step::Claim(number),
             1 | 2 => Step::Launch(number),
             3 | 4 => Step::Finish(number, code),
             5 | 6 => Step::Drop(number),
+            7 => Step::Hold(number, code == 0),
+            8 => Step::Priority(number, code - 1),
             _ => Step::Remove(number),
         });
         prop_oneof![1 => shared, 1 => of_job].boxed()
@@ -201,7 +288,10 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
             Step::Launch(number) => job(number).is_some_and(|job| job.held && job.is_queued()),
             Step::Finish(number, _) | Step::Drop(number) => job(number).is_some_and(|job| job.held),
             Step::Remove(number) => job(number).is_some(),
-            Step::Due => state.due() == state.due_if_kept(),
+            Step::Hold(number, _) | Step::Priority(number, _) => {
+                job(number).is_some_and(|job| job.is_queued() && !job.held && !job.is_stale())
+            }
+            Step::Due => state.due() == state.next(true),
             Step::Create(_) | Step::MaxRunning(_) | Step::Limit(..) | Step::Refuse(_) | Step::Reopen => true,
         }
     }
@@ -210,12 +300,15 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
         match step {
             Step::Create(what) => {
                 if state.create(what) == Answer::New {
-                    let job = Job { what: what.clone(), phase: Phase::Queued, held: false, slot: false };
+                    let (priority, on_hold) = (what.priority, what.on_hold);
+                    let job =
+                        Job { what: what.clone(), phase: Phase::Queued, held: false, slot: false, priority, on_hold };
                     state.jobs.insert(state.created, job);
                 }
                 state.created += 1;
             }
             Step::Due => {
+                state.skip();
                 if let Some(job) = state.due().and_then(|number| state.jobs.get_mut(&number)) {
                     (job.held, job.slot) = (true, true);
                 }
@@ -239,10 +332,14 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
             Step::Finish(number, code) => {
                 // An end is never replaced.
                 if let Some(job) = state.jobs.get_mut(number)
-                    && !matches!(job.phase, Phase::Ended(_))
+                    && !job.phase.is_final()
                 {
                     job.phase = Phase::Ended(*code);
                 }
+            }
+            Step::Hold(number, on_hold) => drop(state.jobs.entry(*number).and_modify(|job| job.on_hold = *on_hold)),
+            Step::Priority(number, priority) => {
+                state.jobs.entry(*number).and_modify(|job| job.priority = *priority);
             }
             Step::MaxRunning(limit) => state.max_running = *limit,
             Step::Limit(group, limit) => drop(state.limits.insert(group, *limit)),
@@ -332,6 +429,13 @@ fn submission(number: u32, what: &What) -> Submission {
     if what.label {
         spec = spec.label("l", "yes");
     }
+    spec = spec.slots(what.weight).priority(what.priority);
+    if what.on_hold {
+        spec = spec.on_hold();
+    }
+    if let Some((other, when)) = what.after {
+        spec = spec.after(id_of(other), when);
+    }
     let (id, world) = (id_of(number), crate::sys::world::capture().unwrap());
     Submission::new(id, id.minted_at(), spec.build().unwrap(), "/bin/true".into(), world)
 }
@@ -383,6 +487,8 @@ impl Tested {
                     false => removed.unwrap(),
                 }
             }
+            Step::Hold(number, on_hold) => self.place(*number, |place| place.on_hold = *on_hold).await,
+            Step::Priority(number, priority) => self.place(*number, |place| place.priority = *priority).await,
             Step::MaxRunning(limit) => self.set(&mut |settings| settings.max_running = *limit).await,
             Step::Limit(group, limit) => self.set(&mut |settings| settings.set_group(name(group), *limit)).await,
             Step::Refuse(refuses) => {
@@ -395,6 +501,14 @@ impl Tested {
 
     async fn set(&self, change: &mut (dyn for<'s> FnMut(&'s mut super::StoreSettings) + Send)) {
         self.store.change_settings(change).await.unwrap();
+    }
+
+    async fn place(&self, number: u32, change: impl FnOnce(&mut Place)) {
+        let mut claim = self.store.claim(id_of(number)).await.unwrap().unwrap();
+        let mut place = claim.place().await.unwrap();
+        change(&mut place);
+        claim.set_place(&place).await.unwrap();
+        self.store.admit().await.unwrap().note_change(id_of(number)).await.unwrap();
     }
 
     /// Asks everything that can be asked.
@@ -413,7 +527,9 @@ impl Tested {
                 Phase::Running => vec![Status::Running],
                 Phase::Ended(0) => vec![Status::Completed],
                 Phase::Ended(_) => vec![Status::Failed],
+                Phase::Skipped => vec![Status::Skipped],
             };
+            assert_eq!((evidence.place.priority, evidence.place.on_hold), (job.priority, job.on_hold));
             // One that is held and not started may be called either.
             let either = 1 + usize::from(job.held && expected.len() > 1);
             assert!(expected[..either].contains(&shown.status()), "{job:?}: {shown:?}");
@@ -437,6 +553,11 @@ impl Tested {
             (model.max_running, model.refuses)
         );
         let stale = ids(&Job::is_stale);
+        // Of those that were given back, a store may know the order in which they were submitted, or another.
+        let order: Vec<JobId> = load.waiting.iter().map(|slot| slot.id).filter(|id| !stale.contains(id)).collect();
+        let waits = |number: &u32| !stale.contains(&id_of(*number)) && !model.jobs[number].counts();
+        let expected = model.waiting().into_iter().map(|(number, _)| number).filter(waits).map(id_of);
+        assert_eq!(order, expected.collect::<Vec<_>>(), "in which order they wait");
         let sorted = |slots: &[super::Slot]| {
             let mut ids: Vec<JobId> = slots.iter().map(|slot| slot.id).filter(|id| !stale.contains(id)).collect();
             ids.sort_unstable_by(|a, b| b.cmp(a));
@@ -449,13 +570,13 @@ impl Tested {
         assert_eq!(unattended, ids(&|job| job.slot && job.is_lost()), "who needs a supervisor");
         let mut disposable: Vec<JobId> = store.disposable().await.unwrap().into_iter().map(|job| job.id).collect();
         disposable.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(disposable, ids(&|job| matches!(job.phase, Phase::Ended(_))));
+        assert_eq!(disposable, ids(&|job| job.phase.is_final()));
         let tally = store.tally().await.unwrap();
         let mut others = tally.others.clone();
         others.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(others, ids(&|job| !matches!(job.phase, Phase::Ended(_))));
-        for (status, is_of) in [(Status::Completed, true), (Status::Failed, false)] {
-            let expected = ids(&|job| matches!(job.phase, Phase::Ended(code) if (code == 0) == is_of)).len() as u64;
+        assert_eq!(others, ids(&|job| !job.phase.is_final()));
+        for status in [Status::Completed, Status::Failed, Status::Skipped] {
+            let expected = ids(&|job| job.phase.status() == Some(status)).len() as u64;
             assert_eq!(tally.ended.get(&status).copied().unwrap_or(0), expected, "{status:?}");
         }
     }

@@ -13,7 +13,7 @@
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
 // - `pipe.rs`, `terminal.rs`, `quiet.rs`: what goes in and out, and whether the job waits for more
 // - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
-// - `on_end.rs`: what is run when a job has ended
+// - `on_end.rs`, `sleeper.rs`: what is run when a job has ended, and what waits for jobs that are due later
 
 mod adopt;
 mod command;
@@ -28,6 +28,7 @@ mod probe;
 mod quiet;
 mod requests;
 mod run;
+pub(crate) mod sleeper;
 mod tend;
 mod terminal;
 mod tree;
@@ -44,7 +45,7 @@ use crate::id::JobId;
 use crate::signal::Signal;
 use crate::store::file::Records;
 use crate::store::file::layout::Layout;
-use crate::store::file::supervisors::{HANDOVER_VERSION, HOOKS, MARKER};
+use crate::store::file::supervisors::{HANDOVER_VERSION, HOOKS, MARKER, SLEEPER};
 use crate::sys::{descriptor, limits, own, process, signals, world};
 
 pub(crate) use command::execute;
@@ -111,6 +112,10 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     }
     let (root, id) = match arguments {
         [word] if word == probe::WORD => return Ok(probe::answer()?),
+        [root, word] if word == SLEEPER => {
+            drop(detach()?);
+            return Ok(sleeper::run(&Layout::new(Path::new(root)))?);
+        }
         [root, id] => (root, id),
         [root, id, word] if word == HOOKS => {
             let id: JobId = id.to_str().ok_or("no id")?.parse()?;

@@ -2,30 +2,44 @@
 
 use super::launch::start;
 use super::on_end;
+use super::sleeper;
+use crate::id::JobId;
+use crate::store::file::layout::Layout;
 use crate::store::file::{FileStore, Left, Records};
-use crate::store::tend;
+use crate::store::{JobStore, tend};
 use crate::sys::own;
 
 /// Gives the slot of the job back unless something is left to do for the job, starts what is due now, and puts supervisors in
 /// charge of jobs that lost theirs. What cannot be done from here is left to whoever uses the store next.
 pub(super) fn tend(records: &Records, is_done: bool) {
-    let store = FileStore::checked(&records.layout);
+    tend_for(&records.layout, is_done.then_some(records.id));
+}
+
+/// Starts what is due now, and does for the store what everybody does that uses it.
+pub(super) fn tend_all(layout: &Layout) {
+    tend_for(layout, None);
+    let next = tend::at_once(async { FileStore::checked(layout).next_start().await.ok().flatten() }).flatten();
+    sleeper::ensure_for(layout, next);
+}
+
+/// Does so, and gives the slot of a job back for which nothing is left to do.
+fn tend_for(layout: &Layout, done: Option<JobId>) {
+    let store = FileStore::checked(layout);
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
     let run_hooks = |id| {
-        if let Err(error) = on_end::start(&program, &records.layout, id) {
+        if let Err(error) = on_end::start(&program, layout, id) {
             tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
         }
     };
     tend::at_once(async {
-        if !is_done {
-            return tend::tend(&store, start, run_hooks).await;
-        }
-        match store.leave(records.id).await {
-            Ok(Left { next, has_others, has_hooks }) => {
+        let Some(id) = done else { return tend::tend(&store, start, run_hooks).await };
+        match store.leave(id).await {
+            Ok(Left { next, has_others, has_hooks, next_start }) => {
                 if has_hooks {
-                    run_hooks(records.id);
+                    run_hooks(id);
                 }
+                sleeper::ensure_for(layout, next_start);
                 match (next, has_others) {
                     // Nothing waits, and nobody else can have been killed.
                     (None, false) => {}

@@ -12,8 +12,9 @@
 //   its input
 // - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
 // - `lock.rs`, `watch.rs`, `appear.rs`, `file.rs`: files
-// - `ready.rs`: waiting for any of it
+// - `ready.rs`, `alarm.rs`: waiting for any of it, and for a time of day
 
+pub(crate) mod alarm;
 pub(crate) mod appear;
 pub(crate) mod boot;
 pub(crate) mod child;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -32,6 +32,11 @@ impl Watch {
         self.add(directory, WatchFlags::MODIFY | WatchFlags::CREATE)
     }
 
+    /// Watches for a file being written to, moved or removed.
+    pub(crate) fn file(&self, path: &Path) -> io::Result<()> {
+        self.add(path, WatchFlags::MODIFY | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF)
+    }
+
     fn add(&self, directory: &Path, changes: WatchFlags) -> io::Result<()> {
         inotify::add_watch(&self.0, directory, changes)?;
         Ok(())
@@ -45,6 +50,12 @@ impl Watch {
     /// Registers it with the current tokio runtime.
     pub(crate) fn register(self) -> io::Result<Changes> {
         super::ready::readable(self.0).map(|fd| Changes(Some(fd)))
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

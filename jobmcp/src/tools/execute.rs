@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jobcore::input::Message;
 use jobcore::output::Cursor;
+use jobcore::queue::AfterWhen;
 use jobcore::record::ProcessId;
 use jobcore::spec::{Stdin, Stragglers, TerminalSize};
 use jobcore::stop::Signal;
@@ -17,7 +18,7 @@ use rmcp::model::{CallToolResponse, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Condition, Result, answer_in_fields, job, on_excerpt, on_job, started, told, waited};
+use super::answer::{Condition, Result, answer_in_fields, find, job, on_excerpt, on_job, started, told, waited};
 use super::arguments::{
     Format, LONGEST_TIMEOUT, LONGEST_WAIT, current_dir, grep, lines, name, seconds, short_enough, timeout, until,
 };
@@ -86,6 +87,24 @@ pub(super) struct Arguments {
     output_limit: Option<String>,
     /// Queue with its own limit
     pub(super) group: Option<String>,
+    /// Start once these jobs are completed
+    after_ok: Option<Vec<String>>,
+    #[schemars(extend("x-unlisted" = true))]
+    after: Option<Vec<String>>,
+    #[schemars(extend("x-unlisted" = true))]
+    after_failed: Option<Vec<String>>,
+    /// Jobs of a higher one start first; default 0
+    #[schemars(extend("x-unlisted" = true))]
+    priority: Option<i32>,
+    /// How many slots of the store and of its group it takes
+    #[schemars(extend("x-unlisted" = true))]
+    slots: Option<u32>,
+    /// Amounts that it takes while it runs, such as {"gpu": 1}
+    #[schemars(extend("x-unlisted" = true))]
+    resources: Option<BTreeMap<String, u32>>,
+    /// Keep it queued until `jobcli release`
+    #[schemars(extend("x-unlisted" = true))]
+    hold: Option<bool>,
     /// A job that has this key is returned instead
     #[schemars(extend("x-unlisted" = true))]
     pub(super) key: Option<String>,
@@ -94,6 +113,7 @@ pub(super) struct Arguments {
     /// "session" ends with this server; default "detached"
     #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
+    #[schemars(extend("x-unlisted" = true))]
     leave_stragglers: Option<bool>,
     #[schemars(extend("x-unlisted" = true))]
     stop_signal: Option<String>,
@@ -324,6 +344,29 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if let Some(group) = name("group", arguments.group)? {
         spec = spec.group(group);
+    }
+    let after = [
+        (arguments.after, AfterWhen::Ended),
+        (arguments.after_ok, AfterWhen::Ok),
+        (arguments.after_failed, AfterWhen::Failed),
+    ];
+    for (references, when) in after {
+        for reference in references.into_iter().flatten() {
+            spec = spec.after(find(server, &reference).await?, when);
+        }
+    }
+    for (resource, amount) in arguments.resources.into_iter().flatten() {
+        let resource = resource.parse().map_err(|reason| Failure::new(format!("resources: {reason}.")))?;
+        spec = spec.resource(resource, amount);
+    }
+    if let Some(priority) = arguments.priority {
+        spec = spec.priority(priority);
+    }
+    if let Some(slots) = arguments.slots {
+        spec = spec.slots(slots);
+    }
+    if arguments.hold == Some(true) {
+        spec = spec.on_hold();
     }
     if arguments.lifetime == Some(Lifetime::Session) {
         let server = ProcessId::of_this_program()

@@ -31,6 +31,7 @@ use super::atomic;
 use super::job_file::JobFile;
 use super::jobs::Jobs;
 use super::layout::Layout;
+use super::sleeper;
 use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -105,6 +106,8 @@ impl Entry {
 
     /// Returns whether this says of a job that waits what is on record of it.
     pub(super) fn is_of(&self, on_record: &Self) -> bool {
+        // As far as a row can say it: times of a record are more precise.
+        let Some(on_record) = Self::from_bytes(&on_record.to_bytes()) else { return false };
         let mut slot = self.slot.clone();
         (slot.place.slot, slot.place.units) = (on_record.slot.place.slot, on_record.slot.place.units.clone());
         slot == on_record.slot
@@ -249,6 +252,12 @@ pub(super) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
     }
 }
 
+/// Returns when the next of the jobs that wait for a time may be started.
+pub(super) fn next_start<'e>(entries: impl IntoIterator<Item = &'e Entry>, now: Timestamp) -> Option<Timestamp> {
+    let waiting = entries.into_iter().filter(|entry| !entry.has_slot && !entry.has_ended && !entry.slot.place.on_hold);
+    waiting.filter_map(|entry| entry.slot.place.not_before).filter(|at| *at > now).min()
+}
+
 /// Returns those that have a slot, and those that wait.
 pub(super) fn partition(mut entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
     entries.retain(|entry| !entry.has_ended);
@@ -335,9 +344,15 @@ impl Admission {
         last.map_or(now, |last| now.max(last.saturating_add(order(1))))
     }
 
+    /// Returns when the next job that waits for a time may be started.
+    pub(super) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
+        next_start(self.rows.iter().flatten(), now)
+    }
+
     /// Adds a job, or says anew what is said of it.
     pub(super) fn put(&mut self, entry: Entry) -> Result<()> {
         let own = self.place_of(entry.slot.id);
+        self.wake_sleeper(own);
         let place = own.or_else(|| self.rows.iter().position(Option::is_none)).unwrap_or(self.rows.len());
         self.write(place, &entry.to_bytes())?;
         if place == self.rows.len() {
@@ -350,12 +365,21 @@ impl Admission {
     /// Removes a job, if it is there.
     pub(super) fn remove(&mut self, id: JobId) -> Result<()> {
         let Some(place) = self.place_of(id) else { return Ok(()) };
+        self.wake_sleeper(Some(place));
         self.rows[place] = None;
         if self.rows.len() > MANY && self.rows.iter().all(Option::is_none) {
             self.rows.clear();
             return self.file.set_len(ROW as u64).context("write", &self.layout.admission());
         }
         self.write(place, &[0; ROW])
+    }
+
+    /// Wakes the process that sleeps until a job is due, if it may be this one, which is about to be changed.
+    fn wake_sleeper(&self, place: Option<usize>) {
+        let entry = place.and_then(|place| self.rows[place].as_ref());
+        if entry.is_some_and(|entry| next_start([entry], Timestamp::now()).is_some()) {
+            sleeper::wake(&self.layout);
+        }
     }
 
     fn place_of(&self, id: JobId) -> Option<usize> {

@@ -95,6 +95,11 @@ impl Layout {
     }
 
     /// When retention was last looked at: its time of change.
+    /// The lock of the process that waits for what is due later.
+    pub(crate) fn sleeper(&self) -> PathBuf {
+        self.root.join("sleeper")
+    }
+
     pub(crate) fn swept(&self) -> PathBuf {
         self.root.join("swept")
     }

@@ -41,6 +41,7 @@ mod removal;
 mod retention;
 mod root;
 mod settings;
+pub(crate) mod sleeper;
 mod slots;
 mod staging;
 pub(crate) mod supervisors;
@@ -79,6 +80,7 @@ use super::{
     Submitted, Tally,
 };
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
@@ -200,6 +202,8 @@ pub(crate) struct Left {
     pub(crate) has_others: bool,
     /// Whether something is to be run at the end of the job that has left.
     pub(crate) has_hooks: bool,
+    /// When the next of the jobs that wait for a time may be started.
+    pub(crate) next_start: Option<Timestamp>,
 }
 
 /// Returns the directory in which a job is kept in the store in `root`, whether or not there is such a job.
@@ -250,6 +254,10 @@ impl JobStore for FileStore {
 
     async fn put_back(&self, id: JobId) -> Result<bool> {
         self.slots.put_back(id)
+    }
+
+    async fn next_start(&self) -> Result<Option<Timestamp>> {
+        Ok(admission::next_start(&admission::entries(&self.layout)?, Timestamp::now()))
     }
 
     async fn load(&self) -> Result<Load> {

@@ -34,6 +34,16 @@ use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot, Submitted, W
 use crate::sys::lock;
 use crate::sys::world::{self, World};
 
+/// What came of looking at a job that may be due.
+enum Claimed {
+    /// It is due, and locked.
+    Due(Box<FileClaim>),
+    /// Its entry did not say what is on record, and does now.
+    Corrected,
+    /// It is not due, or not for this process to start.
+    Nothing,
+}
+
 /// The queue of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
@@ -241,7 +251,8 @@ impl Queue {
         let is_other = |entry: &Entry| entry.slot.id != id && (entry.has_slot || entry.has_ended);
         let has_others = admission.entries().iter().any(is_other);
         let next = self.next_due(store, &mut admission).await?;
-        Ok(Left { next: next.map(|claim| Box::new(claim) as _), has_others, has_hooks })
+        let next_start = admission.next_start(Timestamp::now());
+        Ok(Left { next: next.map(|claim| Box::new(claim) as _), has_others, has_hooks, next_start })
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
@@ -273,8 +284,10 @@ impl Queue {
                 continue;
             }
             room.give(&mut entry.slot, &ancestors);
-            if let Some(claim) = self.claim_waiting(admission, entry, &own)? {
-                return Ok(Some(claim));
+            match self.claim_waiting(admission, entry, &own)? {
+                Claimed::Due(claim) => return Ok(Some(*claim)),
+                Claimed::Corrected => return Box::pin(self.next_due(store, admission)).await,
+                Claimed::Nothing => {}
             }
         }
         Ok(None)
@@ -343,16 +356,16 @@ impl Queue {
     }
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
-    fn claim_waiting(&self, admission: &mut Admission, entry: Entry, own: &World) -> Result<Option<FileClaim>> {
+    fn claim_waiting(&self, admission: &mut Admission, entry: Entry, own: &World) -> Result<Claimed> {
         let id = entry.slot.id;
         // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
         // to be started when that works. What this process lacks it would lack for all others, too.
-        let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(None) };
+        let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(Claimed::Nothing) };
         let records = match Records::claim(&self.layout, id) {
             Ok(Some(records)) => records,
             // It is being started, or has been.
-            Ok(None) => return Ok(None),
-            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| None),
+            Ok(None) => return Ok(Claimed::Nothing),
+            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| Claimed::Nothing),
             Err(error) => return pass_over(error),
         };
         // Not known to be past the queue is not the same as known to wait: what cannot be looked at is not started.
@@ -362,13 +375,13 @@ impl Queue {
         };
         if read.has::<Ended>() {
             return match records.complete_end() {
-                Ok(true) => self.slots.vacate(admission, id).map(|_| None),
-                Ok(false) => Ok(None),
+                Ok(true) => self.slots.vacate(admission, id).map(|_| Claimed::Nothing),
+                Ok(false) => Ok(Claimed::Nothing),
                 Err(error) => pass_over(error),
             };
         }
         if read.has::<Start>() {
-            return admission.put(entry.with_slot()).map(|()| None);
+            return admission.put(entry.with_slot()).map(|()| Claimed::Nothing);
         }
         let submission = match read.submission() {
             Ok(submission) => submission,
@@ -378,16 +391,16 @@ impl Queue {
         // changed the entry as well.
         let on_record = Entry::new(id, &submission.spec, read.place(&submission.spec));
         if !entry.is_of(&on_record) {
-            return admission.put(on_record).map(|()| None);
+            return admission.put(on_record).map(|()| Claimed::Corrected);
         }
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
-            return Ok(None);
+            return Ok(Claimed::Nothing);
         }
         records.set_place(&submission.spec, &entry.slot.place)?;
         admission.put(entry.with_slot())?;
-        Ok(Some(FileClaim::due(records, submission, self.slots.clone())))
+        Ok(Claimed::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
     }
 
     /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.

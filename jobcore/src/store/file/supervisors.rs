@@ -21,6 +21,8 @@ pub(crate) const NAME: &str = "jobcore-supervisor";
 pub(crate) const MARKER: &str = "__jobcore-supervisor";
 /// The last argument of a process that runs what is due at the end of a job.
 pub(crate) const HOOKS: &str = "on_end";
+/// The last argument of the process that sleeps until a job is due.
+pub(crate) const SLEEPER: &str = "sleeper";
 /// The version of the arguments and the descriptor that are handed over.
 pub(crate) const HANDOVER_VERSION: &str = "1";
 

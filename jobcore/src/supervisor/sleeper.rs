@@ -1,0 +1,60 @@
+//! The process that sleeps until a job is due: one for a store, and only while something is due later.
+
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::tend;
+use crate::clock::Timestamp;
+use crate::error::{IoContext, Result};
+use crate::store::file::layout::Layout;
+use crate::store::file::sleeper::Sleeper;
+use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME, SLEEPER};
+use crate::sys::spawn::{self, Source};
+use crate::sys::watch::Watch;
+use crate::sys::{alarm, own};
+
+/// Sees to it that a process is awake at this time. Returns its id if it was started by this.
+pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<Option<i32>> {
+    if Sleeper::open(layout)?.is_awake_at(at)? {
+        return Ok(None);
+    }
+    let root = layout.root.as_os_str().as_bytes();
+    let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root, SLEEPER.as_bytes()];
+    let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
+    let streams = [Source::ReadWrite("/dev/null".as_ref()), Source::Same, Source::Same];
+    let started = spawn::session_leader(program, &arguments, &[], streams);
+    started.map(Some).context("start what waits for jobs that are due later by", program)
+}
+
+/// Is that process.
+pub(super) fn run(layout: &Layout) -> Result<()> {
+    let sleeper = Sleeper::open(layout)?;
+    if !sleeper.take()? {
+        return Ok(());
+    }
+    let watch = Watch::new().and_then(|watch| watch.file(&sleeper.path).map(|()| watch));
+    let watch = watch.context("watch", &sleeper.path)?;
+    while let Some(at) = sleeper.until(layout)? {
+        // Words of what was written before, by this process as well.
+        while watch.has_word().context("read from", &sleeper.path)? {}
+        alarm::wait_until(at, watch.as_fd());
+        if Timestamp::now() >= at {
+            break;
+        }
+    }
+    // What it starts are its children: the next that sleeps is another process, so that they are not left without a parent that
+    // waits for them.
+    drop(sleeper);
+    tend::tend_all(layout);
+    Ok(())
+}
+
+/// Sees to it that a process is awake when the next job is due, if one is due later.
+pub(super) fn ensure_for(layout: &Layout, next: Option<Timestamp>) {
+    let Some(at) = next else { return };
+    let program = own::program().context("find", "this program".as_ref());
+    if let Err(error) = program.and_then(|program| ensure(&program, layout, at)) {
+        tracing::debug!(%error, "nobody could be found to wait for what is due later");
+    }
+}
