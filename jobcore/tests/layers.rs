@@ -61,6 +61,8 @@ const READS_THE_CLOCK: &[&str] = &[
     "supervisor",
     // A store goes by the real time, whatever clocks its users have: others use it at the same time.
     "store",
+    // The machine's clock is what it waits for.
+    "sys/alarm.rs",
     // Compared with the age of a process.
     "sys/namespace.rs",
 ];

@@ -1,6 +1,6 @@
 //! What follows from the required methods of a [`JobStore`]: the others, for stores that know no faster way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
@@ -279,7 +279,13 @@ pub(super) async fn disposable<S: JobStore + ?Sized>(store: &S) -> Result<Vec<Di
 
 pub(super) async fn sweep<S: JobStore + ?Sized>(store: &S) -> Result<()> {
     let retention = store.settings().await?.retention();
-    for job in retention.excess(store.disposable().await?, Timestamp::now()) {
+    // What became of jobs that queued jobs are started after still has to be known.
+    let (_, waiting) = unfinished(store).await?;
+    let waited_for: HashSet<JobId> =
+        waiting.iter().flat_map(|evidence| &evidence.submission.spec.after).map(|after| after.job_id).collect();
+    let mut excess = retention.excess(store.disposable().await?, Timestamp::now());
+    excess.retain(|job| !waited_for.contains(&job.id));
+    for job in excess {
         // One that somebody is in charge of goes later.
         let _ = store.remove(job.id).await;
     }

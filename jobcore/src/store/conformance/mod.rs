@@ -118,6 +118,12 @@ macro_rules! store_conformance {
             a_group_has_a_queue_of_its_own
             a_full_store_may_refuse
             what_ended_in_the_queue_is_not_due
+            jobs_stand_where_they_are_put
+            a_submission_is_replaced_as_a_whole
+            a_job_waits_for_others_and_is_skipped_if_they_fail
+            what_is_waited_for_is_not_swept_away
+            resources_are_taken_and_given_back
+            what_is_to_start_later_is_not_due
             a_name_is_taken_until_its_job_has_ended
             a_key_makes_one_job
             of_many_with_one_key_one_makes_a_job

@@ -1,10 +1,16 @@
 //! Who starts next.
 
+use std::time::Duration;
+
 use super::{Backend, create, ended, simple, start, submission};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::JobId;
+use crate::queue::{AfterWhen, Place, Resource};
+use crate::record::Submission;
 use crate::spec::JobSpec;
-use crate::store::{JobClaim, JobStore, Query, Submitted, WhenFull};
+use crate::state::Status;
+use crate::store::{JobClaim, JobStore, Query, StoreSettings, Submitted, WhenFull};
 
 async fn due(store: &dyn JobStore) -> Option<(JobId, Box<dyn JobClaim>)> {
     store.next_due().await.expect("it is read").map(|claim| (claim.submission().job_id, claim))
@@ -284,4 +290,188 @@ pub async fn what_is_changed_at_once_is_all_kept(backend: &Backend) {
     admission.insert(other.clone()).await.expect("it is written");
     drop(admission);
     assert_eq!(store.ids(&Query::default(), None, 1).await.expect("it is read"), [other.job_id]);
+}
+
+/// Puts a job into another place; false if the store keeps none.
+async fn put(store: &dyn JobStore, id: JobId, change: impl FnOnce(&mut Place)) -> bool {
+    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let mut place = claim.place().await.expect("it is read");
+    change(&mut place);
+    match claim.set_place(&place).await {
+        Err(Error::Unsupported { .. }) => return false,
+        set => set.expect("it is written"),
+    }
+    store.admit().await.expect("nobody holds it").note_change(id).await.expect("it is written");
+    true
+}
+
+/// Priorities come first, and what is on hold is passed over.
+pub async fn jobs_stand_where_they_are_put(backend: &Backend) {
+    let store = backend.open();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let submission = simple();
+        ids.push(submission.job_id);
+        store.create(submission).await.expect("the job is created");
+    }
+    if !put(store.as_ref(), ids[2], |place| place.priority = 1).await {
+        return;
+    }
+    put(store.as_ref(), ids[0], |place| place.on_hold = true).await;
+    let order = store.load().await.expect("it is read").waiting.into_iter().map(|slot| slot.id).collect::<Vec<_>>();
+    assert_eq!(order, [ids[2], ids[0], ids[1]]);
+    let mut claims = Vec::new();
+    for expected in [ids[2], ids[1]] {
+        let (id, mut claim) = due(backend.open().as_ref()).await.expect("one is due");
+        assert_eq!(id, expected);
+        claim.start(&start()).await.expect("it is written");
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none(), "the other one is on hold");
+    let (first, second) = (claims[0].place().await.expect("it is read"), claims[1].place().await.expect("it is read"));
+    assert_eq!((first.slot, second.slot), (Some(0), Some(1)));
+    put(store.as_ref(), ids[0], |place| place.on_hold = false).await;
+    let (id, claim) = due(store.as_ref()).await.expect("it is released");
+    assert_eq!((id, claim.place().await.expect("it is read").slot), (ids[0], Some(2)));
+}
+
+/// What somebody reads is the old submission or the new one.
+pub async fn a_submission_is_replaced_as_a_whole(backend: &Backend) {
+    let store = backend.open();
+    let old = submission(JobSpec::command(["old"]).env("A", "1").label("l", "old"));
+    let id = old.job_id;
+    store.create(old.clone()).await.expect("the job is created");
+    for value in ["2", "a longer value than before"] {
+        let spec =
+            JobSpec::command(["new", value]).env("A", value).label("l", "new").group("web".parse().expect("a name"));
+        let new = Submission { spec: spec.build().expect("it is valid"), ..old.clone() };
+        let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+        match claim.replace(new.clone()).await {
+            Err(Error::Unsupported { .. }) => return,
+            replaced => replaced.expect("it is written"),
+        }
+        store.admit().await.expect("nobody holds it").note_change(id).await.expect("it is written");
+        drop(claim);
+        let other = backend.open();
+        let evidence = other.evidence(id).await.expect("the job is there");
+        assert_eq!((&evidence.submission.spec.command, evidence.submission.job_id), (&new.spec.command, id));
+        let claim = other.claim(id).await.expect("the job is there").expect("nobody has it");
+        assert_eq!(claim.environment().await.expect("it is kept").get("A").expect("it is set"), value);
+        let query = Query::default().with_group(Some("web".parse().expect("a name")));
+        assert_eq!(other.ids(&query, None, 10).await.expect("it is read"), [id]);
+    }
+    let waiting = store.load().await.expect("it is read").waiting;
+    assert_eq!(waiting[0].group.as_ref().map(|group| group.as_str()), Some("web"));
+    let (due, _claim) = due(store.as_ref()).await.expect("it is due");
+    assert_eq!(due, id);
+}
+
+async fn create_after(store: &dyn JobStore, after: JobId, when: AfterWhen) -> JobId {
+    let submission = submission(JobSpec::command(["true"]).after(after, when));
+    let id = submission.job_id;
+    store.create(submission).await.expect("the job is created");
+    id
+}
+
+/// What waits in vain has an end, and what waits for that end starts.
+pub async fn a_job_waits_for_others_and_is_skipped_if_they_fail(backend: &Backend) {
+    let store = backend.open();
+    let first = simple();
+    let first_id = first.job_id;
+    store.create(first).await.expect("the job is created");
+    let if_ok = create_after(store.as_ref(), first_id, AfterWhen::Ok).await;
+    let then = create_after(store.as_ref(), if_ok, AfterWhen::Ok).await;
+    let after_all = create_after(store.as_ref(), then, AfterWhen::Ended).await;
+    let if_failed = create_after(store.as_ref(), first_id, AfterWhen::Failed).await;
+    let (id, mut claim) = due(store.as_ref()).await.expect("it is due");
+    assert_eq!(id, first_id);
+    claim.start(&start()).await.expect("it is written");
+    assert!(due(store.as_ref()).await.is_none(), "the others wait for it");
+    claim.finish(&ended(1)).await.expect("it is written");
+    drop(claim);
+    let mut claims = Vec::new();
+    for expected in [after_all, if_failed] {
+        let (id, mut claim) = due(backend.open().as_ref()).await.expect("it is due");
+        assert_eq!(id, expected);
+        claim.start(&start()).await.expect("it is written");
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none());
+    for skipped in [if_ok, then] {
+        let evidence = store.evidence(skipped).await.expect("it is there");
+        let outcome = evidence.ended.expect("it has ended").outcome;
+        assert_eq!(outcome.status(), Status::Skipped);
+        assert!(outcome.message.is_some_and(|message| message.contains('(')), "it says why");
+    }
+}
+
+/// A job may wait for long after one of those that it waits for has ended.
+pub async fn what_is_waited_for_is_not_swept_away(backend: &Backend) {
+    let store = backend.open();
+    let mut over = Vec::new();
+    for _ in 0..3 {
+        let (id, mut claim) = create(store.as_ref()).await;
+        claim.start(&start()).await.expect("it is written");
+        claim.finish(&ended(0)).await.expect("it is written");
+        over.push(id);
+    }
+    let (running, _claim) = create(store.as_ref()).await;
+    let spec = JobSpec::command(["true"]).after(over[1], AfterWhen::Ok).after(running, AfterWhen::Ok);
+    store.create(submission(spec)).await.expect("the job is created");
+    store.change_settings(&mut |settings| settings.keep_jobs = 1).await.expect("it is written");
+    store.sweep().await.expect("it is swept");
+    assert!(matches!(store.evidence(over[0]).await, Err(Error::NotFound { .. })));
+    assert!(store.evidence(over[1]).await.is_ok(), "it is waited for");
+}
+
+/// What is taken is taken until the end, and what is not needed holds up nobody.
+pub async fn resources_are_taken_and_given_back(backend: &Backend) {
+    let store = backend.open();
+    let gpu: Resource = "gpu".parse().expect("a name");
+    let set = &mut |settings: &mut StoreSettings| settings.set_resource("gpu".parse().expect("a name"), Some(2));
+    store.change_settings(set).await.expect("it is written");
+    let mut ids = Vec::new();
+    for amount in [1, 2, 1, 0] {
+        let spec = JobSpec::command(["true"]);
+        let spec = if amount == 0 { spec } else { spec.resource(gpu.clone(), amount) };
+        let submission = submission(spec);
+        ids.push(submission.job_id);
+        store.create(submission).await.expect("the job is created");
+    }
+    let mut claims = Vec::new();
+    for expected in [ids[0], ids[3]] {
+        let (id, mut claim) = due(backend.open().as_ref()).await.expect("there is room");
+        assert_eq!(id, expected, "what is left is kept for the one that needs more");
+        claim.start(&start()).await.expect("it is written");
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none());
+    claims[0].finish(&ended(0)).await.expect("it is written");
+    let (id, claim) = due(store.as_ref()).await.expect("there is room");
+    assert_eq!(id, ids[1]);
+    let place = claim.place().await.expect("it is read");
+    let units: Vec<u32> = place.units_of(&gpu).collect();
+    assert!(units == [0, 1] || place.slot.is_none(), "{units:?}");
+}
+
+/// Nobody is due before its time.
+pub async fn what_is_to_start_later_is_not_due(backend: &Backend) {
+    let store = backend.open();
+    assert_eq!(store.next_start().await.expect("it is read"), None);
+    let at = Timestamp::now() + Duration::from_secs(3600);
+    let later = submission(JobSpec::command(["true"]).not_before(at));
+    let id = later.job_id;
+    store.create(later).await.expect("the job is created");
+    let past = submission(JobSpec::command(["true"]).not_before(Timestamp::UNIX_EPOCH));
+    let past_id = past.job_id;
+    store.create(past).await.expect("the job is created");
+    let (first, _claim) = due(store.as_ref()).await.expect("one is due");
+    assert_eq!(first, past_id);
+    assert!(due(store.as_ref()).await.is_none());
+    let next = store.next_start().await.expect("it is read").expect("one is due later");
+    assert_eq!(next.as_microsecond(), at.as_microsecond());
+    if put(store.as_ref(), id, |place| place.not_before = None).await {
+        assert_eq!(store.next_start().await.expect("it is read"), None);
+        assert_eq!(due(store.as_ref()).await.map(|(due, _)| due), Some(id));
+    }
 }

@@ -12,7 +12,7 @@
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
 // - `inboxes.rs`: which ends were delivered to whom
-// - `queue.rs`, `slots.rs`: what starts next, and what has started
+// - `queue.rs`, `slots.rs`, `sleeper.rs`: what starts next, what has started, and what starts later
 // - `on_end.rs`: what is run when a job has ended
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
 // - `tests.rs`, `properties/`: files that are not as the store left them

@@ -1,11 +1,12 @@
 //! What is removed by rule, lazily and in small steps: jobs that the settings do not keep, and files of processes that were
 //! killed before they could publish them.
 
+use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::admission::Admission;
+use super::admission::{self, Admission};
 use super::atomic;
 use super::catalogue::Catalogue;
 use super::inboxes;
@@ -16,6 +17,7 @@ use super::removal::Removal;
 use super::settings::SettingsFile;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::id::JobId;
 use crate::store::Disposable;
 use crate::sys::lock;
 
@@ -85,7 +87,9 @@ impl Retention {
         // First, so that not everybody who ends now does the same.
         touch(&file, SystemTime::now());
         self.clear_left_overs();
-        let excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
+        let mut excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
+        let waited_for = self.waited_for()?;
+        excess.retain(|job| !waited_for.contains(&job.id));
         for job in excess.iter().take(STEP) {
             self.removal.remove_ended(job.id);
         }
@@ -97,6 +101,14 @@ impl Retention {
             inboxes::clear_old(&self.layout);
         }
         Ok(())
+    }
+
+    /// Returns the jobs that queued jobs are started after: what became of them still has to be known.
+    fn waited_for(&self) -> Result<HashSet<JobId>> {
+        let entries = admission::entries(&self.layout)?.into_iter();
+        let waiting = entries.filter(|entry| entry.has_dependencies && !entry.has_slot && !entry.has_ended);
+        let submissions = waiting.filter_map(|entry| self.jobs.submission(entry.slot.id).ok());
+        Ok(submissions.flat_map(|submission| submission.spec.after).map(|after| after.job_id).collect())
     }
 
     /// Removes the directories of days of which nothing is left.
