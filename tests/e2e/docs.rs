@@ -252,3 +252,27 @@ fn the_guide_to_embedding_names_what_there_is() {
         assert!(path.exists(), "{link}");
     }
 }
+
+/// All blocks of the guide, one after the other.
+#[test]
+fn the_guide_to_queues_works_line_by_line() {
+    let env = TestEnv::new();
+    let guide = document("docs/queues.md");
+    let blocks: String = guide.split("```sh tour\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let mut shell = installed(&env, "bash");
+    // A wait passes on the codes of its jobs, some of which fail here on purpose.
+    shell.args(["-uo", "pipefail", "-c", &blocks]);
+    let ran = Ran::of(shell);
+    let printed = |name: &str| env.ok(["output", name]);
+    assert_eq!(["unit", "report", "soon", "agent"].map(printed), ["240 passed", "reported", "soon", &printed("agent")]);
+    assert_eq!(["deploy", "nightly", "agent"].map(|name| env.status(name)), ["skipped", "killed", "completed"]);
+    for expected in
+        ["\ndocs                      2 ", "[ok] unit (", "status       skipped\nmessage      lint (", "[at 2"]
+    {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+    let trained = env.ok(["output", "--label", "train"]);
+    for unit in [0, 1] {
+        assert!(trained.contains(&format!("on GPU {unit}")), "{trained}");
+    }
+}
