@@ -71,10 +71,13 @@ costs *OPTIONS:
 deny *CHECKS:
     .ci/deny {{ CHECKS }}
 
-# Build the programs as they are released, and check how they are linked.
+# Make what a release consists of in target/dist/artefacts, the same bytes from the same commit: ten minutes.
 release:
-    cargo build --release -p jobcli -p jobmcp
-    .ci/check-elf target
+    .ci/dist
+
+# Install each package of `just release` in an empty home, and run the README's tour with it.
+try-packages *CHANNELS:
+    .ci/try-packages {{ CHANNELS }}
 
 # Let every system call fail and try each property many times: one to two hours.
 campaign *SCENES:

@@ -164,8 +164,3 @@ pub use state::status::Status;
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
 pub use store::query::Query;
-
-/// The blocks of the guide are compiled and run as tests.
-#[cfg(all(doctest, feature = "blocking", feature = "conformance", feature = "testing"))]
-#[doc = include_str!("../../docs/embedding.md")]
-struct Embedding;

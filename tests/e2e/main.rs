@@ -59,6 +59,7 @@ mod old_stores;
 mod on_end;
 mod oom;
 mod output;
+mod packages;
 mod policy;
 mod policy_shells;
 mod queries;
