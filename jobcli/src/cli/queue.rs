@@ -150,6 +150,12 @@ pub struct Edit {
     /// Take NUMBER slots
     #[arg(long, value_name = "NUMBER")]
     pub slots: Option<u32>,
+    /// Start it after this time, such as `10m`, at the earliest
+    #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at")]
+    pub delay: Option<Duration>,
+    /// Start it at this time at the earliest, such as `18:30`
+    #[arg(long, value_name = "TIME", value_parser = parse_coming)]
+    pub at: Option<Timestamp>,
     /// Move it to this group
     #[arg(long, short, value_name = "NAME", add = complete::groups(), conflicts_with = "no_group")]
     pub group: Option<Name>,

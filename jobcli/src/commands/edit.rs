@@ -14,9 +14,19 @@ use crate::cli::Edit;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
     let id = find(jobs, &arguments.id).await?;
-    let json = arguments.json;
-    let change = change(arguments)?;
-    let edited = jobs.edit(id, change).await;
+    let (json, at) = (arguments.json, super::run::not_before(arguments.at, arguments.delay));
+    let edited = match (at, change(arguments)?) {
+        // First: what is edited may be started at once.
+        (Some(at), change) => match (jobs.delay(id, at).await, change) {
+            (Ok(_), Some(change)) => jobs.edit(id, change).await,
+            (delayed, _) => delayed,
+        },
+        (None, Some(change)) => jobs.edit(id, change).await,
+        (None, None) => {
+            return Err(Failure::new(codes::USAGE, "there is nothing to change")
+                .with_hint(format!("say what, for example `jobcli edit {} --priority 10`", id.short())));
+        }
+    };
     let mut failures = Failures::default();
     match edited {
         Ok(job) if json => print_json(&jobs.report(&job).await?)?,
@@ -26,15 +36,14 @@ pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
 }
 
 /// Returns what is to be changed of a job.
-fn change(arguments: Edit) -> Result<impl FnOnce(&mut JobSpec) + Send> {
-    let Edit { id, cwd, env, unset_env, priority, slots, group, no_group, line, command, json: _ } = arguments;
+fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
+    let Edit { cwd, env, unset_env, priority, slots, group, no_group, line, command, .. } = arguments;
     let is_empty = cwd.is_none() && env.is_empty() && unset_env.is_empty() && priority.is_none() && slots.is_none();
     if is_empty && group.is_none() && !no_group && line.is_none() && command.is_empty() {
-        return Err(Failure::new(codes::USAGE, "there is nothing to change")
-            .with_hint(format!("say what, for example `jobcli edit {id} --priority 10`")));
+        return Ok(None);
     }
     let cwd = cwd.map(|cwd| absolute(expanded(&cwd))).transpose()?;
-    Ok(move |spec: &mut JobSpec| {
+    Ok(Some(move |spec: &mut JobSpec| {
         if let Some(cwd) = cwd {
             spec.environment.enter(cwd.clone());
             spec.cwd = cwd;
@@ -61,5 +70,5 @@ fn change(arguments: Edit) -> Result<impl FnOnce(&mut JobSpec) + Send> {
             (None, false) => spec.command = Command::Argv(command),
             (None, true) => {}
         }
-    })
+    }))
 }

@@ -236,8 +236,7 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     if let Some(priority) = queueing.priority {
         builder = builder.priority(priority);
     }
-    let delayed = |delay: Duration| Timestamp::now().checked_add(delay).unwrap_or(Timestamp::MAX);
-    if let Some(at) = queueing.at.or(queueing.delay.map(delayed)) {
+    if let Some(at) = not_before(queueing.at, queueing.delay) {
         builder = builder.not_before(at);
     }
     if queueing.hold {
@@ -250,6 +249,12 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
         builder = builder.on_end(line);
     }
     Ok(builder.merge(arguments.merge).build()?)
+}
+
+/// Returns when a job may be started at the earliest.
+pub(super) fn not_before(at: Option<Timestamp>, delay: Option<Duration>) -> Option<Timestamp> {
+    let delayed = |delay: Duration| Timestamp::now().checked_add(delay).unwrap_or(Timestamp::MAX);
+    at.or(delay.map(delayed))
 }
 
 /// Reads all of standard input, as far as a job can be given it.

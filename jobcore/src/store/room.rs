@@ -19,6 +19,8 @@ pub(crate) struct Room<'s> {
     resources: BTreeMap<Resource, Vec<Holding>>,
     /// What jobs that come first lack: what is left of it is kept for them.
     kept: BTreeSet<LimitOn>,
+    /// The groups among that.
+    kept_groups: BTreeSet<Name>,
 }
 
 /// What a job has of a resource.
@@ -36,7 +38,8 @@ impl<'s> Room<'s> {
     /// descendants alone, since others rely on that nobody else has it.
     pub(crate) fn beside<'j>(settings: &'s StoreSettings, taken: impl IntoIterator<Item = &'j Slot>) -> Self {
         let (groups, numbers, resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut room = Self { settings, slots: 0, groups, numbers, resources, kept: BTreeSet::new() };
+        let (kept, kept_groups) = (BTreeSet::new(), BTreeSet::new());
+        let mut room = Self { settings, slots: 0, groups, numbers, resources, kept, kept_groups };
         for slot in taken {
             room.add(slot);
         }
@@ -67,11 +70,25 @@ impl<'s> Room<'s> {
         slot.resources.keys().any(|resource| self.holdings(resource).iter().any(|holding| holding.lent))
     }
 
+    /// Returns whether no job can be started, whatever it needs.
+    pub(crate) fn is_full(&self) -> bool {
+        self.settings.max_running != 0 && self.slots >= u64::from(self.settings.max_running)
+    }
+
     /// Returns whether a job may be started, whose ancestors are these.
     pub(crate) fn is_enough(&self, slot: &Slot, ancestors: &[JobId]) -> bool {
-        !self.settings.is_paused(slot.group.as_ref())
+        !self.are_slots_kept(slot)
+            && !self.settings.is_paused(slot.group.as_ref())
             && self.limits(slot, ancestors).all(|limit| !limit.is_reached())
             && !self.is_kept(slot, ancestors)
+    }
+
+    /// Returns whether the slots that a job would take are kept for jobs that come first. Of very many that wait in one group, this is
+    /// all that has to be looked at.
+    fn are_slots_kept(&self, slot: &Slot) -> bool {
+        !self.kept.is_empty()
+            && (self.kept.contains(&LimitOn::Store)
+                || slot.group.as_ref().is_some_and(|group| self.kept_groups.contains(group)))
     }
 
     /// Returns whether something that a job needs is kept for jobs that come first.
@@ -89,8 +106,16 @@ impl<'s> Room<'s> {
 
     /// Keeps what a job lacks for it: jobs after it must not take so much of it again and again that it never starts.
     pub(crate) fn pass_over(&mut self, slot: &Slot, ancestors: &[JobId]) {
+        if self.are_slots_kept(slot) && slot.resources.is_empty() {
+            return;
+        }
         let lacking: Vec<_> = self.limits(slot, ancestors).filter(Limit::is_reached).map(|limit| limit.on).collect();
-        self.kept.extend(lacking);
+        for on in lacking {
+            if let LimitOn::Group(group) = &on {
+                self.kept_groups.insert(group.clone());
+            }
+            self.kept.insert(on);
+        }
     }
 
     /// Gives a job its number and its units: the lowest that are free. What is not free is given past the limits, without a

@@ -52,6 +52,7 @@ const MANY: usize = 64;
 const ROW: usize = 256;
 /// What the first row says.
 const HEADER: &[u8] = b"jobcore admission 3\n";
+const FREE: u8 = 0;
 const WAITS: u8 = 1;
 const HAS_SLOT: u8 = 2;
 const HAS_ENDED: u8 = 3;
@@ -218,54 +219,110 @@ fn take_resources(row: &[u8]) -> Option<Resources> {
     Some((amounts, all_units))
 }
 
-/// Reads the rows; nothing if they are not as they were written.
-fn parse(bytes: &[u8]) -> Option<Vec<Option<Entry>>> {
-    let (header, rows) = bytes.split_at_checked(ROW)?;
-    if !header.starts_with(HEADER) || rows.len() % ROW != 0 {
-        return None;
+/// The rows of the file as they are. Those of jobs that wait, of which there may be very many, are only checked when they are
+/// read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rows(Vec<u8>);
+
+impl Rows {
+    /// Reads the file; nothing if it is not as it was written.
+    fn parse(mut bytes: Vec<u8>) -> Option<Self> {
+        if !bytes.starts_with(HEADER) || bytes.len() % ROW != 0 {
+            return None;
+        }
+        let rows = Self(bytes.split_off(ROW));
+        let is_sound = |row: &[u8; ROW]| matches!(row[STATE], FREE | WAITS) || Entry::from_bytes(row).is_some();
+        rows.all().iter().all(is_sound).then_some(rows)
     }
-    let parse = |row: &[u8; ROW]| match row == &[0; ROW] {
-        true => Some(None),
-        false => Entry::from_bytes(row).map(Some),
-    };
-    rows.as_chunks().0.iter().map(parse).collect()
+
+    fn all(&self) -> &[[u8; ROW]] {
+        self.0.as_chunks().0
+    }
+
+    /// Returns the jobs that have a slot, or have ended, in order.
+    pub(super) fn taken(&self) -> Vec<Entry> {
+        let taken = self.all().iter().filter(|row| matches!(row[STATE], HAS_SLOT | HAS_ENDED));
+        in_order(taken.filter_map(Entry::from_bytes).collect())
+    }
+
+    /// Returns the jobs that wait, in order; nothing if a row was changed.
+    fn waiting(&self) -> Option<Vec<Entry>> {
+        self.all().iter().filter(|row| row[STATE] == WAITS).map(Entry::from_bytes).collect::<Option<_>>().map(in_order)
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        self.all().iter().any(|row| row[STATE] == WAITS)
+    }
+
+    /// Returns what is known of a job, if it is there.
+    pub(super) fn find(&self, id: JobId) -> Option<Entry> {
+        self.place_of(id).and_then(|place| Entry::from_bytes(&self.all()[place]))
+    }
+
+    fn place_of(&self, id: JobId) -> Option<usize> {
+        let id = id.to_bytes();
+        self.all().iter().position(|row| row[ID] == id && row[STATE] != FREE)
+    }
+
+    /// Returns when the next job that waits for a time may be started.
+    pub(super) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = now.as_microsecond();
+        let waits = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & IS_ON_HOLD == 0;
+        let time = |row: &[u8; ROW]| row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes);
+        let next = self.all().iter().filter(waits).map(time).filter(|time| *time > now).min()?;
+        Timestamp::from_microsecond(next).ok()
+    }
+
+    /// Returns the last place of all, whatever the priority.
+    fn last_order(&self) -> Option<u128> {
+        let order = |row: &[u8; ROW]| row[ORDER].try_into().map_or(0, u128::from_le_bytes);
+        self.all().iter().filter(|row| row[STATE] != FREE).map(order).max()
+    }
+
+    fn set(&mut self, place: usize, row: &[u8; ROW]) {
+        let end = (place + 1) * ROW;
+        if self.0.len() < end {
+            self.0.resize(end, 0);
+        }
+        self.0[end - ROW..end].copy_from_slice(row);
+    }
 }
 
-/// Returns what waits and what has a slot, without the lock; nothing if that has to be made again.
-fn look(layout: &Layout) -> Result<Option<Vec<Entry>>> {
+/// Looks without the lock; nothing if the file has to be made again, or is being written all the time.
+fn look<T>(layout: &Layout, of: impl Fn(&Rows) -> Option<T>) -> Result<Option<T>> {
     for _ in 0..READ_AGAIN {
         let Some(bytes) = atomic::read_bytes(&layout.admission())? else { return Ok(None) };
-        if let Some(rows) = parse(&bytes) {
-            return Ok(Some(in_order(rows)));
+        if let Some(seen) = Rows::parse(bytes).as_ref().and_then(&of) {
+            return Ok(Some(seen));
         }
         std::thread::yield_now();
     }
     Ok(None)
 }
 
-/// Returns what waits and what has a slot, in order, at this moment.
-pub(super) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
-    match look(layout)? {
-        Some(entries) => Ok(entries),
-        None if !atomic::is_there(&layout.days())? => Ok(Vec::new()),
-        None => Ok(Admission::take(layout)?.entries()),
+/// Returns the rows at this moment.
+pub(super) fn rows(layout: &Layout) -> Result<Rows> {
+    match look(layout, |rows| Some(rows.clone()))? {
+        Some(rows) => Ok(rows),
+        None if !atomic::is_there(&layout.days())? => Ok(Rows::default()),
+        None => Ok(Admission::take(layout)?.rows),
     }
 }
 
-/// Returns when the next of the jobs that wait for a time may be started.
-pub(super) fn next_start<'e>(entries: impl IntoIterator<Item = &'e Entry>, now: Timestamp) -> Option<Timestamp> {
-    let waiting = entries.into_iter().filter(|entry| !entry.has_slot && !entry.has_ended && !entry.slot.place.on_hold);
-    waiting.filter_map(|entry| entry.slot.place.not_before).filter(|at| *at > now).min()
+/// Returns the jobs that have a slot or have ended, and those that wait, in order, at this moment.
+pub(super) fn entries(layout: &Layout) -> Result<(Vec<Entry>, Vec<Entry>)> {
+    match look(layout, |rows| Some((rows.taken(), rows.waiting()?)))? {
+        Some(entries) => Ok(entries),
+        None if !atomic::is_there(&layout.days())? => Ok(Default::default()),
+        None => {
+            let mut admission = Admission::take(layout)?;
+            let waiting = admission.waiting()?;
+            Ok((admission.rows.taken(), waiting))
+        }
+    }
 }
 
-/// Returns those that have a slot, and those that wait.
-pub(super) fn partition(mut entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
-    entries.retain(|entry| !entry.has_ended);
-    entries.into_iter().partition(|entry| entry.has_slot)
-}
-
-fn in_order(rows: Vec<Option<Entry>>) -> Vec<Entry> {
-    let mut entries: Vec<_> = rows.into_iter().flatten().collect();
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_unstable_by_key(|entry| (entry.slot.place.rank(), entry.slot.id));
     entries
 }
@@ -275,7 +332,7 @@ fn in_order(rows: Vec<Option<Entry>>) -> Vec<Entry> {
 pub(super) struct Admission {
     file: File,
     layout: Layout,
-    rows: Vec<Option<Entry>>,
+    pub(super) rows: Rows,
     /// Whether the settings have nothing that is to be run at the end of jobs.
     has_no_hooks: bool,
 }
@@ -296,28 +353,30 @@ impl Admission {
             }
             let bytes = atomic::read_all(&file).context("read", &path)?;
             let has_no_hooks = bytes.get(HEADER.len()) == Some(&1);
-            let mut admission = Self { file, layout: layout.clone(), rows: Vec::new(), has_no_hooks };
-            match parse(&bytes) {
+            let is_new = bytes.is_empty();
+            let mut admission = Self { file, layout: layout.clone(), rows: Rows::default(), has_no_hooks };
+            match Rows::parse(bytes) {
                 Some(rows) => admission.rows = rows,
-                None => admission.make_again(bytes.is_empty())?,
+                None => admission.make_again(is_new)?,
             }
             return Ok(admission);
         }
     }
 
-    /// Returns what waits and what has a slot, in order.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        in_order(self.rows.clone())
+    /// Returns the jobs that have a slot, in order.
+    pub(super) fn taken(&self) -> Vec<Entry> {
+        let mut taken = self.rows.taken();
+        taken.retain(|entry| entry.has_slot);
+        taken
     }
 
-    /// Returns those that have a slot, and those that wait, in order.
-    pub(super) fn taken_and_waiting(&self) -> (Vec<Entry>, Vec<Entry>) {
-        partition(self.entries())
-    }
-
-    /// Returns what is known of a job, if it is there.
-    pub(super) fn entry(&self, id: JobId) -> Option<&Entry> {
-        self.place_of(id).and_then(|place| self.rows[place].as_ref())
+    /// Returns the jobs that wait, in order.
+    pub(super) fn waiting(&mut self) -> Result<Vec<Entry>> {
+        if let Some(waiting) = self.rows.waiting() {
+            return Ok(waiting);
+        }
+        self.make_again(false)?;
+        Ok(self.rows.waiting().unwrap_or_default())
     }
 
     /// Returns whether something may be to be run at the end of jobs that have no line of their own.
@@ -340,35 +399,25 @@ impl Admission {
     pub(super) fn last_order(&self) -> u128 {
         // The time keeps jobs in order also where none waits.
         let now = order(u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0));
-        let last = self.rows.iter().flatten().map(|entry| entry.slot.place.order).max();
+        let last = self.rows.last_order();
         last.map_or(now, |last| now.max(last.saturating_add(order(1))))
     }
 
-    /// Returns when the next job that waits for a time may be started.
-    pub(super) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
-        next_start(self.rows.iter().flatten(), now)
-    }
-
     /// Adds a job, or says anew what is said of it.
-    pub(super) fn put(&mut self, entry: Entry) -> Result<()> {
-        let own = self.place_of(entry.slot.id);
+    pub(super) fn put(&mut self, entry: &Entry) -> Result<()> {
+        let own = self.rows.place_of(entry.slot.id);
         self.wake_sleeper(own);
-        let place = own.or_else(|| self.rows.iter().position(Option::is_none)).unwrap_or(self.rows.len());
-        self.write(place, &entry.to_bytes())?;
-        if place == self.rows.len() {
-            self.rows.push(None);
-        }
-        self.rows[place] = Some(entry);
-        Ok(())
+        let free = || self.rows.all().iter().position(|row| row[STATE] == FREE).unwrap_or(self.rows.all().len());
+        self.write(own.unwrap_or_else(free), &entry.to_bytes())
     }
 
     /// Removes a job, if it is there.
     pub(super) fn remove(&mut self, id: JobId) -> Result<()> {
-        let Some(place) = self.place_of(id) else { return Ok(()) };
+        let Some(place) = self.rows.place_of(id) else { return Ok(()) };
         self.wake_sleeper(Some(place));
-        self.rows[place] = None;
-        if self.rows.len() > MANY && self.rows.iter().all(Option::is_none) {
-            self.rows.clear();
+        let is_last = |rows: &Rows| rows.all().iter().filter(|row| row[STATE] != FREE).count() == 1;
+        if self.rows.all().len() > MANY && is_last(&self.rows) {
+            self.rows = Rows::default();
             return self.file.set_len(ROW as u64).context("write", &self.layout.admission());
         }
         self.write(place, &[0; ROW])
@@ -376,18 +425,17 @@ impl Admission {
 
     /// Wakes the process that sleeps until a job is due, if it may be this one, which is about to be changed.
     fn wake_sleeper(&self, place: Option<usize>) {
-        let entry = place.and_then(|place| self.rows[place].as_ref());
-        if entry.is_some_and(|entry| next_start([entry], Timestamp::now()).is_some()) {
+        let row = place.map(|place| self.rows.all()[place]);
+        let row = row.map(|row| Rows(row.to_vec()));
+        if row.is_some_and(|row| row.next_start(Timestamp::now()).is_some()) {
             sleeper::wake(&self.layout);
         }
     }
 
-    fn place_of(&self, id: JobId) -> Option<usize> {
-        self.rows.iter().position(|row| row.as_ref().is_some_and(|entry| entry.slot.id == id))
-    }
-
-    fn write(&self, place: usize, row: &[u8; ROW]) -> Result<()> {
-        self.file.write_all_at(row, ((place + 1) * ROW) as u64).context("write", &self.layout.admission())
+    fn write(&mut self, place: usize, row: &[u8; ROW]) -> Result<()> {
+        self.file.write_all_at(row, ((place + 1) * ROW) as u64).context("write", &self.layout.admission())?;
+        self.rows.set(place, row);
+        Ok(())
     }
 
     /// Makes all rows again from the jobs. The first comes last: until then, there are none.
@@ -398,6 +446,7 @@ impl Admission {
             tracing::warn!(path = %path.display(), "it was not as it should be, and is made again from the jobs");
         }
         let jobs = Jobs::new(&self.layout);
+        let mut rows = Vec::new();
         for id in jobs.all()? {
             let entry = match jobs.read(id) {
                 Ok(read) => entry_of(&jobs, id, &read),
@@ -405,13 +454,14 @@ impl Admission {
                 Err(Error::Damaged { .. } | Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),
             };
-            self.rows.extend(entry?.map(Some));
+            rows.extend(entry?.iter().flat_map(Entry::to_bytes));
         }
         let mut header = [0; ROW];
         header[..HEADER.len()].copy_from_slice(HEADER);
-        let rows: Vec<u8> = self.rows.iter().flatten().flat_map(Entry::to_bytes).collect();
         let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(&rows, ROW as u64));
-        written.and_then(|()| self.file.write_all_at(&header, 0)).context("write", &path)
+        written.and_then(|()| self.file.write_all_at(&header, 0)).context("write", &path)?;
+        self.rows = Rows(rows);
+        Ok(())
     }
 }
 
@@ -490,15 +540,22 @@ mod tests {
 
     #[test]
     fn a_file_is_read_as_a_whole_or_not_at_all() {
+        let seen = |file: &[u8]| {
+            let rows = Rows::parse(file.to_vec())?;
+            Some([rows.taken(), rows.waiting()?].concat())
+        };
         let mut file = vec![0; 3 * ROW];
         file[..HEADER.len()].copy_from_slice(HEADER);
         file[2 * ROW..].copy_from_slice(&entry(None, true).to_bytes());
-        assert_eq!(parse(&file), Some(vec![None, Some(entry(None, true))]));
-        assert_eq!(parse(&file[..ROW]), Some(Vec::new()));
+        assert_eq!(seen(&file), Some(vec![entry(None, true)]));
+        assert_eq!(seen(&file[..ROW]), Some(Vec::new()));
         for damaged in [&b""[..], &file[..3 * ROW - 1], &file[ROW..], b"00000000000000000007"] {
-            assert_eq!(parse(damaged), None);
+            assert_eq!(seen(damaged), None);
         }
-        file[2 * ROW] ^= 1;
-        assert_eq!(parse(&file), None);
+        for has_slot in [true, false] {
+            file[2 * ROW..].copy_from_slice(&entry(None, has_slot).to_bytes());
+            file[2 * ROW] ^= 1;
+            assert_eq!(seen(&file), None);
+        }
     }
 }

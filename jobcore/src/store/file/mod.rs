@@ -257,7 +257,7 @@ impl JobStore for FileStore {
     }
 
     async fn next_start(&self) -> Result<Option<Timestamp>> {
-        Ok(admission::next_start(&admission::entries(&self.layout)?, Timestamp::now()))
+        Ok(admission::rows(&self.layout)?.next_start(Timestamp::now()))
     }
 
     async fn load(&self) -> Result<Load> {

@@ -136,13 +136,14 @@ impl Queue {
         if entry.has_dependencies || !entry.slot.is_eligible(now) {
             return Ok(false);
         }
-        let (taken, waiting) = self.in_use_and_waiting(admission)?;
+        let taken = self.in_use(admission)?;
         let mut room = Room::beside(settings, taken.iter().map(|entry| &entry.slot));
         // Most jobs that have to wait find that out by this, however many wait already.
         let own = self.ancestors(&room, &entry.slot);
         if !room.is_enough(&entry.slot, &own) {
             return Ok(false);
         }
+        let waiting = admission.waiting()?;
         for other in waiting.iter().filter(|other| other.slot.place.rank() <= entry.slot.place.rank()) {
             if other.has_dependencies || !other.slot.is_eligible(now) {
                 continue;
@@ -189,12 +190,12 @@ impl Queue {
         }
         if settings.when_full == WhenFull::Refuse {
             let slot = Slot::of(submission.job_id, &submission.spec, submission.spec.first_place());
-            let (mut before, waiting) = self.in_use_and_waiting(admission)?;
+            let mut before = self.in_use(admission)?;
             if Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]).is_some() {
                 before = self.free_slots(store, admission).await?;
             }
             // Jobs that wait already come first.
-            before.extend(waiting);
+            before.extend(admission.waiting()?);
             if let Some(reached) = Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]) {
                 return Err(Error::Full(reached));
             }
@@ -225,7 +226,7 @@ impl Queue {
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
         // So is an entry without a job, and a job without one would not be found.
-        let published = admission.put(entry).and_then(|()| self.staging.publish(id));
+        let published = admission.put(&entry).and_then(|()| self.staging.publish(id));
         match &published {
             Ok(()) => self.events.add(&JobEvent::now(id, EventKind::Submitted)),
             Err(_) => {
@@ -238,7 +239,7 @@ impl Queue {
 
     /// Takes charge of the job that is to start next, if there is one, and a slot for it.
     pub(super) async fn due(&self, store: &FileStore) -> Result<Option<FileClaim>> {
-        if admission::entries(&self.layout)?.iter().all(|entry| entry.has_slot || entry.has_ended) {
+        if !admission::rows(&self.layout)?.has_waiting() {
             return Ok(None);
         }
         self.next_due(store, &mut Admission::take(&self.layout)?).await
@@ -248,24 +249,34 @@ impl Queue {
     pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<Left> {
         let mut admission = Admission::take(&self.layout)?;
         let has_hooks = self.slots.vacate(&mut admission, id)?;
-        let is_other = |entry: &Entry| entry.slot.id != id && (entry.has_slot || entry.has_ended);
-        let has_others = admission.entries().iter().any(is_other);
+        let is_other = |entry: &Entry| entry.slot.id != id;
+        let has_others = admission.rows.taken().iter().any(is_other);
         let next = self.next_due(store, &mut admission).await?;
-        let next_start = admission.next_start(Timestamp::now());
+        let next_start = admission.rows.next_start(Timestamp::now());
         Ok(Left { next: next.map(|claim| Box::new(claim) as _), has_others, has_hooks, next_start })
     }
 
     async fn next_due(&self, store: &FileStore, admission: &mut Admission) -> Result<Option<FileClaim>> {
-        let (mut taken, mut waiting) = self.in_use_and_waiting(admission)?;
-        if waiting.is_empty() {
+        if !admission.rows.has_waiting() {
             return Ok(None);
         }
-        while self.follow_dependencies(admission, &taken, &mut waiting)? {
-            (taken, waiting) = self.in_use_and_waiting(admission)?;
-        }
         let (settings, own, now) = (self.settings.read()?, world::capture()?, Timestamp::now());
+        let mut taken = self.in_use(admission)?;
         let mut room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
         let mut is_checked = false;
+        if room.is_full() {
+            is_checked = true;
+            taken = self.free_slots(store, admission).await?;
+            room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
+            // Then none of those that wait can start, and there may be very many.
+            if room.is_full() {
+                return Ok(None);
+            }
+        }
+        let mut waiting = admission.waiting()?;
+        while self.follow_dependencies(admission, &taken, &mut waiting)? {
+            waiting = admission.waiting()?;
+        }
         for mut entry in waiting {
             if entry.unfinished.is_some()
                 || !entry.slot.is_eligible(now)
@@ -320,7 +331,7 @@ impl Queue {
                 Err(error) => return Err(error),
             };
             if std::mem::replace(&mut entry.unfinished, found) != found {
-                admission.put(entry.clone())?;
+                admission.put(entry)?;
             }
         }
         Ok(has_ended_any)
@@ -381,7 +392,7 @@ impl Queue {
             };
         }
         if read.has::<Start>() {
-            return admission.put(entry.with_slot()).map(|()| Claimed::Nothing);
+            return admission.put(&entry.with_slot()).map(|()| Claimed::Nothing);
         }
         let submission = match read.submission() {
             Ok(submission) => submission,
@@ -391,7 +402,7 @@ impl Queue {
         // changed the entry as well.
         let on_record = Entry::new(id, &submission.spec, read.place(&submission.spec));
         if !entry.is_of(&on_record) {
-            return admission.put(on_record).map(|()| Claimed::Corrected);
+            return admission.put(&on_record).map(|()| Claimed::Corrected);
         }
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
@@ -399,14 +410,14 @@ impl Queue {
             return Ok(Claimed::Nothing);
         }
         records.set_place(&submission.spec, &entry.slot.place)?;
-        admission.put(entry.with_slot())?;
+        admission.put(&entry.with_slot())?;
         Ok(Claimed::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
     }
 
     /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.
     async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<Vec<Entry>> {
         let mut taken = Vec::new();
-        for entry in self.in_use_and_waiting(admission)?.0 {
+        for entry in self.in_use(admission)? {
             if !self.has_ended(store, entry.slot.id).await {
                 taken.push(entry);
             } else if self.slots.is_done(entry.slot.id) {
@@ -416,16 +427,16 @@ impl Queue {
         Ok(taken)
     }
 
-    /// Returns the jobs that have a slot, and those that wait for one. Slots are only lent as long as the lock of the job says so.
-    fn in_use_and_waiting(&self, admission: &mut Admission) -> Result<(Vec<Entry>, Vec<Entry>)> {
-        let (mut taken, waiting) = admission.taken_and_waiting();
+    /// Returns the jobs that have a slot, which is only lent as long as the lock of the job says so.
+    fn in_use(&self, admission: &mut Admission) -> Result<Vec<Entry>> {
+        let mut taken = admission.taken();
         for entry in taken.iter_mut().filter(|entry| entry.slot.lent) {
             entry.slot.lent = self.jobs.is_lent(entry.slot.id).unwrap_or(false);
             if !entry.slot.lent {
-                admission.put(entry.clone())?;
+                admission.put(entry)?;
             }
         }
-        Ok((taken, waiting))
+        Ok(taken)
     }
 
     /// Lends the slot of a job to others as long as the file is open.
@@ -433,8 +444,8 @@ impl Queue {
         // First, so that nobody who sees the entry finds that it is over.
         let file = self.jobs.lend(id)?;
         let mut admission = Admission::take(&self.layout)?;
-        if let Some(entry) = admission.entry(id).filter(|entry| entry.has_slot && !entry.slot.lent).cloned() {
-            admission.put(Entry { slot: Slot { lent: true, ..entry.slot }, ..entry })?;
+        if let Some(entry) = admission.rows.find(id).filter(|entry| entry.has_slot && !entry.slot.lent) {
+            admission.put(&Entry { slot: Slot { lent: true, ..entry.slot }, ..entry })?;
         }
         Ok(file)
     }
@@ -461,7 +472,8 @@ impl Queue {
     /// Returns which jobs have a slot and which wait for one.
     pub(super) fn load(&self) -> Result<Load> {
         let settings = self.settings.read()?;
-        let (running, waiting) = admission::partition(admission::entries(&self.layout)?);
+        let (mut running, waiting) = admission::entries(&self.layout)?;
+        running.retain(|entry| entry.has_slot);
         let slot = |Entry { slot, .. }: Entry| {
             let lent = slot.lent && self.jobs.is_lent(slot.id).unwrap_or(false);
             Slot { lent, ..slot }

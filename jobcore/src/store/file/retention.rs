@@ -105,8 +105,7 @@ impl Retention {
 
     /// Returns the jobs that queued jobs are started after: what became of them still has to be known.
     fn waited_for(&self) -> Result<HashSet<JobId>> {
-        let entries = admission::entries(&self.layout)?.into_iter();
-        let waiting = entries.filter(|entry| entry.has_dependencies && !entry.has_slot && !entry.has_ended);
+        let waiting = admission::entries(&self.layout)?.1.into_iter().filter(|entry| entry.has_dependencies);
         let submissions = waiting.filter_map(|entry| self.jobs.submission(entry.slot.id).ok());
         Ok(submissions.flat_map(|submission| submission.spec.after).map(|after| after.job_id).collect())
     }

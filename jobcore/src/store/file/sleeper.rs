@@ -49,7 +49,7 @@ impl Sleeper {
     pub(crate) fn until(&self, layout: &Layout) -> Result<Option<Timestamp>> {
         // A process that puts something into the queue that is due later looks at the lock after that.
         let admission = Admission::take(layout)?;
-        let next = admission.next_start(Timestamp::now());
+        let next = admission.rows.next_start(Timestamp::now());
         match next {
             Some(at) => self.write(at.as_microsecond())?,
             None => lock::release(&self.file).context("let go of the lock of", &self.path)?,

@@ -1,6 +1,6 @@
 //! The jobs that have taken one of the places that the limits allow.
 
-use super::admission::{Admission, Entry, entries, waiting};
+use super::admission::{Admission, Entry, Rows, rows, waiting};
 use super::jobs::Jobs;
 use super::layout::Layout;
 use super::on_end::EndHooks;
@@ -34,8 +34,7 @@ impl Slots {
     /// Returns jobs that have a slot, have been started and have no end, and whose lock is free, and those that have ended and
     /// at whose end something is to be run that nobody runs. Those that were not started wait again.
     pub(super) fn unattended(&self) -> Result<Vec<JobId>> {
-        let mut slots = entries(&self.layout)?;
-        slots.retain(|entry| entry.has_slot || entry.has_ended);
+        let mut slots = rows(&self.layout)?.taken();
         if slots.len() > LOOKED_AT {
             // A thousand that end at the same time must not look at each other a million times. The next look begins
             // somewhere else.
@@ -98,11 +97,11 @@ impl Slots {
     /// Takes a job that has ended off the list, or puts it down there as one at whose end something is to be run, and returns
     /// whether there is. It has no slot then.
     pub(super) fn vacate(&self, admission: &mut Admission, id: JobId) -> Result<bool> {
-        match admission.entry(id).cloned() {
+        match admission.rows.find(id) {
             Some(entry) if entry.has_ended => Ok(true),
             Some(_) if admission.may_have_hooks() && self.pause_on_failure(admission, id).is_err() => Ok(false),
             Some(entry) if (entry.has_hook || admission.may_have_hooks()) && self.hooks.are_due(id) => {
-                admission.put(Entry { has_slot: false, has_ended: true, ..entry }).map(|()| true)
+                admission.put(&Entry { has_slot: false, has_ended: true, ..entry }).map(|()| true)
             }
             _ => admission.remove(id).map(|()| false),
         }
@@ -111,7 +110,7 @@ impl Slots {
     /// Takes a job off the list at whose end nothing is left to run.
     pub(super) fn end_hooks(&self, id: JobId) {
         if let Err(error) = Admission::take(&self.layout).and_then(|mut admission| {
-            let has_ended = admission.entry(id).is_some_and(|entry| entry.has_ended);
+            let has_ended = admission.rows.find(id).is_some_and(|entry| entry.has_ended);
             if has_ended { admission.remove(id) } else { Ok(()) }
         }) {
             tracing::debug!(%id, %error, "what was run at the end of a job could not be put down as done");
@@ -138,22 +137,22 @@ impl Slots {
     /// Gives a slot to a job that is started although it was not its turn.
     pub(super) fn take(&self, records: &Records, spec: &JobSpec) -> Result<()> {
         let mut admission = Admission::take(&self.layout)?;
-        let Some(mut entry) = admission.entry(records.id).filter(|entry| !entry.has_slot).cloned() else {
+        let Some(mut entry) = admission.rows.find(records.id).filter(|entry| !entry.has_slot) else {
             return Ok(());
         };
-        let (settings, (taken, _)) = (self.settings.read()?, admission.taken_and_waiting());
+        let (settings, taken) = (self.settings.read()?, admission.taken());
         Room::beside(&settings, taken.iter().map(|entry| &entry.slot)).give(&mut entry.slot, &[]);
         records.set_place(spec, &entry.slot.place)?;
-        admission.put(entry.with_slot())
+        admission.put(&entry.with_slot())
     }
 
     /// Makes the entry of a job that waits agree with its records.
     pub(super) fn note_change(&self, admission: &mut Admission, id: JobId) -> Result<()> {
         let read = self.jobs.read(id)?;
         let submission = read.submission()?;
-        match admission.entry(id) {
+        match admission.rows.find(id) {
             Some(entry) if !entry.has_slot && !entry.has_ended => {
-                admission.put(Entry::new(id, &submission.spec, read.place(&submission.spec)))
+                admission.put(&Entry::new(id, &submission.spec, read.place(&submission.spec)))
             }
             Some(_) | None => Ok(()),
         }
@@ -175,18 +174,16 @@ impl Slots {
     /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,
     /// but a job that is not in it is never started.
     pub(super) fn put_back(&self, id: JobId) -> Result<bool> {
-        let is_in_queue = |entries: Vec<Entry>| {
-            entries.iter().any(|entry| entry.slot.id == id && !entry.has_slot && !entry.has_ended)
-        };
-        if is_in_queue(entries(&self.layout)?) {
+        let is_in_queue = |rows: &Rows| rows.find(id).is_some_and(|entry| !entry.has_slot && !entry.has_ended);
+        if is_in_queue(&rows(&self.layout)?) {
             return Ok(false);
         }
         let mut admission = Admission::take(&self.layout)?;
-        if is_in_queue(admission.entries()) {
+        if is_in_queue(&admission.rows) {
             return Ok(false);
         }
         match waiting(&self.jobs, id)? {
-            Some(entry) => admission.put(entry).map(|()| true),
+            Some(entry) => admission.put(&entry).map(|()| true),
             None => Ok(false),
         }
     }

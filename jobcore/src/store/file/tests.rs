@@ -63,7 +63,10 @@ fn finish(store: &FileStore, id: JobId, code: i32) {
 
 /// Which jobs wait, and which have a slot, in order.
 fn queue(store: &FileStore) -> Vec<(JobId, bool)> {
-    admission::entries(&store.layout).unwrap().into_iter().map(|entry| (entry.slot.id, entry.has_slot)).collect()
+    let (taken, waiting) = admission::entries(&store.layout).unwrap();
+    let mut entries = [taken, waiting].concat();
+    entries.sort_by_key(|entry| (entry.slot.place.rank(), entry.slot.id));
+    entries.into_iter().map(|entry| (entry.slot.id, entry.has_slot)).collect()
 }
 
 /// Ends a job in the hands of its holder.

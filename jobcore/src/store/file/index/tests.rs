@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
-use crate::store::file::admission::{Admission, Entry};
+use crate::store::file::admission::Admission;
 use crate::store::file::{FileStore, job_file};
 use crate::store::{JobStore, Query};
 use crate::sys::world::World;
@@ -210,8 +210,8 @@ fn a_job_whose_record_cannot_be_read_is_always_shown() {
 /// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
 fn publish_end(store: &FileStore, id: JobId) {
     let mut admission = Admission::take(&store.layout).unwrap();
-    let entry = admission.entries().into_iter().find(|entry| entry.slot.id == id).unwrap();
-    admission.put(Entry { has_slot: true, ..entry }).unwrap();
+    let entry = admission.rows.find(id).unwrap();
+    admission.put(&entry.with_slot()).unwrap();
     let mut outcome = Outcome::new(Cause::Exited, Timestamp::now());
     outcome.exit_code = Some(4);
     let path = store.layout.job(id).record();
