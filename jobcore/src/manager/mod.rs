@@ -232,21 +232,26 @@ impl JobManager {
         let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;
+        let is_delayed = submission.spec.not_before.is_some();
         let mut known = Evidence::new(submission.as_recorded());
         let submitted = self.store.submit(submission).await?;
         // From here on the job is on record, and may be started by anybody at any time.
         let started = match submitted {
             Submitted::Existing(id) => return self.job(id).await,
             Submitted::Due(claim) => self.start(claim).await.map(|()| true),
-            Submitted::Queued => self.start_submitted(id).await,
+            Submitted::Queued => self.start_submitted(id, is_delayed).await,
         };
         match started {
             Ok(is_started) => known.held = is_started,
             Err(error) if self.withdraw(id).await => return Err(error),
             Err(error) => tracing::warn!(%id, %error, "a job that was submitted may not have been started"),
         }
-        // Its id is the answer, whether or not more is to be learned of it.
-        match self.job(id).await {
+        // Its id is the answer, whether or not more is to be learned of it. That it waits in the queue is known.
+        let looked = match known.held {
+            true => self.job(id).await,
+            false => self.as_it_is(id).await,
+        };
+        match looked {
             Err(error) => {
                 tracing::warn!(%id, %error, "a job that was submitted could not be looked at");
                 Ok(known.judge(now)?.0)
@@ -256,9 +261,11 @@ impl JobManager {
     }
 
     /// Starts what is due now that a job was submitted, and returns whether that was among it.
-    async fn start_submitted(&self, id: JobId) -> Result<bool> {
+    async fn start_submitted(&self, id: JobId, is_delayed: bool) -> Result<bool> {
         let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
-        self.wake_later().await;
+        if is_delayed {
+            self.wake_later().await;
+        }
         match started.failed {
             Some((due, error)) if due == id => Err(error),
             _ => Ok(started.jobs.contains(&id)),

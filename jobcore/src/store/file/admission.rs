@@ -219,24 +219,24 @@ fn take_resources(row: &[u8]) -> Option<Resources> {
     Some((amounts, all_units))
 }
 
-/// The rows of the file as they are. Those of jobs that wait, of which there may be very many, are only checked when they are
+/// The first row, and the rows of jobs, as they are in the file. Those of jobs that wait, of which there may be very many, are only checked when they are
 /// read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows(Vec<u8>);
 
 impl Rows {
     /// Reads the file; nothing if it is not as it was written.
-    fn parse(mut bytes: Vec<u8>) -> Option<Self> {
+    fn parse(bytes: Vec<u8>) -> Option<Self> {
         if !bytes.starts_with(HEADER) || bytes.len() % ROW != 0 {
             return None;
         }
-        let rows = Self(bytes.split_off(ROW));
+        let rows = Self(bytes);
         let is_sound = |row: &[u8; ROW]| matches!(row[STATE], FREE | WAITS) || Entry::from_bytes(row).is_some();
         rows.all().iter().all(is_sound).then_some(rows)
     }
 
     fn all(&self) -> &[[u8; ROW]] {
-        self.0.as_chunks().0
+        self.0.get(ROW..).unwrap_or_default().as_chunks().0
     }
 
     /// Returns the jobs that have a slot, or have ended, in order.
@@ -266,11 +266,7 @@ impl Rows {
 
     /// Returns when the next job that waits for a time may be started.
     pub(super) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
-        let now = now.as_microsecond();
-        let waits = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & IS_ON_HOLD == 0;
-        let time = |row: &[u8; ROW]| row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes);
-        let next = self.all().iter().filter(waits).map(time).filter(|time| *time > now).min()?;
-        Timestamp::from_microsecond(next).ok()
+        next_start(self.all(), now)
     }
 
     /// Returns the last place of all, whatever the priority.
@@ -280,7 +276,7 @@ impl Rows {
     }
 
     fn set(&mut self, place: usize, row: &[u8; ROW]) {
-        let end = (place + 1) * ROW;
+        let end = (place + 2) * ROW;
         if self.0.len() < end {
             self.0.resize(end, 0);
         }
@@ -288,11 +284,20 @@ impl Rows {
     }
 }
 
+/// Returns when the next of the jobs that wait for a time may be started.
+fn next_start<'r>(rows: impl IntoIterator<Item = &'r [u8; ROW]>, now: Timestamp) -> Option<Timestamp> {
+    let now = now.as_microsecond();
+    let waits = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & IS_ON_HOLD == 0;
+    let time = |row: &[u8; ROW]| row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes);
+    let next = rows.into_iter().filter(waits).map(time).filter(|time| *time > now).min()?;
+    Timestamp::from_microsecond(next).ok()
+}
+
 /// Looks without the lock; nothing if the file has to be made again, or is being written all the time.
-fn look<T>(layout: &Layout, of: impl Fn(&Rows) -> Option<T>) -> Result<Option<T>> {
+fn look<T>(layout: &Layout, of: impl Fn(Rows) -> Option<T>) -> Result<Option<T>> {
     for _ in 0..READ_AGAIN {
         let Some(bytes) = atomic::read_bytes(&layout.admission())? else { return Ok(None) };
-        if let Some(seen) = Rows::parse(bytes).as_ref().and_then(&of) {
+        if let Some(seen) = Rows::parse(bytes).and_then(&of) {
             return Ok(Some(seen));
         }
         std::thread::yield_now();
@@ -302,7 +307,7 @@ fn look<T>(layout: &Layout, of: impl Fn(&Rows) -> Option<T>) -> Result<Option<T>
 
 /// Returns the rows at this moment.
 pub(super) fn rows(layout: &Layout) -> Result<Rows> {
-    match look(layout, |rows| Some(rows.clone()))? {
+    match look(layout, Some)? {
         Some(rows) => Ok(rows),
         None if !atomic::is_there(&layout.days())? => Ok(Rows::default()),
         None => Ok(Admission::take(layout)?.rows),
@@ -425,9 +430,8 @@ impl Admission {
 
     /// Wakes the process that sleeps until a job is due, if it may be this one, which is about to be changed.
     fn wake_sleeper(&self, place: Option<usize>) {
-        let row = place.map(|place| self.rows.all()[place]);
-        let row = row.map(|row| Rows(row.to_vec()));
-        if row.is_some_and(|row| row.next_start(Timestamp::now()).is_some()) {
+        let row = place.map(|place| &self.rows.all()[place]);
+        if row.is_some_and(|row| next_start([row], Timestamp::now()).is_some()) {
             sleeper::wake(&self.layout);
         }
     }
@@ -446,7 +450,8 @@ impl Admission {
             tracing::warn!(path = %path.display(), "it was not as it should be, and is made again from the jobs");
         }
         let jobs = Jobs::new(&self.layout);
-        let mut rows = Vec::new();
+        let mut rows = vec![0; ROW];
+        rows[..HEADER.len()].copy_from_slice(HEADER);
         for id in jobs.all()? {
             let entry = match jobs.read(id) {
                 Ok(read) => entry_of(&jobs, id, &read),
@@ -456,10 +461,9 @@ impl Admission {
             };
             rows.extend(entry?.iter().flat_map(Entry::to_bytes));
         }
-        let mut header = [0; ROW];
-        header[..HEADER.len()].copy_from_slice(HEADER);
-        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(&rows, ROW as u64));
-        written.and_then(|()| self.file.write_all_at(&header, 0)).context("write", &path)?;
+        let (header, of_jobs) = rows.split_at(ROW);
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(of_jobs, ROW as u64));
+        written.and_then(|()| self.file.write_all_at(header, 0)).context("write", &path)?;
         self.rows = Rows(rows);
         Ok(())
     }

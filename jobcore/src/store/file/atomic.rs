@@ -167,7 +167,9 @@ pub(crate) fn read_all(file: &File) -> io::Result<Vec<u8>> {
             bytes.truncate(length);
             return Ok(bytes);
         }
-        bytes.resize(2 * bytes.len(), 0);
+        // Room for all of it at once, and for the byte that would show that it has grown.
+        let there = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+        bytes.resize((2 * bytes.len()).max(there + 1), 0);
     }
 }
 
