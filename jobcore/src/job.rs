@@ -37,6 +37,8 @@ pub struct Job {
     pub stalled_at: Option<Timestamp>,
     /// Where it stands in the queue, and what it was given when it left it.
     pub place: Place,
+    /// For how long it has been paused in all.
+    pub paused: Duration,
 }
 
 impl Job {

@@ -64,6 +64,7 @@ impl Job {
             started_at,
             ended_at: outcome.map(|outcome| outcome.ended_at),
             duration_ms: started_at.map(duration),
+            paused_ms: u64::try_from(self.paused.as_millis()).ok().filter(|ms| *ms > 0),
             exit_code: outcome.and_then(|outcome| outcome.exit_code),
             signal: outcome.and_then(|outcome| outcome.signal),
             core_dumped: outcome.and_then(|outcome| outcome.core_dumped.then_some(true)),
@@ -167,6 +168,9 @@ pub struct JobShape {
     /// From its start to its end, or to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// For how long of that it was paused; absent if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_ms: Option<u64>,
     /// What the main process exited with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -322,6 +326,7 @@ mod tests {
             waiting: None,
             stalled_at: None,
             place: Place::default(),
+            paused: std::time::Duration::ZERO,
         };
         let shell = || {
             JobSpec::shell("make && make test")

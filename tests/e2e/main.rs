@@ -60,6 +60,7 @@ mod on_end;
 mod oom;
 mod output;
 mod packages;
+mod pausing;
 mod policy;
 mod policy_shells;
 mod queries;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use act::{Attach, Kill, Piece, Send, Start, Typed};
+pub use act::{Attach, Kill, Pause, Piece, Resume, Running, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Rm};
@@ -112,6 +112,10 @@ pub enum Verb {
     Attach(Deferred<Attach>),
     /// Start queued jobs now, past the limits
     Start(Deferred<Start>),
+    /// Pause jobs that run: all of their processes, and their time
+    Pause(Deferred<Pause>),
+    /// Resume paused jobs
+    Resume(Deferred<Resume>),
     /// Stop jobs: all of their processes
     #[command(alias = "stop")]
     Kill(Deferred<Kill>),
@@ -175,6 +179,8 @@ impl Verb {
             | Self::Interact(_)
             | Self::Attach(_)
             | Self::Start(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Kill(_)
             | Self::Rerun(_)
             | Self::Hold(_)
@@ -210,6 +216,8 @@ impl Verb {
             | Self::Send(_)
             | Self::Interact(_)
             | Self::Start(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Kill(_)
             | Self::Hold(_)
             | Self::Release(_)

@@ -113,6 +113,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(duration) = shape.duration_ms {
         line(out, "time", millis(duration))?;
     }
+    if let Some(paused) = shape.paused_ms {
+        line(out, "paused", millis(paused))?;
+    }
     if let Some(code) = shape.exit_code {
         line(out, "exit code", code)?;
     }

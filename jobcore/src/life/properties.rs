@@ -15,6 +15,8 @@ enum Happening {
     ChildrenLeft(usize),
     Stop(Option<Duration>),
     Signal(Signal, bool),
+    Pause,
+    Resume,
 }
 
 /// What is true of the job, and not known to its life but by what that is told.
@@ -37,6 +39,10 @@ struct World {
     is_asked: bool,
     /// Whether a stop was asked for while the main process ran.
     was_wanted_to_end: bool,
+    /// Since when everything stands still, and for how long it did before.
+    stands_since: Option<Duration>,
+    stood: Duration,
+    timeout: Option<Duration>,
     outcomes: Vec<Outcome>,
 }
 
@@ -64,11 +70,16 @@ impl World {
                     was_tried = true;
                     if is_possible { Ok(()) } else { Err("impossible".to_owned()) }
                 };
-                let answer = self.life.signal(signal, "somebody".to_owned(), send);
+                let answer = self.life.signal(signal, "somebody".to_owned(), self.now, send);
                 let is_alive = self.exit.is_none();
                 assert_eq!((was_tried, answer == Answer::Accepted), (is_alive, is_alive && is_possible));
                 self.sent.extend((answer == Answer::Accepted).then_some(signal));
             }
+            Happening::Pause => {
+                let is_paused = self.life.pause(self.now).is_ok();
+                assert!(!is_paused || self.outcomes.is_empty() && !self.was_wanted_to_end, "{self:?}");
+            }
+            Happening::Resume => drop(self.life.resume(self.now)),
         }
     }
 
@@ -95,6 +106,7 @@ impl World {
             match action {
                 Action::RecordStop { cause, requester, grace } => {
                     assert!(self.outcomes.is_empty());
+                    assert!(cause == Cause::Stopped || self.stands_since.is_none(), "no time is up in a pause");
                     self.recorded.push((cause, requester));
                     self.bound(self.now + grace);
                 }
@@ -120,6 +132,14 @@ impl World {
                 }
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
                 Action::NoteStall { .. } => panic!("it is stopped then"),
+                Action::NotePause { .. } => {}
+                Action::Pause => {
+                    self.stands_since = self.stands_since.or(Some(self.now));
+                    self.life.stands_still(Vec::new(), self.now);
+                }
+                Action::Continue => {
+                    self.stood += self.stands_since.take().map_or(Duration::ZERO, |since| self.now - since);
+                }
                 Action::Count => self.life.counted(self.children),
                 Action::Kill | Action::KillAgain => self.kill(),
                 Action::GiveUp => {
@@ -159,6 +179,10 @@ impl World {
 
     fn check(&self) {
         let Some(outcome) = self.outcomes.first() else {
+            if self.life.is_paused() {
+                assert!(self.stands_since.is_some() && self.kill_by.is_none(), "{self:?}");
+                return;
+            }
             assert!(self.exit.is_none() && self.kill_by.is_none(), "each stop ends, as does each end: {self:?}");
             return;
         };
@@ -171,7 +195,7 @@ impl World {
             Cause::Exited => assert_eq!((exit.code.is_some(), exit.signal, who), (true, None, None)),
             Cause::Signalled => assert!(exit.signal.is_some() && !was_sent && who.is_none(), "{self:?}"),
             Cause::Stopped => assert!(who == Some("somebody") && (was_sent || self.was_wanted_to_end), "{self:?}"),
-            Cause::TimedOut => assert!(who.is_none() && self.life.times_out_at <= Some(self.now), "{self:?}"),
+            Cause::TimedOut => assert!(who.is_none() && self.timeout <= Some(self.now - self.stood), "{self:?}"),
             Cause::Stalled => assert!(who.is_none() && self.life.stall.is_some(), "{self:?}"),
             Cause::SupervisorLost => assert_eq!((exit.code, exit.signal, who), (None, None, None)),
             other => panic!("{other:?}"),
@@ -206,6 +230,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::ChildEnds),
         2 => (0..3_usize).prop_map(Happening::ChildrenLeft),
         2 => proptest::option::of(span()).prop_map(Happening::Stop),
+        2 => Just(Happening::Pause),
+        2 => Just(Happening::Resume),
         1 => (signal(), any::<bool>()).prop_map(|(signal, is_possible)| Happening::Signal(signal, is_possible)),
     ]
 }
@@ -242,6 +268,9 @@ fn world() -> impl Strategy<Value = World> {
         killed_at: None,
         is_asked: false,
         was_wanted_to_end: false,
+        stands_since: None,
+        stood: Duration::ZERO,
+        timeout: spec.timeout(),
         outcomes: Vec::new(),
     })
 }

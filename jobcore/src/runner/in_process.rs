@@ -17,8 +17,8 @@ use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
-use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED};
-use crate::record::{Ended, Running, Start};
+use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED, STANDING_STILL};
+use crate::record::{Ended, Note, Running, Start};
 use crate::signal::Signal;
 use crate::spec::Stdin;
 use crate::state::{Cause, Outcome, Survivor};
@@ -28,6 +28,7 @@ use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
 use crate::sys::members::cpu_time;
+use crate::sys::pausing;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::stat::Stat;
@@ -176,6 +177,8 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 struct Watcher {
     claim: Box<dyn JobClaim>,
     child: Child,
+    /// What is on record of the main process; nothing if it could not be identified.
+    running: Option<Running>,
     started_at: Timestamp,
     since: Instant,
     life: Life,
@@ -213,16 +216,16 @@ impl Watcher {
     fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
         let life = Life::new(&claim.submission().spec);
         let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
-        Self { claim, child, started_at, since, life, companion, stragglers: Stragglers::Unknown, buffer }
+        let running = child.identity.clone().map(|identity| Running::new(identity, started_at));
+        Self { claim, child, running, started_at, since, life, companion, stragglers: Stragglers::Unknown, buffer }
     }
 
     /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
     async fn watch(mut self) -> Option<Self> {
-        if let Some(identity) = self.child.identity.clone() {
-            let running = Running::new(identity, self.started_at);
-            if let Err(error) = self.claim.running(&running).await {
-                tracing::warn!(%error, "the main process is not on record");
-            }
+        if let Some(running) = &self.running
+            && let Err(error) = self.claim.running(running).await
+        {
+            tracing::warn!(%error, "the main process is not on record");
         }
         let mut outcome = loop {
             self.act().await;
@@ -325,8 +328,25 @@ impl Watcher {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                self.life.signal(signal, requester, || supervisor::signal_main(self.child.pid, signal))
+                let (main, now) = (self.child.pid, self.since.elapsed());
+                let answer = self.life.signal(signal, requester, now, || supervisor::signal_main(main, signal));
+                self.act().await;
+                answer
             }
+            Request::Pause => match self.life.pause(self.since.elapsed()) {
+                Ok(()) => {
+                    self.act().await;
+                    self.life.pause_answer()
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Resume => match self.life.resume(self.since.elapsed()) {
+                Ok(()) => {
+                    self.act().await;
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
         };
         incoming.answer(answer);
     }
@@ -348,6 +368,16 @@ impl Watcher {
                     }
                 }
                 Action::Terminate => drop(self.send_all(&[Signal::TERM, Signal::CONT]).await),
+                Action::NotePause { since, before } => {
+                    let now = self.since.elapsed();
+                    let at = since.map(|age| self.time_at(age, now));
+                    self.note(|running| running.pause(at, before)).await;
+                }
+                Action::Pause => {
+                    let moving = self.stop_all().await;
+                    self.life.stands_still(moving, self.since.elapsed());
+                }
+                Action::Continue => pausing::continue_all(&self.members().await),
                 Action::Count => {
                     let members = self.members().await;
                     self.life.counted(members.len());
@@ -366,15 +396,37 @@ impl Watcher {
     /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
     /// there are, while other tasks of the runtime go on.
     async fn members(&self) -> Vec<Stat> {
-        let id = self.claim.submission().job_id;
-        let main = self.child.identity.clone();
-        let looking = move || visible_members(main.as_ref(), id);
-        match tokio::task::spawn_blocking(looking).await {
-            Ok(members) => members,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime ends, and with it whoever watches the job.
-            Err(_) => std::future::pending().await,
+        let (main, id) = self.identity();
+        aside(move || visible_members(main.as_ref(), id)).await
+    }
+
+    fn identity(&self) -> (Option<ProcessId>, JobId) {
+        (self.child.identity.clone(), self.claim.submission().job_id)
+    }
+
+    /// Stops all processes of the job by a signal, and returns those that do not stand still yet.
+    async fn stop_all(&self) -> Vec<Survivor> {
+        let (main, id) = self.identity();
+        if !self.life.has_exited() {
+            let _ = process::signal_group(self.child.pid, Signal::STOP);
         }
+        let until = std::time::Instant::now() + STANDING_STILL;
+        let moving = aside(move || pausing::stop_all(|| visible_members(main.as_ref(), id), until)).await;
+        moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
+    }
+
+    /// Puts on record what is noted of the main process. Without that the job goes on all the same.
+    async fn note(&mut self, change: impl FnOnce(&mut Running) -> Note) {
+        let Some(running) = &mut self.running else { return };
+        let note = change(running);
+        if let Err(error) = self.claim.note(running, note).await {
+            tracing::warn!(%error, "what was noted of a job is not on record");
+        }
+    }
+
+    /// Returns when the job was of this age, which is of that age now.
+    fn time_at(&self, age: Duration, now: Duration) -> Timestamp {
+        Timestamp::now().checked_sub(now.saturating_sub(age)).unwrap_or(self.started_at)
     }
 
     /// Sends signals to the processes of the job that can be seen, and returns these.
@@ -399,6 +451,16 @@ impl Watcher {
             Some(None) => Stragglers::Unwatched(Instant::now() + LOOK_AGAIN),
             Some(Some(process)) => Stragglers::Some(process),
         };
+    }
+}
+
+/// Does what takes its time while other tasks of the runtime go on.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime ends, and with it whoever watches the job.
+        Err(_) => std::future::pending().await,
     }
 }
 

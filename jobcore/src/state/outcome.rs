@@ -92,6 +92,9 @@ pub struct Outcome {
     /// How many of them were not kept, because of the output limit or a full disk.
     #[serde(default)]
     pub dropped_bytes: u64,
+    /// For how long it was paused, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero_u64")]
+    pub paused_ms: u64,
     /// What there is to say in words, such as why it could not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -113,6 +116,7 @@ impl Outcome {
             survivors: Vec::new(),
             output_bytes: 0,
             dropped_bytes: 0,
+            paused_ms: 0,
             message: None,
         }
     }
@@ -144,6 +148,10 @@ fn is_false(value: &bool) -> bool {
 }
 
 fn is_zero_u32(value: &u32) -> bool {
+    *value == 0
+}
+
+fn is_zero_u64(value: &u64) -> bool {
     *value == 0
 }
 

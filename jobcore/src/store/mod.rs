@@ -48,7 +48,7 @@ use crate::job::Job;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
 use crate::queue::Place;
-use crate::record::{Ended, Evidence, Record, Running, Start, Submission};
+use crate::record::{Ended, Evidence, Note, Record, Running, Start, Submission};
 use crate::spec::{Given, JobSpec};
 use crate::state::Status;
 use crate::sys::process::Seen;
@@ -489,6 +489,14 @@ pub trait JobClaim: Send + Sync + Debug {
     /// As [`JobClaim::record`].
     async fn running(&mut self, running: &Running) -> Result<()> {
         self.record(Record::Running(running)).await
+    }
+
+    /// Puts on record what was noted of the main process: [`Record::Noted`].
+    ///
+    /// # Errors
+    /// As [`JobClaim::record`].
+    async fn note(&mut self, running: &Running, note: Note) -> Result<()> {
+        self.record(Record::Noted(running, note)).await
     }
 
     /// Puts the end on record: [`Record::Ended`].

@@ -468,6 +468,7 @@ mod tests {
             waiting: None,
             stalled_at: None,
             place: crate::queue::Place::default(),
+            paused: std::time::Duration::ZERO,
         }
     }
 

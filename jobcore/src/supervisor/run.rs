@@ -12,7 +12,7 @@ use super::quiet::Quiet;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
-use crate::life::{Action, LOOK_AGAIN, Life};
+use crate::life::{Action, LOOK_AGAIN, Life, STANDING_STILL};
 use crate::record::{RECORD_VERSION, Stopping};
 use crate::signal::Signal;
 use crate::spec::JobSpec;
@@ -99,7 +99,7 @@ impl<'a> Supervisor<'a> {
             self.has_lost_companion().then_some(Duration::ZERO),
         ];
         let shrinking = self.watched.pipes.iter().filter_map(OutputPipe::shrinks_at);
-        let looking = self.quiet.as_ref().filter(|_| self.life.is_wanted()).and_then(Quiet::looks_at);
+        let looking = self.quiet.as_ref().filter(|_| self.life.is_active()).and_then(Quiet::looks_at);
         let distant = shrinking.chain(looking).map(|at| at.saturating_duration_since(now));
         let timeout = deadlines.into_iter().flatten().chain(distant).min();
         let watched = &self.watched;
@@ -191,6 +191,13 @@ impl<'a> Supervisor<'a> {
                 Action::Terminate => family.terminate((!self.life.has_exited()).then_some(*main)),
                 Action::LookAtUse => self.look_at_use(),
                 Action::NoteStall { since } => self.note_stall(since),
+                Action::NotePause { since, before } => self.note_pause(since, before),
+                Action::Pause => {
+                    let until = Instant::now() + STANDING_STILL;
+                    let moving = family.pause((!self.life.has_exited()).then_some(*main), until);
+                    self.life.stands_still(moving, self.age());
+                }
+                Action::Continue => family.go_on(),
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
                     family.kill_all();

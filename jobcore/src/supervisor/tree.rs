@@ -5,6 +5,8 @@
 //! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
 //! and again until then misses nobody.
 
+use std::time::Instant;
+
 use crate::environment::JOB_ID;
 use crate::id::JobId;
 use crate::life::NAMED;
@@ -16,7 +18,7 @@ use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
 use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
-use crate::sys::{child, members};
+use crate::sys::{child, members, pausing};
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -44,6 +46,26 @@ impl Family {
             Self::Own { layout, id } => own_descendants(layout, *id),
             Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_other_supervisor),
         }
+    }
+
+    /// Stops all of them by a signal until each stands still, and returns those that do not by this time.
+    ///
+    /// The group of the main process gets the signal at once, so that most of them have no time to fork.
+    pub(super) fn pause(&self, main: Option<i32>, until: Instant) -> Vec<Survivor> {
+        if let Some(main) = main {
+            let _ = process::signal_group(main, Signal::STOP);
+        }
+        let look = || match self {
+            Self::Own { layout, id } => own_tree(layout, *id),
+            Self::Adopted { .. } => self.members(),
+        };
+        let moving = pausing::stop_all(look, until);
+        moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
+    }
+
+    /// Lets all of them continue.
+    pub(super) fn go_on(&self) {
+        pausing::continue_all(&self.members());
     }
 
     /// Returns what must be gone for the job to be empty: its own children, zombies among them, of whom all others
@@ -102,6 +124,13 @@ impl Family {
 }
 
 fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
+    let mut found = own_tree(layout, id);
+    found.retain(|stat| !stat.is_dead());
+    found
+}
+
+/// Returns the processes of the job with those that are dead. The children of one are looked for after itself.
+fn own_tree(layout: &Layout, id: JobId) -> Vec<Stat> {
     let mut found = own_children(layout, id, is_other_supervisor);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
@@ -110,7 +139,6 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
         found.extend(children);
         next += 1;
     }
-    found.retain(|stat| !stat.is_dead());
     found
 }
 
