@@ -232,12 +232,13 @@ pub(crate) fn running() -> impl Strategy<Value = Running> {
     (process(), timestamp(), noted, paused).prop_map(|(process, at, (waiting, stalled_at), (since, before))| {
         let mut running = Running { waiting, stalled_at, ..Running::new(process, at) };
         running.pause(since, Duration::from_millis(before));
+        running.become_ready(at);
         running
     })
 }
 
 pub(crate) fn ended() -> impl Strategy<Value = Ended> {
-    const CAUSES: [Cause; 10] = [
+    const CAUSES: [Cause; 11] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::SpawnFailed,
@@ -245,6 +246,7 @@ pub(crate) fn ended() -> impl Strategy<Value = Ended> {
         Cause::NeverStarted,
         Cause::TimedOut,
         Cause::Stalled,
+        Cause::NotReady,
         Cause::SupervisorLost,
         Cause::Rebooted,
         Cause::Skipped,

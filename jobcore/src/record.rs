@@ -106,6 +106,9 @@ pub struct Running {
     /// For how long it was paused before that, in milliseconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub paused_ms: u64,
+    /// When the job was ready, as its spec says when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -116,7 +119,16 @@ fn is_zero(number: &u64) -> bool {
 impl Running {
     /// Puts on record that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
-        Self { v: RECORD_VERSION, process, at, waiting: None, stalled_at: None, paused_at: None, paused_ms: 0 }
+        Self {
+            v: RECORD_VERSION,
+            process,
+            at,
+            waiting: None,
+            stalled_at: None,
+            paused_at: None,
+            paused_ms: 0,
+            ready_at: None,
+        }
     }
 }
 
@@ -126,6 +138,12 @@ impl Running {
         self.paused_at = since.map(in_short);
         self.paused_ms = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         if since.is_some() { Note::Paused } else { Note::Resumed }
+    }
+
+    /// Notes when the job was ready.
+    pub(crate) fn become_ready(&mut self, at: Timestamp) -> Note {
+        self.ready_at = Some(in_short(at));
+        Note::Ready
     }
 }
 
@@ -203,6 +221,10 @@ pub enum Note {
     Paused,
     /// It was paused, and goes on.
     Resumed,
+    /// It is ready.
+    Ready,
+    /// It was not ready in time, and goes on.
+    NotReady,
 }
 
 fn serialize_noted<S: Serializer>(running: &Running, _: &Note, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -292,8 +314,12 @@ impl Evidence {
         let running = self.running.as_ref().filter(|_| pid.is_some());
         let waiting = running.and_then(|running| running.waiting);
         let stalled_at = running.and_then(|running| running.stalled_at);
+        let ready_at = self.running.as_ref().and_then(|running| running.ready_at);
         let (held, output, place, paused) = (self.held, self.output, self.place.clone(), self.paused(&state, now));
-        Ok((Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place, paused }, verdict))
+        Ok((
+            Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place, paused, ready_at },
+            verdict,
+        ))
     }
 
     /// Returns for how long the job was paused until now, or until its end.

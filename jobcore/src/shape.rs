@@ -17,7 +17,16 @@ use crate::queue::{After, InQueue, Resource};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
+use crate::until::Condition;
 use crate::words::quoted;
+
+impl JobShape {
+    /// Returns whether the job runs and is not ready yet, if it is said when it is.
+    pub fn is_starting(&self) -> bool {
+        let runs = matches!(self.status, Status::Running | Status::Paused);
+        runs && !self.ready.is_empty() && self.ready_at.is_none()
+    }
+}
 
 impl Job {
     /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
@@ -55,6 +64,8 @@ impl Job {
             input: Input::of(&self.spec),
             waiting_for_input: None,
             stalled_since: self.stalled_at,
+            ready: self.spec.ready.clone(),
+            ready_at: self.ready_at,
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -151,6 +162,12 @@ pub struct JobShape {
     /// Since when it is stalled, as its spec says what that is; absent if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled_since: Option<Timestamp>,
+    /// When it is ready: when each of these conditions was met; absent if it was not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<Condition>,
+    /// When it was ready; absent until it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -327,6 +344,7 @@ mod tests {
             stalled_at: None,
             place: Place::default(),
             paused: std::time::Duration::ZERO,
+            ready_at: None,
         };
         let shell = || {
             JobSpec::shell("make && make test")

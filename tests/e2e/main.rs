@@ -67,6 +67,7 @@ mod queries;
 mod queue;
 mod queueing;
 mod reading;
+mod ready;
 mod reboot;
 mod register;
 mod runner;

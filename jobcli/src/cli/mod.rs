@@ -2,6 +2,7 @@
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `readiness.rs`: when a job is ready
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
@@ -12,6 +13,7 @@ mod keep;
 mod look;
 mod queue;
 mod rare;
+mod readiness;
 mod run;
 mod selection;
 mod values;
@@ -30,6 +32,7 @@ pub use look::{
 pub use queue::{Destination, Edit, Graph, Hold, Move, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
+pub use readiness::Readiness;
 pub use run::{Delegate, Run};
 pub use selection::{Filters, Selection};
 pub use values::{ByteRange, EventOrTime, StdinFrom, Terminal};
@@ -204,7 +207,9 @@ impl Verb {
     /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
     pub fn passes_code(&self) -> bool {
         match self {
-            Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => run.wait || run.follow,
+            Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => {
+                run.wait || run.follow || run.readiness.0.wait_ready
+            }
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
             Self::Rerun(Deferred(rerun)) => rerun.wait,
             Self::Wait(_) | Self::Attach(_) => true,

@@ -15,11 +15,13 @@
 // In the order in which to read them:
 // - `stall.rs`: when a job does nothing
 // - `pause.rs`: when it is kept from doing anything
+// - `readiness.rs`: when it is ready
 // - `tests.rs`, `properties.rs`: lives without a process, chosen and random
 
 mod pause;
 #[cfg(test)]
 mod properties;
+mod readiness;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use crate::signal::Signal;
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
 use pause::Pause;
+use readiness::{Due, Readiness};
 use stall::Stall;
 
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
@@ -98,6 +101,10 @@ pub(crate) enum Action {
     Pause,
     /// Let all processes of the job continue.
     Continue,
+    /// Put on record that the job is ready.
+    NoteReady,
+    /// Report that the job is not ready in time, and goes on.
+    NoteNotReady,
     /// Count the processes that outlived the main process: [`Life::counted`].
     Count,
     /// Kill all processes of the job.
@@ -148,6 +155,7 @@ pub(crate) struct Life {
     times_out_at: Option<Duration>,
     stall: Option<Stall>,
     pause: Pause,
+    readiness: Option<Readiness>,
     exit: Option<Exit>,
     exited_at: Duration,
     /// When what is left of the job counts as stragglers.
@@ -172,6 +180,7 @@ impl Life {
             times_out_at: spec.timeout(),
             stall: Stall::of(spec),
             pause: Pause::default(),
+            readiness: Readiness::of(spec),
             exit: None,
             exited_at: Duration::ZERO,
             last_words_until: None,
@@ -290,12 +299,36 @@ impl Life {
 
     fn not_counted(&mut self, time: Duration) {
         self.times_out_at = self.times_out_at.map(|at| at.saturating_add(time));
+        if let Some(readiness) = &mut self.readiness {
+            readiness.not_counted(time);
+        }
     }
 
     /// The driver before this one had paused the job at this age, unless it had let it go on, and for so long before that.
     pub(crate) fn resume_pause(&mut self, since: Option<Duration>, before: Duration, now: Duration) {
         self.not_counted(before);
         self.pause.resume(since, before, now);
+    }
+
+    /// Returns whether it is to be found out whether the job is ready.
+    pub(crate) fn awaits_readiness(&self) -> bool {
+        self.is_active() && matches!(self.readiness, Some(Readiness::Awaited { .. }))
+    }
+
+    /// The job is ready.
+    pub(crate) fn is_ready(&mut self) {
+        if self.awaits_readiness() {
+            self.readiness = Some(Readiness::Come);
+        }
+    }
+
+    /// The driver before this one had seen whether the job is ready, and had reported what was due before this age.
+    pub(crate) fn resume_readiness(&mut self, was_ready: bool, now: Duration) {
+        match &mut self.readiness {
+            _ if was_ready => self.readiness = None,
+            Some(readiness) => readiness.resume(now),
+            None => {}
+        }
     }
 
     /// All processes of the job stand still but for these.
@@ -386,7 +419,8 @@ impl Life {
             Some((Stage::Terminated | Stage::Killing { .. }, kill_at)) => Some(kill_at),
             None if self.is_paused() => None,
             None if self.exit.is_none() => {
-                self.times_out_at.into_iter().chain(self.stall.as_ref().map(Stall::looks_at)).min()
+                let readiness = self.readiness.as_ref().and_then(Readiness::due);
+                self.times_out_at.into_iter().chain(self.stall.as_ref().map(Stall::looks_at)).chain(readiness).min()
             }
             None => self.last_words_until,
         };
@@ -413,6 +447,16 @@ impl Life {
                 Some(since) => return Some(Action::NoteStall { since }),
                 None => {}
             }
+        }
+        let is_active = self.is_active();
+        match Readiness::next(&mut self.readiness, is_active, now) {
+            Some(Due::NoteReady) => return Some(Action::NoteReady),
+            Some(Due::NoteNotReady) => return Some(Action::NoteNotReady),
+            Some(Due::Stop) => {
+                self.cause = Some((Cause::NotReady, None));
+                self.begin_stop(self.grace, now);
+            }
+            None => {}
         }
         let may_stop = self.stop.is_none() && !self.is_paused();
         if may_stop && !self.leaves_stragglers() && self.last_words_until.is_some_and(|at| at <= now) {

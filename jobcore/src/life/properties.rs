@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::generate::cases;
+use crate::spec::NotReady;
 
 /// Something that may happen in a life.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,7 @@ enum Happening {
     Signal(Signal, bool),
     Pause,
     Resume,
+    Ready,
 }
 
 /// What is true of the job, and not known to its life but by what that is told.
@@ -42,6 +44,7 @@ struct World {
     /// Since when everything stands still, and for how long it did before.
     stands_since: Option<Duration>,
     stood: Duration,
+    is_ready: bool,
     timeout: Option<Duration>,
     outcomes: Vec<Outcome>,
 }
@@ -80,6 +83,7 @@ impl World {
                 assert!(!is_paused || self.outcomes.is_empty() && !self.was_wanted_to_end, "{self:?}");
             }
             Happening::Resume => drop(self.life.resume(self.now)),
+            Happening::Ready => self.life.is_ready(),
         }
     }
 
@@ -132,7 +136,11 @@ impl World {
                 }
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
                 Action::NoteStall { .. } => panic!("it is stopped then"),
-                Action::NotePause { .. } => {}
+                Action::NotePause { .. } | Action::NoteNotReady => {}
+                Action::NoteReady => {
+                    assert!(!self.is_ready, "it is ready once");
+                    self.is_ready = true;
+                }
                 Action::Pause => {
                     self.stands_since = self.stands_since.or(Some(self.now));
                     self.life.stands_still(Vec::new(), self.now);
@@ -196,11 +204,12 @@ impl World {
             Cause::Signalled => assert!(exit.signal.is_some() && !was_sent && who.is_none(), "{self:?}"),
             Cause::Stopped => assert!(who == Some("somebody") && (was_sent || self.was_wanted_to_end), "{self:?}"),
             Cause::TimedOut => assert!(who.is_none() && self.timeout <= Some(self.now - self.stood), "{self:?}"),
+            Cause::NotReady => assert!(who.is_none() && !self.is_ready, "{self:?}"),
             Cause::Stalled => assert!(who.is_none() && self.life.stall.is_some(), "{self:?}"),
             Cause::SupervisorLost => assert_eq!((exit.code, exit.signal, who), (None, None, None)),
             other => panic!("{other:?}"),
         }
-        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled);
+        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled | Cause::NotReady);
         assert!(was_stopped || !self.was_wanted_to_end, "{self:?}");
         for (cause, requester) in &self.recorded {
             assert_eq!((*cause, requester.as_deref()), (outcome.cause, who), "what was begun is what is recorded");
@@ -232,6 +241,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => proptest::option::of(span()).prop_map(Happening::Stop),
         2 => Just(Happening::Pause),
         2 => Just(Happening::Resume),
+        1 => Just(Happening::Ready),
         1 => (signal(), any::<bool>()).prop_map(|(signal, is_possible)| Happening::Signal(signal, is_possible)),
     ]
 }
@@ -240,9 +250,14 @@ fn spec() -> impl Strategy<Value = JobSpec> {
     let rule = prop_oneof![Just(Stragglers::Stop), Just(Stragglers::Leave)];
     let options = proptest::option::of(span());
     let stall = proptest::option::of(span());
-    (span(), options, stall, proptest::option::of(signal()), rule).prop_map(
-        |(grace, timeout, stall, stop_signal, rule)| {
+    let ready = proptest::option::of((span(), any::<bool>()));
+    (span(), options, stall, ready, proptest::option::of(signal()), rule).prop_map(
+        |(grace, timeout, stall, ready, stop_signal, rule)| {
             let spec = JobSpec::command(["true"]).grace(grace).stragglers(rule);
+            let spec = ready.into_iter().fold(spec, |spec, (timeout, stops)| {
+                let rule = if stops { NotReady::Stop } else { NotReady::Continue };
+                spec.ready("file:x".parse().unwrap()).ready_timeout(timeout.max(LAST_WORDS)).not_ready(rule)
+            });
             let spec = stall.into_iter().fold(spec, |spec, stall| spec.stall(stall.max(LAST_WORDS)).stall_stop(true));
             let spec = stop_signal.into_iter().fold(spec, crate::JobSpecBuilder::stop_signal);
             timeout
@@ -270,6 +285,7 @@ fn world() -> impl Strategy<Value = World> {
         was_wanted_to_end: false,
         stands_since: None,
         stood: Duration::ZERO,
+        is_ready: false,
         timeout: spec.timeout(),
         outcomes: Vec::new(),
     })

@@ -1,4 +1,5 @@
 use super::*;
+use crate::spec::NotReady;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -393,6 +394,66 @@ fn a_pause_outlives_its_driver() {
     life.stands_still(Vec::new(), SECOND * 30);
     resume(&mut life, SECOND * 40, SECOND * 37);
     assert_eq!(life.deadline(), Some(SECOND * 47));
+}
+
+fn awaited(rule: NotReady) -> Life {
+    life(|spec| spec.ready("file:x".parse().unwrap()).ready_timeout(SECOND * 5).not_ready(rule))
+}
+
+#[test]
+fn a_job_is_ready_once_and_its_time_for_that_is_over_then() {
+    let mut life = awaited(NotReady::Stop);
+    assert_eq!((life.awaits_readiness(), life.deadline()), (true, Some(SECOND * 5)));
+    life.is_ready();
+    assert_eq!(due(&mut life, SECOND), [Action::NoteReady]);
+    life.is_ready();
+    assert_eq!((due(&mut life, SECOND * 60), life.deadline()), (vec![], None));
+    assert!(!life.awaits_readiness());
+    // What came in its last moment is on record, too.
+    let mut life = awaited(NotReady::Stop);
+    life.is_ready();
+    life.main_ended(exited(0), SECOND);
+    assert_eq!(life.next(SECOND), Some(Action::NoteReady));
+    assert!(!awaits_nothing().awaits_readiness());
+}
+
+fn awaits_nothing() -> Life {
+    let mut life = life(|spec| spec);
+    life.is_ready();
+    assert_eq!(life.next(SECOND), None);
+    life
+}
+
+#[test]
+fn what_is_not_ready_in_time_is_stopped_or_reported() {
+    let mut stopped = awaited(NotReady::Stop);
+    let record = Action::RecordStop { cause: Cause::NotReady, requester: None, grace: SECOND * 4 };
+    assert_eq!(due(&mut stopped, SECOND * 5), [record, Action::Terminate]);
+    stopped.is_ready();
+    stopped.main_ended(died(Signal::TERM), SECOND * 6);
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::NotReady, None));
+    let mut goes_on = awaited(NotReady::Continue);
+    pause(&mut goes_on, SECOND, Duration::ZERO);
+    assert!(!goes_on.awaits_readiness());
+    resume(&mut goes_on, SECOND * 3, SECOND * 2);
+    assert_eq!(goes_on.deadline(), Some(SECOND * 7));
+    assert_eq!(due(&mut goes_on, SECOND * 7), [Action::NoteNotReady]);
+    assert_eq!((goes_on.deadline(), goes_on.awaits_readiness()), (None, true));
+    goes_on.is_ready();
+    assert_eq!(due(&mut goes_on, SECOND * 8), [Action::NoteReady]);
+}
+
+#[test]
+fn readiness_is_not_reported_again_by_the_next_driver() {
+    let mut ready = awaited(NotReady::Stop);
+    ready.resume_readiness(true, SECOND * 60);
+    assert_eq!((due(&mut ready, SECOND * 60), ready.awaits_readiness()), (vec![], false));
+    let mut late = awaited(NotReady::Continue);
+    late.resume_readiness(false, SECOND * 60);
+    assert_eq!((due(&mut late, SECOND * 60), late.awaits_readiness()), (vec![], true));
+    let mut stopped = awaited(NotReady::Stop);
+    stopped.resume_readiness(false, SECOND * 60);
+    assert_eq!(due(&mut stopped, SECOND * 60).len(), 2);
 }
 
 #[test]

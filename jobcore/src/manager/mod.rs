@@ -193,8 +193,12 @@ impl JobManager {
         #[cfg(not(feature = "policy"))]
         settings.check_policy(spec)?;
         #[cfg(feature = "policy")]
-        for spec in [Some(spec), spec.of_its_end().as_ref()].into_iter().flatten() {
-            settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+        {
+            let of_its_end = spec.of_its_end();
+            let others: Vec<_> = spec.of_its_readiness().chain(of_its_end).collect();
+            for spec in [spec].into_iter().chain(&others) {
+                settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::child::{Child, Output, spawn};
+use super::readiness::Readiness;
 use super::{Runner, run_hooks, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
@@ -179,6 +180,8 @@ struct Watcher {
     child: Child,
     /// What is on record of the main process; nothing if it could not be identified.
     running: Option<Running>,
+    /// What it is yet to come to before it is ready; nothing if nobody is told, or it is.
+    readiness: Option<Readiness>,
     started_at: Timestamp,
     since: Instant,
     life: Life,
@@ -208,6 +211,8 @@ enum Wake {
     CompanionEnded,
     /// One of those that are left may have ended.
     FewerStragglers,
+    /// Something has come of what is tried out of the job.
+    Tried,
     Due,
     TimeUp,
 }
@@ -217,7 +222,20 @@ impl Watcher {
         let life = Life::new(&claim.submission().spec);
         let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
         let running = child.identity.clone().map(|identity| Running::new(identity, started_at));
-        Self { claim, child, running, started_at, since, life, companion, stragglers: Stragglers::Unknown, buffer }
+        let of_main = |running: &Running| Readiness::of(claim.submission(), running.process.clone());
+        let readiness = running.as_ref().and_then(of_main);
+        Self {
+            claim,
+            child,
+            running,
+            readiness,
+            started_at,
+            since,
+            life,
+            companion,
+            stragglers: Stragglers::Unknown,
+            buffer,
+        }
     }
 
     /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
@@ -277,9 +295,10 @@ impl Watcher {
                 self.life.stop(None, SESSION_END.to_owned(), self.since.elapsed());
             }
             Wake::FewerStragglers => self.look().await,
-            Wake::Due => {}
+            Wake::Tried | Wake::Due => {}
             Wake::TimeUp => return false,
         }
+        self.look_for_ready();
         true
     }
 
@@ -288,12 +307,15 @@ impl Watcher {
         let half = self.buffer.len() / 2;
         let (low, high) = self.buffer.split_at_mut(half);
         let (has_exited, is_wanted) = (self.life.has_exited(), self.life.is_wanted());
-        let due_at = self.life.deadline().map(|age| self.since + age);
+        let is_awaited = self.life.awaits_readiness();
+        let looks_at = self.readiness.as_ref().filter(|_| is_awaited).and_then(Readiness::due).map(Instant::from_std);
+        let due_at = self.life.deadline().map(|age| self.since + age).into_iter().chain(looks_at).min();
         tokio::select! {
             read = read_from(first, low) => Wake::Output(0, read),
             read = read_from(second, high) => Wake::Output(1, read),
             incoming = self.claim.next_request() => Wake::Request(incoming),
             () = end_of(self.companion.as_ref()), if is_wanted => Wake::CompanionEnded,
+            () = tried(self.readiness.as_mut()) => Wake::Tried,
             () = at(due_at) => Wake::Due,
             () = at(until) => Wake::TimeUp,
             () = fewer(&self.stragglers) => Wake::FewerStragglers,
@@ -307,10 +329,23 @@ impl Watcher {
         match (read, &self.child.outputs[index]) {
             (Ok(count), Some((stream, _))) if count > 0 => {
                 let bytes = &self.buffer[index * half..][..count];
-                self.claim.append(*stream, Timestamp::now(), bytes).await;
+                let now = Timestamp::now();
+                self.claim.append(*stream, now, bytes).await;
+                if let Some(readiness) = &mut self.readiness {
+                    readiness.written(*stream, now, bytes, self.claim.output().bytes);
+                }
                 self.life.moved(self.since.elapsed());
             }
             _ => self.child.outputs[index] = None,
+        }
+    }
+
+    /// Looks whether the job is ready, as far as that takes no time, and has tried out what does.
+    fn look_for_ready(&mut self) {
+        let Some(readiness) = &mut self.readiness else { return };
+        if self.life.awaits_readiness() && readiness.look(std::time::Instant::now()) {
+            self.life.is_ready();
+            self.readiness = None;
         }
     }
 
@@ -373,6 +408,8 @@ impl Watcher {
                     let at = since.map(|age| self.time_at(age, now));
                     self.note(|running| running.pause(at, before)).await;
                 }
+                Action::NoteReady => self.note(|running| running.become_ready(Timestamp::now())).await,
+                Action::NoteNotReady => self.note(|_| Note::NotReady).await,
                 Action::Pause => {
                     let moving = self.stop_all().await;
                     self.life.stands_still(moving, self.since.elapsed());
@@ -467,6 +504,13 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 async fn read_from(output: &mut Option<Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
     match output {
         Some((_, pipe)) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tried(readiness: Option<&mut Readiness>) {
+    match readiness {
+        Some(readiness) => readiness.tried().await,
         None => std::future::pending().await,
     }
 }

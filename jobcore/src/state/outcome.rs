@@ -25,6 +25,8 @@ pub enum Cause {
     TimedOut,
     /// It had done nothing for as long as its spec allows.
     Stalled,
+    /// It was not ready in time, and was to be stopped then.
+    NotReady,
     /// Its supervisor died, and then the command, unseen.
     SupervisorLost,
     /// The machine was restarted while it ran.
@@ -46,6 +48,7 @@ impl Cause {
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
             Self::Stalled => "stalled",
+            Self::NotReady => "not_ready",
             Self::SupervisorLost => "supervisor_lost",
             Self::Rebooted => "rebooted",
             Self::NeverStarted => "never_started",
@@ -127,7 +130,7 @@ impl Outcome {
             Cause::Exited if self.exit_code == Some(0) => Status::Completed,
             Cause::Exited | Cause::Signalled | Cause::Oom | Cause::SpawnFailed => Status::Failed,
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
-            Cause::TimedOut | Cause::Stalled => Status::TimedOut,
+            Cause::TimedOut | Cause::Stalled | Cause::NotReady => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
             Cause::Skipped => Status::Skipped,
         }

@@ -75,6 +75,10 @@ pub enum EventKind {
     Paused,
     /// It was paused, and goes on.
     Resumed,
+    /// It is ready, as its spec says when it is.
+    Ready,
+    /// It was not ready in time, and goes on.
+    NotReady,
 }
 
 impl EventKind {
@@ -90,6 +94,8 @@ impl EventKind {
             Self::Stalled => "stalled",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Ready => "ready",
+            Self::NotReady => "not_ready",
         }
     }
 }
@@ -99,6 +105,8 @@ impl From<Note> for EventKind {
         match note {
             Note::Paused => Self::Paused,
             Note::Resumed => Self::Resumed,
+            Note::Ready => Self::Ready,
+            Note::NotReady => Self::NotReady,
         }
     }
 }

@@ -469,6 +469,7 @@ mod tests {
             stalled_at: None,
             place: crate::queue::Place::default(),
             paused: std::time::Duration::ZERO,
+            ready_at: None,
         }
     }
 

@@ -80,7 +80,7 @@ fn adopt<'a>(
         }),
     };
     let Some(running) = running else { return Ok(None) };
-    let Running { process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, .. } = running;
+    let Running { process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, ready_at, .. } = running;
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
     let log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     // How long the machine was asleep while nobody watched is not known.
@@ -108,6 +108,7 @@ fn adopt<'a>(
         records.note(|running| running.waiting = None, None);
     }
     supervisor.life.resume_pause(paused_at.map(age_at), Duration::from_millis(paused_ms), age);
+    supervisor.life.resume_readiness(ready_at.is_some(), age);
     if is_gone {
         supervisor.reap();
     }

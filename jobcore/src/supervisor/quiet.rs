@@ -76,6 +76,14 @@ impl Supervisor<'_> {
         self.records.note(change, Some(event));
     }
 
+    /// Puts on record that the job is ready.
+    pub(super) fn note_ready(&self) {
+        let change = |running: &mut Running| {
+            running.become_ready(Timestamp::now());
+        };
+        self.records.note(change, Some(EventKind::Ready));
+    }
+
     /// Returns when the job was of this age.
     fn time_at(&self, age: Duration) -> Timestamp {
         let before = self.age().saturating_sub(age);

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use crate::error::{Error, NoInput};
 use crate::job::Job;
-use crate::manager::{Message, StopOptions, StopReport};
+use crate::manager::{Message, StopOptions, StopReport, WaitOptions, WaitReason};
 use crate::output::{MIN_OUTPUT_LIMIT, OutputQuery, Position, Stream};
 use crate::signal::Signal;
-use crate::spec::{JobSpec, Stdin, Stragglers};
+use crate::spec::{JobSpec, NotReady, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Status};
 use crate::sys::process;
 use crate::sys::pty::TerminalSize;
+use crate::until::Until;
 use bench::{PATIENCE, is_alive, stands};
 
 pub use bench::Bench;
@@ -51,6 +52,8 @@ macro_rules! runner_conformance {
             a_paused_job_stands_still_until_it_is_resumed
             a_paused_job_is_stopped
             the_time_of_a_paused_job_stands_still
+            a_job_is_ready_when_its_conditions_are_met
+            a_job_that_is_not_ready_in_time_is_stopped_or_goes_on
             a_job_ends_with_the_process_that_its_spec_names
             stragglers_are_stopped_and_counted
             a_stop_is_answered_while_stragglers_are_being_stopped
@@ -427,6 +430,47 @@ pub async fn the_time_of_a_paused_job_stands_still(bench: &Bench) {
     let (job, outcome) = bench.ended(&job).await;
     assert_eq!(outcome.cause, Cause::TimedOut);
     assert!(job.run_time().expect("it ran") >= timeout + job.paused && job.paused >= timeout, "{job:?}");
+}
+
+/// Lines that it writes, files, and lines that succeed; and whoever waits is woken.
+pub async fn a_job_is_ready_when_its_conditions_are_met(bench: &Bench) {
+    let line = "while [ ! -e go ]; do sleep 0.02; done; echo listening; touch made; exec sleep 1000";
+    let conditions = ["output:^listening$", "file:made", "cmd:test \"$WORD\" = said && test -e made"];
+    let spec = conditions.iter().fold(bench.shell(line).env("WORD", "said"), |spec, condition| {
+        spec.ready(condition.parse().expect("it is a condition"))
+    });
+    let job = bench.submit(spec).await;
+    let until = WaitOptions::default().with_until(Until::Ready);
+    let early = until.clone().with_timeout(Some(Duration::from_millis(300)));
+    assert!(bench.other.wait_until(&[job.id], &early).await.expect("it is waited for").timed_out);
+    let starting = bench.jobs.job(job.id).await.expect("it is there");
+    assert!(starting.is_starting() && starting.ready_at.is_none());
+    std::fs::write(bench.directory.join("go"), "").expect("it is written");
+    let waited =
+        bench.other.wait_until(&[job.id], &until.with_timeout(Some(PATIENCE))).await.expect("it is waited for");
+    assert_eq!(waited.reason(), WaitReason::Met);
+    let ready = &waited.jobs[0];
+    assert!(!ready.is_starting() && ready.ready_at.is_some());
+    let (job, _) = stopped(bench, &job, &quickly()).await;
+    assert_eq!(job.ready_at, ready.ready_at);
+}
+
+/// As its spec says.
+pub async fn a_job_that_is_not_ready_in_time_is_stopped_or_goes_on(bench: &Bench) {
+    let spec = || {
+        let never = "file:never".parse().expect("it is a condition");
+        bench.shell("exec sleep 1000").ready(never).ready_timeout(Duration::from_millis(100))
+    };
+    let (job, outcome) = bench.finish(spec()).await;
+    assert_eq!((job.status(), outcome.cause), (Status::TimedOut, Cause::NotReady));
+    let job = bench.submit(spec().not_ready(NotReady::Continue)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(bench.jobs.job(job.id).await.expect("it is there").is_starting());
+    std::fs::write(bench.directory.join("never"), "").expect("it is written");
+    let until = WaitOptions::default().with_until(Until::Ready).with_timeout(Some(PATIENCE));
+    let waited = bench.other.wait_until(&[job.id], &until).await.expect("it is waited for");
+    assert_eq!(waited.reason(), WaitReason::Met);
+    stopped(bench, &job, &quickly()).await;
 }
 
 /// A program that puts itself into the background may be a job.

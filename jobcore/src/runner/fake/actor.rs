@@ -7,7 +7,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::life::{Action, Exit, Life};
 use crate::output::Stream;
-use crate::record::{Ended, Running};
+use crate::record::{Ended, Note, Running};
 use crate::signal::Signal;
 use crate::state::Outcome;
 use crate::store::{Incoming, JobClaim};
@@ -89,10 +89,13 @@ impl Actor {
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.age),
                 Action::NotePause { since, before } => {
                     let note = self.running.pause(since.map(|age| later(self.started_at, age)), before);
-                    if let Err(error) = self.claim.note(&self.running, note).await {
-                        tracing::warn!(%error, "a pause is not on record");
-                    }
+                    self.note(note).await;
                 }
+                Action::NoteReady => {
+                    let note = self.running.become_ready(later(self.started_at, self.age));
+                    self.note(note).await;
+                }
+                Action::NoteNotReady => self.note(Note::NotReady).await,
                 Action::Pause => {
                     self.stands_since = self.stands_since.or(Some(self.age));
                     self.life.stands_still(Vec::new(), self.age);
@@ -108,6 +111,12 @@ impl Actor {
                 Action::Terminate => self.receive(Signal::TERM),
                 Action::Kill | Action::KillAgain | Action::GiveUp => self.receive(Signal::KILL),
             }
+        }
+    }
+
+    async fn note(&mut self, note: Note) {
+        if let Err(error) = self.claim.note(&self.running, note).await {
+            tracing::warn!(%error, "what was noted of a job is not on record");
         }
     }
 
@@ -139,6 +148,7 @@ impl Actor {
                     let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
                     self.claim.append(stream, later(self.started_at, self.age), &bytes).await;
                 }
+                Step::BeReady => self.life.is_ready(),
                 Step::Do(effect) => (effect.0)(&self.claim.submission().spec),
                 Step::Take(time) => {
                     self.pause = Some(Pause::Until(self.age.saturating_add(time)));

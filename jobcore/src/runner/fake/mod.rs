@@ -339,6 +339,27 @@ mod tests {
         assert_eq!(end(&jobs, &paused).await, (7_000, Status::Killed, Cause::Stopped));
     }
 
+    #[tokio::test]
+    async fn a_script_says_when_its_job_is_ready() {
+        let clock = ManualClock::new();
+        let script = |time| Script::new().takes(time).is_ready().stays();
+        let jobs = manager(
+            &clock,
+            FakeRunner::new(&clock).script("early", script(SECOND * 3)).script("late", script(SECOND * 30)),
+        );
+        let spec =
+            |line| JobSpec::shell(line).ready("port:80".parse().unwrap()).ready_timeout(SECOND * 5).build().unwrap();
+        let (early, late) = (jobs.submit(spec("early")).await.unwrap(), jobs.submit(spec("late")).await.unwrap());
+        assert!(jobs.job(early.id).await.unwrap().is_starting());
+        clock.advance(SECOND * 60);
+        assert_eq!(end(&jobs, &late).await, (5_000, Status::TimedOut, Cause::NotReady));
+        let until = crate::manager::WaitOptions::default().with_until(crate::until::Until::Ready);
+        let waited = jobs.wait_until(&[early.id], &until).await.unwrap();
+        let ready = waited.jobs[0].ready_at.unwrap();
+        assert_eq!(ready.duration_since(early.submitted_at).as_secs(), 3);
+        jobs.stop(early.id, &StopOptions::default()).await.unwrap();
+    }
+
     /// As every runner does: the signal of the spec first, and after half of the grace the usual one.
     #[tokio::test]
     async fn what_ignores_its_stop_signal_is_terminated() {
