@@ -19,9 +19,10 @@ free_port() {
 # A web server
 echo '<h1>Hello from Python</h1>' > index.html
 port=$(free_port)
-job_id=$(echo "{\"command\": \"python3 -m http.server --bind 127.0.0.1 $port\"}" | jobcli execute)
+server="python3 -m http.server --bind 127.0.0.1 $port"
+job_id=$(echo "{\"command\": \"$server\", \"ready\": \"http://127.0.0.1:$port/\"}" | jobcli execute)
 jobs="$jobs $job_id"
-jobcli wait --until "port:$port" --timeout 1m "$job_id"
+jobcli wait --until ready --timeout 1m "$job_id"
 curl --fail --silent --show-error "http://127.0.0.1:$port/"
 jobcli wait --until 'output:GET /' --timeout 1m "$job_id"
 

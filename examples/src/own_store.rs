@@ -227,7 +227,7 @@ impl JobClaim for Claim {
         let id = self.submission.job_id;
         let set = match record {
             Record::Start(_) => "start = ?2",
-            Record::Running(_) => "running = ?2",
+            Record::Running(_) | Record::Noted(..) => "running = ?2",
             Record::Ended(_) => "ended = ?2, environment = NULL, given = NULL",
         };
         // What is final stays so.

@@ -13,7 +13,7 @@ use crate::cli::{Cli, without_rare};
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "delegate", "rerun"]),
     ("Look", &["list", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
-    ("Act", &["send", "attach", "kill"]),
+    ("Act", &["send", "attach", "pause", "resume", "kill"]),
     ("Queue", &["start", "hold", "release", "move", "edit", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),
     ("Keep", &["rm", "prune", "config", "doctor", "completions", "man"]),

@@ -319,6 +319,22 @@ impl JobManager {
         self.run(|jobs| async move { jobs.stop(id, &options).await })
     }
 
+    /// Pauses a job with all of its processes.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::pause`].
+    pub fn pause(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.pause(id).await })
+    }
+
+    /// Lets a job go on that is paused.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::resume`].
+    pub fn resume(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.resume(id).await })
+    }
+
     /// Sends a signal to the main process of a job and its group.
     ///
     /// # Errors

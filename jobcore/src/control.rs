@@ -36,6 +36,10 @@ pub enum Request {
         /// Who asks.
         requester: String,
     },
+    /// Stop all processes of the job, and its time, until it is resumed; answered with those that do not stand still yet.
+    Pause,
+    /// Let all processes of the job go on, and its time.
+    Resume,
     /// Count the processes of the job.
     Count,
     /// Let the job read the end of its input; on a terminal, as Ctrl-D does.

@@ -309,6 +309,8 @@ mod tests {
             reason::<Signal>(),
             reason::<Status>(),
             reason::<Until>(),
+            reason::<crate::ready::Condition>(),
+            reason::<crate::ready::NotReady>(),
             reason::<PermissionMode>(),
             reason::<key::Key>(),
             reason::<output::Cursor>(),
@@ -344,7 +346,7 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 19,
+            found, 21,
             "those that the test above names, patterns of variables and templates, which hardly a text is not, and `Notify`"
         );
     }

@@ -228,15 +228,17 @@ pub(crate) fn running() -> impl Strategy<Value = Running> {
     let waiting = (timestamp(), any::<u64>(), proptest::option::of(any::<u64>()))
         .prop_map(|(at, bytes, typed_from)| Waiting { typed_from, ..Waiting::new(at, bytes) });
     let noted = (proptest::option::of(waiting), proptest::option::of(timestamp()));
-    (process(), timestamp(), noted).prop_map(|(process, at, (waiting, stalled_at))| Running {
-        waiting,
-        stalled_at,
-        ..Running::new(process, at)
+    let paused = (proptest::option::of(timestamp()), 0..100_000_u64);
+    (process(), timestamp(), noted, paused).prop_map(|(process, at, (waiting, stalled_at), (since, before))| {
+        let mut running = Running { waiting, stalled_at, ..Running::new(process, at) };
+        running.pause(since, Duration::from_millis(before));
+        running.become_ready(at);
+        running
     })
 }
 
 pub(crate) fn ended() -> impl Strategy<Value = Ended> {
-    const CAUSES: [Cause; 10] = [
+    const CAUSES: [Cause; 11] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::SpawnFailed,
@@ -244,6 +246,7 @@ pub(crate) fn ended() -> impl Strategy<Value = Ended> {
         Cause::NeverStarted,
         Cause::TimedOut,
         Cause::Stalled,
+        Cause::NotReady,
         Cause::SupervisorLost,
         Cause::Rebooted,
         Cause::Skipped,

@@ -37,6 +37,10 @@ pub struct Job {
     pub stalled_at: Option<Timestamp>,
     /// Where it stands in the queue, and what it was given when it left it.
     pub place: Place,
+    /// For how long it has been paused in all.
+    pub paused: Duration,
+    /// When it was ready, if its spec says when it is, and it was.
+    pub ready_at: Option<Timestamp>,
 }
 
 impl Job {
@@ -78,6 +82,12 @@ impl Job {
             State::Running(run) | State::Paused(run) => !run.supervised,
             State::Queued | State::Ended(_) => false,
         }
+    }
+
+    /// Returns whether it runs and is not ready yet, if its spec says when it is.
+    pub fn is_starting(&self) -> bool {
+        let runs = matches!(self.state, State::Running(_) | State::Paused(_));
+        runs && !self.spec.ready.is_empty() && self.ready_at.is_none()
     }
 
     /// Returns whether the job has ended and processes of it are still running: stragglers that were left, or what a stop

@@ -141,6 +141,12 @@ pub mod stop {
     pub use crate::signal::Signal;
 }
 
+pub mod ready {
+    //! When a job is ready: [`JobSpecBuilder::ready`](crate::JobSpecBuilder::ready).
+    pub use crate::spec::NotReady;
+    pub use crate::until::{Condition, Url};
+}
+
 pub mod wait {
     //! Waiting for jobs to end or to come to something else: [`JobManager::wait_until`](crate::JobManager::wait_until).
     pub use crate::manager::{Reached, WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};

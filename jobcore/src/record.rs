@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -100,13 +100,56 @@ pub struct Running {
     /// Since when the job is stalled, while it is. Only a supervisor notes that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled_at: Option<Timestamp>,
+    /// Since when the job is paused, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Timestamp>,
+    /// For how long it was paused before that, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paused_ms: u64,
+    /// When the job was ready, as its spec says when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Running {
     /// Puts on record that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
-        Self { v: RECORD_VERSION, process, at, waiting: None, stalled_at: None }
+        Self {
+            v: RECORD_VERSION,
+            process,
+            at,
+            waiting: None,
+            stalled_at: None,
+            paused_at: None,
+            paused_ms: 0,
+            ready_at: None,
+        }
     }
+}
+
+impl Running {
+    /// Notes since when the job is paused, or that it goes on, and for how long it was paused before.
+    pub(crate) fn pause(&mut self, since: Option<Timestamp>, before: Duration) -> Note {
+        self.paused_at = since.map(in_short);
+        self.paused_ms = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
+        if since.is_some() { Note::Paused } else { Note::Resumed }
+    }
+
+    /// Notes when the job was ready.
+    pub(crate) fn become_ready(&mut self, at: Timestamp) -> Note {
+        self.ready_at = Some(in_short(at));
+        Note::Ready
+    }
+}
+
+/// Returns a time without what there is little room for: to the millisecond.
+fn in_short(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
 /// A stop that is under way. Written before the first signal, so that whoever takes over from a supervisor that is killed
@@ -163,8 +206,29 @@ pub enum Record<'r> {
     Start(&'r Start),
     /// The main process.
     Running(&'r Running),
+    /// The main process again, with what was noted of it since, and what that is.
+    #[serde(serialize_with = "serialize_noted")]
+    Noted(&'r Running, Note),
     /// How it ended. There is one end: it is never replaced.
     Ended(&'r Ended),
+}
+
+/// What is noted of a job that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// It is paused.
+    Paused,
+    /// It was paused, and goes on.
+    Resumed,
+    /// It is ready.
+    Ready,
+    /// It was not ready in time, and goes on.
+    NotReady,
+}
+
+fn serialize_noted<S: Serializer>(running: &Running, _: &Note, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    running.serialize(serializer)
 }
 
 /// What there is to say of a job that was withdrawn: nobody is told of one whose submission was refused.
@@ -250,8 +314,22 @@ impl Evidence {
         let running = self.running.as_ref().filter(|_| pid.is_some());
         let waiting = running.and_then(|running| running.waiting);
         let stalled_at = running.and_then(|running| running.stalled_at);
-        let (held, output, place) = (self.held, self.output, self.place.clone());
-        Ok((Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place }, verdict))
+        let ready_at = self.running.as_ref().and_then(|running| running.ready_at);
+        let (held, output, place, paused) = (self.held, self.output, self.place.clone(), self.paused(&state, now));
+        Ok((
+            Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place, paused, ready_at },
+            verdict,
+        ))
+    }
+
+    /// Returns for how long the job was paused until now, or until its end.
+    fn paused(&self, state: &State, now: Timestamp) -> Duration {
+        if let Some(outcome) = state.outcome() {
+            return Duration::from_millis(outcome.paused_ms);
+        }
+        let Some(running) = &self.running else { return Duration::ZERO };
+        let this = running.paused_at.map(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default());
+        Duration::from_millis(running.paused_ms).saturating_add(this.unwrap_or_default())
     }
 
     /// Returns the outcome of a job whose end nobody saw.
@@ -281,17 +359,9 @@ impl Evidence {
             Verdict::FoundOut
         };
         let verdict = match (self.held, self.seen) {
-            (true, Seen::Paused(_)) => {
-                events.push(Event::Paused);
-                Verdict::OnRecord
-            }
             (true, _) => Verdict::OnRecord,
-            (false, Seen::Alive(_)) => {
+            (false, Seen::Alive(_) | Seen::Paused(_)) => {
                 events.push(Event::SupervisorLost);
-                Verdict::OnRecord
-            }
-            (false, Seen::Paused(_)) => {
-                events.extend([Event::SupervisorLost, Event::Paused]);
                 Verdict::OnRecord
             }
             (false, Seen::Gone) => lost(Cause::SupervisorLost, None, &mut events),
@@ -308,6 +378,10 @@ impl Evidence {
                 Verdict::OnRecord
             }
         };
+        let is_paused = self.running.as_ref().is_some_and(|running| running.paused_at.is_some());
+        if verdict == Verdict::OnRecord && (is_paused || matches!(self.seen, Seen::Paused(_))) {
+            events.push(Event::Paused);
+        }
         (events, verdict)
     }
 }

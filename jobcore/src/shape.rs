@@ -17,7 +17,16 @@ use crate::queue::{After, InQueue, Resource};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
+use crate::until::Condition;
 use crate::words::quoted;
+
+impl JobShape {
+    /// Returns whether the job runs and is not ready yet, if it is said when it is.
+    pub fn is_starting(&self) -> bool {
+        let runs = matches!(self.status, Status::Running | Status::Paused);
+        runs && !self.ready.is_empty() && self.ready_at.is_none()
+    }
+}
 
 impl Job {
     /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
@@ -55,6 +64,8 @@ impl Job {
             input: Input::of(&self.spec),
             waiting_for_input: None,
             stalled_since: self.stalled_at,
+            ready: self.spec.ready.clone(),
+            ready_at: self.ready_at,
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -64,6 +75,7 @@ impl Job {
             started_at,
             ended_at: outcome.map(|outcome| outcome.ended_at),
             duration_ms: started_at.map(duration),
+            paused_ms: u64::try_from(self.paused.as_millis()).ok().filter(|ms| *ms > 0),
             exit_code: outcome.and_then(|outcome| outcome.exit_code),
             signal: outcome.and_then(|outcome| outcome.signal),
             core_dumped: outcome.and_then(|outcome| outcome.core_dumped.then_some(true)),
@@ -150,6 +162,12 @@ pub struct JobShape {
     /// Since when it is stalled, as its spec says what that is; absent if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled_since: Option<Timestamp>,
+    /// When it is ready: when each of these conditions was met; absent if it was not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<Condition>,
+    /// When it was ready; absent until it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -167,6 +185,9 @@ pub struct JobShape {
     /// From its start to its end, or to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// For how long of that it was paused; absent if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_ms: Option<u64>,
     /// What the main process exited with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -322,6 +343,8 @@ mod tests {
             waiting: None,
             stalled_at: None,
             place: Place::default(),
+            paused: std::time::Duration::ZERO,
+            ready_at: None,
         };
         let shell = || {
             JobSpec::shell("make && make test")

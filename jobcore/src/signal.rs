@@ -23,6 +23,8 @@ impl Signal {
     pub const INT: Self = Self(nix::libc::SIGINT);
     /// Means what a program and its users agree on.
     pub(crate) const USR1: Self = Self(nix::libc::SIGUSR1);
+    /// Stops a process, which cannot refuse, until it is let go on.
+    pub const STOP: Self = Self(nix::libc::SIGSTOP);
     /// Lets a stopped process go on.
     pub const CONT: Self = Self(nix::libc::SIGCONT);
 

@@ -106,6 +106,7 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
             format!("orphaned{after}: nobody saw its end, so that its exit code is not known{message}")
         }
         (Status::TimedOut, .., Some(Cause::Stalled)) => format!("stalled and was stopped{after}"),
+        (Status::TimedOut, .., Some(Cause::NotReady)) => format!("was not ready in time and was stopped{after}"),
         (Status::TimedOut, ..) => format!("timed out and was stopped{after}"),
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
         (status, .., Some(Cause::Oom)) => format!("{status}{after}{message}"),
@@ -125,6 +126,7 @@ fn standstill(shape: &JobShape, now: Timestamp) -> String {
         (None, Some(since)) => {
             format!(", stalled: no output and no CPU time for {}", short_time(now.duration_since(since)))
         }
+        (None, None) if shape.is_starting() => ", starting: not ready yet".to_owned(),
         (None, None) => String::new(),
     }
 }

@@ -108,8 +108,8 @@ fn words_of_other_tools_do_what_they_mean_or_say_what_does() {
     assert_eq!(env.ok(["ps", "--quiet"]), id);
     for (word, hint) in [
         ("follow", "jobcli tail --follow"),
-        ("pause", "--signal STOP"),
-        ("resume", "--signal CONT"),
+        ("suspend", "jobcli pause"),
+        ("continue", "jobcli resume"),
         ("clean", "jobcli prune"),
         ("inspect", "jobcli show"),
     ] {

@@ -73,10 +73,20 @@ fn what_is_offered_is_listed_and_declared() {
     each_way(|_, client| {
         let listed = client.request("events/list", json!({}))["result"].clone();
         let offered: Vec<_> = listed["events"].as_array().unwrap().iter().map(|event| &event["name"]).collect();
-        let expected =
-            ["job.submitted", "job.started", "job.waiting_for_input", "job.stalled", "job.ended", "job.removed"];
+        let expected = [
+            "job.submitted",
+            "job.started",
+            "job.waiting_for_input",
+            "job.stalled",
+            "job.ready",
+            "job.not_ready",
+            "job.paused",
+            "job.resumed",
+            "job.ended",
+            "job.removed",
+        ];
         assert_eq!(offered, expected);
-        let ended = &listed["events"][4];
+        let ended = &listed["events"][8];
         assert_eq!(ended["delivery"], json!(["poll", "push"]));
         assert_eq!(ended["inputSchema"]["properties"]["status"]["items"]["enum"][0], "completed", "{ended}");
         assert_eq!(client.refused("events/list", json!({ "cursor": "2" }))["code"], -32602);

@@ -37,6 +37,11 @@ fn what_is_not_allowed_is_refused_and_leaves_nothing() {
     for words in [&["touch", "ran"][..], &["sh", "-c", "touch ran"], &["env", "touch", "ran"]] {
         assert_refused(&env, &env.run(["run", "--"].iter().chain(words)), "allowed are: ");
     }
+    // Nor as what finds out whether a job is ready, whatever the job itself is.
+    for command in [&["echo x"][..], &["--", "echo", "x"]] {
+        let words = ["run", "--ready", "file:x", "--ready", "cmd:touch ran"].iter().chain(command);
+        assert_refused(&env, &env.run(words), "`touch ran`");
+    }
     let refused = env.run(["run", "--name", "n", "--key", "k", "echo x && touch ran"]);
     assert_refused(&env, &refused, "`touch ran`");
     assert!(refused.stderr.contains("jobcli config get policy.allow"), "{refused}");

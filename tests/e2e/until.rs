@@ -248,7 +248,8 @@ fn conditions_that_say_nothing_are_refused() {
     let id = env.submit("true");
     let other = env.submit("true");
     for (arguments, expected) in [
-        (&["--until", "ready", &id][..], "output:RE"),
+        (&["--until", "done", &id][..], "output:RE"),
+        (&["--until", "ready", &id], "without a condition"),
         (&["--until", "output:a(b", &id], "unclosed group"),
         (&["--until", "port:http", &id], "65535"),
         (&["--until", "quiet:soon", &id], "quiet:5s"),

@@ -188,3 +188,54 @@ pub struct Kill {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Pause jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+All processes of a job stand still (SIGSTOP), and so does its time: `--timeout` and `--stall` do not count while it is paused. It \
+keeps its slot and its memory, what is sent to it waits, and `jobcli kill` stops it at once. `jobcli group pause` is another \
+thing: it pauses no job, and keeps queued ones from starting.
+
+Selected are those jobs that run; one that is named must. A job that is paused already stays paused.
+
+  jobcli pause render
+  jobcli pause --group batch
+  jobcli pause --all")]
+pub struct Pause {
+    /// Which jobs.
+    #[command(flatten)]
+    pub which: Running,
+}
+
+/// Resume paused jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+All processes of a job go on, as do those that were stopped by a signal from elsewhere. The time that it was paused counts for \
+neither `--timeout` nor `--stall`. `jobcli group resume` is another thing: it lets the queued jobs of a group start again.
+
+A job that is not paused stays as it is.
+
+  jobcli resume render
+  jobcli resume --status paused")]
+pub struct Resume {
+    /// Which jobs.
+    #[command(flatten)]
+    pub which: Running,
+}
+
+/// Jobs that run.
+#[derive(Debug, Args)]
+pub struct Running {
+    /// The jobs
+    #[arg(value_name = "ID", add = complete::live_jobs())]
+    pub ids: Vec<String>,
+    /// Or which are selected.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// All jobs that run
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}

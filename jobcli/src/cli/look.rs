@@ -353,6 +353,7 @@ With `--until`, something else is waited for:
   quiet:TIME   that it has written nothing for so long
   port:NUMBER  that one of its processes listens on this TCP port; if another process does, that is told
   file:PATH    that there is this file; a relative path begins where the job runs
+  ready        that it is ready, as `run --ready` says when it is
   exit         its end, as without
 
 The exit code is 0 then when it is so, and 1 if it cannot be any more, since the job is over.
@@ -362,7 +363,8 @@ The exit code is 0 then when it is so, and 1 if it cannot be any more, since the
   jobcli wait --label batch=7
   jobcli wait --all
   jobcli wait --until 'output:ready|listening' --timeout 30s web
-  jobcli wait --until port:3000 web")]
+  jobcli wait --until port:3000 web
+  jobcli wait --until ready --timeout 1m web")]
 pub struct Wait {
     /// The jobs
     #[arg(value_name = "ID", add = complete::jobs())]
@@ -400,7 +402,8 @@ pub struct Wait {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
-supervisor had been killed, and another is in charge), `ended` with the status and the exit code, or `removed`. Events are \
+supervisor had been killed, and another is in charge), `waiting_for_input`, `stalled`, `paused`, `resumed`, `ready`, `not_ready` \
+(in time), `ended` with the status and the exit code, or `removed`. Events are \
 numbered without a gap. An end is told at least once, and may come twice after a crash; anything else goes untold if whoever \
 did it was killed in that very moment. Old events are dropped; how many are missing is told on standard error.
 

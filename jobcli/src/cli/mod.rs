@@ -2,6 +2,7 @@
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `readiness.rs`: when a job is ready
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
@@ -12,6 +13,7 @@ mod keep;
 mod look;
 mod queue;
 mod rare;
+mod readiness;
 mod run;
 mod selection;
 mod values;
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use act::{Attach, Kill, Piece, Send, Start, Typed};
+pub use act::{Attach, Kill, Pause, Piece, Resume, Running, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Rm};
@@ -30,6 +32,7 @@ pub use look::{
 pub use queue::{Destination, Edit, Graph, Hold, Move, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
+pub use readiness::Readiness;
 pub use run::{Delegate, Run};
 pub use selection::{Filters, Selection};
 pub use values::{ByteRange, EventOrTime, StdinFrom, Terminal};
@@ -112,6 +115,10 @@ pub enum Verb {
     Attach(Deferred<Attach>),
     /// Start queued jobs now, past the limits
     Start(Deferred<Start>),
+    /// Pause jobs that run: all of their processes, and their time
+    Pause(Deferred<Pause>),
+    /// Resume paused jobs
+    Resume(Deferred<Resume>),
     /// Stop jobs: all of their processes
     #[command(alias = "stop")]
     Kill(Deferred<Kill>),
@@ -175,6 +182,8 @@ impl Verb {
             | Self::Interact(_)
             | Self::Attach(_)
             | Self::Start(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Kill(_)
             | Self::Rerun(_)
             | Self::Hold(_)
@@ -198,7 +207,9 @@ impl Verb {
     /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
     pub fn passes_code(&self) -> bool {
         match self {
-            Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => run.wait || run.follow,
+            Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => {
+                run.wait || run.follow || run.readiness.0.wait_ready
+            }
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
             Self::Rerun(Deferred(rerun)) => rerun.wait,
             Self::Wait(_) | Self::Attach(_) => true,
@@ -210,6 +221,8 @@ impl Verb {
             | Self::Send(_)
             | Self::Interact(_)
             | Self::Start(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Kill(_)
             | Self::Hold(_)
             | Self::Release(_)

@@ -13,6 +13,7 @@ use jobcore::stop::Signal;
 
 use super::queue::Queueing;
 use super::rare::Rare;
+use super::readiness::Readiness;
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
 use crate::complete;
 
@@ -28,13 +29,27 @@ the command: `jobcli run make --wait` is refused, and `jobcli run -- make --wait
   jobcli run --follow -- ./configure --prefix=/opt
   jobcli run --stdin open --name calc bc
   jobcli run --tty --name editor vi notes.txt
+  jobcli run --name web --ready port:3000 --ready-timeout 60s npm run dev
   echo '{\"command\": \"npm run dev\", \"name\": \"web\"}' | jobcli run
+
+A job with `--ready` is ready when each of its conditions was met once, whether or not anybody waits for it: `jobcli wait --until \
+ready` and `--wait-ready` do, and `show`, `status` and `list` show it as starting until then.
+
+  port:NUMBER       one of its processes listens on this TCP port
+  port:HOST:NUMBER  a connection to this port is accepted, by anybody
+  http://HOST:PORT/PATH  a GET is answered with a status from 200 to 399
+  output:RE         it has written a line that matches
+  file:PATH         there is this file; a relative path begins where the job runs
+  cmd:LINE          this line exits with 0 within 10s, in its shell, directory and environment
+
+Ports, addresses, files and lines are tried at once and after 250ms, 500ms and then every second, until they are met.
 
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok` and `after_failed` (arrays), `in`, `at`, `hold`, \
-`at_a_time`, `leave_stragglers` and `on_end`. A field that is not known is refused. Flags come first.")]
+`at_a_time`, `leave_stragglers`, `on_end`, `ready` (a condition, or an array), `ready_timeout` and \
+`not_ready`. A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -104,6 +119,9 @@ pub struct Run {
     /// settings say
     #[arg(long, value_name = "LINE")]
     pub on_end: Option<String>,
+    /// When it is ready.
+    #[command(flatten)]
+    pub readiness: Rare<Readiness>,
     /// Wait for its end, and exit with its code
     #[arg(long, short)]
     pub wait: bool,

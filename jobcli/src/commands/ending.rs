@@ -88,6 +88,7 @@ fn came_to(outcome: &Outcome) -> String {
             None => format!("killed{in_brackets}"),
         },
         (Cause::Stalled, _) => format!("stalled and was stopped{in_brackets}"),
+        (Cause::NotReady, _) => format!("was not ready in time and was stopped{in_brackets}"),
         (Cause::TimedOut, _) => format!("timed out{in_brackets}"),
         (Cause::NeverStarted, _) => "killed before it was started".to_owned(),
         _ => format!("{}{in_brackets}: {reason}", outcome.status()),

@@ -6,7 +6,7 @@
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
-// - `send.rs`, `attach.rs`, `kill.rs`: acting on what runs
+// - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on what runs
 // - `start.rs`, `place.rs`, `edit.rs`, `rerun.rs`, `graph.rs`: the queue
 // - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
@@ -29,6 +29,7 @@ mod list;
 mod man;
 mod order;
 mod output;
+mod pause;
 mod place;
 mod prune;
 mod reading;
@@ -98,6 +99,8 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
+        Verb::Pause(Deferred(arguments)) => Box::pin(pause::run(jobs, settings, arguments)),
+        Verb::Resume(Deferred(arguments)) => Box::pin(pause::resume(jobs, settings, arguments)),
         Verb::Start(Deferred(arguments)) => Box::pin(async move { start::run(jobs, &arguments).await }),
         Verb::Rerun(Deferred(arguments)) => Box::pin(rerun::run(jobs, settings, arguments)),
         Verb::Hold(Deferred(arguments)) => Box::pin(place::hold(jobs, settings, arguments)),

@@ -14,6 +14,7 @@ use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
 use jobcore::queue::{After, AfterWhen, QueueReason};
 use jobcore::spec::{MAX_GIVEN, Stdin, Stragglers};
 use jobcore::units::short_duration;
+use jobcore::wait::{Until, WaitOptions, WaitReason};
 use jobcore::{Job, JobManager, JobSpec, JobSpecBuilder};
 
 use super::output::{Sink, follow, print_view};
@@ -41,6 +42,10 @@ pub(super) async fn run(
     };
     arguments.stdin = arguments.stdin.or(stdin.filter(|_| arguments.tty.is_none()));
     let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
+    let until_ready = arguments.readiness.0.wait_ready;
+    if until_ready && arguments.readiness.0.ready.is_empty() {
+        return Err(Failure::new(codes::USAGE, "say with `--ready` when it is ready"));
+    }
     let notice = ending::Notice::new(arguments.notify, settings);
     let queueing = arguments.queueing.0.clone();
     let after = after(jobs, &queueing).await?;
@@ -61,6 +66,9 @@ pub(super) async fn run(
     }
     if !quiet {
         tell_if_queued(jobs, &job).await?;
+    }
+    if until_ready {
+        return become_ready(jobs, &job, quiet).await;
     }
     if !wait && !follows {
         return Ok(ExitCode::SUCCESS);
@@ -83,6 +91,24 @@ pub(super) async fn run(
             finished(jobs, &job, json, quiet)
         }
     }
+}
+
+/// Waits until a job is ready.
+async fn become_ready(jobs: &JobManager, job: &Job, quiet: bool) -> Result {
+    let options = WaitOptions::default().with_until(Until::Ready);
+    let waiting = async { Ok(jobs.wait_until(&[job.id], &options).await?) };
+    let waited = match unless_interrupted(&job.id.short(), waiting).await? {
+        Ok(waited) => waited,
+        Err(code) => return Ok(code),
+    };
+    let [job] = waited.jobs.as_slice() else { return Ok(ExitCode::from(codes::OWN_FAILURE)) };
+    if waited.reason() == WaitReason::Met {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !quiet {
+        ending::tell_of(job);
+    }
+    Ok(ExitCode::from(code_of(job).max(codes::FAILED)))
 }
 
 /// Prints the output of a job until it ends.
@@ -244,6 +270,15 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     }
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);
+    }
+    for condition in arguments.readiness.0.ready {
+        builder = builder.ready(condition);
+    }
+    if let Some(timeout) = arguments.readiness.0.ready_timeout {
+        builder = builder.ready_timeout(timeout);
+    }
+    if let Some(rule) = arguments.readiness.0.not_ready {
+        builder = builder.not_ready(rule);
     }
     if let Some(line) = arguments.on_end {
         builder = builder.on_end(line);

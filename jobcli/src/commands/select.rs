@@ -67,6 +67,8 @@ pub(super) enum Which {
     Queued,
     /// Those that have not ended.
     Unfinished,
+    /// Those that run, or are paused.
+    Running,
     /// Those that have ended.
     Ended,
 }
@@ -78,6 +80,7 @@ impl Which {
             Self::All | Self::Live => true,
             Self::Queued => status == Status::Queued,
             Self::Unfinished => !status.is_final(),
+            Self::Running => matches!(status, Status::Running | Status::Paused),
             Self::Ended => status.is_final(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jobcore::agent::AgentShape;
 use jobcore::front::text::{fit, print_json};
 use jobcore::front::{Failures, agents};
+use jobcore::ready::NotReady;
 use jobcore::shape::JobShape;
 use jobcore::spec::{Command, Stdin, Stragglers};
 use jobcore::store::job_directory;
@@ -68,6 +69,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(since) = shape.stalled_since {
         line(out, "now", format_args!("stalled since {since}"))?;
     }
+    if job.is_starting() {
+        line(out, "now", "starting: not ready yet")?;
+    }
     if let Some(cause) = shape.cause {
         line(out, "cause", cause.as_str())?;
     }
@@ -105,13 +109,16 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
         line(out, "process", pid)?;
     }
     line(out, "submitted", shape.submitted_at)?;
-    for (name, at) in [("started", shape.started_at), ("ended", shape.ended_at)] {
+    for (name, at) in [("started", shape.started_at), ("ready", shape.ready_at), ("ended", shape.ended_at)] {
         if let Some(at) = at {
             line(out, name, at)?;
         }
     }
     if let Some(duration) = shape.duration_ms {
         line(out, "time", millis(duration))?;
+    }
+    if let Some(paused) = shape.paused_ms {
+        line(out, "paused", millis(paused))?;
     }
     if let Some(code) = shape.exit_code {
         line(out, "exit code", code)?;
@@ -197,6 +204,13 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     if let Some(stall) = spec.stall() {
         let stop = if spec.stall_stop { ", and is stopped then" } else { "" };
         line(out, "stalled", format_args!("when it has done nothing for {}{stop}", humantime::format_duration(stall)))?;
+    }
+    for condition in &spec.ready {
+        line(out, "ready when", condition)?;
+    }
+    if let Some(timeout) = spec.ready_timeout() {
+        let rule = if spec.not_ready == NotReady::Stop { "is stopped then" } else { "goes on then" };
+        line(out, "ready in", format_args!("{}, or {rule}", humantime::format_duration(timeout)))?;
     }
     line(out, "grace", humantime::format_duration(spec.grace()))?;
     let limit = match spec.output_limit {

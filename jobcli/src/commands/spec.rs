@@ -6,12 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobcore::Name;
 use jobcore::environment::VariablePattern;
 use jobcore::front::{Failure, codes, moment};
 use jobcore::queue::Resource;
+use jobcore::ready::{Condition, NotReady};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
+use jobcore::{Name, ParseError};
 use serde::Deserialize;
 
 use super::Result;
@@ -66,6 +67,27 @@ struct Spec {
     #[serde(default)]
     leave_stragglers: bool,
     on_end: Option<String>,
+    ready: Option<Conditions>,
+    ready_timeout: Option<Time>,
+    not_ready: Option<NotReady>,
+}
+
+/// One condition, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Conditions {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Conditions {
+    fn parse(self) -> std::result::Result<Vec<Condition>, String> {
+        let texts = match self {
+            Self::One(text) => vec![text],
+            Self::Several(texts) => texts,
+        };
+        texts.iter().map(|text| text.parse().map_err(|error: ParseError| error.to_string())).collect()
+    }
 }
 
 /// A line for a shell, or a program and its arguments.
@@ -170,6 +192,12 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     }
     queueing.at_a_time = queueing.at_a_time.or(spec.at_a_time);
     arguments.timeout = arguments.timeout.or(timeout);
+    let readiness = &mut arguments.readiness.0;
+    if let Some(ready) = spec.ready.filter(|_| readiness.ready.is_empty()) {
+        readiness.ready = ready.parse().map_err(|reason| wrong(format!("ready: {reason}")))?;
+    }
+    readiness.ready_timeout = readiness.ready_timeout.or(time("ready_timeout", spec.ready_timeout)?);
+    readiness.not_ready = readiness.not_ready.or(spec.not_ready);
     arguments.stall = arguments.stall.or(time("stall", spec.stall)?);
     arguments.stall_stop |= spec.stall_stop;
     arguments.grace = arguments.grace.or(grace);

@@ -21,6 +21,9 @@ pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
         if let Some(queued) = jobs.why_queued(&job).await? {
             tell(&format!("queued: {queued}"));
         }
+        if job.is_starting() {
+            tell("starting: not ready yet");
+        }
         if let Some(waiting) = jobs.waiting_for_input(&job).await? {
             tell(&waiting.to_string());
         }

@@ -13,11 +13,15 @@
 //! Every time is a job's age: how long ago its command was started, by a clock of the driver's choice.
 
 // In the order in which to read them:
-// - `stall.rs`: when a job stands still
+// - `stall.rs`: when a job does nothing
+// - `pause.rs`: when it is kept from doing anything
+// - `readiness.rs`: when it is ready
 // - `tests.rs`, `properties.rs`: lives without a process, chosen and random
 
+mod pause;
 #[cfg(test)]
 mod properties;
+mod readiness;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -31,6 +35,8 @@ use crate::control::Answer;
 use crate::signal::Signal;
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
+use pause::Pause;
+use readiness::{Due, Readiness};
 use stall::Stall;
 
 /// How many survivors are named in a record; it must fit the room that is reserved for it.
@@ -38,6 +44,8 @@ pub(crate) const NAMED: usize = 8;
 /// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
 /// the last stage of a pipeline.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a pause may keep everything else waiting at a time.
+pub(crate) const STANDING_STILL: Duration = Duration::from_millis(200);
 /// How often what is left of a job is looked for when nobody tells of its end.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long killed processes may take to be gone before they are called survivors.
@@ -87,6 +95,16 @@ pub(crate) enum Action {
     LookAtUse,
     /// Put on record since when the job is stalled, or that it is no longer.
     NoteStall { since: Option<Duration> },
+    /// Put on record since when the job is paused, or that it no longer is, and for how long it was paused before.
+    NotePause { since: Option<Duration>, before: Duration },
+    /// Stop all processes of the job by a signal until each stands still, as far as that takes no time: [`Life::stands_still`].
+    Pause,
+    /// Let all processes of the job continue.
+    Continue,
+    /// Put on record that the job is ready.
+    NoteReady,
+    /// Report that the job is not ready in time, and goes on.
+    NoteNotReady,
     /// Count the processes that outlived the main process: [`Life::counted`].
     Count,
     /// Kill all processes of the job.
@@ -136,7 +154,10 @@ pub(crate) struct Life {
     stragglers_rule: Stragglers,
     times_out_at: Option<Duration>,
     stall: Option<Stall>,
+    pause: Pause,
+    readiness: Option<Readiness>,
     exit: Option<Exit>,
+    exited_at: Duration,
     /// When what is left of the job counts as stragglers.
     last_words_until: Option<Duration>,
     stop: Option<Stop>,
@@ -158,7 +179,10 @@ impl Life {
             stragglers_rule: spec.stragglers,
             times_out_at: spec.timeout(),
             stall: Stall::of(spec),
+            pause: Pause::default(),
+            readiness: Readiness::of(spec),
             exit: None,
+            exited_at: Duration::ZERO,
             last_words_until: None,
             stop: None,
             cause: None,
@@ -179,6 +203,16 @@ impl Life {
         self.stop.is_none() && self.exit.is_none()
     }
 
+    /// Returns whether the job is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pause.is_on()
+    }
+
+    /// Returns whether the main process runs, and neither is it being stopped nor does its time stand still.
+    pub(crate) fn is_active(&self) -> bool {
+        self.is_wanted() && !self.is_paused()
+    }
+
     /// Returns whether the end of the main process was asked for, or its time was up.
     pub(crate) fn was_stopped(&self) -> bool {
         self.cause.is_some()
@@ -194,7 +228,8 @@ impl Life {
         if self.exit.is_some() {
             return;
         }
-        self.exit = Some(exit);
+        (self.exit, self.exited_at) = (Some(exit), now);
+        self.pause.look_again(now);
         self.last_words_until = Some(now.saturating_add(LAST_WORDS));
         if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
             // It may have been a survivor itself, and have kept others from ending.
@@ -205,6 +240,7 @@ impl Life {
 
     /// A process of the job has ended, which may have left others to the driver that have not been killed.
     pub(crate) fn child_ended(&mut self, now: Duration) {
+        self.pause.look_again(now);
         if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
             stop.kill_at = now;
         }
@@ -224,6 +260,87 @@ impl Life {
     pub(crate) fn resume_stop(&mut self, cause: Cause, requester: Option<String>, grace: Duration, now: Duration) {
         self.cause = Some((cause, requester));
         self.begin_stop(grace, now);
+    }
+
+    /// The job is to stand still, with all its processes, until it is resumed or stopped. One that is paused stays so.
+    ///
+    /// # Errors
+    /// Why it cannot be paused, in words for people.
+    pub(crate) fn pause(&mut self, now: Duration) -> Result<(), String> {
+        match (self.has_ended, self.stop) {
+            (true, _) => Err("it has ended".to_owned()),
+            (false, Some(_)) => Err("it is being stopped".to_owned()),
+            (false, None) => {
+                self.pause.begin(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The job is to go on, as is what others have stopped of it. The time that it was paused does not count.
+    ///
+    /// # Errors
+    /// Why it cannot, in words for people.
+    pub(crate) fn resume(&mut self, now: Duration) -> Result<(), String> {
+        if self.has_ended {
+            return Err("it has ended".to_owned());
+        }
+        self.end_pause(now);
+        Ok(())
+    }
+
+    fn end_pause(&mut self, now: Duration) {
+        if let Some(time) = self.pause.end(now) {
+            self.not_counted(time);
+            self.moved(now);
+            self.last_words_until = self.exit.map(|_| now.saturating_add(LAST_WORDS));
+        }
+    }
+
+    fn not_counted(&mut self, time: Duration) {
+        self.times_out_at = self.times_out_at.map(|at| at.saturating_add(time));
+        if let Some(readiness) = &mut self.readiness {
+            readiness.not_counted(time);
+        }
+    }
+
+    /// The driver before this one had paused the job at this age, unless it had let it go on, and for so long before that.
+    pub(crate) fn resume_pause(&mut self, since: Option<Duration>, before: Duration, now: Duration) {
+        self.not_counted(before);
+        self.pause.resume(since, before, now);
+    }
+
+    /// Returns whether it is to be found out whether the job is ready.
+    pub(crate) fn awaits_readiness(&self) -> bool {
+        self.is_active() && matches!(self.readiness, Some(Readiness::Awaited { .. }))
+    }
+
+    /// The job is ready.
+    pub(crate) fn is_ready(&mut self) {
+        if self.awaits_readiness() {
+            self.readiness = Some(Readiness::Come);
+        }
+    }
+
+    /// The driver before this one had seen whether the job is ready, and had reported what was due before this age.
+    pub(crate) fn resume_readiness(&mut self, was_ready: bool, now: Duration) {
+        match &mut self.readiness {
+            _ if was_ready => self.readiness = None,
+            Some(readiness) => readiness.resume(now),
+            None => {}
+        }
+    }
+
+    /// All processes of the job stand still but for these.
+    pub(crate) fn stands_still(&mut self, but: Vec<Survivor>, now: Duration) {
+        self.pause.looked(but, now);
+    }
+
+    /// Returns the answer to a request for a pause: how many processes do not stand still yet, and which.
+    pub(crate) fn pause_answer(&self) -> Answer {
+        let moving = &self.pause.moving;
+        let count = u32::try_from(moving.len()).unwrap_or(u32::MAX);
+        Answer::Processes { count, survivors: moving.iter().take(NAMED).cloned().collect() }
     }
 
     /// The driver before this one had called the job stalled.
@@ -250,7 +367,7 @@ impl Life {
     }
 
     /// The main process is to get a signal, which `send` sends. After its end, the number of its process group may be that
-    /// of another.
+    /// of another. A job that is paused goes on by SIGCONT.
     ///
     /// # Errors
     /// Of `send`: why the signal cannot be sent.
@@ -258,6 +375,7 @@ impl Life {
         &mut self,
         signal: Signal,
         requester: String,
+        now: Duration,
         send: impl FnOnce() -> Result<(), String>,
     ) -> Answer {
         let sent = match self.exit {
@@ -267,6 +385,9 @@ impl Life {
         match sent {
             Ok(()) => {
                 self.sent.push((signal, requester));
+                if signal == Signal::CONT && self.is_paused() {
+                    self.end_pause(now);
+                }
                 Answer::Accepted
             }
             Err(reason) => Answer::Refused { reason },
@@ -292,24 +413,27 @@ impl Life {
 
     /// Returns when there is something to do although nothing happens.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        match self.stop.map(|stop| (stop.stage, stop.kill_at)) {
+        let due = match self.stop.map(|stop| (stop.stage, stop.kill_at)) {
             Some((Stage::Begun, _)) => Some(Duration::ZERO),
             Some((Stage::MainAsked { until }, kill_at)) => Some(until.min(kill_at)),
             Some((Stage::Terminated | Stage::Killing { .. }, kill_at)) => Some(kill_at),
+            None if self.is_paused() => None,
             None if self.exit.is_none() => {
-                self.times_out_at.into_iter().chain(self.stall.as_ref().map(Stall::looks_at)).min()
+                let readiness = self.readiness.as_ref().and_then(Readiness::due);
+                self.times_out_at.into_iter().chain(self.stall.as_ref().map(Stall::looks_at)).chain(readiness).min()
             }
             None => self.last_words_until,
-        }
+        };
+        due.into_iter().chain(self.pause.due()).min()
     }
 
     /// Returns the next thing to be done now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Action> {
-        if self.is_wanted() && self.times_out_at.is_some_and(|at| at <= now) {
+        if self.is_active() && self.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
             self.begin_stop(self.grace, now);
         }
-        if self.is_wanted()
+        if self.is_active()
             && let Some(stall) = &mut self.stall
         {
             if stall.is_due(now) {
@@ -324,14 +448,31 @@ impl Life {
                 None => {}
             }
         }
-        if self.stop.is_none() && !self.leaves_stragglers() && self.last_words_until.is_some_and(|at| at <= now) {
+        let is_active = self.is_active();
+        match Readiness::next(&mut self.readiness, is_active, now) {
+            Some(Due::NoteReady) => return Some(Action::NoteReady),
+            Some(Due::NoteNotReady) => return Some(Action::NoteNotReady),
+            Some(Due::Stop) => {
+                self.cause = Some((Cause::NotReady, None));
+                self.begin_stop(self.grace, now);
+            }
+            None => {}
+        }
+        let may_stop = self.stop.is_none() && !self.is_paused();
+        if may_stop && !self.leaves_stragglers() && self.last_words_until.is_some_and(|at| at <= now) {
             self.begin_stop(self.grace, now);
         }
-        if self.stragglers.is_none() && self.ended_by_itself() && (self.stop.is_some() || self.leaves_stragglers()) {
+        let are_counted = self.stop.is_some() || self.leaves_stragglers() && !self.is_paused();
+        if self.stragglers.is_none() && self.ended_by_itself() && are_counted {
             self.stragglers = Some(0);
             return Some(Action::Count);
         }
         let has_exited = self.exit.is_some();
+        // What a stop asks comes before what continues then: it is the first thing that the processes learn.
+        let is_asked = self.stop.is_none_or(|stop| !matches!(stop.stage, Stage::Begun));
+        if is_asked && let Some(action) = self.pause.next(now) {
+            return Some(action);
+        }
         let stop = self.stop.as_mut()?;
         // The stop of stragglers is not recorded: the end of the job was its own.
         if let (Some(grace), Some((cause, requester)), false) = (stop.unrecorded.take(), &self.cause, self.has_ended) {
@@ -369,7 +510,8 @@ impl Life {
     /// or can be stopped. `is_empty` says whether no process is left, and is asked only where that decides.
     pub(crate) fn end(&mut self, is_empty: impl FnOnce() -> bool) -> Option<Outcome> {
         let exit = self.exit.filter(|_| !self.has_ended)?;
-        if !self.leaves_stragglers() && self.survivors.is_empty() && !is_empty() {
+        let stays = self.is_paused() || !self.leaves_stragglers();
+        if stays && self.survivors.is_empty() && !is_empty() {
             return None;
         }
         self.has_ended = true;
@@ -380,12 +522,16 @@ impl Life {
         let mut outcome = Outcome::new(cause, exit.at);
         (outcome.exit_code, outcome.signal, outcome.core_dumped) = (exit.code, exit.signal, exit.core_dumped);
         outcome.stopped_by = stopped_by;
+        outcome.paused_ms = u64::try_from(self.pause.total(self.exited_at).as_millis()).unwrap_or(u64::MAX);
         outcome.stragglers = *self.stragglers.get_or_insert(0);
         outcome.survivors = std::mem::take(&mut self.survivors);
         Some(outcome)
     }
 
     fn begin_stop(&mut self, grace: Duration, now: Duration) {
+        if self.is_paused() {
+            self.end_pause(now);
+        }
         let (kill_at, unrecorded) = (now.saturating_add(grace), Some(grace));
         match &mut self.stop {
             Some(stop) if stop.is_killing() || stop.kill_at <= kill_at => {}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::generate::cases;
+use crate::spec::NotReady;
 
 /// Something that may happen in a life.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,9 @@ enum Happening {
     ChildrenLeft(usize),
     Stop(Option<Duration>),
     Signal(Signal, bool),
+    Pause,
+    Resume,
+    Ready,
 }
 
 /// What is true of the job, and not known to its life but by what that is told.
@@ -37,6 +41,11 @@ struct World {
     is_asked: bool,
     /// Whether a stop was asked for while the main process ran.
     was_wanted_to_end: bool,
+    /// Since when everything stands still, and for how long it did before.
+    stands_since: Option<Duration>,
+    stood: Duration,
+    is_ready: bool,
+    timeout: Option<Duration>,
     outcomes: Vec<Outcome>,
 }
 
@@ -64,11 +73,17 @@ impl World {
                     was_tried = true;
                     if is_possible { Ok(()) } else { Err("impossible".to_owned()) }
                 };
-                let answer = self.life.signal(signal, "somebody".to_owned(), send);
+                let answer = self.life.signal(signal, "somebody".to_owned(), self.now, send);
                 let is_alive = self.exit.is_none();
                 assert_eq!((was_tried, answer == Answer::Accepted), (is_alive, is_alive && is_possible));
                 self.sent.extend((answer == Answer::Accepted).then_some(signal));
             }
+            Happening::Pause => {
+                let is_paused = self.life.pause(self.now).is_ok();
+                assert!(!is_paused || self.outcomes.is_empty() && !self.was_wanted_to_end, "{self:?}");
+            }
+            Happening::Resume => drop(self.life.resume(self.now)),
+            Happening::Ready => self.life.is_ready(),
         }
     }
 
@@ -95,6 +110,7 @@ impl World {
             match action {
                 Action::RecordStop { cause, requester, grace } => {
                     assert!(self.outcomes.is_empty());
+                    assert!(cause == Cause::Stopped || self.stands_since.is_none(), "no time is up in a pause");
                     self.recorded.push((cause, requester));
                     self.bound(self.now + grace);
                 }
@@ -120,6 +136,18 @@ impl World {
                 }
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
                 Action::NoteStall { .. } => panic!("it is stopped then"),
+                Action::NotePause { .. } | Action::NoteNotReady => {}
+                Action::NoteReady => {
+                    assert!(!self.is_ready, "it is ready once");
+                    self.is_ready = true;
+                }
+                Action::Pause => {
+                    self.stands_since = self.stands_since.or(Some(self.now));
+                    self.life.stands_still(Vec::new(), self.now);
+                }
+                Action::Continue => {
+                    self.stood += self.stands_since.take().map_or(Duration::ZERO, |since| self.now - since);
+                }
                 Action::Count => self.life.counted(self.children),
                 Action::Kill | Action::KillAgain => self.kill(),
                 Action::GiveUp => {
@@ -159,6 +187,10 @@ impl World {
 
     fn check(&self) {
         let Some(outcome) = self.outcomes.first() else {
+            if self.life.is_paused() {
+                assert!(self.stands_since.is_some() && self.kill_by.is_none(), "{self:?}");
+                return;
+            }
             assert!(self.exit.is_none() && self.kill_by.is_none(), "each stop ends, as does each end: {self:?}");
             return;
         };
@@ -171,12 +203,13 @@ impl World {
             Cause::Exited => assert_eq!((exit.code.is_some(), exit.signal, who), (true, None, None)),
             Cause::Signalled => assert!(exit.signal.is_some() && !was_sent && who.is_none(), "{self:?}"),
             Cause::Stopped => assert!(who == Some("somebody") && (was_sent || self.was_wanted_to_end), "{self:?}"),
-            Cause::TimedOut => assert!(who.is_none() && self.life.times_out_at <= Some(self.now), "{self:?}"),
+            Cause::TimedOut => assert!(who.is_none() && self.timeout <= Some(self.now - self.stood), "{self:?}"),
+            Cause::NotReady => assert!(who.is_none() && !self.is_ready, "{self:?}"),
             Cause::Stalled => assert!(who.is_none() && self.life.stall.is_some(), "{self:?}"),
             Cause::SupervisorLost => assert_eq!((exit.code, exit.signal, who), (None, None, None)),
             other => panic!("{other:?}"),
         }
-        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled);
+        let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled | Cause::NotReady);
         assert!(was_stopped || !self.was_wanted_to_end, "{self:?}");
         for (cause, requester) in &self.recorded {
             assert_eq!((*cause, requester.as_deref()), (outcome.cause, who), "what was begun is what is recorded");
@@ -206,6 +239,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::ChildEnds),
         2 => (0..3_usize).prop_map(Happening::ChildrenLeft),
         2 => proptest::option::of(span()).prop_map(Happening::Stop),
+        2 => Just(Happening::Pause),
+        2 => Just(Happening::Resume),
+        1 => Just(Happening::Ready),
         1 => (signal(), any::<bool>()).prop_map(|(signal, is_possible)| Happening::Signal(signal, is_possible)),
     ]
 }
@@ -214,9 +250,14 @@ fn spec() -> impl Strategy<Value = JobSpec> {
     let rule = prop_oneof![Just(Stragglers::Stop), Just(Stragglers::Leave)];
     let options = proptest::option::of(span());
     let stall = proptest::option::of(span());
-    (span(), options, stall, proptest::option::of(signal()), rule).prop_map(
-        |(grace, timeout, stall, stop_signal, rule)| {
+    let ready = proptest::option::of((span(), any::<bool>()));
+    (span(), options, stall, ready, proptest::option::of(signal()), rule).prop_map(
+        |(grace, timeout, stall, ready, stop_signal, rule)| {
             let spec = JobSpec::command(["true"]).grace(grace).stragglers(rule);
+            let spec = ready.into_iter().fold(spec, |spec, (timeout, stops)| {
+                let rule = if stops { NotReady::Stop } else { NotReady::Continue };
+                spec.ready("file:x".parse().unwrap()).ready_timeout(timeout.max(LAST_WORDS)).not_ready(rule)
+            });
             let spec = stall.into_iter().fold(spec, |spec, stall| spec.stall(stall.max(LAST_WORDS)).stall_stop(true));
             let spec = stop_signal.into_iter().fold(spec, crate::JobSpecBuilder::stop_signal);
             timeout
@@ -242,6 +283,10 @@ fn world() -> impl Strategy<Value = World> {
         killed_at: None,
         is_asked: false,
         was_wanted_to_end: false,
+        stands_since: None,
+        stood: Duration::ZERO,
+        is_ready: false,
+        timeout: spec.timeout(),
         outcomes: Vec::new(),
     })
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::spec::NotReady;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -249,8 +250,8 @@ fn dying_of_a_signal_that_was_sent_was_asked_for() {
         (Signal::CONT, (Cause::Signalled, None)),
     ] {
         let mut life = life(|spec| spec);
-        assert_eq!(life.signal(Signal::INT, "somebody".to_owned(), || Ok(())), Answer::Accepted);
-        let refused = life.signal(Signal::CONT, "somebody".to_owned(), || Err("no".to_owned()));
+        assert_eq!(life.signal(Signal::INT, "somebody".to_owned(), SECOND, || Ok(())), Answer::Accepted);
+        let refused = life.signal(Signal::CONT, "somebody".to_owned(), SECOND, || Err("no".to_owned()));
         assert_eq!(refused, Answer::Refused { reason: "no".to_owned() });
         life.main_ended(died(dies_of), SECOND);
         assert_eq!(why(&life.end(|| true).unwrap()), expected, "{dies_of}");
@@ -261,8 +262,198 @@ fn dying_of_a_signal_that_was_sent_was_asked_for() {
 fn no_signal_is_sent_to_a_main_process_that_has_ended() {
     let mut life = life(|spec| spec);
     life.main_ended(exited(0), SECOND);
-    let refused = life.signal(Signal::INT, "somebody".to_owned(), || panic!("it may be another's"));
+    let refused = life.signal(Signal::INT, "somebody".to_owned(), SECOND, || panic!("it may be another's"));
     assert_eq!(refused, Answer::Refused { reason: "its main process has ended".to_owned() });
+}
+
+fn pauses(since: Duration, before: Duration) -> [Action; 2] {
+    [Action::NotePause { since: Some(since), before }, Action::Pause]
+}
+
+fn goes_on(before: Duration) -> [Action; 2] {
+    [Action::Continue, Action::NotePause { since: None, before }]
+}
+
+/// Pauses a job all of whose processes stand still at once.
+fn pause(life: &mut Life, now: Duration, before: Duration) {
+    life.pause(now).unwrap();
+    assert_eq!([life.next(now), life.next(now)], pauses(now, before).map(Some));
+    life.stands_still(Vec::new(), now);
+    assert_eq!(life.next(now), None);
+}
+
+fn resume(life: &mut Life, now: Duration, before: Duration) {
+    life.resume(now).unwrap();
+    assert_eq!(due(life, now), goes_on(before));
+}
+
+#[test]
+fn the_time_of_a_paused_job_stands_still() {
+    let mut life = life(|spec| spec.timeout(SECOND * 10).stall(SECOND * 4));
+    life.moved(SECOND * 3);
+    pause(&mut life, SECOND * 3, Duration::ZERO);
+    assert_eq!((life.deadline(), life.next(SECOND * 1000)), (None, None));
+    resume(&mut life, SECOND * 1000, SECOND * 997);
+    assert_eq!(life.deadline(), Some(SECOND * 1001), "it may do nothing for as long as before");
+    life.moved(SECOND * 1006);
+    pause(&mut life, SECOND * 1006, SECOND * 997);
+    resume(&mut life, SECOND * 1008, SECOND * 999);
+    life.moved(SECOND * 1008);
+    assert_eq!(due(&mut life, SECOND * 1009 - MOMENT), []);
+    assert_eq!(life.deadline(), Some(SECOND * 1009));
+    life.moved(SECOND * 1009 - MOMENT);
+    assert_eq!(due(&mut life, SECOND * 1009)[1], Action::Terminate);
+}
+
+#[test]
+fn a_pause_goes_on_until_everything_stands_still_and_no_longer_than_that_makes_sense() {
+    let mut life = life(|spec| spec);
+    life.pause(SECOND).unwrap();
+    assert_eq!([life.next(SECOND), life.next(SECOND)], pauses(SECOND, Duration::ZERO).map(Some));
+    life.stands_still(vec![survivor()], SECOND);
+    assert_eq!(life.pause_answer(), Answer::Processes { count: 1, survivors: vec![survivor()] });
+    let mut tries = 0;
+    while let Some(at) = life.deadline() {
+        assert_eq!(life.next(at), Some(Action::Pause));
+        life.stands_still(vec![survivor()], at);
+        tries += 1;
+    }
+    assert!((10..1000).contains(&tries), "{tries}");
+    // Whoever asks again has it tried again.
+    life.pause(SECOND * 60).unwrap();
+    assert_eq!(life.next(SECOND * 60), Some(Action::Pause));
+    life.stands_still(Vec::new(), SECOND * 60);
+    assert_eq!((life.pause_answer(), life.deadline()), (Answer::processes(0), None));
+    // Its end may have left others that run.
+    life.child_ended(SECOND * 61);
+    assert_eq!(life.next(SECOND * 61), Some(Action::Pause));
+}
+
+#[test]
+fn pausing_twice_and_resuming_twice_change_nothing() {
+    let mut life = life(|spec| spec);
+    life.resume(SECOND).unwrap();
+    assert_eq!(due(&mut life, SECOND), [Action::Continue], "others may have stopped what is in it");
+    pause(&mut life, SECOND, Duration::ZERO);
+    life.pause(SECOND * 2).unwrap();
+    assert_eq!(life.next(SECOND * 2), Some(Action::Pause));
+    life.stands_still(Vec::new(), SECOND * 2);
+    resume(&mut life, SECOND * 3, SECOND * 2);
+    life.resume(SECOND * 4).unwrap();
+    assert_eq!(due(&mut life, SECOND * 4), [Action::Continue]);
+    pause(&mut life, SECOND * 5, SECOND * 2);
+    assert_eq!(life.signal(Signal::CONT, "somebody".to_owned(), SECOND * 6, || Ok(())), Answer::Accepted);
+    assert_eq!(due(&mut life, SECOND * 6), goes_on(SECOND * 3));
+}
+
+#[test]
+fn a_paused_job_is_stopped_at_once_and_cannot_be_paused_then() {
+    let mut life = life(|spec| spec);
+    pause(&mut life, SECOND, Duration::ZERO);
+    stop(&mut life, None, SECOND * 2);
+    let [go_on, note] = goes_on(SECOND);
+    assert_eq!(due(&mut life, SECOND * 2), [recorded(SECOND * 4).unwrap(), Action::Terminate, go_on, note]);
+    assert_eq!(life.pause(SECOND * 3), Err("it is being stopped".to_owned()));
+    life.main_ended(died(Signal::TERM), SECOND * 3);
+    assert!(life.end(|| true).is_some());
+    assert_eq!(life.pause(SECOND * 4), Err("it has ended".to_owned()));
+    assert_eq!(life.resume(SECOND * 4), Err("it has ended".to_owned()));
+}
+
+/// Somebody else killed its main process.
+#[test]
+fn what_is_left_of_a_paused_job_stands_still_until_it_is_resumed() {
+    for rule in [Stragglers::Stop, Stragglers::Leave] {
+        let mut life = life(|spec| spec.stragglers(rule));
+        pause(&mut life, SECOND, Duration::ZERO);
+        life.main_ended(died(Signal::KILL), SECOND * 2);
+        assert_eq!(life.next(SECOND * 60), Some(Action::Pause));
+        life.stands_still(Vec::new(), SECOND * 60);
+        assert_eq!((life.next(SECOND * 60), life.end(|| false), life.deadline()), (None, None, None));
+        life.resume(SECOND * 100).unwrap();
+        let [go_on, note] = goes_on(SECOND * 99);
+        match rule {
+            Stragglers::Stop => {
+                assert_eq!(due(&mut life, SECOND * 100), [go_on, note]);
+                assert_eq!(life.deadline(), Some(SECOND * 100 + LAST_WORDS));
+            }
+            Stragglers::Leave => {
+                assert_eq!(due(&mut life, SECOND * 100), [Action::Count, go_on, note]);
+                assert!(life.end(|| false).is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pause_outlives_its_driver() {
+    let mut life = life(|spec| spec.timeout(SECOND * 10));
+    life.resume_pause(Some(SECOND * 8), SECOND * 5, SECOND * 30);
+    assert!(life.is_paused());
+    assert_eq!(life.next(SECOND * 30), Some(Action::Pause));
+    life.stands_still(Vec::new(), SECOND * 30);
+    resume(&mut life, SECOND * 40, SECOND * 37);
+    assert_eq!(life.deadline(), Some(SECOND * 47));
+}
+
+fn awaited(rule: NotReady) -> Life {
+    life(|spec| spec.ready("file:x".parse().unwrap()).ready_timeout(SECOND * 5).not_ready(rule))
+}
+
+#[test]
+fn a_job_is_ready_once_and_its_time_for_that_is_over_then() {
+    let mut life = awaited(NotReady::Stop);
+    assert_eq!((life.awaits_readiness(), life.deadline()), (true, Some(SECOND * 5)));
+    life.is_ready();
+    assert_eq!(due(&mut life, SECOND), [Action::NoteReady]);
+    life.is_ready();
+    assert_eq!((due(&mut life, SECOND * 60), life.deadline()), (vec![], None));
+    assert!(!life.awaits_readiness());
+    // What came in its last moment is on record, too.
+    let mut life = awaited(NotReady::Stop);
+    life.is_ready();
+    life.main_ended(exited(0), SECOND);
+    assert_eq!(life.next(SECOND), Some(Action::NoteReady));
+    assert!(!awaits_nothing().awaits_readiness());
+}
+
+fn awaits_nothing() -> Life {
+    let mut life = life(|spec| spec);
+    life.is_ready();
+    assert_eq!(life.next(SECOND), None);
+    life
+}
+
+#[test]
+fn what_is_not_ready_in_time_is_stopped_or_reported() {
+    let mut stopped = awaited(NotReady::Stop);
+    let record = Action::RecordStop { cause: Cause::NotReady, requester: None, grace: SECOND * 4 };
+    assert_eq!(due(&mut stopped, SECOND * 5), [record, Action::Terminate]);
+    stopped.is_ready();
+    stopped.main_ended(died(Signal::TERM), SECOND * 6);
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::NotReady, None));
+    let mut goes_on = awaited(NotReady::Continue);
+    pause(&mut goes_on, SECOND, Duration::ZERO);
+    assert!(!goes_on.awaits_readiness());
+    resume(&mut goes_on, SECOND * 3, SECOND * 2);
+    assert_eq!(goes_on.deadline(), Some(SECOND * 7));
+    assert_eq!(due(&mut goes_on, SECOND * 7), [Action::NoteNotReady]);
+    assert_eq!((goes_on.deadline(), goes_on.awaits_readiness()), (None, true));
+    goes_on.is_ready();
+    assert_eq!(due(&mut goes_on, SECOND * 8), [Action::NoteReady]);
+}
+
+#[test]
+fn readiness_is_not_reported_again_by_the_next_driver() {
+    let mut ready = awaited(NotReady::Stop);
+    ready.resume_readiness(true, SECOND * 60);
+    assert_eq!((due(&mut ready, SECOND * 60), ready.awaits_readiness()), (vec![], false));
+    let mut late = awaited(NotReady::Continue);
+    late.resume_readiness(false, SECOND * 60);
+    assert_eq!((due(&mut late, SECOND * 60), late.awaits_readiness()), (vec![], true));
+    let mut stopped = awaited(NotReady::Stop);
+    stopped.resume_readiness(false, SECOND * 60);
+    assert_eq!(due(&mut stopped, SECOND * 60).len(), 2);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 // - `find.rs`, `list.rs`: which job is meant, and which jobs there are
 // - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `rerun.rs`: starting what is due, how often, why a job is queued, changing
 //   what is queued, and running again what has ended
-// - `stop.rs`, `input.rs`: stopping, signals, and what is sent to a job
+// - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and what is sent to a job
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `inbox.rs`: ends that are to be delivered
@@ -26,6 +26,7 @@ mod junit;
 mod list;
 mod offload;
 mod order;
+mod pause;
 mod queue;
 mod reach;
 mod read;
@@ -192,8 +193,12 @@ impl JobManager {
         #[cfg(not(feature = "policy"))]
         settings.check_policy(spec)?;
         #[cfg(feature = "policy")]
-        for spec in [Some(spec), spec.of_its_end().as_ref()].into_iter().flatten() {
-            settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+        {
+            let of_its_end = spec.of_its_end();
+            let others: Vec<_> = spec.of_its_readiness().chain(of_its_end).collect();
+            for spec in [spec].into_iter().chain(&others) {
+                settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
+            }
         }
         Ok(())
     }

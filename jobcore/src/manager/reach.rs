@@ -8,11 +8,12 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::{JobManager, WaitOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::{self, Cursor, Line, LineMatcher, OutputQuery, Pattern, Position};
 use crate::state::Status;
+use crate::store::Change;
 use crate::store::file::supervisors::visible_members;
 use crate::sys::appear::Appearance;
 use crate::sys::port::{self, Listener};
@@ -64,10 +65,37 @@ impl JobManager {
     pub(super) async fn reach(&self, id: JobId, options: &WaitOptions) -> Result<(Job, Reached)> {
         match &options.until {
             Until::Exit => Ok(reached(self.wait_for(id).await?, true)),
+            Until::Ready => self.reach_ready(id).await,
             Until::Output(pattern) => self.reach_output(id, pattern, options.cursor.unwrap_or_default()).await,
             Until::Quiet(time) => self.reach_quiet(id, *time).await,
             Until::Port(port) => self.reach_port(id, *port, options).await,
             Until::File(path) => self.reach_file(id, path).await,
+        }
+    }
+
+    async fn reach_ready(&self, id: JobId) -> Result<(Job, Reached)> {
+        let mut end = pin!(self.wait_for(id));
+        loop {
+            let job = self.job(id).await?;
+            if job.spec.ready.is_empty() {
+                let reason = "it was submitted without a condition for when it is ready".to_owned();
+                return Err(Error::Refused { id, reason });
+            }
+            if job.ready_at.is_some() || job.status().is_final() {
+                let is_ready = job.ready_at.is_some();
+                return Ok(reached(job, is_ready));
+            }
+            let is_attended = job.status() != Status::Queued && !job.is_unsupervised();
+            let change = async {
+                match is_attended {
+                    true => self.store.changed(Change::Ready(id)).await,
+                    false => self.until_attended(&job).await,
+                }
+            };
+            tokio::select! {
+                ended = &mut end => drop(ended?),
+                changed = change => changed?,
+            }
         }
     }
 

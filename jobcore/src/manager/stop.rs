@@ -117,22 +117,37 @@ impl JobManager {
     /// Stops several jobs at the same time, and returns the reports in the order of the ids. The job that this program
     /// runs in comes when the others are over: [`JobManager::with_own_job`].
     pub async fn stop_all(&self, ids: &[JobId], options: &StopOptions) -> Vec<(JobId, Result<StopReport>)> {
+        let options = *options;
+        self.each(ids, move |jobs, id| async move { jobs.stop(id, &options).await }).await
+    }
+
+    /// Does something to several jobs at the same time, and returns what came of it in the order of the ids. The job that this
+    /// program runs in comes last.
+    pub(super) async fn each<T, Doing>(
+        &self,
+        ids: &[JobId],
+        what: impl Fn(Self, JobId) -> Doing,
+    ) -> Vec<(JobId, Result<T>)>
+    where
+        T: Send + 'static,
+        Doing: Future<Output = Result<T>> + Send + 'static,
+    {
         let room = Arc::new(Semaphore::new(AT_ONCE));
-        let mut stopping = JoinSet::new();
+        let mut doing = JoinSet::new();
         let is_own = |id: &JobId| Some(*id) == self.own_job;
         for (index, id) in ids.iter().copied().enumerate().filter(|(_, id)| !is_own(id)) {
-            let (jobs, options, room) = (self.clone(), *options, Arc::clone(&room));
-            stopping.spawn(async move {
+            let (room, what) = (Arc::clone(&room), what(self.clone(), id));
+            doing.spawn(async move {
                 let _permit = room.acquire().await;
-                (index, id, jobs.stop(id, &options).await)
+                (index, id, what.await)
             });
         }
-        let mut reports = stopping.join_all().await;
+        let mut done = doing.join_all().await;
         for (index, id) in ids.iter().copied().enumerate().filter(|(_, id)| is_own(id)) {
-            reports.push((index, id, self.stop(id, options).await));
+            done.push((index, id, what(self.clone(), id).await));
         }
-        reports.sort_unstable_by_key(|(index, ..)| *index);
-        reports.into_iter().map(|(_, id, report)| (id, report)).collect()
+        done.sort_unstable_by_key(|(index, ..)| *index);
+        done.into_iter().map(|(_, id, came)| (id, came)).collect()
     }
 
     /// Ends a job that nobody has started; nothing if somebody does so at this moment.

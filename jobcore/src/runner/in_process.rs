@@ -12,13 +12,14 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::child::{Child, Output, spawn};
+use super::readiness::Readiness;
 use super::{Runner, run_hooks, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
 use crate::error::{IoContext, Result};
 use crate::id::JobId;
-use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED};
-use crate::record::{Ended, Running, Start};
+use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED, STANDING_STILL};
+use crate::record::{Ended, Note, Running, Start};
 use crate::signal::Signal;
 use crate::spec::Stdin;
 use crate::state::{Cause, Outcome, Survivor};
@@ -28,6 +29,7 @@ use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
 use crate::sys::members::cpu_time;
+use crate::sys::pausing;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::stat::Stat;
@@ -176,6 +178,10 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 struct Watcher {
     claim: Box<dyn JobClaim>,
     child: Child,
+    /// What is on record of the main process; nothing if it could not be identified.
+    running: Option<Running>,
+    /// What it is yet to come to before it is ready; nothing if nobody is told, or it is.
+    readiness: Option<Readiness>,
     started_at: Timestamp,
     since: Instant,
     life: Life,
@@ -205,6 +211,8 @@ enum Wake {
     CompanionEnded,
     /// One of those that are left may have ended.
     FewerStragglers,
+    /// Something has come of what is tried out of the job.
+    Tried,
     Due,
     TimeUp,
 }
@@ -213,16 +221,29 @@ impl Watcher {
     fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
         let life = Life::new(&claim.submission().spec);
         let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
-        Self { claim, child, started_at, since, life, companion, stragglers: Stragglers::Unknown, buffer }
+        let running = child.identity.clone().map(|identity| Running::new(identity, started_at));
+        let of_main = |running: &Running| Readiness::of(claim.submission(), running.process.clone());
+        let readiness = running.as_ref().and_then(of_main);
+        Self {
+            claim,
+            child,
+            running,
+            readiness,
+            started_at,
+            since,
+            life,
+            companion,
+            stragglers: Stragglers::Unknown,
+            buffer,
+        }
     }
 
     /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
     async fn watch(mut self) -> Option<Self> {
-        if let Some(identity) = self.child.identity.clone() {
-            let running = Running::new(identity, self.started_at);
-            if let Err(error) = self.claim.running(&running).await {
-                tracing::warn!(%error, "the main process is not on record");
-            }
+        if let Some(running) = &self.running
+            && let Err(error) = self.claim.running(running).await
+        {
+            tracing::warn!(%error, "the main process is not on record");
         }
         let mut outcome = loop {
             self.act().await;
@@ -274,9 +295,10 @@ impl Watcher {
                 self.life.stop(None, SESSION_END.to_owned(), self.since.elapsed());
             }
             Wake::FewerStragglers => self.look().await,
-            Wake::Due => {}
+            Wake::Tried | Wake::Due => {}
             Wake::TimeUp => return false,
         }
+        self.look_for_ready();
         true
     }
 
@@ -285,12 +307,15 @@ impl Watcher {
         let half = self.buffer.len() / 2;
         let (low, high) = self.buffer.split_at_mut(half);
         let (has_exited, is_wanted) = (self.life.has_exited(), self.life.is_wanted());
-        let due_at = self.life.deadline().map(|age| self.since + age);
+        let is_awaited = self.life.awaits_readiness();
+        let looks_at = self.readiness.as_ref().filter(|_| is_awaited).and_then(Readiness::due).map(Instant::from_std);
+        let due_at = self.life.deadline().map(|age| self.since + age).into_iter().chain(looks_at).min();
         tokio::select! {
             read = read_from(first, low) => Wake::Output(0, read),
             read = read_from(second, high) => Wake::Output(1, read),
             incoming = self.claim.next_request() => Wake::Request(incoming),
             () = end_of(self.companion.as_ref()), if is_wanted => Wake::CompanionEnded,
+            () = tried(self.readiness.as_mut()) => Wake::Tried,
             () = at(due_at) => Wake::Due,
             () = at(until) => Wake::TimeUp,
             () = fewer(&self.stragglers) => Wake::FewerStragglers,
@@ -304,10 +329,23 @@ impl Watcher {
         match (read, &self.child.outputs[index]) {
             (Ok(count), Some((stream, _))) if count > 0 => {
                 let bytes = &self.buffer[index * half..][..count];
-                self.claim.append(*stream, Timestamp::now(), bytes).await;
+                let now = Timestamp::now();
+                self.claim.append(*stream, now, bytes).await;
+                if let Some(readiness) = &mut self.readiness {
+                    readiness.written(*stream, now, bytes, self.claim.output().bytes);
+                }
                 self.life.moved(self.since.elapsed());
             }
             _ => self.child.outputs[index] = None,
+        }
+    }
+
+    /// Looks whether the job is ready, as far as that takes no time, and has tried out what does.
+    fn look_for_ready(&mut self) {
+        let Some(readiness) = &mut self.readiness else { return };
+        if self.life.awaits_readiness() && readiness.look(std::time::Instant::now()) {
+            self.life.is_ready();
+            self.readiness = None;
         }
     }
 
@@ -325,8 +363,25 @@ impl Watcher {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                self.life.signal(signal, requester, || supervisor::signal_main(self.child.pid, signal))
+                let (main, now) = (self.child.pid, self.since.elapsed());
+                let answer = self.life.signal(signal, requester, now, || supervisor::signal_main(main, signal));
+                self.act().await;
+                answer
             }
+            Request::Pause => match self.life.pause(self.since.elapsed()) {
+                Ok(()) => {
+                    self.act().await;
+                    self.life.pause_answer()
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Resume => match self.life.resume(self.since.elapsed()) {
+                Ok(()) => {
+                    self.act().await;
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
         };
         incoming.answer(answer);
     }
@@ -348,6 +403,18 @@ impl Watcher {
                     }
                 }
                 Action::Terminate => drop(self.send_all(&[Signal::TERM, Signal::CONT]).await),
+                Action::NotePause { since, before } => {
+                    let now = self.since.elapsed();
+                    let at = since.map(|age| self.time_at(age, now));
+                    self.note(|running| running.pause(at, before)).await;
+                }
+                Action::NoteReady => self.note(|running| running.become_ready(Timestamp::now())).await,
+                Action::NoteNotReady => self.note(|_| Note::NotReady).await,
+                Action::Pause => {
+                    let moving = self.stop_all().await;
+                    self.life.stands_still(moving, self.since.elapsed());
+                }
+                Action::Continue => pausing::continue_all(&self.members().await),
                 Action::Count => {
                     let members = self.members().await;
                     self.life.counted(members.len());
@@ -366,15 +433,37 @@ impl Watcher {
     /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
     /// there are, while other tasks of the runtime go on.
     async fn members(&self) -> Vec<Stat> {
-        let id = self.claim.submission().job_id;
-        let main = self.child.identity.clone();
-        let looking = move || visible_members(main.as_ref(), id);
-        match tokio::task::spawn_blocking(looking).await {
-            Ok(members) => members,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime ends, and with it whoever watches the job.
-            Err(_) => std::future::pending().await,
+        let (main, id) = self.identity();
+        aside(move || visible_members(main.as_ref(), id)).await
+    }
+
+    fn identity(&self) -> (Option<ProcessId>, JobId) {
+        (self.child.identity.clone(), self.claim.submission().job_id)
+    }
+
+    /// Stops all processes of the job by a signal, and returns those that do not stand still yet.
+    async fn stop_all(&self) -> Vec<Survivor> {
+        let (main, id) = self.identity();
+        if !self.life.has_exited() {
+            let _ = process::signal_group(self.child.pid, Signal::STOP);
         }
+        let until = std::time::Instant::now() + STANDING_STILL;
+        let moving = aside(move || pausing::stop_all(|| visible_members(main.as_ref(), id), until)).await;
+        moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
+    }
+
+    /// Puts on record what is noted of the main process. Without that the job goes on all the same.
+    async fn note(&mut self, change: impl FnOnce(&mut Running) -> Note) {
+        let Some(running) = &mut self.running else { return };
+        let note = change(running);
+        if let Err(error) = self.claim.note(running, note).await {
+            tracing::warn!(%error, "what was noted of a job is not on record");
+        }
+    }
+
+    /// Returns when the job was of this age, which is of that age now.
+    fn time_at(&self, age: Duration, now: Duration) -> Timestamp {
+        Timestamp::now().checked_sub(now.saturating_sub(age)).unwrap_or(self.started_at)
     }
 
     /// Sends signals to the processes of the job that can be seen, and returns these.
@@ -402,9 +491,26 @@ impl Watcher {
     }
 }
 
+/// Does what takes its time while other tasks of the runtime go on.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime ends, and with it whoever watches the job.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 async fn read_from(output: &mut Option<Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
     match output {
         Some((_, pipe)) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tried(readiness: Option<&mut Readiness>) {
+    match readiness {
+        Some(readiness) => readiness.tried().await,
         None => std::future::pending().await,
     }
 }

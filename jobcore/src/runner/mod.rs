@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `local.rs`: a detached supervisor for each job
-// - `in_process.rs`, `child.rs`: jobs as children of this program
+// - `in_process.rs`, `child.rs`, `readiness.rs`: jobs as children of this program
 // - `fake/`: jobs that follow a script
 // - `conformance/`: the contract, as tests
 
@@ -13,6 +13,7 @@ pub mod conformance;
 pub(crate) mod fake;
 pub(crate) mod in_process;
 pub(crate) mod local;
+mod readiness;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Stdin, Stragglers, TerminalSize,
+    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, NotReady, Stdin, Stragglers,
+    TerminalSize,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -22,6 +23,7 @@ use crate::name::Name;
 use crate::queue::{After, AfterWhen};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
+use crate::until::Condition;
 
 /// Makes a [`JobSpec`].
 ///
@@ -56,6 +58,9 @@ impl JobSpecBuilder {
             timeout_ms: None,
             stall_ms: None,
             stall_stop: false,
+            ready: Vec::new(),
+            ready_timeout_ms: None,
+            not_ready: NotReady::Stop,
             grace_ms: millis(DEFAULT_GRACE),
             stop_signal: None,
             output_limit: DEFAULT_OUTPUT_LIMIT,
@@ -109,6 +114,25 @@ impl JobSpecBuilder {
     /// program without a slash is not found.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.spec.environment = environment;
+        self
+    }
+
+    /// Adds a condition: the job is ready when each of its conditions was met once. Whoever watches it looks for that without
+    /// anybody waiting, and puts on record when it was.
+    pub fn ready(mut self, condition: Condition) -> Self {
+        self.spec.ready.push(condition);
+        self
+    }
+
+    /// Limits how long it may take to be ready. The default is no limit.
+    pub fn ready_timeout(mut self, timeout: Duration) -> Self {
+        self.spec.ready_timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Sets what happens when it is not ready in time. The default is to stop it.
+    pub fn not_ready(mut self, rule: NotReady) -> Self {
+        self.spec.not_ready = rule;
         self
     }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, Stdin, Stragglers, TerminalSize, shell_words,
+    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, NotReady, Stdin, Stragglers, TerminalSize,
+    shell_words,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -22,6 +23,7 @@ use crate::output::MIN_OUTPUT_LIMIT;
 use crate::queue::{After, Place};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
+use crate::until::Condition;
 
 /// The longest key: it becomes the name of a file, each byte as two digits.
 const MAX_KEY: usize = 100;
@@ -92,6 +94,15 @@ pub struct JobSpec {
     /// Whether it is stopped when it is stalled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stall_stop: bool,
+    /// When it is ready: when each of these was met once. Empty: nobody is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<Condition>,
+    /// How long it may take to be ready, in milliseconds of the machine being awake. Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_timeout_ms: Option<u64>,
+    /// What happens when it is not ready in that time.
+    #[serde(default, skip_serializing_if = "NotReady::is_stop")]
+    pub not_ready: NotReady,
     /// How long it may take to end when asked to, in milliseconds, before it is killed.
     pub grace_ms: u64,
     /// What the group of its main process is sent first when it is to end, for programs that clean up at another signal
@@ -223,6 +234,11 @@ impl JobSpec {
         self.stall_ms.map(Duration::from_millis)
     }
 
+    /// Returns how long the job may take to be ready, if that is limited.
+    pub fn ready_timeout(&self) -> Option<Duration> {
+        self.ready_timeout_ms.map(Duration::from_millis)
+    }
+
     /// Returns how long the job may take to end when asked to.
     pub fn grace(&self) -> Duration {
         Duration::from_millis(self.grace_ms)
@@ -240,6 +256,25 @@ impl JobSpec {
         let line = self.on_end.clone().filter(|line| !line.trim().is_empty())?;
         let (command, shell) = (Command::Shell(line), Some(HOOK_SHELL.to_owned()));
         Some(Self { command, shell, pipefail: None, explicit: BTreeSet::new(), on_end: None, ..self.clone() })
+    }
+
+    /// Returns the jobs that would run what finds out whether this one is ready, for whoever judges what may run.
+    #[cfg(feature = "policy")]
+    pub(crate) fn of_its_readiness(&self) -> impl Iterator<Item = Self> + '_ {
+        let lines = self.ready.iter().filter_map(|condition| match condition {
+            Condition::Command(line) => Some(line.clone()),
+            _ => None,
+        });
+        let shell = match self.command {
+            Command::Shell(_) => self.shell.clone(),
+            Command::Argv(_) => Some(HOOK_SHELL.to_owned()),
+        };
+        lines.map(move |line| Self {
+            command: Command::Shell(line),
+            shell: shell.clone(),
+            ready: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// Returns whether something can be sent to the job while it runs.
@@ -333,6 +368,25 @@ impl JobSpec {
                 return Err(invalid("stall", "more than ten years; leave it out for no limit"));
             }
             None if self.stall_stop => return Err(invalid("stall_stop", "say with `stall` after what time")),
+            Some(_) | None => {}
+        }
+        for condition in &self.ready {
+            let text = condition.to_string();
+            check_argument("ready", text.as_bytes())?;
+            // As it is read back.
+            text.parse::<Condition>().map_err(|error| invalid("ready", error.to_string()))?;
+        }
+        match self.ready_timeout_ms {
+            Some(_) if self.ready.is_empty() => {
+                return Err(invalid("ready_timeout", "say with `ready` when it is ready"));
+            }
+            Some(0) => return Err(invalid("ready_timeout", "0 would be over at once; leave it out for no limit")),
+            Some(timeout) if timeout > longest => {
+                return Err(invalid("ready_timeout", "more than ten years; leave it out for no limit"));
+            }
+            None if self.not_ready != NotReady::Stop => {
+                return Err(invalid("not_ready", "say with `ready_timeout` after what time"));
+            }
             Some(_) | None => {}
         }
         if self.grace_ms > longest {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parse_error::ParseError;
 use crate::sys;
 use crate::words::quoted;
 
@@ -84,6 +85,42 @@ pub enum Stragglers {
     Stop,
     /// They stay; the job is over, and its supervisor keeps their output until they are gone.
     Leave,
+}
+
+/// What happens to a job that is not ready in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It is stopped, with a cause that says so.
+    #[default]
+    Stop,
+    /// It goes on, and may be ready later. An event says that it was not in time.
+    Continue,
+}
+
+impl NotReady {
+    /// Returns the word, as serialized.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Continue => "continue",
+        }
+    }
+
+    fn is_stop(&self) -> bool {
+        *self == Self::Stop
+    }
+}
+
+impl std::str::FromStr for NotReady {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let rules = [Self::Stop, Self::Continue];
+        let wrong = || ParseError::new(format!("`{text}`: write `stop` or `continue`"));
+        rules.into_iter().find(|rule| rule.as_str() == text).ok_or_else(wrong)
+    }
 }
 
 /// Bytes for a command to read. Private: printed by nothing.

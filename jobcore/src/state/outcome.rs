@@ -25,6 +25,8 @@ pub enum Cause {
     TimedOut,
     /// It had done nothing for as long as its spec allows.
     Stalled,
+    /// It was not ready in time, and was to be stopped then.
+    NotReady,
     /// Its supervisor died, and then the command, unseen.
     SupervisorLost,
     /// The machine was restarted while it ran.
@@ -46,6 +48,7 @@ impl Cause {
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
             Self::Stalled => "stalled",
+            Self::NotReady => "not_ready",
             Self::SupervisorLost => "supervisor_lost",
             Self::Rebooted => "rebooted",
             Self::NeverStarted => "never_started",
@@ -92,6 +95,9 @@ pub struct Outcome {
     /// How many of them were not kept, because of the output limit or a full disk.
     #[serde(default)]
     pub dropped_bytes: u64,
+    /// For how long it was paused, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero_u64")]
+    pub paused_ms: u64,
     /// What there is to say in words, such as why it could not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -113,6 +119,7 @@ impl Outcome {
             survivors: Vec::new(),
             output_bytes: 0,
             dropped_bytes: 0,
+            paused_ms: 0,
             message: None,
         }
     }
@@ -123,7 +130,7 @@ impl Outcome {
             Cause::Exited if self.exit_code == Some(0) => Status::Completed,
             Cause::Exited | Cause::Signalled | Cause::Oom | Cause::SpawnFailed => Status::Failed,
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
-            Cause::TimedOut | Cause::Stalled => Status::TimedOut,
+            Cause::TimedOut | Cause::Stalled | Cause::NotReady => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
             Cause::Skipped => Status::Skipped,
         }
@@ -144,6 +151,10 @@ fn is_false(value: &bool) -> bool {
 }
 
 fn is_zero_u32(value: &u32) -> bool {
+    *value == 0
+}
+
+fn is_zero_u64(value: &u64) -> bool {
     *value == 0
 }
 

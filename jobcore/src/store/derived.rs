@@ -300,7 +300,9 @@ impl Holders {
     pub async fn until<S: JobStore + ?Sized>(&self, store: &S, change: Change) -> Result<()> {
         let bell = match change {
             Change::Event(_) => self.bell_of(None),
-            Change::Settled(id) | Change::LeftQueue(id) | Change::Output { id, .. } => self.bell_of(Some(id)),
+            Change::Settled(id) | Change::LeftQueue(id) | Change::Ready(id) | Change::Output { id, .. } => {
+                self.bell_of(Some(id))
+            }
         };
         loop {
             let mut rung = pin!(bell.notified());

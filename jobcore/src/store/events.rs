@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::record::Record;
+use crate::record::{Note, Record};
 use crate::state::Status;
 
 /// Something that happened to a job.
@@ -46,6 +46,7 @@ impl JobEvent {
         match record {
             Record::Start(_) => None,
             Record::Running(_) => Some(Self::now(job_id, EventKind::Started)),
+            Record::Noted(_, note) => Some(Self::now(job_id, note.into())),
             Record::Ended(ended) => Some(Self::end(job_id, &ended.outcome)),
         }
     }
@@ -70,6 +71,14 @@ pub enum EventKind {
     WaitingForInput,
     /// It was seen to be stalled, as its spec says what that is: once until it goes on.
     Stalled,
+    /// It was paused.
+    Paused,
+    /// It was paused, and goes on.
+    Resumed,
+    /// It is ready, as its spec says when it is.
+    Ready,
+    /// It was not ready in time, and goes on.
+    NotReady,
 }
 
 impl EventKind {
@@ -83,6 +92,21 @@ impl EventKind {
             Self::Removed => "removed",
             Self::WaitingForInput => "waiting_for_input",
             Self::Stalled => "stalled",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Ready => "ready",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+impl From<Note> for EventKind {
+    fn from(note: Note) -> Self {
+        match note {
+            Note::Paused => Self::Paused,
+            Note::Resumed => Self::Resumed,
+            Note::Ready => Self::Ready,
+            Note::NotReady => Self::NotReady,
         }
     }
 }

@@ -196,7 +196,7 @@ impl Hold {
             Record::Start(_) => {}
             // An input is opened before the command is started.
             Record::Running(_) if is_undecided(input) => *input = Input::Ended,
-            Record::Running(_) => {}
+            Record::Running(_) | Record::Noted(..) => {}
             Record::Ended(_) => *input = Input::Ended,
         });
     }

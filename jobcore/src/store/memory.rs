@@ -338,7 +338,7 @@ impl JobClaim for Claim {
         let is_known = records.ended.is_some();
         match record {
             Record::Start(start) => records.start = Some(start.clone()),
-            Record::Running(running) => records.running = Some(running.clone()),
+            Record::Running(running) | Record::Noted(running, _) => records.running = Some(running.clone()),
             Record::Ended(ended) => {
                 records.ended.get_or_insert_with(|| ended.clone());
                 records.secrets = None;

@@ -48,7 +48,7 @@ use crate::job::Job;
 use crate::name::Name;
 use crate::output::{JobLog, OutputSize, Stream};
 use crate::queue::Place;
-use crate::record::{Ended, Evidence, Record, Running, Start, Submission};
+use crate::record::{Ended, Evidence, Note, Record, Running, Start, Submission};
 use crate::spec::{Given, JobSpec};
 use crate::state::Status;
 use crate::sys::process::Seen;
@@ -491,6 +491,14 @@ pub trait JobClaim: Send + Sync + Debug {
         self.record(Record::Running(running)).await
     }
 
+    /// Puts on record what was noted of the main process: [`Record::Noted`].
+    ///
+    /// # Errors
+    /// As [`JobClaim::record`].
+    async fn note(&mut self, running: &Running, note: Note) -> Result<()> {
+        self.record(Record::Noted(running, note)).await
+    }
+
     /// Puts the end on record: [`Record::Ended`].
     ///
     /// # Errors
@@ -564,6 +572,8 @@ pub enum Change {
     Settled(JobId),
     /// The job has been started, or has ended.
     LeftQueue(JobId),
+    /// The job is ready, as its spec says when it is, or is settled.
+    Ready(JobId),
     /// The job has written more than so many bytes, or is settled.
     Output {
         /// The job.
@@ -583,7 +593,7 @@ impl Change {
     pub async fn has_come<S: JobStore + ?Sized>(self, store: &S) -> Result<bool> {
         let id = match self {
             Self::Event(number) => return Ok(store.events(number, 1).await?.next > number),
-            Self::Settled(id) | Self::LeftQueue(id) | Self::Output { id, .. } => id,
+            Self::Settled(id) | Self::LeftQueue(id) | Self::Ready(id) | Self::Output { id, .. } => id,
         };
         let evidence = match store.evidence(id).await {
             Err(Error::NotFound { .. }) => return Ok(true),
@@ -592,6 +602,7 @@ impl Change {
         let is_settled = evidence.ended.is_some() || !evidence.held;
         Ok(match self {
             Self::LeftQueue(_) => evidence.ended.is_some() || evidence.start.is_some(),
+            Self::Ready(_) => is_settled || evidence.running.is_some_and(|running| running.ready_at.is_some()),
             Self::Output { beyond, .. } => is_settled || evidence.output.bytes > beyond,
             Self::Settled(_) | Self::Event(_) => is_settled,
         })

@@ -468,6 +468,8 @@ mod tests {
             waiting: None,
             stalled_at: None,
             place: crate::queue::Place::default(),
+            paused: std::time::Duration::ZERO,
+            ready_at: None,
         }
     }
 

@@ -79,11 +79,13 @@ fn adopt<'a>(
             Some(running)
         }),
     };
-    let Some(Running { process: main, at: started_at, waiting, stalled_at, .. }) = running else { return Ok(None) };
+    let Some(running) = running else { return Ok(None) };
+    let Running { process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, ready_at, .. } = running;
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
     let log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     // How long the machine was asleep while nobody watched is not known.
-    let age = Duration::try_from(Timestamp::now().duration_since(started_at)).unwrap_or_default();
+    let age_at = |at: Timestamp| Duration::try_from(at.duration_since(started_at)).unwrap_or_default();
+    let age = age_at(Timestamp::now());
     let family = Family::Adopted { main: main.clone(), marker };
     let is_gone = matches!(main_end, MainEnd::Unseen);
     if is_gone && family.members().is_empty() {
@@ -105,6 +107,8 @@ fn adopt<'a>(
         // Who read when the supervisor was killed has read the end since.
         records.note(|running| running.waiting = None, None);
     }
+    supervisor.life.resume_pause(paused_at.map(age_at), Duration::from_millis(paused_ms), age);
+    supervisor.life.resume_readiness(ready_at.is_some(), age);
     if is_gone {
         supervisor.reap();
     }

@@ -12,6 +12,7 @@
 // - `requests.rs`, `companion.rs`: what it answers, and the process that a job ends with
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
 // - `pipe.rs`, `terminal.rs`, `quiet.rs`: what goes in and out, and whether the job waits for more
+// - `ready/`: whether it is ready
 // - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
 // - `on_end.rs`, `sleeper.rs`: what is run when a job has ended, and what waits for jobs that are due later
 
@@ -26,6 +27,7 @@ mod outcome;
 mod pipe;
 mod probe;
 mod quiet;
+pub(crate) mod ready;
 mod requests;
 mod run;
 pub(crate) mod sleeper;
@@ -117,6 +119,10 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
             return Ok(sleeper::run(&Layout::new(Path::new(root)))?);
         }
         [root, id] => (root, id),
+        [root, id, word] if word == ready::prober::WORD => {
+            let id: JobId = id.to_str().ok_or("no id")?.parse()?;
+            return Ok(ready::prober::run_as_process(&Layout::new(Path::new(root)), id)?);
+        }
         [root, id, word] if word == HOOKS => {
             let id: JobId = id.to_str().ok_or("no id")?.parse()?;
             let turn = detach()?;

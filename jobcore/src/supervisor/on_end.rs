@@ -59,7 +59,7 @@ pub(crate) fn start(program: &Path, layout: &Layout, id: JobId) -> Result<Option
 /// Is such a process, which was handed this turn.
 pub(super) fn run_as_process(layout: &Layout, id: JobId, turn: File) -> Result<()> {
     let Some(turn) = EndHooks::new(layout).adopt(id, turn)? else { return Ok(()) };
-    let reach = Reach::Descendants(Family::Own { layout: layout.clone(), id });
+    let reach = Reach::Descendants(Family::Own { layout: layout.clone(), id, apart: None });
     turn.run(|turn, hook, begun, is_again| run_due(turn, hook, begun, is_again, &reach))
 }
 

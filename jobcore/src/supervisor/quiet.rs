@@ -10,7 +10,7 @@ use super::command::Input;
 use super::run::Supervisor;
 use super::terminal::Terminal;
 use crate::clock::Timestamp;
-use crate::record::Waiting;
+use crate::record::{Running, Waiting};
 use crate::store::EventKind;
 use crate::sys::members::cpu_time;
 use crate::sys::pty::LineMode;
@@ -66,17 +66,40 @@ impl Supervisor<'_> {
         self.life.used(cpu_time(&members, self.watched.main), now);
     }
 
+    /// Puts on record since when the job is paused, by its age, or that it no longer is, and for how long it was before.
+    pub(super) fn note_pause(&self, since: Option<Duration>, before: Duration) {
+        let since = since.map(|age| self.time_at(age));
+        let event = if since.is_some() { EventKind::Paused } else { EventKind::Resumed };
+        let change = |running: &mut Running| {
+            running.pause(since, before);
+        };
+        self.records.note(change, Some(event));
+    }
+
+    /// Puts on record that the job is ready.
+    pub(super) fn note_ready(&self) {
+        let change = |running: &mut Running| {
+            running.become_ready(Timestamp::now());
+        };
+        self.records.note(change, Some(EventKind::Ready));
+    }
+
+    /// Returns when the job was of this age.
+    fn time_at(&self, age: Duration) -> Timestamp {
+        let before = self.age().saturating_sub(age);
+        Timestamp::now().checked_sub(before).unwrap_or(self.watched.started_at)
+    }
+
     /// Puts on record since when the job is stalled, by its age, or that it is no longer.
     pub(super) fn note_stall(&self, since: Option<Duration>) {
-        let before = |age: Duration| Timestamp::now().checked_sub(self.age().saturating_sub(age));
-        let since = since.map(|age| before(age).unwrap_or(self.watched.started_at));
+        let since = since.map(|age| self.time_at(age));
         self.records.note(|running| running.stalled_at = since, since.map(|_| EventKind::Stalled));
     }
 
     /// Looks whether the job waits for input, if it is time for that, and puts it on record then.
     pub(super) fn look_for_waiting(&mut self) {
         let Some(quiet) = &mut self.quiet else { return };
-        if quiet.looks_at().is_none_or(|at| at > Instant::now()) || !self.life.is_wanted() {
+        if quiet.looks_at().is_none_or(|at| at > Instant::now()) || !self.life.is_active() {
             return;
         }
         quiet.looks += 1;

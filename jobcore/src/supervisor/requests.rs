@@ -51,9 +51,26 @@ impl Supervisor<'_> {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                let main = self.watched.main;
-                self.life.signal(signal, requester, || super::signal_main(main, signal))
+                let (main, now) = (self.watched.main, self.age());
+                let answer = self.life.signal(signal, requester, now, || super::signal_main(main, signal));
+                // What continues by that is on record when it is answered.
+                self.act();
+                answer
             }
+            Request::Pause => match self.life.pause(self.age()) {
+                Ok(()) => {
+                    self.act();
+                    self.life.pause_answer()
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Resume => match self.life.resume(self.age()) {
+                Ok(()) => {
+                    self.act();
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
         }
     }
 

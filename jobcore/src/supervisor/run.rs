@@ -9,13 +9,15 @@ use super::companion::{Companion, SESSION_END};
 use super::outcome::record_end;
 use super::pipe::OutputPipe;
 use super::quiet::Quiet;
+use super::ready::Readiness;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
-use crate::life::{Action, LOOK_AGAIN, Life};
+use crate::life::{Action, LOOK_AGAIN, Life, STANDING_STILL};
 use crate::record::{RECORD_VERSION, Stopping};
 use crate::signal::Signal;
 use crate::spec::JobSpec;
+use crate::store::EventKind;
 use crate::store::file::Records;
 use crate::store::file::supervisors::is_other_supervisor;
 use crate::sys::oom::OomKills;
@@ -32,6 +34,8 @@ struct Ready {
     companion_ended: bool,
     /// Whether something came to be typed, or there is room for it.
     is_typed_to: bool,
+    /// Whether something has come of what is tried out of the job.
+    is_tried: bool,
 }
 
 /// Watches one command to its end.
@@ -43,6 +47,8 @@ pub(super) struct Supervisor<'a> {
     companion: Companion,
     /// How long a job that takes input has been quiet; nothing for any other.
     pub(super) quiet: Option<Quiet>,
+    /// What the job is yet to come to before it is ready; nothing if nobody is told, or it is.
+    pub(super) readiness: Option<Readiness>,
     /// When this process took charge of the command, and how old that was then.
     since: Instant,
     age_then: Duration,
@@ -55,8 +61,8 @@ impl<'a> Supervisor<'a> {
     pub(super) fn new(records: &'a Records, spec: &JobSpec, control: File, watched: Watched, age: Duration) -> Self {
         let (life, companion) = (Life::new(spec), Companion::of(spec.ends_with.as_ref()));
         let quiet = (!matches!(watched.input, Input::None)).then(Quiet::new);
-        let since = Instant::now();
-        Self { records, control, watched, life, companion, quiet, since, age_then: age, looks_again: false }
+        let (since, readiness) = (Instant::now(), Readiness::of(spec));
+        Self { records, control, watched, life, companion, quiet, readiness, since, age_then: age, looks_again: false }
     }
 
     /// Returns how long ago the command was started.
@@ -71,9 +77,11 @@ impl<'a> Supervisor<'a> {
             if let Some(outcome) = self.life.end(|| is_empty(&self.watched.family, &mut self.looks_again)) {
                 break outcome;
             }
+            self.look_for_ready();
             self.turn();
             self.look_for_waiting();
         };
+        self.readiness = None;
         self.drain();
         record_end(self.records, &self.watched, self.life.was_stopped(), outcome);
         // Its output is kept, and it is stopped when that is asked for.
@@ -99,8 +107,9 @@ impl<'a> Supervisor<'a> {
             self.has_lost_companion().then_some(Duration::ZERO),
         ];
         let shrinking = self.watched.pipes.iter().filter_map(OutputPipe::shrinks_at);
-        let looking = self.quiet.as_ref().filter(|_| self.life.is_wanted()).and_then(Quiet::looks_at);
-        let distant = shrinking.chain(looking).map(|at| at.saturating_duration_since(now));
+        let looking = self.quiet.as_ref().filter(|_| self.life.is_active()).and_then(Quiet::looks_at);
+        let trying = self.readiness.as_ref().filter(|_| self.life.awaits_readiness()).and_then(Readiness::due);
+        let distant = shrinking.chain(looking).chain(trying).map(|at| at.saturating_duration_since(now));
         let timeout = deadlines.into_iter().flatten().chain(distant).min();
         let watched = &self.watched;
         let main_end = watched.main_end.as_fd(self.life.has_exited());
@@ -114,12 +123,14 @@ impl<'a> Supervisor<'a> {
             Companion::Alive(fd) if self.life.is_wanted() => Some(Wanted::Read(fd.as_fd())),
             _ => None,
         };
-        let mut ready = ready::wait(readable.chain(typing).chain(companion), timeout);
+        let tried = self.readiness.as_ref().and_then(Readiness::as_fd).map(Wanted::Read);
+        let mut ready = ready::wait(readable.chain(typing).chain(companion).chain(tried), timeout);
+        let is_tried = tried.is_some() && ready.pop() == Some(true);
         let companion_ended = self.has_lost_companion() || companion.is_some() && ready.pop() == Some(true);
         let is_typed_to = typing.is_some() && ready.pop() == Some(true);
         let has_ended = main_end.is_some() && ready.pop() == Some(true);
         let is_asked = ready.pop() == Some(true);
-        Ready { pipes: ready, is_asked, has_ended, companion_ended, is_typed_to }
+        Ready { pipes: ready, is_asked, has_ended, companion_ended, is_typed_to, is_tried }
     }
 
     /// Returns whether the job goes on although the process that it ends with is gone.
@@ -140,8 +151,16 @@ impl<'a> Supervisor<'a> {
                 pipe.shrink_if_quiet(now);
             }
         }
+        if ready.is_tried
+            && let Some(readiness) = &mut self.readiness
+        {
+            readiness.collect();
+        }
         if ready.has_ended {
+            // What it wrote before its end came before that.
+            self.look_for_ready();
             self.reap();
+            self.look_for_ready();
         }
         if ready.is_typed_to
             && let Input::Terminal(terminal) = &mut self.watched.input
@@ -159,6 +178,21 @@ impl<'a> Supervisor<'a> {
             let now = self.age();
             self.life.stop(None, SESSION_END.to_owned(), now);
         }
+    }
+
+    /// Looks whether the job is ready.
+    fn look_for_ready(&mut self) {
+        let Some(readiness) = &mut self.readiness else { return };
+        if self.life.is_paused() {
+            return readiness.stop();
+        }
+        let is_awaited = self.life.awaits_readiness();
+        if is_awaited && readiness.look(self.records, &mut self.watched) {
+            self.life.is_ready();
+        } else if is_awaited {
+            return;
+        }
+        self.readiness = None;
     }
 
     /// Reaps what has ended.
@@ -191,6 +225,18 @@ impl<'a> Supervisor<'a> {
                 Action::Terminate => family.terminate((!self.life.has_exited()).then_some(*main)),
                 Action::LookAtUse => self.look_at_use(),
                 Action::NoteStall { since } => self.note_stall(since),
+                Action::NotePause { since, before } => self.note_pause(since, before),
+                Action::NoteReady => self.note_ready(),
+                Action::NoteNotReady => self.records.note(|_| {}, Some(EventKind::NotReady)),
+                Action::Pause => {
+                    if let Some(readiness) = &mut self.readiness {
+                        readiness.stop();
+                    }
+                    let until = Instant::now() + STANDING_STILL;
+                    let moving = family.pause((!self.life.has_exited()).then_some(*main), until);
+                    self.life.stands_still(moving, self.age());
+                }
+                Action::Continue => family.go_on(),
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
                     family.kill_all();

@@ -5,6 +5,8 @@
 //! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
 //! and again until then misses nobody.
 
+use std::time::Instant;
+
 use crate::environment::JOB_ID;
 use crate::id::JobId;
 use crate::life::NAMED;
@@ -16,7 +18,7 @@ use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
 use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
-use crate::sys::{child, members};
+use crate::sys::{child, members, pausing};
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub(super) enum Family {
         layout: Layout,
         /// The job.
         id: JobId,
+        /// A child that is none of the job's processes, by its number and when it started.
+        apart: Option<(i32, u64)>,
     },
     /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
     Adopted {
@@ -41,16 +45,36 @@ impl Family {
     /// Returns the job's living processes, of its own parents before their children.
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
-            Self::Own { layout, id } => own_descendants(layout, *id),
+            Self::Own { layout, id, apart } => own_descendants(layout, *id, *apart),
             Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_other_supervisor),
         }
+    }
+
+    /// Stops all of them by a signal until each stands still, and returns those that do not by this time.
+    ///
+    /// The group of the main process gets the signal at once, so that most of them have no time to fork.
+    pub(super) fn pause(&self, main: Option<i32>, until: Instant) -> Vec<Survivor> {
+        if let Some(main) = main {
+            let _ = process::signal_group(main, Signal::STOP);
+        }
+        let look = || match self {
+            Self::Own { layout, id, apart } => own_tree(layout, *id, *apart),
+            Self::Adopted { .. } => self.members(),
+        };
+        let moving = pausing::stop_all(look, until);
+        moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
+    }
+
+    /// Lets all of them continue.
+    pub(super) fn go_on(&self) {
+        pausing::continue_all(&self.members());
     }
 
     /// Returns what must be gone for the job to be empty: its own children, zombies among them, of whom all others
     /// descend; or all members.
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
-            Self::Own { layout, id } => own_children(layout, *id, is_proven_supervisor),
+            Self::Own { layout, id, apart } => own_children(layout, *id, *apart, is_proven_supervisor),
             Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_proven_supervisor),
         }
     }
@@ -101,8 +125,15 @@ impl Family {
     }
 }
 
-fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
-    let mut found = own_children(layout, id, is_other_supervisor);
+fn own_descendants(layout: &Layout, id: JobId, apart: Option<(i32, u64)>) -> Vec<Stat> {
+    let mut found = own_tree(layout, id, apart);
+    found.retain(|stat| !stat.is_dead());
+    found
+}
+
+/// Returns the processes of the job with those that are dead. The children of one are looked for after itself.
+fn own_tree(layout: &Layout, id: JobId, apart: Option<(i32, u64)>) -> Vec<Stat> {
+    let mut found = own_children(layout, id, apart, is_other_supervisor);
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         let children = stat::children(parent.pid).into_iter().filter_map(Stat::read);
@@ -110,16 +141,21 @@ fn own_descendants(layout: &Layout, id: JobId) -> Vec<Stat> {
         found.extend(children);
         next += 1;
     }
-    found.retain(|stat| !stat.is_dead());
     found
 }
 
-fn own_children(layout: &Layout, id: JobId, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
+fn own_children(
+    layout: &Layout,
+    id: JobId,
+    apart: Option<(i32, u64)>,
+    is_foreign: impl Fn(&Stat) -> bool,
+) -> Vec<Stat> {
     if child::has_none() {
         return Vec::new();
     }
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let children = stat::children(own).into_iter().filter_map(Stat::read);
+    let children = children.filter(|stat| apart != Some((stat.pid, stat.start_time)));
     children.filter(|stat| !is_foreign(stat) && !is_other_command(stat, layout, id)).collect()
 }
 

@@ -66,7 +66,7 @@ impl Watched {
         // Tried again at the end. What is secret in it is on the disk no longer than it must be.
         let _ = records.erase_environment(read);
         let log = FileLogWriter::new(job, submission.spec.output_limit);
-        let family = Family::Own { layout: records.layout.clone(), id: records.id };
+        let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
         Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills }))
     }
 }

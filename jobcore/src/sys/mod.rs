@@ -8,6 +8,7 @@
 // - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
 // - `world.rs`, `namespace.rs`, `boot.rs`: what a command inherits, and what of the machine is seen from here
 // - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
+// - `pausing.rs`: stopping all of a tree, and letting it continue
 // - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, kills for want of memory, who listens, and who waits for
 //   its input
 // - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
@@ -27,6 +28,7 @@ pub(crate) mod members;
 pub(crate) mod namespace;
 pub(crate) mod oom;
 pub(crate) mod own;
+pub(crate) mod pausing;
 pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod process;

@@ -145,7 +145,8 @@ pub(crate) fn variable(stat: &Stat, name: &str) -> Option<String> {
     entries.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
-fn environment(stat: &Stat) -> Vec<u8> {
+/// Returns the environment that a process was started with, each variable ended by a NUL; empty where that cannot be seen.
+pub(crate) fn environment(stat: &Stat) -> Vec<u8> {
     file::read(stat.path("environ")).unwrap_or_default()
 }
 

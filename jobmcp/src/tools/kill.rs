@@ -138,7 +138,13 @@ impl Killed {
 async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
     let job = job(server, id).await?;
     let name = text::name(&job);
-    match server.jobs().signal(id, signal).await {
+    let sent = match signal {
+        // All that the job started, and its time: a model that means its main process alone has no reason to.
+        Signal::STOP => server.jobs().pause(id).await.map(drop),
+        Signal::CONT => server.jobs().resume(id).await.map(drop),
+        _ => server.jobs().signal(id, signal).await,
+    };
+    match sent {
         Err(Error::NotRunning { .. }) => Ok(of(server, &job, "already_terminated", "")),
         sent => {
             told(server, sent).await?;

@@ -81,6 +81,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("input", json!(shape.input)),
         ("waiting_for_input", json!(shape.waiting_for_input)),
         ("stalled_since", json!(shape.stalled_since.map(to_seconds))),
+        ("ready_at", json!(shape.ready_at.map(to_seconds))),
         ("group", json!(shape.group)),
         ("submitted_at", json!(to_seconds(shape.submitted_at))),
         ("ended_at", json!(shape.ended_at.map(to_seconds))),

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     label: Option<String>,
     /// Default "all"
     mode: Option<Mode>,
-    /// exit (default), output:REGEX, quiet:5s, port:3000 or file:PATH
+    /// exit (default), ready, output:REGEX, quiet:5s, port:3000 or file:PATH
     until: Option<String>,
     /// 0 to 50, default 30
     wait_s: Option<f64>,
@@ -64,7 +64,7 @@ pub(super) fn tool() -> Tool {
         "wait",
         "Wait for jobs",
         "Waits until jobs end, write a line, open a port, make a file or fall silent. Returns states and new output. \
-         Blocks for at most 50 seconds: if a job still runs, call it again. Do not poll status.",
+         Blocks at most 50 seconds: if a job still runs, call it again. Do not poll status.",
         &Nature { core: true, ..READS },
     )
 }

@@ -142,3 +142,8 @@ impl Bench {
 pub(super) fn is_alive(pid: i32) -> bool {
     Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }
+
+/// Returns whether a process is stopped by a signal.
+pub(super) fn stands(pid: i32) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.state == b'T')
+}

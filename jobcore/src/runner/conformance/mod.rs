@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use crate::error::{Error, NoInput};
 use crate::job::Job;
-use crate::manager::{Message, StopOptions, StopReport};
-use crate::output::{OutputQuery, Position, Stream};
+use crate::manager::{Message, StopOptions, StopReport, WaitOptions, WaitReason};
+use crate::output::{MIN_OUTPUT_LIMIT, OutputQuery, Position, Stream};
 use crate::signal::Signal;
-use crate::spec::{JobSpec, Stdin, Stragglers};
+use crate::spec::{JobSpec, NotReady, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Status};
 use crate::sys::process;
 use crate::sys::pty::TerminalSize;
-use bench::{PATIENCE, is_alive};
+use crate::until::Until;
+use bench::{PATIENCE, is_alive, stands};
 
 pub use bench::Bench;
 
@@ -48,6 +49,11 @@ macro_rules! runner_conformance {
             a_stop_reaches_children_that_left_the_session
             a_timeout_ends_the_job
             a_signal_is_sent_once
+            a_paused_job_stands_still_until_it_is_resumed
+            a_paused_job_is_stopped
+            the_time_of_a_paused_job_stands_still
+            a_job_is_ready_when_its_conditions_are_met
+            a_job_that_is_not_ready_in_time_is_stopped_or_goes_on
             a_job_ends_with_the_process_that_its_spec_names
             stragglers_are_stopped_and_counted
             a_stop_is_answered_while_stragglers_are_being_stopped
@@ -376,6 +382,95 @@ pub async fn a_stop_is_answered_while_stragglers_are_being_stopped(bench: &Bench
     let (job, outcome) = stopped(bench, &job, &quickly()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Failed, Cause::Exited, Some(4)));
     assert_eq!(outcome.stopped_by, None);
+}
+
+/// With all that it started, whatever session that is in; and however often it is paused.
+pub async fn a_paused_job_stands_still_until_it_is_resumed(bench: &Bench) {
+    let line =
+        "setsid sh -c 'echo $$ > child.new; mv child.new child; while :; do echo; done' & while :; do echo; done";
+    let job = bench.submit(bench.shell(line).output_limit(MIN_OUTPUT_LIMIT)).await;
+    bench.file("child").await;
+    let child = bench.pid("child");
+    for jobs in [&bench.jobs, &bench.other] {
+        let paused = jobs.pause(job.id).await.expect("it is paused");
+        assert_eq!(paused.status(), Status::Paused);
+        let main = paused.pid.expect("it has a main process");
+        assert_eq!([main, child].map(stands), [true; 2]);
+    }
+    let resumed = bench.other.resume(job.id).await.expect("it is resumed");
+    assert_eq!((resumed.status(), resumed.paused > Duration::ZERO), (Status::Running, true));
+    bench.until("both to go on", || [resumed.pid.expect("it runs"), child].iter().all(|pid| !stands(*pid))).await;
+    assert_eq!(bench.jobs.resume(job.id).await.expect("it runs").status(), Status::Running);
+    let (ended, _) = stopped(bench, &job, &quickly()).await;
+    for refused in [bench.jobs.pause(ended.id).await, bench.jobs.resume(ended.id).await] {
+        assert!(matches!(refused, Err(Error::NotRunning { .. })), "{refused:?}");
+    }
+    assert!(ended.paused > Duration::ZERO);
+}
+
+/// It hears of it.
+pub async fn a_paused_job_is_stopped(bench: &Bench) {
+    let line = "trap 'echo bye; exit 0' TERM; touch ready; while :; do sleep 0.02; done";
+    let job = bench.submit(bench.shell(line)).await;
+    bench.file("ready").await;
+    bench.jobs.pause(job.id).await.expect("it is paused");
+    let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
+    assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(0)));
+    assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
+}
+
+/// What was left of it when it was paused is left when it is resumed.
+pub async fn the_time_of_a_paused_job_stands_still(bench: &Bench) {
+    let timeout = Duration::from_millis(300);
+    let job = bench.submit(bench.shell("exec sleep 1000").timeout(timeout)).await;
+    bench.jobs.pause(job.id).await.expect("it is paused");
+    tokio::time::sleep(timeout * 2).await;
+    assert_eq!(bench.other.job(job.id).await.expect("it is there").status(), Status::Paused);
+    bench.other.resume(job.id).await.expect("it is resumed");
+    let (job, outcome) = bench.ended(&job).await;
+    assert_eq!(outcome.cause, Cause::TimedOut);
+    assert!(job.run_time().expect("it ran") >= timeout + job.paused && job.paused >= timeout, "{job:?}");
+}
+
+/// Lines that it writes, files, and lines that succeed; and whoever waits is woken.
+pub async fn a_job_is_ready_when_its_conditions_are_met(bench: &Bench) {
+    let line = "while [ ! -e go ]; do sleep 0.02; done; echo listening; touch made; exec sleep 1000";
+    let conditions = ["output:^listening$", "file:made", "cmd:test \"$WORD\" = said && test -e made"];
+    let spec = conditions.iter().fold(bench.shell(line).env("WORD", "said"), |spec, condition| {
+        spec.ready(condition.parse().expect("it is a condition"))
+    });
+    let job = bench.submit(spec).await;
+    let until = WaitOptions::default().with_until(Until::Ready);
+    let early = until.clone().with_timeout(Some(Duration::from_millis(300)));
+    assert!(bench.other.wait_until(&[job.id], &early).await.expect("it is waited for").timed_out);
+    let starting = bench.jobs.job(job.id).await.expect("it is there");
+    assert!(starting.is_starting() && starting.ready_at.is_none());
+    std::fs::write(bench.directory.join("go"), "").expect("it is written");
+    let waited =
+        bench.other.wait_until(&[job.id], &until.with_timeout(Some(PATIENCE))).await.expect("it is waited for");
+    assert_eq!(waited.reason(), WaitReason::Met);
+    let ready = &waited.jobs[0];
+    assert!(!ready.is_starting() && ready.ready_at.is_some());
+    let (job, _) = stopped(bench, &job, &quickly()).await;
+    assert_eq!(job.ready_at, ready.ready_at);
+}
+
+/// As its spec says.
+pub async fn a_job_that_is_not_ready_in_time_is_stopped_or_goes_on(bench: &Bench) {
+    let spec = || {
+        let never = "file:never".parse().expect("it is a condition");
+        bench.shell("exec sleep 1000").ready(never).ready_timeout(Duration::from_millis(100))
+    };
+    let (job, outcome) = bench.finish(spec()).await;
+    assert_eq!((job.status(), outcome.cause), (Status::TimedOut, Cause::NotReady));
+    let job = bench.submit(spec().not_ready(NotReady::Continue)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(bench.jobs.job(job.id).await.expect("it is there").is_starting());
+    std::fs::write(bench.directory.join("never"), "").expect("it is written");
+    let until = WaitOptions::default().with_until(Until::Ready).with_timeout(Some(PATIENCE));
+    let waited = bench.other.wait_until(&[job.id], &until).await.expect("it is waited for");
+    assert_eq!(waited.reason(), WaitReason::Met);
+    stopped(bench, &job, &quickly()).await;
 }
 
 /// A program that puts itself into the background may be a job.

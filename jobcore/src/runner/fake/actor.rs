@@ -7,7 +7,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::life::{Action, Exit, Life};
 use crate::output::Stream;
-use crate::record::{Ended, Running};
+use crate::record::{Ended, Note, Running};
 use crate::signal::Signal;
 use crate::state::Outcome;
 use crate::store::{Incoming, JobClaim};
@@ -25,6 +25,9 @@ pub(super) struct Actor {
     script: Script,
     pause: Option<Pause>,
     life: Life,
+    running: Running,
+    /// Since when the job stands still, if it does.
+    stands_since: Option<Duration>,
     started_at: Timestamp,
     /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
     age: Duration,
@@ -39,13 +42,20 @@ enum Pause {
 }
 
 impl Actor {
-    pub(super) fn new(claim: Box<dyn JobClaim>, clock: ManualClock, script: Script, now: Timestamp) -> Self {
+    pub(super) fn new(
+        claim: Box<dyn JobClaim>,
+        clock: ManualClock,
+        script: Script,
+        process: ProcessId,
+        now: Timestamp,
+    ) -> Self {
         let life = Life::new(&claim.submission().spec);
-        Self { claim, clock, script, pause: None, life, started_at: now, age: Duration::ZERO }
+        let (running, stands_since, age) = (Running::new(process, now), None, Duration::ZERO);
+        Self { claim, clock, script, pause: None, life, running, stands_since, started_at: now, age }
     }
 
-    pub(super) async fn act(mut self, process: ProcessId) {
-        if let Err(error) = self.claim.running(&Running::new(process, self.started_at)).await {
+    pub(super) async fn act(mut self) {
+        if let Err(error) = self.claim.running(&self.running).await {
             tracing::warn!(%error, "the main process is not on record");
         }
         let mut outcome = self.play().await;
@@ -61,7 +71,7 @@ impl Actor {
             if self.pause.is_none() && !self.life.has_exited() {
                 self.go_on().await;
             }
-            self.obey();
+            self.obey().await;
             if let Some(outcome) = self.life.end(|| true) {
                 return outcome;
             }
@@ -72,11 +82,30 @@ impl Actor {
     }
 
     /// Does all that is to be done now to the one process that there seems to be.
-    fn obey(&mut self) {
+    async fn obey(&mut self) {
         while let Some(action) = self.life.next(self.age) {
             match action {
                 Action::RecordStop { .. } | Action::NoteStall { .. } => {}
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.age),
+                Action::NotePause { since, before } => {
+                    let note = self.running.pause(since.map(|age| later(self.started_at, age)), before);
+                    self.note(note).await;
+                }
+                Action::NoteReady => {
+                    let note = self.running.become_ready(later(self.started_at, self.age));
+                    self.note(note).await;
+                }
+                Action::NoteNotReady => self.note(Note::NotReady).await,
+                Action::Pause => {
+                    self.stands_since = self.stands_since.or(Some(self.age));
+                    self.life.stands_still(Vec::new(), self.age);
+                }
+                Action::Continue => {
+                    let stood = self.stands_since.take().map(|since| self.age.saturating_sub(since));
+                    if let (Some(stood), Some(Pause::Until(age))) = (stood, &mut self.pause) {
+                        *age = age.saturating_add(stood);
+                    }
+                }
                 Action::Count => self.life.counted(0),
                 Action::Ask(signal) => self.receive(signal),
                 Action::Terminate => self.receive(Signal::TERM),
@@ -85,14 +114,21 @@ impl Actor {
         }
     }
 
+    async fn note(&mut self, note: Note) {
+        if let Err(error) = self.claim.note(&self.running, note).await {
+            tracing::warn!(%error, "what was noted of a job is not on record");
+        }
+    }
+
     /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
     /// before a request came is done before it.
     async fn wait(&mut self, pause: Pause) {
         let (clock, started_at) = (self.clock.clone(), self.started_at);
         let deadline = self.life.deadline();
+        let is_paused = self.life.is_paused();
         tokio::select! {
             biased;
-            age = pause_is_over(&pause, &clock, started_at, deadline) => {
+            age = pause_is_over(&pause, &clock, started_at, deadline), if !is_paused => {
                 self.age = self.age.max(age);
                 self.pause = None;
             }
@@ -112,6 +148,7 @@ impl Actor {
                     let stream = if self.claim.submission().spec.merge { Stream::Stdout } else { stream };
                     self.claim.append(stream, later(self.started_at, self.age), &bytes).await;
                 }
+                Step::BeReady => self.life.is_ready(),
                 Step::Do(effect) => (effect.0)(&self.claim.submission().spec),
                 Step::Take(time) => {
                     self.pause = Some(Pause::Until(self.age.saturating_add(time)));
@@ -146,17 +183,31 @@ impl Actor {
             Request::Resize { .. } => Answer::Accepted,
             Request::Stop { grace_ms, requester } => {
                 self.life.stop(grace_ms.map(Duration::from_millis), requester, self.age);
-                self.obey();
+                self.obey().await;
                 Answer::Accepted
             }
             Request::Signal { signal, .. } if PAUSING.contains(&signal.to_string().as_str()) => {
                 Answer::Refused { reason: format!("a scripted job cannot be paused by {signal}") }
             }
             Request::Signal { signal, requester } => {
-                let answer = self.life.signal(signal, requester, || Ok(()));
+                let answer = self.life.signal(signal, requester, self.age, || Ok(()));
                 self.receive(signal);
                 answer
             }
+            Request::Pause => match self.life.pause(self.age) {
+                Ok(()) => {
+                    self.obey().await;
+                    self.life.pause_answer()
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Resume => match self.life.resume(self.age) {
+                Ok(()) => {
+                    self.obey().await;
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
         };
         incoming.answer(answer);
     }

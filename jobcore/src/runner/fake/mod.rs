@@ -116,7 +116,7 @@ impl Runner for FakeRunner {
         tokio::spawn(async move {
             // As long as somebody could read it, something can be sent.
             let _input = input;
-            Actor::new(claim, runner.clock.clone(), script, now).act(process).await;
+            Actor::new(claim, runner.clock.clone(), script, process, now).act().await;
             start_due(&runner, &store).await;
         });
         Ok(())
@@ -318,6 +318,46 @@ mod tests {
         assert_eq!(jobs.job(job.id).await.unwrap().status(), Status::Running);
         jobs.signal(job.id, Signal::INT).await.unwrap();
         assert_eq!(end(&jobs, &job).await, (0, Status::Killed, Cause::Stopped));
+    }
+
+    #[tokio::test]
+    async fn a_script_stands_still_while_its_job_is_paused() {
+        let clock = ManualClock::new();
+        let jobs = manager(&clock, FakeRunner::new(&clock).script("long", Script::new().takes(SECOND * 50)));
+        let job = submit(&jobs, "long").await;
+        clock.advance(SECOND * 20);
+        assert_eq!(jobs.pause(job.id).await.unwrap().status(), Status::Paused);
+        clock.advance(SECOND * 1000);
+        assert_eq!(jobs.pause(job.id).await.unwrap().paused, SECOND * 1000);
+        assert_eq!(jobs.resume(job.id).await.unwrap().status(), Status::Running);
+        clock.advance(SECOND * 30);
+        assert_eq!(end(&jobs, &job).await, (1_050_000, Status::Completed, Cause::Exited));
+        let paused = submit(&jobs, "long").await;
+        jobs.pause(paused.id).await.unwrap();
+        clock.advance(SECOND * 7);
+        jobs.stop(paused.id, &StopOptions::default()).await.unwrap();
+        assert_eq!(end(&jobs, &paused).await, (7_000, Status::Killed, Cause::Stopped));
+    }
+
+    #[tokio::test]
+    async fn a_script_says_when_its_job_is_ready() {
+        let clock = ManualClock::new();
+        let script = |time| Script::new().takes(time).is_ready().stays();
+        let jobs = manager(
+            &clock,
+            FakeRunner::new(&clock).script("early", script(SECOND * 3)).script("late", script(SECOND * 30)),
+        );
+        let spec =
+            |line| JobSpec::shell(line).ready("port:80".parse().unwrap()).ready_timeout(SECOND * 5).build().unwrap();
+        let (early, late) = (jobs.submit(spec("early")).await.unwrap(), jobs.submit(spec("late")).await.unwrap());
+        assert!(jobs.job(early.id).await.unwrap().is_starting());
+        clock.advance(SECOND * 60);
+        assert_eq!(end(&jobs, &late).await, (5_000, Status::TimedOut, Cause::NotReady));
+        let until = crate::manager::WaitOptions::default().with_until(crate::until::Until::Ready);
+        let waited = jobs.wait_until(&[early.id], &until).await.unwrap();
+        let ready = waited.jobs[0].ready_at.unwrap();
+        assert_eq!(ready.duration_since(early.submitted_at).as_secs(), 3);
+        jobs.stop(early.id, &StopOptions::default()).await.unwrap();
     }
 
     /// As every runner does: the signal of the spec first, and after half of the grace the usual one.

@@ -29,6 +29,7 @@ pub struct Script {
 pub(super) enum Step {
     Write(Stream, Vec<u8>),
     Do(Effect),
+    BeReady,
     Take(Duration),
     WaitFor(Gate),
 }
@@ -80,6 +81,11 @@ impl Script {
     /// Does what the command would do to the world, such as writing a file. It should not block.
     pub fn does(self, what: impl Fn(&JobSpec) + Send + Sync + 'static) -> Self {
         self.step(Step::Do(Effect(Arc::new(what))))
+    }
+
+    /// Is ready from here on, whatever the conditions of its spec are: nothing is looked at or tried out.
+    pub fn is_ready(self) -> Self {
+        self.step(Step::BeReady)
     }
 
     /// Lets so much time go by, by the clock.

@@ -117,6 +117,7 @@ impl JobClaim for FileClaim {
                 self.records.start(start)
             }
             Record::Running(running) => self.records.running(running),
+            Record::Noted(running, note) => self.records.noted(running, Some(note.into())),
             Record::Ended(ended) => {
                 if self.records.finish(ended)?
                     && let Some(slots) = &self.slots

@@ -32,7 +32,7 @@ const UNKNOWN: u64 = u64::MAX;
 /// What follows this is the checksum of the rest.
 const BODY: std::ops::Range<usize> = 4..48;
 /// In the order in which they came to be: a version before reads nothing of a row of a later one.
-const KINDS: [EventKind; 7] = [
+const KINDS: [EventKind; 11] = [
     EventKind::Submitted,
     EventKind::Started,
     EventKind::Adopted,
@@ -40,6 +40,10 @@ const KINDS: [EventKind; 7] = [
     EventKind::Removed,
     EventKind::WaitingForInput,
     EventKind::Stalled,
+    EventKind::Paused,
+    EventKind::Resumed,
+    EventKind::Ready,
+    EventKind::NotReady,
 ];
 
 fn encode(event: &JobEvent) -> [u8; ROW] {
@@ -219,6 +223,10 @@ mod tests {
             (EventKind::Ended, Some(Status::Orphaned), None),
             (EventKind::WaitingForInput, None, None),
             (EventKind::Stalled, None, None),
+            (EventKind::Paused, None, None),
+            (EventKind::Resumed, None, None),
+            (EventKind::Ready, None, None),
+            (EventKind::NotReady, None, None),
         ] {
             let mut event = JobEvent { status, exit_code, ..JobEvent::now(id, event) };
             event.at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();

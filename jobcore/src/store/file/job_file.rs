@@ -62,6 +62,11 @@ impl Kept for Start {
 
 impl Kept for Running {
     const FIELD: Field = Field { name: "running", start: 512, size: 512 };
+
+    /// That it waits for input is seen again when it is looked for.
+    fn shorten(&mut self) -> bool {
+        self.waiting.take().is_some()
+    }
 }
 
 impl Kept for Stopping {

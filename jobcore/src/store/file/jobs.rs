@@ -129,6 +129,10 @@ impl Jobs {
         if let Some(ended) = &evidence.ended {
             let (bytes, dropped) = (ended.outcome.output_bytes, ended.outcome.dropped_bytes);
             evidence.output = OutputSize::new(bytes, dropped);
+            if !evidence.submission.spec.ready.is_empty() {
+                // When it was ready.
+                evidence.running = records.get()?;
+            }
             // Stragglers may have written more. The log knows of that, but not of what it could not keep at its end.
             if evidence.submission.spec.stragglers == Stragglers::Leave || !ended.outcome.survivors.is_empty() {
                 if evidence.held {

@@ -321,6 +321,7 @@ impl JobStore for FileStore {
         match change {
             Change::Settled(id) => self.settled(id).await,
             Change::LeftQueue(id) => self.left_queue(id).await,
+            Change::Ready(id) => self.readied(id).await,
             Change::Output { id, beyond } => self.written(id, beyond).await,
             Change::Event(number) => self.happened(number).await,
         }

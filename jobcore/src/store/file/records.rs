@@ -99,10 +99,16 @@ impl Records {
     pub(crate) fn note(&self, change: impl FnOnce(&mut Running), event: Option<EventKind>) {
         let Ok(Some(mut running)) = self.read().and_then(|read| read.get::<Running>()) else { return };
         change(&mut running);
-        let _ = self.write(&running);
+        let _ = self.noted(&running, event);
+    }
+
+    /// Puts on record what is noted of the command that runs, and reports that as an event if it is one.
+    pub(super) fn noted(&self, running: &Running, event: Option<EventKind>) -> Result<()> {
+        self.write(running)?;
         if let Some(event) = event {
             self.events.add(&JobEvent::now(self.id, event));
         }
+        Ok(())
     }
 
     /// Puts on record where the job stands in the queue.

@@ -15,7 +15,7 @@ use super::{FileStore, log};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::output::JobLog;
-use crate::record::{Ended, Start};
+use crate::record::{Ended, Running, Start};
 use crate::spec::Stragglers;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
@@ -28,6 +28,15 @@ const POLL_LAST: Duration = Duration::from_millis(100);
 /// How often it is looked again where not every change gives word of itself: kernels before 6.8 tell nothing of bytes
 /// that are spliced into a file, and a program that runs jobs within itself may let go of a lock and live on.
 const POLL_BESIDE: Duration = Duration::from_millis(500);
+
+/// What is to be told of a job beside its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    End,
+    /// Whatever is put on record.
+    Records,
+    Output,
+}
 
 /// What to be woken by.
 #[derive(Debug, Default)]
@@ -112,7 +121,7 @@ impl FileStore {
     /// Returns when the job has an end record, or nobody holds its lock, or it is gone.
     pub(super) async fn settled(&self, id: JobId) -> Result<()> {
         let mut backoff = Backoff::new();
-        while let Some(watch) = self.watch(id, false)? {
+        while let Some(watch) = self.watch(id, Told::End)? {
             watch.changed(&mut backoff).await;
         }
         Ok(())
@@ -132,11 +141,23 @@ impl FileStore {
         Ok(())
     }
 
+    /// Returns when the job is ready, or settled.
+    pub(super) async fn readied(&self, id: JobId) -> Result<()> {
+        let mut backoff = Backoff::new();
+        while let Some(watch) = self.watch(id, Told::Records)? {
+            if self.jobs.read(id)?.get::<Running>()?.is_some_and(|running| running.ready_at.is_some()) {
+                break;
+            }
+            watch.changed(&mut backoff).await;
+        }
+        Ok(())
+    }
+
     /// Returns when the job has written more than `beyond` bytes, or is settled.
     pub(super) async fn written(&self, id: JobId, beyond: u64) -> Result<()> {
         let log = log::FileLog::new(self.layout.job(id));
         let mut backoff = Backoff::new();
-        while let Some(watch) = self.watch(id, true)? {
+        while let Some(watch) = self.watch(id, Told::Output)? {
             if log.size()?.bytes > beyond {
                 break;
             }
@@ -158,7 +179,7 @@ impl FileStore {
     }
 
     /// Returns what to be woken by; nothing if the job is settled.
-    fn watch(&self, id: JobId, output: bool) -> Result<Option<Watch>> {
+    fn watch(&self, id: JobId, told: Told) -> Result<Option<Watch>> {
         let evidence = match self.jobs.evidence(id) {
             Err(Error::NotFound { .. }) => return Ok(None),
             evidence => evidence?,
@@ -170,8 +191,8 @@ impl FileStore {
             (None, true) => {
                 let leaves = evidence.submission.spec.stragglers == Stragglers::Leave;
                 let outlives = evidence.start.as_ref().is_none_or(|start| !start.dedicated);
-                if output || leaves || outlives {
-                    watch.files(&job, output, outlives)?;
+                if told != Told::End || leaves || outlives {
+                    watch.files(&job, told == Told::Output, outlives)?;
                 }
                 if let Some(start) = &evidence.start {
                     watch.process(&start.holder)?;

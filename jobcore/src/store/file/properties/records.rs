@@ -106,7 +106,7 @@ proptest! {
         let expected = match outcome.cause {
             Cause::Exited if outcome.exit_code == Some(0) => Status::Completed,
             Cause::Stopped | Cause::NeverStarted => Status::Killed,
-            Cause::TimedOut | Cause::Stalled => Status::TimedOut,
+            Cause::TimedOut | Cause::Stalled | Cause::NotReady => Status::TimedOut,
             Cause::SupervisorLost | Cause::Rebooted => Status::Orphaned,
             Cause::Skipped => Status::Skipped,
             Cause::Exited | Cause::Signalled | Cause::SpawnFailed | Cause::Oom => Status::Failed,

@@ -1,5 +1,11 @@
 //! What can be waited for, in one grammar for every interface.
 
+// In the order in which to read them:
+// - `condition.rs`, `url.rs`: what makes a job ready
+
+mod condition;
+mod url;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,13 +14,18 @@ use std::time::Duration;
 use crate::output::Pattern;
 use crate::parse_error::ParseError;
 
-/// What is waited for: `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
+pub use condition::Condition;
+pub use url::Url;
+
+/// What is waited for: `exit`, `ready`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Until {
     /// Its end.
     #[default]
     Exit,
+    /// That it is ready, as its spec says when it is.
+    Ready,
     /// A line of its output, cleaned of what is for terminals, that matches this. One that has no end yet counts when
     /// nothing follows for a tenth of a second: a prompt.
     Output(Pattern),
@@ -42,6 +53,7 @@ impl FromStr for Until {
         let wrong = |reason: &str| ParseError::new(format!("`{text}`: {reason}"));
         match kind {
             "exit" if rest.is_empty() => Ok(Self::Exit),
+            "ready" if rest.is_empty() => Ok(Self::Ready),
             "output" if rest.is_empty() => Err(wrong("write what is waited for, such as `output:listening on`")),
             "output" => rest.parse().map(Self::Output).map_err(|error: ParseError| wrong(&error.to_string())),
             "quiet" => match humantime::parse_duration(rest) {
@@ -53,7 +65,7 @@ impl FromStr for Until {
                 Ok(port) => Ok(Self::Port(port)),
             },
             "file" if !rest.is_empty() && !rest.contains('\0') => Ok(Self::File(rest.into())),
-            _ => Err(wrong("write `exit`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`")),
+            _ => Err(wrong("write `exit`, `ready`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`")),
         }
     }
 }
@@ -62,6 +74,7 @@ impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exit => f.write_str("exit"),
+            Self::Ready => f.write_str("ready"),
             Self::Output(pattern) => write!(f, "output:{pattern}"),
             Self::Quiet(time) => write!(f, "quiet:{}", humantime::format_duration(*time)),
             Self::Port(port) => write!(f, "port:{port}"),
@@ -76,13 +89,16 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_alike() {
-        for text in ["exit", "output:a: b|c", "quiet:5s", "quiet:1m 30s", "port:3000", "file:out/done", "file:/a:b"] {
+        for text in
+            ["exit", "ready", "output:a: b|c", "quiet:5s", "quiet:1m 30s", "port:3000", "file:out/done", "file:/a:b"]
+        {
             assert_eq!(text.parse::<Until>().map(|until| until.to_string()), Ok(text.to_owned()));
         }
         for wrong in [
             "",
             "end",
             "exit:0",
+            "ready:1",
             "output:",
             "output:a(b",
             "quiet:",

@@ -1,0 +1,85 @@
+//! Whether a job is ready, as its spec says when it is: found out without anybody waiting for it, and only until it is.
+
+// In the order in which to read them:
+// - `outputs.rs`: what the job writes
+// - `probes.rs`, `prober.rs`: what is tried out, and the process that does that
+
+pub(crate) mod outputs;
+pub(crate) mod prober;
+pub(crate) mod probes;
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use super::tree::Family;
+use super::watched::Watched;
+use crate::output::{self, Cursor, OutputQuery, Position};
+use crate::spec::JobSpec;
+use crate::store::file::Records;
+use crate::store::file::log::FileLog;
+use crate::sys::child;
+use outputs::Outputs;
+use prober::Prober;
+
+/// What is yet to be met before a job is ready.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    outputs: Outputs,
+    /// How far the output was looked at.
+    cursor: Cursor,
+    prober: Prober,
+}
+
+impl Readiness {
+    /// Begins to look; nothing if nobody is told of the readiness of the job.
+    pub(super) fn of(spec: &JobSpec) -> Option<Self> {
+        let is_tried = spec.ready.iter().any(|condition| !condition.is_output());
+        let prober = if is_tried { Prober::Due(Instant::now()) } else { Prober::Done };
+        (!spec.ready.is_empty()).then(|| Self { outputs: Outputs::of(spec), cursor: Cursor(0), prober })
+    }
+
+    /// Returns what can be read when something has come of what is tried out.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.prober.as_fd()
+    }
+
+    /// Returns when to look although nothing happens.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.outputs.due().into_iter().chain(self.prober.due()).min()
+    }
+
+    /// Takes note of what has come of what is tried out.
+    pub(super) fn collect(&mut self) {
+        self.prober.collect(Instant::now());
+    }
+
+    /// Stops trying until it is looked at again.
+    pub(super) fn stop(&mut self) {
+        self.prober.stop(Instant::now());
+    }
+
+    /// Looks as far as that takes no time, has tried out what does, and returns whether everything is met.
+    pub(super) fn look(&mut self, records: &Records, watched: &mut Watched) -> bool {
+        let (now, written) = (Instant::now(), watched.log.size().bytes);
+        if !self.outputs.have_come() && written > self.cursor.0 {
+            let log = FileLog::new(records.job.clone());
+            let query = |cursor| OutputQuery::from(Position::Cursor(cursor));
+            while let Ok(chunk) = output::read(&log, written, &query(self.cursor)) {
+                self.cursor = chunk.cursor;
+                self.outputs.feed(&chunk, now);
+                if !chunk.more {
+                    break;
+                }
+            }
+        }
+        self.outputs.look(now);
+        let started = self.prober.start_if_due(&records.layout, records.id, now);
+        match &mut watched.family {
+            Family::Own { apart, .. } if started.is_some() => *apart = started,
+            Family::Own { .. } => {}
+            // Of one's own children, there are none but what was started here.
+            Family::Adopted { .. } => drop(child::reap_any()),
+        }
+        self.outputs.have_come() && matches!(self.prober, Prober::Done)
+    }
+}
