@@ -227,7 +227,7 @@ pub(super) struct Rows(Vec<u8>);
 impl Rows {
     /// Reads the file; nothing if it is not as it was written.
     fn parse(bytes: Vec<u8>) -> Option<Self> {
-        if !bytes.starts_with(HEADER) || bytes.len() % ROW != 0 {
+        if !bytes.starts_with(HEADER) || !bytes.len().is_multiple_of(ROW) {
             return None;
         }
         let rows = Self(bytes);

@@ -396,7 +396,7 @@ impl super::Admission for Admitted {
     async fn insert(&mut self, submission: Submission) -> Result<()> {
         let staged = self.store.staging.stage(&submission)?;
         let entry = self.store.queue.new_entry(&self.admission, &submission);
-        let placed = self.store.queue.place(&mut self.admission, &submission, &staged, entry);
+        let placed = self.store.queue.place(&mut self.admission, &submission, &staged, &entry);
         placed.inspect_err(|_| self.store.staging.discard(submission.job_id))
     }
 

@@ -100,7 +100,7 @@ impl Queue {
             return Ok(Created::Existing(id));
         }
         let entry = self.new_entry(&admission, submission);
-        self.place(&mut admission, submission, staged, entry).map(|()| Created::New)
+        self.place(&mut admission, submission, staged, &entry).map(|()| Created::New)
     }
 
     /// Puts a staged job into its place as [`Queue::enqueue`] does, and takes charge of it if nothing is in its way.
@@ -117,7 +117,7 @@ impl Queue {
         if is_due && !lock::try_take(&staged).context("lock", &path)? {
             return Err(Error::Damaged { path, reason: "it is locked by somebody else".to_owned() });
         }
-        self.place(&mut admission, &submission, &staged, Entry { has_slot: is_due, ..entry })?;
+        self.place(&mut admission, &submission, &staged, &Entry { has_slot: is_due, ..entry })?;
         if !is_due {
             return Ok(Submitted::Queued);
         }
@@ -216,7 +216,7 @@ impl Queue {
         admission: &mut Admission,
         submission: &Submission,
         staged: &File,
-        entry: Entry,
+        entry: &Entry,
     ) -> Result<()> {
         let id = submission.job_id;
         // The row first: one without a job is passed over, a job without one would not be listed.
@@ -226,7 +226,7 @@ impl Queue {
         // Names and keys are written first as well: one that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
         // So is an entry without a job, and a job without one would not be found.
-        let published = admission.put(&entry).and_then(|()| self.staging.publish(id));
+        let published = admission.put(entry).and_then(|()| self.staging.publish(id));
         match &published {
             Ok(()) => self.events.add(&JobEvent::now(id, EventKind::Submitted)),
             Err(_) => {
