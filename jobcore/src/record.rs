@@ -272,6 +272,11 @@ impl Evidence {
         dedicated.is_some_and(|start| !matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
+    /// Returns whether the job has become ready, whatever has become of it since.
+    pub(crate) fn has_become_ready(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.ready_at.is_some())
+    }
+
     /// Returns whether nothing of the job lives although its lock is held: by a look that is about to record the end.
     pub(crate) fn is_being_settled(&self) -> bool {
         let is_over = self.ended.is_none() && matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);

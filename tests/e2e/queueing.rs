@@ -337,3 +337,36 @@ fn what_became_due_while_nobody_was_there_is_started_at_the_next_look() {
     env.ok(["kill", "later"]);
     wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
 }
+
+#[test]
+fn a_job_starts_once_another_is_ready_and_not_if_that_ends_before() {
+    let env = limited(0);
+    let server = format!("{}; echo listening; exec sleep 1000", until("gate"));
+    env.ok(["run", "--quiet", "--name", "server", "--ready", "output:listening", &server]);
+    submit(&env, "client", &["--after-ready", "server"]);
+    env.ok([
+        "run",
+        "--quiet",
+        "--name",
+        "broken",
+        "--ready",
+        "output:listening",
+        &format!("{}; exit 1", until("stop")),
+    ]);
+    submit(&env, "never", &["--after-ready", "broken"]);
+    assert_eq!([reason(&env, "client"), reason(&env, "never")], ["after", "after"]);
+    release(&env, "gate");
+    // Nobody looks at the store meanwhile.
+    wait_for("the client to have run", || written(&env, "order").contains(&"client".to_owned()).then_some(()));
+    release(&env, "stop");
+    env.run(["wait", "never"]);
+    assert_eq!(env.status("never"), "skipped");
+    let message = env.job("never")["message"].as_str().unwrap().to_owned();
+    assert!(message.ends_with("failed before it was ready"), "{message}");
+    // One that is ready already.
+    env.ok(["run", "--quiet", "--wait", "--after-ready", "server", "true"]);
+    let refused = env.run(["run", "--after-ready", "client", "true"]);
+    assert_eq!(refused.code, Some(4), "{refused}");
+    assert!(refused.stderr.contains("no condition by which it becomes ready"), "{refused}");
+    env.ok(["kill", "server", "--grace", "0s"]);
+}

@@ -25,6 +25,9 @@ pub struct Queueing {
     /// Start the job after this one has failed or timed out, and skip it otherwise
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
     pub after_failed: Vec<String>,
+    /// Start the job once this one is ready, as its `--ready` says, and skip it if that ends before
+    #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
+    pub after_ready: Vec<String>,
     /// Start the job before those of a lower priority [default: 0]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = QUEUE)]
     pub priority: Option<i32>,

@@ -183,6 +183,7 @@ async fn after(jobs: &JobManager, queueing: &Queueing) -> Result<Vec<After>> {
         (&queueing.after, AfterWhen::Ended),
         (&queueing.after_ok, AfterWhen::Ok),
         (&queueing.after_failed, AfterWhen::Failed),
+        (&queueing.after_ready, AfterWhen::Ready),
     ];
     let mut after = Vec::new();
     for (references, when) in lists {

@@ -59,6 +59,8 @@ struct Spec {
     #[serde(default)]
     after_failed: Vec<String>,
     #[serde(default)]
+    after_ready: Vec<String>,
+    #[serde(default)]
     hold: bool,
     #[serde(rename = "in")]
     delay: Option<Time>,
@@ -183,6 +185,7 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     queueing.after.extend(spec.after);
     queueing.after_ok.extend(spec.after_ok);
     queueing.after_failed.extend(spec.after_failed);
+    queueing.after_ready.extend(spec.after_ready);
     queueing.hold |= spec.hold;
     let at =
         spec.at.map(|at| moment::parse_coming(&at).map_err(|reason| wrong(format!("at: {reason}")))).transpose()?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::program;
-use crate::queue::{After, LimitOn, Place, ReachedLimit};
+use crate::queue::{After, AfterWhen, LimitOn, Place, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::spec::JobSpec;
 use crate::store::tend::evidence_of_own;
@@ -187,8 +187,12 @@ impl JobManager {
 
     /// Refuses what would wait for ever: for jobs that are not on record, or for more of a resource than there is.
     pub(super) async fn check_queue(&self, spec: &JobSpec) -> Result<()> {
-        for After { job_id, .. } in &spec.after {
-            self.store.evidence(*job_id).await?;
+        for After { job_id, when } in &spec.after {
+            let other = self.store.evidence(*job_id).await?;
+            if *when == AfterWhen::Ready && other.submission.spec.ready.is_empty() {
+                let reason = "it has no condition by which it becomes ready; submit it with one, such as `port:3000`";
+                return Err(Error::Refused { id: *job_id, reason: reason.to_owned() });
+            }
         }
         if spec.resources.is_empty() {
             return Ok(());

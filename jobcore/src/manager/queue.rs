@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
-use crate::queue::{After, InQueue, LimitOn, QueueReason, ReachedLimit};
+use crate::queue::{After, AfterWhen, InQueue, LimitOn, QueueReason, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::state::Status;
 use crate::store::room::Room;
@@ -133,6 +133,7 @@ impl JobManager {
         let mut unfinished = Vec::new();
         for after in after {
             match self.store.evidence(after.job_id).await {
+                Ok(evidence) if after.when == AfterWhen::Ready && evidence.has_become_ready() => {}
                 Ok(evidence) if evidence.ended.is_none() => unfinished.push(*after),
                 Ok(_) | Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),

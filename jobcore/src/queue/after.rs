@@ -36,18 +36,21 @@ pub enum AfterWhen {
     Ended,
     /// It is completed.
     Ok,
-    /// It has ended and is not completed.
+    /// It has failed, timed out or been orphaned.
     Failed,
+    /// It has become ready, as the conditions of its spec say.
+    Ready,
 }
 
 impl AfterWhen {
-    /// Returns whether this is met by a job that has ended with this status.
+    /// Returns whether this is met by a job that has ended with this status, and had not become ready.
     pub fn is_met_by(self, status: Status) -> bool {
         match self {
             Self::Ended => true,
             Self::Ok => status == Status::Completed,
             // Nothing has failed that was not even tried, and nothing is to be repaired after a stop that was asked for.
             Self::Failed => matches!(status, Status::Failed | Status::TimedOut | Status::Orphaned),
+            Self::Ready => false,
         }
     }
 
@@ -57,6 +60,7 @@ impl AfterWhen {
             Self::Ended => "ended",
             Self::Ok => "ok",
             Self::Failed => "failed",
+            Self::Ready => "ready",
         }
     }
 }
@@ -71,8 +75,12 @@ impl FromStr for AfterWhen {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        [Self::Ended, Self::Ok, Self::Failed].into_iter().find(|when| when.as_str() == text).ok_or_else(|| {
-            ParseError::new(format!("`{text}` is not something to wait for: use `ended`, `ok` or `failed`"))
-        })
+        [Self::Ended, Self::Ok, Self::Failed, Self::Ready].into_iter().find(|when| when.as_str() == text).ok_or_else(
+            || {
+                ParseError::new(format!(
+                    "`{text}` is not something to wait for: use `ended`, `ok`, `failed` or `ready`"
+                ))
+            },
+        )
     }
 }

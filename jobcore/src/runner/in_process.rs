@@ -83,7 +83,7 @@ impl Runner for InProcessRunner {
             Ok(child) => {
                 let (store, id) = (Arc::clone(store), claim.submission().job_id);
                 tokio::spawn(async move {
-                    let staying = Watcher::new(claim, child, companion).watch().await;
+                    let staying = Watcher::new(&store, claim, child, companion).watch().await;
                     let runtime = Handle::current();
                     // Starting processes and removing files take their time.
                     tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store, id)));
@@ -176,6 +176,7 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 
 /// Watches one job to its end.
 struct Watcher {
+    store: Arc<dyn JobStore>,
     claim: Box<dyn JobClaim>,
     child: Child,
     /// What is on record of the main process; nothing if it could not be identified.
@@ -218,13 +219,19 @@ enum Wake {
 }
 
 impl Watcher {
-    fn new(claim: Box<dyn JobClaim>, child: Child, companion: Option<AsyncFd<OwnedFd>>) -> Self {
+    fn new(
+        store: &Arc<dyn JobStore>,
+        claim: Box<dyn JobClaim>,
+        child: Child,
+        companion: Option<AsyncFd<OwnedFd>>,
+    ) -> Self {
         let life = Life::new(&claim.submission().spec);
         let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
         let running = child.identity.clone().map(|identity| Running::new(identity, started_at));
         let of_main = |running: &Running| Readiness::of(claim.submission(), running.process.clone());
         let readiness = running.as_ref().and_then(of_main);
         Self {
+            store: Arc::clone(store),
             claim,
             child,
             running,
@@ -408,7 +415,15 @@ impl Watcher {
                     let at = since.map(|age| self.time_at(age, now));
                     self.note(|running| running.pause(at, before)).await;
                 }
-                Action::NoteReady => self.note(|running| running.become_ready(Timestamp::now())).await,
+                Action::NoteReady => {
+                    self.note(|running| running.become_ready(Timestamp::now())).await;
+                    // Others may have waited for that.
+                    let store = Arc::clone(&self.store);
+                    let runtime = Handle::current();
+                    tokio::task::spawn_blocking(move || {
+                        runtime.block_on(super::start_due(&InProcessRunner::new(), &store));
+                    });
+                }
                 Action::NoteNotReady => self.note(|_| Note::NotReady).await,
                 Action::Pause => {
                     let moving = self.stop_all().await;

@@ -212,7 +212,7 @@ async fn follow_dependencies<S: JobStore + ?Sized>(store: &S, waiting: &mut Vec<
         }
         match judge::<Infallible>(after, |id| Ok(others.remove(&id).flatten())) {
             Ok(Dependencies::Met) => left.push(evidence),
-            Ok(Dependencies::Unfinished(_)) => {}
+            Ok(Dependencies::Unfinished(_) | Dependencies::NotReady) => {}
             Ok(Dependencies::Failed(reason)) => {
                 has_ended_any |= skip(store, evidence.submission.job_id, reason).await?;
             }

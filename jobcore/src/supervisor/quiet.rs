@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::command::Input;
 use super::run::Supervisor;
+use super::tend;
 use super::terminal::Terminal;
 use crate::clock::Timestamp;
 use crate::record::{Running, Waiting};
@@ -82,6 +83,8 @@ impl Supervisor<'_> {
             running.become_ready(Timestamp::now());
         };
         self.records.note(change, Some(EventKind::Ready));
+        // Others may have waited for that.
+        tend::tend_all(&self.records.layout);
     }
 
     /// Returns when the job was of this age.

@@ -93,6 +93,8 @@ pub(super) struct Arguments {
     after: Option<Vec<String>>,
     #[schemars(extend("x-unlisted" = true))]
     after_failed: Option<Vec<String>>,
+    #[schemars(extend("x-unlisted" = true))]
+    after_ready: Option<Vec<String>>,
     /// Jobs of a higher one start first; default 0
     #[schemars(extend("x-unlisted" = true))]
     priority: Option<i32>,
@@ -349,6 +351,7 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
         (arguments.after, AfterWhen::Ended),
         (arguments.after_ok, AfterWhen::Ok),
         (arguments.after_failed, AfterWhen::Failed),
+        (arguments.after_ready, AfterWhen::Ready),
     ];
     for (references, when) in after {
         for reference in references.into_iter().flatten() {

@@ -323,8 +323,8 @@ impl Queue {
                     has_ended_any |= self.skip(admission, entry.slot.id, reason)?;
                     continue;
                 }
-                Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
-                    // It is not started as long as that is not known, and looked at again the next time.
+                Ok(Dependencies::NotReady) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
+                    // It is not started as long as that is so or not known, and looked at again the next time.
                     entry.unfinished = Some(entry.slot.id);
                     continue;
                 }
