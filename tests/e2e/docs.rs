@@ -263,6 +263,7 @@ fn the_guide_to_queues_works_line_by_line() {
     // A wait passes on the codes of its jobs, some of which fail here on purpose.
     shell.args(["-uo", "pipefail", "-c", &blocks]);
     let ran = Ran::of(shell);
+    assert!(!ran.stderr.contains("error:"), "{ran}");
     let printed = |name: &str| env.ok(["output", name]);
     assert_eq!(["unit", "report", "soon", "agent"].map(printed), ["240 passed", "reported", "soon", &printed("agent")]);
     assert_eq!(["deploy", "nightly", "agent"].map(|name| env.status(name)), ["skipped", "killed", "completed"]);
@@ -274,5 +275,20 @@ fn the_guide_to_queues_works_line_by_line() {
     let trained = env.ok(["output", "--label", "train"]);
     for unit in [0, 1] {
         assert!(trained.contains(&format!("on GPU {unit}")), "{trained}");
+    }
+}
+
+/// What pueue, task-spooler and nq document, line by line: each has to succeed.
+#[test]
+fn the_commands_of_other_queues_have_counterparts() {
+    let page = document("docs/migrating.md");
+    for (tool, least) in [("pueue", 40), ("tsp", 20), ("nq", 8)] {
+        let env = TestEnv::new();
+        let block = page.split(&format!("```sh {tool}\n")).nth(1).unwrap().split("```").next().unwrap();
+        assert!(block.lines().count() >= least, "{tool}");
+        let mut shell = installed(&env, "bash");
+        shell.args(["-euxo", "pipefail", "-c", block]);
+        let ran = Ran::of(shell);
+        assert_eq!(ran.code, Some(0), "{tool}: {ran}");
     }
 }

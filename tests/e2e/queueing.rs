@@ -304,8 +304,11 @@ fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed
     // It was killed, and the next that uses the store finds another.
     send(sleeper, Signal::SIGKILL);
     wait_for("it to be gone", || sleepers(&env).is_empty().then_some(()));
-    env.ok(["list"]);
-    wait_for("another one", || sleepers(&env).first().is_some_and(|other| *other != sleeper).then_some(()));
+    // Its lock falls a moment after the process can no longer be seen.
+    wait_for("another one", || {
+        env.ok(["list"]);
+        sleepers(&env).first().is_some_and(|other| *other != sleeper).then_some(())
+    });
     env.ok(["hold", "far"]);
     wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
     env.ok(["release", "far"]);
