@@ -23,10 +23,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::manager::{self, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited};
+use crate::manager::{
+    self, Listing, Message, MoveTo, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited,
+};
 use crate::output::{OutputChunk, OutputQuery, View, Viewed};
 use crate::runner::Runner;
 use crate::shape::{JobShape, OutputShape};
@@ -317,6 +320,62 @@ impl JobManager {
     pub fn stop(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
         let options = *options;
         self.run(|jobs| async move { jobs.stop(id, &options).await })
+    }
+
+    /// Keeps a queued job from being started until it is released.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::hold`].
+    pub fn hold(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.hold(id).await })
+    }
+
+    /// Lets a queued job be started when it is its turn.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::release`].
+    pub fn release(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.release(id).await })
+    }
+
+    /// Starts a queued job before those of a lower priority.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::set_priority`].
+    pub fn set_priority(&self, id: JobId, priority: i32) -> Result<Job> {
+        self.run(|jobs| async move { jobs.set_priority(id, priority).await })
+    }
+
+    /// Starts a queued job at this time at the earliest.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::delay`].
+    pub fn delay(&self, id: JobId, until: Timestamp) -> Result<Job> {
+        self.run(|jobs| async move { jobs.delay(id, until).await })
+    }
+
+    /// Moves a queued job.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::move_to`].
+    pub fn move_to(&self, id: JobId, to: MoveTo) -> Result<Job> {
+        self.run(|jobs| async move { jobs.move_to(id, to).await })
+    }
+
+    /// Changes what a queued job is to run.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::edit`].
+    pub fn edit(&self, id: JobId, change: impl FnOnce(&mut JobSpec) + Send + 'static) -> Result<Job> {
+        self.run(|jobs| async move { jobs.edit(id, change).await })
+    }
+
+    /// Starts a queued job now, past the limits.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::start_now`].
+    pub fn start_now(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.start_now(id).await })
     }
 
     /// Pauses a job with all of its processes.

@@ -35,7 +35,8 @@ impl JobManager {
     /// Keeps a queued job from being started until it is released.
     ///
     /// # Errors
-    /// As [`JobManager::change_place`].
+    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version; of a store that
+    /// keeps no places, [`Error::Unsupported`].
     pub async fn hold(&self, id: JobId) -> Result<Job> {
         self.change_place(id, |place| place.on_hold = true).await
     }
@@ -43,7 +44,7 @@ impl JobManager {
     /// Lets a queued job be started when it is its turn: one that is on hold, or that was to be started later.
     ///
     /// # Errors
-    /// As [`JobManager::change_place`].
+    /// As [`JobManager::hold`].
     pub async fn release(&self, id: JobId) -> Result<Job> {
         self.change_place(id, |place| (place.on_hold, place.not_before) = (false, None)).await
     }
@@ -51,7 +52,7 @@ impl JobManager {
     /// Starts a queued job before those of a lower priority.
     ///
     /// # Errors
-    /// As [`JobManager::change_place`].
+    /// As [`JobManager::hold`].
     pub async fn set_priority(&self, id: JobId, priority: i32) -> Result<Job> {
         self.change_place(id, move |place| place.priority = priority).await
     }
@@ -59,7 +60,7 @@ impl JobManager {
     /// Starts a queued job at this time at the earliest.
     ///
     /// # Errors
-    /// As [`JobManager::change_place`].
+    /// As [`JobManager::hold`].
     pub async fn delay(&self, id: JobId, until: Timestamp) -> Result<Job> {
         self.change_place(id, move |place| place.not_before = Some(until)).await
     }
@@ -67,7 +68,7 @@ impl JobManager {
     /// Moves a queued job, which takes over the priority of the job that it then stands beside.
     ///
     /// # Errors
-    /// As [`JobManager::change_place`]; [`Error::Refused`] also if the other job is not queued.
+    /// As [`JobManager::hold`]; [`Error::Refused`] also if the other job is not queued.
     pub async fn move_to(&self, id: JobId, to: MoveTo) -> Result<Job> {
         let mut waiting = self.store.load().await?.waiting;
         waiting.retain(|slot| slot.id != id);
