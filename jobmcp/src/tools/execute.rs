@@ -84,6 +84,7 @@ pub(super) struct Arguments {
     #[schemars(extend("x-unlisted" = true))]
     stall_stop: Option<bool>,
     /// Kept at most, default "10M"
+    #[schemars(extend("x-unlisted" = true))]
     output_limit: Option<String>,
     /// Queue with its own limit
     pub(super) group: Option<String>,
