@@ -96,7 +96,8 @@ of these names, `*` stands for any characters and `?` for one, anywhere. A name 
 `=`, is an error. `run --env-clear` passes on nothing at all.
 
 Where nobody is there, `PYTHONUNBUFFERED=1`, `PAGER=cat`, `GIT_PAGER=cat` and `GIT_TERMINAL_PROMPT=0` are added unless they are set. Every
-job finds `JOBCORE_JOB_ID`, in a group `JOBCORE_GROUP`, and one that was started by a job `JOBCORE_PARENT_JOB_ID`.
+job finds `JOBCORE_JOB_ID` and `JOBCORE_SLOT` (its number among the running jobs of its group), in a group `JOBCORE_GROUP`, for each
+resource `JOBCORE_RESOURCE_NAME` (which units it was given), and one that was started by a job `JOBCORE_PARENT_JOB_ID`.
 
 | variable | what it sets |
 | --- | --- |

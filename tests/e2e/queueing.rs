@@ -373,3 +373,21 @@ fn a_job_starts_once_another_is_ready_and_not_if_that_ends_before() {
     assert!(refused.stderr.contains("no condition by which it becomes ready"), "{refused}");
     env.ok(["kill", "server", "--grace", "0s"]);
 }
+
+/// Nothing waits for itself: not a job for one that is started after it, nor through a job between the two.
+#[test]
+fn a_wait_that_would_never_end_is_refused() {
+    let env = limited(0);
+    let waits = "\"$JOBCLI\" run --quiet --wait --after \"$JOBCORE_JOB_ID\" true 2>&1; echo code $?";
+    let direct = env.ok(["run", "--quiet", "--wait", waits]);
+    let printed = env.ok(["output", &direct]);
+    assert!(printed.contains("the wait would never end") && printed.ends_with("code 125"), "{printed}");
+    let inner = "\"$JOBCLI\" run --quiet --wait --after $OUTER true 2>&1; echo code $?";
+    fs::write(env.dir().join("inner.sh"), inner).unwrap();
+    let outer = "OUTER=$JOBCORE_JOB_ID \"$JOBCLI\" run --quiet --follow 'sh inner.sh'";
+    let nested = env.ok(["run", "--quiet", "--wait", outer]);
+    let printed = env.ok(["output", &nested]);
+    assert!(printed.contains("the wait would never end"), "{printed}");
+    // What was queued for later starts when the job has ended, as it was asked.
+    wait_for("the others to have run", || env.ok(["list", "--status", "queued", "--quiet"]).is_empty().then_some(()));
+}

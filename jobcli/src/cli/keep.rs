@@ -76,7 +76,8 @@ pub struct Prune {
 #[command(after_help = "\
 `max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
 so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. While `paused` or \
-`groups.NAME.paused` is `true`, no queued job is started. `keep_days`, `keep_jobs` \
+`groups.NAME.paused` is `true`, no queued job is started; with `groups.NAME.pause_on_failure`, a group is paused when one of its \
+jobs fails. `resources.NAME` is how much there is of a resource that jobs take, 1 unless set. `keep_days`, `keep_jobs` \
 and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
 `on_end` is a line of `sh` that is run at the end of each job that ran for `on_end_after` at least, `groups.NAME.on_end` one for the \
 jobs of a group, `callers.HOST.on_end` one for the jobs that conversations of a host such as `codex` submitted, and `on_end_timeout` how long each may take. \

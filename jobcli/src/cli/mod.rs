@@ -29,7 +29,7 @@ pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, P
 pub use look::{
     Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
 };
-pub use queue::{Destination, Edit, Graph, Hold, Move, Queueing, Release, Rerun};
+pub use queue::{Edit, Graph, Hold, Move, Queued, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
 pub use readiness::Readiness;

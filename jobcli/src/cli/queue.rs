@@ -34,10 +34,10 @@ pub struct Queueing {
     /// Take NUMBER slots of the store and of the group [default: 1]
     #[arg(long, value_name = "NUMBER", help_heading = QUEUE)]
     pub slots: Option<u32>,
-    /// Take an amount of a resource while the job runs [default amount: 1]
+    /// Take an AMOUNT of a resource while the job runs [default: 1]
     #[arg(long, value_name = "NAME[=AMOUNT]", value_parser = parse_resource, help_heading = QUEUE)]
     pub resource: Vec<(Resource, u32)>,
-    /// Start the job after this time, such as `10m`, at the earliest
+    /// Start the job in TIME at the earliest, such as `10m`
     #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at", help_heading = QUEUE)]
     pub delay: Option<Duration>,
     /// Start the job at this time at the earliest, such as `18:30` or `tomorrow 09:00`
@@ -61,13 +61,21 @@ The jobs keep their places. To hold back a whole group, or everything, use `jobc
   jobcli hold 3f9a2c1b
   jobcli hold --label nightly")]
 pub struct Hold {
+    /// Which jobs.
+    #[command(flatten)]
+    pub which: Queued,
+}
+
+/// Queued jobs.
+#[derive(Debug, Args)]
+pub struct Queued {
     /// The jobs
     #[arg(value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
-    /// Hold all queued jobs
+    /// Select all queued jobs
     #[arg(long)]
     pub all: bool,
-    /// Which others.
+    /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -80,15 +88,9 @@ Jobs that were to start later may start now as well, if it is their turn.
   jobcli release 3f9a2c1b
   jobcli release --all")]
 pub struct Release {
-    /// The jobs
-    #[arg(value_name = "ID", add = complete::live_jobs())]
-    pub ids: Vec<String>,
-    /// Release all queued jobs
-    #[arg(long)]
-    pub all: bool,
-    /// Which others.
+    /// Which jobs.
     #[command(flatten)]
-    pub selection: Selection,
+    pub which: Queued,
 }
 
 /// Move a queued job.
@@ -153,7 +155,7 @@ pub struct Edit {
     /// Take NUMBER slots
     #[arg(long, value_name = "NUMBER")]
     pub slots: Option<u32>,
-    /// Start it after this time, such as `10m`, at the earliest
+    /// Start it in TIME at the earliest, such as `10m`
     #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at")]
     pub delay: Option<Duration>,
     /// Start it at this time at the earliest, such as `18:30`
@@ -212,8 +214,8 @@ pub struct Rerun {
 /// Show which jobs wait for which.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows the jobs that have not ended and those that they wait for or waited for, each below the job that it is started after. With \
-jobs named or selected, shows these and all that are connected with them.
+Prints each unfinished job below the job that it starts after. With jobs named or selected, prints these and all jobs that \
+they are connected with, ended ones as well.
 
   jobcli graph
   jobcli graph --group release
@@ -222,7 +224,7 @@ pub struct Graph {
     /// The jobs
     #[arg(value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
-    /// Print in the language of Graphviz
+    /// Print the graph in Graphviz's DOT language
     #[arg(long)]
     pub dot: bool,
     /// Which others.

@@ -8,28 +8,38 @@ use jobcore::{Job, JobId, JobManager, MoveTo};
 
 use super::Result;
 use super::select::{Asked, Which, asked, find};
-use crate::cli::{Hold, Move, Release};
+use crate::cli::{Hold, Move, Queued, Release};
 
 pub(super) async fn hold(jobs: &JobManager, settings: &Settings, arguments: Hold) -> Result {
-    let Hold { ids, all, selection } = &arguments;
     let mut failures = Failures::default();
-    let wanted = Asked { references: ids, selection, all: *all, which: Which::Queued };
-    for id in asked(jobs, settings, &wanted, &mut failures).await? {
+    for id in queued(jobs, settings, &arguments.which, &mut failures).await? {
         print(jobs, jobs.hold(id).await, &mut failures).await?;
     }
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
 }
 
 pub(super) async fn release(jobs: &JobManager, settings: &Settings, arguments: Release) -> Result {
-    let Release { ids, all, selection } = &arguments;
     let mut failures = Failures::default();
-    let wanted = Asked { references: ids, selection, all: *all, which: Which::Queued };
-    // The oldest first: they are started in this order.
-    let ids: Vec<JobId> = asked(jobs, settings, &wanted, &mut failures).await?.into_iter().rev().collect();
-    for id in ids {
+    for id in queued(jobs, settings, &arguments.which, &mut failures).await? {
         print(jobs, jobs.release(id).await, &mut failures).await?;
     }
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
+}
+
+/// Returns the jobs that are meant: as they are named, or the oldest first, since they are started in this order.
+async fn queued(
+    jobs: &JobManager,
+    settings: &Settings,
+    queued: &Queued,
+    failures: &mut Failures,
+) -> Result<Vec<JobId>> {
+    let Queued { ids, all, selection } = queued;
+    let wanted = Asked { references: ids, selection, all: *all, which: Which::Queued };
+    let mut asked = asked(jobs, settings, &wanted, failures).await?;
+    if ids.is_empty() {
+        asked.reverse();
+    }
+    Ok(asked)
 }
 
 pub(super) async fn move_to(jobs: &JobManager, arguments: &Move) -> Result {

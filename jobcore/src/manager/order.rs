@@ -1,5 +1,7 @@
 //! Changing what is queued: its place, and what it is to run.
 
+use std::collections::BTreeSet;
+
 use super::JobManager;
 use super::start::not_queued;
 use crate::clock::Timestamp;
@@ -13,6 +15,9 @@ use crate::spec::JobSpec;
 use crate::store::tend::evidence_of_own;
 use crate::store::{JobClaim, Slot};
 use crate::sys::world;
+
+/// How many ancestors of a job are looked at: nobody nests jobs that deep.
+const MAX_ANCESTORS: usize = 64;
 
 /// How far apart jobs are that are submitted in the same moment.
 const STEP: u128 = 1 << 64;
@@ -123,12 +128,18 @@ impl JobManager {
             let mut place = claim.place().await?;
             change(&mut place);
             claim.set_place(&place).await?;
-            jobs.store.admit().await?.note_change(id).await?;
-            drop(claim);
-            jobs.tend().await;
-            jobs.job(id).await
+            jobs.let_go(claim).await
         })
         .await
+    }
+
+    /// Lets go of a job that was changed, and starts what is due then.
+    async fn let_go(&self, claim: Box<dyn JobClaim>) -> Result<Job> {
+        let id = claim.submission().job_id;
+        self.store.admit().await?.note_change(id).await?;
+        drop(claim);
+        self.tend().await;
+        self.job(id).await
     }
 
     /// Changes what a queued job is to run and how, as if it had been submitted like this. Its id, name, key and place in the queue
@@ -164,10 +175,7 @@ impl JobManager {
             }
             claim.replace(submission).await?;
             claim.set_place(&place).await?;
-            jobs.store.admit().await?.note_change(id).await?;
-            drop(claim);
-            jobs.tend().await;
-            jobs.job(id).await
+            jobs.let_go(claim).await
         })
         .await
     }
@@ -210,21 +218,56 @@ impl JobManager {
 
     /// Refuses to let a job wait for others of which one waits for it.
     async fn check_cycle(&self, id: JobId, after: &[After]) -> Result<()> {
-        let (mut open, mut seen) = (after.to_vec(), std::collections::BTreeSet::new());
-        while let Some(After { job_id, .. }) = open.pop() {
-            if job_id == id {
+        match self.leads_to(after, |after| after.job_id == id).await? {
+            true => {
                 let reason = "it would be started after itself: a job that it waits for waits for it".to_owned();
-                return Err(Error::Refused { id, reason });
+                Err(Error::Refused { id, reason })
             }
-            if seen.insert(job_id) {
-                match self.store.evidence(job_id).await {
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to wait for a queued job that is started after this program's own job has ended, or after one that waits for that.
+    pub(super) async fn check_wait(&self, job: &Job) -> Result<()> {
+        let Some(own) = self.own_job.filter(|_| !job.spec.after.is_empty()) else { return Ok(()) };
+        let (mut waiting, mut next) = (vec![own], own);
+        while let Ok(evidence) = self.store.evidence(next).await
+            && let Some(parent) = evidence.submission.spec.parent
+            && waiting.len() < MAX_ANCESTORS
+        {
+            if self.store.is_lent(parent).await.unwrap_or(false) {
+                waiting.push(parent);
+            }
+            next = parent;
+        }
+        // Those may still become ready.
+        let is_end_of_own = |after: &After| after.when != AfterWhen::Ready && waiting.contains(&after.job_id);
+        match self.leads_to(&job.spec.after, is_end_of_own).await? {
+            true => {
+                let reason =
+                    "it starts after the job that would wait for it has ended, so that the wait would never end";
+                Err(Error::Refused { id: job.id, reason: reason.to_owned() })
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Returns whether one of these jobs, or of the unfinished ones that they wait for in turn, is meant.
+    async fn leads_to(&self, after: &[After], is_meant: impl Fn(&After) -> bool + Sync) -> Result<bool> {
+        let (mut open, mut seen) = (after.to_vec(), BTreeSet::new());
+        while let Some(after) = open.pop() {
+            if is_meant(&after) {
+                return Ok(true);
+            }
+            if seen.insert(after.job_id) {
+                match self.store.evidence(after.job_id).await {
                     Ok(evidence) if evidence.ended.is_none() => open.extend(evidence.submission.spec.after),
                     Ok(_) | Err(Error::NotFound { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

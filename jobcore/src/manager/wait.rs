@@ -245,6 +245,7 @@ impl JobManager {
     /// supervisor. Returns after a while at the latest, so that what has become due is seen to.
     pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
         if job.status() == Status::Queued {
+            self.check_wait(job).await?;
             // Whoever should start it may have been killed: then it is for those who wait to do so.
             return timeout(QUEUED, self.store.changed(Change::LeftQueue(job.id))).await.unwrap_or(Ok(()));
         }

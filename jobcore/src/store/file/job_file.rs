@@ -497,6 +497,48 @@ mod tests {
         assert!(!there.has::<Start>() && there.submission().is_ok());
     }
 
+    /// As if whoever edits the job were killed after each of its writes.
+    #[test]
+    fn a_submission_is_replaced_as_a_whole_wherever_that_is_broken_off() {
+        let mut file = tempfile::tempfile().unwrap();
+        let old = submission();
+        file.write_all(&new(&old, "job".as_ref()).unwrap()).unwrap();
+        let place = Place::default();
+        write(&file, "job".as_ref(), old.job_id, &Queued::new(&old.spec, &place, Some(7))).unwrap();
+        let spec = JobSpec::command(["false"]).env("A", "2").env("SECOND", "3").build().unwrap();
+        let edited = Submission { spec, ..old.clone() };
+        let seen = || {
+            let there = read(&file, ID);
+            let environment = there.environment().unwrap();
+            (
+                there.submission().unwrap().spec.command,
+                environment.get("A").unwrap().to_owned(),
+                environment.iter().count(),
+            )
+        };
+        let before = (old.spec.command.clone(), "1".into(), 1);
+        let whole = atomic::read_all(&file).unwrap();
+        let appended = with_environment(&edited, "job".as_ref()).unwrap();
+        let queued = Queued { ends_at: Some(whole.len() as u64), ..Queued::new(&old.spec, &place, Some(7)) };
+        write(&file, "job".as_ref(), old.job_id, &queued).unwrap();
+        for length in [0, 1, appended.len() / 2, appended.len()] {
+            file.write_all_at(&appended[..length], whole.len() as u64).unwrap();
+            assert_eq!(seen(), before, "{length} bytes were written");
+        }
+        // The next that edits it begins where what is in force ends.
+        replace_submission(&file, &read(&file, ID), &edited, &place).unwrap();
+        let after = (edited.spec.command.clone(), "2".into(), 2);
+        assert_eq!(seen(), after);
+        let there = read(&file, ID);
+        assert!(there.is_superseded_erased() && there.get::<Queued>().unwrap().unwrap().row == Some(7));
+        // It was killed before it erased what was in force.
+        file.write_all_at(&whole[SUBMISSION..], SUBMISSION as u64).unwrap();
+        assert!(!read(&file, ID).is_superseded_erased());
+        assert_eq!(seen(), after);
+        erase_superseded(&file, &read(&file, ID)).unwrap();
+        assert!(read(&file, ID).is_superseded_erased());
+    }
+
     #[test]
     fn no_changed_byte_changes_what_is_read() {
         let whole = atomic::read_all(&file("said")).unwrap();
