@@ -527,7 +527,7 @@ mod tests {
         }
         // The next that edits it begins where what is in force ends.
         replace_submission(&file, &read(&file, ID), &edited, &place).unwrap();
-        let after = (edited.spec.command.clone(), "2".into(), 2);
+        let after = (edited.spec.command, "2".into(), 2);
         assert_eq!(seen(), after);
         let there = read(&file, ID);
         assert!(there.is_superseded_erased() && there.get::<Queued>().unwrap().unwrap().row == Some(7));
