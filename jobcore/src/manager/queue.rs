@@ -1,6 +1,7 @@
 //! Why jobs are queued, and behind which others.
 
 use super::JobManager;
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
@@ -77,7 +78,7 @@ impl JobManager {
     }
 
     pub(super) async fn in_queue(&self, job: &Job, load: &Load) -> Result<InQueue> {
-        let (settings, group) = (&load.settings, job.spec.group.as_ref());
+        let (settings, group, now) = (&load.settings, job.spec.group.as_ref(), self.clock.now());
         let queued = |reason, position| Ok(InQueue { reason, position, since: job.submitted_at });
         if load.running.iter().any(|slot| slot.id == job.id) {
             return queued(self.why_not_started(job.id).await?, None);
@@ -85,7 +86,7 @@ impl JobManager {
         if job.place.on_hold {
             return queued(QueueReason::OnHold, None);
         }
-        if let Some(at) = job.place.not_before.filter(|at| *at > self.clock.now()) {
+        if let Some(at) = job.place.not_before.filter(|at| *at > now) {
             return queued(QueueReason::Scheduled { at }, None);
         }
         let after = self.not_ended(&job.spec.after).await?;
@@ -95,14 +96,14 @@ impl JobManager {
         if settings.is_paused(group) {
             let paused = Some(group.cloned()).filter(|_| !settings.paused).flatten();
             let position = match settings.paused {
-                true => position(load, job.id, |_| true),
-                false => position(load, job.id, |other| other.group.as_ref() == group),
+                true => position(load, job.id, now, |_| true),
+                false => position(load, job.id, now, |other| other.group.as_ref() == group),
             };
             return queued(QueueReason::Paused { group: paused }, position);
         }
         let (slot, room) = (Slot::of(job.id, &job.spec, job.place.clone()), Room::beside(settings, &load.running));
         let Some(ReachedLimit { on, needed, in_use, limit, .. }) = room.reached(&slot, &[]) else {
-            let is_first = position(load, job.id, |_| true).is_none_or(|position| position == 1);
+            let is_first = position(load, job.id, now, |_| true).is_none_or(|position| position == 1);
             let reason = if is_first {
                 self.why_not_started(job.id).await?
             } else {
@@ -112,17 +113,17 @@ impl JobManager {
         };
         match on {
             LimitOn::Group(group) => {
-                let position = position(load, job.id, |other| other.group.as_ref() == Some(&group));
+                let position = position(load, job.id, now, |other| other.group.as_ref() == Some(&group));
                 queued(QueueReason::GroupLimit { group, running: in_use, limit }, position)
             }
             LimitOn::Store => {
                 // Those that wait for their group do not compete for what becomes free.
                 let competes = |other: &Slot| room.reached(other, &[]).is_none_or(|limit| limit.on == LimitOn::Store);
-                let position = position(load, job.id, competes);
+                let position = position(load, job.id, now, competes);
                 queued(QueueReason::StoreLimit { running: in_use, limit }, position)
             }
             LimitOn::Resource(resource) => {
-                let position = position(load, job.id, |other| other.resources.contains_key(&resource));
+                let position = position(load, job.id, now, |other| other.resources.contains_key(&resource));
                 queued(QueueReason::Resource { resource, needed, in_use, limit }, position)
             }
         }
@@ -168,9 +169,9 @@ impl JobManager {
 }
 
 /// Returns the place of a job among those that wait, of which only some count; nothing if it does not wait any more.
-fn position(load: &Load, id: JobId, counts: impl Fn(&Slot) -> bool) -> Option<usize> {
+fn position(load: &Load, id: JobId, now: Timestamp, counts: impl Fn(&Slot) -> bool) -> Option<usize> {
     let place = load.waiting.iter().position(|slot| slot.id == id)?;
-    Some(1 + load.waiting[..place].iter().filter(|slot| !slot.place.on_hold && counts(slot)).count())
+    Some(1 + load.waiting[..place].iter().filter(|slot| slot.is_eligible(now) && counts(slot)).count())
 }
 
 #[cfg(test)]
