@@ -27,10 +27,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::manager::{
-    self, Listing, Message, MoveTo, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited,
-};
+use crate::manager::{self, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited};
 use crate::output::{OutputChunk, OutputQuery, View, Viewed};
+use crate::queue::MoveTo;
 use crate::runner::Runner;
 use crate::shape::{JobShape, OutputShape};
 use crate::signal::Signal;

@@ -310,7 +310,7 @@ mod tests {
             reason::<Status>(),
             reason::<Until>(),
             reason::<crate::ready::Condition>(),
-            reason::<crate::ready::NotReady>(),
+            reason::<crate::spec::NotReady>(),
             reason::<PermissionMode>(),
             reason::<key::Key>(),
             reason::<output::Cursor>(),

@@ -143,7 +143,6 @@ pub mod stop {
 
 pub mod ready {
     //! When a job is ready: [`JobSpecBuilder::ready`](crate::JobSpecBuilder::ready).
-    pub use crate::spec::NotReady;
     pub use crate::until::{Condition, Url};
 }
 
@@ -157,7 +156,7 @@ pub use caller::Caller;
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use job::Job;
-pub use manager::{JobManager, Listing, MoveTo};
+pub use manager::{JobManager, Listing};
 pub use name::Name;
 pub use parse_error::ParseError;
 pub use runner::in_process::InProcessRunner;

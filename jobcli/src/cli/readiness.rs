@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use jobcore::ready::{Condition, NotReady};
+use jobcore::ready::Condition;
+use jobcore::spec::NotReady;
 
 /// When a job that is started is ready, and what happens when it is not.
 #[derive(Debug, Default, Args)]

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::front::{Failures, Settings};
-use jobcore::{Job, JobId, JobManager, MoveTo};
+use jobcore::queue::MoveTo;
+use jobcore::{Job, JobId, JobManager};
 
 use super::Result;
 use super::select::{Asked, Which, asked, find};

@@ -50,7 +50,6 @@ use std::time::Duration;
 pub use follow::{Follow, ViewPart};
 pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
-pub use order::MoveTo;
 pub use reach::Reached;
 pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::program;
-use crate::queue::{After, AfterWhen, LimitOn, Place, ReachedLimit};
+use crate::queue::{After, AfterWhen, LimitOn, MoveTo, Place, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::spec::JobSpec;
 use crate::store::tend::evidence_of_own;
@@ -21,20 +21,6 @@ const MAX_ANCESTORS: usize = 64;
 
 /// How far apart jobs are that are submitted in the same moment.
 const STEP: u128 = 1 << 64;
-
-/// Where in the queue a job is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MoveTo {
-    /// Before all others.
-    First,
-    /// After all others.
-    Last,
-    /// Just before this one.
-    Before(JobId),
-    /// Just after this one.
-    After(JobId),
-}
 
 impl JobManager {
     /// Keeps a queued job from being started until it is released.

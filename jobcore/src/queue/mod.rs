@@ -11,5 +11,5 @@ mod reason;
 
 pub use crate::limit::{LimitOn, ReachedLimit, Resource};
 pub use after::{After, AfterWhen};
-pub use place::{Place, UNITS};
+pub use place::{MoveTo, Place, UNITS};
 pub use reason::{InQueue, QueueReason};

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
+use crate::id::JobId;
 use crate::limit::Resource;
 
 /// Where a job stands in the queue, and what it was given when it left it. Unlike its spec, this changes.
@@ -23,6 +24,20 @@ pub struct Place {
     pub slot: Option<u32>,
     /// Which units of its resources it was given, one bit for each, where there are at most [`UNITS`] of a resource.
     pub units: BTreeMap<Resource, u64>,
+}
+
+/// Where in the queue a job is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MoveTo {
+    /// Before all others.
+    First,
+    /// After all others.
+    Last,
+    /// Just before this one.
+    Before(JobId),
+    /// Just after this one.
+    After(JobId),
 }
 
 /// Of how many units at most it is said which of them a job has.
