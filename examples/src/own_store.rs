@@ -226,7 +226,7 @@ impl JobClaim for Claim {
     async fn record(&mut self, record: Record<'_>) -> Result<()> {
         let id = self.submission.job_id;
         let set = match record {
-            Record::Start(_) => "start = ?2",
+            Record::Start(_) => "start = ?2, running = NULL",
             Record::Running(_) | Record::Noted(..) => "running = ?2",
             Record::Ended(_) => "ended = ?2, environment = NULL, given = NULL",
         };

@@ -117,8 +117,11 @@ fn what(job: &JobShape, now: Timestamp) -> String {
         (None, Some(waiting)) => format!("[{}] {what}", cut(&waiting.to_string(), WAITING)),
         (None, None) => match job.stalled_since {
             Some(at) => format!("[stalled for {}] {what}", short_duration(since(at, now))),
-            None if job.is_starting() => format!("[starting] {what}"),
-            None => what,
+            None => match job.attempt_in_words(now).filter(|_| !job.status.is_final()) {
+                Some(attempt) => format!("[{attempt}] {what}"),
+                None if job.is_starting() => format!("[starting] {what}"),
+                None => what,
+            },
         },
     }
 }

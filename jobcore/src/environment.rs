@@ -23,6 +23,8 @@ pub const GROUP: &str = "JOBCORE_GROUP";
 
 /// The variable by which a job knows its number among the running jobs of its group, counted from 0.
 pub const SLOT: &str = "JOBCORE_SLOT";
+/// The variable by which a job that is started again knows which attempt it is; the first is 1.
+pub const ATTEMPT: &str = "JOBCORE_ATTEMPT";
 /// What the names of variables begin with by which a job knows which units of a resource it was given: `JOBCORE_RESOURCE_GPU=0,2`.
 pub const RESOURCE: &str = "JOBCORE_RESOURCE_";
 

@@ -311,6 +311,7 @@ mod tests {
             reason::<Until>(),
             reason::<crate::ready::Condition>(),
             reason::<crate::spec::NotReady>(),
+            reason::<crate::spec::RestartWhen>(),
             reason::<PermissionMode>(),
             reason::<key::Key>(),
             reason::<output::Cursor>(),
@@ -346,8 +347,8 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 21,
-            "those that the test above names, patterns of variables and templates, which hardly a text is not, and `Notify`"
+            found, 24,
+            "those that the test above names, patterns of variables and templates, which hardly a text is not, and those of front ends"
         );
     }
 }

@@ -221,7 +221,12 @@ pub(crate) fn submission() -> impl Strategy<Value = Submission> {
 }
 
 pub(crate) fn start() -> impl Strategy<Value = Start> {
-    (process(), any::<bool>(), timestamp()).prop_map(|(holder, dedicated, at)| Start::new(holder, dedicated, at))
+    (process(), any::<bool>(), timestamp(), proptest::option::of(timestamp())).prop_map(
+        |(holder, dedicated, at, due_at)| {
+            let attempt = if due_at.is_some() { 2 } else { 1 };
+            Start { attempt, due_at, ..Start::new(holder, dedicated, at) }
+        },
+    )
 }
 
 pub(crate) fn running() -> impl Strategy<Value = Running> {

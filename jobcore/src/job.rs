@@ -1,8 +1,10 @@
 //! A job as everybody sees it.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::time::Duration;
 
+use crate::attempt::Attempt;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::output::{OutputSize, View};
@@ -41,6 +43,13 @@ pub struct Job {
     pub paused: Duration,
     /// When it was ready, if its spec says when it is, and it was.
     pub ready_at: Option<Timestamp>,
+    /// The number of its attempt: 1 for a job that is not started again, 0 for one that has not been started. Of a job that is over,
+    /// and whose spec does not start it again, it is not read.
+    pub attempt: u32,
+    /// The attempts before that, the oldest first. Of very many, some are not kept.
+    pub attempts: Vec<Attempt>,
+    /// When its command is started again, while it waits for that.
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 impl Job {
@@ -86,7 +95,7 @@ impl Job {
 
     /// Returns whether it runs and is not ready yet, if its spec says when it is.
     pub fn is_starting(&self) -> bool {
-        let runs = matches!(self.state, State::Running(_) | State::Paused(_));
+        let runs = matches!(self.state, State::Running(_) | State::Paused(_)) && self.next_attempt_at.is_none();
         runs && !self.spec.ready.is_empty() && self.ready_at.is_none()
     }
 
@@ -96,6 +105,20 @@ impl Job {
         let Some(outcome) = self.state.outcome().filter(|_| self.held) else { return false };
         let are_left = self.spec.stragglers == Stragglers::Leave && outcome.stragglers > 0;
         are_left || !outcome.survivors.is_empty()
+    }
+
+    /// Returns which part of the output is that of an attempt, in bytes; nothing if there was no such attempt, or what is known of
+    /// it was not kept.
+    pub fn output_of_attempt(&self, number: u32) -> Option<Range<u64>> {
+        let attempts = self.attempts.iter();
+        let ends = || attempts.clone().map(|attempt| (attempt.number, attempt.output_end));
+        let end_of = |number| ends().find(|(other, _)| *other == number).map(|(_, end)| end);
+        let start = if number <= 1 { 0 } else { end_of(number - 1)? };
+        match end_of(number) {
+            Some(end) => Some(start..end),
+            None if number == self.attempt.max(1) => Some(start..u64::MAX),
+            None => None,
+        }
     }
 
     /// Returns the one word for what the job is doing.

@@ -63,6 +63,7 @@ compile_error!("jobcore needs Linux. On Windows use it inside WSL.");
 #[cfg(feature = "agents")]
 pub mod agent;
 mod annotations;
+mod attempt;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod caller;

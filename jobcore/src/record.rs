@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::attempt;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::OutputSize;
 use crate::queue::Place;
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, Restart};
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
 
+pub use crate::attempt::Attempt;
 pub use crate::job::Waiting;
 pub use crate::sys::process::{ProcessId, Seen};
 pub use crate::sys::world::World;
@@ -61,8 +63,9 @@ impl Submission {
     }
 }
 
-/// Who took charge of an attempt. Written before the command is started: from here on it may have run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Who took charge of an attempt. Written before the command is started: from here on it may have run. That of a later attempt
+/// puts an end to what was on record of the one before: its [`Running`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Start {
     /// The format of this record.
@@ -75,13 +78,51 @@ pub struct Start {
     pub dedicated: bool,
     /// When.
     pub at: Timestamp,
+    /// When the command is to be started, if that is later: until this is absent it has not been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// The attempts before this one, the oldest first. Of very many, some are not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Attempt>,
 }
 
 impl Start {
     /// Puts on record that `holder` is in charge of the first attempt.
     pub fn new(holder: ProcessId, dedicated: bool, at: Timestamp) -> Self {
-        Self { v: RECORD_VERSION, attempt: 1, holder, dedicated, at }
+        Self { v: RECORD_VERSION, attempt: 1, holder, dedicated, at, due_at: None, before: Vec::new() }
     }
+
+    /// Returns the record of the attempt that follows this one, which ended so; nothing if none does.
+    pub(crate) fn next(&self, restart: Option<&Restart>, ended: &Ended, now: Timestamp) -> Option<Self> {
+        let restart = restart?;
+        let mut before = self.before.clone();
+        let mut outcome = ended.outcome.clone();
+        let (output_start, output_end) = (attempt::output_start(&before), outcome.output_bytes);
+        outcome.output_bytes = output_end.saturating_sub(output_start);
+        let attempt = Attempt { number: self.attempt, started_at: ended.started_at, outcome, output_end };
+        attempt::add(&mut before, attempt);
+        let due_at = Some(later(now, attempt::delay(restart, &before)?));
+        Some(Self { attempt: self.attempt + 1, at: now, due_at, before, ..self.clone() })
+    }
+
+    /// Returns the record that the command of this attempt is started now.
+    pub(crate) fn now_due(&self, now: Timestamp) -> Self {
+        Self { at: now, due_at: None, ..self.clone() }
+    }
+
+    /// Returns where the output of this attempt begins.
+    pub(crate) fn output_start(&self) -> u64 {
+        attempt::output_start(&self.before)
+    }
+
+    /// Returns when the first attempt was started, if this is a later one.
+    pub(crate) fn first_started_at(&self) -> Option<Timestamp> {
+        self.before.first()?.started_at
+    }
+}
+
+fn later(at: Timestamp, delay: Duration) -> Timestamp {
+    at.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// The command's main process. Written right after it was started.
@@ -316,15 +357,33 @@ impl Evidence {
             _ => None,
         };
         let Submission { submitted_at, spec, .. } = self.submission.clone();
+        let start = self.start.as_ref();
+        let attempts = start.map(|start| start.before.clone()).unwrap_or_default();
+        let next_attempt_at = start.filter(|_| self.ended.is_none()).and_then(|start| start.due_at);
+        let attempt = start.map_or(0, |start| start.attempt);
         let running = self.running.as_ref().filter(|_| pid.is_some());
         let waiting = running.and_then(|running| running.waiting);
         let stalled_at = running.and_then(|running| running.stalled_at);
         let ready_at = self.running.as_ref().and_then(|running| running.ready_at);
         let (held, output, place, paused) = (self.held, self.output, self.place.clone(), self.paused(&state, now));
-        Ok((
-            Job { id, submitted_at, spec, state, pid, held, output, waiting, stalled_at, place, paused, ready_at },
-            verdict,
-        ))
+        let job = Job {
+            id,
+            submitted_at,
+            spec,
+            state,
+            pid,
+            held,
+            output,
+            waiting,
+            stalled_at,
+            place,
+            paused,
+            ready_at,
+            attempt,
+            attempts,
+            next_attempt_at,
+        };
+        Ok((job, verdict))
     }
 
     /// Returns for how long the job was paused until now, or until its end.
@@ -346,6 +405,25 @@ impl Evidence {
         outcome
     }
 
+    /// Returns when the first attempt was started, as far as that is on record.
+    fn started_at(&self) -> Option<Timestamp> {
+        let first = self.start.as_ref().and_then(Start::first_started_at);
+        first.or(self.running.as_ref().map(|running| running.at))
+    }
+
+    /// Returns the attempt that whoever takes charge is to start, as nothing is left of the one on record; nothing if there is
+    /// none.
+    pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Start> {
+        let is_left = self.ended.is_some() || !matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
+        let (start, restart) = (self.start.as_ref().filter(|_| !is_left)?, self.submission.spec.restart.as_ref()?);
+        if start.due_at.is_some() {
+            return Some(start.clone());
+        }
+        let cause = if self.seen == Seen::Rebooted { Cause::Rebooted } else { Cause::SupervisorLost };
+        let started_at = self.running.as_ref().map(|running| running.at);
+        start.next(Some(restart), &Ended::new(started_at, self.lost(cause, None, now)), now)
+    }
+
     fn events(&self, now: Timestamp) -> (Vec<Event>, Verdict) {
         let mut events = Vec::new();
         if let Some(ended) = &self.ended {
@@ -358,9 +436,14 @@ impl Evidence {
         if self.start.is_none() && !self.held {
             return (events, Verdict::OnRecord);
         }
-        events.push(Event::Started(self.running.as_ref().map(|running| running.at)));
+        events.push(Event::Started(self.started_at()));
         let lost = |cause, message: Option<&str>, events: &mut Vec<Event>| {
-            events.push(Event::Ended(self.lost(cause, message.map(str::to_owned), now)));
+            let outcome = self.lost(cause, message.map(str::to_owned), now);
+            if self.next_attempt(now).is_some() {
+                events.push(Event::SupervisorLost);
+                return Verdict::OnRecord;
+            }
+            events.push(Event::Ended(outcome));
             Verdict::FoundOut
         };
         let verdict = match (self.held, self.seen) {

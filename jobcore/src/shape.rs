@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "agents")]
 use crate::agent::AgentShape;
+use crate::attempt::Attempt;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::id::JobId;
@@ -17,14 +19,25 @@ use crate::queue::{After, InQueue, Resource};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
+use crate::units::short_duration;
 use crate::until::Condition;
-use crate::words::quoted;
+use crate::words::{exit_code, quoted};
 
 impl JobShape {
     /// Returns whether the job runs and is not ready yet, if it is said when it is.
     pub fn is_starting(&self) -> bool {
-        let runs = matches!(self.status, Status::Running | Status::Paused);
+        let runs = matches!(self.status, Status::Running | Status::Paused) && self.next_attempt_at.is_none();
         runs && !self.ready.is_empty() && self.ready_at.is_none()
+    }
+
+    /// Returns which attempt a job is at whose command was started again, and when that begins if it has not: `attempt 2 in 4s,
+    /// after exit code 1`.
+    pub fn attempt_in_words(&self, now: Timestamp) -> Option<String> {
+        let attempt = self.attempt?;
+        let Some(at) = self.next_attempt_at else { return Some(format!("attempt {attempt}")) };
+        let rest = short_duration(Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let how = self.attempts.last().map(|last| format!(", after {}", last.in_words()));
+        Some(format!("attempt {attempt} in {rest}{}", how.unwrap_or_default()))
     }
 }
 
@@ -66,6 +79,9 @@ impl Job {
             stalled_since: self.stalled_at,
             ready: self.spec.ready.clone(),
             ready_at: self.ready_at,
+            attempt: Some(self.attempt).filter(|attempt| *attempt > 1),
+            next_attempt_at: self.next_attempt_at,
+            attempts: self.attempts.iter().map(AttemptShape::of).collect(),
             pid: self.pid,
             supervised: match &self.state {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
@@ -168,6 +184,15 @@ pub struct JobShape {
     /// When it was ready; absent until it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
+    /// Which attempt it is at, or ended with; absent for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// When that is started; absent unless the job waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// The attempts before, the oldest first; absent for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptShape>,
     /// The main process, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -233,6 +258,60 @@ pub struct JobShape {
     #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentShape>>,
+}
+
+/// An attempt that was followed by another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AttemptShape {
+    /// Its number; the first is 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub status: Status,
+    /// When the command was started; absent if it could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// What the main process exited with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that the main process died of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// Why it ended.
+    pub cause: Cause,
+    /// What there is to say about the end in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Bytes written by this attempt.
+    pub output_bytes: u64,
+}
+
+impl AttemptShape {
+    /// Returns how it ended: `exit code 1`, `SIGTERM`, `timed out`.
+    pub fn in_words(&self) -> String {
+        match (self.cause, self.exit_code, self.signal) {
+            (Cause::Exited, Some(code), _) => exit_code(code),
+            (Cause::Signalled, _, Some(signal)) => signal.to_string(),
+            (cause, ..) => cause.as_str().replace('_', " "),
+        }
+    }
+
+    fn of(attempt: &Attempt) -> Self {
+        let Attempt { number, started_at, outcome, .. } = attempt;
+        Self {
+            attempt: *number,
+            status: outcome.status(),
+            started_at: *started_at,
+            ended_at: outcome.ended_at,
+            exit_code: outcome.exit_code,
+            signal: outcome.signal,
+            cause: outcome.cause,
+            message: outcome.message.clone(),
+            output_bytes: outcome.output_bytes,
+        }
+    }
 }
 
 /// What is known of a job that waits for input.
@@ -345,6 +424,9 @@ mod tests {
             place: Place::default(),
             paused: std::time::Duration::ZERO,
             ready_at: None,
+            attempt: 1,
+            attempts: Vec::new(),
+            next_attempt_at: None,
         };
         let shell = || {
             JobSpec::shell("make && make test")

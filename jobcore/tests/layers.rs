@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["output", "sys"],
     &["environment", "queue", "until"],
     &["control", "spec"],
+    &["attempt"],
     &["job", "life"],
     &["policy", "record"],
     &["program", "store"],

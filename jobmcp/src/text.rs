@@ -84,7 +84,8 @@ pub(crate) fn ended(shape: &JobShape) -> String {
 
 /// Returns what a job is doing, or how it ended.
 pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
-    described(shape, now, &format!(" after {}", millis(shape.duration_ms)))
+    let attempts = shape.attempt.map(|attempt| format!(" and {attempt} attempts")).unwrap_or_default();
+    described(shape, now, &format!(" after {}{attempts}", millis(shape.duration_ms)))
 }
 
 fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
@@ -126,8 +127,11 @@ fn standstill(shape: &JobShape, now: Timestamp) -> String {
         (None, Some(since)) => {
             format!(", stalled: no output and no CPU time for {}", short_time(now.duration_since(since)))
         }
-        (None, None) if shape.is_starting() => ", starting: not ready yet".to_owned(),
-        (None, None) => String::new(),
+        (None, None) => {
+            let attempt = shape.attempt_in_words(now).map(|attempt| format!(", {attempt}")).unwrap_or_default();
+            let starting = if shape.is_starting() { ", starting: not ready yet" } else { "" };
+            format!("{attempt}{starting}")
+        }
     }
 }
 

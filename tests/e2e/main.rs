@@ -70,6 +70,7 @@ mod reading;
 mod ready;
 mod reboot;
 mod register;
+mod retries;
 mod runner;
 mod scripts;
 mod several;

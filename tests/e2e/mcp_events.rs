@@ -78,6 +78,7 @@ fn what_is_offered_is_listed_and_declared() {
             "job.started",
             "job.waiting_for_input",
             "job.stalled",
+            "job.retrying",
             "job.ready",
             "job.not_ready",
             "job.paused",
@@ -86,7 +87,7 @@ fn what_is_offered_is_listed_and_declared() {
             "job.removed",
         ];
         assert_eq!(offered, expected);
-        let ended = &listed["events"][8];
+        let ended = &listed["events"][9];
         assert_eq!(ended["delivery"], json!(["poll", "push"]));
         assert_eq!(ended["inputSchema"]["properties"]["status"]["items"]["enum"][0], "completed", "{ended}");
         assert_eq!(client.refused("events/list", json!({ "cursor": "2" }))["code"], -32602);

@@ -219,6 +219,9 @@ pub struct Output {
     /// Only what follows this cursor, which `--json` gave before
     #[arg(long, value_name = "CURSOR", group = "part")]
     pub cursor: Option<Cursor>,
+    /// Only that of this attempt of a job that was started again
+    #[arg(long, value_name = "N", conflicts_with_all = ["bytes", "cursor", "follow"])]
+    pub attempt: Option<u32>,
     /// What to print of it.
     #[command(flatten)]
     pub show: ShowOutput,
@@ -402,7 +405,7 @@ pub struct Wait {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
-supervisor had been killed, and another is in charge), `waiting_for_input`, `stalled`, `paused`, `resumed`, `ready`, `not_ready` \
+supervisor had been killed, and another is in charge), `retrying` (an attempt ended, and another follows), `waiting_for_input`, `stalled`, `paused`, `resumed`, `ready`, `not_ready` \
 (in time), `ended` with the status and the exit code, or `removed`. Events are \
 numbered without a gap. An end is told at least once, and may come twice after a crash; anything else goes untold if whoever \
 did it was killed in that very moment. Old events are dropped; how many are missing is told on standard error.

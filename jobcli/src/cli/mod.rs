@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
-// - `readiness.rs`: when a job is ready
+// - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
@@ -14,6 +14,7 @@ mod look;
 mod queue;
 mod rare;
 mod readiness;
+mod restarting;
 mod run;
 mod selection;
 mod values;
@@ -33,6 +34,7 @@ pub use queue::{Edit, Graph, Hold, Move, Queued, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
 pub use readiness::Readiness;
+pub use restarting::Restarting;
 pub use run::{Delegate, Run};
 pub use selection::{Filters, Selection};
 pub use values::{ByteRange, EventOrTime, StdinFrom, Terminal};

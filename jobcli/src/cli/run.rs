@@ -14,6 +14,7 @@ use jobcore::stop::Signal;
 use super::queue::Queueing;
 use super::rare::Rare;
 use super::readiness::Readiness;
+use super::restarting::Restarting;
 use super::values::{StdinFrom, Terminal, parse_label, parse_stdin, parse_terminal};
 use crate::complete;
 
@@ -48,8 +49,8 @@ In JSON, `command` is a line for a shell or an array of a program and its argume
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, \
-`at_a_time`, `leave_stragglers`, `on_end`, `ready` (a condition, or an array), `ready_timeout` and \
-`not_ready`. A field that is not known is refused. Flags come first.")]
+`at_a_time`, `leave_stragglers`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
+`not_ready`, `retries`, `restart`, `backoff` and `retry_on` (an array of numbers). A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
     #[arg(long, value_name = "DIR")]
@@ -122,6 +123,9 @@ pub struct Run {
     /// When it is ready.
     #[command(flatten)]
     pub readiness: Rare<Readiness>,
+    /// Whether its command is started again.
+    #[command(flatten)]
+    pub restarting: Rare<Restarting>,
     /// Wait for its end, and exit with its code
     #[arg(long, short)]
     pub wait: bool,

@@ -24,7 +24,7 @@ pub(super) fn tell_of(job: &Job) {
 
 /// Returns how a job ended; nothing for one that has not.
 pub(super) fn of(job: &Job) -> Option<String> {
-    Some(line(&job.label(), job.state.started_at(), job.state.outcome()?, job.spec.stragglers))
+    Some(line(&job.label(), job.state.started_at(), job.attempt, job.state.outcome()?, job.spec.stragglers))
 }
 
 /// How long a job must have run for the setting `notify` to count.
@@ -55,12 +55,21 @@ impl Notice {
 }
 
 /// Returns what the job is called, what it came to, after what time, and what was stopped with it.
-fn line(label: &str, started_at: Option<Timestamp>, outcome: &Outcome, stragglers: Stragglers) -> String {
+fn line(
+    label: &str,
+    started_at: Option<Timestamp>,
+    attempts: u32,
+    outcome: &Outcome,
+    stragglers: Stragglers,
+) -> String {
     let mut line = format!("{label}: {}", came_to(outcome));
     if let Some(started_at) = started_at {
         let time = Duration::try_from(outcome.ended_at.duration_since(started_at)).unwrap_or_default();
         // Writing to a String does not fail.
         let _ = write!(line, " after {}", short_duration(time));
+        if attempts > 1 {
+            let _ = write!(line, " and {attempts} attempts");
+        }
     }
     if outcome.shell_code().is_none()
         && !matches!(outcome.cause, Cause::NeverStarted | Cause::SpawnFailed | Cause::Skipped)
@@ -124,7 +133,7 @@ mod tests {
         let mut outcome = Outcome::new(cause, at("2026-11-21T10:00:13Z"));
         change(&mut outcome);
         let started_at = (cause != Cause::NeverStarted).then(|| at("2026-11-21T10:00:01Z"));
-        line("web", started_at, &outcome, stragglers)
+        line("web", started_at, 1, &outcome, stragglers)
     }
 
     #[test]

@@ -111,15 +111,18 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Outpu
     if let Some(cursor) = arguments.cursor {
         query.from = Position::Cursor(cursor);
     }
-    let what = What { query, show: &arguments.show, of_run: is_whole.then_some(OfRun::Answer) };
-    let is_of_one = arguments.bytes.is_some() || arguments.cursor.is_some();
+    let attempt = arguments.attempt;
+    let of_run = (is_whole && attempt.is_none()).then_some(OfRun::Answer);
+    let what = What { query, show: &arguments.show, attempt, of_run };
+    let is_of_one = arguments.bytes.is_some() || arguments.cursor.is_some() || attempt.is_some();
     print_all(jobs, settings, &arguments.jobs, &what, is_of_one).await
 }
 
 pub(super) async fn tail(jobs: &JobManager, settings: &Settings, arguments: Tail) -> Result {
     let query = OutputQuery::from(Position::TailLines(arguments.lines));
     let of_run = Some(OfRun::LastLines(arguments.lines));
-    print_all(jobs, settings, &arguments.jobs, &What { query, show: &arguments.show, of_run }, false).await
+    print_all(jobs, settings, &arguments.jobs, &What { query, show: &arguments.show, attempt: None, of_run }, false)
+        .await
 }
 
 /// Prints the output of the jobs that are named or selected.
@@ -141,7 +144,7 @@ async fn print_all(
     let wanted = Asked { references: &references, selection, all, which };
     let mut ids = asked(jobs, settings, &wanted, &mut failures).await?;
     if is_of_one {
-        return Err(Failure::new(codes::USAGE, "bytes and cursors are of one job; name one job"));
+        return Err(Failure::new(codes::USAGE, "bytes, cursors and attempts are of one job; name one job"));
     }
     if references.is_empty() {
         // The newest last, as what was written last.
@@ -174,7 +177,7 @@ async fn print(jobs: &JobManager, job: &Job, what: &What<'_>) -> Result {
     if let Some((run, of_run)) = what.of_run(job) {
         return print_run(jobs, job, &run, of_run, show.follow).await;
     }
-    let (query, view) = (what.query(), view(show, job));
+    let (query, view) = (what.query_of(job)?, view(show, job));
     match (show.json, view.is_plain()) {
         (true, true) => print_json(&jobs.output_text(id, &query).await?)?,
         (true, false) => print_json(&jobs.view_text(id, &query, &view).await?)?,

@@ -2,21 +2,35 @@
 
 use jobcore::Job;
 use jobcore::agent::AgentRun;
-use jobcore::front::agents;
-use jobcore::output::{Grep, OutputQuery, Stream, View};
+use jobcore::front::{Failure, agents, codes};
+use jobcore::output::{Cursor, Grep, OutputQuery, Stream, View};
 
-use super::tell;
+use super::{Result, tell};
 use crate::cli::ShowOutput;
 
 /// What is printed of an output.
 pub(super) struct What<'a> {
     pub(super) query: OutputQuery,
     pub(super) show: &'a ShowOutput,
+    /// Of which attempt, if not of all.
+    pub(super) attempt: Option<u32>,
     /// What there is to print of a run of an agent, unless its stream itself is asked for.
     pub(super) of_run: Option<OfRun>,
 }
 
 impl What<'_> {
+    /// Returns how the output of a job is read.
+    pub(super) fn query_of(&self, job: &Job) -> Result<OutputQuery> {
+        let query = self.query();
+        let Some(attempt) = self.attempt else { return Ok(query) };
+        let range = job.output_of_attempt(attempt).ok_or_else(|| {
+            let hint = format!("`jobcli show {}` lists its attempts", job.id.short());
+            Failure::new(codes::USAGE, format!("nothing is known of attempt {attempt} of {}", job.label()))
+                .with_hint(hint)
+        })?;
+        Ok(query.with_not_before(Some(Cursor(range.start))).with_until(Some(Cursor(range.end))))
+    }
+
     /// Returns how an output is read.
     pub(super) fn query(&self) -> OutputQuery {
         let stream = match (self.show.stdout, self.show.stderr) {

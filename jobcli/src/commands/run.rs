@@ -281,6 +281,11 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     if let Some(rule) = arguments.readiness.0.not_ready {
         builder = builder.not_ready(rule);
     }
+    if let Some(restart) =
+        arguments.restarting.0.asked().rule().map_err(|error| Failure::new(codes::USAGE, error.to_string()))?
+    {
+        builder = builder.restart(restart);
+    }
     if let Some(line) = arguments.on_end {
         builder = builder.on_end(line);
     }

@@ -3,13 +3,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jobcore::agent::AgentShape;
+use jobcore::clock::Timestamp;
 use jobcore::front::text::{fit, print_json};
 use jobcore::front::{Failures, agents};
 use jobcore::shape::JobShape;
 use jobcore::spec::NotReady;
 use jobcore::spec::{Command, Stdin, Stragglers};
 use jobcore::store::job_directory;
-use jobcore::units::format_size;
+use jobcore::units::{format_size, short_duration};
 use jobcore::{Job, JobId, JobManager, escape};
 
 use super::Result;
@@ -40,7 +41,7 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
         writeln!(out)?;
     }
     let directory = jobs.store().directory().map(|root| job_directory(root, job.id));
-    describe(&mut out, &job, &shape)?;
+    describe(&mut out, &job, &shape, Timestamp::now())?;
     if let Some(directory) = directory {
         line(&mut out, "kept in", directory.display())?;
     }
@@ -51,7 +52,7 @@ fn line(out: &mut impl Write, name: &str, value: impl std::fmt::Display) -> io::
     writeln!(out, "{name:<13}{}", escape::one_line(&value.to_string()))
 }
 
-fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()> {
+fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -> io::Result<()> {
     let millis = |ms: u64| humantime::format_duration(Duration::from_millis(ms)).to_string();
     let colour = ui::style(shape.status);
     line(out, "job", shape.job_id)?;
@@ -68,6 +69,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     }
     if let Some(since) = shape.stalled_since {
         line(out, "now", format_args!("stalled since {since}"))?;
+    }
+    if let Some(attempt) = shape.attempt_in_words(now).filter(|_| !shape.status.is_final()) {
+        line(out, "now", attempt)?;
     }
     if job.is_starting() {
         line(out, "now", "starting: not ready yet")?;
@@ -139,6 +143,16 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape) -> io::Result<()>
     if let Some(peak) = shape.peak_rss_bytes {
         line(out, "peak memory", format_args!("{} (its largest process)", format_size(peak)))?;
     }
+    for attempt in &shape.attempts {
+        let time = attempt.started_at.map(|at| attempt.ended_at.duration_since(at).as_millis());
+        let time = short_duration(Duration::from_millis(time.and_then(|ms| ms.try_into().ok()).unwrap_or_default()));
+        let output = format_size(attempt.output_bytes);
+        line(
+            out,
+            &format!("attempt {}", attempt.attempt),
+            format_args!("{} after {time}, output {output}", attempt.in_words()),
+        )?;
+    }
     let still_running = if shape.stragglers_alive == Some(true) { ", still running" } else { "" };
     if let Some(stragglers) = shape.stragglers {
         line(out, "stragglers", format_args!("{stragglers}{still_running}"))?;
@@ -204,6 +218,9 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     if let Some(stall) = spec.stall() {
         let stop = if spec.stall_stop { ", and is stopped then" } else { "" };
         line(out, "stalled", format_args!("when it has done nothing for {}{stop}", humantime::format_duration(stall)))?;
+    }
+    if let Some(restart) = &spec.restart {
+        line(out, "restarts", restart)?;
     }
     for condition in &spec.ready {
         line(out, "ready when", condition)?;

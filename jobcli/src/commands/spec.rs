@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobcore::environment::VariablePattern;
+use jobcore::front::ExitCodes;
 use jobcore::front::{Failure, codes, moment};
 use jobcore::queue::Resource;
 use jobcore::ready::Condition;
-use jobcore::spec::NotReady;
+use jobcore::spec::{NotReady, RestartWhen};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
 use jobcore::{Name, ParseError};
@@ -73,6 +74,11 @@ struct Spec {
     ready: Option<Conditions>,
     ready_timeout: Option<Time>,
     not_ready: Option<NotReady>,
+    retries: Option<u32>,
+    restart: Option<RestartWhen>,
+    backoff: Option<String>,
+    #[serde(default)]
+    retry_on: Vec<u8>,
 }
 
 /// One condition, or several.
@@ -202,6 +208,16 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     }
     readiness.ready_timeout = readiness.ready_timeout.or(time("ready_timeout", spec.ready_timeout)?);
     readiness.not_ready = readiness.not_ready.or(spec.not_ready);
+    let restarting = &mut arguments.restarting.0;
+    restarting.retries = restarting.retries.or(spec.retries);
+    if !restarting.keep_alive {
+        restarting.restart = restarting.restart.or(spec.restart);
+    }
+    let backoff = spec.backoff.map(|text| text.parse().map_err(|error| wrong(format!("backoff: {error}"))));
+    restarting.backoff = restarting.backoff.or(backoff.transpose()?);
+    if restarting.retry_on.is_empty() {
+        restarting.retry_on = spec.retry_on.into_iter().map(ExitCodes::from).collect();
+    }
     arguments.stall = arguments.stall.or(time("stall", spec.stall)?);
     arguments.stall_stop |= spec.stall_stop;
     arguments.grace = arguments.grace.or(grace);

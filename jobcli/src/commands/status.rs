@@ -2,6 +2,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use jobcore::JobManager;
+use jobcore::clock::Timestamp;
 use jobcore::front::text::print_json;
 
 use super::select::find;
@@ -20,6 +21,10 @@ pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
         // Beside the one word that scripts want.
         if let Some(queued) = jobs.why_queued(&job).await? {
             tell(&format!("queued: {queued}"));
+        }
+        if let Some(attempt) = jobs.shape(&job).attempt_in_words(Timestamp::now()).filter(|_| !job.status().is_final())
+        {
+            tell(&attempt);
         }
         if job.is_starting() {
             tell("starting: not ready yet");

@@ -8,7 +8,7 @@
 // - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
 // - `failure.rs`: hints and exit codes
 // - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
-// - `moment.rs`: moments, as people write them
+// - `moment.rs`, `restart.rs`: moments, and restarts of a command, as people write them
 // - `caller.rs`: who calls, and for which project
 // - `process.rs`: what a front end asks of the kernel
 // - `skill.md`: what teaches an agent when and how to use jobs
@@ -24,6 +24,7 @@ pub mod process;
 #[cfg(test)]
 mod properties;
 pub mod report;
+mod restart;
 pub mod settings;
 pub mod store_settings;
 pub mod text;
@@ -34,4 +35,5 @@ pub const SKILL: &str = include_str!("skill.md");
 pub use delegation::Asked;
 pub use failure::{Failure, Failures, codes};
 pub use notify::Notify;
+pub use restart::{Backoff, ExitCodes, Restarting};
 pub use settings::Settings;

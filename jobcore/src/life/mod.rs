@@ -105,6 +105,10 @@ pub(crate) enum Action {
     NoteReady,
     /// Report that the job is not ready in time, and goes on.
     NoteNotReady,
+    /// Start the command again: its next attempt, with a life of its own.
+    StartAgain,
+    /// Say when the job was stopped before its next attempt: [`Life::called_off`].
+    CallOff,
     /// Count the processes that outlived the main process: [`Life::counted`].
     Count,
     /// Kill all processes of the job.
@@ -146,6 +150,15 @@ impl Stop {
     }
 }
 
+/// Returns what is to be put on record of a stop, once for each grace.
+fn record_stop(stop: &mut Stop, cause: Option<&(Cause, Option<String>)>) -> Option<Action> {
+    let (grace, (cause, requester)) = (stop.unrecorded.take()?, cause?);
+    Some(Action::RecordStop { cause: *cause, requester: requester.clone(), grace })
+}
+
+/// Why nothing can be sent to a job between two attempts.
+const BETWEEN_ATTEMPTS: &str = "its command is not running: it is about to be started again";
+
 /// The life of one job.
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -156,6 +169,8 @@ pub(crate) struct Life {
     stall: Option<Stall>,
     pause: Pause,
     readiness: Option<Readiness>,
+    /// When the command is started again, before which there is no main process.
+    starts_again_at: Option<Duration>,
     exit: Option<Exit>,
     exited_at: Duration,
     /// When what is left of the job counts as stragglers.
@@ -181,6 +196,7 @@ impl Life {
             stall: Stall::of(spec),
             pause: Pause::default(),
             readiness: Readiness::of(spec),
+            starts_again_at: None,
             exit: None,
             exited_at: Duration::ZERO,
             last_words_until: None,
@@ -191,6 +207,16 @@ impl Life {
             survivors: Vec::new(),
             has_ended: false,
         }
+    }
+
+    /// Begins the time between two attempts of a job.
+    pub(crate) fn between_attempts(spec: &JobSpec, delay: Duration) -> Self {
+        Self { starts_again_at: Some(delay), ..Self::new(spec) }
+    }
+
+    /// Returns whether the command has yet to be started again.
+    pub(crate) fn is_between_attempts(&self) -> bool {
+        self.starts_again_at.is_some()
     }
 
     /// Returns whether the main process has ended.
@@ -210,7 +236,7 @@ impl Life {
 
     /// Returns whether the main process runs, and neither is it being stopped nor does its time stand still.
     pub(crate) fn is_active(&self) -> bool {
-        self.is_wanted() && !self.is_paused()
+        self.is_wanted() && !self.is_paused() && !self.is_between_attempts()
     }
 
     /// Returns whether the end of the main process was asked for, or its time was up.
@@ -235,6 +261,13 @@ impl Life {
             // It may have been a survivor itself, and have kept others from ending.
             (stop.stage, stop.kill_at) = (Stage::Terminated, now);
             self.survivors.clear();
+        }
+    }
+
+    /// The job was stopped before its next attempt.
+    pub(crate) fn called_off(&mut self, at: Timestamp, now: Duration) {
+        if self.starts_again_at.take().is_some() {
+            self.main_ended(Exit::unseen(at), now);
         }
     }
 
@@ -267,6 +300,9 @@ impl Life {
     /// # Errors
     /// Why it cannot be paused, in words for people.
     pub(crate) fn pause(&mut self, now: Duration) -> Result<(), String> {
+        if self.is_between_attempts() {
+            return Err(BETWEEN_ATTEMPTS.to_owned());
+        }
         match (self.has_ended, self.stop) {
             (true, _) => Err("it has ended".to_owned()),
             (false, Some(_)) => Err("it is being stopped".to_owned()),
@@ -379,6 +415,7 @@ impl Life {
         send: impl FnOnce() -> Result<(), String>,
     ) -> Answer {
         let sent = match self.exit {
+            None if self.is_between_attempts() => Err(BETWEEN_ATTEMPTS.to_owned()),
             Some(_) => Err("its main process has ended".to_owned()),
             None => send(),
         };
@@ -413,6 +450,9 @@ impl Life {
 
     /// Returns when there is something to do although nothing happens.
     pub(crate) fn deadline(&self) -> Option<Duration> {
+        if let Some(starts_again_at) = self.starts_again_at {
+            return Some(if self.stop.is_some() { Duration::ZERO } else { starts_again_at });
+        }
         let due = match self.stop.map(|stop| (stop.stage, stop.kill_at)) {
             Some((Stage::Begun, _)) => Some(Duration::ZERO),
             Some((Stage::MainAsked { until }, kill_at)) => Some(until.min(kill_at)),
@@ -429,6 +469,12 @@ impl Life {
 
     /// Returns the next thing to be done now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Action> {
+        if let Some(starts_again_at) = self.starts_again_at {
+            return match &mut self.stop {
+                Some(stop) => record_stop(stop, self.cause.as_ref()).or(Some(Action::CallOff)),
+                None => (starts_again_at <= now).then_some(Action::StartAgain),
+            };
+        }
         if self.is_active() && self.times_out_at.is_some_and(|at| at <= now) {
             self.cause = Some((Cause::TimedOut, None));
             self.begin_stop(self.grace, now);
@@ -475,8 +521,9 @@ impl Life {
         }
         let stop = self.stop.as_mut()?;
         // The stop of stragglers is not recorded: the end of the job was its own.
-        if let (Some(grace), Some((cause, requester)), false) = (stop.unrecorded.take(), &self.cause, self.has_ended) {
-            return Some(Action::RecordStop { cause: *cause, requester: requester.clone(), grace });
+        let cause = self.cause.as_ref().filter(|_| !self.has_ended);
+        if let Some(action) = record_stop(stop, cause) {
+            return Some(action);
         }
         let (stage, action) = match stop.stage {
             Stage::Begun => match self.stop_signal.filter(|_| !has_exited) {

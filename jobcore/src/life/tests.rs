@@ -561,3 +561,29 @@ fn a_stall_that_was_reported_by_the_driver_before_is_not_reported_again() {
     life.moved(SECOND * 60);
     assert_eq!(life.next(SECOND * 60), Some(Action::NoteStall { since: None }));
 }
+
+#[test]
+fn the_command_is_started_again_after_the_delay() {
+    let spec = JobSpec::command(["true"]).timeout(SECOND).build().unwrap();
+    let mut life = Life::between_attempts(&spec, SECOND * 5);
+    assert!(life.is_wanted() && !life.is_active() && !life.has_exited());
+    assert_eq!((life.deadline(), life.next(SECOND * 5 - MOMENT)), (Some(SECOND * 5), None), "no time is up in between");
+    assert_eq!(life.end(|| true), None);
+    assert_eq!(life.next(SECOND * 5), Some(Action::StartAgain));
+}
+
+#[test]
+fn between_two_attempts_a_job_can_only_be_stopped() {
+    let spec = JobSpec::command(["true"]).build().unwrap();
+    let mut life = Life::between_attempts(&spec, SECOND * 5);
+    assert!(life.pause(SECOND).unwrap_err().contains("is not running"));
+    let sent = life.signal(Signal::TERM, "somebody".to_owned(), SECOND, || panic!("there is nobody to send it to"));
+    assert!(matches!(sent, Answer::Refused { .. }), "{sent:?}");
+    stop(&mut life, Some(SECOND), SECOND);
+    assert_eq!(life.deadline(), Some(Duration::ZERO));
+    assert_eq!((life.next(SECOND), life.next(SECOND)), (recorded(SECOND), Some(Action::CallOff)));
+    life.called_off(Timestamp::UNIX_EPOCH, SECOND);
+    assert_eq!((life.next(SECOND), life.next(SECOND)), (TERMINATED, None));
+    assert_eq!(why(&life.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+    assert_eq!(life.end(|| true), None, "it ends once");
+}

@@ -30,6 +30,8 @@ pub struct OutputQuery {
     /// Nothing that came before this time, to about a hundredth of a second, as far as the clock of the machine was not
     /// set back. What is read may begin within a line.
     pub since: Option<Timestamp>,
+    /// Nothing before this position, however many lines or bytes are asked for.
+    pub not_before: Option<Cursor>,
     /// Only this stream; both, if absent.
     pub stream: Option<Stream>,
     /// How many bytes to return at most.
@@ -44,7 +46,15 @@ impl OutputQuery {
 
     /// Reads from there, both streams, at most [`OutputQuery::DEFAULT_BYTES`].
     pub fn from(from: Position) -> Self {
-        Self { from, until: None, since: None, stream: None, max_bytes: Self::DEFAULT_BYTES, max_lines: None }
+        Self {
+            from,
+            until: None,
+            since: None,
+            not_before: None,
+            stream: None,
+            max_bytes: Self::DEFAULT_BYTES,
+            max_lines: None,
+        }
     }
 
     /// Stops before this cursor.
@@ -57,6 +67,12 @@ impl OutputQuery {
     #[must_use]
     pub fn with_since(self, since: Option<Timestamp>) -> Self {
         Self { since, ..self }
+    }
+
+    /// Reads nothing before this position.
+    #[must_use]
+    pub fn with_not_before(self, not_before: Option<Cursor>) -> Self {
+        Self { not_before, ..self }
     }
 
     /// Reads only one stream.

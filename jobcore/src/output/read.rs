@@ -64,8 +64,8 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
             self.window.0 = None;
         }
         let (mut from, mut cut) = self.locate(query)?;
-        if let Some(since) = query.since {
-            let earliest = self.since(since)?;
+        let since = query.since.map(|since| self.since(since)).transpose()?;
+        if let Some(earliest) = since.into_iter().chain(query.not_before.map(|cursor| cursor.0)).max() {
             cut &= earliest < from;
             from = from.max(earliest);
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::environment::{Environment, GROUP, JOB_ID, PARENT_JOB_ID, RESOURCE, SLOT};
+use crate::environment::{ATTEMPT, Environment, GROUP, JOB_ID, PARENT_JOB_ID, RESOURCE, SLOT};
 use crate::queue::{Place, Resource};
 use crate::record::Submission;
 use crate::spec::{Command, shell_words};
@@ -30,13 +30,20 @@ fn shell_options(submission: &Submission) -> Vec<Vec<u8>> {
 }
 
 /// Returns `NAME=VALUE` for the whole environment of the command of a job that was given this.
-pub(crate) fn variables(submission: &Submission, mut environment: Environment, place: &Place) -> Vec<Vec<u8>> {
+pub(crate) fn variables(
+    submission: &Submission,
+    mut environment: Environment,
+    place: &Place,
+    attempt: u32,
+) -> Vec<Vec<u8>> {
     if let Some(parent) = environment.remove(JOB_ID) {
         environment.set(PARENT_JOB_ID, parent);
     }
     environment.set(JOB_ID, submission.job_id.to_string());
     // Not what the job was given which submitted this one.
-    let is_given = |name: &OsStr| name == GROUP || name == SLOT || name.as_bytes().starts_with(RESOURCE.as_bytes());
+    let is_given = |name: &OsStr| {
+        [GROUP, SLOT, ATTEMPT].iter().any(|given| name == *given) || name.as_bytes().starts_with(RESOURCE.as_bytes())
+    };
     let inherited: Vec<_> = environment.iter().map(|(name, _)| name.to_owned()).filter(|name| is_given(name)).collect();
     for name in inherited {
         environment.remove(name);
@@ -46,6 +53,9 @@ pub(crate) fn variables(submission: &Submission, mut environment: Environment, p
     }
     if let Some(slot) = place.slot {
         environment.set(SLOT, slot.to_string());
+    }
+    if submission.spec.restart.is_some() {
+        environment.set(ATTEMPT, attempt.to_string());
     }
     for resource in place.units.keys() {
         let units: Vec<_> = place.units_of(resource).map(|unit| unit.to_string()).collect();

@@ -73,7 +73,7 @@ pub(crate) fn check_size(submission: &Submission) -> Result<()> {
     let size = |words: Vec<Vec<u8>>| words.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum::<usize>();
     let arguments = size(exec::arguments(submission));
     let environment =
-        size(exec::variables(submission, submission.spec.environment.clone(), &submission.spec.first_place()));
+        size(exec::variables(submission, submission.spec.environment.clone(), &submission.spec.first_place(), 1));
     if arguments + environment > limit {
         let reason = format!(
             "{arguments} bytes of arguments and {environment} of environment, and the kernel takes {limit} in all; \

@@ -36,7 +36,7 @@ pub(super) type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
 pub(super) fn spawn(
     claim: &dyn JobClaim,
     environment: Environment,
-    place: &Place,
+    (place, attempt): (&Place, u32),
     stdin: Option<OwnedFd>,
 ) -> Result<Child, String> {
     let submission = claim.submission();
@@ -44,7 +44,7 @@ pub(super) fn spawn(
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
-    let variables = exec::variables(submission, environment, place);
+    let variables = exec::variables(submission, environment, place, attempt);
     let stdin = match (&spec.stdin, stdin) {
         (_, Some(pipe)) => Some(pipe),
         (Stdin::Closed | Stdin::Open | Stdin::Given, None) => None,

@@ -21,10 +21,11 @@ use crate::id::JobId;
 use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED, STANDING_STILL};
 use crate::record::{Ended, Note, Running, Start};
 use crate::signal::Signal;
-use crate::spec::Stdin;
+use crate::spec::{Restart, Stdin};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::layout::Layout;
 use crate::store::file::supervisors::visible_members;
+use crate::store::tend::evidence_of_own;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
@@ -45,6 +46,9 @@ pub struct InProcessRunner {
     /// When a task wakes up next that starts what is due then.
     waking: Arc<Mutex<Option<Timestamp>>>,
 }
+
+/// A number that no process has: `PID_MAX_LIMIT`, proc_sys_kernel(5), is far lower.
+const NO_PROCESS: i32 = i32::MAX;
 
 /// How long is slept at most until a time of day: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -72,37 +76,28 @@ impl Runner for InProcessRunner {
             Companion::Alive(fd) => Some(ready::readable(fd).context("watch", "/proc".as_ref())?),
             Companion::Gone => return finish_unstarted(store, claim, &Companion::unstarted()).await,
         };
-        claim.start(&Start::new(ProcessId::of_this_program()?, false, Timestamp::now())).await?;
-        let (environment, place) = (claim.environment().await?, claim.place().await?);
-        let stdin = match claim.submission().spec.stdin {
-            Stdin::Open => Some(claim.open_input().await?),
-            Stdin::Given => Some(claim.given().await?),
-            Stdin::Closed | Stdin::File(_) => None,
-        };
-        match spawn(claim.as_ref(), environment, &place, stdin) {
-            Ok(child) => {
-                let (store, id) = (Arc::clone(store), claim.submission().job_id);
-                tokio::spawn(async move {
-                    let staying = Watcher::new(&store, claim, child, companion).watch().await;
-                    let runtime = Handle::current();
-                    // Starting processes and removing files take their time.
-                    tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store, id)));
-                    if let Some(watcher) = staying {
-                        watcher.stay_with_stragglers().await;
-                    }
-                });
-            }
-            Err(reason) => {
-                let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
-                outcome.message = Some(reason);
-                finish_unstarted(store, claim, &Ended::new(None, outcome)).await?;
-            }
+        let start = Start::new(ProcessId::of_this_program()?, false, Timestamp::now());
+        claim.start(&start).await?;
+        match start_command(claim.as_mut(), start.attempt).await? {
+            Ok(child) => watch(Watcher::new(store, claim, start, Some(child), companion)),
+            Err(reason) => finish_unstarted(store, claim, &Ended::new(None, failure(reason))).await?,
         }
         Ok(())
     }
 
-    async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
-        Err(super::cannot_adopt())
+    /// Starts the next attempt of a job of which nothing is left.
+    async fn adopt(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
+        let evidence = evidence_of_own(store.as_ref(), claim.as_ref()).await?;
+        let next = evidence.next_attempt(Timestamp::now()).ok_or_else(super::cannot_adopt)?;
+        let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
+            Companion::None => None,
+            Companion::Alive(fd) => Some(ready::readable(fd).context("watch", "/proc".as_ref())?),
+            Companion::Gone => return finish_unstarted(store, claim, &Companion::unstarted()).await,
+        };
+        let start = Start { holder: ProcessId::of_this_program()?, dedicated: false, ..next };
+        claim.start(&start).await?;
+        watch(Watcher::new(store, claim, start, None, companion));
+        Ok(())
     }
 
     async fn wake_at(&self, store: &Arc<dyn JobStore>, at: Timestamp) -> Result<()> {
@@ -155,6 +150,41 @@ impl Runner for InProcessRunner {
     }
 }
 
+/// Starts the command of an attempt.
+///
+/// # Errors
+/// The outer one is the store's; the inner one says why the command could not be started.
+async fn start_command(claim: &mut dyn JobClaim, attempt: u32) -> Result<std::result::Result<Child, String>> {
+    let (environment, place) = (claim.environment().await?, claim.place().await?);
+    let stdin = match claim.submission().spec.stdin {
+        Stdin::Open => Some(claim.open_input().await?),
+        Stdin::Given => Some(claim.given().await?),
+        Stdin::Closed | Stdin::File(_) => None,
+    };
+    Ok(spawn(claim, environment, (&place, attempt), stdin))
+}
+
+/// Returns the outcome of a command that could not be started.
+fn failure(reason: String) -> Outcome {
+    let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
+    outcome.message = Some(reason);
+    outcome
+}
+
+/// Watches a job by a task of its own.
+fn watch(watcher: Watcher) {
+    let (store, id) = (Arc::clone(&watcher.store), watcher.claim.submission().job_id);
+    tokio::spawn(async move {
+        let staying = watcher.watch().await;
+        let runtime = Handle::current();
+        // Starting processes and removing files take their time.
+        tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store, id)));
+        if let Some(watcher) = staying {
+            watcher.stay_with_stragglers().await;
+        }
+    });
+}
+
 /// Puts the end of a job on record that never had a process.
 async fn finish_unstarted(store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>, ended: &Ended) -> Result<()> {
     let id = claim.submission().job_id;
@@ -178,7 +208,12 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 struct Watcher {
     store: Arc<dyn JobStore>,
     claim: Box<dyn JobClaim>,
-    child: Child,
+    /// Which attempt this is, and how those before went.
+    start: Start,
+    /// The command; nothing between two attempts.
+    child: Option<Child>,
+    /// Why the command of a later attempt could not be started.
+    failure: Option<Outcome>,
     /// What is on record of the main process; nothing if it could not be identified.
     running: Option<Running>,
     /// What it is yet to come to before it is ready; nothing if nobody is told, or it is.
@@ -222,49 +257,123 @@ impl Watcher {
     fn new(
         store: &Arc<dyn JobStore>,
         claim: Box<dyn JobClaim>,
-        child: Child,
+        start: Start,
+        child: Option<Child>,
         companion: Option<AsyncFd<OwnedFd>>,
     ) -> Self {
         let life = Life::new(&claim.submission().spec);
-        let (started_at, since, buffer) = (Timestamp::now(), Instant::now(), vec![0; 64 * 1024]);
-        let running = child.identity.clone().map(|identity| Running::new(identity, started_at));
-        let of_main = |running: &Running| Readiness::of(claim.submission(), running.process.clone());
-        let readiness = running.as_ref().and_then(of_main);
-        Self {
+        let mut watcher = Self {
             store: Arc::clone(store),
             claim,
-            child,
-            running,
-            readiness,
-            started_at,
-            since,
+            start,
+            child: None,
+            failure: None,
+            running: None,
+            readiness: None,
+            started_at: Timestamp::now(),
+            since: Instant::now(),
             life,
             companion,
             stragglers: Stragglers::Unknown,
-            buffer,
+            buffer: vec![0; 64 * 1024],
+        };
+        match child {
+            Some(child) => watcher.begin_attempt(child),
+            None => watcher.rest(),
+        }
+        watcher
+    }
+
+    /// Begins to watch a command that was just started.
+    fn begin_attempt(&mut self, child: Child) {
+        let submission = self.claim.submission();
+        (self.started_at, self.since, self.life) = (Timestamp::now(), Instant::now(), Life::new(&submission.spec));
+        self.running = child.identity.clone().map(|identity| Running::new(identity, self.started_at));
+        let of_main = |running: &Running| Readiness::of(submission, running.process.clone());
+        self.readiness = self.running.as_ref().and_then(of_main);
+        (self.child, self.stragglers) = (Some(child), Stragglers::Unknown);
+    }
+
+    /// Begins the time before the next attempt.
+    fn rest(&mut self) {
+        let spec = &self.claim.submission().spec;
+        let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let delay = Duration::try_from(due_at.duration_since(Timestamp::now())).unwrap_or_default();
+        let longest = spec.restart.as_ref().map(Restart::backoff_max).unwrap_or_default();
+        (self.life, self.since) = (Life::between_attempts(spec, delay.min(longest)), Instant::now());
+        (self.child, self.running, self.readiness) = (None, None, None);
+        self.stragglers = Stragglers::Nothing;
+    }
+
+    /// Starts the command again.
+    async fn start_again(&mut self) {
+        self.start = self.start.now_due(Timestamp::now());
+        let started = match self.claim.start(&self.start).await {
+            Ok(()) => start_command(self.claim.as_mut(), self.start.attempt).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(Ok(child)) => {
+                self.begin_attempt(child);
+                self.record_running().await;
+            }
+            Ok(Err(reason)) => self.failure = Some(failure(reason)),
+            Err(error) => self.failure = Some(failure(error.to_string())),
         }
     }
 
-    /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
-    async fn watch(mut self) -> Option<Self> {
+    async fn record_running(&mut self) {
         if let Some(running) = &self.running
             && let Err(error) = self.claim.running(running).await
         {
             tracing::warn!(%error, "the main process is not on record");
         }
+    }
+
+    /// Returns the main process, if there is one and it could be identified.
+    fn main(&self) -> Option<&ProcessId> {
+        self.child.as_ref()?.identity.as_ref()
+    }
+
+    /// Returns the number of the main process.
+    fn pid(&self) -> i32 {
+        self.child.as_ref().map_or(NO_PROCESS, |child| child.pid)
+    }
+
+    /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
+    async fn watch(mut self) -> Option<Self> {
+        self.record_running().await;
+        let mut ended = self.attempt().await;
+        let restart = self.claim.submission().spec.restart.clone();
+        while let Some(next) = self.start.next(restart.as_ref(), &ended, Timestamp::now()) {
+            self.start = next;
+            if let Err(error) = self.claim.start(&self.start).await {
+                tracing::warn!(%error, "the end of an attempt is not on record");
+            }
+            self.rest();
+            ended = self.attempt().await;
+        }
+        ended.started_at = self.start.first_started_at().or(ended.started_at);
+        if let Err(error) = self.claim.finish(&ended).await {
+            tracing::error!(%error, "the end of a job is not on record");
+        }
+        (!matches!(self.stragglers, Stragglers::Nothing)).then_some(self)
+    }
+
+    /// Watches one attempt to its end, from the time before it on if that is not over.
+    async fn attempt(&mut self) -> Ended {
         let mut outcome = loop {
             self.act().await;
-            if let Some(outcome) = self.life.end(|| matches!(self.stragglers, Stragglers::Nothing)) {
+            let end = || self.life.end(|| matches!(self.stragglers, Stragglers::Nothing));
+            if let Some(outcome) = self.failure.take().or_else(end) {
                 break outcome;
             }
             self.turn(None).await;
         };
         self.drain().await;
         (outcome.output_bytes, outcome.dropped_bytes) = (self.claim.output().bytes, self.claim.output().dropped);
-        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
-            tracing::error!(%error, "the end of a job is not on record");
-        }
-        (!matches!(self.stragglers, Stragglers::Nothing)).then_some(self)
+        let was_started = outcome.cause != Cause::SpawnFailed;
+        Ended::new(was_started.then_some(self.started_at), outcome)
     }
 
     /// Stays with what is left of a job that has ended: keeps its output, and stops it when that is asked for.
@@ -280,9 +389,13 @@ impl Watcher {
     /// be seen, may write for ever.
     async fn drain(&mut self) {
         let until = Instant::now() + LAST_WORDS;
-        while self.child.outputs.iter().any(Option::is_some) && self.turn(Some(until)).await {
+        while self.has_outputs() && self.turn(Some(until)).await {
             self.act().await;
         }
+    }
+
+    fn has_outputs(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.outputs.iter().any(Option::is_some))
     }
 
     /// Waits for something to happen, and takes note of it; returns false if nothing has before the time is up.
@@ -310,7 +423,11 @@ impl Watcher {
     }
 
     async fn wake(&mut self, until: Option<Instant>) -> Wake {
-        let [first, second] = &mut self.child.outputs;
+        let child = self.child.as_mut().map(|Child { process, outputs: [first, second], .. }| (process, first, second));
+        let (process, first, second) = match child {
+            Some((process, first, second)) => (Some(process), Some(first), Some(second)),
+            None => (None, None, None),
+        };
         let half = self.buffer.len() / 2;
         let (low, high) = self.buffer.split_at_mut(half);
         let (has_exited, is_wanted) = (self.life.has_exited(), self.life.is_wanted());
@@ -318,22 +435,23 @@ impl Watcher {
         let looks_at = self.readiness.as_ref().filter(|_| is_awaited).and_then(Readiness::due).map(Instant::from_std);
         let due_at = self.life.deadline().map(|age| self.since + age).into_iter().chain(looks_at).min();
         tokio::select! {
-            read = read_from(first, low) => Wake::Output(0, read),
-            read = read_from(second, high) => Wake::Output(1, read),
+            read = read_from(first.and_then(Option::as_mut), low) => Wake::Output(0, read),
+            read = read_from(second.and_then(Option::as_mut), high) => Wake::Output(1, read),
             incoming = self.claim.next_request() => Wake::Request(incoming),
             () = end_of(self.companion.as_ref()), if is_wanted => Wake::CompanionEnded,
             () = tried(self.readiness.as_mut()) => Wake::Tried,
             () = at(due_at) => Wake::Due,
             () = at(until) => Wake::TimeUp,
             () = fewer(&self.stragglers) => Wake::FewerStragglers,
-            status = self.child.process.wait(), if !has_exited => Wake::Exit(status),
+            status = end_of_main(process), if !has_exited => Wake::Exit(status),
         }
     }
 
     /// Keeps what was read from an output.
     async fn keep(&mut self, index: usize, read: std::io::Result<usize>) {
         let half = self.buffer.len() / 2;
-        match (read, &self.child.outputs[index]) {
+        let Some(child) = &mut self.child else { return };
+        match (read, &child.outputs[index]) {
             (Ok(count), Some((stream, _))) if count > 0 => {
                 let bytes = &self.buffer[index * half..][..count];
                 let now = Timestamp::now();
@@ -343,7 +461,7 @@ impl Watcher {
                 }
                 self.life.moved(self.since.elapsed());
             }
-            _ => self.child.outputs[index] = None,
+            _ => child.outputs[index] = None,
         }
     }
 
@@ -370,7 +488,7 @@ impl Watcher {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                let (main, now) = (self.child.pid, self.since.elapsed());
+                let (main, now) = (self.pid(), self.since.elapsed());
                 let answer = self.life.signal(signal, requester, now, || supervisor::signal_main(main, signal));
                 self.act().await;
                 answer
@@ -402,10 +520,10 @@ impl Watcher {
                 Action::RecordStop { .. } | Action::NoteStall { .. } => {}
                 Action::LookAtUse => {
                     let members = self.members().await;
-                    self.life.used(cpu_time(&members, self.child.pid), self.since.elapsed());
+                    self.life.used(cpu_time(&members, self.pid()), self.since.elapsed());
                 }
                 Action::Ask(signal) => {
-                    if process::signal_group_even_stopped(self.child.pid, signal).is_err() {
+                    if process::signal_group_even_stopped(self.pid(), signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
@@ -429,6 +547,11 @@ impl Watcher {
                     let moving = self.stop_all().await;
                     self.life.stands_still(moving, self.since.elapsed());
                 }
+                Action::StartAgain => {
+                    self.start_again().await;
+                    return;
+                }
+                Action::CallOff => self.life.called_off(Timestamp::now(), now),
                 Action::Continue => pausing::continue_all(&self.members().await),
                 Action::Count => {
                     let members = self.members().await;
@@ -453,14 +576,14 @@ impl Watcher {
     }
 
     fn identity(&self) -> (Option<ProcessId>, JobId) {
-        (self.child.identity.clone(), self.claim.submission().job_id)
+        (self.main().cloned(), self.claim.submission().job_id)
     }
 
     /// Stops all processes of the job by a signal, and returns those that do not stand still yet.
     async fn stop_all(&self) -> Vec<Survivor> {
         let (main, id) = self.identity();
         if !self.life.has_exited() {
-            let _ = process::signal_group(self.child.pid, Signal::STOP);
+            let _ = process::signal_group(self.pid(), Signal::STOP);
         }
         let until = std::time::Instant::now() + STANDING_STILL;
         let moving = aside(move || pausing::stop_all(|| visible_members(main.as_ref(), id), until)).await;
@@ -516,7 +639,14 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     }
 }
 
-async fn read_from(output: &mut Option<Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
+async fn end_of_main(process: Option<&mut tokio::process::Child>) -> std::io::Result<ExitStatus> {
+    match process {
+        Some(process) => process.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_from(output: Option<&mut Output>, buffer: &mut [u8]) -> std::io::Result<usize> {
     match output {
         Some((_, pipe)) => pipe.read(buffer).await,
         None => std::future::pending().await,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, NotReady, Stdin, Stragglers,
-    TerminalSize,
+    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, NotReady, Restart, Stdin, Stragglers,
+    TerminalSize, millis,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -58,6 +58,7 @@ impl JobSpecBuilder {
             timeout_ms: None,
             stall_ms: None,
             stall_stop: false,
+            restart: None,
             ready: Vec::new(),
             ready_timeout_ms: None,
             not_ready: NotReady::Stop,
@@ -182,6 +183,13 @@ impl JobSpecBuilder {
     /// Limits how long the job may run.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Starts the command again when it has ended, by this rule. Timeouts, stalls and readiness count for each attempt by itself.
+    /// The default is never.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.spec.restart = Some(restart);
         self
     }
 
@@ -313,9 +321,4 @@ impl JobSpecBuilder {
         self.spec.validate()?;
         Ok(self.spec)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    // A duration that is not zero never becomes zero, which would mean something else.
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, NotReady, Stdin, Stragglers, TerminalSize,
-    shell_words,
+    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, NotReady, Restart, Stdin, Stragglers,
+    TerminalSize, shell_words,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -60,7 +60,8 @@ pub struct JobSpec {
     /// The working directory, absolute.
     pub cwd: PathBuf,
     /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and `JOBCORE_SLOT`, for a job started by a job
-    /// `JOBCORE_PARENT_JOB_ID`, in a group `JOBCORE_GROUP`, and `JOBCORE_RESOURCE_NAME` for each resource.
+    /// `JOBCORE_PARENT_JOB_ID`, in a group `JOBCORE_GROUP`, `JOBCORE_RESOURCE_NAME` for each resource, and `JOBCORE_ATTEMPT` for one
+    /// that is started again.
     #[serde(skip)]
     pub environment: Environment,
     /// Which of its variables were set for this job, and not taken over from whoever submits it: a policy judges them as if
@@ -94,6 +95,9 @@ pub struct JobSpec {
     /// Whether it is stopped when it is stalled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stall_stop: bool,
+    /// Whether its command is started again when it has ended. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// When it is ready: when each of these was met once. Empty: nobody is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ready: Vec<Condition>,
@@ -217,6 +221,21 @@ impl JobSpec {
         Ok(())
     }
 
+    fn check_restart(&self) -> Result<()> {
+        let Some(restart) = &self.restart else { return Ok(()) };
+        if restart.limit == Some(0) {
+            return Err(invalid("restart", "0 further attempts are none; leave it out"));
+        }
+        if restart.backoff_ms > restart.backoff_max_ms || restart.backoff_max() > MAX_DURATION {
+            return Err(invalid("backoff", "the first delay is at most the longest, and that is ten years"));
+        }
+        if self.stragglers == Stragglers::Leave {
+            let reason = "what an attempt leaves behind would run beside the next one; let it be stopped";
+            return Err(invalid("stragglers", reason));
+        }
+        Ok(())
+    }
+
     /// Returns where the job stands before it has a place among others.
     pub(crate) fn first_place(&self) -> Place {
         let mut place = Place::default();
@@ -311,6 +330,7 @@ impl JobSpec {
         }
         self.check_annotations()?;
         self.check_queue()?;
+        self.check_restart()?;
         if !self.cwd.is_absolute() {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }

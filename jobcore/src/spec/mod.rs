@@ -3,10 +3,12 @@
 // In the order in which to read them:
 // - `job_spec.rs`: the spec
 // - `builder.rs`: how one is made
+// - `restart.rs`: whether its command is started again
 // - `tests.rs`: specs of every kind
 
 pub(crate) mod builder;
 pub(crate) mod job_spec;
+mod restart;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ pub use crate::annotations::Annotations;
 pub use crate::sys::pty::TerminalSize;
 pub(crate) use builder::JobSpecBuilder;
 pub(crate) use job_spec::{HOOK_SHELL, JobSpec};
+pub use restart::{Restart, RestartWhen};
 
 /// Output of a job is kept up to this many bytes unless the spec says otherwise.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -164,4 +167,9 @@ pub fn shell_words(shell: &str) -> Result<Vec<String>, String> {
         Some(program) if !program.is_empty() => Ok(words),
         _ => Err("there is no program in it; name one, such as `bash -o pipefail`".to_owned()),
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    // A duration that is not zero never becomes zero, which would mean something else.
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

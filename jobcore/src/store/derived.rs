@@ -162,8 +162,8 @@ pub(super) async fn find<S: JobStore + ?Sized>(store: &S, query: &Query) -> Resu
 pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<Box<dyn JobClaim>>> {
     let _admission = store.admit().await?;
     let (settings, own, now) = (store.settings().await?, world::capture()?, Timestamp::now());
-    let (running, mut waiting) = unfinished(store).await?;
-    while follow_dependencies(store, &mut waiting).await? {}
+    let (running, waiting) = unfinished(store).await?;
+    let waiting = without_dependencies(store, waiting).await?;
     let taken = slots(store, &running).await;
     let mut room = Room::beside(&settings, &taken);
     for evidence in waiting {
@@ -200,26 +200,31 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
     Ok(None)
 }
 
-/// Leaves out jobs that wait for others which have not ended, and ends those that wait in vain. Returns whether it ended any:
-/// others may wait for these.
-async fn follow_dependencies<S: JobStore + ?Sized>(store: &S, waiting: &mut Vec<Evidence>) -> Result<bool> {
-    let (mut left, mut has_ended_any) = (Vec::with_capacity(waiting.len()), false);
-    for evidence in std::mem::take(waiting) {
-        let after = &evidence.submission.spec.after;
-        let mut others = HashMap::new();
-        for After { job_id, .. } in after {
-            others.insert(*job_id, known(store, *job_id).await?);
-        }
-        match judge::<Infallible>(after, |id| Ok(others.remove(&id).flatten())) {
-            Ok(Dependencies::Met) => left.push(evidence),
-            Ok(Dependencies::Unfinished(_) | Dependencies::NotReady) => {}
-            Ok(Dependencies::Failed(reason)) => {
-                has_ended_any |= skip(store, evidence.submission.job_id, reason).await?;
+/// Leaves out jobs that wait for others which have not ended, and ends those that wait in vain, until no other waits for one of
+/// these.
+async fn without_dependencies<S: JobStore + ?Sized>(store: &S, waiting: Vec<Evidence>) -> Result<Vec<Evidence>> {
+    let mut waiting: Vec<_> = waiting.into_iter().map(|evidence| (evidence, true)).collect();
+    loop {
+        let (mut left, mut has_ended_any) = (Vec::with_capacity(waiting.len()), false);
+        for (evidence, _) in waiting {
+            let after = &evidence.submission.spec.after;
+            let mut others = HashMap::new();
+            for After { job_id, .. } in after {
+                others.insert(*job_id, known(store, *job_id).await?);
+            }
+            match judge::<Infallible>(after, |id| Ok(others.remove(&id).flatten())) {
+                Ok(Dependencies::Met) => left.push((evidence, true)),
+                Ok(Dependencies::Unfinished(_) | Dependencies::NotReady) => left.push((evidence, false)),
+                Ok(Dependencies::Failed(reason)) => {
+                    has_ended_any |= skip(store, evidence.submission.job_id, reason).await?;
+                }
             }
         }
+        if !has_ended_any {
+            return Ok(left.into_iter().filter_map(|(evidence, is_met)| is_met.then_some(evidence)).collect());
+        }
+        waiting = left;
     }
-    *waiting = left;
-    Ok(has_ended_any)
 }
 
 /// Ends a job that waits for others in vain, and returns whether it did.

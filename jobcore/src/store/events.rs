@@ -21,7 +21,7 @@ pub struct JobEvent {
     pub job_id: JobId,
     /// What happened.
     pub event: EventKind,
-    /// How it ended, for an end.
+    /// How it ended, for an end; or how the attempt did after which another follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// Its exit code, for an end with one.
@@ -44,7 +44,10 @@ impl JobEvent {
     /// What a record says that happens now; nothing if it is no event. An end that was on record before is none.
     pub fn of(job_id: JobId, record: Record<'_>) -> Option<Self> {
         match record {
-            Record::Start(_) => None,
+            Record::Start(start) => {
+                let attempt = start.before.last().filter(|_| start.due_at.is_some())?;
+                Some(Self { event: EventKind::Retrying, ..Self::end(job_id, &attempt.outcome) })
+            }
             Record::Running(_) => Some(Self::now(job_id, EventKind::Started)),
             Record::Noted(_, note) => Some(Self::now(job_id, note.into())),
             Record::Ended(ended) => Some(Self::end(job_id, &ended.outcome)),
@@ -79,6 +82,8 @@ pub enum EventKind {
     Ready,
     /// It was not ready in time, and goes on.
     NotReady,
+    /// Its command has ended, and is started again.
+    Retrying,
 }
 
 impl EventKind {
@@ -96,6 +101,7 @@ impl EventKind {
             Self::Resumed => "resumed",
             Self::Ready => "ready",
             Self::NotReady => "not_ready",
+            Self::Retrying => "retrying",
         }
     }
 }

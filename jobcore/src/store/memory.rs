@@ -337,7 +337,7 @@ impl JobClaim for Claim {
         let mut records = lock(&self.entry.records);
         let is_known = records.ended.is_some();
         match record {
-            Record::Start(start) => records.start = Some(start.clone()),
+            Record::Start(start) => (records.start, records.running) = (Some(start.clone()), None),
             Record::Running(running) | Record::Noted(running, _) => records.running = Some(running.clone()),
             Record::Ended(ended) => {
                 records.ended.get_or_insert_with(|| ended.clone());

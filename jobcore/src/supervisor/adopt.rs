@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::command::Input;
 use super::main_end::MainEnd;
-use super::outcome::record_loss;
+use super::outcome::{loss, record};
 use super::pipe::OutputPipe;
 use super::run::Supervisor;
 use super::tree::Family;
@@ -14,7 +14,8 @@ use crate::clock::Timestamp;
 use crate::environment::marker;
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
-use crate::record::{Running, Start, Stopping, Submission};
+use crate::record::{Ended, Running, Start, Stopping, Submission};
+use crate::state::Cause;
 use crate::store::file::log::FileLogWriter;
 use crate::store::file::supervisors::visible_members;
 use crate::store::file::{JobFile, Records, input};
@@ -32,13 +33,27 @@ pub(super) fn take_over(
     // First of all: with the last who has a pipe open goes what is in it.
     let mut pipes = open_pipes(records)?;
     // Only a hint for those who wait: without it they look again and again.
-    let _ = records.start_again(&Start { holder, dedicated: true, ..before });
-    match adopt(records, read, submission, control?, &mut pipes)? {
-        Some(mut supervisor) => supervisor.run(),
-        None => {
-            rescue(records, submission.spec.output_limit, pipes);
-            record_loss(records);
+    let start = Start { holder, dedicated: true, ..before.clone() };
+    let _ = records.start_again(&start);
+    let control = control?;
+    if start.due_at.is_some() {
+        Supervisor::between_attempts(records, submission, start, control)?.run();
+        return Ok(());
+    }
+    if let Some(mut supervisor) = adopt(records, read, submission, &start, &control, &mut pipes)? {
+        supervisor.run();
+        return Ok(());
+    }
+    rescue(records, submission.spec.output_limit, pipes);
+    let ended = loss(records, &before.holder);
+    let was_stopped = read.get::<Stopping>().ok().flatten().is_some_and(|stopping| stopping.cause == Cause::Stopped);
+    let restart = submission.spec.restart.as_ref().filter(|_| !was_stopped);
+    match start.next(restart, &ended, Timestamp::now()) {
+        Some(next) => {
+            records.start(&next)?;
+            Supervisor::between_attempts(records, submission, next, control)?.run();
         }
+        None => record(records, &Ended { started_at: start.first_started_at().or(ended.started_at), ..ended }),
     }
     Ok(())
 }
@@ -64,8 +79,9 @@ fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
 fn adopt<'a>(
     records: &'a Records,
     read: &JobFile,
-    submission: &Submission,
-    control: File,
+    submission: &'a Submission,
+    start: &Start,
+    control: &File,
     pipes: &mut Vec<OutputPipe>,
 ) -> Result<Option<Supervisor<'a>>> {
     let job = &records.job;
@@ -99,7 +115,8 @@ fn adopt<'a>(
     let oom_kills = OomKills::of(&main.pid.to_string());
     let (pipes, main) = (std::mem::take(pipes), main.pid);
     let watched = Watched { log, pipes, input, family, main_end, main, started_at, oom_kills };
-    let mut supervisor = Supervisor::new(records, &submission.spec, control, watched, age);
+    let control = control.try_clone().context("copy", &records.job.control())?;
+    let mut supervisor = Supervisor::new(records, submission, start.clone(), control, watched, age);
     if stalled_at.is_some() {
         supervisor.life.resume_stall();
     }

@@ -38,13 +38,14 @@ pub(super) fn start(
     submission: &Submission,
     environment: Environment,
     place: &Place,
+    attempt: u32,
     job: &JobDir,
 ) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
         let terminal = Terminal::make(job, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
         let streams = [Source::ReadWrite(terminal.device()), Source::Same, Source::Same];
-        let main = spawn(submission, environment, place, streams)?;
+        let main = spawn(submission, environment, (place, attempt), streams)?;
         return Ok((main, Input::Terminal(terminal)));
     }
     let open = |path: &Path| File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
@@ -62,19 +63,20 @@ pub(super) fn start(
     let (stdout, stderr) = (job.stdout(), job.stderr());
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
     let stderr = if spec.merge { Source::Same } else { Source::ReadWrite(&stderr) };
-    Ok((spawn(submission, environment, place, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
+    Ok((spawn(submission, environment, (place, attempt), [stdin, Source::ReadWrite(&stdout), stderr])?, input))
 }
 
 fn spawn(
     submission: &Submission,
     environment: Environment,
-    place: &Place,
+    (place, attempt): (&Place, u32),
     streams: [Source<'_>; 3],
 ) -> Result<i32, String> {
     let cwd = &submission.spec.cwd;
     std::env::set_current_dir(cwd)
         .map_err(|error| format!("cannot enter the working directory `{}`: {error}", cwd.display()))?;
-    let (arguments, variables) = (exec::arguments(submission), exec::variables(submission, environment, place));
+    let (arguments, variables) =
+        (exec::arguments(submission), exec::variables(submission, environment, place, attempt));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
     let spawned = world::lend(&submission.world, || execute(&submission.program, arguments, spawn));
     // A supervisor that stays there keeps a file system busy, but what was started was started.

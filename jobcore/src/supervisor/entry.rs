@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::adopt;
 use super::companion::Companion;
-use super::outcome::{record, record_failure};
+use super::outcome::{error_chain, failure, record};
 use super::run::Supervisor;
 use super::tend::prune;
 use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
-use crate::record::{RECORD_VERSION, Start};
+use crate::record::{Ended, RECORD_VERSION, Start};
 use crate::store::file::{Records, control};
 use crate::sys::process::ProcessId;
 use crate::sys::{heap, namespace};
@@ -28,32 +28,29 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
     let holder = ProcessId::of_this_program()?;
     let control_path = records.job.control();
     let control = control::listen(&control_path).context("make the pipe", &control_path);
-    match read.get::<Start>()? {
+    match records.started(&read)? {
         Some(before) => adopt::take_over(records, &read, &submission, (before, holder), control)?,
         None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
             record(records, &Companion::unstarted());
         }
         None => {
-            records.start(&Start::new(holder, true, Timestamp::now()))?;
-            let started = control.and_then(|control| Ok((control, Watched::start(records, &read, &submission)?)));
+            let start = Start::new(holder, true, Timestamp::now());
+            records.start(&start)?;
+            let started =
+                control.and_then(|control| Ok((control, Watched::start(records, &read, &submission, start.attempt)?)));
             // What was needed to start the command is larger than all that is needed from here on.
             drop(read);
             heap::trim();
             match started {
                 Ok((control, Ok(watched))) => {
-                    Supervisor::new(records, &submission.spec, control, watched, Duration::ZERO).run();
+                    Supervisor::new(records, &submission, start, control, watched, Duration::ZERO).run();
                 }
-                Ok((_, Err(reason))) => record_failure(records, &reason),
-                Err(error) => record_failure(records, &error_chain(&error)),
+                Ok((_, Err(reason))) => record(records, &Ended::new(None, failure(&reason))),
+                Err(error) => record(records, &Ended::new(None, failure(&error_chain(&error)))),
             }
         }
     }
     records.remove_pipes();
     prune(records);
     Ok(())
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{error}{cause}")
 }

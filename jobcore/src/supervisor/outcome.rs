@@ -11,6 +11,7 @@ use crate::state::{Cause, Outcome};
 use crate::store::file::Records;
 use crate::store::file::log::FileLog;
 use crate::sys::child;
+use crate::sys::process::{self, ProcessId, Seen};
 
 /// How long the end of a job is tried to be put on record, and at what distance.
 const RECORDING: Duration = Duration::from_secs(600);
@@ -22,8 +23,8 @@ const ADOPTED_STOP: &str =
 /// What there is to say of a main process that the kernel killed for its memory.
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
-/// Puts the end of the job on record, with what its life does not know, and tends the store.
-pub(super) fn record_end(records: &Records, watched: &Watched, was_stopped: bool, mut outcome: Outcome) {
+/// Returns the end of an attempt, with what its life does not know.
+pub(super) fn end_of(watched: &Watched, was_stopped: bool, mut outcome: Outcome) -> Ended {
     if matches!(watched.family, Family::Adopted { .. }) {
         // What it used was told to the supervisor that was killed, or to nobody.
         outcome.message = was_stopped.then(|| ADOPTED_STOP.to_owned());
@@ -35,24 +36,27 @@ pub(super) fn record_end(records: &Records, watched: &Watched, was_stopped: bool
     }
     let size = watched.log.size();
     (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
-    record(records, &Ended::new(Some(watched.started_at), outcome));
+    let was_started = outcome.cause != Cause::SpawnFailed;
+    Ended::new(was_started.then_some(watched.started_at), outcome)
 }
 
-/// Puts on record that the command could not be started.
-pub(super) fn record_failure(records: &Records, reason: &str) {
+/// Returns the outcome of a command that could not be started.
+pub(super) fn failure(reason: &str) -> Outcome {
     let mut outcome = Outcome::new(Cause::SpawnFailed, Timestamp::now());
     outcome.message = Some(reason.chars().take(512).collect());
-    record(records, &Ended::new(None, outcome));
+    outcome
 }
 
-/// Puts on record that nobody saw the end.
-pub(super) fn record_loss(records: &Records) {
-    let mut outcome = Outcome::new(Cause::SupervisorLost, Timestamp::now());
+/// Returns an end that nobody saw, of an attempt of which this process was in charge.
+pub(super) fn loss(records: &Records, holder: &ProcessId) -> Ended {
+    let running: Option<Running> = records.read().and_then(|read| read.get()).ok().flatten();
+    let was_rebooted = process::look(holder) == Seen::Rebooted;
+    let cause = if was_rebooted { Cause::Rebooted } else { Cause::SupervisorLost };
+    let mut outcome = Outcome::new(cause, Timestamp::now());
     if let Ok(size) = FileLog::new(records.job.clone()).size() {
         (outcome.output_bytes, outcome.dropped_bytes) = (size.bytes, size.dropped);
     }
-    let running: Option<Running> = records.read().and_then(|read| read.get()).ok().flatten();
-    record(records, &Ended::new(running.map(|running| running.at), outcome));
+    Ended::new(running.map(|running| running.at), outcome)
 }
 
 /// Puts the end on record, and tends the store. There is room for it; should it fail all the same, it is tried again while the
@@ -66,4 +70,10 @@ pub(super) fn record(records: &Records, ended: &Ended) {
         finished = records.finish(ended);
     }
     tend(records, finished.unwrap_or(false));
+}
+
+/// Returns an error and its cause in one sentence.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{cause}")
 }

@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 
 use super::command::Input;
 use super::companion::{Companion, SESSION_END};
-use super::outcome::record_end;
+use super::outcome::{end_of, error_chain, failure, record};
 use super::pipe::OutputPipe;
 use super::quiet::Quiet;
 use super::ready::Readiness;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
+use crate::error::Result;
 use crate::life::{Action, LOOK_AGAIN, Life, STANDING_STILL};
-use crate::record::{RECORD_VERSION, Stopping};
+use crate::output::Cursor;
+use crate::record::{Ended, RECORD_VERSION, Start, Stopping, Submission};
 use crate::signal::Signal;
-use crate::spec::JobSpec;
+use crate::spec::Restart;
+use crate::state::Outcome;
 use crate::store::EventKind;
 use crate::store::file::Records;
 use crate::store::file::supervisors::is_other_supervisor;
@@ -41,6 +44,9 @@ struct Ready {
 /// Watches one command to its end.
 pub(super) struct Supervisor<'a> {
     pub(super) records: &'a Records,
+    submission: &'a Submission,
+    /// Which attempt this is, and how those before went.
+    start: Start,
     pub(super) control: File,
     pub(super) watched: Watched,
     pub(super) life: Life,
@@ -54,15 +60,51 @@ pub(super) struct Supervisor<'a> {
     age_then: Duration,
     /// Whether nobody tells when what is left of the job is gone, so that it is looked for again and again.
     looks_again: bool,
+    /// Why the command of a later attempt could not be started.
+    failure: Option<Outcome>,
 }
 
 impl<'a> Supervisor<'a> {
     /// Watches a command that was started this long ago.
-    pub(super) fn new(records: &'a Records, spec: &JobSpec, control: File, watched: Watched, age: Duration) -> Self {
-        let (life, companion) = (Life::new(spec), Companion::of(spec.ends_with.as_ref()));
-        let quiet = (!matches!(watched.input, Input::None)).then(Quiet::new);
-        let (since, readiness) = (Instant::now(), Readiness::of(spec));
-        Self { records, control, watched, life, companion, quiet, readiness, since, age_then: age, looks_again: false }
+    pub(super) fn new(
+        records: &'a Records,
+        submission: &'a Submission,
+        start: Start,
+        control: File,
+        watched: Watched,
+        age: Duration,
+    ) -> Self {
+        let spec = &submission.spec;
+        let quiet = quiet_of(&watched);
+        let readiness = Readiness::of(spec, Cursor(start.output_start()));
+        Self {
+            records,
+            submission,
+            start,
+            control,
+            watched,
+            life: Life::new(spec),
+            companion: Companion::of(spec.ends_with.as_ref()),
+            quiet,
+            readiness,
+            since: Instant::now(),
+            age_then: age,
+            looks_again: false,
+            failure: None,
+        }
+    }
+
+    /// Takes charge of a job whose next attempt is to be started.
+    pub(super) fn between_attempts(
+        records: &'a Records,
+        submission: &'a Submission,
+        start: Start,
+        control: File,
+    ) -> Result<Self> {
+        let watched = Watched::between_attempts(records, submission.spec.output_limit)?;
+        let mut supervisor = Self::new(records, submission, start, control, watched, Duration::ZERO);
+        supervisor.rest();
+        Ok(supervisor)
     }
 
     /// Returns how long ago the command was started.
@@ -72,9 +114,30 @@ impl<'a> Supervisor<'a> {
 
     /// Runs the job to its end, and stays with what is left of it then.
     pub(super) fn run(&mut self) {
+        let mut ended = self.attempt();
+        while let Some(next) = self.start.next(self.submission.spec.restart.as_ref(), &ended, Timestamp::now()) {
+            // Without this record the job goes on all the same.
+            let _ = self.records.start(&next);
+            self.start = next;
+            self.rest();
+            ended = self.attempt();
+        }
+        ended.started_at = self.start.first_started_at().or(ended.started_at);
+        record(self.records, &ended);
+        // Its output is kept, and it is stopped when that is asked for.
+        while !is_empty(&self.watched.family, &mut self.looks_again) {
+            self.turn();
+            self.act();
+        }
+        self.drain();
+    }
+
+    /// Runs one attempt to its end, from the time before it on if that is not over.
+    fn attempt(&mut self) -> Ended {
         let outcome = loop {
             self.act();
-            if let Some(outcome) = self.life.end(|| is_empty(&self.watched.family, &mut self.looks_again)) {
+            let end = || self.life.end(|| is_empty(&self.watched.family, &mut self.looks_again));
+            if let Some(outcome) = self.failure.take().or_else(end) {
                 break outcome;
             }
             self.look_for_ready();
@@ -83,13 +146,42 @@ impl<'a> Supervisor<'a> {
         };
         self.readiness = None;
         self.drain();
-        record_end(self.records, &self.watched, self.life.was_stopped(), outcome);
-        // Its output is kept, and it is stopped when that is asked for.
-        while !is_empty(&self.watched.family, &mut self.looks_again) {
-            self.turn();
-            self.act();
+        end_of(&self.watched, self.life.was_stopped(), outcome)
+    }
+
+    /// Begins the time before the next attempt.
+    fn rest(&mut self) {
+        self.watched.let_go();
+        let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let delay = Duration::try_from(due_at.duration_since(Timestamp::now())).unwrap_or_default();
+        // A clock that was set back makes nobody wait for longer than the rule says.
+        let longest = self.submission.spec.restart.as_ref().map(Restart::backoff_max).unwrap_or_default();
+        self.begin(Life::between_attempts(&self.submission.spec, delay.min(longest)));
+    }
+
+    /// Starts the command again.
+    fn start_again(&mut self) {
+        self.start = self.start.now_due(Timestamp::now());
+        let start = || {
+            // Before it is started: who takes over from this process must not start it a second time.
+            self.records.start(&self.start)?;
+            Watched::start(self.records, &self.records.read()?, self.submission, self.start.attempt)
+        };
+        match start() {
+            Ok(Ok(watched)) => {
+                self.watched = watched;
+                self.begin(Life::new(&self.submission.spec));
+                self.quiet = quiet_of(&self.watched);
+                self.readiness = Readiness::of(&self.submission.spec, Cursor(self.start.output_start()));
+            }
+            Ok(Err(reason)) => self.failure = Some(failure(&reason)),
+            Err(error) => self.failure = Some(failure(&error_chain(&error))),
         }
-        self.drain();
+    }
+
+    fn begin(&mut self, life: Life) {
+        (self.life, self.quiet, self.readiness) = (life, None, None);
+        (self.since, self.age_then, self.looks_again) = (Instant::now(), Duration::ZERO, false);
     }
 
     /// Goes on with a stop that the supervisor before had begun.
@@ -236,6 +328,11 @@ impl<'a> Supervisor<'a> {
                     let moving = family.pause((!self.life.has_exited()).then_some(*main), until);
                     self.life.stands_still(moving, self.age());
                 }
+                Action::StartAgain => {
+                    self.start_again();
+                    return;
+                }
+                Action::CallOff => self.life.called_off(Timestamp::now(), now),
                 Action::Continue => family.go_on(),
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
@@ -264,6 +361,11 @@ impl<'a> Supervisor<'a> {
             let _ = pipe.pump(&mut self.watched.log);
         }
     }
+}
+
+/// Returns what looks whether a job waits for input, if it takes any.
+fn quiet_of(watched: &Watched) -> Option<Quiet> {
+    (!matches!(watched.input, Input::None)).then(Quiet::new)
 }
 
 /// Returns whether no process of the job is left, and whether it is to be looked again although nobody says so.

@@ -27,12 +27,34 @@ pub(super) struct Watched {
     pub(super) oom_kills: Option<OomKills>,
 }
 
+/// A number that no process has: `PID_MAX_LIMIT`, proc_sys_kernel(5), is far lower.
+const NO_PROCESS: i32 = i32::MAX;
+
 impl Watched {
+    /// Returns what there is to watch between two attempts, for a supervisor that saw none.
+    pub(super) fn between_attempts(records: &Records, limit: u64) -> Result<Self> {
+        let log = FileLogWriter::resume(&records.job, limit)?;
+        let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
+        let (pipes, input, main_end, oom_kills) = (Vec::new(), Input::None, MainEnd::Unseen, None);
+        Ok(Self { log, pipes, input, family, main_end, main: NO_PROCESS, started_at: Timestamp::now(), oom_kills })
+    }
+
+    /// Lets go of a command that is over, as far as another is to be started.
+    pub(super) fn let_go(&mut self) {
+        (self.input, self.main_end, self.main) = (Input::None, MainEnd::Unseen, NO_PROCESS);
+        self.pipes.clear();
+    }
+
     /// Starts the command.
     ///
     /// # Errors
     /// The outer one is the store's or the system's; the inner one says why the command could not be started.
-    pub(super) fn start(records: &Records, read: &JobFile, submission: &Submission) -> Result<Result<Self, String>> {
+    pub(super) fn start(
+        records: &Records,
+        read: &JobFile,
+        submission: &Submission,
+        attempt: u32,
+    ) -> Result<Result<Self, String>> {
         let job = &records.job;
         let streams = [(job.stdout(), Stream::Stdout), (job.stderr(), Stream::Stderr)];
         let wanted = match (&submission.spec.terminal, submission.spec.merge) {
@@ -49,7 +71,7 @@ impl Watched {
         let gone = || Error::io("read the environment from", &job.record())(io::ErrorKind::NotFound.into());
         let environment = read.environment().ok_or_else(gone)?;
         let place = read.place(&submission.spec);
-        let (main, input) = match command::start(submission, environment, &place, job) {
+        let (main, input) = match command::start(submission, environment, &place, attempt, job) {
             Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -63,9 +85,12 @@ impl Watched {
             // Without this record the job goes on all the same; should this process die, nobody will find the command.
             let _ = records.running(&Running::new(process, started_at));
         }
-        // Tried again at the end. What is secret in it is on the disk no longer than it must be.
-        let _ = records.erase_environment(read);
-        let log = FileLogWriter::new(job, submission.spec.output_limit);
+        if submission.spec.restart.is_none() {
+            // Tried again at the end. What is secret in it is on the disk no longer than it must be.
+            let _ = records.erase_environment(read);
+        }
+        let limit = submission.spec.output_limit;
+        let log = if attempt == 1 { FileLogWriter::new(job, limit) } else { FileLogWriter::resume(job, limit)? };
         let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
         Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills }))
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// The types, in the order in which things happen to a job. That another supervisor is in charge changes nothing for the job,
 /// and is none.
-pub(super) const OFFERED: [Kind; 10] = [
+pub(super) const OFFERED: [Kind; 11] = [
     Kind(EventKind::Submitted, "job.submitted", "A job was submitted: it is on record, and queued until it starts."),
     Kind(EventKind::Started, "job.started", "The command of a job was started."),
     Kind(
@@ -21,6 +21,7 @@ pub(super) const OFFERED: [Kind; 10] = [
         "job.stalled",
         "A job was seen to be stalled, as it was submitted to be watched for, once until it goes on.",
     ),
+    Kind(EventKind::Retrying, "job.retrying", "An attempt of a job ended, and its command is started again."),
     Kind(EventKind::Ready, "job.ready", "A job is ready, as it was submitted with conditions for that."),
     Kind(EventKind::NotReady, "job.not_ready", "A job was not ready in the time that it had for that, and goes on."),
     Kind(EventKind::Paused, "job.paused", "A job was paused: all of its processes stand still, and its time."),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jobcore::front::{Backoff, ExitCodes, Restarting};
 use jobcore::input::Message;
 use jobcore::output::Cursor;
 use jobcore::queue::AfterWhen;
@@ -116,6 +117,18 @@ pub(super) struct Arguments {
     /// "session" ends with this server; default "detached"
     #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
+    /// Start it again up to so many times if it fails
+    #[schemars(extend("x-unlisted" = true))]
+    retries: Option<u32>,
+    /// "on_failure" or "always": start it again whenever it fails or ends
+    #[schemars(extend("x-unlisted" = true))]
+    restart: Option<String>,
+    /// The first and the longest delay before that, default "1s..5m"
+    #[schemars(extend("x-unlisted" = true))]
+    backoff: Option<String>,
+    /// Start it again only after these exit codes
+    #[schemars(extend("x-unlisted" = true))]
+    retry_on: Option<Vec<u8>>,
     #[schemars(extend("x-unlisted" = true))]
     leave_stragglers: Option<bool>,
     #[schemars(extend("x-unlisted" = true))]
@@ -335,6 +348,14 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
         Some(true) => spec = spec.stragglers(Stragglers::Leave),
         Some(false) => spec = spec.stragglers(Stragglers::Stop),
         None => {}
+    }
+    let backoff = arguments.backoff.map(|text| text.parse::<Backoff>()).transpose();
+    let retry_on = arguments.retry_on.into_iter().flatten().map(ExitCodes::from).collect();
+    let when = arguments.restart.map(|text| text.parse()).transpose();
+    let rule =
+        backoff.and_then(|backoff| Restarting { when: when?, retries: arguments.retries, backoff, retry_on }.rule());
+    if let Some(restart) = rule.map_err(|reason| Failure::new(format!("execute: {reason}.")))? {
+        spec = spec.restart(restart);
     }
     if arguments.tty == Some(true) {
         spec = spec.terminal(TerminalSize::default());

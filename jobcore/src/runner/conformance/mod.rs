@@ -3,7 +3,9 @@
 
 // In the order in which to read them:
 // - `bench.rs`: where the cases run
+// - `attempts.rs`: jobs whose command is started again
 
+mod attempts;
 mod bench;
 
 use std::path::Path;
@@ -21,6 +23,10 @@ use crate::sys::pty::TerminalSize;
 use crate::until::Until;
 use bench::{PATIENCE, is_alive, stands};
 
+pub use attempts::{
+    a_command_that_fails_is_started_again, a_job_is_stopped_between_two_attempts,
+    an_attempt_whose_time_is_up_is_followed_by_another, attempts_are_limited, what_is_stopped_is_not_started_again,
+};
 pub use bench::Bench;
 
 /// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner that the second expression
@@ -48,6 +54,11 @@ macro_rules! runner_conformance {
             a_stop_kills_what_does_not_obey
             a_stop_reaches_children_that_left_the_session
             a_timeout_ends_the_job
+            a_command_that_fails_is_started_again
+            attempts_are_limited
+            an_attempt_whose_time_is_up_is_followed_by_another
+            a_job_is_stopped_between_two_attempts
+            what_is_stopped_is_not_started_again
             a_signal_is_sent_once
             a_paused_job_stands_still_until_it_is_resumed
             a_paused_job_is_stopped

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::script::{End, Gate, Script, Step};
+use super::{FakeRunner, failure};
 use crate::clock::{Clock, Timestamp};
 use crate::control::{Answer, Request};
 use crate::life::{Action, Exit, Life};
 use crate::output::Stream;
-use crate::record::{Ended, Note, Running};
+use crate::record::{Ended, Note, Running, Start};
 use crate::signal::Signal;
-use crate::state::Outcome;
+use crate::state::{Cause, Outcome};
 use crate::store::{Incoming, JobClaim};
 use crate::sys::process::ProcessId;
 use crate::testing::{ManualClock, later};
@@ -21,9 +22,13 @@ const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 /// Plays one job to its end.
 pub(super) struct Actor {
     claim: Box<dyn JobClaim>,
-    clock: ManualClock,
+    runner: FakeRunner,
+    /// Which attempt this is, and how those before went.
+    start: Start,
     script: Script,
     pause: Option<Pause>,
+    /// Why the command of a later attempt could not be started.
+    failure: Option<Outcome>,
     life: Life,
     running: Running,
     /// Since when the job stands still, if it does.
@@ -44,26 +49,78 @@ enum Pause {
 impl Actor {
     pub(super) fn new(
         claim: Box<dyn JobClaim>,
-        clock: ManualClock,
+        runner: FakeRunner,
+        start: Start,
         script: Script,
         process: ProcessId,
-        now: Timestamp,
     ) -> Self {
         let life = Life::new(&claim.submission().spec);
-        let (running, stands_since, age) = (Running::new(process, now), None, Duration::ZERO);
-        Self { claim, clock, script, pause: None, life, running, stands_since, started_at: now, age }
+        let (started_at, age) = (start.at, Duration::ZERO);
+        let running = Running::new(process, started_at);
+        let (pause, failure, stands_since) = (None, None, None);
+        Self { claim, runner, start, script, pause, failure, life, running, stands_since, started_at, age }
     }
 
     pub(super) async fn act(mut self) {
+        self.record_running().await;
+        let mut ended = self.attempt().await;
+        let restart = self.claim.submission().spec.restart.clone();
+        while let Some(next) = self.start.next(restart.as_ref(), &ended, ended.outcome.ended_at) {
+            self.start = next;
+            if let Err(error) = self.claim.start(&self.start).await {
+                tracing::warn!(%error, "the end of an attempt is not on record");
+            }
+            self.rest(ended.outcome.ended_at);
+            ended = self.attempt().await;
+        }
+        ended.started_at = self.start.first_started_at().or(ended.started_at);
+        if let Err(error) = self.claim.finish(&ended).await {
+            tracing::error!(%error, "the end of a job is not on record");
+        }
+    }
+
+    async fn record_running(&mut self) {
         if let Err(error) = self.claim.running(&self.running).await {
             tracing::warn!(%error, "the main process is not on record");
         }
-        let mut outcome = self.play().await;
-        outcome.output_bytes = self.claim.output().bytes;
-        outcome.dropped_bytes = self.claim.output().dropped;
-        if let Err(error) = self.claim.finish(&Ended::new(Some(self.started_at), outcome)).await {
-            tracing::error!(%error, "the end of a job is not on record");
+    }
+
+    /// Begins the time before the next attempt.
+    fn rest(&mut self, now: Timestamp) {
+        let due_at = self.start.due_at.unwrap_or(now);
+        let delay = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
+        self.begin(Life::between_attempts(&self.claim.submission().spec, delay), now);
+        self.pause = Some(Pause::Forever);
+    }
+
+    fn begin(&mut self, life: Life, now: Timestamp) {
+        (self.life, self.started_at, self.age) = (life, now, Duration::ZERO);
+        (self.pause, self.stands_since) = (None, None);
+    }
+
+    /// Follows the script of the command from its beginning again.
+    async fn start_again(&mut self) {
+        let now = later(self.started_at, self.age);
+        self.start = self.start.now_due(now);
+        self.script = self.runner.script_for(&self.claim.submission().spec);
+        if let Err(error) = self.claim.start(&self.start).await {
+            tracing::warn!(%error, "an attempt is not on record");
         }
+        if let End::CannotStart(reason) = &self.script.end {
+            self.failure = Some(failure(reason.clone(), now));
+            return;
+        }
+        self.begin(Life::new(&self.claim.submission().spec), now);
+        self.running = Running::new(self.running.process.clone(), now);
+        self.record_running().await;
+    }
+
+    /// Plays one attempt to its end, from the time before it on if that is not over.
+    async fn attempt(&mut self) -> Ended {
+        let mut outcome = self.play().await;
+        (outcome.output_bytes, outcome.dropped_bytes) = (self.claim.output().bytes, self.claim.output().dropped);
+        let was_started = outcome.cause != Cause::SpawnFailed;
+        Ended::new(was_started.then_some(self.started_at), outcome)
     }
 
     async fn play(&mut self) -> Outcome {
@@ -72,7 +129,7 @@ impl Actor {
                 self.go_on().await;
             }
             self.obey().await;
-            if let Some(outcome) = self.life.end(|| true) {
+            if let Some(outcome) = self.failure.take().or_else(|| self.life.end(|| true)) {
                 return outcome;
             }
             if let Some(pause) = self.pause.clone() {
@@ -100,6 +157,11 @@ impl Actor {
                     self.stands_since = self.stands_since.or(Some(self.age));
                     self.life.stands_still(Vec::new(), self.age);
                 }
+                Action::StartAgain => {
+                    self.start_again().await;
+                    return;
+                }
+                Action::CallOff => self.life.called_off(later(self.started_at, self.age), self.age),
                 Action::Continue => {
                     let stood = self.stands_since.take().map(|since| self.age.saturating_sub(since));
                     if let (Some(stood), Some(Pause::Until(age))) = (stood, &mut self.pause) {
@@ -123,7 +185,7 @@ impl Actor {
     /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
     /// before a request came is done before it.
     async fn wait(&mut self, pause: Pause) {
-        let (clock, started_at) = (self.clock.clone(), self.started_at);
+        let (clock, started_at) = (self.runner.clock.clone(), self.started_at);
         let deadline = self.life.deadline();
         let is_paused = self.life.is_paused();
         tokio::select! {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use super::{Runner, start_due};
 use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::record::{Ended, Start};
 use crate::spec::{Command, JobSpec};
@@ -101,12 +102,11 @@ impl Runner for FakeRunner {
         let holder = ProcessId::of_this_program()?;
         // One that never was and never will be: no number is so high (`PID_MAX_LIMIT`, proc_sys_kernel(5)).
         let process = ProcessId { pid: i32::MAX, start_time: 0, ..holder.clone() };
-        claim.start(&Start::new(holder, false, now)).await?;
+        let start = Start::new(holder, false, now);
+        claim.start(&start).await?;
         let script = self.script_for(&claim.submission().spec);
         if let End::CannotStart(reason) = script.end {
-            let mut outcome = Outcome::new(Cause::SpawnFailed, now);
-            outcome.message = Some(reason);
-            return claim.finish(&Ended::new(None, outcome)).await;
+            return claim.finish(&Ended::new(None, failure(reason, now))).await;
         }
         let input = match claim.submission().spec.takes_input() {
             true => Some(claim.open_input().await?),
@@ -116,7 +116,7 @@ impl Runner for FakeRunner {
         tokio::spawn(async move {
             // As long as somebody could read it, something can be sent.
             let _input = input;
-            Actor::new(claim, runner.clock.clone(), script, process, now).act().await;
+            Actor::new(claim, runner.clone(), start, script, process).act().await;
             start_due(&runner, &store).await;
         });
         Ok(())
@@ -125,6 +125,13 @@ impl Runner for FakeRunner {
     async fn adopt(&self, _: &Arc<dyn JobStore>, _: Box<dyn JobClaim>) -> Result<()> {
         Err(super::cannot_adopt())
     }
+}
+
+/// Returns the outcome of a command that could not be started.
+fn failure(reason: String, now: Timestamp) -> Outcome {
+    let mut outcome = Outcome::new(Cause::SpawnFailed, now);
+    outcome.message = Some(reason);
+    outcome
 }
 
 #[cfg(test)]
@@ -219,6 +226,7 @@ mod tests {
     use super::*;
     use crate::manager::{StopOptions, StopReport};
     use crate::signal::Signal;
+    use crate::spec::Restart;
     use crate::store::{Change, Query};
     use crate::testing::SeededRandom;
     use crate::{Error, Job, JobManager, MemoryStore, Status};
@@ -283,6 +291,22 @@ mod tests {
                 (65_000, Status::TimedOut, Cause::TimedOut),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn attempts_follow_each_other_after_their_delays() {
+        let clock = ManualClock::new();
+        let restart = Restart::default().with_backoff(SECOND * 10, SECOND * 30).with_limit(Some(3));
+        let jobs = manager(&clock, FakeRunner::new(&clock).script("fails", Script::new().takes(SECOND).exits(1)));
+        let spec = JobSpec::shell("fails").restart(restart).build().unwrap();
+        let job = jobs.submit(spec).await.unwrap();
+        clock.advance(SECOND * 1000);
+        // Four of a second, and 10, 20 and 30 between them.
+        assert_eq!(end(&jobs, &job).await, (64_000, Status::Failed, Cause::Exited));
+        let job = jobs.job(job.id).await.unwrap();
+        let began: Vec<_> = job.attempts.iter().map(|attempt| attempt.started_at.unwrap()).collect();
+        let gaps: Vec<_> = began.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).collect();
+        assert_eq!((job.attempt, gaps), (4, vec![11, 21]), "{job:?}");
     }
 
     #[tokio::test]

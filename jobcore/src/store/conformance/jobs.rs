@@ -8,7 +8,8 @@ use crate::control::Request;
 use crate::error::Error;
 use crate::output::{OutputQuery, Position, Stream, read};
 use crate::record::Running;
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, Restart};
+use crate::state::Status;
 use crate::store::{Change, Query};
 
 /// When `create` returns, the job is there for every handle, and nobody has started it.
@@ -92,6 +93,33 @@ pub async fn records_come_back_as_they_were_written(backend: &Backend) {
     let evidence = store.evidence(id).await.expect("the job is there");
     assert_eq!(evidence.ended, Some(ended));
     assert!(!evidence.held);
+}
+
+/// It takes the place of the one before, of whose process nothing is said any more; and one that was never begun goes on after
+/// the death of whoever was in charge, as far as the spec says.
+pub async fn a_later_attempt_keeps_how_those_before_ended(backend: &Backend) {
+    let store = backend.open();
+    let restart = Restart::default().with_limit(Some(1));
+    let spec = JobSpec::command(["true"]).env("KEPT", "yes").restart(restart.clone());
+    let (id, mut claim) = create_from(store.as_ref(), submission(spec)).await;
+    let first = start();
+    let running = Running::new(first.holder.clone(), SystemClock.now());
+    claim.start(&first).await.expect("it is written");
+    claim.running(&running).await.expect("it is written");
+    let next = first.next(Some(&restart), &ended(7), SystemClock.now()).expect("another is allowed");
+    claim.start(&next).await.expect("it is written");
+    let evidence = store.evidence(id).await.expect("the job is there");
+    assert_eq!((evidence.start.as_ref(), evidence.running.as_ref()), (Some(&next), None));
+    let (job, _) = evidence.judge(SystemClock.now()).expect("it is well");
+    assert_eq!((job.status(), job.attempt, job.next_attempt_at), (Status::Running, 2, next.due_at));
+    assert_eq!(job.attempts[0].outcome.exit_code, Some(7));
+    claim.start(&next.now_due(SystemClock.now())).await.expect("it is written");
+    assert!(claim.environment().await.expect("it is there").get("KEPT").is_some());
+    claim.finish(&ended(8)).await.expect("it is written");
+    drop(claim);
+    let evidence = store.evidence(id).await.expect("the job is there");
+    let (job, _) = evidence.judge(SystemClock.now()).expect("it is well");
+    assert_eq!((job.status(), job.attempts.len(), job.next_attempt_at), (Status::Failed, 1, None));
 }
 
 /// What is final stays so.

@@ -99,6 +99,7 @@ macro_rules! store_conformance {
             a_claim_keeps_others_out_until_it_is_dropped
             of_many_who_claim_at_once_one_wins
             records_come_back_as_they_were_written
+            a_later_attempt_keeps_how_those_before_ended
             an_end_is_never_replaced
             the_environment_is_kept_until_the_end_and_no_longer
             ids_come_newest_first_and_in_pages

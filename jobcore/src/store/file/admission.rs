@@ -250,6 +250,18 @@ impl Rows {
         self.all().iter().filter(|row| row[STATE] == WAITS).map(Entry::from_bytes).collect::<Option<_>>().map(in_order)
     }
 
+    /// Returns the jobs that wait and are started after others.
+    pub(super) fn dependent(&self) -> Vec<Entry> {
+        let is_dependent = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & HAS_DEPENDENCIES != 0;
+        self.all().iter().filter(is_dependent).filter_map(Entry::from_bytes).collect()
+    }
+
+    /// Returns the jobs that wait or have a slot.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = JobId> + '_ {
+        let unfinished = self.all().iter().filter(|row| matches!(row[STATE], WAITS | HAS_SLOT));
+        unfinished.filter_map(|row| JobId::from_bytes(row[ID].try_into().ok()?).ok())
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         self.all().iter().any(|row| row[STATE] == WAITS)
     }

@@ -110,6 +110,9 @@ impl JobClaim for FileClaim {
         let was_due = std::mem::take(&mut self.is_due);
         match record {
             Record::Start(start) => {
+                if start.attempt > 1 {
+                    return self.records.start(start);
+                }
                 self.control = Some(self.listen()?);
                 if let Some(slots) = self.slots.as_ref().filter(|_| !was_due) {
                     slots.take(&self.records, &self.submission.spec)?;

@@ -32,7 +32,7 @@ const UNKNOWN: u64 = u64::MAX;
 /// What follows this is the checksum of the rest.
 const BODY: std::ops::Range<usize> = 4..48;
 /// In the order in which they came to be: a version before reads nothing of a row of a later one.
-const KINDS: [EventKind; 11] = [
+const KINDS: [EventKind; 12] = [
     EventKind::Submitted,
     EventKind::Started,
     EventKind::Adopted,
@@ -44,6 +44,7 @@ const KINDS: [EventKind; 11] = [
     EventKind::Resumed,
     EventKind::Ready,
     EventKind::NotReady,
+    EventKind::Retrying,
 ];
 
 fn encode(event: &JobEvent) -> [u8; ROW] {
@@ -227,6 +228,7 @@ mod tests {
             (EventKind::Resumed, None, None),
             (EventKind::Ready, None, None),
             (EventKind::NotReady, None, None),
+            (EventKind::Retrying, Some(Status::Failed), Some(1)),
         ] {
             let mut event = JobEvent { status, exit_code, ..JobEvent::now(id, event) };
             event.at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();

@@ -284,8 +284,7 @@ impl JobFile {
     }
 
     fn parse<T: DeserializeOwned>(&self, bytes: &[u8], name: &'static str) -> Result<T> {
-        check(bytes, name, self.id).map_err(|reason| damaged(&self.path, reason))?;
-        serde_json::from_slice(bytes).map_err(|error| damaged(&self.path, error.to_string()))
+        unsealed(bytes, name, self.id, &self.path)
     }
 }
 
@@ -346,7 +345,22 @@ pub(crate) fn erase_superseded(file: &File, read: &JobFile) -> Result<()> {
 
 /// Writes a record into its place. Only whoever holds the lock of the file may do that, or has it for himself.
 pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) -> Result<()> {
-    let Field { name, start, size } = T::FIELD;
+    file.write_all_at(&in_its_size(path, id, record)?, T::FIELD.start as u64).context("write", path)
+}
+
+/// Writes who is in charge of a later attempt, and blanks over what was on record of the main process and of a stop of the one
+/// before: all of it at once, since these places follow each other.
+pub(crate) fn write_next_start(file: &File, path: &Path, id: JobId, start: &Start) -> Result<()> {
+    let mut bytes = in_its_size(path, id, start)?;
+    for Field { start, size, .. } in [Running::FIELD, Stopping::FIELD] {
+        bytes.resize(start + size - 1, b' ');
+        bytes.push(b'\n');
+    }
+    file.write_all_at(&bytes, Start::FIELD.start as u64).context("write", path)
+}
+
+fn in_its_size<T: Kept>(path: &Path, id: JobId, record: &T) -> Result<Vec<u8>> {
+    let Field { name, size, .. } = T::FIELD;
     let mut bytes = sealed(record, name, id, path)?;
     let mut shortened = None;
     while bytes.len() >= size {
@@ -358,7 +372,7 @@ pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) ->
     }
     bytes.resize(size - 1, b' ');
     bytes.push(b'\n');
-    file.write_all_at(&bytes, start as u64).context("write", path)
+    Ok(bytes)
 }
 
 /// Writes into the place of a record what cannot be read as one, so that it is seen to be damaged.
@@ -390,7 +404,7 @@ impl Seal {
 }
 
 /// Returns a record as JSON with its seal.
-fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Path) -> Result<Vec<u8>> {
+pub(super) fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Path) -> Result<Vec<u8>> {
     let to_json = |error: serde_json::Error| damaged(path, error.to_string());
     let mut json = serde_json::to_vec(record).map_err(to_json)?;
     // An object that has a field at least.
@@ -400,6 +414,12 @@ fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Path) -> Resul
     json.extend_from_slice(&seal);
     json.push(b'}');
     Ok(json)
+}
+
+/// Returns a record whose seal fits.
+pub(super) fn unsealed<T: DeserializeOwned>(bytes: &[u8], name: &str, id: JobId, path: &Path) -> Result<T> {
+    check(bytes, name, id).map_err(|reason| damaged(path, reason))?;
+    serde_json::from_slice(bytes).map_err(|error| damaged(path, error.to_string()))
 }
 
 /// Checks the seal of a record that was found in a place.

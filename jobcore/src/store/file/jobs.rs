@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 
 use super::atomic;
+use super::attempts;
 use super::job_file::JobFile;
 use super::layout::{JobDir, Layout};
 use super::log::FileLog;
@@ -125,6 +126,11 @@ impl Jobs {
         evidence.held = held;
         evidence.place = records.place(&evidence.submission.spec);
         evidence.ended = records.get()?;
+        // Of one that is over, it matters only how it ended before.
+        if evidence.ended.is_none() || evidence.submission.spec.restart.is_some() {
+            let start = if evidence.ended.is_some() { records.get().ok().flatten() } else { records.get()? };
+            evidence.start = attempts::complete(&job, id, start);
+        }
         let log = FileLog::new(job);
         if let Some(ended) = &evidence.ended {
             let (bytes, dropped) = (ended.outcome.output_bytes, ended.outcome.dropped_bytes);
@@ -144,7 +150,6 @@ impl Jobs {
             }
             return Ok(evidence);
         }
-        evidence.start = records.get()?;
         if evidence.start.is_some() {
             evidence.output = log.size()?;
         }

@@ -152,6 +152,11 @@ impl JobDir {
         self.path.join("in")
     }
 
+    /// How it ended before its command was started again.
+    pub(crate) fn attempts(&self) -> PathBuf {
+        self.path.join("attempts")
+    }
+
     /// What was run at its end.
     pub(crate) fn on_end(&self) -> PathBuf {
         self.path.join("on_end")

@@ -7,7 +7,7 @@
 // - `layout.rs`, `atomic.rs`, `job_file.rs`: which file is where, and how files and records are read and written
 // - `root.rs`, `upgrade.rs`, `settings.rs`: the directory as a whole, one of an earlier format, the settings in it
 // - `admission.rs`: its lock, and what waits or has a slot
-// - `jobs.rs`, `staging.rs`, `records.rs`, `removal.rs`: the directories of jobs: read, made, written in, removed
+// - `jobs.rs`, `staging.rs`, `records.rs`, `attempts.rs`, `removal.rs`: the directories of jobs: read, made, written in, removed
 // - `claim.rs`, `log.rs`, `control.rs`, `input.rs`: a job in the hands of its holder: records, output, requests, input
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
@@ -19,6 +19,7 @@
 
 mod admission;
 pub(crate) mod atomic;
+mod attempts;
 mod catalogue;
 mod claim;
 pub(crate) mod control;

@@ -268,17 +268,14 @@ impl Queue {
             is_checked = true;
             taken = self.free_slots(store, admission).await?;
             room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
-            // Then none of those that wait can start, and there may be very many.
-            if room.is_full() {
-                return Ok(None);
-            }
         }
-        let mut waiting = admission.waiting()?;
-        while self.follow_dependencies(admission, &taken, &mut waiting)? {
-            waiting = admission.waiting()?;
+        let held_back = self.held_back(admission)?;
+        // Then none of those that wait can start, and there may be very many.
+        if room.is_full() {
+            return Ok(None);
         }
-        for mut entry in waiting {
-            if entry.unfinished.is_some()
+        for mut entry in admission.waiting()? {
+            if held_back.contains(&entry.slot.id)
                 || !entry.slot.is_eligible(now)
                 || settings.is_paused(entry.slot.group.as_ref())
             {
@@ -304,37 +301,47 @@ impl Queue {
         Ok(None)
     }
 
-    /// Finds out which jobs wait for others that have not ended, and ends those that wait in vain. Returns whether it ended any:
-    /// others may wait for these.
-    fn follow_dependencies(&self, admission: &mut Admission, taken: &[Entry], waiting: &mut [Entry]) -> Result<bool> {
-        if !waiting.iter().any(|entry| entry.has_dependencies) {
-            return Ok(false);
-        }
-        let unfinished: HashSet<JobId> = taken.iter().chain(waiting.iter()).map(|entry| entry.slot.id).collect();
-        let mut has_ended_any = false;
-        for entry in waiting.iter_mut().filter(|entry| entry.has_dependencies) {
-            if entry.unfinished.is_some_and(|id| unfinished.contains(&id)) {
-                continue;
+    /// Ends jobs that wait for others in vain, and returns those that wait for others still.
+    fn held_back(&self, admission: &mut Admission) -> Result<HashSet<JobId>> {
+        loop {
+            let (mut held_back, mut has_ended_any) = (HashSet::new(), false);
+            let dependent = admission.rows.dependent();
+            if dependent.is_empty() {
+                return Ok(held_back);
             }
-            let found = match self.dependencies(entry.slot.id) {
-                Ok(Dependencies::Met) => None,
-                Ok(Dependencies::Unfinished(id)) => Some(id),
-                Ok(Dependencies::Failed(reason)) => {
-                    has_ended_any |= self.skip(admission, entry.slot.id, reason)?;
+            let unfinished: HashSet<JobId> = admission.rows.unfinished().collect();
+            for mut entry in dependent {
+                let id = entry.slot.id;
+                if entry.unfinished.is_some_and(|id| unfinished.contains(&id)) {
+                    held_back.insert(id);
                     continue;
                 }
-                Ok(Dependencies::NotReady) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
-                    // It is not started as long as that is so or not known, and looked at again the next time.
-                    entry.unfinished = Some(entry.slot.id);
-                    continue;
+                let found = match self.dependencies(id) {
+                    Ok(Dependencies::Met) => None,
+                    Ok(Dependencies::Unfinished(other)) => Some(other),
+                    Ok(Dependencies::Failed(reason)) => {
+                        has_ended_any |= self.skip(admission, id, reason)?;
+                        continue;
+                    }
+                    Ok(Dependencies::NotReady) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
+                        // It is not started as long as that is so or not known, and looked at again the next time.
+                        held_back.insert(id);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if found.is_some() {
+                    held_back.insert(id);
                 }
-                Err(error) => return Err(error),
-            };
-            if std::mem::replace(&mut entry.unfinished, found) != found {
-                admission.put(entry)?;
+                if std::mem::replace(&mut entry.unfinished, found) != found {
+                    admission.put(&entry)?;
+                }
+            }
+            // Others may wait for what was ended.
+            if !has_ended_any {
+                return Ok(held_back);
             }
         }
-        Ok(has_ended_any)
     }
 
     fn dependencies(&self, id: JobId) -> Result<Dependencies> {

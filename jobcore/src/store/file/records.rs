@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileTypeExt;
 
 use super::atomic;
+use super::attempts;
 use super::events::EventLog;
 use super::index::Index;
 use super::job_file::{self, JobFile, Kept, Queued};
@@ -11,7 +12,7 @@ use super::layout::{JobDir, Layout};
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::queue::Place;
-use crate::record::{Ended, Running, Start, Stopping};
+use crate::record::{Ended, Record, Running, Start, Stopping};
 use crate::spec::JobSpec;
 use crate::store::{EventKind, JobEvent};
 use crate::sys::lock;
@@ -77,13 +78,29 @@ impl Records {
         job_file::write(&self.file, &self.job.record(), self.id, record)
     }
 
+    /// Puts on record who is in charge of an attempt. Of a later one, what was on record of the one before goes.
     pub(crate) fn start(&self, start: &Start) -> Result<()> {
-        self.write(start)
+        if start.attempt == 1 {
+            return self.write(start);
+        }
+        if start.due_at.is_some() {
+            attempts::write(&self.job, self.id, start)?;
+        }
+        job_file::write_next_start(&self.file, &self.job.record(), self.id, &without_attempts(start))?;
+        if let Some(event) = JobEvent::of(self.id, Record::Start(start)) {
+            self.events.add(&event);
+        }
+        Ok(())
+    }
+
+    /// Returns who is in charge, as far as `read` says, and the attempts before.
+    pub(crate) fn started(&self, read: &JobFile) -> Result<Option<Start>> {
+        Ok(attempts::complete(&self.job, self.id, read.get()?))
     }
 
     /// Puts on record who is in charge now, in the place of one that was killed.
     pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
-        self.write(start)?;
+        self.write(&without_attempts(start))?;
         self.events.add(&JobEvent::now(self.id, EventKind::Adopted));
         Ok(())
     }
@@ -183,6 +200,11 @@ impl Records {
     pub(crate) fn remove_pipes(&self) {
         remove_pipes(&self.job);
     }
+}
+
+/// Returns what stands in the place of the record. The attempts before have a file of their own.
+fn without_attempts(start: &Start) -> Start {
+    Start { before: Vec::new(), ..start.clone() }
 }
 
 pub(super) fn remove_pipes(job: &JobDir) {

@@ -32,10 +32,11 @@ pub(super) struct Readiness {
 
 impl Readiness {
     /// Begins to look; nothing if nobody is told of the readiness of the job.
-    pub(super) fn of(spec: &JobSpec) -> Option<Self> {
+    /// Output before `from` is not looked at.
+    pub(super) fn of(spec: &JobSpec, from: Cursor) -> Option<Self> {
         let is_tried = spec.ready.iter().any(|condition| !condition.is_output());
         let prober = if is_tried { Prober::Due(Instant::now()) } else { Prober::Done };
-        (!spec.ready.is_empty()).then(|| Self { outputs: Outputs::of(spec), cursor: Cursor(0), prober })
+        (!spec.ready.is_empty()).then(|| Self { outputs: Outputs::of(spec), cursor: from, prober })
     }
 
     /// Returns what can be read when something has come of what is tried out.
