@@ -19,7 +19,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["signal", "interrupt"], "`jobcli kill --signal INT ID` sends a signal to a job"),
     (&["fg"], "`jobcli attach ID` connects to the terminal of a job; `jobcli tail --follow ID` prints its output"),
     (&["write", "input", "type"], "`jobcli send ID TEXT` sends text to a job"),
-    (&["clean", "clear", "gc"], "`jobcli prune` removes jobs that have ended"),
+    (&["clean", "clear"], "`jobcli prune` removes jobs that have ended"),
     (&["parallel", "limit"], "`jobcli config set max_running NUMBER` limits how many jobs run at a time"),
     (&["is-active"], "`jobcli status --active ID` exits with 0 if a job has not ended"),
 ];

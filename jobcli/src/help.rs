@@ -16,7 +16,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Act", &["send", "attach", "pause", "resume", "kill"]),
     ("Queue", &["start", "hold", "release", "move", "edit", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),
-    ("Keep", &["rm", "prune", "config", "doctor", "completions", "man"]),
+    ("Keep", &["rm", "prune", "gc", "config", "doctor", "completions", "man"]),
 ];
 
 /// Parses a command line.

@@ -27,7 +27,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
-use crate::manager::{self, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited};
+use crate::manager::{
+    self, Leftover, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited,
+};
 use crate::output::{OutputChunk, OutputQuery, View, Viewed};
 use crate::queue::MoveTo;
 use crate::runner::Runner;
@@ -416,6 +418,22 @@ impl JobManager {
     pub fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
         let retention = retention.clone();
         self.run(|jobs| async move { jobs.prune(&retention, dry_run).await })
+    }
+
+    /// Returns the processes that ended jobs left behind.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::leftovers`].
+    pub fn leftovers(&self) -> Result<Vec<Leftover>> {
+        self.run(|jobs| async move { jobs.leftovers().await })
+    }
+
+    /// Ends processes that were found so: see [`crate::JobManager::end_leftovers`].
+    ///
+    /// # Errors
+    /// If this program has no runtime.
+    pub fn end_leftovers(&self, leftovers: Vec<Leftover>, grace: Duration) -> Result<Vec<Leftover>> {
+        self.run(move |jobs| async move { Ok(jobs.end_leftovers(leftovers, grace).await) })
     }
 
     /// Changes the settings of the store.

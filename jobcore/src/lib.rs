@@ -138,7 +138,7 @@ pub mod query {
 
 pub mod stop {
     //! Stopping jobs, and sending them signals: [`JobManager::stop`](crate::JobManager::stop).
-    pub use crate::manager::{StopOptions, StopReport};
+    pub use crate::manager::{Leftover, StopOptions, StopReport};
     pub use crate::signal::Signal;
 }
 

@@ -36,6 +36,7 @@ mod inbox;
 mod input;
 mod keep;
 mod leaderless;
+mod leftovers;
 mod limits;
 mod looks;
 mod many;

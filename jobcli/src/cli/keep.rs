@@ -1,6 +1,7 @@
 //! Verbs about what is kept, and about jobcli itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
 use jobcore::clock::Timestamp;
@@ -67,6 +68,32 @@ pub struct Prune {
     #[arg(long)]
     pub dry_run: bool,
     /// Print the jobs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Find what jobs have left behind.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A process is found by the id of its job in its environment, `JOBCORE_JOB_ID`. Listed are those whose job has ended and is in this \
+store, unless its supervisor stays with them: `list` marks such a job with `+`, and `kill` stops what it left.
+
+The exit code is 1 if --stop could not stop everything.
+
+  jobcli gc
+  jobcli gc --stop
+  jobcli gc --older-than 3d")]
+pub struct Gc {
+    /// List jobs as well that have been running since before this time, such as `3d` ago
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub older_than: Option<Timestamp>,
+    /// Stop what is listed
+    #[arg(long)]
+    pub stop: bool,
+    /// How long processes may take to end when they are stopped, before they are killed
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub grace: Duration,
+    /// Print the processes and jobs as JSON
     #[arg(long)]
     pub json: bool,
 }

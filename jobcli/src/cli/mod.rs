@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 pub use act::{Attach, Kill, Pause, Piece, Resume, Running, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
-pub use keep::{Completions, Config, ConfigVerb, Doctor, Group, GroupVerb, Man, Prune, Queue, Rm};
+pub use keep::{Completions, Config, ConfigVerb, Doctor, Gc, Group, GroupVerb, Man, Prune, Queue, Rm};
 pub use look::{
     Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
 };
@@ -143,6 +143,8 @@ pub enum Verb {
     Rm(Deferred<Rm>),
     /// Remove many jobs that are over, by age, number or size
     Prune(Deferred<Prune>),
+    /// Find processes that ended jobs left behind, and stop them
+    Gc(Deferred<Gc>),
     /// Print what happened to jobs: submitted, started, ended
     Events(Deferred<Events>),
     /// Print the ended jobs that their caller was not notified of
@@ -195,6 +197,7 @@ impl Verb {
             | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)
+            | Self::Gc(_)
             | Self::Events(_)
             | Self::Inbox(_)
             | Self::Statusline(_)
@@ -233,6 +236,7 @@ impl Verb {
             | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)
+            | Self::Gc(_)
             | Self::Events(_)
             | Self::Config(_)
             | Self::Group(_)

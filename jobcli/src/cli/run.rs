@@ -49,7 +49,7 @@ In JSON, `command` is a line for a shell or an array of a program and its argume
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, \
-`at_a_time`, `leave_stragglers`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
+`at_a_time`, `leave_stragglers`, `with_pid`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
 `not_ready`, `retries`, `restart`, `backoff` and `retry_on` (an array of numbers). A field that is not known is refused. Flags come first.")]
 pub struct Run {
     /// Run it in this directory [default: the current one]
@@ -116,6 +116,9 @@ pub struct Run {
     /// Leave processes alone that are left when its main process ends
     #[arg(long)]
     pub leave_stragglers: bool,
+    /// Stop it when this process ends
+    #[arg(long, value_name = "PID")]
+    pub with_pid: Option<i32>,
     /// Run this line of `sh` when it has ended, with the job as JSON on standard input; an empty one runs nothing, not even what the
     /// settings say
     #[arg(long, value_name = "LINE")]

@@ -8,7 +8,7 @@
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on what runs
 // - `start.rs`, `place.rs`, `edit.rs`, `rerun.rs`, `graph.rs`: the queue
-// - `rm.rs`, `prune.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
+// - `rm.rs`, `prune.rs`, `gc.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
 
 mod agent;
@@ -20,6 +20,7 @@ mod doctor;
 mod edit;
 mod ending;
 mod events;
+mod gc;
 mod graph;
 mod group;
 mod hook;
@@ -109,6 +110,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Edit(Deferred(arguments)) => Box::pin(edit::run(jobs, arguments)),
         Verb::Graph(Deferred(arguments)) => Box::pin(graph::run(jobs, settings, arguments)),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
+        Verb::Gc(Deferred(arguments)) => Box::pin(gc::run(jobs, arguments)),
         Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
         Verb::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),

@@ -12,6 +12,7 @@ use jobcore::front::text::print_json;
 use jobcore::front::{Failure, Settings, codes};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
 use jobcore::queue::{After, AfterWhen, QueueReason};
+use jobcore::record::ProcessId;
 use jobcore::spec::{MAX_GIVEN, Stdin, Stragglers};
 use jobcore::units::short_duration;
 use jobcore::wait::{Until, WaitOptions, WaitReason};
@@ -271,6 +272,12 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     }
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);
+    }
+    if let Some(pid) = arguments.with_pid {
+        let process = ProcessId::of(pid).map_err(|error| {
+            Failure::new(codes::USAGE, format!("--with-pid {pid}: {error}")).with_hint("name a process that is running")
+        })?;
+        builder = builder.ends_with(process);
     }
     for condition in arguments.readiness.0.ready {
         builder = builder.ready(condition);

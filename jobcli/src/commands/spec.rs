@@ -70,6 +70,7 @@ struct Spec {
     at_a_time: Option<u32>,
     #[serde(default)]
     leave_stragglers: bool,
+    with_pid: Option<i32>,
     on_end: Option<String>,
     ready: Option<Conditions>,
     ready_timeout: Option<Time>,
@@ -229,6 +230,7 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
         arguments.env_only = spec.env_only;
     }
     arguments.leave_stragglers |= spec.leave_stragglers;
+    arguments.with_pid = arguments.with_pid.or(spec.with_pid);
     arguments.on_end = arguments.on_end.take().or(spec.on_end);
     // Of the same name, the last counts.
     let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));

@@ -5,6 +5,7 @@
 // - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `rerun.rs`: starting what is due, how often, why a job is queued, changing
 //   what is queued, and running again what has ended
 // - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and what is sent to a job
+// - `leftovers.rs`: what ended jobs have left behind
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `inbox.rs`: ends that are to be delivered
@@ -23,6 +24,7 @@ mod follow;
 mod inbox;
 mod input;
 mod junit;
+mod leftovers;
 mod list;
 mod offload;
 mod order;
@@ -50,6 +52,7 @@ use std::time::Duration;
 pub use follow::{Follow, ViewPart};
 pub use inbox::{Delivery, Watch};
 pub use input::{Message, Sent};
+pub use leftovers::Leftover;
 pub use reach::Reached;
 pub use read::OutputReader;
 pub use stop::{StopOptions, StopReport};

@@ -38,6 +38,14 @@ impl ProcessId {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         identify(own).context("look at", "/proc/self".as_ref())
     }
+
+    /// Returns who has this number now.
+    ///
+    /// # Errors
+    /// If nobody has, or `/proc` does not say.
+    pub fn of(pid: i32) -> Result<Self> {
+        identify(pid).context("look at", Path::new(&format!("/proc/{pid}")))
+    }
 }
 
 /// What can be seen of a command's main process from outside.

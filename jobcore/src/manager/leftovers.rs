@@ -1,0 +1,101 @@
+//! Processes that jobs have left behind, and that nobody watches any more.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::JobManager;
+use crate::environment::JOB_ID;
+use crate::error::{Error, Result};
+use crate::id::JobId;
+use crate::job::Job;
+use crate::signal::Signal;
+use crate::store::file::supervisors::is_other_supervisor;
+use crate::sys::process;
+use crate::sys::stat::{self, Stat};
+use crate::words::quoted;
+
+/// How often processes are looked at that are to end, of which nobody is told.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A process that is still running although its job has ended, and that no supervisor stays with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// The process.
+    pub pid: i32,
+    /// What it runs, as it could be typed.
+    pub command: String,
+    /// The job that it belongs to, as its environment says.
+    pub job: Job,
+    stat: Stat,
+}
+
+impl JobManager {
+    /// Returns the processes that can be seen to belong to jobs of this store which have ended, and that nobody is in charge of: by
+    /// the job's id in the environment that they were started with. What removed that, or belongs to a job that was removed, is
+    /// not found, nor are processes of other users.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn leftovers(&self) -> Result<Vec<Leftover>> {
+        let marked = self.offload(|_| async { Ok(marked()) }).await?;
+        let mut jobs: HashMap<JobId, Option<Job>> = HashMap::new();
+        let mut found = Vec::new();
+        for (stat, id) in marked {
+            let job = match jobs.get(&id) {
+                Some(job) => job.clone(),
+                None => {
+                    let job = match self.job(id).await {
+                        Err(Error::NotFound { .. } | Error::Damaged { .. }) => None,
+                        job => Some(job?),
+                    };
+                    jobs.entry(id).or_insert(job).clone()
+                }
+            };
+            if let Some(job) = job.filter(|job| job.status().is_final() && !job.held) {
+                let words = stat::arguments(&stat);
+                let words: Vec<_> = words.iter().map(|word| quoted(&String::from_utf8_lossy(word))).collect();
+                found.push(Leftover { pid: stat.pid, command: words.join(" "), job, stat });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Ends processes that were found: asks them, and kills those that are still there after `grace`. Returns those that are left even
+    /// then.
+    pub async fn end_leftovers(&self, leftovers: Vec<Leftover>, grace: Duration) -> Vec<Leftover> {
+        let mut left = leftovers;
+        for (signals, patience) in [(&[Signal::TERM, Signal::CONT] as &[_], grace), (&[Signal::KILL], LOOK_AGAIN * 20)]
+        {
+            for leftover in &left {
+                for signal in signals {
+                    let _ = process::signal(&leftover.stat, *signal);
+                }
+            }
+            let deadline = tokio::time::Instant::now() + patience;
+            while !left.is_empty() {
+                left.retain(Leftover::is_there);
+                if left.is_empty() || tokio::time::Instant::now() >= deadline {
+                    break;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+        left
+    }
+}
+
+impl Leftover {
+    fn is_there(&self) -> bool {
+        let now = Stat::read(self.pid);
+        now.is_some_and(|now| now.start_time == self.stat.start_time && !now.is_dead())
+    }
+}
+
+/// Returns the processes that say of which job they are, but for supervisors and this one.
+fn marked() -> Vec<(Stat, JobId)> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let living = stat::all().into_iter().filter(|stat| stat.pid != own && !stat.is_dead());
+    let marked = living.filter_map(|stat| Some((stat.clone(), stat::variable(&stat, JOB_ID)?.parse().ok()?)));
+    marked.filter(|(stat, _)| !is_other_supervisor(stat)).collect()
+}
