@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jobcore::front::caller;
 use jobcore::output::{Cursor, Stream};
 use jobcore::{Error, Job, JobId, JobManager, Query};
 use rmcp::RoleServer;
@@ -124,7 +125,7 @@ async fn find(server: &Server, uri: &str) -> Result<(JobId, Part), ErrorData> {
         let reason = format!("`{named}` is no resource; there are job://ID, job://ID/stdout and job://ID/stderr");
         return Err(not_found(reason, uri));
     };
-    match server.jobs().find(reference).await {
+    match caller::find(server.jobs(), reference).await {
         Ok(id) => Ok((id, part)),
         Err(error) => Err(refused(uri, &error)),
     }

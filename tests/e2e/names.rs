@@ -41,10 +41,43 @@ fn a_name_is_unique_among_jobs_that_are_not_over() {
     assert!(!env.dir().join("started").exists());
 }
 
-/// Two projects have a server each, and call it `web`: the second is not told to stop that of the first.
+/// Two projects have a server each, and call it `web`. Who asks in one of them means its own, and elsewhere has to say which.
+#[test]
+fn each_project_has_its_own_names() {
+    let env = TestEnv::new();
+    let run = |directory: &str, arguments: &[&str]| {
+        let directory = env.dir().join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut command = env.jobcli(arguments);
+        command.current_dir(directory);
+        Ran::of(command)
+    };
+    let start = |directory: &str| run(directory, &["run", "--quiet", "--name", "web", "exec sleep 1000"]).ok();
+    let id_in = |directory: &str| {
+        let shown = run(directory, &["show", "--json", "web"]).ok();
+        serde_json::from_str::<serde_json::Value>(&shown).unwrap()["job_id"].as_str().unwrap().to_owned()
+    };
+    let shop = start("shop");
+    assert_eq!(id_in("blog"), shop, "there is no other that could be meant");
+    let blog = start("blog");
+    assert_eq!((id_in("shop"), id_in("blog")), (shop.clone(), blog.clone()));
+    assert_eq!(run("blog", &["run", "--name", "web", "true"]).code, Some(4));
+    let ambiguous = run("elsewhere", &["status", "web"]);
+    assert_eq!(ambiguous.code, Some(3), "{ambiguous}");
+    assert!(ambiguous.stderr.contains(&shop[24..32]) && ambiguous.stderr.contains(&blog[24..32]), "{ambiguous}");
+    run("blog", &["kill", "web"]).ok();
+    assert_eq!(env.status(&shop), "running");
+    assert_eq!(id_in("blog"), shop, "the only one that is not over");
+    run("elsewhere", &["kill", "web"]).ok();
+    assert_eq!((id_in("shop"), id_in("blog")), (shop, blog));
+}
+
+/// Parts of one project have a server each, and call it `web`: the second is not told to stop that of the first.
 #[test]
 fn a_name_that_is_taken_elsewhere_is_no_reason_to_stop_that_job() {
     let env = TestEnv::new();
+    std::fs::create_dir(env.dir().join(".git")).unwrap();
+    std::fs::write(env.dir().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
     for directory in ["shop", "blog"] {
         std::fs::create_dir(env.dir().join(directory)).unwrap();
     }

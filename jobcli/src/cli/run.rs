@@ -101,7 +101,7 @@ pub struct Run {
     /// Let a line fail if any part of a pipe fails, or, with `false`, only if the last does [default: true in bash]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub pipefail: Option<bool>,
-    /// Call it by this name, which no other job may have that is not over
+    /// Give it this name, unique among the unfinished jobs of its project
     #[arg(long, short, value_name = "NAME")]
     pub name: Option<Name>,
     /// Start it only if no job on record has this key; else print the id of that one

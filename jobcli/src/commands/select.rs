@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use jobcore::front::caller::project_of;
+use jobcore::front::caller::{self, project_of};
 use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::{Failure, Failures, Settings, codes};
 use jobcore::query::Period;
@@ -14,7 +14,7 @@ use crate::cli::{Cli, Rare, Selection};
 
 /// Finds a job. If there is none, what may have been meant is suggested.
 pub(super) async fn find(jobs: &JobManager, reference: &str) -> Result<JobId> {
-    match jobs.find(reference).await {
+    match caller::find(jobs, reference).await {
         Ok(id) => Ok(id),
         Err(error) => Err(suggesting(jobs, reference, error).await),
     }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Caller, Name};
+use crate::error::Result;
+use crate::{Caller, JobId, JobManager, Name};
 
 /// Hosts that tell the programs that they start in which conversation they are, and by which variable.
 const CONVERSATIONS: [(&str, &str); 2] = [("claude-code", "CLAUDE_CODE_SESSION_ID"), ("codex", "CODEX_THREAD_ID")];
@@ -43,6 +44,17 @@ pub fn host_name(host: &str) -> Option<Name> {
 /// Returns the project that a directory belongs to: the top of the git worktree that it is in, or else the directory itself.
 pub fn project_of(directory: &Path) -> PathBuf {
     directory.ancestors().find(|path| is_worktree(path)).unwrap_or(directory).to_owned()
+}
+
+/// Finds the job that somebody means who is in the current directory: names are first those of its project.
+///
+/// # Errors
+/// As [`JobManager::find_in`].
+pub async fn find(jobs: &JobManager, reference: &str) -> Result<JobId> {
+    // No name is a part of an id, and hardly anything is worth a walk through directories.
+    let may_be_name = reference.bytes().any(|byte| !byte.is_ascii_hexdigit() && byte != b'-');
+    let directory = if may_be_name { std::env::current_dir().ok() } else { None };
+    jobs.find_in(reference, directory.as_deref().map(project_of).as_deref()).await
 }
 
 /// Returns whether a directory is the top of a git worktree: a linked one has a file in the place of the repository.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Settings;
+use super::{Settings, caller};
 use crate::agent::{AGENT_OUTPUT_LIMIT, Agent, AgentRun, Delegation, PermissionMode};
 use crate::spec::Stragglers;
 use crate::{Error, JobManager, JobSpecBuilder};
@@ -70,6 +70,6 @@ impl Settings {
 
 /// Returns the run that had a conversation, if that was a job, and where it was.
 async fn earlier_run(jobs: &JobManager, reference: &str) -> Option<(AgentRun, PathBuf)> {
-    let job = jobs.job(jobs.find(reference).await.ok()?).await.ok()?;
+    let job = jobs.job(caller::find(jobs, reference).await.ok()?).await.ok()?;
     Some((job.agent_run()?, job.spec.cwd))
 }

@@ -1,6 +1,7 @@
 //! Which job is meant by what somebody typed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::JobManager;
 use crate::error::{Error, Result};
@@ -17,26 +18,34 @@ const SUGGESTED: usize = 3;
 const LONGEST: usize = 64;
 
 impl JobManager {
-    /// Returns the job that a person or a program means: by its full id; by its name, where one that has not ended comes
-    /// before the newest that has; or by a part of its id, see [`IdPrefix`].
+    /// Returns the job that a person or a program means: by its full id; by its name; or by a part of its id, see [`IdPrefix`].
+    /// Of several jobs of a name, one that has not ended comes before the newest that has.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
     pub async fn find(&self, reference: &str) -> Result<JobId> {
+        self.find_in(reference, None).await
+    }
+
+    /// Returns the job that is meant by somebody in this project, as [`JobManager::find`] does: of those of a name, one of this
+    /// project that has not ended comes first, then the only one of another that has not, then the newest of this project.
+    ///
+    /// # Errors
+    /// As [`JobManager::find`].
+    pub async fn find_in(&self, reference: &str, project: Option<&Path>) -> Result<JobId> {
         if let Ok(id) = reference.parse() {
             return Ok(id);
         }
-        let reference = reference.to_owned();
-        self.offload(move |jobs| async move { jobs.find_here(&reference).await }).await
+        let (reference, project) = (reference.to_owned(), project.map(Path::to_owned));
+        self.offload(move |jobs| async move { jobs.find_here(&reference, project.as_deref()).await }).await
     }
 
-    async fn find_here(&self, reference: &str) -> Result<JobId> {
+    async fn find_here(&self, reference: &str, project: Option<&Path>) -> Result<JobId> {
         let not_found = || Error::NotFound { reference: reference.to_owned() };
         // No job is called like a part of an id.
         if !looks_like_id(reference)
             && let Ok(name) = reference.parse::<Name>()
-            // Only the newest of a name can be one that has not ended.
-            && let Some(id) = self.store.named(&name).await?
+            && let Some(id) = self.named(&name, project).await?
         {
             return Ok(id);
         }
@@ -54,6 +63,52 @@ impl JobManager {
             [] => Err(not_found()),
             [id] => Ok(*id),
             _ => Err(Error::Ambiguous { reference: reference.to_owned(), candidates: found }),
+        }
+    }
+
+    /// Returns the job that is called so, as somebody in this project says it.
+    async fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
+        // Only the newest of a name and a project can be one that has not ended.
+        let own = self.store.named(name, project).await?;
+        if let Some(id) = own
+            && !self.has_ended(id).await?
+        {
+            return Ok(Some(id));
+        }
+        let all = Query::default().with_name(Some(name.clone()));
+        let mut others = Vec::new();
+        for id in self.store.ids(&all.clone().live(), None, usize::MAX).await? {
+            if self.is_named(id, name).await? && !self.has_ended(id).await? {
+                others.push(id);
+            }
+        }
+        match (others.as_slice(), own) {
+            ([id], _) => Ok(Some(*id)),
+            ([_, ..], None) => Err(Error::Ambiguous { reference: name.to_string(), candidates: others }),
+            (_, Some(id)) => Ok(Some(id)),
+            ([], None) => {
+                for id in self.store.ids(&all, None, usize::MAX).await? {
+                    if self.is_named(id, name).await? {
+                        return Ok(Some(id));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn has_ended(&self, id: JobId) -> Result<bool> {
+        match self.store.evidence(id).await {
+            Err(Error::NotFound { .. } | Error::Damaged { .. }) => Ok(true),
+            evidence => Ok(evidence?.judge(self.clock.now())?.0.status().is_final()),
+        }
+    }
+
+    /// Returns whether a job is called so: a store may return more jobs than a query wants.
+    async fn is_named(&self, id: JobId, name: &Name) -> Result<bool> {
+        match self.store.evidence(id).await {
+            Err(Error::NotFound { .. } | Error::Damaged { .. }) => Ok(false),
+            evidence => Ok(evidence?.submission.spec.name.as_ref() == Some(name)),
         }
     }
 

@@ -86,8 +86,8 @@ impl<S: JobStore> JobStore for Failing<S> {
         self.store.remove(id).await
     }
 
-    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
-        self.store.named(name).await
+    async fn named(&self, name: &Name, project: Option<&std::path::Path>) -> Result<Option<JobId>> {
+        self.store.named(name, project).await
     }
 
     async fn keyed(&self, key: &str) -> Result<Option<JobId>> {

@@ -119,7 +119,7 @@ pub struct JobSpec {
     /// What happens to processes that are left when the main process has ended.
     #[serde(default)]
     pub stragglers: Stragglers,
-    /// What it is called. No two jobs that have not ended have the same name.
+    /// What it is called. No two jobs of a project that have not ended have the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// Makes submitting it idempotent: as long as a job with this key is on record, there will be no second.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::queue::After;
 use crate::record::{Ended, Evidence, RECORD_VERSION, Submission};
+use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome};
 use crate::sys::world;
 
@@ -114,7 +115,7 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
         return super::same_key(&submission, &old.submission).map(Created::Existing);
     }
     if let Some(name) = &spec.name
-        && let Some(id) = store.named(name).await?
+        && let Some(id) = store.named(name, spec.project.as_deref()).await?
         && let Some(old) = known(store, id).await?
     {
         let (job, _) = old.judge(Timestamp::now())?;
@@ -142,14 +143,19 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
     Ok(Created::New)
 }
 
-/// Returns the newest job of those that have the name or the key that a query asks for.
-pub(super) async fn find<S: JobStore + ?Sized>(store: &S, query: &Query) -> Result<Option<JobId>> {
+/// Returns the newest job of those that have the name or the key that a query asks for, and whose spec is as it has to be.
+pub(super) async fn find<S: JobStore + ?Sized>(
+    store: &S,
+    query: &Query,
+    is_wanted: impl Fn(&JobSpec) -> bool + Send + Sync,
+) -> Result<Option<JobId>> {
     for id in store.ids(query, None, usize::MAX).await? {
         match known(store, id).await {
             Err(Error::Damaged { .. }) => {}
             known => {
                 if let Some(Evidence { submission, ended, held, .. }) = known?
                     && query.may_want(&submission, ended.as_ref(), held)
+                    && is_wanted(&submission.spec)
                 {
                     return Ok(Some(id));
                 }

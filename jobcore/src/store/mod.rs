@@ -227,12 +227,13 @@ pub trait JobStore: Send + Sync + Debug {
         })
     }
 
-    /// Returns the newest job of this name that is on record.
+    /// Returns the newest job of this name in this project that is on record; without one, of those that are in none.
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
-        derived::find(self, &Query::default().with_name(Some(name.clone()))).await
+    async fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
+        let query = Query::default().with_name(Some(name.clone())).with_project(project.map(Path::to_owned));
+        derived::find(self, &query, |spec| spec.project.as_deref() == project).await
     }
 
     /// Returns the job that has this key, whether it is over or not: [`JobStore::create`] makes no other of the same key.
@@ -240,7 +241,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// # Errors
     /// If the store cannot be read.
     async fn keyed(&self, key: &str) -> Result<Option<JobId>> {
-        derived::find(self, &Query::default().with_key(Some(key.to_owned()))).await
+        derived::find(self, &Query::default().with_key(Some(key.to_owned())), |_| true).await
     }
 
     /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.

@@ -540,7 +540,7 @@ impl Tested {
         self.look_at_lists(model, &ids).await;
         for text in NAMES {
             assert_eq!(
-                store.named(&name(text)).await.unwrap(),
+                store.named(&name(text), None).await.unwrap(),
                 ids(&|job| job.what.name == Some(text)).first().copied()
             );
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::front::caller;
 use jobcore::output::{Cursor, OutputQuery, Position, Stream};
 use jobcore::shape::OutputShape;
 use jobcore::wait::{Reached, Until, WaitOptions, Waited};
@@ -89,7 +90,7 @@ impl Answer {
 /// Finds the job that a model means.
 pub(super) async fn find(server: &Server, reference: &str) -> Result<JobId> {
     let jobs = server.jobs();
-    match jobs.find(reference).await {
+    match caller::find(jobs, reference).await {
         Ok(id) => Ok(id),
         Err(error) => Err(Failure::of(error, jobs).await),
     }

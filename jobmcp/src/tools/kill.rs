@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobcore::clock::Timestamp;
+use jobcore::front::caller;
 use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
 use jobcore::{Error, JobId};
@@ -58,7 +59,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     // In the order in which they are named, and each once: it may be named twice, as its id and as its name.
     let mut named = Vec::new();
     for reference in &references {
-        let found = match server.jobs().find(reference).await {
+        let found = match caller::find(server.jobs(), reference).await {
             Ok(id) if server.jobs().job(id).await.is_ok() => Ok(id),
             Ok(_) | Err(Error::NotFound { .. }) => Err(reference),
             Err(error) => return Err(Failure::of(error, server.jobs()).await),

@@ -126,6 +126,7 @@ macro_rules! store_conformance {
             resources_are_taken_and_given_back
             what_is_to_start_later_is_not_due
             a_name_is_taken_until_its_job_has_ended
+            each_project_has_its_own_names
             a_key_makes_one_job
             of_many_with_one_key_one_makes_a_job
             output_comes_back_by_stream_and_by_cursor

@@ -1,6 +1,7 @@
 //! Names and keys.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::{Backend, create_from, ended, submission};
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::store::{Created, Query};
 pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let name: crate::Name = "web".parse().expect("a name");
-    assert_eq!(store.named(&name).await.expect("it is read"), None);
+    assert_eq!(store.named(&name, None).await.expect("it is read"), None);
     let submit = || submission(JobSpec::command(["true"]).name("web".parse().expect("a name")));
     let (first, mut claim) = create_from(store.as_ref(), submit()).await;
     let taken = other.create(submit()).await;
@@ -20,13 +21,43 @@ pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     let (second, mut claim) = create_from(other.as_ref(), submit()).await;
-    assert_eq!(store.named(&name).await.expect("it is read"), Some(second));
+    assert_eq!(store.named(&name, None).await.expect("it is read"), Some(second));
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     store.remove(second).await.expect("it is removed");
-    assert_eq!(other.named(&name).await.expect("it is read"), Some(first), "an earlier one is still there");
+    assert_eq!(other.named(&name, None).await.expect("it is read"), Some(first), "an earlier one is still there");
     store.remove(first).await.expect("it is removed");
-    assert_eq!(other.named(&name).await.expect("it is read"), None);
+    assert_eq!(other.named(&name, None).await.expect("it is read"), None);
+}
+
+/// Two projects call their jobs what they like.
+pub async fn each_project_has_its_own_names(backend: &Backend) {
+    let store = backend.open();
+    let name: crate::Name = "web".parse().expect("a name");
+    let submit = |project: Option<&str>| {
+        let spec = JobSpec::command(["true"]).name(name.clone());
+        submission(match project {
+            Some(project) => spec.project(project),
+            None => spec,
+        })
+    };
+    let mut ids = Vec::new();
+    for project in [None, Some("/src/shop"), Some("/src/blog")] {
+        let (id, mut claim) = create_from(store.as_ref(), submit(project)).await;
+        let taken = backend.open().create(submit(project)).await;
+        assert!(matches!(&taken, Err(Error::NameTaken { id: taken, .. }) if *taken == id), "{taken:?}");
+        ids.push(id);
+        if project == Some("/src/shop") {
+            claim.finish(&ended(0)).await.expect("it is written");
+        }
+    }
+    for (project, id) in [None, Some("/src/shop"), Some("/src/blog")].into_iter().zip(&ids) {
+        assert_eq!(store.named(&name, project.map(Path::new)).await.expect("it is read"), Some(*id));
+    }
+    assert_eq!(store.named(&name, Some(Path::new("/src"))).await.expect("it is read"), None);
+    assert_eq!(store.create(submit(Some("/src/shop"))).await.expect("that one has ended"), Created::New);
+    store.remove(ids[2]).await.expect("it is removed");
+    assert_eq!(store.named(&name, Some(Path::new("/src/blog"))).await.expect("it is read"), None);
 }
 
 /// Submitting twice with one key is submitting once.

@@ -104,7 +104,7 @@ impl Hints {
     fn hint(&self, kind: Kind, id: JobId) -> Result<Option<String>> {
         let spec = self.jobs.submission(id)?.spec;
         let path = match kind {
-            Kind::Names => spec.name.map(|name| self.layout.name(&name)),
+            Kind::Names => spec.name.map(|name| self.layout.name(&name, spec.project.as_deref())),
             Kind::Keys => spec.key.map(|key| self.layout.key(&key)),
         };
         Ok(path.and_then(|path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned)))

@@ -1,7 +1,10 @@
 //! Which file is where. Every path of a store is made here, and none from text that a user gave.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use crate::id::JobId;
 use crate::name::Name;
@@ -43,8 +46,15 @@ impl Layout {
     }
 
     /// The newest job of a name: a file that holds its id.
-    pub(crate) fn name(&self, name: &Name) -> PathBuf {
-        self.names().join(name.as_str())
+    /// The pointer to the newest job of a name in a project; the path of that may be longer than the name of a file.
+    pub(crate) fn name(&self, name: &Name, project: Option<&Path>) -> PathBuf {
+        match project {
+            Some(project) => {
+                let digest = Uuid::new_v5(&Uuid::NAMESPACE_URL, project.as_os_str().as_bytes());
+                self.names().join(format!("{name}@{}", digest.simple()))
+            }
+            None => self.names().join(name.as_str()),
+        }
     }
 
     pub(crate) fn names(&self) -> PathBuf {

@@ -238,8 +238,8 @@ impl JobStore for FileStore {
         submitted
     }
 
-    async fn named(&self, name: &Name) -> Result<Option<JobId>> {
-        self.names.named(name)
+    async fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
+        self.names.named(name, project)
     }
 
     async fn keyed(&self, key: &str) -> Result<Option<JobId>> {

@@ -1,6 +1,7 @@
 //! Names, of which one unfinished job at most has each, and keys, of which one job at most has each.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::admission::Admission;
 use super::atomic;
@@ -31,19 +32,25 @@ impl Names {
         Self { layout: layout.clone(), jobs, hints, catalogue }
     }
 
-    /// Returns the newest job of a name.
-    pub(super) fn named(&self, name: &Name) -> Result<Option<JobId>> {
-        match self.hints.pointed_to(&self.layout.name(name)) {
+    /// Returns the newest job of a name in a project.
+    pub(super) fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
+        match self.hints.pointed_to(&self.layout.name(name, project)) {
             Ok(Some(id)) => return Ok(Some(id)),
             // The newest has been removed, or is not known. There may be others: a job that has a row may be gone, or not
             // be readable.
             Ok(None) | Err(Error::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
-        let is_named =
-            |id: &JobId| self.jobs.submission(*id).is_ok_and(|submission| submission.spec.name.as_ref() == Some(name));
+        let is_named = |id: &JobId| {
+            let spec = self.jobs.submission(*id).map(|submission| submission.spec);
+            spec.is_ok_and(|spec| spec.name.as_ref() == Some(name) && spec.project.as_deref() == project)
+        };
         let ids = self.catalogue.ids(&Query::default().with_name(Some(name.clone())), None, usize::MAX)?;
         Ok(ids.into_iter().find(is_named))
+    }
+
+    fn pointer(&self, name: &Name, spec: &JobSpec) -> PathBuf {
+        self.layout.name(name, spec.project.as_deref())
     }
 
     /// Returns the job that has a key.
@@ -65,7 +72,7 @@ impl Names {
             return crate::store::same_key(submission, &self.jobs.submission(id)?).map(Created::Existing);
         }
         if let Some(name) = &submission.spec.name
-            && let Some(id) = self.hints.find_pointed(admission, Kind::Names, &self.layout.name(name))?
+            && let Some(id) = self.hints.find_pointed(admission, Kind::Names, &self.pointer(name, &submission.spec))?
         {
             let (job, _) = self.jobs.evidence(id)?.judge(Timestamp::now())?;
             if !job.status().is_final() {
@@ -77,14 +84,14 @@ impl Names {
 
     /// Gives a job its name and its key.
     pub(super) fn give(&self, _: &Admission, id: JobId, spec: &JobSpec) -> Result<()> {
-        let name = spec.name.as_ref().map(|name| self.layout.name(name));
+        let name = spec.name.as_ref().map(|name| self.pointer(name, spec));
         let key = spec.key.as_ref().map(|key| self.layout.key(key));
         name.into_iter().chain(key).try_for_each(|pointer| atomic::publish(&pointer, id.to_string().as_bytes()))
     }
 
     /// Takes its name and its key from a job, unless another has them by now.
     pub(super) fn take(&self, _: &Admission, id: JobId, spec: &JobSpec) {
-        let name = spec.name.as_ref().map(|name| self.layout.name(name));
+        let name = spec.name.as_ref().map(|name| self.pointer(name, spec));
         let key = spec.key.as_ref().map(|key| self.layout.key(key));
         for pointer in name.into_iter().chain(key) {
             if self.hints.pointed_to(&pointer).is_ok_and(|found| found == Some(id)) {

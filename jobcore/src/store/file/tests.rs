@@ -93,7 +93,7 @@ fn looking_makes_nothing_and_the_first_write_makes_the_store() {
         assert_eq!(block_on(store.load()).unwrap().running, []);
         assert_eq!(block_on(store.events(0, 10)).unwrap().events, []);
         assert_eq!(block_on(store.disposable()).unwrap(), []);
-        assert_eq!(block_on(store.named(&"web".parse().unwrap())).unwrap(), None);
+        assert_eq!(block_on(store.named(&"web".parse().unwrap(), None)).unwrap(), None);
         assert!(matches!(block_on(store.evidence(id)), Err(Error::NotFound { .. })));
         assert!(matches!(block_on(store.claim(id)), Err(Error::NotFound { .. })));
         assert!(matches!(block_on(store.remove(id)), Err(Error::NotFound { .. })));
@@ -279,18 +279,18 @@ fn names_and_keys_that_are_lost_or_unreadable_are_still_taken() {
         let spec = || JobSpec::command(["true"]).name(name.clone()).key("once");
         let id = create(&store, spec());
         let unrelated = create(&store, JobSpec::command(["true"]).name(other.clone()).key("other"));
-        damage(&store.layout.name(&name), &store.layout.names());
+        damage(&store.layout.name(&name, None), &store.layout.names());
         let again = block_on(store.create(submission(JobSpec::command(["true"]).name(name.clone()))));
         assert!(matches!(again, Err(Error::NameTaken { id: taken, .. }) if taken == id), "{again:?}");
         damage(&store.layout.key("once"), &store.layout.keys());
         assert_eq!(block_on(store.create(submission(spec()))).unwrap(), Created::Existing(id));
         damage(&store.layout.key("once"), &store.layout.keys());
-        damage(&store.layout.name(&name), &store.layout.names());
-        assert_eq!(block_on(store.named(&name)).unwrap(), Some(id));
+        damage(&store.layout.name(&name, None), &store.layout.names());
+        assert_eq!(block_on(store.named(&name, None)).unwrap(), Some(id));
         let lost = store.layout.keys().exists().then_some(id);
         assert_eq!(block_on(store.keyed("once")).unwrap(), lost, "it is made again where it counts: at a submission");
         assert_eq!(block_on(store.create(submission(spec()))).unwrap(), Created::Existing(id));
-        assert_eq!(block_on(store.named(&other)).unwrap(), Some(unrelated));
+        assert_eq!(block_on(store.named(&other, None)).unwrap(), Some(unrelated));
     }
 }
 

@@ -168,7 +168,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
     Index::new(&store.layout).add(&later).unwrap();
     assert_eq!(find("abab").unwrap(), id);
     // The pointer to the newest is gone with it.
-    fs::remove_file(store.layout.name(&"same".parse().unwrap())).unwrap();
+    fs::remove_file(store.layout.name(&"same".parse().unwrap(), None)).unwrap();
     assert_eq!(find("same").unwrap(), id);
     fs::remove_dir_all(store.layout.job(id).path).unwrap();
     for reference in ["abab", "same"] {
@@ -181,9 +181,9 @@ fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[2]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
-    assert_eq!(store.names.named(&"nobody".parse().unwrap()).unwrap(), None);
-    fs::remove_file(store.layout.name(&"c".parse().unwrap())).unwrap();
-    assert_eq!(store.names.named(&"c".parse().unwrap()).unwrap(), Some(ids[1]));
+    assert_eq!(store.names.named(&"nobody".parse().unwrap(), None).unwrap(), None);
+    fs::remove_file(store.layout.name(&"c".parse().unwrap(), None)).unwrap();
+    assert_eq!(store.names.named(&"c".parse().unwrap(), None).unwrap(), Some(ids[1]));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn damage_of_one_file_of_a_job_spoils_no_other_job() {
                 prop_assert_eq!(&store.evidence(good).await.unwrap(), &good_before);
                 let ids = store.ids(&Query::default(), None, 10).await.unwrap();
                 prop_assert_eq!(ids, vec![good, bad]);
-                prop_assert_eq!(store.named(&"good".parse().unwrap()).await.unwrap(), Some(good));
+                prop_assert_eq!(store.named(&"good".parse().unwrap(), None).await.unwrap(), Some(good));
                 let _ = (store.claim(bad).await, store.settled(bad).await, store.cached(bad, "x").await);
                 store.unattended().await.unwrap();
                 Ok(())
@@ -105,7 +105,7 @@ fn damage_of_a_shared_file_loses_no_job() {
     let shared = [
         store.layout.admission(),
         store.layout.event_segment(0),
-        store.layout.name(&"one".parse().unwrap()),
+        store.layout.name(&"one".parse().unwrap(), None),
         store.layout.settings(),
     ];
     runtime.block_on(store.change_settings(&mut |settings| settings.max_running = 5)).unwrap();
@@ -122,7 +122,7 @@ fn damage_of_a_shared_file_loses_no_job() {
                 prop_assert_eq!(store.ids(&Query::default(), None, 10).await.unwrap(), vec![two, one]);
                 prop_assert_eq!(store.tally().await.unwrap().ended.values().sum::<u64>(), 2);
                 let _ = (store.events(0, 10).await, store.next_due().await, store.load().await);
-                let named = store.named(&"one".parse().unwrap()).await;
+                let named = store.named(&"one".parse().unwrap(), None).await;
                 prop_assert!(!matches!(named, Ok(Some(id)) if id != one), "another job's name");
                 Ok(())
             })?;
