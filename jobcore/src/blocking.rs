@@ -28,7 +28,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::manager::{
-    self, Leftover, Listing, Message, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited,
+    self, Leftover, Listing, Message, Schedule, Sent, StopOptions, StopReport, ViewPart, WaitFor, WaitOptions, Waited,
 };
 use crate::output::{OutputChunk, OutputQuery, View, Viewed};
 use crate::queue::MoveTo;
@@ -329,6 +329,22 @@ impl JobManager {
     /// As [`crate::JobManager::hold`].
     pub fn hold(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.hold(id).await })
+    }
+
+    /// Returns the schedules.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::schedules`].
+    pub fn schedules(&self) -> Result<Vec<Schedule>> {
+        self.run(|jobs| async move { jobs.schedules().await })
+    }
+
+    /// Runs a schedule now, besides its rule, and returns the run.
+    ///
+    /// # Errors
+    /// As [`crate::JobManager::run_schedule`].
+    pub fn run_schedule(&self, id: JobId) -> Result<Job> {
+        self.run(|jobs| async move { jobs.run_schedule(id).await })
     }
 
     /// Lets a queued job be started when it is its turn.

@@ -321,6 +321,7 @@ mod tests {
             reason::<query::SortKey>(),
             reason::<crate::queue::Resource>(),
             reason::<crate::queue::AfterWhen>(),
+            reason::<crate::queue::Missed>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -347,7 +348,7 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 24,
+            found, 25,
             "those that the test above names, patterns of variables and templates, which hardly a text is not, and those of front ends"
         );
     }

@@ -111,6 +111,11 @@ pub mod units;
 mod until;
 pub mod words;
 
+pub mod schedule {
+    //! Jobs that are run again and again: [`JobManager::schedules`](crate::JobManager::schedules).
+    pub use crate::manager::{Schedule, ScheduleShape};
+}
+
 pub mod follow {
     //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output),
     //! [`JobManager::follow_view`](crate::JobManager::follow_view) and

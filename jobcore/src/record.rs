@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::attempt;
 use crate::clock::Timestamp;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::output::OutputSize;
-use crate::queue::Place;
-use crate::spec::{JobSpec, Restart};
+use crate::queue::{Place, RunOf};
+use crate::spec::{Given, JobSpec, Restart};
 use crate::state::{Cause, Event, Outcome, State};
 use crate::sys::process;
 
@@ -51,6 +52,13 @@ impl Submission {
         world: World,
     ) -> Self {
         Self { v: RECORD_VERSION, job_id, submitted_at, spec, program, world }
+    }
+
+    /// Returns the submission of a run of this schedule, for one of its times.
+    pub(crate) fn of_run(&self, id: JobId, at: Timestamp, now: Timestamp, secrets: (Environment, Given)) -> Self {
+        let (environment, given) = secrets;
+        let spec = self.spec.of_run(RunOf::new(self.job_id, at), environment, given);
+        Self::new(id, now, spec, self.program.clone(), self.world.clone())
     }
 
     /// Returns what will be read of it again: all but the environment of the command and what that is given to read.
@@ -433,7 +441,8 @@ impl Evidence {
             events.push(Event::Ended(ended.outcome.clone()));
             return (events, Verdict::OnRecord);
         }
-        if self.start.is_none() && !self.held {
+        // Whoever holds the lock of a schedule changes it, or puts a run of it into the queue.
+        if self.start.is_none() && (!self.held || self.submission.spec.repeat.is_some()) {
             return (events, Verdict::OnRecord);
         }
         events.push(Event::Started(self.started_at()));

@@ -15,7 +15,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
-use crate::queue::{After, InQueue, Resource};
+use crate::queue::{After, InQueue, Repeat, Resource, RunOf};
 use crate::signal::Signal;
 use crate::spec::{Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
@@ -70,6 +70,8 @@ impl Job {
             resources: self.spec.resources.clone(),
             priority: Some(self.place.priority).filter(|priority| *priority != 0),
             after: self.spec.after.clone(),
+            repeat: self.spec.repeat.clone(),
+            run_of: self.spec.run_of,
             parent_job_id: self.spec.parent,
             labels: self.spec.labels.clone(),
             caller: self.spec.caller.clone(),
@@ -156,6 +158,12 @@ pub struct JobShape {
     /// The jobs that it is started after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
+    /// When a run of it is started, if it is a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+    /// The schedule that it is a run of, if it is one, and for which of its times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_of: Option<RunOf>,
     /// The job whose command submitted it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_job_id: Option<JobId>,

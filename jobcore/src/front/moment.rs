@@ -1,6 +1,7 @@
 //! Moments as people write them: how long ago, a day, a time of day. The one place that reads them.
 
 use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan, Zoned};
 
 use crate::clock::Timestamp;
@@ -32,6 +33,28 @@ pub fn parse_coming(text: &str) -> Result<Timestamp, String> {
     match text.parse() {
         Ok(at) => Ok(at),
         Err(_) => after(text, &Zoned::now()),
+    }
+}
+
+/// Returns a moment as a clock in the time zone of this machine shows it: a time of day, and the date before it on another day.
+pub fn local(at: Timestamp, now: Timestamp) -> String {
+    let zone = TimeZone::system();
+    let (at, today) = (at.to_zoned(zone.clone()), now.to_zoned(zone).date());
+    let format = if at.date() == today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
+    at.strftime(format).to_string()
+}
+
+/// Returns the name of the time zone of this machine, or of the variable `TZ`.
+///
+/// # Errors
+/// Says that it has none, and what helps.
+pub fn zone() -> Result<String, String> {
+    let zone = TimeZone::system();
+    match zone.iana_name() {
+        // As jiff takes a machine that does not say which it has.
+        _ if zone.is_unknown() => Ok("UTC".to_owned()),
+        Some(name) => Ok(name.to_owned()),
+        None => Err("the time zone of this machine has no name; name one, as in `TZ=Europe/Berlin`".to_owned()),
     }
 }
 
@@ -91,7 +114,7 @@ fn at(day: Date, time: Time, now: &Zoned) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::{TimeZone, offset};
+    use jiff::tz::offset;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 // In the order in which to read them:
 // - `find.rs`, `list.rs`: which job is meant, and which jobs there are
-// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `rerun.rs`: starting what is due, how often, why a job is queued, changing
-//   what is queued, and running again what has ended
+// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `schedules.rs`, `rerun.rs`: starting what is due, how often, why a job is
+//   queued, changing what is queued, schedules, and running again what has ended
 // - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and what is sent to a job
 // - `leftovers.rs`: what ended jobs have left behind
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
@@ -34,6 +34,7 @@ mod reach;
 mod read;
 mod report;
 mod rerun;
+mod schedules;
 mod start;
 mod starts;
 mod stop;
@@ -55,6 +56,7 @@ pub use input::{Message, Sent};
 pub use leftovers::Leftover;
 pub use reach::Reached;
 pub use read::OutputReader;
+pub use schedules::{Schedule, ScheduleShape};
 pub use stop::{StopOptions, StopReport};
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
@@ -235,7 +237,9 @@ impl JobManager {
         self.check_permitted(&spec).await?;
         self.check_queue(&spec).await?;
         spec.parent = spec.environment.get(JOB_ID).and_then(|id| id.to_str()?.parse().ok());
+        spec.run_of = None;
         let now = self.clock.now();
+        spec.set_first_time(now)?;
         let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;

@@ -19,6 +19,9 @@ use crate::sys::world;
 /// How many ancestors of a job are looked at: nobody nests jobs that deep.
 const MAX_ANCESTORS: usize = 64;
 
+/// Why nobody can wait for a schedule.
+const ENDLESS: &str = "it is a schedule, which does not end by itself";
+
 /// How far apart jobs are that are submitted in the same moment.
 const STEP: u128 = 1 << 64;
 
@@ -29,15 +32,25 @@ impl JobManager {
     /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version; of a store that
     /// keeps no places, [`Error::Unsupported`].
     pub async fn hold(&self, id: JobId) -> Result<Job> {
-        self.change_place(id, |place| place.on_hold = true).await
+        self.change_place(id, |place, _| place.on_hold = true).await
     }
 
-    /// Lets a queued job be started when it is its turn: one that is on hold, or that was to be started later.
+    /// Lets a queued job be started when it is its turn: one that is on hold, or that was to be started later. A schedule goes on
+    /// with its next time: those that came while it was on hold are left out.
     ///
     /// # Errors
     /// As [`JobManager::hold`].
     pub async fn release(&self, id: JobId) -> Result<Job> {
-        self.change_place(id, |place| (place.on_hold, place.not_before) = (false, None)).await
+        let now = self.clock.now();
+        self.change_place(id, move |place, spec| {
+            place.on_hold = false;
+            place.not_before = match (&spec.repeat, place.not_before) {
+                (Some(repeat), Some(time)) if time <= now => repeat.next(time, now).ok().or(Some(time)),
+                (Some(_), time) => time,
+                (None, _) => None,
+            };
+        })
+        .await
     }
 
     /// Starts a queued job before those of a lower priority.
@@ -45,15 +58,15 @@ impl JobManager {
     /// # Errors
     /// As [`JobManager::hold`].
     pub async fn set_priority(&self, id: JobId, priority: i32) -> Result<Job> {
-        self.change_place(id, move |place| place.priority = priority).await
+        self.change_place(id, move |place, _| place.priority = priority).await
     }
 
-    /// Starts a queued job at this time at the earliest.
+    /// Starts a queued job at this time at the earliest. A schedule has it as its next time.
     ///
     /// # Errors
     /// As [`JobManager::hold`].
     pub async fn delay(&self, id: JobId, until: Timestamp) -> Result<Job> {
-        self.change_place(id, move |place| place.not_before = Some(until)).await
+        self.change_place(id, move |place, _| place.not_before = Some(until)).await
     }
 
     /// Moves a queued job, which takes over the priority of the job that it then stands beside.
@@ -86,7 +99,7 @@ impl JobManager {
             Some(between) => between,
             None => self.make_room(order(before).unwrap_or(0), priority, &waiting[at..]).await?,
         };
-        self.change_place(id, move |place| (place.priority, place.order) = (priority, between)).await
+        self.change_place(id, move |place, _| (place.priority, place.order) = (priority, between)).await
     }
 
     /// Moves jobs further away from the place that is returned, after `before`, for another job.
@@ -95,7 +108,7 @@ impl JobManager {
         let between = order;
         for slot in after.iter().filter(|slot| slot.place.priority == priority) {
             order += STEP;
-            match self.change_place(slot.id, move |place| place.order = order).await {
+            match self.change_place(slot.id, move |place, _| place.order = order).await {
                 // It waits no longer, and stands in nobody's way.
                 Err(Error::Refused { .. } | Error::NotFound { .. }) => {}
                 changed => drop(changed?),
@@ -108,11 +121,11 @@ impl JobManager {
     ///
     /// # Errors
     /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version.
-    async fn change_place(&self, id: JobId, change: impl FnOnce(&mut Place) + Send + 'static) -> Result<Job> {
+    async fn change_place(&self, id: JobId, change: impl FnOnce(&mut Place, &JobSpec) + Send + 'static) -> Result<Job> {
         self.offload(move |jobs| async move {
             let mut claim = jobs.claim_queued(id).await?;
             let mut place = claim.place().await?;
-            change(&mut place);
+            change(&mut place, &claim.submission().spec);
             claim.set_place(&place).await?;
             jobs.let_go(claim).await
         })
@@ -129,7 +142,8 @@ impl JobManager {
     }
 
     /// Changes what a queued job is to run and how, as if it had been submitted like this. Its id, name, key and place in the queue
-    /// stay, and so do what its command is given to read and who submitted it.
+    /// stay, and so do what its command is given to read and who submitted it. With another rule to repeat it, the next time of a
+    /// schedule is the first of that rule after now.
     ///
     /// `change` is given the spec with its environment. It is called once, unless the job cannot be edited.
     ///
@@ -141,13 +155,18 @@ impl JobManager {
             let mut claim = jobs.claim_queued(id).await?;
             let mut submission = claim.submission().clone();
             let before = submission.spec.clone();
+            let rule = before.repeat.as_ref().map(|repeat| repeat.rule.clone());
             submission.spec.environment = claim.environment().await?;
             // The shell on record has the option if it is to have it.
             submission.spec.pipefail = Some(false);
             change(&mut submission.spec);
             let spec = &mut submission.spec;
             (spec.name, spec.key, spec.caller, spec.parent) = (before.name, before.key, before.caller, before.parent);
-            spec.stdin = before.stdin;
+            (spec.stdin, spec.run_of) = (before.stdin, before.run_of);
+            if rule.is_some() != spec.repeat.is_some() {
+                let reason = "a job becomes no schedule and a schedule stays one; submit another".to_owned();
+                return Err(Error::InvalidSpec { field: "repeat", reason });
+            }
             spec.validate()?;
             submission.program = program::check(spec)?;
             jobs.check_permitted(spec).await?;
@@ -159,6 +178,9 @@ impl JobManager {
             if old != new {
                 place.priority = new;
             }
+            if rule != submission.spec.repeat.as_ref().map(|repeat| repeat.rule.clone()) {
+                place.not_before = submission.spec.time_after(jobs.clock.now())?;
+            }
             claim.replace(submission).await?;
             claim.set_place(&place).await?;
             jobs.let_go(claim).await
@@ -167,8 +189,9 @@ impl JobManager {
     }
 
     /// Takes the lock of a job that waits in the queue.
-    async fn claim_queued(&self, id: JobId) -> Result<Box<dyn JobClaim>> {
-        let Some(claim) = self.store.claim(id).await? else { return Err(not_queued(id)) };
+    pub(super) async fn claim_queued(&self, id: JobId) -> Result<Box<dyn JobClaim>> {
+        // Another program may just be looking at it.
+        let Some(claim) = self.claim_unstarted(id).await? else { return Err(not_queued(id)) };
         let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
         if evidence.start.is_some() || evidence.ended.is_some() {
             return Err(not_queued(id));
@@ -184,6 +207,9 @@ impl JobManager {
     pub(super) async fn check_queue(&self, spec: &JobSpec) -> Result<()> {
         for After { job_id, when } in &spec.after {
             let other = self.store.evidence(*job_id).await?;
+            if other.submission.spec.repeat.is_some() {
+                return Err(Error::Refused { id: *job_id, reason: ENDLESS.to_owned() });
+            }
             if *when == AfterWhen::Ready && other.submission.spec.ready.is_empty() {
                 let reason = "it has no condition by which it becomes ready; submit it with one, such as `port:3000`";
                 return Err(Error::Refused { id: *job_id, reason: reason.to_owned() });
@@ -213,8 +239,12 @@ impl JobManager {
         }
     }
 
-    /// Refuses to wait for a queued job that is started after this program's own job has ended, or after one that waits for that.
+    /// Refuses to wait for a schedule, and for a queued job that is started after this program's own job has ended, or after one that waits for that.
     pub(super) async fn check_wait(&self, job: &Job) -> Result<()> {
+        if job.spec.repeat.is_some() {
+            let last = job.place.last_run.map(|run| format!("; its last run is {run}")).unwrap_or_default();
+            return Err(Error::Refused { id: job.id, reason: format!("{ENDLESS}{last}") });
+        }
         let Some(own) = self.own_job.filter(|_| !job.spec.after.is_empty()) else { return Ok(()) };
         let (mut waiting, mut next) = (vec![own], own);
         while let Ok(evidence) = self.store.evidence(next).await

@@ -83,6 +83,13 @@ impl JobManager {
         if load.running.iter().any(|slot| slot.id == job.id) {
             return queued(self.why_not_started(job.id).await?, None);
         }
+        if let Some(repeat) = job.spec.repeat.clone() {
+            let at = job.place.not_before.filter(|_| !job.place.on_hold);
+            return match at {
+                Some(at) if at <= now => queued(self.why_not_started(job.id).await?, None),
+                at => queued(QueueReason::Repeats { repeat, at, last_run: job.place.last_run }, None),
+            };
+        }
         if job.place.on_hold {
             return queued(QueueReason::OnHold, None);
         }

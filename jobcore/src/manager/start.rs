@@ -35,6 +35,10 @@ impl JobManager {
                 let reason = "it was submitted in another namespace or sandbox, or by a later version, and has to be started from there".to_owned();
                 return Err(Error::Refused { id, reason });
             }
+            if submission.spec.repeat.is_some() {
+                let reason = "it is a schedule, which is not started itself; have a run of it now instead".to_owned();
+                return Err(Error::Refused { id, reason });
+            }
             claim.take_slot().await?;
             jobs.start(claim).await?;
             jobs.job(id).await

@@ -19,6 +19,8 @@ pub struct Place {
     pub on_hold: bool,
     /// When it may be started at the earliest.
     pub not_before: Option<Timestamp>,
+    /// The last run of a schedule, from the moment in which that is about to be put into the queue.
+    pub last_run: Option<JobId>,
     /// Its number among the running jobs of its group, or of those in no group, counted from 0. Only known of a job that has
     /// been given a slot.
     pub slot: Option<u32>,

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{After, AfterWhen};
+use super::{After, AfterWhen, Repeat};
 use crate::clock::Timestamp;
+use crate::id::JobId;
 use crate::limit::Resource;
 use crate::name::Name;
 
@@ -67,6 +68,17 @@ pub enum QueueReason {
         /// When.
         at: Timestamp,
     },
+    /// It is a schedule, which is never started itself.
+    Repeats {
+        /// When a run of it is started.
+        repeat: Repeat,
+        /// The next time; absent if it is on hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+        /// Its last run, if it was run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_run: Option<JobId>,
+    },
     /// It is to be started after other jobs.
     After {
         /// Those that it still waits for.
@@ -104,6 +116,13 @@ impl fmt::Display for InQueue {
             QueueReason::Reserved => f.write_str("jobs before it need the same slots or resources"),
             QueueReason::OnHold => f.write_str("it is on hold"),
             QueueReason::Scheduled { at } => write!(f, "it starts at {at:.0}"),
+            QueueReason::Repeats { repeat, at, last_run } => {
+                match at {
+                    Some(at) => write!(f, "{repeat}, next at {at:.0}"),
+                    None => write!(f, "{repeat}, on hold"),
+                }?;
+                last_run.map_or(Ok(()), |run| write!(f, ", last run {}", run.short()))
+            }
             QueueReason::After { after } => write!(f, "it starts after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => write!(f, "group {group} is paused"),
             QueueReason::Paused { group: None } => f.write_str("the store is paused"),
@@ -130,6 +149,8 @@ impl InQueue {
             QueueReason::Reserved => "reserved".to_owned(),
             QueueReason::OnHold => "on hold".to_owned(),
             QueueReason::Scheduled { at } => format!("at {at:.0}"),
+            QueueReason::Repeats { repeat, at: Some(_), .. } => repeat.to_string(),
+            QueueReason::Repeats { repeat, at: None, .. } => format!("{repeat}, on hold"),
             QueueReason::After { after } => format!("after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => format!("{group} paused"),
             QueueReason::Paused { group: None } => "store paused".to_owned(),

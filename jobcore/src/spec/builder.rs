@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::id::JobId;
 use crate::limit::Resource;
 use crate::name::Name;
-use crate::queue::{After, AfterWhen};
+use crate::queue::{After, AfterWhen, Repeat};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
@@ -78,6 +78,8 @@ impl JobSpecBuilder {
             parent: None,
             caller: None,
             project: None,
+            repeat: None,
+            run_of: None,
             ends_with: None,
             on_end: None,
             annotations: Annotations::default(),
@@ -280,6 +282,12 @@ impl JobSpecBuilder {
     /// Starts the job after another one; of several, after all of them.
     pub fn after(mut self, job: JobId, when: AfterWhen) -> Self {
         self.spec.after.push(After::new(job, when));
+        self
+    }
+
+    /// Runs the job again and again: it becomes a schedule.
+    pub fn repeat(mut self, repeat: Repeat) -> Self {
+        self.spec.repeat = Some(repeat);
         self
     }
 

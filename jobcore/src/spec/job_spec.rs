@@ -20,7 +20,8 @@ use crate::id::JobId;
 use crate::limit::Resource;
 use crate::name::Name;
 use crate::output::MIN_OUTPUT_LIMIT;
-use crate::queue::{After, Place};
+use crate::parse_error::ParseError;
+use crate::queue::{After, Place, Repeat, RepeatRule, RunOf};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
@@ -148,6 +149,15 @@ pub struct JobSpec {
     /// Jobs that it is started after. If one of them ends in another way than is waited for, it ends as skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
+    /// When it is run again and again. Then it is a schedule: it stays in the queue and is never started itself, but at each of its
+    /// times a copy of it is, an ordinary job without this, [`JobSpec::not_before`], the name and the key. Its `not_before` is its
+    /// first time; [`JobManager::submit`](crate::JobManager::submit) sets it if it is absent. A hold pauses the schedule, and a stop
+    /// removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+    /// The schedule that it is a run of, if it is one. Set by the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_of: Option<RunOf>,
     /// The job whose command submitted it, as its environment says. Set at submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<JobId>,
@@ -234,6 +244,44 @@ impl JobSpec {
             return Err(invalid("stragglers", reason));
         }
         Ok(())
+    }
+
+    /// Refuses a schedule that could not be kept.
+    fn check_repeat(&self) -> Result<()> {
+        let Some(repeat) = &self.repeat else { return Ok(()) };
+        repeat.check().map_err(invalid_repeat(repeat))?;
+        if !self.after.is_empty() {
+            return Err(invalid("after", "a schedule waits for no other job, only for its times"));
+        }
+        if self.ends_with.is_some() {
+            return Err(invalid("ends_with", "a schedule outlives the program that submits it"));
+        }
+        Ok(())
+    }
+
+    /// Sets the first time of a schedule.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`] if there is none, or the time zone is not known on this machine.
+    pub(crate) fn set_first_time(&mut self, now: Timestamp) -> Result<()> {
+        if let Some(repeat) = &self.repeat {
+            self.not_before = Some(repeat.first(self.not_before, now).map_err(invalid_repeat(repeat))?);
+        }
+        Ok(())
+    }
+
+    /// Returns the time of a schedule that follows this moment.
+    ///
+    /// # Errors
+    /// As [`JobSpec::set_first_time`].
+    pub(crate) fn time_after(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        self.repeat.as_ref().map(|repeat| repeat.next(now, now).map_err(invalid_repeat(repeat))).transpose()
+    }
+
+    /// Returns the spec of a run of this schedule.
+    pub(crate) fn of_run(&self, run_of: RunOf, environment: Environment, given: Given) -> Self {
+        let spec = Self { environment, given, run_of: Some(run_of), repeat: None, ..self.clone() };
+        Self { name: None, key: None, not_before: None, on_hold: false, ..spec }
     }
 
     /// Returns where the job stands before it has a place among others.
@@ -331,6 +379,7 @@ impl JobSpec {
         self.check_annotations()?;
         self.check_queue()?;
         self.check_restart()?;
+        self.check_repeat()?;
         if !self.cwd.is_absolute() {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }
@@ -435,6 +484,14 @@ fn is_zero(number: &i32) -> bool {
 
 fn invalid(field: &'static str, reason: impl Into<String>) -> Error {
     Error::InvalidSpec { field, reason: reason.into() }
+}
+
+fn invalid_repeat(repeat: &Repeat) -> impl FnOnce(ParseError) -> Error {
+    let field = match repeat.rule {
+        RepeatRule::EveryMs(_) => "every",
+        RepeatRule::Cron { .. } => "cron",
+    };
+    move |error| invalid(field, error.to_string())
 }
 
 fn check_argument(field: &'static str, bytes: &[u8]) -> Result<()> {

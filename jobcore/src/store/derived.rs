@@ -105,6 +105,9 @@ pub(super) async fn changed<S: JobStore + ?Sized>(store: &S, change: Change) -> 
 }
 
 pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submission) -> Result<Created> {
+    if submission.spec.repeat.is_some() {
+        return Err(Error::Unsupported { reason: "this store keeps no schedules".to_owned() });
+    }
     let mut admission = store.admit().await?;
     let spec = &submission.spec;
     if let Some(key) = &spec.key

@@ -47,7 +47,7 @@ impl<'s> Room<'s> {
     }
 
     fn add(&mut self, slot: &Slot) {
-        let Slot { id, group, lent, weight, resources, place } = slot;
+        let Slot { id, group, lent, weight, resources, place, .. } = slot;
         if !lent {
             self.slots += u64::from(*weight);
             if let Some(group) = group {

@@ -429,6 +429,10 @@ impl StoreSettings {
     pub(crate) fn hooks(&self, job: &Job) -> Vec<Hook> {
         let is_told = |outcome: &&Outcome| outcome.message.as_deref() != Some(WITHDRAWN);
         let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
+        // What is to be run at the end of its runs is not run when a schedule is removed.
+        if job.spec.repeat.is_some() {
+            return Vec::new();
+        }
         let is_long = job.run_time().unwrap_or_default() >= self.on_end_after;
         // Whoever stopped it knows, and whoever left its own line empty wants none.
         let wants_none = job.spec.on_end.as_ref().is_some_and(|line| line.trim().is_empty());

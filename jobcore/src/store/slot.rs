@@ -23,6 +23,8 @@ pub struct Slot {
     pub weight: u32,
     /// What else it takes.
     pub resources: BTreeMap<Resource, u32>,
+    /// Whether it is a schedule: it takes nothing, is never started itself, and is in nobody's way.
+    pub repeats: bool,
     /// Where it stands in the queue, and what it was given when it left it.
     pub place: Place,
 }
@@ -30,17 +32,30 @@ pub struct Slot {
 impl Slot {
     /// Returns the slot of a job that takes one, and nothing else.
     pub fn new(id: JobId) -> Self {
-        Self { id, group: None, lent: false, weight: 1, resources: BTreeMap::new(), place: Place::default() }
+        Self {
+            id,
+            group: None,
+            lent: false,
+            weight: 1,
+            resources: BTreeMap::new(),
+            repeats: false,
+            place: Place::default(),
+        }
     }
 
     /// Returns what a job takes that stands at this place.
     pub(crate) fn of(id: JobId, spec: &JobSpec, place: Place) -> Self {
         let (group, resources) = (spec.group.clone(), spec.resources.clone());
-        Self { id, group, lent: false, weight: spec.slots, resources, place }
+        Self { id, group, lent: false, weight: spec.slots, resources, repeats: spec.repeat.is_some(), place }
+    }
+
+    /// Returns whether it is a schedule whose time has come.
+    pub(crate) fn is_due_schedule(&self, now: Timestamp) -> bool {
+        self.repeats && !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
     }
 
     /// Returns whether the job may be started as far as its own place says.
     pub(crate) fn is_eligible(&self, now: Timestamp) -> bool {
-        !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
+        !self.repeats && !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
     }
 }

@@ -6,7 +6,7 @@ use super::{Backend, create, ended, simple, start, submission};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::JobId;
-use crate::queue::{AfterWhen, Place, Resource};
+use crate::queue::{AfterWhen, Missed, Place, Repeat, Resource};
 use crate::record::Submission;
 use crate::spec::JobSpec;
 use crate::state::Status;
@@ -474,4 +474,108 @@ pub async fn what_is_to_start_later_is_not_due(backend: &Backend) {
         assert_eq!(store.next_start().await.expect("it is read"), None);
         assert_eq!(due(store.as_ref()).await.map(|(due, _)| due), Some(id));
     }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Returns a schedule that is run every hour, and whose first time was two and a half hours ago.
+fn hourly(missed: Missed) -> (Submission, Timestamp) {
+    let first = Timestamp::now() - HOUR * 5 / 2;
+    let repeat = Repeat::every(HOUR).with_missed(missed);
+    let spec = JobSpec::command(["true"]).env("A", "1").given("read").name("hourly".parse().expect("a name"));
+    (submission(spec.repeat(repeat).not_before(first)), first)
+}
+
+/// A store may keep no schedules. Then it says so.
+async fn keeps(store: &dyn JobStore, schedule: Submission) -> bool {
+    match store.create(schedule).await {
+        Err(Error::Unsupported { .. }) => false,
+        created => {
+            created.expect("the job is created");
+            true
+        }
+    }
+}
+
+/// A copy is started of it, and not before the last one has ended.
+pub async fn a_schedule_is_run_at_its_times_and_never_started(backend: &Backend) {
+    let store = backend.open();
+    let (schedule, first) = hourly(Missed::Run);
+    let id = schedule.job_id;
+    if !keeps(store.as_ref(), schedule).await {
+        return;
+    }
+    let next = || async { store.evidence(id).await.expect("it is there").place.not_before.expect("it has a time") };
+    let (run, mut claim) = due(store.as_ref()).await.expect("its time has come");
+    let spec = claim.submission().spec.clone();
+    let run_of = spec.run_of.expect("it is a run");
+    assert_eq!((run_of.job_id, run_of.at), (id, first));
+    assert!(run != id && spec.repeat.is_none() && spec.name.is_none() && spec.not_before.is_none());
+    let (environment, given) = claim.secrets().await.expect("they are kept");
+    assert_eq!((environment.get("A").expect("it is set"), given.0.as_slice()), ("1".as_ref(), &b"read"[..]));
+    // What was missed is made up for once, and the distance is kept.
+    assert_eq!(next().await, first + HOUR * 3);
+    assert!(due(store.as_ref()).await.is_none());
+    let place = store.evidence(id).await.expect("it is there").place;
+    assert_eq!((place.last_run, store.evidence(id).await.expect("it is there").start), (Some(run), None));
+    let again = |hold| {
+        let time = Timestamp::now() - Duration::from_secs(1);
+        move |place: &mut Place| (place.not_before, place.on_hold) = (Some(time), hold)
+    };
+    put(store.as_ref(), id, again(false)).await;
+    assert!(due(store.as_ref()).await.is_none(), "the last run has not ended");
+    assert!(next().await > Timestamp::now(), "a time that comes meanwhile is left out");
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    put(store.as_ref(), id, again(true)).await;
+    assert!(due(store.as_ref()).await.is_none(), "it is on hold");
+    // It is no reason for others to wait, and its run waits as any other job.
+    limit(store.as_ref(), 1).await;
+    put(store.as_ref(), id, again(false)).await;
+    let other = submission(JobSpec::command(["true"]).priority(-1));
+    let Ok(Submitted::Due(mut other)) = store.submit(other).await else { panic!("there is a slot") };
+    assert!(due(store.as_ref()).await.is_none(), "there is no slot");
+    let waiting = store.load().await.expect("it is read").waiting;
+    assert_eq!(waiting.iter().filter(|slot| !slot.repeats).count(), 1);
+    other.finish(&ended(0)).await.expect("it is written");
+    drop(other);
+    let (second, mut claim) = due(store.as_ref()).await.expect("there is a slot");
+    assert!(second != run && claim.submission().spec.run_of.is_some_and(|run_of| run_of.job_id == id));
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    // Whoever stops it removes it.
+    put(store.as_ref(), id, again(false)).await;
+    let mut claim = store.claim(id).await.expect("it is there").expect("nobody has it");
+    claim.finish(&ended(0)).await.expect("it is written");
+    drop(claim);
+    assert!(due(store.as_ref()).await.is_none(), "it has ended");
+    let (skips, first) = hourly(Missed::Skip);
+    let id = skips.job_id;
+    store.create(skips).await.expect("the job is created");
+    assert!(due(store.as_ref()).await.is_none(), "what was missed is left out");
+    let place = store.evidence(id).await.expect("it is there").place;
+    assert_eq!((place.not_before, place.last_run), (Some(first + HOUR * 3), None));
+}
+
+/// However many look, a time has one run.
+pub async fn of_many_who_look_at_a_schedule_at_once_one_runs_it(backend: &Backend) {
+    let store = backend.open();
+    let (schedule, _) = hourly(Missed::Run);
+    let id = schedule.job_id;
+    if !keeps(store.as_ref(), schedule).await {
+        return;
+    }
+    let lookers: Vec<_> = (0..20)
+        .map(|_| {
+            let store = backend.open();
+            tokio::spawn(async move { due(store.as_ref()).await })
+        })
+        .collect();
+    let mut claims = Vec::new();
+    for looker in lookers {
+        claims.extend(looker.await.expect("it does not panic"));
+    }
+    assert_eq!(claims.len(), 1);
+    let ids = store.ids(&Query::default(), None, 10).await.expect("they are read");
+    assert_eq!(ids, [claims[0].0, id]);
 }

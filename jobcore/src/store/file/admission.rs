@@ -15,7 +15,7 @@
 //! | 44 to 52 | when it may be started at the earliest, in microseconds since 1970, or 0 |
 //! | 52 to 68 | the id of an unfinished job that it is started after, if one is known |
 //! | 68 | 1 if it waits, 2 if it has a slot, 3 if it has ended and something is to be done at its end |
-//! | 69 | bits: 1 it has a line of its own that is to be run at its end, 2 it may have lent its slot (whether it has, the lock of the job tells), 4 it is on hold, 8 it is started after other jobs |
+//! | 69 | bits: 1 it has a line of its own that is to be run at its end, 2 it may have lent its slot (whether it has, the lock of the job tells), 4 it is on hold, 8 it is started after other jobs, 16 it is a schedule |
 //! | 70 | the length of the name of its group, 0 if it is in none |
 //! | 71 to 135 | that name |
 //! | 135 | how many resources it takes, each of which follows: the length of its name, the name, the amount in 4 bytes, the units in 8 |
@@ -62,6 +62,7 @@ const HAS_HOOK: u8 = 1;
 const IS_LENT: u8 = 2;
 const IS_ON_HOLD: u8 = 4;
 const HAS_DEPENDENCIES: u8 = 8;
+const REPEATS: u8 = 16;
 
 /// Where the parts of a row of several bytes are.
 const ID: Range<usize> = 0..16;
@@ -116,7 +117,7 @@ impl Entry {
     }
 
     fn to_bytes(&self) -> [u8; ROW] {
-        let Slot { id, group, lent, weight, resources, place } = &self.slot;
+        let Slot { id, group, lent, weight, resources, repeats, place } = &self.slot;
         let mut row = [0; ROW];
         row[ID].copy_from_slice(&id.to_bytes());
         row[ORDER].copy_from_slice(&place.order.to_le_bytes());
@@ -135,6 +136,7 @@ impl Entry {
             (*lent, IS_LENT),
             (place.on_hold, IS_ON_HOLD),
             (self.has_dependencies, HAS_DEPENDENCIES),
+            (*repeats, REPEATS),
         ];
         row[BITS] = bits.into_iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
         put_text(&mut row[GROUP..], group.as_ref().map_or("", |group| group.as_str()));
@@ -165,6 +167,7 @@ impl Entry {
         let mut slot = Slot::new(id(ID)?);
         slot.group = if group.is_empty() { None } else { Some(group.parse().ok()?) };
         (slot.lent, slot.place.on_hold) = (bits & IS_LENT != 0, bits & IS_ON_HOLD != 0);
+        slot.repeats = bits & REPEATS != 0;
         slot.weight = u32::from_le_bytes(row[WEIGHT].try_into().ok()?);
         slot.place.order = u128::from_le_bytes(row[ORDER].try_into().ok()?);
         slot.place.priority = i32::from_le_bytes(row[PRIORITY].try_into().ok()?);
@@ -276,6 +279,12 @@ impl Rows {
         self.all().iter().position(|row| row[ID] == id && row[STATE] != FREE)
     }
 
+    /// Returns whether it is time for a schedule.
+    pub(super) fn has_due_schedule(&self, now: Timestamp) -> bool {
+        let repeats = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & (REPEATS | IS_ON_HOLD) == REPEATS;
+        self.all().iter().filter(repeats).any(|row| not_before(row) <= now.as_microsecond())
+    }
+
     /// Returns when the next job that waits for a time may be started.
     pub(super) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
         next_start(self.all(), now)
@@ -300,9 +309,13 @@ impl Rows {
 fn next_start<'r>(rows: impl IntoIterator<Item = &'r [u8; ROW]>, now: Timestamp) -> Option<Timestamp> {
     let now = now.as_microsecond();
     let waits = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & IS_ON_HOLD == 0;
-    let time = |row: &[u8; ROW]| row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes);
-    let next = rows.into_iter().filter(waits).map(time).filter(|time| *time > now).min()?;
+    let next = rows.into_iter().filter(waits).map(not_before).filter(|time| *time > now).min()?;
     Timestamp::from_microsecond(next).ok()
+}
+
+/// Returns when the job of a row may be started at the earliest, in microseconds.
+fn not_before(row: &[u8; ROW]) -> i64 {
+    row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes)
 }
 
 /// Looks without the lock; nothing if the file has to be made again, or is being written all the time.
@@ -494,7 +507,7 @@ pub(super) fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<
     let Ok(submission) = read.submission() else { return Ok(None) };
     let mut entry = Entry::new(id, &submission.spec, read.place(&submission.spec));
     // The holder of the lock has a slot, or is about to find out that there is none to have.
-    entry.has_slot = read.has::<Start>() || jobs.is_held(id)?;
+    entry.has_slot = read.has::<Start>() || (!entry.slot.repeats && jobs.is_held(id)?);
     entry.slot.lent = entry.has_slot && jobs.is_lent(id)?;
     if !entry.has_slot {
         // A process that had been given a slot for it did not start it.
@@ -518,6 +531,7 @@ mod tests {
         let mut slot = Slot::new(id);
         (slot.group, slot.lent, slot.weight) = (group.map(|group| group.parse().unwrap()), has_slot, 7);
         (slot.place.order, slot.place.priority, slot.place.on_hold) = (order(42) + 1, -3, !has_slot);
+        slot.repeats = !has_slot;
         slot.place.slot = has_slot.then_some(0);
         slot.place.not_before = (!has_slot).then(|| Timestamp::from_microsecond(1_764_000_000_000_001).unwrap());
         for name in

@@ -115,6 +115,9 @@ pub(crate) struct Queued {
     /// What holds instead of what the spec says, if something was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<Changed>,
+    /// The last run of a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_run: Option<JobId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slot: Option<u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -153,6 +156,7 @@ impl Queued {
             between,
             row,
             changed: Some(Changed::of(place)).filter(|changed| *changed != Changed::of(&spec.first_place())),
+            last_run: place.last_run,
             slot: place.slot,
             units: place.units.clone(),
             submission_at: None,
@@ -166,7 +170,7 @@ impl Queued {
         if let Some(Changed { priority, on_hold, not_before }) = self.changed.clone() {
             (place.priority, place.on_hold, place.not_before) = (priority, on_hold, not_before);
         }
-        (place.slot, place.units) = (self.slot, self.units.clone());
+        (place.last_run, place.slot, place.units) = (self.last_run, self.slot, self.units.clone());
         place
     }
 }

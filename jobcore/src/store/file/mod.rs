@@ -12,7 +12,8 @@
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
 // - `inboxes.rs`: which ends were delivered to whom
-// - `queue.rs`, `slots.rs`, `sleeper.rs`: what starts next, what has started, and what starts later
+// - `queue.rs`, `schedules.rs`, `slots.rs`, `sleeper.rs`: what starts next, runs of schedules, what has started, and what starts
+//   later
 // - `on_end.rs`: what is run when a job has ended
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
 // - `tests.rs`, `properties/`: files that are not as the store left them
@@ -41,6 +42,7 @@ mod records;
 mod removal;
 mod retention;
 mod root;
+mod schedules;
 mod settings;
 pub(crate) mod sleeper;
 mod slots;

@@ -10,7 +10,7 @@ use super::catalogue::Catalogue;
 use super::claim::FileClaim;
 use super::events::EventLog;
 use super::index::{Index, RowState};
-use super::job_file::{self, Queued};
+use super::job_file::{self, JobFile, Queued};
 use super::jobs::Jobs;
 use super::layout::Layout;
 use super::names::Names;
@@ -34,6 +34,23 @@ use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot, Submitted, W
 use crate::sys::lock;
 use crate::sys::world::{self, World};
 
+/// What came of looking at a job that waits as its row says.
+pub(super) enum Looked {
+    /// It does wait, and is locked.
+    Waits(Box<Waiting>),
+    /// Its entry did not say what is on record, and does now.
+    Corrected,
+    /// It does not wait, or is not for this process to start.
+    Nothing,
+}
+
+/// A job that waits, and its lock.
+pub(super) struct Waiting {
+    pub(super) records: Records,
+    pub(super) read: JobFile,
+    pub(super) submission: Submission,
+}
+
 /// What came of looking at a job that may be due.
 enum Claimed {
     /// It is due, and locked.
@@ -47,9 +64,9 @@ enum Claimed {
 /// The queue of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
-    layout: Layout,
-    jobs: Jobs,
-    staging: Staging,
+    pub(super) layout: Layout,
+    pub(super) jobs: Jobs,
+    pub(super) staging: Staging,
     settings: SettingsFile,
     index: Index,
     events: EventLog,
@@ -188,14 +205,15 @@ impl Queue {
             let now = submission.submitted_at;
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
-        if settings.when_full == WhenFull::Refuse {
+        // A schedule takes nothing, and none is in the way of others.
+        if settings.when_full == WhenFull::Refuse && submission.spec.repeat.is_none() {
             let slot = Slot::of(submission.job_id, &submission.spec, submission.spec.first_place());
             let mut before = self.in_use(admission)?;
             if Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]).is_some() {
                 before = self.free_slots(store, admission).await?;
             }
             // Jobs that wait already come first.
-            before.extend(admission.waiting()?);
+            before.extend(admission.waiting()?.into_iter().filter(|entry| !entry.slot.repeats));
             if let Some(reached) = Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]) {
                 return Err(Error::Full(reached));
             }
@@ -261,6 +279,9 @@ impl Queue {
             return Ok(None);
         }
         let (settings, own, now) = (self.settings.read()?, world::capture()?, Timestamp::now());
+        if admission.rows.has_due_schedule(now) {
+            self.run_schedules(store, admission, &own, now).await?;
+        }
         let mut taken = self.in_use(admission)?;
         let mut room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
         let mut is_checked = false;
@@ -375,15 +396,27 @@ impl Queue {
 
     /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
     fn claim_waiting(&self, admission: &mut Admission, entry: Entry, own: &World) -> Result<Claimed> {
+        let Waiting { records, submission, .. } = match self.look_at_waiting(admission, &entry, own)? {
+            Looked::Waits(waiting) => *waiting,
+            Looked::Corrected => return Ok(Claimed::Corrected),
+            Looked::Nothing => return Ok(Claimed::Nothing),
+        };
+        records.set_place(&submission.spec, &entry.slot.place)?;
+        admission.put(&entry.with_slot())?;
+        Ok(Claimed::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
+    }
+
+    /// Takes the lock of a job that waits, if it really does and is for this process to start.
+    pub(super) fn look_at_waiting(&self, admission: &mut Admission, entry: &Entry, own: &World) -> Result<Looked> {
         let id = entry.slot.id;
         // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
         // to be started when that works. What this process lacks it would lack for all others, too.
-        let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(Claimed::Nothing) };
+        let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(Looked::Nothing) };
         let records = match Records::claim(&self.layout, id) {
             Ok(Some(records)) => records,
             // It is being started, or has been.
-            Ok(None) => return Ok(Claimed::Nothing),
-            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| Claimed::Nothing),
+            Ok(None) => return Ok(Looked::Nothing),
+            Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| Looked::Nothing),
             Err(error) => return pass_over(error),
         };
         // Not known to be past the queue is not the same as known to wait: what cannot be looked at is not started.
@@ -393,13 +426,13 @@ impl Queue {
         };
         if read.has::<Ended>() {
             return match records.complete_end() {
-                Ok(true) => self.slots.vacate(admission, id).map(|_| Claimed::Nothing),
-                Ok(false) => Ok(Claimed::Nothing),
+                Ok(true) => self.slots.vacate(admission, id).map(|_| Looked::Nothing),
+                Ok(false) => Ok(Looked::Nothing),
                 Err(error) => pass_over(error),
             };
         }
         if read.has::<Start>() {
-            return admission.put(&entry.with_slot()).map(|()| Claimed::Nothing);
+            return admission.put(&entry.clone().with_slot()).map(|()| Looked::Nothing);
         }
         let submission = match read.submission() {
             Ok(submission) => submission,
@@ -409,16 +442,14 @@ impl Queue {
         // changed the entry as well.
         let on_record = Entry::new(id, &submission.spec, read.place(&submission.spec));
         if !entry.is_of(&on_record) {
-            return admission.put(&on_record).map(|()| Claimed::Corrected);
+            return admission.put(&on_record).map(|()| Looked::Corrected);
         }
         // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
         // a later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
-            return Ok(Claimed::Nothing);
+            return Ok(Looked::Nothing);
         }
-        records.set_place(&submission.spec, &entry.slot.place)?;
-        admission.put(&entry.with_slot())?;
-        Ok(Claimed::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
+        Ok(Looked::Waits(Box::new(Waiting { records, read, submission })))
     }
 
     /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.
@@ -458,7 +489,7 @@ impl Queue {
     }
 
     /// Returns whether the job that has a slot has ended. If so, the end is on record afterwards.
-    async fn has_ended(&self, store: &FileStore, id: JobId) -> bool {
+    pub(super) async fn has_ended(&self, store: &FileStore, id: JobId) -> bool {
         let now = Timestamp::now();
         match self.jobs.evidence(id).and_then(|evidence| evidence.judge(now)) {
             Ok((job, Verdict::OnRecord)) if job.status().is_final() => {

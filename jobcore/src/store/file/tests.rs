@@ -9,6 +9,7 @@ use std::path::Path;
 use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::output::OutputSize;
+use crate::queue::{Place, Repeat};
 use crate::record::{Ended, Start};
 use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::state::{Cause, Outcome};
@@ -439,4 +440,58 @@ fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
     File::create(store.layout.days()).unwrap();
     assert!(block_on(store.create(submission(JobSpec::command(["true"])))).is_err());
     assert_eq!(there(&store.layout.staging()), BTreeSet::new());
+}
+
+/// As if whoever runs a schedule were killed after each of its writes: each time has one run, and no other.
+#[test]
+fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let (_directory, store) = store();
+    let first = Timestamp::now() - HOUR * 3 / 2;
+    let id = create(&store, JobSpec::command(["true"]).repeat(Repeat::every(HOUR)).not_before(first));
+    let put = |change: &dyn Fn(&mut Place)| {
+        let mut claim = block_on(store.claim(id)).unwrap().unwrap();
+        let mut place = block_on(claim.place()).unwrap();
+        change(&mut place);
+        block_on(claim.set_place(&place)).unwrap();
+    };
+    let place = || store.jobs.evidence(id).unwrap().place;
+    let note = || block_on(async { store.admit().await.unwrap().note_change(id).await.unwrap() });
+    // It had said which run that would be, and nothing more.
+    let never = JobId::mint(first, &SystemRandom).unwrap();
+    put(&|place| place.last_run = Some(never));
+    let run = due(&store).unwrap();
+    let run_id = run.records.id;
+    assert_eq!((place().last_run, place().not_before), (Some(run_id), Some(first + HOUR * 2)));
+    end(run, 0);
+    // It had put the run into the queue, which has ended meanwhile, and not moved on.
+    put(&|place| place.not_before = Some(first));
+    note();
+    assert!(due(&store).is_none());
+    assert_eq!((place().last_run, place().not_before), (Some(run_id), Some(first + HOUR * 2)));
+    // It had moved on, and not said so in the row.
+    put(&|place| place.not_before = Some(first));
+    note();
+    put(&|place| place.not_before = Some(first + HOUR * 2));
+    assert!(due(&store).is_none());
+    assert_eq!(block_on(store.next_start()).unwrap().unwrap().as_second(), (first + HOUR * 2).as_second());
+    assert_eq!(store.jobs.all().unwrap().len(), 2);
+    // The file with the rows is gone: it is made again with all that it said.
+    fs::remove_file(store.layout.admission()).unwrap();
+    assert!(due(&store).is_none());
+    let waiting = block_on(store.load()).unwrap().waiting;
+    assert!(waiting.len() == 1 && waiting[0].repeats, "{waiting:?}");
+    // A schedule that cannot be run is in nobody's way.
+    put(&|place| place.not_before = Some(first + HOUR));
+    note();
+    let changed = Records::claim(&store.layout, id).unwrap().unwrap();
+    let other = simple(&store);
+    let claim = due(&store).unwrap();
+    assert_eq!(claim.records.id, other);
+    end(claim, 0);
+    drop(changed);
+    assert!(store.jobs.read(id).unwrap().environment().is_some(), "the schedule keeps its environment until its end");
+    finish(&store, id, 0);
+    assert!(store.jobs.read(id).unwrap().environment().is_none());
+    assert!(due(&store).is_none());
 }
