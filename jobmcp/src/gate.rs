@@ -87,7 +87,8 @@ impl Gate {
         let turn = self.turn.lock().await;
         let statuses = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let live = match jobs.list(&Query::default().live().with_statuses(statuses)).await {
-            Ok(listing) => listing.jobs,
+            // Schedules run nothing themselves.
+            Ok(listing) => listing.jobs.into_iter().filter(|job| job.spec.repeat.is_none()).collect::<Vec<_>>(),
             Err(error) => return Err(Failure::of(error, jobs).await),
         };
         if live.len() < limit {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jobcore::front::{Backoff, ExitCodes, Restarting};
+use jobcore::front::{Backoff, ExitCodes, Restarting, moment};
 use jobcore::input::Message;
 use jobcore::output::Cursor;
-use jobcore::queue::AfterWhen;
+use jobcore::queue::{AfterWhen, Repeat};
 use jobcore::record::ProcessId;
 use jobcore::spec::{Stdin, Stragglers, TerminalSize};
 use jobcore::stop::Signal;
@@ -109,6 +109,15 @@ pub(super) struct Arguments {
     /// Keep it queued until `jobcli release`
     #[schemars(extend("x-unlisted" = true))]
     hold: Option<bool>,
+    /// Run it now and again at this distance, such as "1h"
+    #[schemars(extend("x-unlisted" = true))]
+    every: Option<String>,
+    /// Or at these times, such as "0 3 * * 1-5", in the time zone of this server
+    #[schemars(extend("x-unlisted" = true))]
+    cron: Option<String>,
+    /// What happens if times are missed: "run" once, the default, or "skip" them
+    #[schemars(extend("x-unlisted" = true))]
+    missed: Option<String>,
     /// A job that has this key is returned instead
     #[schemars(extend("x-unlisted" = true))]
     pub(super) key: Option<String>,
@@ -223,6 +232,12 @@ impl Asked {
 }
 
 pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
+    let repeats = arguments.every.is_some() || arguments.cron.is_some();
+    if repeats && (arguments.commands.is_some() || arguments.until.is_some()) {
+        return Err(Failure::new(
+            "A schedule does not end and is one command: give `every` or `cron` without `commands` and `until`.",
+        ));
+    }
     if arguments.commands.is_some() {
         return Ok(batch::run(server, arguments, context).await?.into_result().into());
     }
@@ -257,7 +272,8 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
         let answer = answer_in_fields(server, &job, Cursor(0), None, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
-    if !job.status().is_final() && asked.until.is_none() && unsent.is_none() && task::are_known_to(context) {
+    if !job.status().is_final() && !repeats && asked.until.is_none() && unsent.is_none() && task::are_known_to(context)
+    {
         let so_far = on_job(server, &job, &Look { lines: Some(SO_FAR), ..asked.look }, None).await?;
         return Ok(task::created(server, &job, so_far.said()).await.into());
     }
@@ -295,6 +311,24 @@ async fn unsent(server: &Server, id: JobId, input: &str) -> Option<String> {
 /// What a command comes to.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     on_job(server, job, &Look::default(), None).await
+}
+
+/// Returns when a command is run again and again, if it is.
+fn repeat(every: Option<&str>, cron: Option<String>, missed: Option<&str>) -> Result<Option<Repeat>> {
+    let repeat = match (every, cron) {
+        (Some(_), Some(_)) => return Err(Failure::new("Give either `every` or `cron`.")),
+        (Some(every), None) => {
+            let period = humantime::parse_duration(every);
+            Repeat::every(period.map_err(|error| Failure::new(format!("every: `{every}`: {error}.")))?)
+        }
+        (None, Some(pattern)) => {
+            let zone = moment::zone().map_err(|reason| Failure::new(format!("cron: {reason}.")))?;
+            Repeat::cron(pattern, zone)
+        }
+        (None, None) => return Ok(None),
+    };
+    let missed = missed.map(|missed| missed.parse().map_err(|reason| Failure::new(format!("missed: {reason}."))));
+    Ok(Some(repeat.with_missed(missed.transpose()?.unwrap_or_default())))
 }
 
 pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpecBuilder> {
@@ -389,6 +423,9 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if let Some(slots) = arguments.slots {
         spec = spec.slots(slots);
+    }
+    if let Some(repeat) = repeat(arguments.every.as_deref(), arguments.cron, arguments.missed.as_deref())? {
+        spec = spec.repeat(repeat);
     }
     if arguments.hold == Some(true) {
         spec = spec.on_hold();

@@ -141,6 +141,8 @@ async fn ids(
                 "There are more than {MOST_JOBS} jobs of this group or with this label; name some of them as job_ids."
             )));
         }
+        // Nobody can wait for schedules.
+        jobs.retain(|job| job.spec.repeat.is_none());
         // In the order in which they were submitted.
         jobs.reverse();
         ids.extend(jobs.iter().map(|job| job.id).filter(|id| !ids.contains(id)).collect::<Vec<_>>());
