@@ -67,6 +67,13 @@ pub(crate) fn live_jobs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| named_jobs(typed, |job| !job.status().is_final() || job.held))
 }
 
+/// Completes ids and names of schedules.
+pub(crate) fn schedules() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        named_jobs(typed, |job| !job.status().is_final() && job.spec.repeat.is_some())
+    })
+}
+
 /// Completes names of jobs.
 pub(crate) fn names() -> ArgValueCompleter {
     words(async |store| {

@@ -14,7 +14,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "delegate", "rerun"]),
     ("Look", &["list", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
     ("Act", &["send", "attach", "pause", "resume", "kill"]),
-    ("Queue", &["start", "hold", "release", "move", "edit", "group"]),
+    ("Queue", &["start", "hold", "release", "move", "edit", "schedule", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),
     ("Keep", &["rm", "prune", "gc", "config", "doctor", "completions", "man"]),
 ];

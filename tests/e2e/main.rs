@@ -73,6 +73,7 @@ mod reboot;
 mod register;
 mod retries;
 mod runner;
+mod schedules;
 mod scripts;
 mod several;
 mod shells;

@@ -268,7 +268,7 @@ fn ended_jobs_are_run_again_with_the_environment_of_whoever_asks() {
 }
 
 /// The process that sleeps until something is due, if there is one.
-fn sleepers(env: &TestEnv) -> Vec<i32> {
+pub(crate) fn sleepers(env: &TestEnv) -> Vec<i32> {
     let is_sleeper = |line: &&String| line.trim_end().ends_with(" sleeper");
     let pid = |line: &String| line.split_whitespace().next().unwrap().parse().unwrap();
     env.processes().iter().filter(is_sleeper).map(pid).collect()

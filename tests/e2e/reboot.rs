@@ -71,6 +71,25 @@ fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again(
     wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
+/// The run of a schedule that went on when the machine went down is orphaned, and keeps no later run from being started.
+#[test]
+fn after_a_restart_a_schedule_goes_on() {
+    let env = TestEnv::new();
+    let line = "echo x >> ran; [ -e again ] || exec sleep 1000";
+    let id = env.ok(["run", "--quiet", "--name", "hourly", "--every", "1h", line]);
+    let run = wait_for("a run", || env.job(&id)["queued"]["last_run"].as_str().map(str::to_owned));
+    wait_for("the command", || env.dir().join("ran").exists().then_some(()));
+    kill_all_of(&env, &run);
+    date_back(&env, &run, &[("start", "holder"), ("running", "process")]);
+    std::fs::write(env.dir().join("again"), "").unwrap();
+    env.ok(["edit", "hourly", "--at", "2020-01-01T00:00:00Z"]);
+    assert_rebooted(&env, &run);
+    let next = env.job(&id)["queued"]["last_run"].as_str().unwrap().to_owned();
+    assert!(next != run && env.run(["wait", &next]).code == Some(0));
+    assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\nx\n");
+    env.ok(["schedule", "remove", "hourly"]);
+}
+
 /// A living process has the numbers that are on record, of the command as well as of the supervisor: it is neither taken
 /// for them nor signalled.
 #[test]

@@ -1,7 +1,7 @@
 //! The command line: types only, a file for each group of verbs.
 
 // In the order in which to read them:
-// - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `schedule.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
@@ -16,6 +16,7 @@ mod rare;
 mod readiness;
 mod restarting;
 mod run;
+mod schedule;
 mod selection;
 mod values;
 
@@ -36,6 +37,7 @@ pub(crate) use rare::without_rare;
 pub use readiness::Readiness;
 pub use restarting::Restarting;
 pub use run::{Delegate, Run};
+pub use schedule::{Schedule, ScheduleVerb, Schedules};
 pub use selection::{Filters, Selection};
 pub use values::{ByteRange, EventOrTime, StdinFrom, Terminal};
 pub(crate) use values::{parse_stdin, parse_terminal};
@@ -136,6 +138,8 @@ pub enum Verb {
     Move(Deferred<Move>),
     /// Change a queued job: its command, group, priority and so on
     Edit(Deferred<Edit>),
+    /// List schedules, and pause, resume, remove or run them
+    Schedule(Deferred<Schedule>),
     /// Show which jobs wait for which
     Graph(Deferred<Graph>),
     /// Remove jobs that are over, with their output
@@ -194,6 +198,7 @@ impl Verb {
             | Self::Release(_)
             | Self::Move(_)
             | Self::Edit(_)
+            | Self::Schedule(_)
             | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)
@@ -233,6 +238,7 @@ impl Verb {
             | Self::Release(_)
             | Self::Move(_)
             | Self::Edit(_)
+            | Self::Schedule(_)
             | Self::Graph(_)
             | Self::Rm(_)
             | Self::Prune(_)

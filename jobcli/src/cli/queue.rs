@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use jobcore::Name;
 use jobcore::clock::Timestamp;
-use jobcore::queue::Resource;
+use jobcore::queue::{Missed, Resource};
 
 use super::selection::Selection;
 use super::values::{parse_coming, parse_resource};
@@ -46,6 +46,15 @@ pub struct Queueing {
     /// Keep the job in the queue until `jobcli release`
     #[arg(long, help_heading = QUEUE)]
     pub hold: bool,
+    /// Run the job now and then again and again, at this distance, such as `1h`; the first time is that of `--in` or `--at`, if given
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "cron", help_heading = QUEUE)]
+    pub every: Option<Duration>,
+    /// Run the job at times in cron's five fields, such as `0 3 * * 1-5`, or `@daily`, in the local time zone
+    #[arg(long, value_name = "PATTERN", help_heading = QUEUE)]
+    pub cron: Option<String>,
+    /// If times are missed, because the machine is off for example, `run` once for all of them or `skip` them [default: run]
+    #[arg(long, value_name = "HOW", help_heading = QUEUE)]
+    pub missed: Option<Missed>,
     /// Let at most NUMBER jobs of the group run at a time, from now on
     #[arg(long, value_name = "NUMBER", requires = "group", help_heading = QUEUE)]
     pub at_a_time: Option<u32>,
@@ -135,6 +144,7 @@ The job keeps its id, its name and its place. The policy is applied to the chang
 
   jobcli edit 3f9a2c1b --priority 10
   jobcli edit 3f9a2c1b --group gpu --env CUDA=1
+  jobcli edit nightly --cron '30 3 * * *'
   jobcli edit 3f9a2c1b -- cargo test --release")]
 pub struct Edit {
     /// The job
@@ -161,6 +171,15 @@ pub struct Edit {
     /// Start it at this time at the earliest, such as `18:30`
     #[arg(long, value_name = "TIME", value_parser = parse_coming)]
     pub at: Option<Timestamp>,
+    /// Run a schedule at this distance
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "cron")]
+    pub every: Option<Duration>,
+    /// Run a schedule at these times
+    #[arg(long, value_name = "PATTERN")]
+    pub cron: Option<String>,
+    /// Let a schedule `run` once for missed times, or `skip` them
+    #[arg(long, value_name = "HOW")]
+    pub missed: Option<Missed>,
     /// Move it to this group
     #[arg(long, short, value_name = "NAME", add = complete::groups(), conflicts_with = "no_group")]
     pub group: Option<Name>,

@@ -48,7 +48,7 @@ Ports, addresses, files and lines are tried at once and after 250ms, 500ms and t
 In JSON, `command` is a line for a shell or an array of a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
-`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, \
+`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, `every`, `cron`, `missed`, \
 `at_a_time`, `leave_stragglers`, `with_pid`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
 `not_ready`, `retries`, `restart`, `backoff` and `retry_on` (an array of numbers). A field that is not known is refused. Flags come first.")]
 pub struct Run {

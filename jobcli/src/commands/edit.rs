@@ -15,7 +15,16 @@ use crate::cli::Edit;
 pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
     let id = find(jobs, &arguments.id).await?;
     let (json, at) = (arguments.json, super::run::not_before(arguments.at, arguments.delay));
+    let has_rule = arguments.every.is_some() || arguments.cron.is_some();
+    if arguments.missed.is_some() && !has_rule && jobs.job(id).await?.spec.repeat.is_none() {
+        return Err(Failure::new(codes::USAGE, "only a schedule misses times, and this is none"));
+    }
     let edited = match (at, change(arguments)?) {
+        // Its next time would be the first of the new rule.
+        (Some(at), Some(change)) if has_rule => match jobs.edit(id, change).await {
+            Ok(_) => jobs.delay(id, at).await,
+            edited => edited,
+        },
         // First: what is edited may be started at once.
         (Some(at), change) => match (jobs.delay(id, at).await, change) {
             (Ok(_), Some(change)) => jobs.edit(id, change).await,
@@ -37,8 +46,13 @@ pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
 
 /// Returns what is to be changed of a job.
 fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
-    let Edit { cwd, env, unset_env, priority, slots, group, no_group, line, command, .. } = arguments;
+    let repeat = match arguments.every.is_some() || arguments.cron.is_some() {
+        true => super::run::repeat(arguments.every, arguments.cron, None)?,
+        false => None,
+    };
+    let Edit { cwd, env, unset_env, priority, slots, missed, group, no_group, line, command, .. } = arguments;
     let is_empty = cwd.is_none() && env.is_empty() && unset_env.is_empty() && priority.is_none() && slots.is_none();
+    let is_empty = is_empty && repeat.is_none() && missed.is_none();
     if is_empty && group.is_none() && !no_group && line.is_none() && command.is_empty() {
         return Ok(None);
     }
@@ -62,6 +76,11 @@ fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
         }
         spec.priority = priority.unwrap_or(spec.priority);
         spec.slots = slots.unwrap_or(spec.slots);
+        let before = spec.repeat.as_ref().map(|repeat| repeat.missed);
+        if let Some(mut repeat) = repeat.or(spec.repeat.take()) {
+            repeat.missed = missed.or(before).unwrap_or_default();
+            spec.repeat = Some(repeat);
+        }
         if group.is_some() || no_group {
             spec.group = group;
         }

@@ -46,7 +46,10 @@ async fn list(jobs: &JobManager, json: bool) -> Result {
         let row = rows.entry(name).or_default();
         (row.limit, row.paused) = (limit, paused);
     }
-    let of_group = |slots: &[Slot]| slots.iter().filter_map(|slot| slot.group.clone()).collect::<Vec<_>>();
+    let of_group = |slots: &[Slot]| {
+        let slots = slots.iter().filter(|slot| !slot.repeats);
+        slots.filter_map(|slot| slot.group.clone()).collect::<Vec<_>>()
+    };
     for name in of_group(&load.running) {
         rows.entry(name).or_default().running += 1;
     }

@@ -7,7 +7,7 @@
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on what runs
-// - `start.rs`, `place.rs`, `edit.rs`, `rerun.rs`, `graph.rs`: the queue
+// - `start.rs`, `place.rs`, `edit.rs`, `schedule.rs`, `rerun.rs`, `graph.rs`: the queue
 // - `rm.rs`, `prune.rs`, `gc.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
 
@@ -38,6 +38,7 @@ mod rerun;
 mod result;
 mod rm;
 mod run;
+mod schedule;
 mod select;
 mod send;
 mod several;
@@ -108,6 +109,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Release(Deferred(arguments)) => Box::pin(place::release(jobs, settings, arguments)),
         Verb::Move(Deferred(arguments)) => Box::pin(async move { place::move_to(jobs, &arguments).await }),
         Verb::Edit(Deferred(arguments)) => Box::pin(edit::run(jobs, arguments)),
+        Verb::Schedule(Deferred(arguments)) => Box::pin(schedule::run(jobs, arguments)),
         Verb::Graph(Deferred(arguments)) => Box::pin(graph::run(jobs, settings, arguments)),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
         Verb::Gc(Deferred(arguments)) => Box::pin(gc::run(jobs, arguments)),

@@ -9,7 +9,7 @@ use jobcore::units::format_size;
 use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager};
 
-use super::reading::{OfRun, What, tell_cut, tell_fewer, view};
+use super::reading::{OfRun, What, check_schedule, tell_cut, tell_fewer, view};
 use super::select::{Asked, Which, asked, find};
 use super::{Result, agent, several, tell, unless_interrupted};
 use crate::cli::{Output, SeveralJobs, Tail};
@@ -135,8 +135,9 @@ async fn print_all(
 ) -> Result {
     let references: Vec<_> = wanted.ids.iter().chain(&wanted.job_id).cloned().collect();
     if let ([reference], false) = (references.as_slice(), wanted.selection.is_given() || wanted.all) {
-        let id = find(jobs, reference).await?;
-        return print(jobs, &jobs.job(id).await?, what).await;
+        let job = jobs.job(find(jobs, reference).await?).await?;
+        check_schedule(&job)?;
+        return print(jobs, &job, what).await;
     }
     let which = if what.show.follow { Which::Unfinished } else { Which::All };
     let (selection, all) = (&wanted.selection, wanted.all);

@@ -81,3 +81,15 @@ pub(super) fn tell_fewer(is_cut: bool) {
         tell("[there are earlier lines, but 16 MiB of memory have no room for them]");
     }
 }
+
+/// Refuses to print the output of a schedule, which has none: its runs do.
+pub(super) fn check_schedule(job: &Job) -> Result<()> {
+    if job.spec.repeat.is_none() || job.status().is_final() {
+        return Ok(());
+    }
+    let failure = Failure::new(codes::REFUSED, format!("{} is a schedule, and its runs have the output", job.label()));
+    Err(match job.place.last_run {
+        Some(run) => failure.with_hint(format!("see the last one with `jobcli output {}`", run.short())),
+        None => failure.with_hint("it was not run yet; `jobcli schedule` shows when it will be"),
+    })
+}

@@ -9,9 +9,9 @@ use jobcore::clock::Timestamp;
 use jobcore::environment::{Environment, assignment, known_directory};
 use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::text::print_json;
-use jobcore::front::{Failure, Settings, codes};
+use jobcore::front::{Failure, Settings, codes, moment};
 use jobcore::output::{Cursor, OutputChunk, OutputQuery, Piece, Position};
-use jobcore::queue::{After, AfterWhen, QueueReason};
+use jobcore::queue::{After, AfterWhen, Missed, QueueReason, Repeat};
 use jobcore::record::ProcessId;
 use jobcore::spec::{MAX_GIVEN, Stdin, Stragglers};
 use jobcore::units::short_duration;
@@ -49,6 +49,11 @@ pub(super) async fn run(
     }
     let notice = ending::Notice::new(arguments.notify, settings);
     let queueing = arguments.queueing.0.clone();
+    let repeat = repeat(queueing.every, queueing.cron.clone(), queueing.missed)?;
+    if repeat.is_some() && (wait || follows || until_ready) {
+        return Err(Failure::new(codes::USAGE, "a schedule does not end, and is not waited for")
+            .with_hint("`jobcli schedule` shows its last run"));
+    }
     let after = after(jobs, &queueing).await?;
     let spec = spec(settings, arguments, after, is_argv)?;
     let doubt = spec.doubt().filter(|_| !quiet);
@@ -267,6 +272,9 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     if let Some(at) = not_before(queueing.at, queueing.delay) {
         builder = builder.not_before(at);
     }
+    if let Some(repeat) = repeat(queueing.every, queueing.cron, queueing.missed)? {
+        builder = builder.repeat(repeat);
+    }
     if queueing.hold {
         builder = builder.on_hold();
     }
@@ -303,6 +311,24 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
 pub(super) fn not_before(at: Option<Timestamp>, delay: Option<Duration>) -> Option<Timestamp> {
     let delayed = |delay: Duration| Timestamp::now().checked_add(delay).unwrap_or(Timestamp::MAX);
     at.or(delay.map(delayed))
+}
+
+/// Returns when a job is run again and again, if it is.
+pub(super) fn repeat(every: Option<Duration>, cron: Option<String>, missed: Option<Missed>) -> Result<Option<Repeat>> {
+    let repeat = match (every, cron) {
+        (Some(period), _) => Repeat::every(period),
+        (None, Some(pattern)) => {
+            Repeat::cron(pattern, moment::zone().map_err(|reason| Failure::new(codes::FAILED, reason))?)
+        }
+        (None, None) if missed.is_some() => {
+            return Err(Failure::new(
+                codes::USAGE,
+                "only a schedule misses times: say when with `--every` or `--cron`",
+            ));
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(repeat.with_missed(missed.unwrap_or_default())))
 }
 
 /// Reads all of standard input, as far as a job can be given it.

@@ -6,7 +6,7 @@ use jobcore::front::caller::{self, project_of};
 use jobcore::front::settings::{absolute, current_dir, expanded};
 use jobcore::front::{Failure, Failures, Settings, codes};
 use jobcore::query::Period;
-use jobcore::{Error, JobId, JobManager, Query, Status};
+use jobcore::{Error, Job, JobId, JobManager, Query, Status};
 
 use super::Result;
 use super::inbox::own;
@@ -65,7 +65,7 @@ pub(super) enum Which {
     Live,
     /// Those that are queued.
     Queued,
-    /// Those that have not ended.
+    /// Those that have not ended, without schedules, which do not end by themselves.
     Unfinished,
     /// Those that run, or are paused.
     Running,
@@ -130,7 +130,8 @@ pub(super) async fn asked(
         let failure = Failure::new(codes::NO_SUCH_JOB, format!("no job has {selection}"));
         return Err(failure.with_hint("`jobcli show` shows what jobs have: label, group and so on"));
     }
-    Ok(found.iter().map(|job| job.id).collect())
+    let is_meant = |job: &&Job| *which != Which::Unfinished || job.spec.repeat.is_none();
+    Ok(found.iter().filter(is_meant).map(|job| job.id).collect())
 }
 
 /// Returns the query for the jobs that are selected.

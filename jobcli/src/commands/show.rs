@@ -97,6 +97,12 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
     if let Some(group) = &shape.group {
         line(out, "group", group)?;
     }
+    if let Some(repeat) = shape.repeat.as_ref().filter(|_| shape.queued.is_none()) {
+        line(out, "schedule", repeat)?;
+    }
+    if let Some(run_of) = &shape.run_of {
+        line(out, "run of", format_args!("schedule {}, for {:.0}", run_of.job_id.short(), run_of.at))?;
+    }
     if let Some(key) = &job.spec.key {
         line(out, "key", key)?;
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jobcore::environment::VariablePattern;
 use jobcore::front::ExitCodes;
 use jobcore::front::{Failure, codes, moment};
-use jobcore::queue::Resource;
+use jobcore::queue::{Missed, Resource};
 use jobcore::ready::Condition;
 use jobcore::spec::{NotReady, RestartWhen};
 use jobcore::stop::Signal;
@@ -67,6 +67,9 @@ struct Spec {
     #[serde(rename = "in")]
     delay: Option<Time>,
     at: Option<String>,
+    every: Option<Time>,
+    cron: Option<String>,
+    missed: Option<Missed>,
     at_a_time: Option<u32>,
     #[serde(default)]
     leave_stragglers: bool,
@@ -201,6 +204,14 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     if queueing.delay.is_none() && queueing.at.is_none() {
         (queueing.delay, queueing.at) = (delay, at);
     }
+    let every = time("every", spec.every)?;
+    if queueing.every.is_none() && queueing.cron.is_none() {
+        if every.is_some() && spec.cron.is_some() {
+            return Err(wrong("every: it goes without `cron`".to_owned()));
+        }
+        (queueing.every, queueing.cron) = (every, spec.cron);
+    }
+    queueing.missed = queueing.missed.or(spec.missed);
     queueing.at_a_time = queueing.at_a_time.or(spec.at_a_time);
     arguments.timeout = arguments.timeout.or(timeout);
     let readiness = &mut arguments.readiness.0;

@@ -1,0 +1,66 @@
+//! Jobs that are run again and again.
+
+use clap::{Args, Subcommand};
+
+use crate::complete;
+
+/// List schedules, and pause, resume, remove or run them.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+A schedule is made by `jobcli run` with `--every` or `--cron`. It is a queued job that is never started itself: at each of its times, a \
+copy of it is put into the queue as a job of its own, unless the last one has not ended. `jobcli edit` changes a schedule.
+
+  jobcli run --name backup --cron '0 3 * * 1-5' -- ./backup.sh
+  jobcli schedule
+  jobcli schedule run backup
+  jobcli schedule pause backup"
+)]
+pub struct Schedule {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub what: Option<ScheduleVerb>,
+    /// Print the schedules and their last runs as a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with schedules.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleVerb {
+    /// List schedules, those first whose time comes first
+    #[command(after_help = "  jobcli schedule list --json")]
+    List {
+        /// Print the schedules and their last runs as a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Pause schedules: times that come until they are resumed are left out
+    #[command(after_help = "  jobcli schedule pause backup")]
+    Pause(Schedules),
+    /// Resume paused schedules with their next time
+    #[command(after_help = "  jobcli schedule resume backup")]
+    Resume(Schedules),
+    /// Remove schedules; their runs stay
+    #[command(after_help = "  jobcli schedule remove backup")]
+    Remove(Schedules),
+    /// Run a schedule now, besides its rule, and print the id of the run
+    #[command(after_help = "  jobcli schedule run backup")]
+    Run {
+        /// The schedule
+        #[arg(value_name = "ID", add = complete::schedules())]
+        id: String,
+        /// Print the run as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which schedules.
+#[derive(Debug, Args)]
+pub struct Schedules {
+    /// The schedules
+    #[arg(value_name = "ID", required = true, add = complete::schedules())]
+    pub ids: Vec<String>,
+}
