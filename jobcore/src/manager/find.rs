@@ -97,7 +97,8 @@ impl JobManager {
         }
     }
 
-    async fn has_ended(&self, id: JobId) -> Result<bool> {
+    /// Returns whether a job has ended, or is no longer on record.
+    pub(super) async fn has_ended(&self, id: JobId) -> Result<bool> {
         match self.store.evidence(id).await {
             Err(Error::NotFound { .. } | Error::Damaged { .. }) => Ok(true),
             evidence => Ok(evidence?.judge(self.clock.now())?.0.status().is_final()),

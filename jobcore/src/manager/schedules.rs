@@ -108,13 +108,4 @@ impl JobManager {
         })
         .await
     }
-
-    /// Returns whether a job has ended, or is no longer on record.
-    async fn has_ended(&self, id: JobId) -> Result<bool> {
-        match self.job(id).await {
-            Ok(job) => Ok(job.status().is_final()),
-            Err(Error::NotFound { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
 }
