@@ -3,6 +3,7 @@
 // In the order in which to read them:
 // - `main.rs`: the program
 // - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and what a shell is told at a Tab
+// - `project/`: files that say what the jobs of a project are
 // - `commands/`: the verbs
 // - `ui.rs`, `terminal.rs`: what is printed
 // - `reference.rs`: docs/cli.md
@@ -12,6 +13,7 @@ mod commands;
 mod complete;
 mod habits;
 mod help;
+mod project;
 pub mod reference;
 mod terminal;
 mod ui;

@@ -64,6 +64,7 @@ mod packages;
 mod pausing;
 mod policy;
 mod policy_shells;
+mod projects;
 mod queries;
 mod queue;
 mod queueing;

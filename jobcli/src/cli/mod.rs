@@ -2,6 +2,7 @@
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `schedule.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
+// - `project.rs`: the jobs of a project
 // - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
@@ -11,6 +12,7 @@ mod caller;
 mod deferred;
 mod keep;
 mod look;
+mod project;
 mod queue;
 mod rare;
 mod readiness;
@@ -31,6 +33,7 @@ pub use keep::{Completions, Config, ConfigVerb, Doctor, Gc, Group, GroupVerb, Ma
 pub use look::{
     Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
 };
+pub use project::{Down, Up};
 pub use queue::{Edit, Graph, Hold, Move, Queued, Queueing, Release, Rerun};
 pub use rare::Rare;
 pub(crate) use rare::without_rare;
@@ -94,6 +97,10 @@ pub enum Verb {
     /// Start a job that something can be sent to, and print its id
     #[command(hide = true)]
     Execute(Deferred<Run>),
+    /// Start the jobs of a project, as a file in it says
+    Up(Deferred<Up>),
+    /// Stop the jobs of a project
+    Down(Deferred<Down>),
     /// Start a coding agent on a prompt and print the id of the job
     Delegate(Deferred<Box<Delegate>>),
     /// List jobs, the newest first
@@ -177,10 +184,11 @@ impl Verb {
     /// Returns whether it makes a store where there is none. All others find it empty.
     pub fn makes_store(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Execute(_) | Self::Delegate(_) | Self::Doctor(_) => true,
+            Self::Run(_) | Self::Execute(_) | Self::Up(_) | Self::Delegate(_) | Self::Doctor(_) => true,
             Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
             Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
-            Self::List(_)
+            Self::Down(_)
+            | Self::List(_)
             | Self::Show(_)
             | Self::Status(_)
             | Self::Output(_)
@@ -223,7 +231,9 @@ impl Verb {
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
             Self::Rerun(Deferred(rerun)) => rerun.wait,
             Self::Wait(_) | Self::Attach(_) => true,
-            Self::List(_)
+            Self::Up(_)
+            | Self::Down(_)
+            | Self::List(_)
             | Self::Show(_)
             | Self::Status(_)
             | Self::Output(_)

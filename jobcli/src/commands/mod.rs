@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
-// - `run.rs`, `order.rs`, `spec.rs`, `delegate.rs`: starting a job
+// - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`: starting a job
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
@@ -48,6 +48,7 @@ mod spec;
 mod start;
 mod status;
 mod statusline;
+mod up;
 mod usage;
 mod wait;
 
@@ -90,6 +91,8 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Run(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, None)),
         // As it was with the tools that had this word: something could be sent to every job.
         Verb::Execute(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, Some(StdinFrom::Open))),
+        Verb::Up(Deferred(arguments)) => Box::pin(up::up(jobs, settings, arguments)),
+        Verb::Down(Deferred(arguments)) => Box::pin(up::down(jobs, arguments)),
         Verb::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
         Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, settings, arguments)),
         Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),

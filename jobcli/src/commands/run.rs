@@ -54,12 +54,8 @@ pub(super) async fn run(
         return Err(Failure::new(codes::USAGE, "a schedule does not end, and is not waited for")
             .with_hint("`jobcli schedule` shows its last run"));
     }
-    let after = after(jobs, &queueing).await?;
-    let spec = spec(settings, arguments, after, is_argv)?;
+    let spec = prepared(jobs, settings, arguments, is_argv).await?;
     let doubt = spec.doubt().filter(|_| !quiet);
-    if let (Some(limit), Some(group)) = (queueing.at_a_time, spec.group.clone()) {
-        jobs.limit_group(&group, limit).await?;
-    }
     let job = jobs.submit(spec).await?;
     if let Some(doubt) = doubt {
         tell(&format!("warning: {doubt}; the shell may not find it either"));
@@ -181,6 +177,17 @@ fn finished(jobs: &JobManager, job: &Job, json: bool, quiet: bool) -> Result {
         ending::tell_of(job);
     }
     Ok(ExitCode::from(code_of(job)))
+}
+
+/// Returns what is to be submitted, once its group has the limit that is asked for.
+pub(super) async fn prepared(jobs: &JobManager, settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
+    let queueing = arguments.queueing.0.clone();
+    let after = after(jobs, &queueing).await?;
+    let spec = spec(settings, arguments, after, is_argv)?;
+    if let (Some(limit), Some(group)) = (queueing.at_a_time, spec.group.clone()) {
+        jobs.limit_group(&group, limit).await?;
+    }
+    Ok(spec)
 }
 
 /// Returns the jobs that this one is started after.

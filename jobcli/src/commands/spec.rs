@@ -157,6 +157,21 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
             .with_hint("give a command, or JSON such as {\"command\": \"npm run dev\"} on standard input"));
     }
     let spec: Spec = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let is_argv = add_spec(arguments, spec, &wrong)?;
+    if path == Path::new("-") && arguments.stdin == Some(StdinFrom::Given) {
+        return Err(wrong("stdin: the spec itself came from there; name a file".to_owned()));
+    }
+    Ok(is_argv)
+}
+
+/// Adds a spec that was found in such a place.
+pub(super) fn add_json(arguments: &mut Run, spec: serde_json::Value, place: &str) -> Result<bool> {
+    let wrong = |reason: String| Failure::new(codes::USAGE, format!("{place}: {reason}"));
+    let spec: Spec = serde_json::from_value(spec).map_err(|error| wrong(error.to_string()))?;
+    add_spec(arguments, spec, &wrong)
+}
+
+fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) -> Result<bool> {
     let time = |field: &str, time: Option<Time>| {
         time.map(Time::parse).transpose().map_err(|reason| wrong(format!("{field}: {reason}")))
     };
@@ -174,16 +189,13 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     arguments.cwd = arguments.cwd.take().or(spec.cwd);
     arguments.shell = arguments.shell.take().or(spec.shell);
     arguments.pipefail = arguments.pipefail.or(spec.pipefail);
-    let stdin = spec.stdin.map(|stdin| parse_stdin(&stdin)).transpose().map_err(&wrong)?;
+    let stdin = spec.stdin.map(|stdin| parse_stdin(&stdin)).transpose().map_err(wrong)?;
     let tty = match spec.tty {
         Some(Tty::Size(size)) => Some(parse_terminal(&size).map_err(|reason| wrong(format!("tty: {reason}")))?),
         Some(Tty::Wanted(true)) => Some(Terminal(None)),
         Some(Tty::Wanted(false)) | None => None,
     };
     arguments.stdin = arguments.stdin.take().or(stdin);
-    if path == Path::new("-") && arguments.stdin == Some(StdinFrom::Given) {
-        return Err(wrong("stdin: the spec itself came from there; name a file".to_owned()));
-    }
     arguments.tty = arguments.tty.or(tty);
     arguments.name = arguments.name.take().or(spec.name);
     arguments.key = arguments.key.take().or(spec.key);
