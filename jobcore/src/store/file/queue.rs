@@ -341,7 +341,12 @@ impl Queue {
                     Ok(Dependencies::Met) => None,
                     Ok(Dependencies::Unfinished(other)) => Some(other),
                     Ok(Dependencies::Failed(reason)) => {
-                        has_ended_any |= self.skip(admission, id, reason)?;
+                        if self.skip(admission, id, reason)? {
+                            has_ended_any = true;
+                        } else {
+                            // Somebody else has its lock. No slot is kept for it.
+                            held_back.insert(id);
+                        }
                         continue;
                     }
                     Ok(Dependencies::NotReady) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
