@@ -120,8 +120,9 @@ pub mod follow {
     //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output),
     //! [`JobManager::follow_view`](crate::JobManager::follow_view) and
     //! [`JobManager::follow_events`](crate::JobManager::follow_events); and what is there already, chunk by chunk:
-    //! [`JobManager::output_reader`](crate::JobManager::output_reader).
-    pub use crate::manager::{Follow, OutputReader, ViewPart};
+    //! [`JobManager::output_reader`](crate::JobManager::output_reader). And what a job uses at this moment:
+    //! [`JobManager::used`](crate::JobManager::used).
+    pub use crate::manager::{Follow, OutputReader, Used, ViewPart};
 }
 
 pub mod inbox {

@@ -1,5 +1,6 @@
 //! What is told when something fails, and with which exit code.
 
+use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -59,6 +60,11 @@ impl Failure {
         ExitCode::from(if passes_code { codes::OWN_FAILURE } else { self.code })
     }
 
+    /// Returns whether what failed is only that nobody reads any more.
+    pub fn is_closed_pipe(&self) -> bool {
+        self.is_closed_pipe
+    }
+
     fn print(&self) {
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
@@ -68,6 +74,13 @@ impl Failure {
         if let Some(hint) = &self.hint {
             let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {}", message(hint));
         }
+    }
+}
+
+/// What failed, without what would work.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

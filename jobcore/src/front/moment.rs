@@ -58,6 +58,21 @@ pub fn zone() -> Result<String, String> {
     }
 }
 
+/// Returns a moment in so few characters that a column of a table has room for it, in the time zone of this machine: the time of day for one of today, else the day.
+pub fn short(moment: Timestamp) -> String {
+    let now = Zoned::now();
+    written(&moment.to_zoned(now.time_zone().clone()), &now)
+}
+
+fn written(moment: &Zoned, now: &Zoned) -> String {
+    let form = match (moment.date() == now.date(), moment.year() == now.year()) {
+        (true, _) => "%H:%M",
+        (false, true) => "%b %d",
+        (false, false) => "%b %Y",
+    };
+    moment.strftime(form).to_string()
+}
+
 /// Parses a moment as seen at `now`, and not before that.
 fn after(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
@@ -122,6 +137,13 @@ mod tests {
     fn now() -> Zoned {
         let zone = TimeZone::fixed(offset(2));
         "2026-11-29T10:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone)
+    }
+
+    #[test]
+    fn a_moment_takes_few_characters() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().to_zoned(now().time_zone().clone());
+        let shown = ["2026-11-28T22:05:00Z", "2026-11-28T21:59:00Z", "2025-11-29T10:00:00Z"];
+        assert_eq!(shown.map(|text| written(&at(text), &now())), ["00:05", "Nov 28", "Nov 2025"]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What a front end asks of the kernel for its own process.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{io, panic, thread};
 
+use tokio::io::unix::AsyncFd;
+
 use crate::sys::stat::{self, Stat};
-use crate::sys::{descriptor, limits, members, own, ready, signals};
+use crate::sys::{descriptor, limits, load, members, own, ready, signals};
 
 /// What the parser of a command line and a tool call need of the stack, with room to spare; the usual limit is 8 MiB.
 const STACK: u64 = 2 * 1024 * 1024;
@@ -70,6 +72,11 @@ pub fn own_program() -> io::Result<PathBuf> {
     own::program()
 }
 
+/// Returns how many processes of this machine ran or were about to, on average over the last minute, if the system says.
+pub fn load_average() -> Option<f32> {
+    load::average()
+}
+
 /// Another program that runs.
 #[derive(Debug)]
 pub struct Running(Stat);
@@ -106,6 +113,29 @@ pub async fn errors_unread() {
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(output) => ready::unread(output).await,
         Err(_) => std::future::pending().await,
+    }
+}
+
+/// Standard input, of which nothing is read unless somebody waits for it. That of the runtime is read by a thread, which takes what
+/// comes next even if nobody waits for it any more.
+#[derive(Debug)]
+pub struct Typed(AsyncFd<OwnedFd>);
+
+impl Typed {
+    /// Gets ready to read it.
+    ///
+    /// # Errors
+    /// If it is a file, which can always be read.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(ready::readable(io::stdin().as_fd().try_clone_to_owned()?)?))
+    }
+
+    /// Reads what there is as soon as there is something; 0 bytes at the end.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        ready::read(&self.0, bytes).await
     }
 }
 

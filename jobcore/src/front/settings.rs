@@ -86,7 +86,7 @@ pub const VARIABLES: [(&str, &str); 22] = [
 const DEFAULT_AGENT: &str = "claude";
 
 /// The settings of one call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Where jobs are kept.
     pub store: PathBuf,

@@ -9,8 +9,8 @@
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `inbox.rs`: ends that are to be delivered
-// - `report.rs`, `waiting.rs`, `junit.rs`: jobs as every interface prints them, whether they wait for input, and reports that
-//   their commands leave on disk
+// - `report.rs`, `waiting.rs`, `used.rs`, `junit.rs`: jobs as every interface prints them, whether they wait for input, what
+//   they use, and reports that their commands leave on disk
 // - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
@@ -42,6 +42,7 @@ mod stop;
 mod tests;
 #[cfg(feature = "agents")]
 mod usage;
+mod used;
 mod view;
 mod wait;
 mod waiting;
@@ -58,6 +59,7 @@ pub use reach::Reached;
 pub use read::OutputReader;
 pub use schedules::{Schedule, ScheduleShape};
 pub use stop::{StopOptions, StopReport};
+pub use used::Used;
 pub use wait::{WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
 
 use starts::Starts;

@@ -54,7 +54,7 @@ pub enum Command {
 
 impl Command {
     /// Returns the command in one line, as it could be typed.
-    pub(crate) fn line(&self) -> Cow<'_, str> {
+    pub fn line(&self) -> Cow<'_, str> {
         match self {
             Self::Shell(line) => line.into(),
             Self::Argv(argv) => argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ").into(),

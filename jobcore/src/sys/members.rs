@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::process::{ProcessId, is_comparable};
-use super::stat::{Stat, all, has_variable};
+use super::stat::{Stat, all, children, has_variable};
 
 /// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
 /// its main process, their descendants, and whoever has the job's id in the environment it was started with.
@@ -47,12 +47,37 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
     candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
 }
 
+/// Returns the processes that descend from this one, without it, found from parent to child: that costs nothing for all others
+/// there are. What `is_foreign` says of is left out, with everything below it.
+pub(crate) fn descendants(root: i32, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
+    let below = |pid: i32| children(pid).into_iter().filter_map(Stat::read).filter(|stat| !is_foreign(stat));
+    let mut found: Vec<Stat> = below(root).collect();
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let children: Vec<_> = below(parent.pid).collect();
+        found.extend(children);
+        next += 1;
+    }
+    found
+}
+
 /// Returns the CPU time of these processes, with that of the children that they have waited for; nothing while the main one is
 /// stopped by a signal.
 pub(crate) fn cpu_time(members: &[Stat], main: i32) -> Option<Duration> {
     let is_paused = members.iter().any(|stat| stat.pid == main && stat.state == b'T');
+    (!is_paused).then(|| cpu_time_of(members))
+}
+
+/// Returns the CPU time of these processes, with that of the children that they have waited for.
+pub(crate) fn cpu_time_of(members: &[Stat]) -> Duration {
     let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
-    (!is_paused).then(|| Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
+}
+
+/// Returns how much memory of these processes is resident; what several of them share counts for each.
+pub(crate) fn resident_bytes(members: &[Stat]) -> u64 {
+    let pages: u64 = members.iter().map(|stat| stat.resident_pages).sum();
+    pages * rustix::param::page_size() as u64
 }
 
 /// Returns the numbers of this process and of all that it descends from, as far as they can be seen.

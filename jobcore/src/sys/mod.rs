@@ -6,7 +6,8 @@
 
 // In the order in which to read them:
 // - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
-// - `world.rs`, `namespace.rs`, `boot.rs`: what a command inherits, and what of the machine is seen from here
+// - `world.rs`, `namespace.rs`, `boot.rs`, `load.rs`: what a command inherits, what of the machine is seen from here, and how
+//   busy that is
 // - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
 // - `pausing.rs`: stopping all of a tree, and letting it continue
 // - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, kills for want of memory, who listens, and who waits for
@@ -23,6 +24,8 @@ pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod limits;
+#[cfg(feature = "front")]
+pub(crate) mod load;
 pub(crate) mod lock;
 pub(crate) mod members;
 pub(crate) mod namespace;

@@ -1,7 +1,7 @@
 //! Waiting until descriptors are ready: for any of several, poll(2), or as a task of a tokio runtime.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -36,6 +36,19 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
     // always returns the same number, and nobody else can close it.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+}
+
+/// Reads what there is as soon as there is something, and nothing once it is no longer polled.
+#[cfg(feature = "front")]
+pub(crate) async fn read(fd: &AsyncFd<OwnedFd>, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let mut ready = fd.readable().await?;
+        // Another program may have read it since.
+        if wait([Wanted::Read(fd.get_ref().as_fd())], Some(Duration::ZERO)) == [true] {
+            return Ok(rustix::io::read(fd, bytes)?);
+        }
+        ready.clear_ready();
+    }
 }
 
 /// Returns when nobody reads a pipe or socket any more. Of a file nothing can be told, and this does not return.

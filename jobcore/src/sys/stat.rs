@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) start_time: u64,
     /// The CPU time of the process and of the children that it has waited for, user and system, in clock ticks.
     pub(super) cpu_ticks: u64,
+    /// How much memory is resident, in pages.
+    pub(super) resident_pages: u64,
     /// How many threads there are, counting a main thread that has exited.
     threads: i64,
     /// The thread through which the process can be looked into: of a main thread that has exited nothing can be read.
@@ -62,6 +64,7 @@ impl Stat {
             foreground: number(8)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
             cpu_ticks: (14..=17).filter_map(|field| u64::try_from(number(field)?).ok()).sum(),
+            resident_pages: number(24).and_then(|pages| pages.try_into().ok()).unwrap_or(0),
             threads: number(20)?,
             thread: pid,
             exit_status: number(52).and_then(|status| status.try_into().ok()),
