@@ -2,12 +2,12 @@ use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::process::ExitCode;
 
+use jobcore::front::process::Typed;
 use jobcore::front::{Failure, codes};
 use jobcore::input::Message;
 use jobcore::output::{OutputChunk, OutputQuery, Position};
 use jobcore::{Error, JobId, JobManager};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -30,7 +30,7 @@ const SHARED_SCREEN: &[u8] = b"\x1b[?1049l";
 /// pasted.
 const AS_USUAL: &[u8] = b"\x1b[0m\x1b[?1l\x1b>\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
 
-pub(super) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
+pub(crate) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
     let id = find(jobs, &arguments.id).await?;
     if jobs.job(id).await?.spec.terminal.is_none() {
         return Err(Failure::from(Error::NoTerminal { id }));
@@ -99,8 +99,9 @@ async fn forward(jobs: &JobManager, id: JobId) -> Result<()> {
 
 /// Reads what is typed here, until Ctrl-], or until nothing more can be typed here. Never waits for the job.
 async fn read_keys(typed: UnboundedSender<Vec<u8>>) -> Result<()> {
-    let mut stdin = tokio::io::stdin();
     let mut bytes = [0; 4096];
+    // What is typed after it lets go is for others.
+    let stdin = Typed::new()?;
     loop {
         let count = stdin.read(&mut bytes).await?;
         let until = bytes[..count].iter().position(|byte| *byte == LET_GO);
