@@ -12,7 +12,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["exec", "spawn", "new", "create", "launch"], "`jobcli run COMMAND` starts a job"),
     (&["follow", "watch"], "`jobcli tail --follow ID` prints the output of a job while it runs"),
     (&["cat"], "`jobcli output ID` prints the output of a job"),
-    (&["jobs", "queue", "top"], "`jobcli list` lists jobs"),
+    (&["jobs", "queue"], "`jobcli list` lists jobs, and `jobcli top` shows them on the whole screen"),
     (&["info", "inspect", "describe"], "`jobcli show ID` shows a job"),
     (&["suspend"], "`jobcli pause ID` pauses a job"),
     (&["continue", "unpause", "bg"], "`jobcli resume ID` resumes a paused job"),

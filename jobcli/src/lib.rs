@@ -6,6 +6,7 @@
 // - `project/`: files that say what the jobs of a project are
 // - `commands/`: the verbs
 // - `ui.rs`, `terminal.rs`: what is printed
+// - `top/`: jobs on the whole screen
 // - `reference.rs`: docs/cli.md
 
 pub mod cli;
@@ -16,6 +17,7 @@ mod help;
 mod project;
 pub mod reference;
 mod terminal;
+mod top;
 mod ui;
 
 use std::process::ExitCode;

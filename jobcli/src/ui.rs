@@ -36,17 +36,21 @@ pub(crate) fn stdout_width() -> Option<usize> {
     is_terminal.then(|| width().filter(|width| *width > 0).unwrap_or(WIDTH))
 }
 
-/// Returns the colour of a status.
-pub(crate) fn style(status: Status) -> Style {
-    let colour = match status {
+/// Returns the colour of a status, if it has one.
+pub(crate) fn colour(status: Status) -> Option<AnsiColor> {
+    Some(match status {
         Status::Queued | Status::Paused | Status::Skipped => AnsiColor::Yellow,
         Status::Running => AnsiColor::Blue,
         Status::Completed => AnsiColor::Green,
         Status::Failed | Status::TimedOut | Status::Orphaned => AnsiColor::Red,
         Status::Killed => AnsiColor::Magenta,
-        _ => return Style::new(),
-    };
-    Style::new().fg_color(Some(colour.into()))
+        _ => return None,
+    })
+}
+
+/// Returns the style of a status.
+pub(crate) fn style(status: Status) -> Style {
+    Style::new().fg_color(colour(status).map(Into::into))
 }
 
 /// Prints jobs as a table that is as wide as the terminal, or of any width where standard output is none.
@@ -110,7 +114,7 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
 }
 
 /// Returns what a job is about: its command, or the run of an agent, and what it waits for or that it is stalled.
-fn what(job: &JobShape, now: Timestamp) -> String {
+pub(crate) fn what(job: &JobShape, now: Timestamp) -> String {
     let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
     match (&job.queued, &job.waiting_for_input) {
         (Some(queued), _) => format!("[{}] {what}", queued.in_short()),

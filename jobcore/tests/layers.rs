@@ -39,6 +39,8 @@ const CALLS_THE_KERNEL: &[&str] = &[
     "jobcli/src/commands/attach.rs",
     // What the C library calls, and what it has told the standard library by then.
     "jobcli/src/main.rs",
+    // The terminal of the whole view, and stopping as a shell does.
+    "jobcli/src/top/terminal.rs",
     // Numbers of errors that `std::io::ErrorKind` has no stable name for.
     "jobcore/src/error.rs",
     // Names and numbers of signals.

@@ -145,6 +145,26 @@ fn as_in_a_list(argument: Arg) -> Arg {
     }
 }
 
+/// Show jobs and their output on the whole screen, as they change.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`?` shows all keys. What is done to a job is done as by the verbs: `x` stops it as `jobcli kill` does, `r` runs it again as \
+`jobcli rerun` does. Leaving the view with `q` ends no job.
+
+`/` filters as you type: words that are in the name, the id, the command or a label, and `status:failed`, `label:NAME=VALUE`, \
+`group:NAME`, `name:PATTERN` and `caller:HOST:CONVERSATION`. In the output, it searches for a regular expression; case is ignored \
+unless there are capitals in it.
+
+  jobcli top
+  jobcli top --here
+  jobcli top --group web --label branch=main")]
+#[command(mut_args(as_in_a_list))]
+pub struct Top {
+    /// Which jobs.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
 /// Show all that is known of jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "  jobcli show 3f9a2c1b\n  jobcli show --json 3f9a2c1b")]

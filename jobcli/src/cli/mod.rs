@@ -31,7 +31,7 @@ pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Gc, Group, GroupVerb, Man, Prune, Queue, Rm};
 pub use look::{
-    Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Usage, UsageBy, Wait,
+    Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Top, Usage, UsageBy, Wait,
 };
 pub use project::{Down, Up};
 pub use queue::{Edit, Graph, Hold, Move, Queued, Queueing, Release, Rerun};
@@ -106,6 +106,9 @@ pub enum Verb {
     /// List jobs, the newest first
     #[command(aliases = ["ls", "ps"])]
     List(Deferred<List>),
+    /// Show jobs and their output on the whole screen, as they change
+    #[command(alias = "view")]
+    Top(Deferred<Top>),
     /// Show all that is known of a job
     Show(Deferred<Show>),
     /// Print the status of a job: one word
@@ -189,6 +192,7 @@ impl Verb {
             Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
             Self::Down(_)
             | Self::List(_)
+            | Self::Top(_)
             | Self::Show(_)
             | Self::Status(_)
             | Self::Output(_)
@@ -234,6 +238,7 @@ impl Verb {
             Self::Up(_)
             | Self::Down(_)
             | Self::List(_)
+            | Self::Top(_)
             | Self::Show(_)
             | Self::Status(_)
             | Self::Output(_)

@@ -7,7 +7,7 @@ use jobcore::shape::JobShape;
 use jobcore::state::Survivor;
 use jobcore::stop::{Signal, StopOptions, StopReport};
 use jobcore::words::counted;
-use jobcore::{Caller, JobId, JobManager, Status, escape};
+use jobcore::{Caller, Job, JobId, JobManager, Status, escape};
 
 use super::select::{Asked, Which, asked};
 use super::{Result, inbox};
@@ -39,18 +39,15 @@ async fn stop(
     let options = StopOptions::default().with_grace(arguments.grace).with_wait(!arguments.no_wait);
     let mut shapes = Vec::new();
     let mut all_gone = true;
-    // All are asked before any is reported, so that a slow one holds up none.
-    for (_, report) in jobs.stop_all(ids, &options).await {
-        let report = match report {
-            Ok(report) => report,
+    for stopped in stop_each(jobs, caller, ids, &options).await {
+        let (job, word, gone) = match stopped {
+            Ok(stopped) => stopped,
             Err(error) => {
                 failures.add(error);
                 continue;
             }
         };
-        let (job, word, gone) = describe(&report);
-        inbox::shown(jobs, caller, [job]).await;
-        shapes.push(jobs.shape(job));
+        shapes.push(jobs.shape(&job));
         all_gone &= gone;
         if !arguments.json {
             writeln!(std::io::stdout(), "{}: {word}", job.label())?;
@@ -60,8 +57,30 @@ async fn stop(
     Ok(all_gone || arguments.no_wait)
 }
 
+/// Stops jobs, and returns each with what there is to say about it, and whether nothing of it is left.
+pub(crate) async fn stop_each(
+    jobs: &JobManager,
+    caller: Option<&Caller>,
+    ids: &[JobId],
+    options: &StopOptions,
+) -> Vec<jobcore::Result<(Job, String, bool)>> {
+    let mut stopped = Vec::with_capacity(ids.len());
+    // All are asked before any is reported, so that a slow one holds up none.
+    for (_, report) in jobs.stop_all(ids, options).await {
+        stopped.push(match report {
+            Ok(report) => {
+                let (job, word, gone) = describe(&report);
+                inbox::shown(jobs, caller, [job]).await;
+                Ok((job.clone(), word, gone))
+            }
+            Err(error) => Err(error),
+        });
+    }
+    stopped
+}
+
 /// Returns the job, what there is to say about it, and whether nothing of it is left.
-fn describe(report: &StopReport) -> (&jobcore::Job, String, bool) {
+fn describe(report: &StopReport) -> (&Job, String, bool) {
     let left = |processes: Option<u32>| match processes {
         Some(count) => format!("stopping, {} left", counted(count, "process", "processes")),
         None => "stopping".to_owned(),

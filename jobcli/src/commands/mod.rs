@@ -12,7 +12,7 @@
 // - `completions.rs`, `man.rs`: jobcli itself
 
 mod agent;
-mod attach;
+pub(crate) mod attach;
 mod completions;
 mod config;
 mod delegate;
@@ -25,7 +25,7 @@ mod graph;
 mod group;
 mod hook;
 mod inbox;
-mod kill;
+pub(crate) mod kill;
 mod list;
 mod man;
 mod order;
@@ -34,12 +34,12 @@ mod pause;
 mod place;
 mod prune;
 mod reading;
-mod rerun;
+pub(crate) mod rerun;
 mod result;
-mod rm;
+pub(crate) mod rm;
 mod run;
 mod schedule;
-mod select;
+pub(crate) mod select;
 mod send;
 mod several;
 mod show;
@@ -58,7 +58,9 @@ use jobcore::JobManager;
 use jobcore::front::Settings;
 
 use crate::cli::{Cli, Deferred, StdinFrom, Verb};
-use result::{Result, code_of, tell, unless_interrupted};
+use crate::top;
+pub(crate) use result::Result;
+use result::{code_of, tell, unless_interrupted};
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
@@ -84,6 +86,10 @@ pub(crate) async fn run(cli: Cli) -> Result {
         true => settings.open_to_write("jobcli")?,
         false => settings.open_to_look("jobcli")?,
     };
+    if let Verb::Top(Deferred(arguments)) = cli.verb {
+        // Unlike others, it has something else to do meanwhile.
+        return Box::pin(top::run(&jobs, &settings, arguments)).await;
+    }
     // There is nothing else to do meanwhile, and a thread costs time.
     let (jobs, settings) = (&jobs.with_inline_work(), &settings);
     // In a box: a future has room for all that it may come to wait for, and the largest verb's is tens of kilobytes.
@@ -123,7 +129,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
         Verb::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
         Verb::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
-        Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Hook(_) | Verb::Skill(_) => {
+        Verb::Top(_) | Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Hook(_) | Verb::Skill(_) => {
             unreachable!("they were carried out above")
         }
     };

@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use jobcore::environment::assignment;
@@ -19,7 +21,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     let ids: Vec<_> = asked(jobs, settings, &wanted, &mut failures).await?.into_iter().rev().collect();
     let mut submitted = Vec::new();
     for id in ids {
-        let job = match spec(jobs, settings, &arguments, id).await? {
+        let job = match spec(jobs, settings, id, arguments.run_in.as_deref(), &arguments.env).await? {
             Ok(spec) => jobs.submit(spec).await,
             Err(error) => Err(error),
         };
@@ -51,21 +53,23 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     Ok(ExitCode::from(code))
 }
 
-/// Returns what runs a job again, from here and with the environment there is here.
-async fn spec(
+/// Returns what runs a job again, in another directory if one is given, and with the environment there is here and these
+/// variables.
+pub(crate) async fn spec(
     jobs: &JobManager,
     settings: &Settings,
-    arguments: &Rerun,
     id: JobId,
+    run_in: Option<&Path>,
+    variables: &[OsString],
 ) -> Result<std::result::Result<JobSpec, Error>> {
     let mut environment = settings.environment.apply(std::env::vars_os());
     let again = jobs.again(id, environment.clone()).await;
     let Ok(mut spec) = again else { return Ok(again) };
-    if let Some(cwd) = &arguments.run_in {
+    if let Some(cwd) = run_in {
         spec.cwd = absolute(expanded(cwd))?;
     }
     environment.enter(spec.cwd.clone());
-    for variable in &arguments.env {
+    for variable in variables {
         match assignment(variable) {
             Some((name, value)) => {
                 spec.explicit.insert(name.to_owned());

@@ -7,7 +7,7 @@ use jobcore::Job;
 use jobcore::front::text::message;
 use jobcore::front::{Failure, codes};
 
-pub(super) type Result<T = ExitCode> = std::result::Result<T, Failure>;
+pub(crate) type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
 /// Returns the exit code that stands for the end of a job.
 pub(super) fn code_of(job: &Job) -> u8 {

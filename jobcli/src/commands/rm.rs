@@ -44,11 +44,17 @@ async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
     }
     jobs.remove(id).await?;
     writeln!(std::io::stdout(), "{label}: removed")?;
-    if let Some(left) = job.and_then(|job| job.agent_run()?.worktree).filter(|_| !arguments.worktree) {
-        let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
-        tell(&format!("its worktree stays: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch));
+    if let Some(left) = job.as_ref().and_then(worktree_left).filter(|_| !arguments.worktree) {
+        tell(&left);
     }
     Ok(())
+}
+
+/// Says what stays of the run of an agent when its job is removed, if anything does.
+pub(crate) fn worktree_left(job: &Job) -> Option<String> {
+    let left = job.agent_run()?.worktree?;
+    let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
+    Some(format!("its worktree stays: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch))
 }
 
 /// Says how to remove a worktree nevertheless, if nothing but what is lost with it speaks against that.

@@ -138,7 +138,7 @@ pub(super) async fn asked(
 ///
 /// # Errors
 /// If they are those of this conversation, and there is none, or of this directory, and that is gone.
-pub(super) fn query(selection: &Selection, settings: &Settings) -> Result<Query> {
+pub(crate) fn query(selection: &Selection, settings: &Settings) -> Result<Query> {
     let Selection { label, group, status, filters: Rare(filters) } = selection.clone();
     let caller = match filters.mine {
         true => Some(own(settings.caller.as_ref())?.clone()),

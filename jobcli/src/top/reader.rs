@@ -1,0 +1,267 @@
+//! What reads jobs for the view, beside it: which there are once, and then only what events say, and all details of those that can
+//! be seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobcore::{Error, JobId, JobManager, Result, Status};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::header::Header;
+use super::messages::{Arrangement, Event, Wanted};
+use super::roster::Roster;
+use super::row::{JobRow, Row};
+
+/// How long events are collected before what they changed is read: no screen needs more than 20 pictures a second.
+const COLLECT: Duration = Duration::from_millis(50);
+/// How many events are read at a time. If there are more, all is read again.
+const EVENTS: usize = 2_000;
+/// How many ended jobs are looked at between two looks at what is wanted.
+const AT_A_TIME: usize = 64;
+/// How often what runs is looked at, if it can be seen.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the store as a whole is looked at while something happens, and while something only runs.
+const HEADER: Duration = Duration::from_secs(2);
+const HEADER_AT_REST: Duration = Duration::from_secs(10);
+/// How often jobs are told that were found while others are still looked for.
+const TELL: Duration = Duration::from_millis(200);
+
+/// Reads what is wanted, and what changes of it, until nobody wants anything.
+pub(super) async fn read(jobs: JobManager, wanted: watch::Receiver<Wanted>, events: UnboundedSender<Event>) {
+    let mut reader = Reader {
+        jobs,
+        wanted,
+        events,
+        roster: None,
+        told: None,
+        seen: BTreeMap::new(),
+        used: BTreeMap::new(),
+        next_event: 0,
+        header_at: Some(Instant::now()),
+        header_was_at: None,
+        tick_at: None,
+    };
+    if let Err(error) = reader.run().await {
+        reader.tell(Event::Done(Err(format!("the store cannot be read: {error}"))));
+    }
+}
+
+struct Reader {
+    jobs: JobManager,
+    wanted: watch::Receiver<Wanted>,
+    events: UnboundedSender<Event>,
+    roster: Option<Roster>,
+    /// How the jobs were arranged that were told last; nothing if they have changed since.
+    told: Option<Arrangement>,
+    /// What was told of the jobs that can be seen.
+    seen: BTreeMap<JobId, Seen>,
+    /// How much CPU time each had used, and when.
+    used: BTreeMap<JobId, (Instant, Duration)>,
+    next_event: u64,
+    /// When the store as a whole is to be looked at, if that is due.
+    header_at: Option<Instant>,
+    header_was_at: Option<Instant>,
+    /// When what runs is to be looked at again, if it can be seen.
+    tick_at: Option<Instant>,
+}
+
+/// Why a job that can be seen may have to be looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It changes with time.
+    Moves,
+    /// It changes with what others do.
+    Waits,
+    /// It changes by events alone.
+    Stays,
+}
+
+/// Why the reader woke.
+enum Woken {
+    Wanted,
+    Happened,
+    Header,
+    Tick,
+    /// Nobody wants anything any more.
+    Unwanted,
+}
+
+impl Reader {
+    async fn run(&mut self) -> Result<()> {
+        self.next_event = self.jobs.events(0, 0).await?.end;
+        self.wanted.mark_changed();
+        let mut happened = happened(&self.jobs, self.next_event);
+        loop {
+            let woken = tokio::select! {
+                biased;
+                changed = self.wanted.changed() => changed.map_or(Woken::Unwanted, |()| Woken::Wanted),
+                came = &mut happened => came.map(|()| Woken::Happened)?,
+                () = until(self.header_at) => Woken::Header,
+                () = until(self.tick_at) => Woken::Tick,
+            };
+            match woken {
+                Woken::Unwanted => return Ok(()),
+                Woken::Wanted => self.look_at_wanted().await?,
+                Woken::Happened => {
+                    tokio::time::sleep(COLLECT).await;
+                    self.note_events().await?;
+                    happened = self::happened(&self.jobs, self.next_event);
+                }
+                Woken::Header => {
+                    let header = Header::look(&self.jobs).await?;
+                    self.tell(Event::Header(header));
+                    (self.header_at, self.header_was_at) = (None, Some(Instant::now()));
+                }
+                Woken::Tick => {
+                    self.look_again(|seen| seen == Seen::Moves).await;
+                    // How busy the machine is changes, too.
+                    if self.header_was_at.is_some_and(|at| at.elapsed() > HEADER_AT_REST) {
+                        self.want_header();
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody takes it once the view has ended.
+        let _ = self.events.send(event);
+    }
+
+    fn want_header(&mut self) {
+        let earliest = self.header_was_at.map_or_else(Instant::now, |at| at + HEADER);
+        self.header_at.get_or_insert(earliest);
+    }
+
+    /// Reads what is wanted and not known yet.
+    async fn look_at_wanted(&mut self) -> Result<()> {
+        let wanted = self.wanted.borrow_and_update().clone();
+        if self.roster.as_ref().is_none_or(|roster| *roster.filter() != wanted.filter) {
+            self.roster = Some(Roster::find(&self.jobs, wanted.filter.clone()).await?);
+            self.told = None;
+        }
+        self.complete(&wanted).await;
+        self.seen.retain(|id, _| wanted.visible.contains(id));
+        self.used.retain(|id, _| wanted.visible.contains(id));
+        let unseen: Vec<_> = wanted.visible.into_iter().filter(|id| !self.seen.contains_key(id)).collect();
+        self.look(&unseen).await;
+        Ok(())
+    }
+
+    /// Looks at ended jobs until as many are found as are wanted, or until something else is wanted, and tells which jobs there
+    /// are if they are others than before.
+    async fn complete(&mut self, wanted: &Wanted) {
+        let Some(mut roster) = self.roster.take() else { return };
+        let mut began = Instant::now();
+        while roster.is_short_of(wanted.at_least) && !self.wanted.has_changed().unwrap_or(true) {
+            roster.look_further(&self.jobs, AT_A_TIME).await;
+            self.told = None;
+            if began.elapsed() > TELL {
+                self.tell_entries(&roster, wanted).await;
+                began = Instant::now();
+            }
+        }
+        if self.told != Some(wanted.arrangement) {
+            self.tell_entries(&roster, wanted).await;
+        }
+        self.roster = Some(roster);
+    }
+
+    async fn tell_entries(&mut self, roster: &Roster, wanted: &Wanted) {
+        let (entries, more) = roster.entries(&self.jobs, wanted.arrangement).await;
+        self.tell(Event::Listed { entries: Arc::new(entries), more });
+        self.told = Some(wanted.arrangement);
+    }
+
+    /// Reads what has happened, and looks again at the jobs that it happened to.
+    async fn note_events(&mut self) -> Result<()> {
+        let happened = self.jobs.events(self.next_event, EVENTS).await?;
+        let is_too_much = happened.gone > 0 || happened.events.len() == EVENTS;
+        let changed: BTreeSet<JobId> = happened.events.iter().map(|event| event.job_id).collect();
+        self.next_event = if is_too_much { happened.end } else { happened.next };
+        match self.roster.as_mut().filter(|_| !is_too_much) {
+            Some(roster) => {
+                for id in &changed {
+                    roster.note(&self.jobs, *id).await;
+                }
+            }
+            None => {
+                self.roster = None;
+                self.seen.clear();
+            }
+        }
+        self.told = None;
+        for id in &changed {
+            self.seen.remove(id);
+        }
+        self.look_at_wanted().await?;
+        // Whoever waits may have become the next.
+        self.look_again(|seen| seen == Seen::Waits).await;
+        self.want_header();
+        Ok(())
+    }
+
+    async fn look_again(&mut self, is_meant: impl Fn(Seen) -> bool) {
+        let meant: Vec<_> = self.seen.iter().filter(|(_, seen)| is_meant(**seen)).map(|(id, _)| *id).collect();
+        self.look(&meant).await;
+    }
+
+    /// Looks at jobs that can be seen, and tells all that is shown of them.
+    async fn look(&mut self, ids: &[JobId]) {
+        let (mut found, mut rows) = (Vec::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            match self.jobs.job(*id).await {
+                Ok(job) => found.push(job),
+                // An event follows.
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => {
+                    self.seen.insert(*id, Seen::Stays);
+                    rows.push((*id, Row::Damaged(error.to_string())));
+                }
+            }
+        }
+        for (job, shape) in found.iter().zip(self.jobs.reports(&found).await) {
+            let used = self.jobs.used(job).await.ok().flatten();
+            let used = used.map(|used| (used, self.percent(job.id, used.cpu)));
+            let row = JobRow::new(job, shape, used);
+            let seen = match job.status() {
+                _ if row.moves() => Seen::Moves,
+                Status::Queued => Seen::Waits,
+                _ => Seen::Stays,
+            };
+            self.seen.insert(job.id, seen);
+            rows.push((job.id, Row::Job(Box::new(row))));
+        }
+        if !rows.is_empty() {
+            self.tell(Event::Rows(rows));
+        }
+        let moves = self.seen.values().any(|seen| *seen == Seen::Moves);
+        let now = Instant::now();
+        self.tick_at = moves.then(|| self.tick_at.filter(|at| *at > now).unwrap_or(now + TICK));
+    }
+
+    /// Returns how much of a processor a job has used since it was looked at last, in percent.
+    fn percent(&mut self, id: JobId, cpu: Duration) -> Option<u32> {
+        let now = Instant::now();
+        let (at, before) = self.used.insert(id, (now, cpu))?;
+        let used = cpu.saturating_sub(before).as_secs_f64() / now.duration_since(at).as_secs_f64().max(0.001);
+        Some((used * 100.0).round() as u32)
+    }
+}
+
+/// Returns when there may be an event of this number.
+fn happened(jobs: &JobManager, number: u64) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+    let jobs = jobs.clone();
+    Box::pin(async move { jobs.happened(number).await })
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
