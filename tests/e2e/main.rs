@@ -82,6 +82,7 @@ mod spec;
 mod storm;
 mod survive;
 mod terminal;
+mod top;
 mod trees;
 mod until;
 mod waiting;

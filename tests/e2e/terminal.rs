@@ -29,7 +29,7 @@ impl<'e> Screen<'e> {
         command
     }
 
-    fn tmux(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         let ran = Ran::of(self.command(arguments));
         assert_eq!(ran.code, Some(0), "tmux {arguments:?}: {ran}");
         ran.stdout
@@ -39,7 +39,7 @@ impl<'e> Screen<'e> {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobcore::front::process::load_average;
 use jobcore::{Error, JobId, JobManager, Result, Status};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -24,9 +25,8 @@ const EVENTS: usize = 2_000;
 const AT_A_TIME: usize = 64;
 /// How often what runs is looked at, if it can be seen.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the store as a whole is looked at while something happens, and while something only runs.
+/// How often the store as a whole is looked at while something happens.
 const HEADER: Duration = Duration::from_secs(2);
-const HEADER_AT_REST: Duration = Duration::from_secs(10);
 /// How often jobs are told that were found while others are still looked for.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -41,6 +41,7 @@ pub(super) async fn read(jobs: JobManager, wanted: watch::Receiver<Wanted>, even
         seen: BTreeMap::new(),
         used: BTreeMap::new(),
         next_event: 0,
+        header: Header::default(),
         header_at: Some(Instant::now()),
         header_was_at: None,
         tick_at: None,
@@ -62,6 +63,7 @@ struct Reader {
     /// How much CPU time each had used, and when.
     used: BTreeMap<JobId, (Instant, Duration)>,
     next_event: u64,
+    header: Header,
     /// When the store as a whole is to be looked at, if that is due.
     header_at: Option<Instant>,
     header_was_at: Option<Instant>,
@@ -112,16 +114,15 @@ impl Reader {
                     happened = self::happened(&self.jobs, self.next_event);
                 }
                 Woken::Header => {
-                    let header = Header::look(&self.jobs).await?;
-                    self.tell(Event::Header(header));
+                    self.header = Header::look(&self.jobs).await?;
+                    self.tell(Event::Header(self.header.clone()));
                     (self.header_at, self.header_was_at) = (None, Some(Instant::now()));
                 }
                 Woken::Tick => {
                     self.look_again(|seen| seen == Seen::Moves).await;
-                    // How busy the machine is changes, too.
-                    if self.header_was_at.is_some_and(|at| at.elapsed() > HEADER_AT_REST) {
-                        self.want_header();
-                    }
+                    // How busy the machine is changes without an event.
+                    self.header.load = load_average();
+                    self.tell(Event::Header(self.header.clone()));
                 }
             }
         }

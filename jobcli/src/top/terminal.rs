@@ -50,10 +50,11 @@ impl Screen {
     /// # Errors
     /// If there is none.
     pub(super) fn enter() -> Result<Self> {
+        let is_there = io::stdin().is_terminal() && io::stdout().is_terminal();
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() || is_dumb {
+        if !is_there || is_dumb {
             let message =
-                if is_dumb { "the terminal cannot be drawn on (`TERM`)" } else { "there is no terminal here" };
+                if is_there { "this terminal (`TERM`) cannot be drawn on" } else { "there is no terminal here" };
             return Err(Failure::new(codes::USAGE, message).with_hint("use `jobcli list` and `jobcli tail --follow`"));
         }
         give_back_before_a_panic_is_told();
@@ -78,6 +79,11 @@ impl Screen {
         out.flush()?;
         self.keys = Some(EventStream::new());
         self.redraw()
+    }
+
+    /// Returns whether the terminal is this program's.
+    pub(super) fn is_taken(&self) -> bool {
+        self.keys.is_some()
     }
 
     /// Gives the terminal back.

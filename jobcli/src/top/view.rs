@@ -115,17 +115,17 @@ impl View<'_> {
                 biased;
                 () = self.signals.ends.recv() => return Ok(ExitCode::SUCCESS),
                 _ = self.signals.stop.recv() => {
-                    self.suspend()?;
+                    self.suspend();
                     continue;
                 }
                 _ = self.signals.goes_on.recv() => {
-                    // It was stopped in a way that nobody is told of.
+                    // It may have been stopped in a way that nobody is told of.
                     self.screen.give();
-                    self.screen.take()?;
+                    self.come_back(Ok(()))?;
                     draw_at = Some(Instant::now());
                     continue;
                 }
-                () = until(draw_at) => {
+                () = until(draw_at), if self.screen.is_taken() => {
                     self.state.update(Event::Now(Timestamp::now()));
                     self.screen.draw(&self.state)?;
                     (drawn_at, draw_at) = (Instant::now(), None);
@@ -180,7 +180,7 @@ impl View<'_> {
                 self.come_back(came)?;
             }
             Effect::Copy(text) => self.screen.copy(&text)?,
-            Effect::Suspend => self.suspend()?,
+            Effect::Suspend => self.suspend(),
             Effect::Redraw => self.screen.redraw()?,
             Effect::Quit => return Ok(Next::Leave),
         }
@@ -207,25 +207,19 @@ impl View<'_> {
     /// Takes the terminal back from another program.
     fn come_back(&mut self, came: Result<()>) -> Result<()> {
         self.screen.take()?;
-        self.resize()?;
+        // It may have become another size meanwhile.
+        let (columns, rows) = self.screen.size()?;
+        let _ = self.events.send(Event::Resize(columns, rows));
         if let Err(failure) = came {
             self.state.complain(failure.to_string());
         }
         Ok(())
     }
 
-    fn suspend(&mut self) -> Result<()> {
+    /// Stops this program. A signal says when it is to go on.
+    fn suspend(&mut self) {
         self.screen.give();
         stop_here();
-        self.screen.take()?;
-        self.resize()
-    }
-
-    /// Takes note of a size that may have changed while the terminal was another program's.
-    fn resize(&mut self) -> Result<()> {
-        let (columns, rows) = self.screen.size()?;
-        let _ = self.events.send(Event::Resize(columns, rows));
-        Ok(())
     }
 }
 
