@@ -21,8 +21,8 @@ use crate::terminal::Screen;
 
 /// Opens a terminal with a shell in which the view is shown, and waits until it has read the jobs.
 fn open<'e>(env: &'e TestEnv, options: &str) -> Option<Screen<'e>> {
-    let line = format!("PS1='shell> ' TERM=xterm-256color bash --norc --noprofile -i");
-    let screen = Screen::open(env, "terminal", &line)?;
+    let line = "PS1='shell> ' TERM=xterm-256color bash --norc --noprofile -i";
+    let screen = Screen::open(env, "terminal", line)?;
     screen.until_shown("shell>");
     screen.press(&["stty -g > before; $JOBCLI top ", options, "; stty -g > after", "Enter"]);
     screen.until_shown("running first");
@@ -227,13 +227,10 @@ fn what_it_takes_with_a_hundred_thousand_jobs() {
     played.settle();
     wait_until_idle(played.pid());
     played.settle();
-    let (before, pictures) = (played.cpu(), played.pictures);
-    let rest = Instant::now();
-    while rest.elapsed() < Duration::from_secs(20) {
-        played.read();
-    }
-    let (after, pictures) = (played.cpu(), played.pictures - pictures);
-    eprintln!("at rest with {REAL} running jobs in sight: {:?} of CPU and {pictures} pictures in 20 s", after - before);
+    // What was found is selected still, far from all that runs.
+    played.rest("with nothing that runs in sight");
+    played.press("g");
+    played.rest(&format!("with {REAL} running jobs in sight"));
     let (peak, _) = used(played.pid());
     eprintln!("memory: {} KiB at most", peak / 1024);
     played.end();
@@ -243,18 +240,23 @@ fn what_it_takes_with_a_hundred_thousand_jobs() {
 
 /// Puts jobs on record: those that have ended, and those that this process is in charge of.
 async fn fill(store: &FileStore) -> Vec<Box<dyn JobClaim>> {
-    let unlimited = &mut |settings: &mut jobcore::store::StoreSettings| settings.max_running = 0;
+    let unlimited = &mut |settings: &mut jobcore::store::StoreSettings| {
+        settings.max_running = 0;
+        (settings.keep_days, settings.keep_jobs, settings.keep_bytes) = (0, 0, 0);
+    };
     store.change_settings(unlimited).await.unwrap();
     let namespace =
         |kind: &str| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap());
     let mut world = World::default();
     (world.pid_namespace, world.mount_namespace) = (Some(namespace("pid")), Some(namespace("mnt")));
     world.sandboxed = true;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let start_time: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
     let holder = serde_json::json!({
         "boot_id": std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim(),
         "pid_namespace": namespace("pid"),
         "pid": std::process::id(),
-        "start_time": 0,
+        "start_time": start_time,
     });
     let holder: jobcore::record::ProcessId = serde_json::from_value(holder).unwrap();
     let mut claims = Vec::new();
@@ -360,6 +362,20 @@ impl Played {
         self.terminal.write_all(keys.as_bytes()).unwrap();
         self.until_drawn(what);
         begun.elapsed()
+    }
+
+    /// Tells what it takes while nobody does anything.
+    #[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+    fn rest(&mut self, how: &str) {
+        const TIME: Duration = Duration::from_secs(15);
+        wait_until_idle(self.pid());
+        self.settle();
+        let (cpu, pictures, begun) = (self.cpu(), self.pictures, Instant::now());
+        while begun.elapsed() < TIME {
+            self.read();
+        }
+        let (cpu, pictures) = (self.cpu() - cpu, self.pictures - pictures);
+        eprintln!("at rest {how}: {cpu:?} of CPU and {pictures} pictures in {TIME:?}");
     }
 
     /// Returns the CPU time that it has used.

@@ -58,7 +58,8 @@ pub fn zone() -> Result<String, String> {
     }
 }
 
-/// Returns a moment in so few characters that a column of a table has room for it, in the time zone of this machine: the time of day for one of today, else the day.
+/// Returns a moment in so few characters that a column of a table has room for it, in the time zone of this machine: the time of day
+/// for one of today, else the day.
 pub fn short(moment: Timestamp) -> String {
     let now = Zoned::now();
     written(&moment.to_zoned(now.time_zone().clone()), &now)
