@@ -147,7 +147,7 @@ impl JobStore for SqliteStore {
     }
 
     async fn remove(&self, id: JobId) -> Result<()> {
-        let refused = || Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() };
+        let refused = || Error::Refused { id, reason: "it is supervised; stop it first".to_owned() };
         let _hold = self.hold(id)?.ok_or_else(refused)?;
         let event = JobEvent::now(id, EventKind::Removed);
         self.change(Some(event), "DELETE FROM jobs WHERE id = ?1", [id.to_string()])?;

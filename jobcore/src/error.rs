@@ -72,7 +72,7 @@ pub enum Error {
         status: Status,
     },
     /// The job is over, but processes of it were left, and its supervisor is still with them.
-    #[error("processes of job {} are left", id.short())]
+    #[error("job {} has ended, but some of its processes are still running", id.short())]
     StragglersLeft {
         /// The job.
         id: JobId,
@@ -221,10 +221,10 @@ pub enum NoInput {
     #[error("it was started without one")]
     NeverHad,
     /// Somebody ended it.
-    #[error("that was ended")]
+    #[error("its input has been closed")]
     Ended,
     /// No process of the job reads it any more.
-    #[error("it has closed that")]
+    #[error("it no longer reads its input")]
     Closed,
 }
 

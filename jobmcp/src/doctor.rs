@@ -156,8 +156,8 @@ impl Proofs<'_> {
         let called = server.call("execute", self.job(READER, 0)).await?;
         let is_on = ["queued", "running"].contains(&&*called.status);
         match is_on {
-            true => Ok((called.job_id, "a command that goes on was answered with its id".to_owned())),
-            false => Err(format!("a command that goes on was answered with: {}", called.text)),
+            true => Ok((called.job_id, "a long command was answered with its id".to_owned())),
+            false => Err(format!("a long command was answered with: {}", called.text)),
         }
     }
 
@@ -330,7 +330,7 @@ impl Session {
             return Err(format!("a job that exits with {CODE} was waited for, and this was answered: {}", called.text));
         }
         match output.text.contains("got hello") {
-            true => Ok(((), "its end was told, with its exit code; it had read the line".to_owned())),
+            true => Ok(((), "its end was reported with its exit code; it had read the line".to_owned())),
             false => Err(format!("a job did not write what it had been sent: {}", output.text)),
         }
     }

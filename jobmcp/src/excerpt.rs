@@ -70,7 +70,7 @@ async fn so_far(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> jobc
     let mut excerpt = Excerpt::default();
     let dropped = match dropped(jobs, job, from, Cursor(job.output.bytes)).await? {
         0 => String::new(),
-        dropped => format!(", of which {} were not kept", format_size(dropped)),
+        dropped => format!(", {} of it dropped", format_size(dropped)),
     };
     if new == 0 {
         excerpt.news = Some(format!("no {again}output"));

@@ -262,7 +262,7 @@ pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, O
             let before = String::from_utf8_lossy(&line[..error.column().min(line.len())]);
             let before = text::end(&before, SHOWN);
             let halves = match before.to_lowercase().contains("\\ud") {
-                true => "; \\ud800 to \\udfff are halves of characters, of which both are needed",
+                true => "; \\ud800 to \\udfff are halves of surrogate pairs; both are needed",
                 false => "",
             };
             (ErrorCode::PARSE_ERROR, format!("this cannot be read as JSON: {error}, after `{before}`{halves}"))

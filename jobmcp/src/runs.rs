@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         if let Some(denied) = agents::denied(&self.agent) {
             say(format!("It was {denied}."));
             if let Some(call) = self.permitting().filter(|_| self.job.status().is_final()) {
-                say(format!("To let it go on: {call}"));
+                say(format!("To continue: {call}"));
             }
         }
         head

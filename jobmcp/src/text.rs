@@ -104,7 +104,7 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
         (Status::Killed, ..) if shape.started_at.is_none() => format!("killed{by} before it started"),
         (Status::Killed, ..) => format!("killed{by}{after}"),
         (Status::Orphaned, ..) => {
-            format!("orphaned{after}: nobody saw its end, so that its exit code is not known{message}")
+            format!("orphaned{after}: its end was not observed, so its exit code is unknown{message}")
         }
         (Status::TimedOut, .., Some(Cause::Stalled)) => format!("stalled and was stopped{after}"),
         (Status::TimedOut, .., Some(Cause::NotReady)) => format!("was not ready in time and was stopped{after}"),

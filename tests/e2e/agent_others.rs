@@ -114,7 +114,7 @@ fn gemini_goes_on_with_the_directory_that_it_was_refused() {
     let prompt = format!("write {} outside\nsay tried", file.display());
     let ran = runs.run(&["delegate", "--wait", &prompt]);
     assert_eq!((ran.code, written(&file)), (Some(0), None), "{ran}");
-    let line = ran.stderr.lines().find_map(|line| line.split_once("; to go on: ")).unwrap().1;
+    let line = ran.stderr.lines().find_map(|line| line.split_once("; to continue: ")).unwrap().1;
     assert!(line.contains(&format!(" --add-dir {} ", other.path().display())), "{ran}");
     let again = runs.shell(&line.replace("Go on.", &prompt));
     runs.ok(&["wait", again.stdout.trim()]);

@@ -195,9 +195,9 @@ fn by_default_it_changes_files_here_and_nowhere_else() {
         assert!(looked.stderr.contains("not permitted: Write `more.txt`"), "{looked}");
         let told = runs.told("edits");
         assert_eq!((&told["denials"], &told["denied"][0]["tool"]), (&1.into(), &"Write".into()), "{told}");
-        assert!(ran.stderr.contains(&format!("not permitted: Write `{}`; to go on: ", file.display())), "{ran}");
+        assert!(ran.stderr.contains(&format!("not permitted: Write `{}`; to continue: ", file.display())), "{ran}");
         // What it says would go on does.
-        let line = ran.stderr.lines().find_map(|line| line.split_once("; to go on: ")).unwrap().1;
+        let line = ran.stderr.lines().find_map(|line| line.split_once("; to continue: ")).unwrap().1;
         let again = runs.shell(&line.replace("Go on.", &format!("write {} outside", file.display())));
         assert_eq!(again.code, Some(0), "{line}: {again}");
         runs.ok(&["wait", again.stdout.trim()]);

@@ -464,7 +464,7 @@ fn a_conversation_goes_on_where_it_was() {
     agents.ok(["run", "--wait", "--name", "other", "true"]);
     agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is no run of an agent");
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
-    agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it still runs");
+    agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it is still running");
     // Whichever way it is named: two that went on with it would write over each other.
     for reference in ["first", session] {
         agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it has this conversation now");

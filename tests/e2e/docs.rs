@@ -141,7 +141,7 @@ fn the_tour_of_reading_works_line_by_line() {
         "warning: unused\n100%\n",
         "waiting for the lock\n[repeated 4 more times]\n",
         "Z compiling b\n",
-        " left out; go on from cursor ",
+        " left out; continue from cursor ",
         "\n5000\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");

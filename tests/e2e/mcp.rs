@@ -238,7 +238,7 @@ fn results_are_bounded() {
     }
     let output = client.ok("output", json!({ "job_id": "big" }));
     assert!(
-        output.text.contains("left out; go on from cursor") && output.text.contains("2000000\n"),
+        output.text.contains("left out; continue from cursor") && output.text.contains("2000000\n"),
         "{}",
         output.text
     );

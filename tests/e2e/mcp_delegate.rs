@@ -135,7 +135,7 @@ fn an_agent_that_works_says_at_what() {
     let env = world();
     let mut client = Client::legacy(&env);
     let begun = client.ok("delegate", json!({ "prompt": "work on it", "name": "fix" }));
-    has(&begun.text, &["goes on in the background", "wait {\"job_ids\":"]);
+    has(&begun.text, &["continues in the background", "wait {\"job_ids\":"]);
     assert_eq!(begun.job["status"], "running");
     wait_for("the agent", || client.ok("tail", json!({ "job_id": "fix" })).text.contains("cargo test").then_some(()));
     let waited = client.ok("wait", json!({ "job_ids": ["fix"], "timeout_s": 0.01 }));
@@ -210,7 +210,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     refused(json!({ "prompt": "x" }), &["1 agent was started within a minute; try again in ", " s."]);
     env.ok(["config", "set", "agents.per_minute", "0"]);
     refused(json!({ "prompt": "x", "name": "live" }), &["the name `live` is that of job"]);
-    refused(json!({ "prompt": "x", "resume": "live" }), &["it still runs", "wait for its end"]);
+    refused(json!({ "prompt": "x", "resume": "live" }), &["it is still running", "wait for its end"]);
     env.ok(["config", "set", "groups.agents.limit", "1"]);
     let queued = client.ok("delegate", json!({ "prompt": "x", "wait_s": 0.05 }));
     has(&queued.text, &["claude: queued: 1 of 1 running in group agents", "starts when one of them ends"]);
@@ -312,7 +312,7 @@ fn a_long_answer_is_told_with_its_beginning_its_end_and_how_to_get_the_rest() {
     let mut cursor = 0;
     loop {
         let part = client.ok("output", call.clone()).text;
-        let Some((_, rest)) = part.split_once("go on from cursor ") else { break has(&part, &["x It ends."]) };
+        let Some((_, rest)) = part.split_once("continue from cursor ") else { break has(&part, &["x It ends."]) };
         let next = rest.split(']').next().unwrap().parse().unwrap();
         assert!(next >= cursor + 10_000, "{next}");
         cursor = next;

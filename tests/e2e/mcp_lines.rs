@@ -17,7 +17,7 @@ fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
         [head.as_bytes(), br#""arguments":{"command":""#, command, br#""}}}"#].concat()
     };
     for (line, id, code, expected) in [
-        (call("half", br"echo \ud800"), json!("half"), -32700, r"halves of characters"),
+        (call("half", br"echo \ud800"), json!("half"), -32700, r"halves of surrogate pairs"),
         (call("bytes", b"echo \xff"), json!("bytes"), -32700, "unicode"),
         (call("cut", b"echo")[..90].to_vec(), json!("cut"), -32700, "EOF"),
         (call("deep", &[b"\"},\"x\":", &b"[".repeat(1000)[..]].concat()), json!("deep"), -32700, "recursion"),

@@ -278,5 +278,5 @@ fn readiness_can_be_said_in_json_and_again() {
     env.ok(["kill", "--grace", "0s", &id]);
     let again = env.ok(["rerun", &id]);
     assert_eq!(env.job(&again)["ready"], env.job(&id)["ready"]);
-    assert!(env.ok(["show", &id]).contains("or goes on then"));
+    assert!(env.ok(["show", &id]).contains("or continues"));
 }

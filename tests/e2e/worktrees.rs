@@ -83,11 +83,11 @@ fn no_worktree_is_left_of_what_is_refused() {
     let repository = agents.repository();
     let path = repository.to_str().unwrap();
     agents.refused(agents.command(["delegate", "--worktree", "x"]), 1, "not a git repository");
-    agents.ok(["run", "--name", "taken", "sleep 1000"]);
+    agents.ok(["run", "--key", "taken", "sleep 1000"]);
     let delegate = |more: &[&'static str]| {
         agents.command(["delegate", "--worktree", "--cwd", path].into_iter().chain(more.iter().copied()).chain(["x"]))
     };
-    agents.refused(delegate(&["--name", "taken"]), 4, "the name `taken` is that of job");
+    agents.refused(delegate(&["--key", "taken"]), 4, "the key `taken` is that of job");
     agents.refused(delegate(&["--max-turns", "0"]), 2, "max turns");
     agents.git(&repository, &["branch", "mine"]);
     let branch = agents.command(["delegate", "--worktree=mine", "--cwd", path, "x"]);

@@ -14,10 +14,9 @@ use crate::complete;
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli send [OPTIONS] <ID> [TEXT]")]
 #[command(after_help = "\
-It needs a job that was started with `--stdin open` or `--tty`. Text and keys are sent in the order in which they are given. \
-Text that comes last is sent as a line: a line feed, or Enter on a terminal, is added unless it ends with one. Text that is \
-followed by a key is sent as it is. Nothing waits for a job that does not read: what it has not taken is reported, and the \
-exit code is 1 then.
+The job must have been started with `--stdin open` or `--tty`. Text and keys are sent in the given order. Text at the \
+end is sent as a line: a newline, or Enter on a terminal, is added if it is missing. Text before a key is sent as it is. \
+If the job does not read everything, the rest is reported and the exit code is 1.
 
 Keys are those of a terminal: a character, `C-c` for Ctrl-C, `M-x` for Alt-x, and Enter, Tab, S-Tab, Escape, Space, \
 Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12.
@@ -35,20 +34,20 @@ pub struct Send {
     /// What to send.
     #[command(flatten)]
     pub typed: Typed,
-    /// Send the text as it is, without an end of line
+    /// Send the text as it is, without a newline
     #[arg(long, short)]
     pub raw: bool,
-    /// End its input then; on a terminal, press Ctrl-D
+    /// Then end its input; on a terminal, press Ctrl-D
     #[arg(long)]
     pub eof: bool,
-    /// Print what it answers, until it is quiet again, within this time [default: 2s]
+    /// Print what the job answers until it is quiet, for at most TIME [default: 2s]
     #[arg(long, short, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
         value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,
-    /// Give up when it has taken nothing for so long
+    /// Give up when the job has read nothing for TIME
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
-    /// Print what was taken as JSON, with the answer if there is one
+    /// Print the number of bytes sent as JSON, with the answer if there is one
     #[arg(long)]
     pub json: bool,
 }
@@ -76,10 +75,10 @@ struct TypedArguments {
     /// The text; `-` is all of standard input
     #[arg(value_name = "TEXT")]
     text: Option<String>,
-    /// The text, in which `\n`, `\t`, `\x1b` and so on stand for what they mean
+    /// The text, with escapes such as `\n`, `\t` and `\x1b`
     #[arg(long, value_name = "TEXT", conflicts_with = "text", hide = true)]
     input: Option<String>,
-    /// Press this key; may be given several times, before and after the text
+    /// Press KEY; may be repeated, before and after the text
     #[arg(long, short, value_name = "KEY")]
     key: Vec<Key>,
 }
@@ -118,8 +117,8 @@ impl Args for Typed {
 /// Connect this terminal to that of a job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whatever is typed goes to the job, Ctrl-C too; Ctrl-] lets go of it, and it runs on. Several may be connected at the same \
-time: the size of the terminal is that of whoever came or changed his last. If the job ends, the exit code is the job's.
+Everything you type goes to the job, including Ctrl-C; Ctrl-] detaches, and the job keeps running. Several terminals can \
+be attached at once; the most recent one to attach or resize sets the size. If the job ends, its exit code is passed on.
 
   jobcli attach editor")]
 pub struct Attach {
@@ -131,7 +130,8 @@ pub struct Attach {
 /// Start queued jobs now, past the limits.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Starts jobs that are waiting for a slot or in a paused queue, ahead of all others. Each takes a slot, so the others wait longer.
+Starts jobs that wait for a slot or in a paused queue, ahead of all others. Each takes a slot, so the others wait \
+longer.
 
   jobcli start 3f9a2c1b")]
 pub struct Start {
@@ -143,13 +143,13 @@ pub struct Start {
 /// Stop jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A job is asked to end (SIGTERM to all of its processes), and what is left after the grace is killed. `killed` is printed \
-when nothing of it is left. `--signal` sends one signal to the process group of the main process, and nothing more. As with \
-kill(1), `-HUP` and `-1` stand for `--signal HUP`; `-9` and `-KILL` kill all processes of a job at once, as `--grace 0s`. \
-`--gone` is for a job whose supervisor is dead and whose processes cannot be seen from here; it is `orphaned` then, and the \
-record names who said so.
+All processes of a job get SIGTERM, and those that are left after the grace period are killed. `killed` is printed when \
+none is left. `--signal` only sends one signal to the process group of the main process. As with kill(1), `-HUP` and \
+`-1` mean `--signal HUP`; `-9` and `-KILL` kill all processes at once, like `--grace 0s`. `--gone` is for a job whose \
+supervisor is dead and whose processes cannot be seen from here: it becomes `orphaned`, and the record says who declared \
+it gone.
 
-Each job that is there is stopped; those that are not are reported, and the exit code is 3 then.
+Missing jobs are reported and make the exit code 3; the others are stopped anyway.
 
   jobcli kill 3f9a2c1b
   jobcli kill --grace 30s --all
@@ -162,26 +162,26 @@ pub struct Kill {
     /// The jobs
     #[arg(value_name = "ID", add = complete::live_jobs())]
     pub ids: Vec<String>,
-    /// The job, as tools that came before this one want it written
+    /// The job (for compatibility with older tools)
     #[arg(long = "job_id", value_name = "ID", conflicts_with_all = ["ids", "all"], hide = true,
         add = complete::live_jobs())]
     pub job_id: Option<String>,
     /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
-    /// Send this signal once, and do not see to it that the job ends
+    /// Send SIGNAL once, without making sure that the job ends
     #[arg(long, short, value_name = "SIGNAL")]
     pub signal: Option<Signal>,
-    /// Give them so long to end before they are killed [default: as the job says]
+    /// Kill the jobs if they have not ended after TIME [default: the grace period of each job]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "signal")]
     pub grace: Option<Duration>,
-    /// All jobs that are not over, and what was left of others
+    /// Stop all unfinished jobs, and the stragglers of others
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
-    /// Signal nothing, and end the jobs on record: the container or sandbox that they ran in no longer exists
+    /// Only record the end of the jobs, because their container or sandbox no longer exists
     #[arg(long, conflicts_with_all = ["all", "signal", "grace", "no_wait"])]
     pub gone: bool,
-    /// Do not wait for the end
+    /// Do not wait for the jobs to end
     #[arg(long)]
     pub no_wait: bool,
     /// Print the jobs as a JSON array
@@ -192,11 +192,11 @@ pub struct Kill {
 /// Pause jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All processes of a job stand still (SIGSTOP), and so does its time: `--timeout` and `--stall` do not count while it is paused. It \
-keeps its slot and its memory, what is sent to it waits, and `jobcli kill` stops it at once. `jobcli group pause` is another \
-thing: it pauses no job, and keeps queued ones from starting.
+Stops all processes of a job with SIGSTOP; `--timeout` and `--stall` do not count that time. A paused job keeps its slot \
+and memory, and `jobcli kill` still stops it at once. `jobcli group pause` is different: it keeps queued jobs from \
+starting and pauses no job.
 
-Selected are those jobs that run; one that is named must. A job that is paused already stays paused.
+Selections apply to running jobs; a named job must be running. A paused job stays paused.
 
   jobcli pause render
   jobcli pause --group batch
@@ -210,10 +210,10 @@ pub struct Pause {
 /// Resume paused jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All processes of a job go on, as do those that were stopped by a signal from elsewhere. The time that it was paused counts for \
-neither `--timeout` nor `--stall`. `jobcli group resume` is another thing: it lets the queued jobs of a group start again.
+Continues all processes of a job, including those that something else stopped. `jobcli group resume` is different: it \
+lets the queued jobs of a group start again.
 
-A job that is not paused stays as it is.
+A job that is not paused is left as it is.
 
   jobcli resume render
   jobcli resume --status paused")]
@@ -232,7 +232,7 @@ pub struct Running {
     /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
-    /// All jobs that run
+    /// Select all running jobs
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
     /// Print the jobs as a JSON array

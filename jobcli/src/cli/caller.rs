@@ -12,9 +12,9 @@ use super::values::parse_time;
 /// Print the ended jobs that their caller was not notified of.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A caller is the conversation of a coding agent that submitted a job; `jobcli show` prints it. Within an agent's shell it is \
-that conversation, elsewhere it has to be named. Each end is delivered once: by a tool result of jobmcp, by a hook, by `wait`, \
-or by `inbox --ack`.
+The caller is the conversation of a coding agent that submitted a job; `jobcli show` prints it. In an agent's shell it \
+is that conversation; elsewhere it must be named. Each end is delivered once: by a tool result of jobmcp, a hook, `wait` \
+or `inbox --ack`.
 
   jobcli inbox
   jobcli inbox --ack
@@ -41,7 +41,7 @@ pub struct Inbox {
 /// Print the state of the jobs of a project in a few characters.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints nothing if there is nothing to say.
+Prints nothing if there is nothing to report.
 
   jobcli statusline
   PS1='$(jobcli statusline) $ '

@@ -14,7 +14,7 @@ use crate::complete;
 /// Remove jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each job that can be removed is removed; those that cannot be are reported, and the exit code is that of the first of them.
+Jobs that cannot be removed are reported, and the first failure determines the exit code; the others are removed anyway.
 
   jobcli rm 3f9a2c1b
   jobcli rm --kill 3f9a2c1b 77aa01c2
@@ -31,13 +31,13 @@ pub struct Rm {
     /// Remove all jobs that have ended
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
-    /// Stop them first if they are not over
+    /// Stop unfinished jobs first
     #[arg(long)]
     pub kill: bool,
-    /// Remove the git worktrees that were made for them, too, with their branches
+    /// Also remove the git worktrees that were created for them, with their branches
     #[arg(long)]
     pub worktree: bool,
-    /// Also if something would be lost with them: changes in no commit, commits on no other branch
+    /// Remove worktrees even if uncommitted changes or unmerged commits would be lost
     #[arg(long, requires = "worktree")]
     pub force: bool,
 }
@@ -45,26 +45,26 @@ pub struct Rm {
 /// Remove many jobs that are over.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without an option, what the settings of the store say is applied: `keep_days`, `keep_jobs` and `keep_bytes`, which are \
-applied by themselves, too, a few jobs at a time. With options, only these count. Jobs that are not over stay.
+Without options, applies the store's settings `keep_days`, `keep_jobs` and `keep_bytes`, which are also applied \
+automatically, a few jobs at a time. With options, only those count. Unfinished jobs are kept.
 
   jobcli prune --dry-run
   jobcli prune --older-than 7d
   jobcli prune --keep 100 --max-size 1G --status completed")]
 pub struct Prune {
-    /// Remove jobs that ended before this time, such as `7d` ago
+    /// Remove jobs that ended before TIME, such as `7d` ago
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub older_than: Option<Timestamp>,
-    /// Keep so many, the newest
+    /// Keep the newest NUMBER jobs
     #[arg(long, value_name = "NUMBER")]
     pub keep: Option<u64>,
-    /// Keep so many bytes in all, of the newest
+    /// Keep the newest jobs up to SIZE in total
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
     pub max_size: Option<u64>,
-    /// Look only at jobs with this status; may be given several times
+    /// Consider only jobs with STATUS; may be repeated
     #[arg(long, alias = "state", short, value_name = "STATUS", add = complete::statuses())]
     pub status: Vec<Status>,
-    /// Remove nothing, and print what would go
+    /// Print what would be removed, without removing it
     #[arg(long)]
     pub dry_run: bool,
     /// Print the jobs as a JSON array
@@ -75,22 +75,23 @@ pub struct Prune {
 /// Find what jobs have left behind.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A process is found by the id of its job in its environment, `JOBCORE_JOB_ID`. Listed are those whose job has ended and is in this \
-store, unless its supervisor stays with them: `list` marks such a job with `+`, and `kill` stops what it left.
+Processes are found by the job id in their environment, `JOBCORE_JOB_ID`. A process is listed if its job is in this \
+store, has ended and no supervisor stays with it. Jobs whose supervisor stays with stragglers are marked with `+` in \
+`list` and stopped with `kill`.
 
-The exit code is 1 if --stop could not stop everything.
+The exit code is 1 if `--stop` could not stop everything.
 
   jobcli gc
   jobcli gc --stop
   jobcli gc --older-than 3d")]
 pub struct Gc {
-    /// List jobs as well that have been running since before this time, such as `3d` ago
+    /// Also list jobs that have been running since before TIME, such as `3d` ago
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub older_than: Option<Timestamp>,
     /// Stop what is listed
     #[arg(long)]
     pub stop: bool,
-    /// How long processes may take to end when they are stopped, before they are killed
+    /// Kill processes that have not ended after TIME
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub grace: Duration,
     /// Print the processes and jobs as JSON
@@ -101,17 +102,14 @@ pub struct Gc {
 /// Get and set what concerns everybody who uses the store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`max_running` is how many jobs run at a time, 0 for no limit; `when_full` says what becomes of a job that is submitted when \
-so many run: `queue` or `refuse`; `groups.NAME.limit` is how many jobs of a group run at a time. While `paused` or \
-`groups.NAME.paused` is `true`, no queued job is started; with `groups.NAME.pause_on_failure`, a group is paused when one of its \
-jobs fails. `resources.NAME` is how much there is of a resource that jobs take, 1 unless set. `keep_days`, `keep_jobs` \
-and `keep_bytes` say what is kept of jobs that are over, whichever is reached first; 0 is no limit. \
-`on_end` is a line of `sh` that is run at the end of each job that ran for `on_end_after` at least, `groups.NAME.on_end` one for the \
-jobs of a group, `callers.HOST.on_end` one for the jobs that conversations of a host such as `codex` submitted, and `on_end_timeout` how long each may take. \
-`policy.allow` and \
-`policy.deny` are patterns, with commas, \
-of the commands that may be submitted and of those that may not, and `policy.allow_variables` \
-of the variables that may be set beside; an empty text takes them away.
+`max_running` and `groups.NAME.limit` limit how many jobs of the store or a group run at a time; 0 means no limit. \
+`when_full` is what happens to further jobs: `queue` or `refuse`. `paused` and `groups.NAME.paused` keep queued jobs \
+from starting; `groups.NAME.pause_on_failure` pauses a group when one of its jobs fails. `resources.NAME` is the amount \
+of a resource, 1 by default. `keep_days`, `keep_jobs` and `keep_bytes` limit how many ended jobs are kept; 0 means no \
+limit. `on_end` is a line run with `sh` after each job that ran for at least `on_end_after`; `groups.NAME.on_end` and \
+`callers.HOST.on_end` apply to the jobs of a group or of a host such as `codex`, and `on_end_timeout` limits their time. \
+`policy.allow` and `policy.deny` are comma-separated patterns of commands that may or may not be submitted, and \
+`policy.allow_variables` of variables that may be set; an empty value removes them.
 
   jobcli config get
   jobcli config set max_running 4
@@ -125,14 +123,14 @@ pub struct Config {
 /// What to do with the settings of the store.
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
-    /// Print all settings, or the value of one
+    /// Print all settings or the value of one
     #[command(after_help = "  jobcli config get\n  jobcli config get max_running")]
     Get {
         /// The setting
         #[arg(value_name = "KEY", add = complete::settings())]
         key: Option<String>,
     },
-    /// Change a setting, for everybody and from now on
+    /// Change a setting for all users of the store
     #[command(after_help = "  jobcli config set when_full refuse\n  jobcli config set keep_bytes 50G")]
     Set {
         /// The setting
@@ -156,20 +154,20 @@ pub struct Group {
 /// What to do with groups.
 #[derive(Debug, Subcommand)]
 pub enum GroupVerb {
-    /// Print the groups that have a limit, or jobs that run or wait
+    /// List groups that have a limit or unfinished jobs
     #[command(after_help = "  jobcli group list --json")]
     List {
         /// Print them as a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Set how many jobs of a group run at a time
+    /// Set how many jobs of a group can run at a time
     #[command(after_help = "  jobcli group set web --limit 2")]
     Set {
         /// The group
         #[arg(value_name = "NAME", add = complete::groups())]
         name: Name,
-        /// So many; 0 for no limit but the store's
+        /// Run at most NUMBER jobs at a time; 0 means only the limit of the store
         #[arg(long, value_name = "NUMBER")]
         limit: u32,
     },
@@ -195,10 +193,10 @@ pub struct Queue {
 /// Prove that jobs work on this machine.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Runs a few short jobs in the store and removes them: is one detached, does it survive its submitter and its supervisor, are \
-its output and exit code kept, is all of it stopped? Then looks at what would end or hinder jobs: the file system, room, \
-logouts, limits. Each step is `ok`, `degraded` (jobs work, but less is promised) or `failed`; the exit code is 1 if one \
-failed. docs/doctor.md says what each step proves.
+Runs a few short jobs in the store and removes them, to check that a job is detached, survives its submitter and its \
+supervisor, keeps its output and exit code, and is stopped completely. Then checks what could end or hinder jobs: the \
+file system, free space, logouts, limits. Each step is `ok`, `degraded` (jobs work, with weaker guarantees) or `failed`; \
+the exit code is 1 if one failed. docs/doctor.md explains the steps.
 
   jobcli doctor
   jobcli doctor --json")]
@@ -211,8 +209,8 @@ pub struct Doctor {
 /// Print a completion script.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Verbs, flags, and what is in the store are completed: jobs by name and short id, the newest 100, labels, groups, settings. \
-The script asks the jobcli in the `PATH`; after an upgrade, write it again, or let the shell do so when it starts:
+Completes verbs, options, the newest 100 jobs by name and short id, labels, groups and settings. The script calls the \
+jobcli on the `PATH`; write it again after an upgrade, or let the shell do so when it starts:
 
   jobcli completions bash > ~/.local/share/bash-completion/completions/jobcli
   jobcli completions zsh > ~/.zfunc/_jobcli
@@ -227,7 +225,7 @@ pub struct Completions {
 #[derive(Debug, Args)]
 #[command(after_help = "  jobcli man | man -l -\n  jobcli man --dir ~/.local/share/man/man1")]
 pub struct Man {
-    /// Write the page of jobcli and one of each verb into this directory, which is made if there is none
+    /// Write the page of jobcli and one for each verb into DIR
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
 }

@@ -18,23 +18,22 @@ use crate::complete;
 /// Sum up what runs of agents cost.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What an agent tells of a conversation that went on includes what it had cost before: that is counted once. A run that is
-not over, was stopped, or of whose output a part was not kept, may have cost more (`≥`).
+An agent reports the cost of a resumed conversation including its earlier runs; each run is counted once. `≥` marks a run that may have cost more: it is unfinished, was stopped, or part of its output was dropped.
 
   jobcli usage --since 7d
   jobcli usage --by day --json
   jobcli usage --by label:ticket")]
 pub struct Usage {
-    /// By `agent`, `day` (UTC) or `label:NAME`
+    /// Group costs by `agent`, `day` (UTC) or `label:NAME`
     #[arg(long, value_name = "WHAT", default_value = "agent", value_parser = parse_usage_by)]
     pub by: UsageBy,
-    /// Only runs that were submitted at this time or later
+    /// Include only runs submitted at or after TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub since: Option<Timestamp>,
-    /// Only runs that were submitted before this time
+    /// Include only runs submitted before TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub until: Option<Timestamp>,
-    /// Only runs with this label
+    /// Include only runs with this label
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
     pub label: Vec<(String, String)>,
     /// Print the sums as JSON
@@ -75,19 +74,19 @@ fn parse_usage_by(text: &str) -> Result<UsageBy, String> {
 /// List jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Times are written as `2h` or `3 days ago`, `yesterday`, `09:00` (the last time that it was so late), `2026-11-28`, \
-`2026-11-28 09:00` or `2026-11-28T09:00:00Z`; those without a time zone are in that of this machine. `--since` and `--until` stand \
-for `--submitted-since` and `--submitted-before`.
+Times are written as `2h`, `3 days ago`, `yesterday`, `09:00` (most recent), `2026-11-28`, `2026-11-28 09:00` or \
+`2026-11-28T09:00:00Z`, by default in the local time zone. `--since` and `--until` are short for `--submitted-since` and \
+`--submitted-before`.
 
-`+` after the status marks a job that has ended and left processes that are still running. Jobs that have nothing to be sorted by, \
-such as an end, come last.
+`+` after the status marks an ended job whose stragglers are still running. Jobs without the value to sort by, such as \
+an end, come last.
 
-`--format` is a line with keys of the JSON in braces: `{short_id} {status} {labels.branch}`. `{command}` is the command line of \
-any job, and what a job does not have is empty. `{{` and `}}` are braces, `\\t` is a tab and `\\n` a line break.
+`--format` is a template with JSON keys in braces: `{short_id} {status} {labels.branch}`. Missing values are empty, and \
+`{command}` works for every job. `{{` and `}}` are braces, `\\t` is a tab and `\\n` a newline.
 
-On a terminal the table is as wide as that: commands are cut first, then times and exit codes are left out, then names are \
-cut; `…` is where something is cut. Elsewhere nothing is. `[#2: 4 of 4 in agents]` before the command of a queued job says \
-what it waits for: it is the second of those that wait for the group `agents`, in which 4 of 4 jobs run.
+On a terminal the table fits its width: commands are cut first (`…`), then times and exit codes are left out, then names \
+are cut. `[#2: 4 of 4 in agents]` before the command of a queued job means that it is second in line for the group \
+`agents`, which runs 4 of 4 jobs.
 
   jobcli list --status running
   jobcli list --label branch=main --since yesterday --json --all
@@ -100,19 +99,19 @@ pub struct List {
     /// Which jobs.
     #[command(flatten)]
     pub selection: Selection,
-    /// Print how many jobs there are of each status
+    /// Print the number of jobs for each status
     #[arg(long, conflicts_with_all = ["limit", "all"])]
     pub count: bool,
-    /// Print at most NUMBER jobs; 0 for all
+    /// Print at most NUMBER jobs; 0 means all
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
-    /// Print all of them
+    /// Print all jobs
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
     /// In which order and form.
     #[command(flatten)]
     pub arrangement: Rare<Arrangement>,
-    /// Print the full ids only, one a line
+    /// Print only full ids, one per line
     #[arg(long, short, conflicts_with_all = ["json", "count"])]
     pub quiet: bool,
     /// Print them as a JSON array
@@ -123,14 +122,14 @@ pub struct List {
 /// In which order and form jobs are listed, if it is not the usual one.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Arrangement {
-    /// Sort by `submitted`, `started`, `ended`, `duration`, `output` (the newest, longest and largest first), `name` or `status`
+    /// Sort by `submitted`, `started`, `ended`, `duration`, `output` (newest, longest or largest first), `name` or `status`
     /// [default: submitted]
     #[arg(long, value_name = "KEY", conflicts_with = "count", add = complete::sort_keys())]
     pub sort: Option<SortKey>,
-    /// Print the last first
+    /// Reverse the order
     #[arg(long, conflicts_with = "count")]
     pub reverse: bool,
-    /// Print each job as a line of this form
+    /// Print each job as a line from this template
     #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["json", "quiet", "count"])]
     pub format: Option<Template>,
 }
@@ -148,12 +147,12 @@ fn as_in_a_list(argument: Arg) -> Arg {
 /// Show jobs and their output on the whole screen, as they change.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`?` shows all keys. What is done to a job is done as by the verbs: `x` stops it as `jobcli kill` does, `r` runs it again as \
-`jobcli rerun` does. Leaving the view with `q` ends no job.
+`?` shows all keys. Actions work like the verbs: `x` stops a job like `jobcli kill`, `r` runs it again like `jobcli \
+rerun`. Quitting with `q` ends no job.
 
-`/` filters as you type: words that are in the name, the id, the command or a label, and `status:failed`, `label:NAME=VALUE`, \
-`group:NAME`, `name:PATTERN` and `caller:HOST:CONVERSATION`. In the output, it searches for a regular expression; case is ignored \
-unless there are capitals in it.
+`/` filters as you type, by words in the name, id, command or labels, and by `status:failed`, `label:NAME=VALUE`, \
+`group:NAME`, `name:PATTERN` and `caller:HOST:CONVERSATION`. In the output, `/` searches for a regular expression, \
+ignoring case unless it contains capitals.
 
   jobcli top
   jobcli top --here
@@ -172,7 +171,7 @@ pub struct Show {
     /// The jobs
     #[arg(required = true, value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
-    /// Print each as a line of JSON
+    /// Print each job as a line of JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -181,12 +180,12 @@ pub struct Show {
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli status [OPTIONS] <ID>")]
 #[command(after_help = "\
-What a queued job waits for is told on standard error.\n\n  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
+Standard error says what a queued job waits for.\n\n  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
 pub struct StatusOf {
     /// Which job.
     #[command(flatten)]
     pub job: OneJob,
-    /// Print nothing, and exit with 0 while it is queued, running or paused, and with 1 after
+    /// Print nothing; exit with 0 if the job is unfinished, and with 1 if it has ended
     #[arg(long, conflicts_with = "json")]
     pub active: bool,
     /// Print the job as JSON
@@ -197,28 +196,26 @@ pub struct StatusOf {
 /// Print the output of a job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Both streams are printed on standard output as the job wrote them; what was not kept is told on standard error. The \
-order between the two streams is the order in which they were seen: bursts may be interleaved differently from how they \
-were written, unless the job was started with `--merge`.
+Both streams are printed on standard output as the job wrote them; dropped output is reported on standard error. Unless \
+the job was started with `--merge`, bursts of the two streams may be interleaved differently from how they were written.
 
   jobcli output 3f9a2c1b > log
   jobcli output --stderr --head 20 3f9a2c1b
   jobcli output --bytes 1000..2000 3f9a2c1b
   jobcli output --json --cursor 4096 3f9a2c1b
 
-With an option for reading, but for `--since` alone, whole lines are printed, each when it is at its end; `--head`, `--tail` and `-n` count the \
-lines that are printed, and the exit code is 0 also if none matches. The regular expression is looked for in the lines as \
-they are printed: with `--clean`, colours do not get in its way. It is that of the Rust crate regex; `(?i)` at its \
-beginning ignores case. A line of more than 64 KiB is looked at in parts.
+With any reading option except `--since` alone, output is printed in whole lines; `--head`, `--tail` and `-n` count \
+printed lines, and the exit code is 0 even if no line matches. The expression (Rust regex syntax, `(?i)` ignores case) \
+is matched against lines as printed: `--clean` removes colours first. Lines longer than 64 KiB are matched in parts.
 
   jobcli output --clean --grep 'error|warning' -C 3 3f9a2c1b
   jobcli output --since 10m --timestamps --fold 3f9a2c1b
   jobcli output --clean --max-bytes 8K 3f9a2c1b
   jobcli output --grep '(?i)panic' --tail 1 3f9a2c1b
 
-Of several jobs, each line begins with the name or the id of its job, and none is torn by another. They are printed one after the \
-other, or with `--follow` as they come, until all of the jobs have ended; `--follow` selects jobs that have not ended yet. On a \
-terminal, lines are printed as with `--clean`.
+With several jobs, each line starts with the name or id of its job. Jobs are printed one after another, or with \
+`--follow` as lines arrive, until all have ended; `--follow` selects unfinished jobs. On a terminal, lines are printed \
+as with `--clean`.
 
   jobcli output --group build --grep error
   jobcli output --follow --label batch=7")]
@@ -226,20 +223,20 @@ pub struct Output {
     /// Which jobs.
     #[command(flatten)]
     pub jobs: SeveralJobs,
-    /// Only the first lines
+    /// Print only the first LINES lines
     #[arg(long, value_name = "LINES", group = "part", conflicts_with = "follow")]
     pub head: Option<u64>,
-    /// Only the last lines
+    /// Print only the last LINES lines
     #[arg(long, value_name = "LINES", group = "part")]
     pub tail: Option<u64>,
-    /// Only these bytes, counted from 0, the last not included; either may be left out
+    /// Print only these bytes, counted from 0; TO is exclusive, and either may be left out
     #[arg(long, value_name = "FROM..TO", group = "part", conflicts_with = "follow",
         value_parser = parse_range)]
     pub bytes: Option<ByteRange>,
-    /// Only what follows this cursor, which `--json` gave before
+    /// Print only output after CURSOR, from an earlier `--json`
     #[arg(long, value_name = "CURSOR", group = "part")]
     pub cursor: Option<Cursor>,
-    /// Only that of this attempt of a job that was started again
+    /// Print only the output of attempt N of a job with retries
     #[arg(long, value_name = "N", conflicts_with_all = ["bytes", "cursor", "follow"])]
     pub attempt: Option<u32>,
     /// What to print of it.
@@ -250,7 +247,7 @@ pub struct Output {
 /// Print the last lines of a job's output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The options for reading are those of `jobcli output`. As with tail(1), `-5` stands for `--lines 5`.
+The reading options are those of `jobcli output`. As with tail(1), `-5` means `--lines 5`.
 
   jobcli tail 3f9a2c1b
   jobcli tail -5 3f9a2c1b
@@ -262,7 +259,7 @@ pub struct Tail {
     /// Which jobs.
     #[command(flatten)]
     pub jobs: SeveralJobs,
-    /// So many lines
+    /// Print the last LINES lines
     #[arg(long, short = 'n', value_name = "LINES", default_value_t = 10)]
     pub lines: u64,
     /// What to print of it.
@@ -276,7 +273,7 @@ pub struct OneJob {
     /// The job
     #[arg(value_name = "ID", required_unless_present = "job_id", add = complete::jobs())]
     pub id: Option<String>,
-    /// The job, as tools that came before this one want it written
+    /// The job (for compatibility with older tools)
     #[arg(long = "job_id", value_name = "ID", conflicts_with = "id", hide = true, add = complete::jobs())]
     pub job_id: Option<String>,
 }
@@ -295,7 +292,7 @@ pub struct SeveralJobs {
     /// The jobs
     #[arg(value_name = "ID", add = complete::jobs())]
     pub ids: Vec<String>,
-    /// The job, as tools that came before this one want it written
+    /// The job (for compatibility with older tools)
     #[arg(long = "job_id", value_name = "ID", conflicts_with = "ids", hide = true, add = complete::jobs())]
     pub job_id: Option<String>,
     /// Or which are selected.
@@ -309,47 +306,46 @@ pub struct SeveralJobs {
 /// What to print of an output.
 #[derive(Debug, Args)]
 pub struct ShowOutput {
-    /// Only standard output
+    /// Print only standard output
     #[arg(long, conflicts_with = "stderr")]
     pub stdout: bool,
-    /// Only standard error
+    /// Print only standard error
     #[arg(long)]
     pub stderr: bool,
-    /// Go on printing until the job ends
+    /// Continue printing until the job ends
     #[arg(long, short)]
     pub follow: bool,
-    /// Print the streams apart and a cursor, as JSON; at most 256 KiB at a time
+    /// Print both streams and a cursor as JSON, at most 256 KiB at a time
     #[arg(long, conflicts_with = "follow")]
     pub json: bool,
-    /// Only what came at this time or later, to a hundredth of a second
+    /// Print only output written at or after TIME, to a hundredth of a second
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Reading")]
     pub since: Option<Timestamp>,
-    /// Only lines that match this regular expression
+    /// Print only lines that match REGEX
     #[arg(long, value_name = "REGEX", help_heading = "Reading")]
     pub grep: Option<Pattern>,
-    /// And so many lines behind each
+    /// Print LINES lines after each match
     #[arg(long, short = 'A', value_name = "LINES", requires = "grep", help_heading = "Reading")]
     pub after_context: Option<u64>,
-    /// And so many lines before each
+    /// Print LINES lines before each match
     #[arg(long, short = 'B', value_name = "LINES", requires = "grep", help_heading = "Reading")]
     pub before_context: Option<u64>,
-    /// And so many lines before and behind each
+    /// Print LINES lines before and after each match
     #[arg(long, short = 'C', value_name = "LINES", requires = "grep", help_heading = "Reading")]
     pub context: Option<u64>,
-    /// Print lines as a terminal shows them: no escape sequences, and of progress bars only the last state; so it is anyway
-    /// with jobs on a terminal
+    /// Print lines as a terminal shows them: no escape sequences, only the final state of progress bars [default for jobs on a terminal]
     #[arg(long, help_heading = "Reading")]
     pub clean: bool,
-    /// Print it as it was written, also to a terminal, what was written to a terminal, and the events of an agent
+    /// Print the output exactly as it was written, escape sequences and agent events included
     #[arg(long, conflicts_with = "clean", help_heading = "Reading")]
     pub raw: bool,
-    /// Print a line that is repeated once, with how often
+    /// Collapse repeated lines and show the count
     #[arg(long, help_heading = "Reading")]
     pub fold: bool,
-    /// Print before each line when it came, in UTC
+    /// Prefix each line with its UTC timestamp
     #[arg(long, short, help_heading = "Reading")]
     pub timestamps: bool,
-    /// Print at most so much: the beginning and the end, and how much is left out in between
+    /// Print at most SIZE: the beginning and the end, and how much is left out between them
     #[arg(long, value_name = "SIZE", value_parser = parse_budget, conflicts_with = "follow", help_heading = "Reading")]
     pub max_bytes: Option<u64>,
 }
@@ -365,21 +361,21 @@ impl ShowOutput {
 /// Wait for jobs to end, or to come to something.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-As each job ends, one line on standard error says how: what it came to, after what time, and what was stopped with it. Of \
-several jobs, the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A job \
-that is not there is reported, the others are waited for, and the exit code is 125. Of jobs that are selected, by `--label` or \
-`--group` for example, those are waited for that have not ended yet.
+As each job ends, a line on standard error says how, after what time, and what was stopped with it. Of several jobs, the \
+exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A missing job is \
+reported and makes the exit code 125; the others are still waited for. Selections such as `--label` and `--group` apply \
+to unfinished jobs.
 
-With `--until`, something else is waited for:
+With `--until`, waits for:
 
-  output:RE    a line of its output that matches; a prompt without an end of line counts, too
-  quiet:TIME   that it has written nothing for so long
-  port:NUMBER  that one of its processes listens on this TCP port; if another process does, that is told
-  file:PATH    that there is this file; a relative path begins where the job runs
-  ready        that it is ready, as `run --ready` says when it is
-  exit         its end, as without
+  output:RE    a matching line of output, or a matching prompt without a newline
+  quiet:TIME   no output for TIME
+  port:NUMBER  a process of the job that listens on this TCP port; another listener is reported
+  file:PATH    the file to exist, relative to the job's directory
+  ready        the job to be ready, as defined by `run --ready`
+  exit         the end of the job (the default)
 
-The exit code is 0 then when it is so, and 1 if it cannot be any more, since the job is over.
+The exit code is then 0 when the condition is met, and 1 when it no longer can be because the job has ended.
 
   jobcli wait 3f9a2c1b && echo fine
   jobcli wait --any --timeout 10m 3f9a2c1b 77aa01c2
@@ -395,28 +391,28 @@ pub struct Wait {
     /// Or which are selected.
     #[command(flatten)]
     pub selection: Selection,
-    /// Wait for one of them only
+    /// Wait for any one of them
     #[arg(long)]
     pub any: bool,
-    /// Wait for all of them, as without this; without others, for all jobs
+    /// Wait for all of them (the default); without IDs, for all jobs
     #[arg(long, conflicts_with = "any")]
     pub all: bool,
     /// Wait for this [default: exit]
     #[arg(long, short, value_name = "CONDITION")]
     pub until: Option<Until>,
-    /// With `--until output:RE`: look only at what follows this cursor, which `--json` gave before
+    /// With `--until output:RE`, look only at output after CURSOR, from an earlier `--json`
     #[arg(long, value_name = "CURSOR", requires = "until")]
     pub cursor: Option<Cursor>,
-    /// Wait for so long at most, and exit with 124 then
+    /// Wait at most TIME, then exit with 124
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Notify you through the terminal when each of them ends, as `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
+    /// Notify you through the terminal at each end: `osc9`, `osc777` or `bell` [default: the setting `notify`, or osc9]
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     pub notify: Option<Option<Notify>>,
-    /// Do not print how each job ended on standard error
+    /// Do not print on standard error how each job ended
     #[arg(long, short)]
     pub quiet: bool,
-    /// Print the jobs as JSON, with the reason why the waiting is over and cursors
+    /// Print the jobs as JSON, with the reason why the wait ended and cursors
     #[arg(long)]
     pub json: bool,
 }
@@ -424,24 +420,24 @@ pub struct Wait {
 /// Print what happened to jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (its \
-supervisor had been killed, and another is in charge), `retrying` (an attempt ended, and another follows), `waiting_for_input`, `stalled`, `paused`, `resumed`, `ready`, `not_ready` \
-(in time), `ended` with the status and the exit code, or `removed`. Events are \
-numbered without a gap. An end is told at least once, and may come twice after a crash; anything else goes untold if whoever \
-did it was killed in that very moment. Old events are dropped; how many are missing is told on standard error.
+Each line has the number of the event, its time, the job, and what happened: `submitted`, `started`, `adopted` (by a new \
+supervisor, after the first was killed), `retrying` (an attempt ended, and another follows), `waiting_for_input`, \
+`stalled`, `paused`, `resumed`, `ready`, `not_ready` (in time), `ended` with the status and the exit code, or `removed`. \
+Numbers have no gaps. Each end is reported at least once, and perhaps twice after a crash; other events can be lost in a \
+crash. Old events are dropped, and standard error says how many.
 
   jobcli events
   jobcli events --since 120 --json
   jobcli events --since yesterday
   jobcli events --follow")]
 pub struct Events {
-    /// Print only events from this number or this time on [default: all, or with `--follow` those to come]
+    /// Print only events from this number or time on [default: all, or new ones with `--follow`]
     #[arg(long, value_name = "NUMBER|TIME", value_parser = parse_event_or_time)]
     pub since: Option<EventOrTime>,
-    /// Go on printing what happens, until interrupted
+    /// Continue printing events until interrupted
     #[arg(long, short)]
     pub follow: bool,
-    /// Print each as a line of JSON
+    /// Print each event as a line of JSON
     #[arg(long)]
     pub json: bool,
 }

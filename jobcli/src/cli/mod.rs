@@ -72,21 +72,20 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes
-  0    done
-  1    failed, or the answer is no
+  0    success
+  1    failure, or the answer is no
   2    wrong usage
   3    no such job
-  4    refused: by the policy, by a limit, or by what the job is doing
-  124  `wait`: the time given to wait is up
+  4    refused by the policy, by a limit, or by the state of the job
+  124  `wait` timed out
   125  see below
-  130  Ctrl-C ended the waiting; the job is still running
+  130  Ctrl-C ended the wait; the job is still running
 
 `run --wait`, `run --follow`, `delegate --wait`, `delegate --follow`, `wait` and `attach` exit with the code of the job: its \
-exit code, or 128 and the number of the signal that ended it. A job that was stopped or timed out never passes on 0: if it \
-exited with 0 nevertheless, the code is 143. An agent run passes on 0 only if the agent says that it is done and its answer \
-follows the schema that it was given. What would be 1, 3 or 4 of jobcli itself is 125 with these, whatever failed or was \
-refused, so that it is not taken for the job's; so is a job of which nobody knows the exit code. Of several jobs, the code \
-is the first that is not 0.";
+exit code, or 128 plus the number of the signal that killed it. If a job was stopped or timed out and exited with 0 \
+anyway, the code is 143. An agent run passes on 0 only if the agent reports success and its answer matches the schema it \
+was given. With these commands, a failure of jobcli itself is 125 instead of 1, 3 or 4, so that it is not mistaken for \
+the job's; so is a job whose exit code is unknown. Of several jobs, the first code that is not 0 counts.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -97,43 +96,43 @@ pub enum Verb {
     /// Start a job that something can be sent to, and print its id
     #[command(hide = true)]
     Execute(Deferred<Run>),
-    /// Start the jobs of a project, as a file in it says
+    /// Start the jobs that a project file defines
     Up(Deferred<Up>),
-    /// Stop the jobs of a project
+    /// Stop the jobs started by `up`
     Down(Deferred<Down>),
-    /// Start a coding agent on a prompt and print the id of the job
+    /// Start a coding agent with a prompt and print the job's id
     Delegate(Deferred<Box<Delegate>>),
-    /// List jobs, the newest first
+    /// List jobs, newest first
     #[command(aliases = ["ls", "ps"])]
     List(Deferred<List>),
-    /// Show jobs and their output on the whole screen, as they change
+    /// Show jobs and their output full-screen, updated live
     #[command(alias = "view")]
     Top(Deferred<Top>),
-    /// Show all that is known of a job
+    /// Show everything that is known about a job
     Show(Deferred<Show>),
-    /// Print the status of a job: one word
+    /// Print the status of a job in one word
     Status(Deferred<StatusOf>),
     /// Print the output of a job
     #[command(aliases = ["logs", "log"])]
     Output(Deferred<Output>),
     /// Print the last lines of a job's output
     Tail(Deferred<Tail>),
-    /// Wait for jobs to end, or for output, a port, a file
+    /// Wait for jobs to end, or for output, a port or a file
     Wait(Deferred<Wait>),
     /// Send text, keys or the end of its input to a job
     Send(Deferred<Send>),
     /// Send text to a job and print what it answers
     #[command(hide = true)]
     Interact(Deferred<Send>),
-    /// Connect this terminal to that of a job
+    /// Connect this terminal to the terminal of a job
     Attach(Deferred<Attach>),
-    /// Start queued jobs now, past the limits
+    /// Start queued jobs now, regardless of limits
     Start(Deferred<Start>),
-    /// Pause jobs that run: all of their processes, and their time
+    /// Pause running jobs: all of their processes, and their timeouts
     Pause(Deferred<Pause>),
     /// Resume paused jobs
     Resume(Deferred<Resume>),
-    /// Stop jobs: all of their processes
+    /// Stop jobs and all of their processes
     #[command(alias = "stop")]
     Kill(Deferred<Kill>),
     /// Run ended jobs again, as new jobs
@@ -146,36 +145,36 @@ pub enum Verb {
     Release(Deferred<Release>),
     /// Move a queued job to another place in the queue
     Move(Deferred<Move>),
-    /// Change a queued job: its command, group, priority and so on
+    /// Change a queued job: its command, group, priority and more
     Edit(Deferred<Edit>),
     /// List schedules, and pause, resume, remove or run them
     Schedule(Deferred<Schedule>),
-    /// Show which jobs wait for which
+    /// Show which jobs wait for which others
     Graph(Deferred<Graph>),
-    /// Remove jobs that are over, with their output
+    /// Remove ended jobs and their output
     #[command(aliases = ["remove", "delete"])]
     Rm(Deferred<Rm>),
-    /// Remove many jobs that are over, by age, number or size
+    /// Remove many ended jobs by age, number or size
     Prune(Deferred<Prune>),
     /// Find processes that ended jobs left behind, and stop them
     Gc(Deferred<Gc>),
-    /// Print what happened to jobs: submitted, started, ended
+    /// Print what happened to jobs
     Events(Deferred<Events>),
-    /// Print the ended jobs that their caller was not notified of
+    /// Print ended jobs that their caller has not been notified of
     Inbox(Deferred<Inbox>),
     /// Print the state of a project's jobs in a few characters
     Statusline(Deferred<Statusline>),
-    /// Notify a coding agent of ended jobs, as one of its hooks
+    /// Notify a coding agent of ended jobs from one of its hooks
     Hook(Deferred<Hook>),
     /// Print a skill that teaches an agent to use jobs
     Skill(Deferred<Skill>),
-    /// Sum up what runs of agents cost
+    /// Sum up the cost of agent runs
     Usage(Deferred<Usage>),
-    /// Get and set what concerns everybody who uses the store
+    /// Show and change the settings of the store
     Config(Deferred<Config>),
-    /// List groups, and set how many jobs of one may run
+    /// List, limit, pause and resume groups
     Group(Deferred<Group>),
-    /// Prove that jobs work on this machine, and say what is degraded
+    /// Check that jobs work on this machine
     Doctor(Deferred<Doctor>),
     /// Print a completion script for a shell
     Completions(Deferred<Completions>),

@@ -16,19 +16,19 @@ use crate::complete;
 /// How a job is queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Queueing {
-    /// Start the job after this one has ended; several may be given, with commas
+    /// Start the job after these jobs have ended
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
     pub after: Vec<String>,
-    /// Start the job after this one is completed, and skip it otherwise
+    /// Start the job after these jobs have completed; skip it otherwise
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
     pub after_ok: Vec<String>,
-    /// Start the job after this one has failed or timed out, and skip it otherwise
+    /// Start the job after these jobs have failed or timed out; skip it otherwise
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
     pub after_failed: Vec<String>,
-    /// Start the job once this one is ready, as its `--ready` says, and skip it if that ends before
+    /// Start the job once these jobs are ready (`--ready`); skip it if one ends first
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
     pub after_ready: Vec<String>,
-    /// Start the job before those of a lower priority [default: 0]
+    /// Start the job before jobs with a lower priority [default: 0]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = QUEUE)]
     pub priority: Option<i32>,
     /// Take NUMBER slots of the store and of the group [default: 1]
@@ -37,25 +37,25 @@ pub struct Queueing {
     /// Take an AMOUNT of a resource while the job runs [default: 1]
     #[arg(long, value_name = "NAME[=AMOUNT]", value_parser = parse_resource, help_heading = QUEUE)]
     pub resource: Vec<(Resource, u32)>,
-    /// Start the job in TIME at the earliest, such as `10m`
+    /// Start the job after TIME, such as `10m`
     #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at", help_heading = QUEUE)]
     pub delay: Option<Duration>,
-    /// Start the job at this time at the earliest, such as `18:30` or `tomorrow 09:00`
+    /// Start the job at TIME, such as `18:30` or `tomorrow 09:00`
     #[arg(long, value_name = "TIME", value_parser = parse_coming, help_heading = QUEUE)]
     pub at: Option<Timestamp>,
     /// Keep the job in the queue until `jobcli release`
     #[arg(long, help_heading = QUEUE)]
     pub hold: bool,
-    /// Run the job now and then again and again, at this distance, such as `1h`; the first time is that of `--in` or `--at`, if given
+    /// Run the job every TIME, such as `1h`, from now or from the time set by `--in` or `--at`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "cron", help_heading = QUEUE)]
     pub every: Option<Duration>,
-    /// Run the job at times in cron's five fields, such as `0 3 * * 1-5`, or `@daily`, in the local time zone
+    /// Run the job at the times of a cron pattern, such as `0 3 * * 1-5` or `@daily`, in local time
     #[arg(long, value_name = "PATTERN", help_heading = QUEUE)]
     pub cron: Option<String>,
-    /// If times are missed, because the machine is off for example, `run` once for all of them or `skip` them [default: run]
+    /// If runs were missed, for example while the machine was off, `run` once or `skip` them [default: run]
     #[arg(long, value_name = "HOW", help_heading = QUEUE)]
     pub missed: Option<Missed>,
-    /// Let at most NUMBER jobs of the group run at a time, from now on
+    /// Limit the group to NUMBER running jobs from now on
     #[arg(long, value_name = "NUMBER", requires = "group", help_heading = QUEUE)]
     pub at_a_time: Option<u32>,
 }
@@ -65,7 +65,7 @@ const QUEUE: &str = "Queue";
 /// Keep queued jobs from starting.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The jobs keep their places. To hold back a whole group, or everything, use `jobcli group pause`.
+The jobs keep their places. To hold a whole group or everything, use `jobcli group pause`.
 
   jobcli hold 3f9a2c1b
   jobcli hold --label nightly")]
@@ -92,7 +92,7 @@ pub struct Queued {
 /// Let held jobs start.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Jobs that were to start later may start now as well, if it is their turn.
+Jobs delayed with `--in` or `--at` can start as well when it is their turn.
 
   jobcli release 3f9a2c1b
   jobcli release --all")]
@@ -105,8 +105,7 @@ pub struct Release {
 /// Move a queued job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The job takes over the priority of the jobs that it is moved to. The limits stay as they are: `jobcli start` starts a job past \
-them.
+The job takes on the priority of its new neighbours. Limits still apply; `jobcli start` ignores them.
 
   jobcli move 3f9a2c1b --first
   jobcli move 3f9a2c1b --before 77aa01c2")]
@@ -140,7 +139,7 @@ pub struct Destination {
 /// Change a queued job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The job keeps its id, its name and its place. The policy is applied to the changed job as to a new one.
+The job keeps its id, name and place. The policy is applied to the changed job.
 
   jobcli edit 3f9a2c1b --priority 10
   jobcli edit 3f9a2c1b --group gpu --env CUDA=1
@@ -153,31 +152,31 @@ pub struct Edit {
     /// Run it in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cwd: Option<PathBuf>,
-    /// Set a variable, or pass on the one of this name
+    /// Set a variable; NAME alone passes on the current value
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// Remove a variable
     #[arg(long, value_name = "NAME")]
     pub unset_env: Vec<OsString>,
-    /// Start it before jobs of a lower priority
+    /// Start it before jobs with a lower priority
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub priority: Option<i32>,
     /// Take NUMBER slots
     #[arg(long, value_name = "NUMBER")]
     pub slots: Option<u32>,
-    /// Start it in TIME at the earliest, such as `10m`
+    /// Start it after TIME, such as `10m`
     #[arg(long = "in", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "at")]
     pub delay: Option<Duration>,
-    /// Start it at this time at the earliest, such as `18:30`
+    /// Start it at TIME, such as `18:30`
     #[arg(long, value_name = "TIME", value_parser = parse_coming)]
     pub at: Option<Timestamp>,
-    /// Run a schedule at this distance
+    /// Run a schedule every TIME
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "cron")]
     pub every: Option<Duration>,
-    /// Run a schedule at these times
+    /// Run a schedule at the times of a cron pattern
     #[arg(long, value_name = "PATTERN")]
     pub cron: Option<String>,
-    /// Let a schedule `run` once for missed times, or `skip` them
+    /// After missed runs, `run` a schedule once or `skip` them
     #[arg(long, value_name = "HOW")]
     pub missed: Option<Missed>,
     /// Move it to this group
@@ -200,8 +199,8 @@ pub struct Edit {
 /// Run ended jobs again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each is submitted as a new job with the same command, directory, name, labels and limits, and with the environment of this \
-shell. The old job and its output stay.
+Each is submitted as a new job with the same command, directory, name, labels and limits, and the environment of this \
+shell. The old job and its output are kept.
 
   jobcli rerun 3f9a2c1b
   jobcli rerun --group ci --status failed
@@ -216,10 +215,10 @@ pub struct Rerun {
     /// Run them in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, id = "run_in", value_parser = clap::value_parser!(PathBuf))]
     pub run_in: Option<PathBuf>,
-    /// Set a variable, or pass on the one of this name
+    /// Set a variable; NAME alone passes on the current value
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
-    /// Wait for all of them to end; the exit code is the first that is not 0
+    /// Wait for all of them to end; exit with the first code that is not 0
     #[arg(long, short)]
     pub wait: bool,
     /// Print the new jobs as JSON
@@ -233,8 +232,8 @@ pub struct Rerun {
 /// Show which jobs wait for which.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints each unfinished job below the job that it starts after. With jobs named or selected, prints these and all jobs that \
-they are connected with, ended ones as well.
+Prints each unfinished job below the job it starts after. If jobs are named or selected, prints them with all connected \
+jobs, including ended ones.
 
   jobcli graph
   jobcli graph --group release

@@ -9,8 +9,8 @@ use crate::complete;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-A schedule is made by `jobcli run` with `--every` or `--cron`. It is a queued job that is never started itself: at each of its times, a \
-copy of it is put into the queue as a job of its own, unless the last one has not ended. `jobcli edit` changes a schedule.
+`jobcli run` with `--every` or `--cron` creates a schedule: a queued job that is never started itself. At each of its \
+times, a copy is queued as a job of its own, unless the previous run is unfinished. `jobcli edit` changes a schedule.
 
   jobcli run --name backup --cron '0 3 * * 1-5' -- ./backup.sh
   jobcli schedule

@@ -15,14 +15,14 @@ use crate::complete;
 /// The jobs of a label, a group or a status, and whatever else is asked of them.
 #[derive(Debug, Clone, Args)]
 pub struct Selection {
-    /// Select the jobs with this label; given several times, those that have all of them
+    /// Select jobs with this label; if repeated, with all of them
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels(),
         help_heading = SELECTION)]
     pub label: Vec<(String, String)>,
-    /// Select the jobs of this group
+    /// Select jobs of this group
     #[arg(long, short, value_name = "NAME", add = complete::groups(), help_heading = SELECTION)]
     pub group: Option<Name>,
-    /// Select the jobs with this status; given several times, those that have one of them
+    /// Select jobs with this status; if repeated, with any of them
     #[arg(long, value_name = "STATUS", add = complete::statuses(), help_heading = SELECTION)]
     pub status: Vec<Status>,
     /// What is asked for rarely.
@@ -35,43 +35,43 @@ const SELECTION: &str = "Which jobs";
 /// What else jobs can be selected by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Filters {
-    /// Select the jobs of this name, in which `*` stands for any characters and `?` for one
+    /// Select jobs by name; `*` matches any characters and `?` one
     #[arg(long, value_name = "PATTERN", add = complete::names(), help_heading = SELECTION)]
     pub name: Option<NamePattern>,
-    /// Select the jobs with this text in their command; case is ignored
+    /// Select jobs with TEXT in their command; case is ignored
     #[arg(long, value_name = "TEXT", help_heading = SELECTION)]
     pub text: Option<String>,
-    /// Select the jobs that exited with this code; several may be given, with commas
+    /// Select jobs that exited with one of these codes
     #[arg(long, value_name = "CODE", value_delimiter = ',', help_heading = SELECTION)]
     pub exit_code: Vec<i32>,
-    /// Select the jobs that run in this directory
+    /// Select jobs that run in DIR
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, help_heading = SELECTION)]
     pub cwd: Option<PathBuf>,
-    /// Select the jobs of this project: of the git worktree that this directory is in, or of the directory
+    /// Select jobs of this project: the git worktree or else the directory
     #[arg(long, help_heading = SELECTION)]
     pub here: bool,
-    /// Select the jobs that this conversation of a coding agent submitted
+    /// Select jobs submitted by this conversation of a coding agent
     #[arg(long, conflicts_with = "caller", help_heading = SELECTION)]
     pub mine: bool,
-    /// Select the jobs that this caller submitted
+    /// Select jobs submitted by this caller
     #[arg(long, value_name = "HOST:CONVERSATION", help_heading = SELECTION)]
     pub caller: Option<Caller>,
-    /// Select the jobs that were submitted at this time or later
+    /// Select jobs submitted at or after TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub submitted_since: Option<Timestamp>,
-    /// Select the jobs that were submitted before this time
+    /// Select jobs submitted before TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub submitted_before: Option<Timestamp>,
-    /// Select the jobs that were started at this time or later
+    /// Select jobs started at or after TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub started_since: Option<Timestamp>,
-    /// Select the jobs that were started before this time
+    /// Select jobs started before TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub started_before: Option<Timestamp>,
-    /// Select the jobs that ended at this time or later
+    /// Select jobs that ended at or after TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub ended_since: Option<Timestamp>,
-    /// Select the jobs that ended before this time
+    /// Select jobs that ended before TIME
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = SELECTION)]
     pub ended_before: Option<Timestamp>,
 }

@@ -40,7 +40,7 @@ fn tell_end(job: &Job, agent: &AgentShape) {
         let directories = directories.iter().map(|path| format!(" --add-dir {}", quoted(&path.to_string_lossy())));
         let mode = mode.iter().map(|mode| format!(" --permission-mode {mode}"));
         let permits: String = tools.chain(directories).chain(mode).collect();
-        tell(&format!("{denied}; to go on: jobcli delegate --resume {id}{permits} 'Go on.'"));
+        tell(&format!("{denied}; to continue: jobcli delegate --resume {id}{permits} 'Go on.'"));
     }
 }
 

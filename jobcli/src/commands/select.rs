@@ -128,7 +128,7 @@ pub(super) async fn asked(
         && (*which == Which::All || jobs.list(&query.with_limit(Some(1))).await?.jobs.is_empty())
     {
         let failure = Failure::new(codes::NO_SUCH_JOB, format!("no job has {selection}"));
-        return Err(failure.with_hint("`jobcli show` shows what jobs have: label, group and so on"));
+        return Err(failure.with_hint("`jobcli show` shows the labels and the group of a job"));
     }
     let is_meant = |job: &&Job| *which != Which::Unfinished || job.spec.repeat.is_none();
     Ok(found.iter().filter(is_meant).map(|job| job.id).collect())

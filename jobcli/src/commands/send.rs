@@ -147,7 +147,7 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
     }
     if progress.refused {
         tell(&format!(
-            "job {} took {} and no more: it does not read now; send the rest later",
+            "job {} took only {}: it is not reading now; send the rest later",
             id.short(),
             counted(progress.bytes, "byte", "bytes")
         ));

@@ -168,7 +168,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
     }
     let dropped = match shape.dropped_bytes {
         0 => String::new(),
-        bytes => format!(", of which {} were not kept", format_size(bytes)),
+        bytes => format!(", {} of it dropped", format_size(bytes)),
     };
     line(out, "output", format_args!("{}{dropped}", format_size(shape.output_bytes)))?;
     for run in &shape.on_end {
@@ -232,7 +232,7 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
         line(out, "ready when", condition)?;
     }
     if let Some(timeout) = spec.ready_timeout() {
-        let rule = if spec.not_ready == NotReady::Stop { "is stopped then" } else { "goes on then" };
+        let rule = if spec.not_ready == NotReady::Stop { "is stopped" } else { "continues" };
         line(out, "ready in", format_args!("{}, or {rule}", humantime::format_duration(timeout)))?;
     }
     line(out, "grace", humantime::format_duration(spec.grace()))?;

@@ -109,7 +109,7 @@ async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result<u
     }
     if waited.reason() == WaitReason::TimedOut {
         let left = waited.jobs.iter().filter(|job| !job.status().is_final()).count();
-        tell(&format!("the time is up; {left} of {} jobs go on", waited.jobs.len()));
+        tell(&format!("timed out; {left} of {} jobs are still running", waited.jobs.len()));
         return Ok(codes::WAITED_ENOUGH);
     }
     let mut first = 0;

@@ -73,7 +73,7 @@ async fn to_one(jobs: &JobManager, settings: &Settings, action: &Action, id: Job
         Action::Move(towards) => shift(jobs, id, *towards).await,
         Action::Send(line) => match jobs.send(id, &Message::line(line.as_str()), JobManager::PATIENCE).await {
             Ok(sent) if sent.refused > 0 => {
-                return Err(format!("job {} took {} bytes and no more: it does not read now", id.short(), sent.bytes));
+                return Err(format!("job {} took only {} bytes: it is not reading now", id.short(), sent.bytes));
             }
             Ok(sent) => Ok(format!("sent {}", counted(sent.bytes, "byte", "bytes"))),
             Err(error) => Err(error),

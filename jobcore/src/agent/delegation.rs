@@ -102,7 +102,7 @@ impl Delegation {
             return refuse("max budget", "it has to be more than 0");
         }
         if self.resume.is_some() && self.session_id.is_some() {
-            return refuse("session id", "a conversation that goes on keeps its own; leave it out");
+            return refuse("session id", "a resumed conversation keeps its own; leave it out");
         }
         if let Some(path) = self.add_dirs.iter().find(|path| !path.is_absolute()) {
             return refuse("add dir", &format!("`{}` is not an absolute path", path.display()));

@@ -98,7 +98,8 @@ async fn detach(bench: &Bench<'_>, id: JobId) -> Finding {
     let ours = stat::open_ends(own.pid);
     if let Some(held) = [supervisor.pid, main.pid].into_iter().flat_map(stat::open_ends).find(|end| ours.contains(end))
     {
-        let detail = format!("the job holds {held} of its submitter: whoever waits for its end waits for the job");
+        let detail =
+            format!("the job holds {held} of its submitter: a program that waits for these to close waits for the job");
         return Err(Doubt::failed(detail));
     }
     let (supervisor, main) = (supervisor.session, main.session);
@@ -129,7 +130,7 @@ async fn adopt(bench: &Bench<'_>, id: JobId) -> Finding {
     match job.state.outcome() {
         Some(outcome) if outcome.exit_code == Some(CODE) => Ok(format!("{adopted}; the exit code is known")),
         Some(outcome) if outcome.cause == Cause::SupervisorLost => {
-            let detail = format!("{adopted}, but the kernel does not tell the exit code: such jobs end as orphaned");
+            let detail = format!("{adopted}, but the kernel does not report the exit code: such jobs end as orphaned");
             Err(Doubt::degraded(detail).advise("Linux 6.15 or later"))
         }
         _ => Err(Doubt::failed(format!("{adopted}, but the exit code is not {CODE}: the job is {}", job.status()))),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-pub(super) const MAKE_ROOM: &str = "remove jobs that are over, or name a store on another file system";
+pub(super) const MAKE_ROOM: &str = "remove ended jobs, or use a store on another file system";
 pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
 /// How good what was looked at is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

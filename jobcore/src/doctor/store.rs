@@ -80,7 +80,8 @@ fn room(probe: &Probe, root: &Path) -> Finding {
         return Err(Doubt::failed(detail).advise(MAKE_ROOM));
     }
     if free < LITTLE_ROOM {
-        let detail = format!("{} free: jobs go on when it is full, but their output is lost", format_size(free));
+        let detail =
+            format!("{} free: jobs continue when the disk is full, but their output is dropped", format_size(free));
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
     if let Some(files) = files.filter(|files| *files < FEW_FILES) {
@@ -159,8 +160,7 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
     }
     let is_told = watch.has_word().is_ok_and(|has_word| has_word);
     (!is_told).then(|| {
-        Doubt::degraded(format!("the kernel does not tell of bytes that are spliced: {looks}"))
-            .advise("Linux 6.8 or later")
+        Doubt::degraded(format!("the kernel does not report spliced bytes: {looks}")).advise("Linux 6.8 or later")
     })
 }
 

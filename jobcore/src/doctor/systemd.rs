@@ -66,7 +66,7 @@ fn logout(place: &Place, logind: Option<&Logind>, user: Option<&str>, lingers: O
     let linger = "`loginctl enable-linger`, once";
     if place.in_user_manager {
         return match lingers? {
-            true => Some(Ok("the user's systemd goes on after a logout (linger)".to_owned())),
+            true => Some(Ok("the user's systemd keeps running after a logout (linger)".to_owned())),
             false => {
                 let detail = "the user's systemd ends after the last logout, and with it all that was started in it";
                 Some(Err(Doubt::degraded(detail).advise(linger)))

@@ -148,8 +148,8 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             );
             (codes::REFUSED, Some(text))
         }
-        Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal; `ps` shows it in state T then")),
-        Error::Damaged { .. } => (codes::FAILED, hint("`jobcli rm` removes the job; other jobs are not concerned")),
+        Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal: `ps` would show state T")),
+        Error::Damaged { .. } => (codes::FAILED, hint("`jobcli rm` removes the job; other jobs are not affected")),
         Error::ProgramNotFound { .. } => {
             let text = "check how it is written; aliases of your shell are not known here, and a shell's own commands need \
                 a line for a shell: one argument";

@@ -284,7 +284,7 @@ impl Settings {
         if self.names_store && !store.is_made()? {
             let message = format!("there is no store at `{}`", self.store.display());
             return Err(Failure::new(codes::FAILED, message)
-                .with_hint("look for a slip in its name; the first `jobcli run` there makes one"));
+                .with_hint("check its name; the first `jobcli run` there creates it"));
         }
         Ok(self.manage(store, name)?)
     }

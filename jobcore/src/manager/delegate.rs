@@ -182,7 +182,7 @@ impl JobManager {
             let has_it = run.resumes.as_ref() == Some(session)
                 || self.digest(job.id, run.format).await?.session_id.as_ref() == Some(session);
             if has_it {
-                let reason = "it has this conversation now; wait for its end, and go on then".to_owned();
+                let reason = "it has this conversation now; wait for its end, then continue".to_owned();
                 return Err(Error::Refused { id: job.id, reason });
             }
         }
@@ -203,13 +203,13 @@ impl JobManager {
         let run = match job.agent_run() {
             Some(run) if run.agent == agent.name => run,
             Some(run) => {
-                let reason = format!("it is a run of `{}`, and no other agent can go on with it", run.agent);
+                let reason = format!("it is a run of `{}`, and no other agent can resume it", run.agent);
                 return Err(Error::Refused { id: job.id, reason });
             }
             None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
         };
         if !job.status().is_final() {
-            let reason = "it still runs, and its conversation with it; wait for its end, and go on then".to_owned();
+            let reason = "it is still running; wait for its end, then continue".to_owned();
             return Err(Error::Refused { id: job.id, reason });
         }
         if agent.stays_where_it_was() && (asked.worktree.is_some() || asked.cwd != job.spec.cwd) {
@@ -218,7 +218,7 @@ impl JobManager {
         }
         // One that went on and was stopped before it told anything kept its id.
         let session = self.digest(job.id, run.format).await?.session_id.or(run.resumes);
-        let reason = "it ended before it told what its conversation is called; there is nothing to resume";
+        let reason = "it ended before it reported its conversation; there is nothing to resume";
         session.ok_or_else(|| Error::Refused { id: job.id, reason: reason.to_owned() })
     }
 }

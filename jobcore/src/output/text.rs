@@ -105,7 +105,7 @@ impl ViewText {
                 if left.bytes > 0 {
                     let lines =
                         left.lines.map(|lines| format!(" in {}", counted(lines, "line", "lines"))).unwrap_or_default();
-                    self.note(&format!("{}{lines} left out; go on from cursor {}", bytes(left.bytes), left.cursor));
+                    self.note(&format!("{}{lines} left out; continue from cursor {}", bytes(left.bytes), left.cursor));
                 }
                 if left.dropped > 0 {
                     self.dropped(left.dropped);

@@ -240,7 +240,7 @@ impl JobSpec {
             return Err(invalid("backoff", "the first delay is at most the longest, and that is ten years"));
         }
         if self.stragglers == Stragglers::Leave {
-            let reason = "what an attempt leaves behind would run beside the next one; let it be stopped";
+            let reason = "stragglers of one attempt would run beside the next; let them be stopped";
             return Err(invalid("stragglers", reason));
         }
         Ok(())

@@ -656,7 +656,7 @@ fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Error {
 
 /// The refusal to remove what somebody is in charge of.
 fn held(id: JobId) -> Error {
-    Error::Refused { id, reason: "somebody is in charge of it; stop it first".to_owned() }
+    Error::Refused { id, reason: "it is supervised; stop it first".to_owned() }
 }
 
 /// What became of a submission.

@@ -1,7 +1,9 @@
 //! Waiting until descriptors are ready: for any of several, poll(2), or as a task of a tokio runtime.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(feature = "front")]
+use std::os::fd::AsFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};

@@ -54,7 +54,7 @@ impl Wanted {
             (true, Some(caller)) => Some(caller.clone()),
             (true, None) => {
                 return Err(refusal::wrong_arguments(
-                    "`mine` is of no use here: the request does not say of which conversation it is",
+                    "`mine` does not work here: the request does not name its conversation",
                 ));
             }
         };

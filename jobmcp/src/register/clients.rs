@@ -179,7 +179,7 @@ impl Client {
             (Self::ClaudeDesktop, _) => "quit Claude Desktop (to close its window is not enough), and open it again",
             (Self::Codex, Scope::User) => "start a new session of Codex; `/mcp` shows the server",
             (Self::Codex, Scope::Project) => {
-                "start a new session of Codex here; it reads this file only in projects that it was told to trust"
+                "start a new session of Codex here; it reads this file only in projects that it trusts"
             }
             (Self::GeminiCli, _) => "start Gemini CLI again, in a folder that it trusts; `/mcp` shows the server",
             (Self::Opencode, _) => "start opencode again; `opencode mcp list` shows the server",

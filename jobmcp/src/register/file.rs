@@ -96,7 +96,7 @@ impl Configuration {
         staged.as_file().sync_all()?;
         // Clients write these files themselves, while they run.
         if self.text.as_deref() != fs::read_to_string(&self.target).ok().as_deref() {
-            return Err(io::Error::other("somebody else changed it just now; run this again"));
+            return Err(io::Error::other("another program has just changed it; run this again"));
         }
         staged.persist(&self.target)?;
         File::open(directory)?.sync_all()

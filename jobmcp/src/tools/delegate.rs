@@ -151,9 +151,11 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
             "{} Next: wait {{\"job_ids\": [\"{short}\"]}}, or list {{\"status\": [\"running\"]}} to see what runs.",
             run.when_due()
         ),
-        _ if run.has_ended() => format!(" Its process goes on. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end."),
+        _ if run.has_ended() => {
+            format!(" Its process is still running. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end.")
+        }
         _ => format!(
-            " It goes on in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see what it \
+            " It continues in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see what it \
              does, kill to stop it."
         ),
     };

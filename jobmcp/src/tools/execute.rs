@@ -432,7 +432,7 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if arguments.lifetime == Some(Lifetime::Session) {
         let server = ProcessId::of_this_program()
-            .map_err(|error| Failure::new(format!("lifetime: nobody could tell when this server ends: {error}.")))?;
+            .map_err(|error| Failure::new(format!("lifetime: the end of this server cannot be observed: {error}.")))?;
         spec = spec.ends_with(server);
     }
     for (name, value) in arguments.labels.into_iter().flatten() {

@@ -279,7 +279,7 @@ fn what_no_agent_can_be_asked() {
         (|asked| asked.cwd = "x".into(), "cwd: `x` is not an absolute path"),
         (
             |asked| (asked.resume, asked.session_id) = (Some(SESSION.into()), Some(SESSION.into())),
-            "session id: a conversation that goes on keeps its own; leave it out",
+            "session id: a resumed conversation keeps its own; leave it out",
         ),
     ];
     for (ask, expected) in refused {

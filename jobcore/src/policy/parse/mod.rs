@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         self.list()?;
         self.expect(")")?;
         if !self.pending.is_empty() {
-            return Err(unjudged("a here-document begins behind the end of its command"));
+            return Err(unjudged("a here-document begins after the end of its command"));
         }
         (self.pending, self.is_outer_pending) = (pending, outer);
         Ok(())

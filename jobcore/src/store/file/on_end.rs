@@ -166,7 +166,7 @@ impl Turn {
                 self.add(&begun)?;
                 run(&self, hook, begun, tries > 0)
             } else {
-                let message = format!("was started {TRIES} times, and whoever ran it was killed each time");
+                let message = format!("was started {TRIES} times, and its runner was killed each time");
                 HookRun { ended_at: Some(Timestamp::now()), message: Some(message), ..begun }
             };
             self.add(&ran)?;

@@ -132,7 +132,7 @@ impl Queue {
         let path = self.layout.staged(submission.job_id).record();
         // Before it is in its place, so that nobody else takes charge of it.
         if is_due && !lock::try_take(&staged).context("lock", &path)? {
-            return Err(Error::Damaged { path, reason: "it is locked by somebody else".to_owned() });
+            return Err(Error::Damaged { path, reason: "another process has locked it".to_owned() });
         }
         self.place(&mut admission, &submission, &staged, &Entry { has_slot: is_due, ..entry })?;
         if !is_due {

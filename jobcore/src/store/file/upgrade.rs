@@ -47,7 +47,7 @@ pub(super) fn upgrade(layout: &Layout) -> Result<()> {
         if lock.is_some_and(|lock| lock::is_held(&lock).unwrap_or(true)) {
             return refuse(
                 layout,
-                "it has format 1 and jobs run in it; wait until they are over, or stop them, with the version that started them",
+                "it has format 1 and jobs run in it; wait until they have ended, or stop them, with the version that started them",
             );
         }
     }
