@@ -12,7 +12,7 @@ use proptest::sample::{Index, select};
 use crate::clock::Timestamp;
 use crate::record::{Ended, Running, Start, Submission, Waiting};
 use crate::signal::Signal;
-use crate::spec::{JobSpecBuilder, Stdin, Stragglers};
+use crate::spec::{IoPriority, JobSpecBuilder, Limits, Stdin, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::sys::process::ProcessId;
 use crate::sys::world::World;
@@ -176,6 +176,7 @@ pub(crate) fn spec() -> impl Strategy<Value = JobSpec> {
         proptest::option::of(signal()),
         proptest::option::of(process()),
         any::<bool>(),
+        limits(),
     );
     (command, settings).prop_filter_map("no job can be like this", |(command, settings)| build(command, settings).ok())
 }
@@ -191,11 +192,24 @@ type Settings = (
     Option<Signal>,
     Option<ProcessId>,
     bool,
+    Limits,
 );
 
+fn limits() -> impl Strategy<Value = Limits> {
+    use proptest::option::of;
+
+    let io = prop_oneof![Just(IoPriority::Idle), (0..8_u8).prop_map(IoPriority::BestEffort)];
+    let cpus = "[0-9]{1,3}(,[0-9]{1,3}){0,3}".prop_map(|list| list.parse().expect("it is a list"));
+    let amounts = (of((8_u64 << 20)..), of(1_u64..), of(4_u64..), of(any::<u64>()));
+    (of(-20..20), of(cpus), amounts, of(io)).prop_map(|(nice, cpus, amounts, io)| {
+        let (memory, processes, open_files, core) = amounts;
+        Limits { nice, cpus, memory, processes, open_files, core, io }
+    })
+}
+
 fn build(command: JobSpecBuilder, settings: Settings) -> crate::Result<JobSpec> {
-    let (name, group, key, labels, timeout, leave, limit, signal, process, open) = settings;
-    let mut spec = command.output_limit(limit);
+    let (name, group, key, labels, timeout, leave, limit, signal, process, open, limits) = settings;
+    let mut spec = command.output_limit(limit).limits(limits);
     spec = name.into_iter().fold(spec, JobSpecBuilder::name);
     spec = group.into_iter().fold(spec, JobSpecBuilder::group);
     spec = key.into_iter().fold(spec, JobSpecBuilder::key);

@@ -84,6 +84,7 @@ pub mod fuzzing;
 mod generate;
 mod id;
 mod job;
+mod job_limits;
 mod key;
 mod life;
 mod limit;

@@ -10,6 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["digest", "id", "key", "name", "signal", "units"],
     &["caller", "limit", "state"],
     &["error"],
+    &["job_limits"],
     &["output", "sys"],
     &["environment", "queue", "until"],
     &["control", "spec"],

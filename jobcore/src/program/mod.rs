@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::record::Submission;
 use crate::spec::{Command, JobSpec, Stdin, shell_words};
+use crate::sys::confine;
 use crate::sys::spawn;
 use crate::sys::user::{self, Deed};
 use crate::words::quoted;
@@ -38,6 +39,7 @@ impl JobSpec {
 /// Checks what `spec` names on this machine, and returns the program to execute.
 pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
     check_cwd(&spec.cwd)?;
+    confine::check(&spec.limits)?;
     if let Some(error) = first_command(spec).filter(FirstCommand::is_a_word).and_then(|word| word.lookup(spec)) {
         return Err(error);
     }

@@ -14,9 +14,11 @@ use crate::environment::{Environment, assignment};
 use crate::output::Stream;
 use crate::program::exec;
 use crate::queue::Place;
+use crate::signal::Signal;
 use crate::spec::Stdin;
 use crate::store::JobClaim;
 use crate::supervisor;
+use crate::sys::confine;
 use crate::sys::process::{self, ProcessId};
 
 /// The command, and the pipes that its output comes through.
@@ -44,6 +46,8 @@ pub(super) fn spawn(
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
+    // Before anything runs, as far as that can be known.
+    confine::check(&spec.limits).map_err(|error| error.to_string())?;
     let variables = exec::variables(submission, environment, place, attempt);
     let stdin = match (&spec.stdin, stdin) {
         (_, Some(pipe)) => Some(pipe),
@@ -79,6 +83,11 @@ pub(super) fn spawn(
     let merged = merged.map(|(reader, _)| reader);
     let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
     let identity = process::identify(pid).ok();
+    if let Err(error) = confine::give(pid, &spec.limits) {
+        // Its own group, which begins with it.
+        let _ = process::signal_group(pid, Signal::KILL);
+        return Err(error.to_string());
+    }
     let outputs = match merged {
         Some(reader) => {
             let reader = OwnedFd::from(reader);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, NotReady, Restart, Stdin, Stragglers,
-    TerminalSize, millis,
+    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Limits, NotReady, Restart, Stdin,
+    Stragglers, TerminalSize, millis,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -58,6 +58,7 @@ impl JobSpecBuilder {
             timeout_ms: None,
             stall_ms: None,
             stall_stop: false,
+            limits: Limits::default(),
             restart: None,
             ready: Vec::new(),
             ready_timeout_ms: None,
@@ -185,6 +186,12 @@ impl JobSpecBuilder {
     /// Limits how long the job may run.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Limits how much its processes may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.spec.limits = limits;
         self
     }
 

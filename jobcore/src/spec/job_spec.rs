@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Annotations, Command, Given, JobSpecBuilder, MAX_DURATION, MAX_GIVEN, NotReady, Restart, Stdin, Stragglers,
+    Annotations, Command, Given, JobSpecBuilder, Limits, MAX_DURATION, MAX_GIVEN, NotReady, Restart, Stdin, Stragglers,
     TerminalSize, shell_words,
 };
 use crate::caller::Caller;
@@ -96,6 +96,9 @@ pub struct JobSpec {
     /// Whether it is stopped when it is stalled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stall_stop: bool,
+    /// How much its processes may use.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// Whether its command is started again when it has ended. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
@@ -377,6 +380,7 @@ impl JobSpec {
             check_argument("on_end", line.as_bytes())?;
         }
         self.check_annotations()?;
+        self.limits.validate()?;
         self.check_queue()?;
         self.check_restart()?;
         self.check_repeat()?;

@@ -26,6 +26,7 @@ use crate::sys;
 use crate::words::quoted;
 
 pub use crate::annotations::Annotations;
+pub use crate::job_limits::{Cpus, IoPriority, Limits};
 pub use crate::sys::pty::TerminalSize;
 pub(crate) use builder::JobSpecBuilder;
 pub(crate) use job_spec::{HOOK_SHELL, JobSpec};

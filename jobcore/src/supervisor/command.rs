@@ -16,7 +16,7 @@ use crate::spec::Stdin;
 use crate::store::file::input;
 use crate::store::file::layout::JobDir;
 use crate::sys::spawn::{self, Source};
-use crate::sys::world;
+use crate::sys::{confine, world};
 
 /// By what something can be sent to a job.
 #[derive(Debug)]
@@ -78,13 +78,19 @@ fn spawn(
     let (arguments, variables) =
         (exec::arguments(submission), exec::variables(submission, environment, place, attempt));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
-    let spawned = world::lend(&submission.world, || execute(&submission.program, arguments, spawn));
+    let limits = &submission.spec.limits;
+    let spawned = world::lend(&submission.world, limits, || execute(&submission.program, arguments, spawn));
     // A supervisor that stays there keeps a file system busy, but what was started was started.
     let _ = std::env::set_current_dir("/");
-    spawned.map_err(|error| match missing(streams) {
-        Some(path) => format!("cannot open `{}` for it: {error}", path.display()),
-        None => refusal(&submission.program, &error),
-    })
+    let main = spawned.map_err(|error| error.to_string())?.map_err(|error| {
+        let reason = match missing(streams) {
+            Some(path) => format!("cannot open `{}` for it: {error}", path.display()),
+            None => refusal(&submission.program, &error),
+        };
+        confine::reason(limits, &error).map_or(reason.clone(), |why| format!("{reason}; {why}"))
+    })?;
+    confine::make_hard(main, limits);
+    Ok(main)
 }
 
 /// Returns a file that the new process could not open since it is not there: posix_spawn(3) does not say what failed.

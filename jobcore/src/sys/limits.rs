@@ -23,9 +23,9 @@ pub(super) fn soft() -> BTreeMap<String, u64> {
     LIMITS.into_iter().filter_map(|(name, resource)| Some((name.to_owned(), getrlimit(resource).current?))).collect()
 }
 
-/// Gives this process these soft limits, as far as its hard limits allow, and returns whether it had others.
-pub(super) fn lower(soft: &BTreeMap<String, u64>) -> bool {
-    let mut had_others = false;
+/// Calls `within` while this process has these soft limits, as far as its hard limits allow.
+pub(super) fn lend<T>(soft: &BTreeMap<String, u64>, within: impl FnOnce() -> T) -> T {
+    let mut others = Vec::new();
     for (name, resource) in LIMITS {
         let own = getrlimit(resource);
         let current = match (soft.get(name).copied(), own.maximum) {
@@ -36,10 +36,14 @@ pub(super) fn lower(soft: &BTreeMap<String, u64>) -> bool {
         if current != own.current {
             // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
             let _ = setrlimit(resource, Rlimit { current, ..own });
-            had_others = true;
+            others.push((resource, own));
         }
     }
-    had_others
+    let done = within();
+    for (resource, own) in others {
+        let _ = setrlimit(resource, own);
+    }
+    done
 }
 
 /// Lifts the soft limits that would hinder a supervisor: a submitter's limit of file size or CPU time is for its

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::{file, limits, namespace};
+use super::{confine, file, limits, namespace};
 use crate::error::{IoContext, Result};
+use crate::job_limits::Limits;
 
 /// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,19 +123,23 @@ pub(crate) fn set_own_umask() {
     remember_umask(Some(own.bits()));
 }
 
-/// Calls `spawn` with the umask and the limits of `world`, and takes them back. The niceness stays.
-pub(crate) fn lend<T>(world: &World, spawn: impl FnOnce() -> T) -> T {
-    renice(world);
-    let mask = world.umask.map(|umask| rustix::process::umask(Mode::from_bits_truncate(umask)));
-    let were_lowered = limits::lower(&world.soft_limits);
-    let spawned = spawn();
-    if were_lowered {
-        limits::raise();
+/// Calls `spawn` with the umask and the soft limits of `world` and with the limits that a job carries, and takes them back. The
+/// niceness stays.
+///
+/// # Errors
+/// [`Error::InvalidSpec`](crate::Error::InvalidSpec), naming the limit of the job that it cannot be given.
+pub(crate) fn lend<T>(world: &World, limits: &Limits, spawn: impl FnOnce() -> T) -> Result<T> {
+    if limits.nice.is_none() {
+        renice(world);
     }
-    if let Some(mask) = mask {
-        rustix::process::umask(mask);
-    }
-    spawned
+    confine::lend(limits, &world.soft_limits, || {
+        let mask = world.umask.map(|umask| rustix::process::umask(Mode::from_bits_truncate(umask)));
+        let spawned = spawn();
+        if let Some(mask) = mask {
+            rustix::process::umask(mask);
+        }
+        spawned
+    })
 }
 
 /// Gives this process the niceness of `world` where it has another; a lower one may not be allowed.

@@ -4,9 +4,11 @@
 // In the order in which to read them:
 // - `bench.rs`: where the cases run
 // - `attempts.rs`: jobs whose command is started again
+// - `limits.rs`: jobs that carry limits
 
 mod attempts;
 mod bench;
+mod limits;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub use attempts::{
     an_attempt_whose_time_is_up_is_followed_by_another, attempts_are_limited, what_is_stopped_is_not_started_again,
 };
 pub use bench::Bench;
+pub use limits::{limits_that_cannot_be_given_are_refused, the_limits_of_a_job_hold_for_its_command};
 
 /// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner that the second expression
 /// gives over the [`Backend`](crate::store::conformance::Backend) of the first.
@@ -59,6 +62,8 @@ macro_rules! runner_conformance {
             an_attempt_whose_time_is_up_is_followed_by_another
             a_job_is_stopped_between_two_attempts
             what_is_stopped_is_not_started_again
+            the_limits_of_a_job_hold_for_its_command
+            limits_that_cannot_be_given_are_refused
             a_signal_is_sent_once
             a_paused_job_stands_still_until_it_is_resumed
             a_paused_job_is_stopped

@@ -92,7 +92,9 @@ impl Probes {
         command.env_clear().envs(environment.iter());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         match self.lends_world {
-            true => world::lend(&submission.world, || command.spawn()),
+            true => {
+                world::lend(&submission.world, &submission.spec.limits, || command.spawn()).map_err(io::Error::other)?
+            }
             false => command.spawn(),
         }
     }
