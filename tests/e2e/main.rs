@@ -37,6 +37,7 @@ mod input;
 mod keep;
 mod leaderless;
 mod leftovers;
+mod limiting;
 mod limits;
 mod looks;
 mod many;

@@ -4,6 +4,7 @@
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `schedule.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `project.rs`: the jobs of a project
 // - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
+// - `limiting.rs`: how much its processes may use
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
 
@@ -11,6 +12,7 @@ mod act;
 mod caller;
 mod deferred;
 mod keep;
+mod limiting;
 mod look;
 mod project;
 mod queue;

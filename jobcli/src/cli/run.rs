@@ -11,6 +11,7 @@ use jobcore::environment::VariablePattern;
 use jobcore::front::Notify;
 use jobcore::stop::Signal;
 
+use super::limiting::Limiting;
 use super::queue::Queueing;
 use super::rare::Rare;
 use super::readiness::Readiness;
@@ -50,8 +51,8 @@ In JSON, `command` is a shell line or an array with a program and its arguments.
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, `every`, `cron`, `missed`, \
 `at_a_time`, `leave_stragglers`, `with_pid`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
-`not_ready`, `retries`, `restart`, `backoff` and `retry_on` (an array of numbers). Unknown fields are refused. Options \
-override fields.")]
+`not_ready`, `retries`, `restart`, `backoff`, `retry_on` (an array of numbers), `nice`, `cpus`, `memory`, `max_processes`, \
+`open_files`, `core` and `io`. Unknown fields are refused. Options override fields.")]
 pub struct Run {
     /// Run the job in DIR [default: the current directory]
     #[arg(long, value_name = "DIR")]
@@ -129,6 +130,9 @@ pub struct Run {
     /// Whether its command is started again.
     #[command(flatten)]
     pub restarting: Rare<Restarting>,
+    /// How much its processes may use.
+    #[command(flatten)]
+    pub limiting: Rare<Limiting>,
     /// Wait for the job to end, and exit with its code
     #[arg(long, short)]
     pub wait: bool,

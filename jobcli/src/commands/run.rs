@@ -308,6 +308,7 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     {
         builder = builder.restart(restart);
     }
+    builder = builder.limits(arguments.limiting.0.asked());
     if let Some(line) = arguments.on_end {
         builder = builder.on_end(line);
     }

@@ -228,6 +228,9 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
     if let Some(restart) = &spec.restart {
         line(out, "restarts", restart)?;
     }
+    if !spec.limits.is_empty() {
+        line(out, "limits", &spec.limits)?;
+    }
     for condition in &spec.ready {
         line(out, "ready when", condition)?;
     }

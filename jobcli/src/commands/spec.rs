@@ -11,7 +11,7 @@ use jobcore::front::ExitCodes;
 use jobcore::front::{Failure, codes, moment};
 use jobcore::queue::{Missed, Resource};
 use jobcore::ready::Condition;
-use jobcore::spec::{NotReady, RestartWhen};
+use jobcore::spec::{Cpus, IoPriority, NotReady, RestartWhen};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
 use jobcore::{Name, ParseError};
@@ -83,6 +83,13 @@ struct Spec {
     backoff: Option<String>,
     #[serde(default)]
     retry_on: Vec<u8>,
+    nice: Option<i32>,
+    cpus: Option<Cpus>,
+    memory: Option<Size>,
+    max_processes: Option<u64>,
+    open_files: Option<u64>,
+    core: Option<Size>,
+    io: Option<IoPriority>,
 }
 
 /// One condition, or several.
@@ -146,6 +153,15 @@ enum Size {
     Bytes(u64),
 }
 
+impl Size {
+    fn parse(self) -> std::result::Result<u64, ParseError> {
+        match self {
+            Self::Text(text) => parse_size(&text),
+            Self::Bytes(bytes) => Ok(bytes),
+        }
+    }
+}
+
 /// Reads the spec that `run` was given, from a file or, as `-`, from standard input, and adds it to the flags, which come
 /// first. Returns whether the command is a program and its arguments.
 pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
@@ -176,11 +192,10 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
         time.map(Time::parse).transpose().map_err(|reason| wrong(format!("{field}: {reason}")))
     };
     let (timeout, grace) = (time("timeout", spec.timeout)?, time("grace", spec.grace)?);
-    let limit = match spec.output_limit {
-        Some(Size::Text(text)) => Some(parse_size(&text).map_err(|reason| wrong(format!("output_limit: {reason}")))?),
-        Some(Size::Bytes(bytes)) => Some(bytes),
-        None => None,
+    let size = |field: &str, size: Option<Size>| {
+        size.map(Size::parse).transpose().map_err(|reason| wrong(format!("{field}: {reason}")))
     };
+    let limit = size("output_limit", spec.output_limit)?;
     let (words, is_argv) = match spec.command {
         Command::Line(line) => (vec![line], false),
         Command::Words(words) => (words, true),
@@ -242,6 +257,14 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
     if restarting.retry_on.is_empty() {
         restarting.retry_on = spec.retry_on.into_iter().map(ExitCodes::from).collect();
     }
+    let limiting = &mut arguments.limiting.0;
+    limiting.nice = limiting.nice.or(spec.nice);
+    limiting.cpus = limiting.cpus.take().or(spec.cpus);
+    limiting.memory = limiting.memory.or(size("memory", spec.memory)?);
+    limiting.max_processes = limiting.max_processes.or(spec.max_processes);
+    limiting.open_files = limiting.open_files.or(spec.open_files);
+    limiting.core = limiting.core.or(size("core", spec.core)?);
+    limiting.io = limiting.io.or(spec.io);
     arguments.stall = arguments.stall.or(time("stall", spec.stall)?);
     arguments.stall_stop |= spec.stall_stop;
     arguments.grace = arguments.grace.or(grace);

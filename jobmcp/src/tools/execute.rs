@@ -9,7 +9,7 @@ use jobcore::input::Message;
 use jobcore::output::Cursor;
 use jobcore::queue::{AfterWhen, Repeat};
 use jobcore::record::ProcessId;
-use jobcore::spec::{Stdin, Stragglers, TerminalSize};
+use jobcore::spec::{Limits, Stdin, Stragglers, TerminalSize};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
 use jobcore::wait::{Until, WaitOptions};
@@ -138,6 +138,15 @@ pub(super) struct Arguments {
     /// Start it again only after these exit codes
     #[schemars(extend("x-unlisted" = true))]
     retry_on: Option<Vec<u8>>,
+    /// Its niceness, from -20 to 19
+    #[schemars(extend("x-unlisted" = true))]
+    nice: Option<i32>,
+    /// The CPUs on which it may run, such as "0-3,6"
+    #[schemars(extend("x-unlisted" = true))]
+    cpus: Option<String>,
+    /// How much memory of its own each of its processes may have, such as "2G"
+    #[schemars(extend("x-unlisted" = true))]
+    memory: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     leave_stragglers: Option<bool>,
     #[schemars(extend("x-unlisted" = true))]
@@ -231,16 +240,21 @@ impl Asked {
     }
 }
 
-pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
+pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
     let repeats = arguments.every.is_some() || arguments.cron.is_some();
     if repeats && (arguments.commands.is_some() || arguments.until.is_some()) {
         return Err(Failure::new(
             "A schedule does not end and is one command: give `every` or `cron` without `commands` and `until`.",
         ));
     }
-    if arguments.commands.is_some() {
-        return Ok(batch::run(server, arguments, context).await?.into_result().into());
+    match arguments.commands {
+        Some(_) => Ok(batch::run(server, arguments, context).await?.into_result().into()),
+        None => run_one(server, arguments, context).await,
     }
+}
+
+async fn run_one(server: &Server, mut arguments: Arguments, context: &Context) -> Result<CallToolResponse> {
+    let repeats = arguments.every.is_some() || arguments.cron.is_some();
     let asked = Asked::of(&arguments)?;
     let format = arguments.format.unwrap_or_default();
     let typed = match (arguments.stdin, arguments.tty) {
@@ -391,6 +405,15 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     if let Some(restart) = rule.map_err(|reason| Failure::new(format!("execute: {reason}.")))? {
         spec = spec.restart(restart);
     }
+    let mut limits = Limits::default();
+    limits.nice = arguments.nice;
+    if let Some(cpus) = arguments.cpus {
+        limits.cpus = Some(cpus.parse().map_err(|reason| Failure::new(format!("cpus: {reason}.")))?);
+    }
+    if let Some(memory) = arguments.memory {
+        limits.memory = Some(parse_size(&memory).map_err(|reason| Failure::new(format!("memory: {reason}.")))?);
+    }
+    spec = spec.limits(limits);
     if arguments.tty == Some(true) {
         spec = spec.terminal(TerminalSize::default());
     }
