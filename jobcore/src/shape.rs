@@ -101,6 +101,8 @@ impl Job {
             message: outcome.and_then(|outcome| outcome.message.clone()),
             stopped_by: outcome.and_then(|outcome| outcome.stopped_by.clone()),
             cpu_ms: outcome.and_then(|outcome| outcome.cpu_ms),
+            memory_bytes: None,
+            processes: None,
             peak_rss_bytes: outcome.and_then(|outcome| outcome.peak_rss_bytes),
             stragglers: outcome.map(|outcome| outcome.stragglers).filter(|count| *count > 0),
             stragglers_alive: self.has_living_stragglers().then_some(true),
@@ -239,9 +241,17 @@ pub struct JobShape {
     /// Who asked for its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
-    /// CPU time, user and system, with descendants.
+    /// CPU time, user and system, with descendants; while it runs, that of its living processes so far, from
+    /// [`JobManager::report`](crate::JobManager::report) alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
+    /// Resident memory of its processes now, shared memory counted for each; absent unless it runs, and from [`Job::shape`], which
+    /// looks at nothing but the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// How many processes it has now; absent as `memory_bytes` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
     /// Peak resident memory of its largest process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,

@@ -302,3 +302,25 @@ fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
         assert!(!assert_harmless(&env, words).is_empty(), "{words:?}");
     }
 }
+
+/// All of its processes together, while it runs and not after.
+#[test]
+fn what_a_running_job_uses_is_shown() {
+    let env = TestEnv::new();
+    let id = env.submit("sleep 1000 & i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo counted; wait");
+    wait_for("its word", || (env.ok(["output", &id]) == "counted").then_some(()));
+    let job = env.job(&id);
+    assert_eq!(job["processes"], 2, "{job}");
+    assert!(job["memory_bytes"].as_u64().unwrap() > 100_000 && job["cpu_ms"].as_u64().unwrap() > 0, "{job}");
+    let shown = env.ok(["show", &id]);
+    assert!(
+        shown.contains("\nmemory       ") && shown.contains("(2 processes)") && shown.contains("\ncpu time     "),
+        "{shown}"
+    );
+    let mut client = crate::mcp_client::Client::legacy(&env);
+    let status = client.ok("status", serde_json::json!({ "job_id": id })).text;
+    assert!(status.contains("\nmemory: ") && status.contains("\ncpu_ms: "), "{status}");
+    env.ok(["kill", &id]);
+    let job = env.job(&id);
+    assert!(job.get("memory_bytes").is_none() && job.get("processes").is_none(), "{job}");
+}

@@ -65,7 +65,7 @@ impl Talk {
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[WHEN]"),
             (r"process \d+", "process [PID]"),
             (r"(pid|cpu_ms): \d+", "$1: [NUMBER]"),
-            (r"peak_memory: .*", "peak_memory: [SIZE]"),
+            (r"memory: .*", "memory: [SIZE]"),
             (r"Event \d+", "Event [NUMBER]"),
             (r"try again in \d+ s", "try again in [NUMBER] s"),
         ] {

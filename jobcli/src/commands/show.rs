@@ -11,6 +11,7 @@ use jobcore::spec::NotReady;
 use jobcore::spec::{Command, Stdin, Stragglers};
 use jobcore::store::job_directory;
 use jobcore::units::{format_size, short_duration};
+use jobcore::words::counted;
 use jobcore::{Job, JobId, JobManager, escape};
 
 use super::Result;
@@ -145,6 +146,10 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
     }
     if let Some(cpu) = shape.cpu_ms {
         line(out, "cpu time", millis(cpu))?;
+    }
+    if let Some(memory) = shape.memory_bytes {
+        let processes = counted(shape.processes.unwrap_or_default(), "process", "processes");
+        line(out, "memory", format_args!("{} ({processes})", format_size(memory)))?;
     }
     if let Some(peak) = shape.peak_rss_bytes {
         line(out, "peak memory", format_args!("{} (its largest process)", format_size(peak)))?;

@@ -11,14 +11,19 @@ use crate::store::file::on_end::EndHooks;
 
 impl JobManager {
     /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is queued
-    /// if it is, whether it waits for input, and what was run at its end.
+    /// if it is, whether it waits for input, what its processes use while it runs, and what was run at its end.
     ///
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent, for a queued job and for one that
     /// takes input.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
         let on_end = self.hook_runs(job);
-        Ok(JobShape { on_end, ..self.report_with(job, self.why_queued(job).await?).await? })
+        let mut shape = self.report_with(job, self.why_queued(job).await?).await?;
+        if let Some(used) = self.used(job).await? {
+            shape.cpu_ms = u64::try_from(used.cpu.as_millis()).ok();
+            (shape.memory_bytes, shape.processes) = (Some(used.memory_bytes), Some(used.processes));
+        }
+        Ok(JobShape { on_end, ..shape })
     }
 
     /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed

@@ -56,6 +56,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     server.call().shows(&job);
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), &job).await;
+    let used = told(server, server.jobs().used(&job).await).await?;
     let run = told(server, Run::of(server, &job).await).await?;
     let view = text::view(LAST_BYTES);
     let query = OutputQuery::from(Position::TailLines(LAST_LINES));
@@ -85,7 +86,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         ("group", json!(shape.group)),
         ("submitted_at", json!(to_seconds(shape.submitted_at))),
         ("ended_at", json!(shape.ended_at.map(to_seconds))),
-        ("cpu_ms", json!(shape.cpu_ms)),
+        ("cpu_ms", json!(shape.cpu_ms.or(used.map(|used| used.cpu.as_millis().try_into().unwrap_or(u64::MAX))))),
+        ("memory", json!(used.map(|used| format_size(used.memory_bytes)))),
         ("peak_memory", json!(shape.peak_rss_bytes.map(format_size))),
         ("labels", json!(Some(&shape.labels).filter(|labels| !labels.is_empty()))),
         ("output_bytes", json!(shape.output_bytes)),
