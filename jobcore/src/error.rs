@@ -312,6 +312,8 @@ mod tests {
             reason::<crate::ready::Condition>(),
             reason::<crate::spec::NotReady>(),
             reason::<crate::spec::RestartWhen>(),
+            reason::<crate::spec::Cpus>(),
+            reason::<crate::spec::IoPriority>(),
             reason::<PermissionMode>(),
             reason::<key::Key>(),
             reason::<output::Cursor>(),
@@ -348,7 +350,7 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 25,
+            found, 27,
             "those that the test above names, patterns of variables and templates, which hardly a text is not, and those of front ends"
         );
     }
