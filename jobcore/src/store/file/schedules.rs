@@ -62,7 +62,14 @@ impl Queue {
             // Whoever put it into the queue was killed before the schedule was moved on.
             Some(run) if self.is_run_for(run, time) => false,
             // Runs never overlap.
-            Some(run) => self.has_ended(store, run).await,
+            Some(run) => match self.has_ended(store, run).await {
+                true => true,
+                false => match self.jobs.evidence(run) {
+                    // Another process is about to record its end, and looks for what is due after that.
+                    Ok(evidence) if evidence.is_being_settled() => return Ok(()),
+                    evidence => evidence.is_ok_and(|evidence| evidence.ended.is_some()),
+                },
+            },
             None => true,
         };
         if is_over && !repeat.leaves_out(time, now) {
