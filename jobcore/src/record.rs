@@ -305,13 +305,25 @@ pub struct Evidence {
     pub output: OutputSize,
     /// Where it stands in the queue, and what it was given when it left it.
     pub place: Place,
+    /// The stop that was requested and had begun, of a job that may be started again.
+    pub(crate) stopping: Option<Stopping>,
 }
 
 impl Evidence {
     /// Collects what is known.
     pub fn new(submission: Submission) -> Self {
         let (output, place) = (OutputSize::default(), submission.spec.first_place());
-        Self { submission, start: None, running: None, ended: None, held: false, seen: Seen::Gone, output, place }
+        Self {
+            submission,
+            start: None,
+            running: None,
+            ended: None,
+            held: false,
+            seen: Seen::Gone,
+            output,
+            place,
+            stopping: None,
+        }
     }
 
     /// Returns whether the supervisor that put itself on record lives, whatever the lock says: its lock file may have been
@@ -419,11 +431,19 @@ impl Evidence {
         first.or(self.running.as_ref().map(|running| running.at))
     }
 
+    /// Returns the stop that was requested and had begun.
+    fn requested_stop(&self) -> Option<&Stopping> {
+        self.stopping.as_ref().filter(|stopping| stopping.cause == Cause::Stopped)
+    }
+
     /// Returns the attempt that whoever takes charge is to start, as nothing is left of the one on record; nothing if there is
     /// none.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Start> {
         let is_left = self.ended.is_some() || !matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
         let (start, restart) = (self.start.as_ref().filter(|_| !is_left)?, self.submission.spec.restart.as_ref()?);
+        if self.requested_stop().is_some() {
+            return None;
+        }
         if start.due_at.is_some() {
             return Some(start.clone());
         }
@@ -447,7 +467,12 @@ impl Evidence {
         }
         events.push(Event::Started(self.started_at()));
         let lost = |cause, message: Option<&str>, events: &mut Vec<Event>| {
-            let outcome = self.lost(cause, message.map(str::to_owned), now);
+            let mut outcome = self.lost(cause, message.map(str::to_owned), now);
+            let is_between_attempts = self.start.as_ref().is_some_and(|start| start.due_at.is_some());
+            if let Some(stopping) = self.requested_stop().filter(|_| is_between_attempts) {
+                // Nothing ran, so that the stop was complete when it had begun.
+                (outcome.cause, outcome.stopped_by) = (Cause::Stopped, stopping.requester.clone());
+            }
             if self.next_attempt(now).is_some() {
                 events.push(Event::SupervisorLost);
                 return Verdict::OnRecord;

@@ -67,7 +67,9 @@ fn each_project_has_its_own_names() {
     assert!(ambiguous.stderr.contains(&shop[24..32]) && ambiguous.stderr.contains(&blog[24..32]), "{ambiguous}");
     run("blog", &["kill", "web"]).ok();
     assert_eq!(env.status(&shop), "running");
-    assert_eq!(id_in("blog"), shop, "the only one that is not over");
+    assert_eq!(id_in("blog"), blog, "what has ended here comes before what runs elsewhere");
+    assert!(run("blog", &["kill", "web"]).stdout.contains("already killed"), "and nothing else is stopped");
+    assert_eq!(env.status(&shop), "running");
     run("elsewhere", &["kill", "web"]).ok();
     assert_eq!((id_in("shop"), id_in("blog")), (shop, blog));
 }

@@ -19,7 +19,6 @@ const LONGEST: usize = 64;
 
 impl JobManager {
     /// Returns the job that a person or a program means: by its full id; by its name; or by a part of its id, see [`IdPrefix`].
-    /// Of several jobs of a name, one that has not ended comes before the newest that has.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
@@ -27,8 +26,8 @@ impl JobManager {
         self.find_in(reference, None).await
     }
 
-    /// Returns the job that is meant by somebody in this project, as [`JobManager::find`] does: of those of a name, one of this
-    /// project that has not ended comes first, then the only one of another that has not, then the newest of this project.
+    /// Returns the job that is meant in this project, as [`JobManager::find`] does. A name means the newest job of this project that has
+    /// it; if there is none, the only unfinished job of another project; if there is none either, the newest of all.
     ///
     /// # Errors
     /// As [`JobManager::find`].
@@ -68,33 +67,28 @@ impl JobManager {
 
     /// Returns the job that is called so, as somebody in this project says it.
     async fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
-        // Only the newest of a name and a project can be one that has not ended.
-        let own = self.store.named(name, project).await?;
-        if let Some(id) = own
-            && !self.has_ended(id).await?
-        {
+        // Also one that has ended: nobody who stops it is to stop a job of another project instead.
+        if let Some(id) = self.store.named(name, project).await? {
             return Ok(Some(id));
         }
         let all = Query::default().with_name(Some(name.clone()));
-        let mut others = Vec::new();
+        let mut unfinished = Vec::new();
         for id in self.store.ids(&all.clone().live(), None, usize::MAX).await? {
             if self.is_named(id, name).await? && !self.has_ended(id).await? {
-                others.push(id);
+                unfinished.push(id);
             }
         }
-        match (others.as_slice(), own) {
-            ([id], _) => Ok(Some(*id)),
-            ([_, ..], None) => Err(Error::Ambiguous { reference: name.to_string(), candidates: others }),
-            (_, Some(id)) => Ok(Some(id)),
-            ([], None) => {
-                for id in self.store.ids(&all, None, usize::MAX).await? {
-                    if self.is_named(id, name).await? {
-                        return Ok(Some(id));
-                    }
-                }
-                Ok(None)
+        match unfinished.as_slice() {
+            [id] => return Ok(Some(*id)),
+            [] => {}
+            _ => return Err(Error::Ambiguous { reference: name.to_string(), candidates: unfinished }),
+        }
+        for id in self.store.ids(&all, None, usize::MAX).await? {
+            if self.is_named(id, name).await? {
+                return Ok(Some(id));
             }
         }
+        Ok(None)
     }
 
     /// Returns whether a job has ended, or is no longer on record.

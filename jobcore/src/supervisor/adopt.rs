@@ -36,7 +36,8 @@ pub(super) fn take_over(
     let start = Start { holder, dedicated: true, ..before.clone() };
     let _ = records.start_again(&start);
     let control = control?;
-    if start.due_at.is_some() {
+    let was_stopped = read.get::<Stopping>().ok().flatten().is_some_and(|stopping| stopping.cause == Cause::Stopped);
+    if start.due_at.is_some() && !was_stopped {
         Supervisor::between_attempts(records, submission, start, control)?.run();
         return Ok(());
     }
@@ -46,11 +47,11 @@ pub(super) fn take_over(
     }
     rescue(records, submission.spec.output_limit, pipes);
     let ended = loss(records, &before.holder);
-    let was_stopped = read.get::<Stopping>().ok().flatten().is_some_and(|stopping| stopping.cause == Cause::Stopped);
     let restart = submission.spec.restart.as_ref().filter(|_| !was_stopped);
     match start.next(restart, &ended, Timestamp::now()) {
         Some(next) => {
-            records.start(&next)?;
+            // Without this record it is found out again.
+            let _ = records.start(&next);
             Supervisor::between_attempts(records, submission, next, control)?.run();
         }
         None => record(records, &Ended { started_at: start.first_started_at().or(ended.started_at), ..ended }),

@@ -130,6 +130,9 @@ impl Jobs {
         if evidence.ended.is_none() || evidence.submission.spec.restart.is_some() {
             let start = if evidence.ended.is_some() { records.get().ok().flatten() } else { records.get()? };
             evidence.start = attempts::complete(&job, id, start);
+            if evidence.ended.is_none() && evidence.submission.spec.restart.is_some() {
+                evidence.stopping = records.get().ok().flatten();
+            }
         }
         let log = FileLog::new(job);
         if let Some(ended) = &evidence.ended {

@@ -83,8 +83,11 @@ impl Records {
         if start.attempt == 1 {
             return self.write(start);
         }
-        if start.due_at.is_some() {
-            attempts::write(&self.job, self.id, start)?;
+        if start.due_at.is_some()
+            && let Err(error) = attempts::write(&self.job, self.id, start)
+        {
+            // A full disk costs what is known of attempts, and not the job: there is room for the record of this one.
+            tracing::warn!(id = %self.id, %error, "the attempts of a job could not be kept");
         }
         job_file::write_next_start(&self.file, &self.job.record(), self.id, &without_attempts(start))?;
         if let Some(event) = JobEvent::of(self.id, Record::Start(start)) {

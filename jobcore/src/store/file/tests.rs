@@ -10,8 +10,8 @@ use super::*;
 use crate::clock::{SystemRandom, Timestamp};
 use crate::output::OutputSize;
 use crate::queue::{Place, Repeat};
-use crate::record::{Ended, Start};
-use crate::spec::{JobSpec, JobSpecBuilder};
+use crate::record::{Ended, ProcessId, Start, Stopping};
+use crate::spec::{JobSpec, JobSpecBuilder, Restart};
 use crate::state::{Cause, Outcome};
 use crate::sys::{pipe, world};
 
@@ -48,7 +48,7 @@ fn due(store: &FileStore) -> Option<FileClaim> {
 }
 
 fn start(claim: &FileClaim) {
-    let holder = crate::record::ProcessId::of_this_program().unwrap();
+    let holder = ProcessId::of_this_program().unwrap();
     claim.records.start(&Start::new(holder, true, Timestamp::now())).unwrap();
 }
 
@@ -494,4 +494,47 @@ fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
     finish(&store, id, 0);
     assert!(store.jobs.read(id).unwrap().environment().is_none());
     assert!(due(&store).is_none());
+}
+
+/// Its supervisor was killed between the record of a stop and that of the end.
+#[test]
+fn what_was_stopped_between_two_attempts_is_over_and_not_tried_again() {
+    let (_directory, store) = store();
+    let restart = Restart::default();
+    let spec = JobSpec::command(["true"]).restart(restart.clone());
+    for cause in [Cause::Stopped, Cause::TimedOut] {
+        let id = create(&store, spec.clone());
+        let records = Records::claim(&store.layout, id).unwrap().unwrap();
+        let holder = ProcessId { start_time: 0, ..ProcessId::of_this_program().unwrap() };
+        let first = Start::new(holder, true, Timestamp::now());
+        let next = first.next(Some(&restart), &ended(1), Timestamp::now()).unwrap();
+        records.start(&first).unwrap();
+        records.start(&next).unwrap();
+        let requester = Some("a person".to_owned());
+        records.stopping(&Stopping { v: 1, cause, requester, at: Timestamp::now(), grace_ms: 0 });
+        drop(records);
+        let evidence = store.jobs.evidence(id).unwrap();
+        let (job, _) = evidence.judge(Timestamp::now()).unwrap();
+        let outcome = job.state.outcome().map(|outcome| (outcome.cause, outcome.stopped_by.as_deref()));
+        let was_stopped = cause == Cause::Stopped;
+        assert_eq!(outcome, was_stopped.then_some((Cause::Stopped, Some("a person"))));
+        assert_eq!(evidence.next_attempt(Timestamp::now()).is_none(), was_stopped);
+    }
+}
+
+/// The disk is full, say: what is known of attempts is lost, and not the job.
+#[test]
+fn an_attempt_is_on_record_where_those_before_cannot_be_kept() {
+    let (_directory, store) = store();
+    let restart = Restart::default();
+    let id = create(&store, JobSpec::command(["true"]).restart(restart.clone()));
+    let records = Records::claim(&store.layout, id).unwrap().unwrap();
+    let first = Start::new(ProcessId::of_this_program().unwrap(), true, Timestamp::now());
+    records.start(&first).unwrap();
+    // Nothing can be put into the place of a directory that is not empty.
+    fs::create_dir_all(store.layout.job(id).attempts().join("full")).unwrap();
+    let next = first.next(Some(&restart), &ended(1), Timestamp::now()).unwrap();
+    records.start(&next).unwrap();
+    let start = store.jobs.evidence(id).unwrap().start.unwrap();
+    assert_eq!((start.attempt, start.due_at, start.before), (2, next.due_at, Vec::new()));
 }
