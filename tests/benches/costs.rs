@@ -21,10 +21,10 @@ const TODAY: &[(&str, u64)] = &[
     ("system calls of `wait` for a job that is over", 74),
     ("inodes of a job that prints nothing", 5),
     ("inodes of a job that prints", 7),
-    ("thousand instructions of `run -- true` for a job that waits", 1468),
-    ("thousand instructions of `status`", 544),
-    ("thousand instructions of `list`", 1230),
-    ("thousand instructions of `wait` for a job that is over", 878),
+    ("thousand instructions of `run -- true` for a job that waits", 1393),
+    ("thousand instructions of `status`", 427),
+    ("thousand instructions of `list`", 1124),
+    ("thousand instructions of `wait` for a job that is over", 784),
     ("kB of its own that a supervisor has", 81),
 ];
 /// Of how many supervisors the memory is looked at.

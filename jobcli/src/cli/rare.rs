@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
 use clap::error::Error;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 /// Arguments that few lines have. A line is parsed without their definitions first, and with them if it turns out to be wrong then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +45,38 @@ impl<T: Args + Default> FromArgMatches for Rare<T> {
             true => T::from_arg_matches_mut(matches).map(Self),
             false => Ok(Self::default()),
         }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Verbs that few lines have, treated like [`Rare`] arguments.
+#[derive(Debug)]
+pub struct RareVerb<T>(pub T);
+
+impl<T: Subcommand> Subcommand for RareVerb<T> {
+    fn augment_subcommands(command: Command) -> Command {
+        if ARE_DEFINED.get() { T::augment_subcommands(command) } else { command }
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        T::augment_subcommands_for_update(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        T::has_subcommand(name)
+    }
+}
+
+impl<T: Subcommand> FromArgMatches for RareVerb<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches_mut(matches).map(Self)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -57,18 +57,20 @@ use std::pin::Pin;
 use jobcore::JobManager;
 use jobcore::front::Settings;
 
-use crate::cli::{Cli, Deferred, StdinFrom, Verb};
+use crate::cli::{Cli, Deferred, RareVerb, Seldom, StdinFrom, Verb};
 use crate::top;
 pub(crate) use result::Result;
 use result::{code_of, tell, unless_interrupted};
 
 /// Carries out a verb.
 pub(crate) async fn run(cli: Cli) -> Result {
-    match &cli.verb {
-        Verb::Completions(Deferred(arguments)) => return completions::run(arguments),
-        Verb::Man(Deferred(arguments)) => return man::run(arguments),
-        Verb::Skill(Deferred(arguments)) => return skill::run(arguments),
-        _ => {}
+    if let Verb::Seldom(RareVerb(verb)) = &cli.verb {
+        match verb {
+            Seldom::Completions(Deferred(arguments)) => return completions::run(arguments),
+            Seldom::Man(Deferred(arguments)) => return man::run(arguments),
+            Seldom::Skill(Deferred(arguments)) => return skill::run(arguments),
+            _ => {}
+        }
     }
     if let Verb::Hook(Deferred(arguments)) = cli.verb {
         let jobs = || {
@@ -78,7 +80,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         return Box::pin(hook::run(jobs, arguments)).await;
     }
     let settings = Settings::read(cli.store.clone(), cli.config.clone())?;
-    if let Verb::Doctor(Deferred(arguments)) = cli.verb {
+    if let Verb::Seldom(RareVerb(Seldom::Doctor(Deferred(arguments)))) = cli.verb {
         let jobs = settings.open("jobcli").map(JobManager::with_inline_work);
         return Box::pin(doctor::run(jobs, &settings, &arguments)).await;
     }
@@ -86,7 +88,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         true => settings.open_to_write("jobcli")?,
         false => settings.open_to_look("jobcli")?,
     };
-    if let Verb::Top(Deferred(arguments)) = cli.verb {
+    if let Verb::Seldom(RareVerb(Seldom::Top(Deferred(arguments)))) = cli.verb {
         // Unlike others, it has something else to do meanwhile.
         return Box::pin(top::run(&jobs, &settings, arguments)).await;
     }
@@ -97,9 +99,6 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Run(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, None)),
         // As it was with the tools that had this word: something could be sent to every job.
         Verb::Execute(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, Some(StdinFrom::Open))),
-        Verb::Up(Deferred(arguments)) => Box::pin(up::up(jobs, settings, arguments)),
-        Verb::Down(Deferred(arguments)) => Box::pin(up::down(jobs, arguments)),
-        Verb::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
         Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, settings, arguments)),
         Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),
         Verb::Status(Deferred(arguments)) => Box::pin(status::run(jobs, arguments)),
@@ -107,31 +106,46 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Tail(Deferred(arguments)) => Box::pin(output::tail(jobs, settings, arguments)),
         Verb::Wait(Deferred(arguments)) => Box::pin(wait::run(jobs, settings, arguments)),
         Verb::Send(Deferred(arguments)) => Box::pin(send::run(jobs, arguments)),
-        Verb::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
-        Verb::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Verb::Kill(Deferred(arguments)) => Box::pin(kill::run(jobs, settings, arguments)),
-        Verb::Pause(Deferred(arguments)) => Box::pin(pause::run(jobs, settings, arguments)),
-        Verb::Resume(Deferred(arguments)) => Box::pin(pause::resume(jobs, settings, arguments)),
         Verb::Start(Deferred(arguments)) => Box::pin(async move { start::run(jobs, &arguments).await }),
-        Verb::Rerun(Deferred(arguments)) => Box::pin(rerun::run(jobs, settings, arguments)),
-        Verb::Hold(Deferred(arguments)) => Box::pin(place::hold(jobs, settings, arguments)),
-        Verb::Release(Deferred(arguments)) => Box::pin(place::release(jobs, settings, arguments)),
-        Verb::Move(Deferred(arguments)) => Box::pin(async move { place::move_to(jobs, &arguments).await }),
-        Verb::Edit(Deferred(arguments)) => Box::pin(edit::run(jobs, arguments)),
-        Verb::Schedule(Deferred(arguments)) => Box::pin(schedule::run(jobs, arguments)),
-        Verb::Graph(Deferred(arguments)) => Box::pin(graph::run(jobs, settings, arguments)),
         Verb::Rm(Deferred(arguments)) => Box::pin(rm::run(jobs, settings, arguments)),
-        Verb::Gc(Deferred(arguments)) => Box::pin(gc::run(jobs, arguments)),
-        Verb::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
-        Verb::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),
         Verb::Statusline(Deferred(arguments)) => Box::pin(statusline::run(jobs, arguments)),
-        Verb::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
-        Verb::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
-        Verb::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
-        Verb::Top(_) | Verb::Doctor(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Hook(_) | Verb::Skill(_) => {
-            unreachable!("they were carried out above")
-        }
+        Verb::Seldom(RareVerb(verb)) => carry_out(jobs, settings, verb),
+        Verb::Hook(_) => unreachable!("it was carried out above"),
     };
     carried_out.await
+}
+
+/// Carries out a verb that is used seldom.
+fn carry_out<'j>(
+    jobs: &'j JobManager,
+    settings: &'j Settings,
+    verb: Seldom,
+) -> Pin<Box<dyn Future<Output = Result> + 'j>> {
+    match verb {
+        Seldom::Up(Deferred(arguments)) => Box::pin(up::up(jobs, settings, arguments)),
+        Seldom::Down(Deferred(arguments)) => Box::pin(up::down(jobs, arguments)),
+        Seldom::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
+        Seldom::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
+        Seldom::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
+        Seldom::Pause(Deferred(arguments)) => Box::pin(pause::run(jobs, settings, arguments)),
+        Seldom::Resume(Deferred(arguments)) => Box::pin(pause::resume(jobs, settings, arguments)),
+        Seldom::Rerun(Deferred(arguments)) => Box::pin(rerun::run(jobs, settings, arguments)),
+        Seldom::Hold(Deferred(arguments)) => Box::pin(place::hold(jobs, settings, arguments)),
+        Seldom::Release(Deferred(arguments)) => Box::pin(place::release(jobs, settings, arguments)),
+        Seldom::Move(Deferred(arguments)) => Box::pin(async move { place::move_to(jobs, &arguments).await }),
+        Seldom::Edit(Deferred(arguments)) => Box::pin(edit::run(jobs, arguments)),
+        Seldom::Schedule(Deferred(arguments)) => Box::pin(schedule::run(jobs, arguments)),
+        Seldom::Graph(Deferred(arguments)) => Box::pin(graph::run(jobs, settings, arguments)),
+        Seldom::Gc(Deferred(arguments)) => Box::pin(gc::run(jobs, arguments)),
+        Seldom::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
+        Seldom::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),
+        Seldom::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
+        Seldom::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
+        Seldom::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
+        Seldom::Top(_) | Seldom::Doctor(_) | Seldom::Completions(_) | Seldom::Man(_) | Seldom::Skill(_) => {
+            unreachable!("they are carried out otherwise")
+        }
+    }
 }

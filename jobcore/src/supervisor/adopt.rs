@@ -23,6 +23,8 @@ use crate::sys::oom::OomKills;
 use crate::sys::process::{self, ProcessId};
 
 /// Takes care of what there is of a job that may have run, which is never started again.
+// By itself, so that the stack of a supervisor that takes over nothing has no room for this.
+#[inline(never)]
 pub(super) fn take_over(
     records: &Records,
     read: &JobFile,

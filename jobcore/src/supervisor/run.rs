@@ -160,6 +160,8 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Starts the command again.
+    // By itself, so that the stack of a supervisor that starts its command once has no room for this.
+    #[inline(never)]
     fn start_again(&mut self) {
         self.start = self.start.now_due(Timestamp::now());
         let start = || {

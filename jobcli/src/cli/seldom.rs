@@ -1,0 +1,129 @@
+//! The verbs that are used seldom. A line with another verb is parsed without their definitions.
+
+use clap::Subcommand;
+
+use super::{
+    Attach, Completions, Config, ConfigVerb, Deferred, Delegate, Doctor, Down, Edit, Gc, Graph, Group, GroupVerb, Hold,
+    Inbox, Man, Move, Pause, Prune, Release, Rerun, Resume, Schedule, Send, Skill, Top, Up, Usage,
+};
+
+/// Verbs that are used seldom.
+#[derive(Debug, Subcommand)]
+pub enum Seldom {
+    /// Start the jobs that a project file defines
+    Up(Deferred<Up>),
+    /// Stop the jobs started by `up`
+    Down(Deferred<Down>),
+    /// Start a coding agent with a prompt and print the job's id
+    Delegate(Deferred<Box<Delegate>>),
+    /// Show jobs and their output full-screen, updated live
+    #[command(alias = "view")]
+    Top(Deferred<Top>),
+    /// Send text to a job and print what it answers
+    #[command(hide = true)]
+    Interact(Deferred<Send>),
+    /// Connect this terminal to the terminal of a job
+    Attach(Deferred<Attach>),
+    /// Pause running jobs: all of their processes, and their timeouts
+    Pause(Deferred<Pause>),
+    /// Resume paused jobs
+    Resume(Deferred<Resume>),
+    /// Run ended jobs again, as new jobs
+    #[command(aliases = ["restart", "retry"])]
+    Rerun(Deferred<Rerun>),
+    /// Keep queued jobs from starting
+    #[command(alias = "stash")]
+    Hold(Deferred<Hold>),
+    /// Let held jobs start
+    Release(Deferred<Release>),
+    /// Move a queued job to another place in the queue
+    Move(Deferred<Move>),
+    /// Change a queued job: its command, group, priority and more
+    Edit(Deferred<Edit>),
+    /// List schedules, and pause, resume, remove or run them
+    Schedule(Deferred<Schedule>),
+    /// Show which jobs wait for which others
+    Graph(Deferred<Graph>),
+    /// Remove many ended jobs by age, number or size
+    Prune(Deferred<Prune>),
+    /// Find processes that ended jobs left behind, and stop them
+    Gc(Deferred<Gc>),
+    /// Print ended jobs that their caller has not been notified of
+    Inbox(Deferred<Inbox>),
+    /// Print a skill that teaches an agent to use jobs
+    Skill(Deferred<Skill>),
+    /// Sum up the cost of agent runs
+    Usage(Deferred<Usage>),
+    /// Show and change the settings of the store
+    Config(Deferred<Config>),
+    /// List, limit, pause and resume groups
+    Group(Deferred<Group>),
+    /// Check that jobs work on this machine
+    Doctor(Deferred<Doctor>),
+    /// Print a completion script for a shell
+    Completions(Deferred<Completions>),
+    /// Print the manual page, or write all of them
+    Man(Deferred<Man>),
+}
+
+impl Seldom {
+    /// Returns whether it makes a store where there is none. All others find it empty.
+    pub fn makes_store(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Delegate(_) | Self::Doctor(_) => true,
+            Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
+            Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
+            Self::Down(_)
+            | Self::Top(_)
+            | Self::Interact(_)
+            | Self::Attach(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Rerun(_)
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Move(_)
+            | Self::Edit(_)
+            | Self::Schedule(_)
+            | Self::Graph(_)
+            | Self::Prune(_)
+            | Self::Gc(_)
+            | Self::Inbox(_)
+            | Self::Skill(_)
+            | Self::Usage(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+
+    /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
+    pub fn passes_code(&self) -> bool {
+        match self {
+            Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
+            Self::Rerun(Deferred(rerun)) => rerun.wait,
+            Self::Attach(_) => true,
+            Self::Up(_)
+            | Self::Down(_)
+            | Self::Top(_)
+            | Self::Interact(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Move(_)
+            | Self::Edit(_)
+            | Self::Schedule(_)
+            | Self::Graph(_)
+            | Self::Prune(_)
+            | Self::Gc(_)
+            | Self::Inbox(_)
+            | Self::Skill(_)
+            | Self::Usage(_)
+            | Self::Config(_)
+            | Self::Group(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+}
