@@ -11,7 +11,7 @@ use crate::cli::{Cli, without_rare};
 
 /// Every verb that is not hidden, once, in the order in which they are shown.
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
-    ("Run", &["run", "up", "down", "delegate", "rerun"]),
+    ("Run", &["run", "up", "down", "delegate", "rerun", "adopt"]),
     ("Look", &["list", "top", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
     ("Act", &["send", "attach", "pause", "resume", "kill"]),
     ("Queue", &["start", "hold", "release", "move", "edit", "schedule", "group"]),

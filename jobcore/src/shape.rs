@@ -17,7 +17,7 @@ use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
 use crate::queue::{After, InQueue, Repeat, Resource, RunOf};
 use crate::signal::Signal;
-use crate::spec::{Command, JobSpec};
+use crate::spec::{Adoption, Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
 use crate::units::short_duration;
 use crate::until::Condition;
@@ -89,6 +89,7 @@ impl Job {
                 State::Running(run) | State::Paused(run) => (!run.supervised).then_some(false),
                 State::Queued | State::Ended(_) => None,
             },
+            adopts: self.spec.adopts.as_deref().cloned(),
             submitted_at: self.submitted_at,
             started_at,
             ended_at: outcome.map(|outcome| outcome.ended_at),
@@ -209,6 +210,9 @@ pub struct JobShape {
     /// `false` for a job that runs without a living supervisor; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervised: Option<bool>,
+    /// The process that it is, if it was not started for this job, and where its output goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<Adoption>,
     /// When it was submitted.
     pub submitted_at: Timestamp,
     /// When the command was started.

@@ -365,7 +365,7 @@ fn a_path_leads_to_the_file_that_has_what_it_names() {
     };
     assert_eq!(file("manager", "crate::record::ProcessId").as_deref(), Some("jobcore/src/sys/process.rs"));
     assert_eq!(file("runner::local", "crate::FileStore").as_deref(), Some("jobcore/src/store/file/mod.rs"));
-    assert_eq!(file("supervisor::run", "process::look").as_deref(), Some("jobcore/src/sys/process.rs"));
+    assert_eq!(file("supervisor::tree", "process::look").as_deref(), Some("jobcore/src/sys/process.rs"));
     assert_eq!(file("supervisor::run", "crate::sys"), None, "a module");
     assert_eq!(file("supervisor::run", "std::fs::File"), None, "of another crate");
     let tree = leaves("a::{b::{self, C as D}, e}");

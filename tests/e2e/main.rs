@@ -81,6 +81,7 @@ mod several;
 mod shells;
 mod spec;
 mod storm;
+mod strangers;
 mod survive;
 mod terminal;
 mod top;

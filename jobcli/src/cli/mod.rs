@@ -43,7 +43,7 @@ pub(crate) use rare::without_rare;
 pub use rare::{Rare, RareVerb};
 pub use readiness::Readiness;
 pub use restarting::Restarting;
-pub use run::{Delegate, Run};
+pub use run::{Adopt, Delegate, Run};
 pub use schedule::{Schedule, ScheduleVerb, Schedules};
 pub use seldom::Seldom;
 pub use selection::{Filters, Selection};

@@ -241,3 +241,45 @@ pub struct Delegate {
     #[arg(value_name = "PROMPT")]
     pub prompt: String,
 }
+
+/// Turn a running process into a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The process goes on as it is, under a supervisor: it is listed, waited for, paused and stopped like any other job, with all of its \
+descendants. Output is kept from now on if it goes to a file, or to a pipe that no process reads; otherwise the command says where \
+it goes. Nothing can be sent to the process. Its exit code is known on Linux 6.15 and later.
+
+  jobcli adopt 4711 --name web
+  jobcli adopt $(pgrep -n vite) --timeout 8h")]
+pub struct Adopt {
+    /// Leave the output alone
+    #[arg(long)]
+    pub no_output: bool,
+    /// Name the job; the name must be unique among the unfinished jobs of its project
+    #[arg(long, short, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Add a label
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_label, add = complete::labels())]
+    pub label: Vec<(String, String)>,
+    /// Put the job into a group
+    #[arg(long, short, value_name = "NAME", add = complete::groups())]
+    pub group: Option<Name>,
+    /// Stop the job after TIME, such as `90s` or `1h 30m`; time asleep does not count
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Kill the job if it has not ended TIME after it was asked to stop [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub grace: Option<Duration>,
+    /// Run LINE with `sh` after the end, with the job as JSON on standard input; an empty LINE disables the settings' own
+    #[arg(long, value_name = "LINE")]
+    pub on_end: Option<String>,
+    /// Print only errors on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the job as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The process
+    #[arg(value_name = "PID")]
+    pub pid: i32,
+}

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    Attach, Completions, Config, ConfigVerb, Deferred, Delegate, Doctor, Down, Edit, Gc, Graph, Group, GroupVerb, Hold,
-    Inbox, Man, Move, Pause, Prune, Release, Rerun, Resume, Schedule, Send, Skill, Top, Up, Usage,
+    Adopt, Attach, Completions, Config, ConfigVerb, Deferred, Delegate, Doctor, Down, Edit, Gc, Graph, Group,
+    GroupVerb, Hold, Inbox, Man, Move, Pause, Prune, Release, Rerun, Resume, Schedule, Send, Skill, Top, Up, Usage,
 };
 
 /// Verbs that are used seldom.
@@ -16,6 +16,8 @@ pub enum Seldom {
     Down(Deferred<Down>),
     /// Start a coding agent with a prompt and print the job's id
     Delegate(Deferred<Box<Delegate>>),
+    /// Turn a running process into a job
+    Adopt(Deferred<Adopt>),
     /// Show jobs and their output full-screen, updated live
     #[command(alias = "view")]
     Top(Deferred<Top>),
@@ -70,7 +72,7 @@ impl Seldom {
     /// Returns whether it makes a store where there is none. All others find it empty.
     pub fn makes_store(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Delegate(_) | Self::Doctor(_) => true,
+            Self::Up(_) | Self::Delegate(_) | Self::Adopt(_) | Self::Doctor(_) => true,
             Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
             Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
             Self::Down(_)
@@ -104,6 +106,7 @@ impl Seldom {
             Self::Attach(_) => true,
             Self::Up(_)
             | Self::Down(_)
+            | Self::Adopt(_)
             | Self::Top(_)
             | Self::Interact(_)
             | Self::Pause(_)

@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
-// - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`: starting a job
+// - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`, `adopt.rs`: starting a job, and making one of a process
 // - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
@@ -11,6 +11,7 @@
 // - `rm.rs`, `prune.rs`, `gc.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
 // - `completions.rs`, `man.rs`: jobcli itself
 
+mod adopt;
 mod agent;
 pub(crate) mod attach;
 mod completions;
@@ -127,6 +128,7 @@ fn carry_out<'j>(
         Seldom::Up(Deferred(arguments)) => Box::pin(up::up(jobs, settings, arguments)),
         Seldom::Down(Deferred(arguments)) => Box::pin(up::down(jobs, arguments)),
         Seldom::Delegate(Deferred(arguments)) => Box::pin(delegate::run(jobs, settings, *arguments)),
+        Seldom::Adopt(Deferred(arguments)) => Box::pin(adopt::run(jobs, settings, arguments)),
         Seldom::Interact(Deferred(arguments)) => Box::pin(send::interact(jobs, arguments)),
         Seldom::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Seldom::Pause(Deferred(arguments)) => Box::pin(pause::run(jobs, settings, arguments)),

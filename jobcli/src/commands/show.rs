@@ -119,6 +119,11 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
     if let Some(pid) = shape.pid {
         line(out, "process", pid)?;
     }
+    if let Some(adoption) = &shape.adopts {
+        line(out, "adopted", "it was started elsewhere")?;
+        line(out, "stdout", &adoption.stdout)?;
+        line(out, "stderr", &adoption.stderr)?;
+    }
     line(out, "submitted", shape.submitted_at)?;
     for (name, at) in [("started", shape.started_at), ("ready", shape.ready_at), ("ended", shape.ended_at)] {
         if let Some(at) = at {

@@ -5,7 +5,7 @@
 // - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `schedules.rs`, `rerun.rs`: starting what is due, how often, why a job is
 //   queued, changing what is queued, schedules, and running again what has ended
 // - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and what is sent to a job
-// - `leftovers.rs`: what ended jobs have left behind
+// - `leftovers.rs`, `adopt.rs`: what ended jobs have left behind, and processes that were started elsewhere
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
 // - `inbox.rs`: ends that are to be delivered
@@ -15,6 +15,7 @@
 // - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
 // - `tests.rs`: calls that fail or meet
 
+mod adopt;
 #[cfg(feature = "agents")]
 mod agent;
 #[cfg(feature = "agents")]
@@ -202,7 +203,8 @@ impl JobManager {
         {
             let of_its_end = spec.of_its_end();
             let others: Vec<_> = spec.of_its_readiness().chain(of_its_end).collect();
-            for spec in [spec].into_iter().chain(&others) {
+            // What runs already is not run by this.
+            for spec in Some(spec).filter(|spec| spec.adopts.is_none()).into_iter().chain(&others) {
                 settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
             }
         }
@@ -237,6 +239,7 @@ impl JobManager {
         namespace::check_proc()?;
         let program = program::check(&mut spec)?;
         self.check_permitted(&spec).await?;
+        self.check_adoption(&spec).await?;
         self.check_queue(&spec).await?;
         spec.parent = spec.environment.get(JOB_ID).and_then(|id| id.to_str()?.parse().ok());
         spec.run_of = None;
@@ -252,6 +255,8 @@ impl JobManager {
         let started = match submitted {
             Submitted::Existing(id) => return self.job(id).await,
             Submitted::Due(claim) => self.start(claim).await.map(|()| true),
+            // It runs already, whatever the limits say.
+            Submitted::Queued if known.submission.spec.adopts.is_some() => self.start_now(id).await.map(|job| job.held),
             Submitted::Queued => self.start_submitted(id, is_delayed).await,
         };
         match started {

@@ -8,7 +8,7 @@ use crate::spec::{JobSpec, Stdin};
 
 impl JobManager {
     /// Returns what would run an ended job again, for [`JobManager::submit`]: its spec with this environment instead of its own, of
-    /// which nothing is kept. It has no key, waits for no other job and is not on hold; who submits it, and what it is given to
+    /// which nothing is kept. It has no key, is no process that is running already, waits for no other job and is not on hold; who submits it, and what it is given to
     /// read, is for the caller to say.
     ///
     /// # Errors
@@ -28,7 +28,8 @@ impl JobManager {
             return refused("what its command was given to read is not kept; submit it again with its input");
         }
         let first = JobSpec { environment, key: None, caller: None, parent: None, ..job.spec };
-        let first = JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, ..first };
+        let first =
+            JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, adopts: None, ..first };
         // The shell on record has the option if it is to have it.
         Ok(JobSpec { pipefail: Some(false), ..first })
     }

@@ -38,6 +38,11 @@ impl JobSpec {
 
 /// Checks what `spec` names on this machine, and returns the program to execute.
 pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
+    if let Some(adoption) = &spec.adopts {
+        // It is executed already.
+        let program = fs::read_link(format!("/proc/{}/exe", adoption.process.pid));
+        return Ok(program.unwrap_or_default());
+    }
     check_cwd(&spec.cwd)?;
     confine::check(&spec.limits)?;
     if let Some(error) = first_command(spec).filter(FirstCommand::is_a_word).and_then(|word| word.lookup(spec)) {

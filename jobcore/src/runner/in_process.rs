@@ -16,7 +16,7 @@ use super::readiness::Readiness;
 use super::{Runner, run_hooks, start_due};
 use crate::clock::Timestamp;
 use crate::control::{Answer, Request};
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::life::{Action, Exit, LAST_WORDS, LOOK_AGAIN, Life, NAMED, STANDING_STILL};
 use crate::record::{Ended, Note, Running, Start};
@@ -71,6 +71,10 @@ impl Runner for InProcessRunner {
     }
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
+        if claim.submission().spec.adopts.is_some() {
+            let reason = "only a detached supervisor can take charge of a process that was started elsewhere";
+            return Err(Error::Unsupported { reason: reason.to_owned() });
+        }
         let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
             Companion::None => None,
             Companion::Alive(fd) => Some(ready::readable(fd).context("watch", "/proc".as_ref())?),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Limits, NotReady, Restart, Stdin,
-    Stragglers, TerminalSize, millis,
+    Adoption, Annotations, Command, DEFAULT_GRACE, DEFAULT_OUTPUT_LIMIT, Given, JobSpec, Limits, NotReady, Restart,
+    Stdin, Stragglers, TerminalSize, millis,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -82,6 +82,7 @@ impl JobSpecBuilder {
             repeat: None,
             run_of: None,
             ends_with: None,
+            adopts: None,
             on_end: None,
             annotations: Annotations::default(),
         };
@@ -313,6 +314,17 @@ impl JobSpecBuilder {
     /// Stops the job when this process ends, such as [`ProcessId::of_this_program`].
     pub fn ends_with(mut self, process: ProcessId) -> Self {
         self.spec.ends_with = Some(process);
+        self
+    }
+
+    pub(super) fn adopts(mut self, adoption: Adoption) -> Self {
+        self.spec.adopts = Some(Box::new(adoption));
+        self
+    }
+
+    /// Leaves the output of a process alone that was started elsewhere.
+    pub fn without_output(mut self) -> Self {
+        self.spec.adopts = self.spec.adopts.map(|adoption| Box::new(adoption.without_output()));
         self
     }
 

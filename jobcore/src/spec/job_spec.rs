@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Annotations, Command, Given, JobSpecBuilder, Limits, MAX_DURATION, MAX_GIVEN, NotReady, Restart, Stdin, Stragglers,
-    TerminalSize, shell_words,
+    Adoption, Annotations, Command, Given, JobSpecBuilder, Limits, MAX_DURATION, MAX_GIVEN, NotReady, Restart, Stdin,
+    Stragglers, TerminalSize, shell_words,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -176,6 +176,9 @@ pub struct JobSpec {
     /// mean another. Absent: it outlives everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
+    /// The process that it is, if it was not started for this job: [`JobSpec::adopt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<Box<Adoption>>,
     /// A shell line that is run once the end of the job is on record, beside those that its group and the store set for all:
     /// see [`StoreSettings::on_end`](crate::store::StoreSettings). An empty one keeps those of group and store from being run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +201,18 @@ impl JobSpec {
         I::Item: Into<String>,
     {
         JobSpecBuilder::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
+    }
+
+    /// Describes a job that is a process which is running already: its command, its directory, and its output from now on as far
+    /// as that can be read without taking it away from another process. A supervisor is put in charge of it and of its
+    /// descendants; it does not become their parent, so that what leaves the process group and the session and loses its parents
+    /// is lost, and the exit code is known where the kernel tells it to others than the parent: since Linux 6.15.
+    ///
+    /// # Errors
+    /// If there is no such process, or `/proc` does not show whose it is and what it runs.
+    pub fn adopt(pid: i32) -> Result<JobSpecBuilder> {
+        let (adoption, argv, cwd) = Adoption::of(pid)?;
+        Ok(Self::command(argv).cwd(cwd).adopts(adoption))
     }
 
     /// Refuses annotations that would not be read back, since a field of the record has the same name.
@@ -260,6 +275,27 @@ impl JobSpec {
             return Err(invalid("ends_with", "a schedule outlives the program that submits it"));
         }
         Ok(())
+    }
+
+    /// Refuses what cannot be had of a process that is running already.
+    fn check_adoption(&self) -> Result<()> {
+        if self.adopts.is_none() {
+            return Ok(());
+        }
+        let wanted = [
+            ("restart", self.restart.is_some(), "started again"),
+            ("repeat", self.repeat.is_some(), "run at other times"),
+            ("after", !self.after.is_empty() || self.not_before.is_some() || self.on_hold, "started later"),
+            ("terminal", self.terminal.is_some(), "given a terminal"),
+            ("stdin", self.stdin != Stdin::Closed, "given another standard input"),
+            ("limits", !self.limits.is_empty(), "given limits"),
+        ];
+        match wanted.into_iter().find(|(_, is_wanted, _)| *is_wanted) {
+            Some((field, _, what)) => {
+                Err(invalid(field, format!("a process that is running already cannot be {what}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Sets the first time of a schedule.
@@ -384,6 +420,7 @@ impl JobSpec {
         self.check_queue()?;
         self.check_restart()?;
         self.check_repeat()?;
+        self.check_adoption()?;
         if !self.cwd.is_absolute() {
             return Err(invalid("cwd", format!("`{}` is not an absolute path", self.cwd.display())));
         }

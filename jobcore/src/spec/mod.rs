@@ -4,8 +4,10 @@
 // - `job_spec.rs`: the spec
 // - `builder.rs`: how one is made
 // - `restart.rs`: whether its command is started again
+// - `adoption.rs`: a command that is running already
 // - `tests.rs`: specs of every kind
 
+mod adoption;
 pub(crate) mod builder;
 pub(crate) mod job_spec;
 mod restart;
@@ -27,7 +29,9 @@ use crate::words::quoted;
 
 pub use crate::annotations::Annotations;
 pub use crate::job_limits::{Cpus, IoPriority, Limits};
+pub use crate::sys::outlet::Outlet;
 pub use crate::sys::pty::TerminalSize;
+pub use adoption::Adoption;
 pub(crate) use builder::JobSpecBuilder;
 pub(crate) use job_spec::{HOOK_SHELL, JobSpec};
 pub use restart::{Restart, RestartWhen};

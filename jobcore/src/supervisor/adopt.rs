@@ -8,6 +8,7 @@ use super::main_end::MainEnd;
 use super::outcome::{loss, record};
 use super::pipe::OutputPipe;
 use super::run::Supervisor;
+use super::stranger;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
@@ -22,6 +23,9 @@ use crate::store::file::{JobFile, Records, input};
 use crate::sys::oom::OomKills;
 use crate::sys::process::{self, ProcessId};
 
+/// Why a stop cannot be proven to have missed none of its processes.
+const CAVEAT: &str = "its first supervisor had been killed";
+
 /// Takes care of what there is of a job that may have run, which is never started again.
 // By itself, so that the stack of a supervisor that takes over nothing has no room for this.
 #[inline(never)]
@@ -33,7 +37,10 @@ pub(super) fn take_over(
     control: Result<File>,
 ) -> Result<()> {
     // First of all: with the last who has a pipe open goes what is in it.
-    let mut pipes = open_pipes(records)?;
+    let mut pipes = match &submission.spec.adopts {
+        Some(adoption) => stranger::outputs_again(adoption, records),
+        None => open_pipes(records)?,
+    };
     // Only a hint for those who wait: without it they look again and again.
     let start = Start { holder, dedicated: true, ..before.clone() };
     let _ = records.start_again(&start);
@@ -92,20 +99,23 @@ fn adopt<'a>(
     let running = match read.get::<Running>()? {
         Some(running) => Some(running),
         // It was killed after the start of the command and before that was on record.
-        None => visible_members(None, records.id).first().and_then(|first| {
-            let running = Running::new(process::identify(first.pid).ok()?, Timestamp::now());
-            let _ = records.running(&running);
-            Some(running)
-        }),
+        None => {
+            let first = || process::identify(visible_members(None, records.id).first()?.pid).ok();
+            let main = submission.spec.adopts.as_ref().map(|adoption| adoption.process.clone()).or_else(first);
+            let running = main.map(|main| Running::new(main, Timestamp::now()));
+            running.inspect(|running| drop(records.running(running)))
+        }
     };
     let Some(running) = running else { return Ok(None) };
     let Running { process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, ready_at, .. } = running;
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
-    let log = FileLogWriter::resume(job, submission.spec.output_limit)?;
+    let mut log = FileLogWriter::resume(job, submission.spec.output_limit)?;
+    stranger::pump(pipes, &mut log);
     // How long the machine was asleep while nobody watched is not known.
     let age_at = |at: Timestamp| Duration::try_from(at.duration_since(started_at)).unwrap_or_default();
     let age = age_at(Timestamp::now());
-    let family = Family::Adopted { main: main.clone(), marker };
+    let caveat = if submission.spec.adopts.is_some() { stranger::CAVEAT } else { CAVEAT };
+    let family = Family::Adopted { main: main.clone(), marker, caveat };
     let is_gone = matches!(main_end, MainEnd::Unseen);
     if is_gone && family.members().is_empty() {
         return Ok(None);

@@ -6,6 +6,7 @@ use super::adopt;
 use super::companion::Companion;
 use super::outcome::{error_chain, failure, record};
 use super::run::Supervisor;
+use super::stranger;
 use super::tend::prune;
 use super::watched::Watched;
 use crate::clock::Timestamp;
@@ -36,8 +37,11 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         None => {
             let start = Start::new(holder, true, Timestamp::now());
             records.start(&start)?;
-            let started =
-                control.and_then(|control| Ok((control, Watched::start(records, &read, &submission, start.attempt)?)));
+            let start_command = || match &submission.spec.adopts {
+                Some(adoption) => stranger::take_charge(records, &submission, adoption),
+                None => Watched::start(records, &read, &submission, start.attempt),
+            };
+            let started = control.and_then(|control| Ok((control, start_command()?)));
             // What was needed to start the command is larger than all that is needed from here on.
             drop(read);
             heap::trim();

@@ -7,7 +7,7 @@
 // In the order in which to read them:
 // - `launch.rs`, `probe.rs`: starting a supervisor, and whether a program would be one
 // - `entry.rs`: what it does first
-// - `watched.rs`, `command.rs`, `adopt.rs`: how it comes by a command
+// - `watched.rs`, `command.rs`, `adopt.rs`, `stranger.rs`: how it comes by a command
 // - `run.rs`: its loop
 // - `requests.rs`, `companion.rs`: what it answers, and the process that a job ends with
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
@@ -31,6 +31,7 @@ pub(crate) mod ready;
 mod requests;
 mod run;
 pub(crate) mod sleeper;
+mod stranger;
 mod tend;
 mod terminal;
 mod tree;
@@ -59,7 +60,11 @@ pub(crate) use probe::probe;
 /// # Errors
 /// Why it cannot be sent, in words for people.
 pub(crate) fn signal_main(main: i32, signal: Signal) -> std::result::Result<(), String> {
-    process::signal_group(main, signal).map_err(|error| format!("cannot send {signal}: {error}"))
+    sent(signal, process::signal_group(main, signal))
+}
+
+fn sent(signal: Signal, sent: io::Result<()>) -> std::result::Result<(), String> {
+    sent.map_err(|error| format!("cannot send {signal}: {error}"))
 }
 
 /// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.

@@ -17,17 +17,15 @@ use crate::sys::process::{self, ProcessId, Seen};
 const RECORDING: Duration = Duration::from_secs(600);
 const RECORDING_AGAIN: Duration = Duration::from_millis(200);
 
-/// What there is to say of a stop that could not be proven.
-const ADOPTED_STOP: &str =
-    "its first supervisor had been killed; what was stopped is what could be seen to belong to it";
 /// What there is to say of a main process that the kernel killed for its memory.
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
 /// Returns the end of an attempt, with what its life does not know.
 pub(super) fn end_of(watched: &Watched, was_stopped: bool, mut outcome: Outcome) -> Ended {
-    if matches!(watched.family, Family::Adopted { .. }) {
-        // What it used was told to the supervisor that was killed, or to nobody.
-        outcome.message = was_stopped.then(|| ADOPTED_STOP.to_owned());
+    if let Family::Adopted { caveat, .. } = watched.family {
+        // What it used was told to its parent, or to nobody.
+        outcome.message =
+            was_stopped.then(|| format!("{caveat}; what was stopped is what could be seen to belong to it"));
     } else {
         (outcome.cpu_ms, outcome.peak_rss_bytes) = child::usage();
     }

@@ -1,15 +1,18 @@
-//! The supervisor's end of what a job writes to: a pipe, small while it is quiet, larger for a job that writes much; or
-//! a terminal.
+//! The supervisor's end of what a job writes to: a pipe, small while it is quiet, larger for a job that writes much; a terminal;
+//! or what a process writes to that was started elsewhere.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 use crate::output::Stream;
 use crate::store::file::log::FileLogWriter;
+use crate::sys::outlet::Followed;
 use crate::sys::pipe;
+use crate::sys::watch::Watch;
 
 /// A quiet pipe takes little of what one user may have in pipes, `pipe-user-pages-soft` in pipe(7): of a thousand jobs
 /// with the 64 KiB that a pipe has by default, the last would get one page each.
@@ -22,8 +25,11 @@ const TURN: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct OutputPipe {
-    pub(super) file: File,
+    file: File,
+    /// Tells that there is something to read, where `file` does not.
+    watch: Option<Watch>,
     stream: Stream,
+    /// How large the pipe is; 0 if it is none of the supervisor's own.
     size: usize,
     used: Instant,
 }
@@ -32,33 +38,50 @@ impl OutputPipe {
     /// Makes the named pipe, or takes over that of a supervisor before, and opens it.
     pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
         let file = pipe::make_and_open(path, SMALL)?;
-        Ok(Self { file, stream, size: SMALL, used: Instant::now() })
+        Ok(Self { file, watch: None, stream, size: SMALL, used: Instant::now() })
     }
 
     /// Reads from a terminal, which has one size and one stream.
     pub(super) fn of_terminal(file: File) -> Self {
-        Self { file, stream: Stream::Stdout, size: 0, used: Instant::now() }
+        Self { file, watch: None, stream: Stream::Stdout, size: 0, used: Instant::now() }
     }
 
-    fn is_terminal(&self) -> bool {
-        self.size == 0
+    /// Reads what a process writes to that was started elsewhere.
+    pub(super) fn of_followed(Followed { file, watch }: Followed, stream: Stream) -> Self {
+        Self { file, watch, stream, size: 0, used: Instant::now() }
+    }
+
+    fn is_own_pipe(&self) -> bool {
+        self.size != 0
+    }
+
+    /// Returns whether it is a file, of which there may be something to read although nothing tells of it any more.
+    pub(super) fn is_file(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Moves what is there into the log, but not much more than a pipe can hold.
     pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<()> {
+        if let Some(watch) = &self.watch {
+            let _ = watch.has_word();
+            // It was emptied and begun again, as by `copytruncate` of logrotate(8).
+            if self.file.metadata()?.len() < self.file.stream_position()? {
+                self.file.rewind()?;
+            }
+        }
         let mut moved = 0;
         while moved < TURN {
             let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
-            let count = match self.is_terminal() {
-                true => log.copy(&self.file, self.stream, micros)?,
-                false => log.pump(&self.file, self.stream, micros)?,
+            let count = match self.is_own_pipe() {
+                true => log.pump(&self.file, self.stream, micros)?,
+                false => log.copy(&self.file, self.stream, micros)?,
             };
             if count == 0 {
                 return Ok(());
             }
             moved += count;
             self.used = Instant::now();
-            if !self.is_terminal() && count >= self.size as u64 && self.size < LARGE {
+            if self.is_own_pipe() && count >= self.size as u64 && self.size < LARGE {
                 self.resize(self.size * 4);
             }
         }
@@ -80,5 +103,12 @@ impl OutputPipe {
     fn resize(&mut self, size: usize) {
         // Where it cannot grow it does not, and is not asked to at every turn.
         self.size = pipe::resize(&self.file, size).unwrap_or(size);
+    }
+}
+
+impl AsFd for OutputPipe {
+    /// Returns what can be read when there is something to move.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_ref().map_or(self.file.as_fd(), Watch::as_fd)
     }
 }

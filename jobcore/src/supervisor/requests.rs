@@ -51,8 +51,9 @@ impl Supervisor<'_> {
                 Answer::Accepted
             }
             Request::Signal { signal, requester } => {
-                let (main, now) = (self.watched.main, self.age());
-                let answer = self.life.signal(signal, requester, now, || super::signal_main(main, signal));
+                let (watched, now) = (&self.watched, self.age());
+                let send = || watched.family.signal_main(watched.main, signal);
+                let answer = self.life.signal(signal, requester, now, || super::sent(signal, send()));
                 // What continues by that is on record when it is answered.
                 self.act();
                 answer

@@ -24,7 +24,6 @@ use crate::store::EventKind;
 use crate::store::file::Records;
 use crate::store::file::supervisors::is_other_supervisor;
 use crate::sys::oom::OomKills;
-use crate::sys::process;
 use crate::sys::ready::{self, Wanted};
 
 /// What there is to do.
@@ -211,7 +210,7 @@ impl<'a> Supervisor<'a> {
             Input::Terminal(terminal) => Some(terminal.waits_for()),
             Input::None | Input::Pipe(_) => None,
         };
-        let outputs = watched.pipes.iter().map(|pipe| pipe.file.as_fd());
+        let outputs = watched.pipes.iter().map(OutputPipe::as_fd);
         let readable = outputs.chain([self.control.as_fd()]).chain(main_end).map(Wanted::Read);
         let companion = match &self.companion {
             Companion::Alive(fd) if self.life.is_wanted() => Some(Wanted::Read(fd.as_fd())),
@@ -312,7 +311,7 @@ impl<'a> Supervisor<'a> {
                     self.records.stopping(&Stopping { v: RECORD_VERSION, cause, requester, at, grace_ms });
                 }
                 Action::Ask(signal) => {
-                    if process::signal_group_even_stopped(*main, signal).is_err() {
+                    if family.signal_main_even_stopped(*main, signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
@@ -356,10 +355,11 @@ impl<'a> Supervisor<'a> {
     /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
     /// write; or somebody was left, and goes on writing for ever.
     fn drain(&mut self) {
-        let pipes = self.watched.pipes.iter().map(|pipe| Wanted::Read(pipe.file.as_fd()));
+        let pipes = self.watched.pipes.iter().map(|pipe| Wanted::Read(pipe.as_fd()));
         // A log is made for the first byte, and not to find out that there is none.
         let ready = ready::wait(pipes, Some(Duration::ZERO));
-        for (pipe, _) in self.watched.pipes.iter_mut().zip(ready).filter(|(_, is_ready)| *is_ready) {
+        for (pipe, _) in self.watched.pipes.iter_mut().zip(ready).filter(|(pipe, is_ready)| *is_ready || pipe.is_file())
+        {
             let _ = pipe.pump(&mut self.watched.log);
         }
     }

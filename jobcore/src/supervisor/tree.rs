@@ -5,6 +5,7 @@
 //! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
 //! and again until then misses nobody.
 
+use std::io;
 use std::time::Instant;
 
 use crate::environment::JOB_ID;
@@ -32,12 +33,14 @@ pub(super) enum Family {
         /// A child that is none of the job's processes, by its number and when it started.
         apart: Option<(i32, u64)>,
     },
-    /// Among all processes, as far as they can be seen to belong together: the supervisor that was their reaper is dead.
+    /// Among all processes, as far as they can be seen to belong together: this process never was their reaper.
     Adopted {
         /// The main process.
         main: ProcessId,
         /// The variable by which the job's processes know it.
         marker: String,
+        /// Why a stop cannot be proven to have missed none of them, for the record of the end.
+        caveat: &'static str,
     },
 }
 
@@ -46,7 +49,7 @@ impl Family {
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_descendants(layout, *id, *apart),
-            Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_other_supervisor),
+            Self::Adopted { main, marker, .. } => members::visible_tree(Some(main), marker, is_other_supervisor),
         }
     }
 
@@ -65,6 +68,22 @@ impl Family {
         moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
     }
 
+    /// Sends a signal to the process group that the main process leads; to that alone if it leads none, as may be with one that was
+    /// started elsewhere.
+    pub(super) fn signal_main(&self, main: i32, signal: Signal) -> io::Result<()> {
+        match (self, process::signal_group(main, signal)) {
+            (Self::Adopted { main, .. }, Err(_)) => process::signal_one(main, signal),
+            (_, sent) => sent,
+        }
+    }
+
+    /// As [`Family::signal_main`], to what may be stopped and shall obey all the same.
+    pub(super) fn signal_main_even_stopped(&self, main: i32, signal: Signal) -> io::Result<()> {
+        let sent = self.signal_main(main, signal);
+        let _ = self.signal_main(main, Signal::CONT);
+        sent
+    }
+
     /// Lets all of them continue.
     pub(super) fn go_on(&self) {
         pausing::continue_all(&self.members());
@@ -75,7 +94,7 @@ impl Family {
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_children(layout, *id, *apart, is_proven_supervisor),
-            Self::Adopted { main, marker } => members::visible_tree(Some(main), marker, is_proven_supervisor),
+            Self::Adopted { main, marker, .. } => members::visible_tree(Some(main), marker, is_proven_supervisor),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
 /// Copies a descriptor out of the way: 0 to 2 may be closed in a caller, and then be given to what it opens.
 pub(crate) fn away(fd: impl AsFd) -> io::Result<OwnedFd> {
@@ -18,6 +19,11 @@ pub(crate) fn keep_stdin() -> io::Result<File> {
     let kept = away(rustix::stdio::stdin())?;
     rustix::stdio::dup2_stdin(rustix::stdio::stdout())?;
     Ok(kept.into())
+}
+
+/// Returns a path that leads to what this process has open, whatever has become of its name, proc_pid_fd(5).
+pub(crate) fn path_of(fd: impl AsFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()).into()
 }
 
 /// Opens `/dev/null` in the place of each standard stream that is closed.

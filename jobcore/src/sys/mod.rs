@@ -14,6 +14,7 @@
 // - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, kills for want of memory, who listens, and who waits for
 //   its input
 // - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
+// - `outlet.rs`: where a process writes to that was started elsewhere
 // - `lock.rs`, `watch.rs`, `appear.rs`, `file.rs`: files
 // - `ready.rs`, `alarm.rs`: waiting for any of it, and for a time of day
 
@@ -34,6 +35,7 @@ pub(crate) mod lock;
 pub(crate) mod members;
 pub(crate) mod namespace;
 pub(crate) mod oom;
+pub(crate) mod outlet;
 pub(crate) mod own;
 pub(crate) mod pausing;
 pub(crate) mod pipe;

@@ -159,6 +159,12 @@ pub(super) fn is_free(pid: i32) -> bool {
     Pid::from_raw(pid).is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
 }
 
+/// Checks that this process may send signals to another, kill(2).
+pub(crate) fn may_signal(pid: i32) -> io::Result<()> {
+    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    Ok(rustix::process::test_kill_process(pid)?)
+}
+
 /// Sends a signal to exactly the process that `stat` described; gone is no error.
 pub(crate) fn signal(stat: &Stat, signal: Signal) -> io::Result<()> {
     let Some(pid) = Pid::from_raw(stat.pid) else { return Ok(()) };
@@ -171,6 +177,15 @@ pub(crate) fn signal(stat: &Stat, signal: Signal) -> io::Result<()> {
         return Ok(());
     }
     rustix::process::pidfd_send_signal(fd, named(signal)?).or_else(gone)
+}
+
+/// Sends a signal to exactly this process.
+///
+/// # Errors
+/// If it is gone, too.
+pub(crate) fn signal_one(process: &ProcessId, signal: Signal) -> io::Result<()> {
+    let fd = open(process).ok_or(Errno::SRCH)?;
+    Ok(rustix::process::pidfd_send_signal(fd, named(signal)?)?)
 }
 
 /// Sends a signal to the process group that a process leads.

@@ -1,0 +1,197 @@
+//! Jobs made of processes that were started elsewhere.
+
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::background::{touch, until};
+use crate::support::{TestEnv, is_alive, send, wait_for};
+
+/// A process that the test started itself, and that is dead and gone when this is dropped.
+struct Stranger(Child);
+
+impl Stranger {
+    fn spawn(mut command: Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> i32 {
+        self.0.id().try_into().unwrap()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn bash(env: &TestEnv, line: &str) -> Command {
+    let mut command = env.command("bash");
+    command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn adopt(env: &TestEnv, pid: i32) -> String {
+    env.ok(["adopt", "--quiet", &pid.to_string()])
+}
+
+#[test]
+fn what_a_process_writes_to_files_is_output_from_then_on_whoever_watches_it() {
+    let env = TestEnv::new();
+    let line = format!(
+        "echo before; {}; echo one; echo two >&2; {}; echo three; echo four >&2; {}; echo five; echo six >&2; exit 7",
+        until("first"),
+        until("second"),
+        until("third")
+    );
+    let mut command = bash(&env, &line);
+    let [out, err] = ["out", "err"].map(|name| env.dir().join(name));
+    command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+    let process = Stranger::spawn(command);
+    wait_for("the line before", || (std::fs::read(&out).unwrap() == b"before\n").then_some(()));
+    let ran = env.run(["adopt", &process.pid().to_string(), "--name", "elsewhere"]);
+    let id = ran.stdout.trim().to_owned();
+    assert!(ran.stderr.contains(&format!("standard output: followed in `{}` from byte 7 on", out.display())), "{ran}");
+    assert!(ran.stderr.contains(&format!("standard error: followed in `{}` from byte 0 on", err.display())), "{ran}");
+    touch(&env, "first");
+    let has = |lines: [&str; 2]| {
+        let output = env.ok(["output", &id]);
+        lines.iter().all(|line| output.contains(line)).then_some(())
+    };
+    wait_for("output of both files", || has(["one", "two"]));
+    // What is written while no supervisor is there is found by the next.
+    send(env.supervisor(&id), Signal::SIGSTOP);
+    touch(&env, "second");
+    wait_for("what no supervisor has seen", || std::fs::read_to_string(&err).unwrap().contains("four").then_some(()));
+    env.replace_supervisor(&id);
+    wait_for("output of the time without", || has(["three", "four"]));
+    touch(&env, "third");
+    wait_for("its end", || (env.status(&id) == "failed").then_some(()));
+    assert_eq!(env.ok(["output", &id, "--stdout"]), "one\nthree\nfive");
+    assert_eq!(env.ok(["output", &id, "--stderr"]), "two\nfour\nsix");
+    let job = env.job(&id);
+    assert_eq!((&job["name"], &job["adopts"]["process"]["pid"]), (&"elsewhere".into(), &process.pid().into()));
+    // The test has not reaped it: so it can be looked at by any kernel.
+    assert_eq!(job["exit_code"], 7, "{job}");
+    drop(process);
+    env.wait_until_empty();
+}
+
+#[test]
+fn a_file_that_is_emptied_is_read_from_its_beginning() {
+    let env = TestEnv::new();
+    let mut command = bash(&env, &format!("echo long before; {}; echo now; {}", until("go"), until("end")));
+    let path = env.dir().join("out");
+    let append = File::options().append(true).create(true).open(&path).unwrap();
+    command.stdout(append.try_clone().unwrap()).stderr(append);
+    let process = Stranger::spawn(command);
+    wait_for("the line before", || (std::fs::read(&path).unwrap().len() == 12).then_some(()));
+    let ran = env.run(["adopt", &process.pid().to_string()]);
+    assert!(ran.stderr.contains("standard error: goes where standard output goes"), "{ran}");
+    let id = ran.stdout.trim().to_owned();
+    File::options().write(true).truncate(true).open(&path).unwrap();
+    touch(&env, "go");
+    wait_for("its output", || (env.ok(["output", &id]) == "now").then_some(()));
+    touch(&env, "end");
+    wait_for("its end", || (env.status(&id) != "running").then_some(()));
+    drop(process);
+    env.wait_until_empty();
+}
+
+#[test]
+fn a_pipe_is_read_only_if_no_other_process_reads_it() {
+    let env = TestEnv::new();
+    let mut command = bash(&env, &format!("trap '' PIPE; {}; echo alone; {}", until("go"), until("end")));
+    let (read, unread) = (Stdio::piped(), Stdio::piped());
+    let mut process = Stranger::spawn({
+        command.stdout(unread).stderr(read);
+        command
+    });
+    drop(process.0.stdout.take());
+    let ran = env.run(["adopt", &process.pid().to_string()]);
+    assert!(ran.stderr.contains("standard output: read from its pipe, which no other process reads"), "{ran}");
+    assert!(ran.stderr.contains("standard error: not followed: a pipe that another process reads"), "{ran}");
+    let id = ran.stdout.trim().to_owned();
+    touch(&env, "go");
+    wait_for("what it writes", || (env.ok(["output", &id]) == "alone").then_some(()));
+    touch(&env, "end");
+    wait_for("its end", || (env.status(&id) != "running").then_some(()));
+    drop(process);
+    env.wait_until_empty();
+}
+
+/// It leads no process group: its group is that of the test, in which nothing may get a signal.
+#[test]
+fn a_process_is_signalled_paused_and_stopped_with_its_descendants_and_without_its_siblings() {
+    let env = TestEnv::new();
+    let sibling = Stranger::spawn(bash(&env, "exec sleep 1000"));
+    let line = "trap 'echo hup >> got' HUP; sleep 1000 & sleep 1000 & echo $! > child; while :; do wait; done";
+    let process = Stranger::spawn(bash(&env, line));
+    let child = wait_for("its children", || std::fs::read_to_string(env.dir().join("child")).ok()?.trim().parse().ok());
+    let id = adopt(&env, process.pid());
+    env.ok(["kill", "--signal", "HUP", &id]);
+    wait_for("the signal", || (std::fs::read_to_string(env.dir().join("got")).ok()? == "hup\n").then_some(()));
+    env.ok(["pause", &id]);
+    let state = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ");
+    assert!(state(child) && state(process.pid()) && !state(sibling.pid()));
+    env.ok(["kill", &id]);
+    assert_eq!(env.status(&id), "killed");
+    assert!(!is_alive(child) && !is_alive(process.pid()) && is_alive(sibling.pid()));
+    let message = env.job(&id)["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("it was started elsewhere; "), "{message}");
+    drop((process, sibling));
+    env.wait_until_empty();
+}
+
+#[test]
+fn it_is_in_charge_at_once_whatever_the_limits_are() {
+    let env = TestEnv::new();
+    env.ok(["config", "set", "max_running", "1"]);
+    let running = env.submit("exec sleep 1000");
+    let queued = env.submit("true");
+    let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
+    let id = adopt(&env, process.pid());
+    assert_eq!((env.status(&id), env.status(&queued)), ("running".to_owned(), "queued".to_owned()));
+    env.ok(["kill", &id, &running]);
+    wait_for("the queue to go on", || (env.status(&queued) == "completed").then_some(()));
+    // What is run again is an ordinary job.
+    let again = env.ok(["rerun", &id]);
+    wait_for("the second run", || (env.status(&again) == "running").then_some(()));
+    assert!(env.job(&again)["adopts"].is_null());
+    env.ok(["kill", &again]);
+    drop(process);
+    env.wait_until_empty();
+}
+
+#[test]
+fn what_is_gone_or_belongs_to_a_job_is_refused() {
+    let env = TestEnv::new();
+    let refusal = |pid: i32| {
+        let ran = env.run(["adopt", &pid.to_string()]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran}");
+        ran.stderr
+    };
+    let gone = {
+        let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
+        process.pid()
+    };
+    assert!(refusal(gone).contains(&format!("cannot adopt process {gone}: ")));
+    let running = env.submit("sleep 1000 & echo $! > child; wait");
+    let child = wait_for("its child", || std::fs::read_to_string(env.dir().join("child")).ok()?.trim().parse().ok());
+    let short = env.job(&running)["short_id"].as_str().unwrap().to_owned();
+    for pid in [env.main_process(&running), child] {
+        let refusal = refusal(pid);
+        assert!(refusal.contains(&format!("process {pid} belongs to job {short} already")), "{refusal}");
+    }
+    assert!(refusal(env.supervisor(&running)).contains("is the supervisor of a job"));
+    assert_eq!(env.ok(["list", "--count"]), "running          1", "what was refused left nothing behind");
+    let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
+    let id = adopt(&env, process.pid());
+    assert!(refusal(process.pid()).contains("belongs to job"));
+    env.ok(["kill", &id, &running]);
+    drop(process);
+    env.wait_until_empty();
+}
