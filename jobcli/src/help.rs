@@ -13,7 +13,7 @@ use crate::cli::{Cli, without_rare};
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "up", "down", "delegate", "rerun", "adopt"]),
     ("Look", &["list", "top", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
-    ("Act", &["send", "attach", "pause", "resume", "kill"]),
+    ("Act", &["send", "attach", "pause", "resume", "renew", "kill"]),
     ("Queue", &["start", "hold", "release", "move", "edit", "schedule", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),
     ("Keep", &["rm", "prune", "gc", "config", "doctor", "completions", "man"]),

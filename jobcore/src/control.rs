@@ -40,6 +40,8 @@ pub enum Request {
     Pause,
     /// Let all processes of the job go on, and its time.
     Resume,
+    /// Let the lease of the job begin again.
+    Renew,
     /// Count the processes of the job.
     Count,
     /// Let the job read the end of its input; on a terminal, as Ctrl-D does.

@@ -43,6 +43,8 @@ pub struct Job {
     pub paused: Duration,
     /// When it was ready, if its spec says when it is, and it was.
     pub ready_at: Option<Timestamp>,
+    /// When it is stopped if it is not renewed before, if it has a lease and runs.
+    pub lease_until: Option<Timestamp>,
     /// The number of its attempt: 1 for a job that is not started again, 0 for one that has not been started. Of a job that is over,
     /// and whose spec does not start it again, it is not read.
     pub attempt: u32,

@@ -158,6 +158,9 @@ pub struct Running {
     /// When the job was ready, as its spec says when it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
+    /// When the lease of the job ends, if not so long after its start as its spec says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -177,6 +180,7 @@ impl Running {
             paused_at: None,
             paused_ms: 0,
             ready_at: None,
+            lease_until: None,
         }
     }
 }
@@ -193,6 +197,12 @@ impl Running {
     pub(crate) fn become_ready(&mut self, at: Timestamp) -> Note {
         self.ready_at = Some(in_short(at));
         Note::Ready
+    }
+
+    /// Notes how much is left of the lease.
+    pub(crate) fn renew(&mut self, now: Timestamp, rest: Duration) -> Note {
+        self.lease_until = now.checked_add(rest).ok().map(in_short);
+        Note::Renewed
     }
 }
 
@@ -274,6 +284,8 @@ pub enum Note {
     Ready,
     /// It was not ready in time, and goes on.
     NotReady,
+    /// Its lease began again.
+    Renewed,
 }
 
 fn serialize_noted<S: Serializer>(running: &Running, _: &Note, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -385,6 +397,8 @@ impl Evidence {
         let waiting = running.and_then(|running| running.waiting);
         let stalled_at = running.and_then(|running| running.stalled_at);
         let ready_at = self.running.as_ref().and_then(|running| running.ready_at);
+        let renewed = running.and_then(|running| running.lease_until);
+        let lease_until = running.and_then(|running| renewed.or(spec.lease_from(running.at)));
         let (held, output, place, paused) = (self.held, self.output, self.place.clone(), self.paused(&state, now));
         let job = Job {
             id,
@@ -399,6 +413,7 @@ impl Evidence {
             place,
             paused,
             ready_at,
+            lease_until,
             attempt,
             attempts,
             next_attempt_at,

@@ -81,6 +81,7 @@ impl Job {
             stalled_since: self.stalled_at,
             ready: self.spec.ready.clone(),
             ready_at: self.ready_at,
+            lease_until: self.lease_until,
             attempt: Some(self.attempt).filter(|attempt| *attempt > 1),
             next_attempt_at: self.next_attempt_at,
             attempts: self.attempts.iter().map(AttemptShape::of).collect(),
@@ -195,6 +196,9 @@ pub struct JobShape {
     /// When it was ready; absent until it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
+    /// When it is stopped if it is not renewed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
     /// Which attempt it is at, or ended with; absent for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -446,6 +450,7 @@ mod tests {
             place: Place::default(),
             paused: std::time::Duration::ZERO,
             ready_at: None,
+            lease_until: None,
             attempt: 1,
             attempts: Vec::new(),
             next_attempt_at: None,

@@ -77,3 +77,30 @@ fn a_job_ends_with_the_process_that_is_named() {
     assert!(refused.stderr.contains(&format!("--with-pid {pid}")), "{refused}");
     env.wait_until_empty();
 }
+
+#[test]
+fn a_job_whose_lease_is_not_renewed_is_stopped_also_by_its_next_supervisor() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--quiet", "--lease", "300ms", "exec sleep 1000"]);
+    wait_for("its end", || (env.status(&id) == "killed").then_some(()));
+    assert_eq!(env.job(&id)["stopped_by"], "the end of its lease");
+
+    let id = env.ok(["run", "--quiet", "--lease", "1h", "exec sleep 1000"]);
+    let until = || env.job(&id)["lease_until"].as_str().map(str::to_owned);
+    let first = wait_for("its start", until);
+    wait_for("a later end of the lease", || {
+        env.ok(["renew", &id]);
+        (until().unwrap() > first).then_some(())
+    });
+    let renewed = until();
+    env.replace_supervisor(&id);
+    assert_eq!(until(), renewed, "it is that of the job, and not of its supervisor");
+    assert!(env.ok(["show", &id]).contains(&format!("lease        until {}", renewed.unwrap())));
+
+    let without = env.submit("exec sleep 1000");
+    let refused = env.run(["renew", &without]);
+    assert_eq!(refused.code, Some(4), "{refused}");
+    assert!(refused.stderr.contains("it has no lease"), "{refused}");
+    env.ok(["kill", &id, &without]);
+    env.wait_until_empty();
+}

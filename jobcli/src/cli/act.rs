@@ -223,6 +223,20 @@ pub struct Resume {
     pub which: Running,
 }
 
+/// Renew leases.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A job started with `--lease TIME` is stopped when TIME has passed since its start and since it was last renewed, by this \
+command or by any call of `jobmcp` that names it. `jobcli show` tells until when.
+
+  jobcli run --lease 10m --name preview npm run preview
+  jobcli renew preview")]
+pub struct Renew {
+    /// Which jobs.
+    #[command(flatten)]
+    pub which: Running,
+}
+
 /// Jobs that run.
 #[derive(Debug, Args)]
 pub struct Running {

@@ -4,7 +4,7 @@
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `schedule.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `project.rs`: the jobs of a project
 // - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
-// - `limiting.rs`: how much its processes may use
+// - `limiting.rs`, `lifetime.rs`: how much its processes may use, and how long it is wanted
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
 // - `seldom.rs`: the verbs that are used seldom
 // - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
@@ -13,6 +13,7 @@ mod act;
 mod caller;
 mod deferred;
 mod keep;
+mod lifetime;
 mod limiting;
 mod look;
 mod project;
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use act::{Attach, Kill, Pause, Piece, Resume, Running, Send, Start, Typed};
+pub use act::{Attach, Kill, Pause, Piece, Renew, Resume, Running, Send, Start, Typed};
 pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Gc, Group, GroupVerb, Man, Prune, Queue, Rm};

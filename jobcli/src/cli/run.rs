@@ -11,6 +11,7 @@ use jobcore::environment::VariablePattern;
 use jobcore::front::Notify;
 use jobcore::stop::Signal;
 
+use super::lifetime::Lifetime;
 use super::limiting::Limiting;
 use super::queue::Queueing;
 use super::rare::Rare;
@@ -47,7 +48,7 @@ wait for that; until then, `show`, `status` and `list` show the job as starting.
 Ports, URLs, files and lines are tried at once, after 250ms, after 500ms and then every second until they are met.
 
 In JSON, `command` is a shell line or an array with a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
-`env` (an object), `env_clear`, `env_only` (an array), `timeout`, `stall` and `grace` (as here, or a number of seconds), \
+`env` (an object), `env_clear`, `env_only` (an array), `timeout`, `lease`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
 `group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, `every`, `cron`, `missed`, \
 `at_a_time`, `leave_stragglers`, `with_pid`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
@@ -118,9 +119,9 @@ pub struct Run {
     /// Keep processes that outlive the main process
     #[arg(long)]
     pub leave_stragglers: bool,
-    /// Stop the job when process PID ends
-    #[arg(long, value_name = "PID")]
-    pub with_pid: Option<i32>,
+    /// How long it is wanted.
+    #[command(flatten)]
+    pub lifetime: Rare<Lifetime>,
     /// Run LINE with `sh` after the end, with the job as JSON on standard input; an empty LINE disables the settings' own
     #[arg(long, value_name = "LINE")]
     pub on_end: Option<String>,

@@ -4,7 +4,8 @@ use clap::Subcommand;
 
 use super::{
     Adopt, Attach, Completions, Config, ConfigVerb, Deferred, Delegate, Doctor, Down, Edit, Gc, Graph, Group,
-    GroupVerb, Hold, Inbox, Man, Move, Pause, Prune, Release, Rerun, Resume, Schedule, Send, Skill, Top, Up, Usage,
+    GroupVerb, Hold, Inbox, Man, Move, Pause, Prune, Release, Renew, Rerun, Resume, Schedule, Send, Skill, Top, Up,
+    Usage,
 };
 
 /// Verbs that are used seldom.
@@ -30,6 +31,8 @@ pub enum Seldom {
     Pause(Deferred<Pause>),
     /// Resume paused jobs
     Resume(Deferred<Resume>),
+    /// Renew the leases of jobs, which are stopped otherwise
+    Renew(Deferred<Renew>),
     /// Run ended jobs again, as new jobs
     #[command(aliases = ["restart", "retry"])]
     Rerun(Deferred<Rerun>),
@@ -81,6 +84,7 @@ impl Seldom {
             | Self::Attach(_)
             | Self::Pause(_)
             | Self::Resume(_)
+            | Self::Renew(_)
             | Self::Rerun(_)
             | Self::Hold(_)
             | Self::Release(_)
@@ -111,6 +115,7 @@ impl Seldom {
             | Self::Interact(_)
             | Self::Pause(_)
             | Self::Resume(_)
+            | Self::Renew(_)
             | Self::Hold(_)
             | Self::Release(_)
             | Self::Move(_)

@@ -133,6 +133,7 @@ fn carry_out<'j>(
         Seldom::Attach(Deferred(arguments)) => Box::pin(async move { attach::run(jobs, &arguments).await }),
         Seldom::Pause(Deferred(arguments)) => Box::pin(pause::run(jobs, settings, arguments)),
         Seldom::Resume(Deferred(arguments)) => Box::pin(pause::resume(jobs, settings, arguments)),
+        Seldom::Renew(Deferred(arguments)) => Box::pin(pause::renew(jobs, settings, arguments)),
         Seldom::Rerun(Deferred(arguments)) => Box::pin(rerun::run(jobs, settings, arguments)),
         Seldom::Hold(Deferred(arguments)) => Box::pin(place::hold(jobs, settings, arguments)),
         Seldom::Release(Deferred(arguments)) => Box::pin(place::release(jobs, settings, arguments)),

@@ -1,4 +1,4 @@
-//! Pausing jobs, and resuming them.
+//! Pausing jobs, resuming them, and renewing their leases.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use jobcore::{Error, Job, JobId, JobManager};
 
 use super::Result;
 use super::select::{Asked, Which, asked};
-use crate::cli::{Pause, Resume, Running};
+use crate::cli::{Pause, Renew, Resume, Running};
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Pause) -> Result {
     let mut failures = Failures::default();
@@ -21,6 +21,12 @@ pub(super) async fn resume(jobs: &JobManager, settings: &Settings, arguments: Re
     let mut failures = Failures::default();
     let ids = ids(jobs, settings, &arguments.which, &mut failures).await?;
     report(jobs, jobs.resume_all(&ids).await, arguments.which.json, failures)
+}
+
+pub(super) async fn renew(jobs: &JobManager, settings: &Settings, arguments: Renew) -> Result {
+    let mut failures = Failures::default();
+    let ids = ids(jobs, settings, &arguments.which, &mut failures).await?;
+    report(jobs, jobs.renew_all(&ids).await, arguments.which.json, failures)
 }
 
 async fn ids(jobs: &JobManager, settings: &Settings, which: &Running, failures: &mut Failures) -> Result<Vec<JobId>> {

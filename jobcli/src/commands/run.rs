@@ -288,7 +288,10 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     if arguments.leave_stragglers {
         builder = builder.stragglers(Stragglers::Leave);
     }
-    if let Some(pid) = arguments.with_pid {
+    if let Some(lease) = arguments.lifetime.0.lease {
+        builder = builder.lease(lease);
+    }
+    if let Some(pid) = arguments.lifetime.0.with_pid {
         let process = ProcessId::of(pid).map_err(|error| {
             Failure::new(codes::USAGE, format!("--with-pid {pid}: {error}")).with_hint("name a process that is running")
         })?;

@@ -130,6 +130,9 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
             line(out, name, at)?;
         }
     }
+    if let Some(until) = shape.lease_until {
+        line(out, "lease", format_args!("until {until}, unless it is renewed"))?;
+    }
     if let Some(duration) = shape.duration_ms {
         line(out, "time", millis(duration))?;
     }

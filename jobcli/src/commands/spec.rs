@@ -35,6 +35,7 @@ struct Spec {
     #[serde(default)]
     env_only: Vec<VariablePattern>,
     timeout: Option<Time>,
+    lease: Option<Time>,
     stall: Option<Time>,
     #[serde(default)]
     stall_stop: bool,
@@ -276,7 +277,9 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
         arguments.env_only = spec.env_only;
     }
     arguments.leave_stragglers |= spec.leave_stragglers;
-    arguments.with_pid = arguments.with_pid.or(spec.with_pid);
+    let lifetime = &mut arguments.lifetime.0;
+    lifetime.with_pid = lifetime.with_pid.or(spec.with_pid);
+    lifetime.lease = lifetime.lease.or(time("lease", spec.lease)?);
     arguments.on_end = arguments.on_end.take().or(spec.on_end);
     // Of the same name, the last counts.
     let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));

@@ -16,8 +16,10 @@
 // - `stall.rs`: when a job does nothing
 // - `pause.rs`: when it is kept from doing anything
 // - `readiness.rs`: when it is ready
+// - `lease.rs`: how long it goes on if it is not renewed
 // - `tests.rs`, `properties.rs`: lives without a process, chosen and random
 
+mod lease;
 mod pause;
 #[cfg(test)]
 mod properties;
@@ -35,6 +37,7 @@ use crate::control::Answer;
 use crate::signal::Signal;
 use crate::spec::{JobSpec, Stragglers};
 use crate::state::{Cause, Outcome, Survivor};
+use lease::{LEASE_END, Lease};
 use pause::Pause;
 use readiness::{Due, Readiness};
 use stall::Stall;
@@ -105,6 +108,8 @@ pub(crate) enum Action {
     NoteReady,
     /// Report that the job is not ready in time, and goes on.
     NoteNotReady,
+    /// Put on record how much is left of the lease of the job.
+    NoteLease { rest: Duration },
     /// Start the command again: its next attempt, with a life of its own.
     StartAgain,
     /// Say when the job was stopped before its next attempt: [`Life::called_off`].
@@ -169,6 +174,7 @@ pub(crate) struct Life {
     stall: Option<Stall>,
     pause: Pause,
     readiness: Option<Readiness>,
+    lease: Option<Lease>,
     /// When the command is started again, before which there is no main process.
     starts_again_at: Option<Duration>,
     exit: Option<Exit>,
@@ -196,6 +202,7 @@ impl Life {
             stall: Stall::of(spec),
             pause: Pause::default(),
             readiness: Readiness::of(spec),
+            lease: Lease::of(spec),
             starts_again_at: None,
             exit: None,
             exited_at: Duration::ZERO,
@@ -212,6 +219,11 @@ impl Life {
     /// Begins the time between two attempts of a job.
     pub(crate) fn between_attempts(spec: &JobSpec, delay: Duration) -> Self {
         Self { starts_again_at: Some(delay), ..Self::new(spec) }
+    }
+
+    /// Returns this life with the lease of the one before, which ends now.
+    pub(crate) fn with_lease_of(self, before: &Self, now: Duration) -> Self {
+        Self { lease: before.lease.map(|lease| lease.carried_on(now)), ..self }
     }
 
     /// Returns whether the command has yet to be started again.
@@ -346,6 +358,29 @@ impl Life {
         self.pause.resume(since, before, now);
     }
 
+    /// The job is wanted for the length of its lease from now on.
+    ///
+    /// # Errors
+    /// Why that changes nothing, in words for people.
+    pub(crate) fn renew(&mut self, now: Duration) -> Result<(), String> {
+        match &mut self.lease {
+            _ if self.has_ended => Err("it has ended".to_owned()),
+            _ if self.stop.is_some() => Err("it is being stopped".to_owned()),
+            None => Err("it has no lease: it goes on without".to_owned()),
+            Some(lease) => {
+                lease.renew(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The driver before this one had this much left of the lease of the job.
+    pub(crate) fn resume_lease(&mut self, rest: Duration, now: Duration) {
+        if let Some(lease) = &mut self.lease {
+            lease.resume(rest, now);
+        }
+    }
+
     /// Returns whether it is to be found out whether the job is ready.
     pub(crate) fn awaits_readiness(&self) -> bool {
         self.is_active() && matches!(self.readiness, Some(Readiness::Awaited { .. }))
@@ -450,8 +485,13 @@ impl Life {
 
     /// Returns when there is something to do although nothing happens.
     pub(crate) fn deadline(&self) -> Option<Duration> {
+        let lease = self.lease.filter(|_| self.is_wanted()).map(|lease| lease.ends_at());
         if let Some(starts_again_at) = self.starts_again_at {
-            return Some(if self.stop.is_some() { Duration::ZERO } else { starts_again_at });
+            return if self.stop.is_some() {
+                Some(Duration::ZERO)
+            } else {
+                lease.into_iter().chain([starts_again_at]).min()
+            };
         }
         let due = match self.stop.map(|stop| (stop.stage, stop.kill_at)) {
             Some((Stage::Begun, _)) => Some(Duration::ZERO),
@@ -464,11 +504,17 @@ impl Life {
             }
             None => self.last_words_until,
         };
-        due.into_iter().chain(self.pause.due()).min()
+        due.into_iter().chain(self.pause.due()).chain(lease).min()
     }
 
     /// Returns the next thing to be done now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Action> {
+        if let Some(rest) = self.lease.as_mut().and_then(|lease| lease.note(now)) {
+            return Some(Action::NoteLease { rest });
+        }
+        if self.is_wanted() && self.lease.is_some_and(|lease| lease.ends_at() <= now) {
+            self.stop(None, LEASE_END.to_owned(), now);
+        }
         if let Some(starts_again_at) = self.starts_again_at {
             return match &mut self.stop {
                 Some(stop) => record_stop(stop, self.cause.as_ref()).or(Some(Action::CallOff)),

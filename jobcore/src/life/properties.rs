@@ -137,6 +137,7 @@ impl World {
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
                 Action::NoteStall { .. } => panic!("it is stopped then"),
                 Action::NotePause { .. } | Action::NoteNotReady => {}
+                Action::NoteLease { .. } => panic!("it has no lease"),
                 Action::StartAgain | Action::CallOff => panic!("it has one attempt"),
                 Action::NoteReady => {
                     assert!(!self.is_ready, "it is ready once");

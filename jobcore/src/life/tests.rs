@@ -587,3 +587,41 @@ fn between_two_attempts_a_job_can_only_be_stopped() {
     assert_eq!(why(&life.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
     assert_eq!(life.end(|| true), None, "it ends once");
 }
+
+fn not_renewed() -> Action {
+    Action::RecordStop { cause: Cause::Stopped, requester: Some("the end of its lease".to_owned()), grace: SECOND * 4 }
+}
+
+#[test]
+fn a_job_is_stopped_at_the_end_of_its_lease_even_if_it_is_paused() {
+    let mut renewed = life(|spec| spec.lease(SECOND * 10));
+    assert_eq!((renewed.deadline(), renewed.next(SECOND * 9)), (Some(SECOND * 10), None));
+    renewed.renew(SECOND * 9).unwrap();
+    assert_eq!(renewed.next(SECOND * 9), Some(Action::NoteLease { rest: SECOND * 10 }));
+    assert_eq!((renewed.deadline(), renewed.next(SECOND * 19 - MOMENT)), (Some(SECOND * 19), None));
+    pause(&mut renewed, SECOND * 12, Duration::ZERO);
+    assert_eq!(renewed.next(SECOND * 19), Some(not_renewed()));
+    assert!(renewed.renew(SECOND * 19).unwrap_err().contains("is being stopped"));
+    let mut without = life(|spec| spec);
+    assert!(without.renew(SECOND).unwrap_err().contains("has no lease"));
+}
+
+#[test]
+fn a_lease_outlives_attempts_and_drivers() {
+    let spec = JobSpec::command(["true"]).lease(SECOND * 10).grace(SECOND * 4).build().unwrap();
+    let first = Life::new(&spec);
+    let mut between = Life::between_attempts(&spec, SECOND * 3).with_lease_of(&first, SECOND * 4);
+    assert_eq!(between.next(Duration::ZERO), Some(Action::NoteLease { rest: SECOND * 6 }));
+    assert_eq!(between.deadline(), Some(SECOND * 3));
+    let mut second = Life::new(&spec).with_lease_of(&between, SECOND * 3);
+    assert_eq!(second.next(Duration::ZERO), Some(Action::NoteLease { rest: SECOND * 3 }));
+    assert_eq!((second.next(SECOND * 3 - MOMENT), second.next(SECOND * 3)), (None, Some(not_renewed())));
+
+    let mut over = Life::between_attempts(&spec, SECOND * 30);
+    assert_eq!(over.deadline(), Some(SECOND * 10));
+    assert_eq!((over.next(SECOND * 10), over.next(SECOND * 10)), (Some(not_renewed()), Some(Action::CallOff)));
+
+    let mut resumed = Life::new(&spec);
+    resumed.resume_lease(SECOND * 2, SECOND * 20);
+    assert_eq!((resumed.next(SECOND * 21), resumed.next(SECOND * 22)), (None, Some(not_renewed())));
+}

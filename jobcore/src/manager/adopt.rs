@@ -8,6 +8,7 @@ use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
 use crate::store::file::supervisors::is_other_supervisor;
+use crate::sys::members;
 use crate::sys::process::{self, Seen};
 use crate::sys::stat::{self, Stat};
 
@@ -26,12 +27,13 @@ impl JobManager {
         if let Err(error) = process::may_signal(pid) {
             return refuse(format!("process {pid} may not be signalled: {error}"));
         }
+        let line = members::line_of(pid);
         let named = stat::variable(&stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok());
         let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         for id in self.store.ids(&Query::default().with_statuses(unfinished), None, usize::MAX).await? {
             // One that cannot be read is in charge of nothing.
             let Ok(job) = self.job(id).await else { continue };
-            if !job.status().is_final() && (job.pid == Some(pid) || named == Some(id)) {
+            if !job.status().is_final() && (job.pid.is_some_and(|main| line.contains(&main)) || named == Some(id)) {
                 return refuse(format!("process {pid} belongs to job {} already", id.short()));
             }
         }

@@ -1,4 +1,4 @@
-//! Pausing jobs, and letting them go on.
+//! Pausing jobs, letting them go on, and renewing their leases.
 
 use std::time::Duration;
 
@@ -47,6 +47,15 @@ impl JobManager {
         self.job(id).await
     }
 
+    /// Lets the lease of a running job begin again.
+    ///
+    /// # Errors
+    /// As [`JobManager::pause`]; [`Error::Refused`] for a job that has no lease.
+    pub async fn renew(&self, id: JobId) -> Result<Job> {
+        self.ask_of_running(id, Request::Renew).await?;
+        self.job(id).await
+    }
+
     /// Pauses several jobs at the same time, and returns what came of it in the order of the ids. The job that this program runs
     /// in comes last, since this program is paused with it.
     pub async fn pause_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
@@ -56,6 +65,11 @@ impl JobManager {
     /// Resumes several jobs at the same time, and returns what came of it in the order of the ids.
     pub async fn resume_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
         self.each(ids, |jobs, id| async move { jobs.resume(id).await }).await
+    }
+
+    /// Renews the leases of several jobs at the same time, and returns what came of it in the order of the ids.
+    pub async fn renew_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
+        self.each(ids, |jobs, id| async move { jobs.renew(id).await }).await
     }
 
     /// Asks the supervisor of a job that runs, and another one if that was killed meanwhile.

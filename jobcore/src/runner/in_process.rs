@@ -291,7 +291,8 @@ impl Watcher {
     /// Begins to watch a command that was just started.
     fn begin_attempt(&mut self, child: Child) {
         let submission = self.claim.submission();
-        (self.started_at, self.since, self.life) = (Timestamp::now(), Instant::now(), Life::new(&submission.spec));
+        let life = Life::new(&submission.spec).with_lease_of(&self.life, self.since.elapsed());
+        (self.started_at, self.since, self.life) = (Timestamp::now(), Instant::now(), life);
         self.running = child.identity.clone().map(|identity| Running::new(identity, self.started_at));
         let of_main = |running: &Running| Readiness::of(submission, running.process.clone());
         self.readiness = self.running.as_ref().and_then(of_main);
@@ -304,7 +305,8 @@ impl Watcher {
         let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);
         let delay = Duration::try_from(due_at.duration_since(Timestamp::now())).unwrap_or_default();
         let longest = spec.restart.as_ref().map(Restart::backoff_max).unwrap_or_default();
-        (self.life, self.since) = (Life::between_attempts(spec, delay.min(longest)), Instant::now());
+        let life = Life::between_attempts(spec, delay.min(longest)).with_lease_of(&self.life, self.since.elapsed());
+        (self.life, self.since) = (life, Instant::now());
         (self.child, self.running, self.readiness) = (None, None, None);
         self.stragglers = Stragglers::Nothing;
     }
@@ -504,6 +506,13 @@ impl Watcher {
                 }
                 Err(reason) => Answer::Refused { reason },
             },
+            Request::Renew => match self.life.renew(self.since.elapsed()) {
+                Ok(()) => {
+                    self.act().await;
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
             Request::Resume => match self.life.resume(self.since.elapsed()) {
                 Ok(()) => {
                     self.act().await;
@@ -537,6 +546,7 @@ impl Watcher {
                     let at = since.map(|age| self.time_at(age, now));
                     self.note(|running| running.pause(at, before)).await;
                 }
+                Action::NoteLease { rest } => self.note(|running| running.renew(Timestamp::now(), rest)).await,
                 Action::NoteReady => {
                     self.note(|running| running.become_ready(Timestamp::now())).await;
                     // Others may have waited for that.

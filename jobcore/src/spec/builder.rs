@@ -56,6 +56,7 @@ impl JobSpecBuilder {
             merge: false,
             labels: BTreeMap::new(),
             timeout_ms: None,
+            lease_ms: None,
             stall_ms: None,
             stall_stop: false,
             limits: Limits::default(),
@@ -187,6 +188,12 @@ impl JobSpecBuilder {
     /// Limits how long the job may run.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.spec.timeout_ms = Some(millis(timeout));
+        self
+    }
+
+    /// Stops the job when it has not been renewed for so long: [`JobSpec::lease_ms`].
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.spec.lease_ms = Some(millis(lease));
         self
     }
 

@@ -87,6 +87,10 @@ pub struct JobSpec {
     /// How long it may run before it is stopped, in milliseconds of the machine being awake. Absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// How long it goes on if it is not renewed, by [`JobManager::renew`](crate::JobManager::renew), in milliseconds of the machine
+    /// being awake. Then it is stopped. Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
     /// How long it may do nothing before it counts as stalled, in milliseconds of the machine being awake: write nothing, be
     /// given nothing, and use less than a thousandth of that time of the CPU. One that waits for input does nothing, too;
     /// one that is paused does not count. A supervisor puts it on record. A runner within a program only stops it, if that
@@ -335,6 +339,16 @@ impl JobSpec {
         self.timeout_ms.map(Duration::from_millis)
     }
 
+    /// Returns how long the job goes on if it is not renewed, if that is limited.
+    pub fn lease(&self) -> Option<Duration> {
+        self.lease_ms.map(Duration::from_millis)
+    }
+
+    /// Returns when a lease ends that begins at this time.
+    pub(crate) fn lease_from(&self, at: Timestamp) -> Option<Timestamp> {
+        self.lease().map(|lease| at.checked_add(lease).unwrap_or(Timestamp::MAX))
+    }
+
     /// Returns how long the job may do nothing before it counts as stalled, if that is limited.
     pub fn stall(&self) -> Option<Duration> {
         self.stall_ms.map(Duration::from_millis)
@@ -471,6 +485,13 @@ impl JobSpec {
         let longest = u64::try_from(MAX_DURATION.as_millis()).unwrap_or(u64::MAX);
         if self.timeout_ms.is_some_and(|timeout| timeout > longest) {
             return Err(invalid("timeout", "more than ten years; leave it out for no limit"));
+        }
+        match self.lease_ms {
+            Some(0) => return Err(invalid("lease", "0 would be over at once; leave it out for no limit")),
+            Some(lease) if lease > longest => {
+                return Err(invalid("lease", "more than ten years; leave it out for no limit"));
+            }
+            Some(_) | None => {}
         }
         match self.stall_ms {
             Some(0) => return Err(invalid("stall", "0 would be met at once; leave it out for no limit")),

@@ -49,7 +49,7 @@ impl JobEvent {
                 Some(Self { event: EventKind::Retrying, ..Self::end(job_id, &attempt.outcome) })
             }
             Record::Running(_) => Some(Self::now(job_id, EventKind::Started)),
-            Record::Noted(_, note) => Some(Self::now(job_id, note.into())),
+            Record::Noted(_, note) => EventKind::of(note).map(|kind| Self::now(job_id, kind)),
             Record::Ended(ended) => Some(Self::end(job_id, &ended.outcome)),
         }
     }
@@ -106,13 +106,15 @@ impl EventKind {
     }
 }
 
-impl From<Note> for EventKind {
-    fn from(note: Note) -> Self {
+impl EventKind {
+    /// Returns the event that a note is, if it is one.
+    pub(crate) fn of(note: Note) -> Option<Self> {
         match note {
-            Note::Paused => Self::Paused,
-            Note::Resumed => Self::Resumed,
-            Note::Ready => Self::Ready,
-            Note::NotReady => Self::NotReady,
+            Note::Paused => Some(Self::Paused),
+            Note::Resumed => Some(Self::Resumed),
+            Note::Ready => Some(Self::Ready),
+            Note::NotReady => Some(Self::NotReady),
+            Note::Renewed => None,
         }
     }
 }

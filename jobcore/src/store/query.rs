@@ -470,6 +470,7 @@ mod tests {
             place: crate::queue::Place::default(),
             paused: std::time::Duration::ZERO,
             ready_at: None,
+            lease_until: None,
             attempt: 1,
             attempts: Vec::new(),
             next_attempt_at: None,

@@ -107,7 +107,9 @@ fn adopt<'a>(
         }
     };
     let Some(running) = running else { return Ok(None) };
-    let Running { process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, ready_at, .. } = running;
+    let Running {
+        process: main, at: started_at, waiting, stalled_at, paused_at, paused_ms, ready_at, lease_until, ..
+    } = running;
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
     let mut log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     stranger::pump(pipes, &mut log);
@@ -139,6 +141,10 @@ fn adopt<'a>(
     }
     supervisor.life.resume_pause(paused_at.map(age_at), Duration::from_millis(paused_ms), age);
     supervisor.life.resume_readiness(ready_at.is_some(), age);
+    if let Some(until) = lease_until.or(submission.spec.lease_from(started_at)) {
+        let rest = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+        supervisor.life.resume_lease(rest, age);
+    }
     if is_gone {
         supervisor.reap();
     }

@@ -87,6 +87,13 @@ impl Supervisor<'_> {
         tend::tend_all(&self.records.layout);
     }
 
+    pub(super) fn note_lease(&self, rest: Duration) {
+        let change = |running: &mut Running| {
+            running.renew(Timestamp::now(), rest);
+        };
+        self.records.note(change, None);
+    }
+
     /// Returns when the job was of this age.
     fn time_at(&self, age: Duration) -> Timestamp {
         let before = self.age().saturating_sub(age);

@@ -65,6 +65,13 @@ impl Supervisor<'_> {
                 }
                 Err(reason) => Answer::Refused { reason },
             },
+            Request::Renew => match self.life.renew(self.age()) {
+                Ok(()) => {
+                    self.act();
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
             Request::Resume => match self.life.resume(self.age()) {
                 Ok(()) => {
                     self.act();

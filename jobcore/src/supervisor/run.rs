@@ -155,7 +155,8 @@ impl<'a> Supervisor<'a> {
         let delay = Duration::try_from(due_at.duration_since(Timestamp::now())).unwrap_or_default();
         // A clock that was set back makes nobody wait for longer than the rule says.
         let longest = self.submission.spec.restart.as_ref().map(Restart::backoff_max).unwrap_or_default();
-        self.begin(Life::between_attempts(&self.submission.spec, delay.min(longest)));
+        let life = Life::between_attempts(&self.submission.spec, delay.min(longest));
+        self.begin(life.with_lease_of(&self.life, self.age()));
     }
 
     /// Starts the command again.
@@ -171,7 +172,7 @@ impl<'a> Supervisor<'a> {
         match start() {
             Ok(Ok(watched)) => {
                 self.watched = watched;
-                self.begin(Life::new(&self.submission.spec));
+                self.begin(Life::new(&self.submission.spec).with_lease_of(&self.life, self.age()));
                 self.quiet = quiet_of(&self.watched);
                 self.readiness = Readiness::of(&self.submission.spec, Cursor(self.start.output_start()));
             }
@@ -319,6 +320,7 @@ impl<'a> Supervisor<'a> {
                 Action::LookAtUse => self.look_at_use(),
                 Action::NoteStall { since } => self.note_stall(since),
                 Action::NotePause { since, before } => self.note_pause(since, before),
+                Action::NoteLease { rest } => self.note_lease(rest),
                 Action::NoteReady => self.note_ready(),
                 Action::NoteNotReady => self.records.note(|_| {}, Some(EventKind::NotReady)),
                 Action::Pause => {

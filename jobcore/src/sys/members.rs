@@ -83,8 +83,12 @@ pub(crate) fn resident_bytes(members: &[Stat]) -> u64 {
 /// Returns the numbers of this process and of all that it descends from, as far as they can be seen.
 #[cfg(feature = "agents")]
 pub(crate) fn own_line() -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).ok();
-    std::iter::successors(own, |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()
+    i32::try_from(std::process::id()).map(line_of).unwrap_or_default()
+}
+
+/// Returns the number of a process and those of all that it descends from, as far as they can be seen.
+pub(crate) fn line_of(pid: i32) -> Vec<i32> {
+    std::iter::successors(Some(pid), |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()
 }
 
 #[cfg(test)]

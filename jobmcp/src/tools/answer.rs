@@ -87,13 +87,20 @@ impl Answer {
     }
 }
 
-/// Finds the job that a model means.
+/// Finds the job that a model means, and renews its lease if it has one: it is wanted still.
 pub(super) async fn find(server: &Server, reference: &str) -> Result<JobId> {
     let jobs = server.jobs();
-    match caller::find(jobs, reference).await {
-        Ok(id) => Ok(id),
-        Err(error) => Err(Failure::of(error, jobs).await),
+    let id = match caller::find(jobs, reference).await {
+        Ok(id) => id,
+        Err(error) => return Err(Failure::of(error, jobs).await),
+    };
+    if let Ok(job) = jobs.job(id).await
+        && job.lease_until.is_some()
+        && let Err(error) = jobs.renew(id).await
+    {
+        tracing::debug!(%id, %error, "the lease of a job could not be renewed");
     }
+    Ok(id)
 }
 
 /// Returns the job, or says why not.

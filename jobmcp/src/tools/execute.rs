@@ -126,6 +126,9 @@ pub(super) struct Arguments {
     /// "session" ends with this server; default "detached"
     #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
+    /// Seconds after which it is stopped, counted from the last call that names it
+    #[schemars(extend("x-unlisted" = true))]
+    lease_s: Option<f64>,
     /// Start it again up to so many times if it fails
     #[schemars(extend("x-unlisted" = true))]
     retries: Option<u32>,
@@ -374,6 +377,9 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if let Some(timeout) = timeout(server, arguments.timeout_s)? {
         spec = spec.timeout(timeout);
+    }
+    if let Some(lease) = arguments.lease_s {
+        spec = spec.lease(seconds("lease_s", Some(lease), Duration::ZERO, LONGEST_TIMEOUT)?);
     }
     if let Some(stall) = arguments.stall_s {
         spec = spec.stall(seconds("stall_s", Some(stall), Duration::ZERO, LONGEST_TIMEOUT)?);

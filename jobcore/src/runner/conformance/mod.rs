@@ -4,10 +4,12 @@
 // In the order in which to read them:
 // - `bench.rs`: where the cases run
 // - `attempts.rs`: jobs whose command is started again
+// - `leases.rs`: jobs that have to be renewed
 // - `limits.rs`: jobs that carry limits
 
 mod attempts;
 mod bench;
+mod leases;
 mod limits;
 
 use std::path::Path;
@@ -30,6 +32,7 @@ pub use attempts::{
     an_attempt_whose_time_is_up_is_followed_by_another, attempts_are_limited, what_is_stopped_is_not_started_again,
 };
 pub use bench::Bench;
+pub use leases::{a_job_that_is_not_renewed_is_stopped, a_job_that_is_renewed_goes_on};
 pub use limits::{limits_that_cannot_be_given_are_refused, the_limits_of_a_job_hold_for_its_command};
 
 /// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner that the second expression
@@ -71,6 +74,8 @@ macro_rules! runner_conformance {
             a_job_is_ready_when_its_conditions_are_met
             a_job_that_is_not_ready_in_time_is_stopped_or_goes_on
             a_job_ends_with_the_process_that_its_spec_names
+            a_job_that_is_not_renewed_is_stopped
+            a_job_that_is_renewed_goes_on
             stragglers_are_stopped_and_counted
             a_stop_is_answered_while_stragglers_are_being_stopped
             stragglers_are_left_if_the_spec_says_so

@@ -89,7 +89,8 @@ impl Actor {
     fn rest(&mut self, now: Timestamp) {
         let due_at = self.start.due_at.unwrap_or(now);
         let delay = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
-        self.begin(Life::between_attempts(&self.claim.submission().spec, delay), now);
+        let life = Life::between_attempts(&self.claim.submission().spec, delay);
+        self.begin(life.with_lease_of(&self.life, self.age), now);
         self.pause = Some(Pause::Forever);
     }
 
@@ -110,7 +111,8 @@ impl Actor {
             self.failure = Some(failure(reason.clone(), now));
             return;
         }
-        self.begin(Life::new(&self.claim.submission().spec), now);
+        let life = Life::new(&self.claim.submission().spec);
+        self.begin(life.with_lease_of(&self.life, self.age), now);
         self.running = Running::new(self.running.process.clone(), now);
         self.record_running().await;
     }
@@ -146,6 +148,10 @@ impl Actor {
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.age),
                 Action::NotePause { since, before } => {
                     let note = self.running.pause(since.map(|age| later(self.started_at, age)), before);
+                    self.note(note).await;
+                }
+                Action::NoteLease { rest } => {
+                    let note = self.running.renew(later(self.started_at, self.age), rest);
                     self.note(note).await;
                 }
                 Action::NoteReady => {
@@ -260,6 +266,13 @@ impl Actor {
                 Ok(()) => {
                     self.obey().await;
                     self.life.pause_answer()
+                }
+                Err(reason) => Answer::Refused { reason },
+            },
+            Request::Renew => match self.life.renew(self.age) {
+                Ok(()) => {
+                    self.obey().await;
+                    Answer::Accepted
                 }
                 Err(reason) => Answer::Refused { reason },
             },

@@ -22,7 +22,7 @@ use crate::output::{OutputSize, Stream};
 use crate::queue::Place;
 use crate::record::{Record, Submission};
 use crate::spec::Given;
-use crate::store::{HandOver, Incoming, JobClaim};
+use crate::store::{EventKind, HandOver, Incoming, JobClaim};
 use crate::sys::lock;
 
 /// The claim of a job in a [`FileStore`](super::FileStore).
@@ -120,7 +120,7 @@ impl JobClaim for FileClaim {
                 self.records.start(start)
             }
             Record::Running(running) => self.records.running(running),
-            Record::Noted(running, note) => self.records.noted(running, Some(note.into())),
+            Record::Noted(running, note) => self.records.noted(running, EventKind::of(note)),
             Record::Ended(ended) => {
                 if self.records.finish(ended)?
                     && let Some(slots) = &self.slots
