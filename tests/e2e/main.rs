@@ -63,6 +63,7 @@ mod oom;
 mod output;
 mod packages;
 mod pausing;
+mod peers_faults;
 mod policy;
 mod policy_shells;
 mod projects;

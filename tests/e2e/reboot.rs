@@ -71,6 +71,38 @@ fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again(
     wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
+/// What waits for a job that was lost is decided, and what that job had taken is free.
+#[test]
+fn after_a_restart_what_waits_for_a_lost_job_is_decided_and_its_resources_are_free() {
+    let env = TestEnv::new();
+    let lost = env.ok(["run", "--quiet", "--resource", "lock:db", "echo x > ran; exec sleep 1000"]);
+    let submit = |options: &[&str], word: &str| {
+        let line = format!("echo {word} >> order");
+        env.ok([&["run", "--quiet"], options, &[&line]].concat())
+    };
+    let ok = submit(&["--after-ok", &lost], "ok");
+    let behind_ok = submit(&["--after-ok", &ok], "behind");
+    let failed = submit(&["--after-failed", &lost], "failed");
+    let ended = submit(&["--after", &failed], "ended");
+    let other = submit(&["--resource", "lock:db"], "other");
+    wait_for("the command", || env.dir().join("ran").exists().then_some(()));
+    for id in [&ok, &behind_ok, &failed, &ended, &other] {
+        assert_eq!(env.status(id), "queued");
+    }
+    kill_all_of(&env, &lost);
+    date_back(&env, &lost, &[("start", "holder"), ("running", "process")]);
+    assert_eq!(env.run(["wait", &other]).code, Some(0));
+    assert_eq!(env.run(["wait", &failed, &ended]).code, Some(0));
+    assert_rebooted(&env, &lost);
+    for id in [&ok, &behind_ok] {
+        wait_for("it to be skipped", || (env.status(id) == "skipped").then_some(()));
+    }
+    let order = std::fs::read_to_string(env.dir().join("order")).unwrap();
+    let place = |word: &str| order.lines().position(|line| line == word);
+    assert!(order.lines().count() == 3 && place("failed") < place("ended") && place("other").is_some(), "{order}");
+    wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
+}
+
 /// The run of a schedule that went on when the machine went down is orphaned, and keeps no later run from being started.
 #[test]
 fn after_a_restart_a_schedule_goes_on() {

@@ -186,6 +186,54 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     assert_eq!(env.queued_and_running(), 0);
 }
 
+/// Each job says once in a file of its own that it ran, and makes a directory by the number of its slot while it runs: two that
+/// have one slot at the same time meet there.
+#[test]
+fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_group_may() {
+    const LINE: &str = "mkdir slot.$JOBCORE_SLOT && echo x >> ran.$JOBCORE_JOB_ID && rmdir slot.$JOBCORE_SLOT || \
+                        echo $JOBCORE_JOB_ID >> overlap";
+    let env = TestEnv::new();
+    env.ok(["config", "set", "groups.g.limit", "4"]);
+    let known = Known::default();
+    let submit = |seed: u64| {
+        let mut dice = Dice(0x2545_f491_4f6c_dd1d ^ (seed + 1));
+        for _ in 0..OPERATIONS {
+            if let Some(ran) = run(&env, &["run", "--quiet", "--group", "g", LINE], &mut dice) {
+                assert_eq!(ran.code, Some(0), "{ran}");
+                known.printed.lock().unwrap().push((ran.stdout.trim_end().to_owned(), 0));
+            }
+            if dice.roll(10) == 0 {
+                let printed: Vec<_> = known.printed.lock().unwrap().iter().map(|(id, _)| id.clone()).collect();
+                let is_killed = printed.iter().any(|id| kill_supervisor(&env, id));
+                known.killed.fetch_add(is_killed.into(), Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..PROCESSES).for_each(|seed| drop(scope.spawn(move || submit(seed)))));
+    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+        let counts = env.ok(["list", "--count"]);
+        let is_over = !counts.contains("queued") && !counts.contains("running");
+        is_over.then(|| serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap())
+    });
+    let (printed, killed) = (known.printed.into_inner().unwrap(), known.killed.into_inner());
+    assert!(printed.len() > 700 && killed > 5, "only {} jobs, {killed} supervisors killed", printed.len());
+    let listed: BTreeSet<&str> = jobs.iter().map(|job| job["job_id"].as_str().unwrap()).collect();
+    assert!(listed.len() == jobs.len() && printed.iter().all(|(id, _)| listed.contains(id.as_str())));
+    for job in &jobs {
+        let ran = std::fs::read_to_string(env.dir().join(format!("ran.{}", job["job_id"].as_str().unwrap())));
+        match job["status"].as_str().unwrap() {
+            "completed" => assert_eq!(ran.unwrap(), "x\n", "{job}"),
+            // Its supervisor was killed: whether the command was started is not known, and it is not started again.
+            "orphaned" => assert!(ran.is_err() || ran.is_ok_and(|ran| ran == "x\n"), "{job}"),
+            _ => panic!("{job}"),
+        }
+    }
+    let overlap = std::fs::read_to_string(env.dir().join("overlap"));
+    assert!(overlap.is_err(), "two had one slot: {overlap:?}");
+    env.wait_until_empty();
+    assert_eq!(env.queued_and_running(), 0);
+}
+
 /// A rebuilt index equals the one that was there.
 fn check_index(env: &TestEnv, listed: &[String]) {
     const HEADER: usize = 96;
