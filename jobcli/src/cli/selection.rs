@@ -22,8 +22,8 @@ pub struct Selection {
     /// Select jobs of this group
     #[arg(long, short, value_name = "NAME", add = complete::groups(), help_heading = SELECTION)]
     pub group: Option<Name>,
-    /// Select jobs with this status; if repeated, with any of them
-    #[arg(long, value_name = "STATUS", add = complete::statuses(), help_heading = SELECTION)]
+    /// Select jobs with this status, or with any of several, as in `failed,killed`
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', add = complete::statuses(), help_heading = SELECTION)]
     pub status: Vec<Status>,
     /// What is asked for rarely.
     #[command(flatten)]

@@ -5,19 +5,24 @@ use std::time::Duration;
 use jobcore::agent::AgentShape;
 use jobcore::clock::Timestamp;
 use jobcore::front::text::{fit, print_json};
-use jobcore::front::{Failures, agents};
+use jobcore::front::{Failures, agents, moment};
+use jobcore::output::{OutputQuery, Position, View};
 use jobcore::shape::JobShape;
 use jobcore::spec::NotReady;
 use jobcore::spec::{Command, Stdin, Stragglers};
 use jobcore::store::job_directory;
 use jobcore::units::{format_size, short_duration};
 use jobcore::words::counted;
-use jobcore::{Job, JobId, JobManager, escape};
+use jobcore::{Job, JobId, JobManager, Status, escape};
 
-use super::Result;
 use super::select::find_all;
+use super::{Result, ending};
 use crate::cli::Show;
 use crate::ui;
+
+/// How much of the output is shown.
+const LAST_LINES: u64 = 5;
+const WIDEST: usize = 200;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Show) -> Result {
     let mut failures = Failures::default();
@@ -42,11 +47,49 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
         writeln!(out)?;
     }
     let directory = jobs.store().directory().map(|root| job_directory(root, job.id));
-    describe(&mut out, &job, &shape, Timestamp::now())?;
+    let now = Timestamp::now();
+    let colour = ui::style(shape.status);
+    writeln!(out, "{colour}{}{colour:#}\n", escape::one_line(&headline(&job, &shape, now)))?;
+    describe(&mut out, &job, &shape, now)?;
     if let Some(directory) = directory {
         line(&mut out, "kept in", directory.display())?;
     }
+    let last = last_lines(jobs, &job).await?;
+    if !last.is_empty() {
+        writeln!(out, "\nlast output:")?;
+        for line in last {
+            writeln!(out, "  {line}")?;
+        }
+    }
     Ok(())
+}
+
+/// Returns how the job ended or what it is doing, in one sentence.
+fn headline(job: &Job, shape: &JobShape, now: Timestamp) -> String {
+    if let Some(ended) = ending::of(job) {
+        return ended;
+    }
+    let label = job.label();
+    if let Some(queued) = &shape.queued {
+        return format!("{label} is queued: {queued}");
+    }
+    if shape.status == Status::Paused {
+        return format!("{label} is paused");
+    }
+    let since = shape.started_at.map(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default());
+    let time = since.map(|time| format!(" for {}", short_duration(time))).unwrap_or_default();
+    format!("{label} has been {}{time}", shape.status)
+}
+
+/// Returns the last lines that the job has written, cleaned. Of an agent, its answer is shown.
+async fn last_lines(jobs: &JobManager, job: &Job) -> Result<Vec<String>> {
+    if job.output.bytes == 0 || job.is_agent_run() {
+        return Ok(Vec::new());
+    }
+    let (query, view) = (OutputQuery::from(Position::TailLines(LAST_LINES)), View::default().with_clean(true));
+    let viewed = jobs.view(job.id, &query, &view).await?;
+    let text = String::from_utf8_lossy(&viewed.text(&view, None)).into_owned();
+    Ok(text.lines().map(|line| fit(line, WIDEST)).collect())
 }
 
 fn line(out: &mut impl Write, name: &str, value: impl std::fmt::Display) -> io::Result<()> {
@@ -54,10 +97,10 @@ fn line(out: &mut impl Write, name: &str, value: impl std::fmt::Display) -> io::
 }
 
 fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -> io::Result<()> {
-    let millis = |ms: u64| humantime::format_duration(Duration::from_millis(ms)).to_string();
+    let millis = |ms: u64| if ms < 1000 { format!("{ms}ms") } else { short_duration(Duration::from_millis(ms)) };
+    let moment = |at: Timestamp| moment::local(at, now);
     let colour = ui::style(shape.status);
     line(out, "job", shape.job_id)?;
-    line(out, "short id", &shape.short_id)?;
     if let Some(name) = &shape.name {
         line(out, "name", name)?;
     }
@@ -69,7 +112,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
         line(out, "now", waiting)?;
     }
     if let Some(since) = shape.stalled_since {
-        line(out, "now", format_args!("stalled since {since}"))?;
+        line(out, "now", format_args!("stalled since {}", moment(since)))?;
     }
     if let Some(attempt) = shape.attempt_in_words(now).filter(|_| !shape.status.is_final()) {
         line(out, "now", attempt)?;
@@ -102,7 +145,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
         line(out, "schedule", repeat)?;
     }
     if let Some(run_of) = &shape.run_of {
-        line(out, "run of", format_args!("schedule {}, for {:.0}", run_of.job_id.short(), run_of.at))?;
+        line(out, "run of", format_args!("schedule {}, for {}", run_of.job_id.short(), moment(run_of.at)))?;
     }
     if let Some(key) = &job.spec.key {
         line(out, "key", key)?;
@@ -124,14 +167,14 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
         line(out, "stdout", &adoption.stdout)?;
         line(out, "stderr", &adoption.stderr)?;
     }
-    line(out, "submitted", shape.submitted_at)?;
+    line(out, "submitted", moment(shape.submitted_at))?;
     for (name, at) in [("started", shape.started_at), ("ready", shape.ready_at), ("ended", shape.ended_at)] {
         if let Some(at) = at {
-            line(out, name, at)?;
+            line(out, name, moment(at))?;
         }
     }
     if let Some(until) = shape.lease_until {
-        line(out, "lease", format_args!("until {until}, unless it is renewed"))?;
+        line(out, "lease", format_args!("until {}, unless it is renewed", moment(until)))?;
     }
     if let Some(duration) = shape.duration_ms {
         line(out, "time", millis(duration))?;
