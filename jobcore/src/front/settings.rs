@@ -19,12 +19,12 @@ use crate::spec::Stragglers;
 use crate::units::parse_size;
 use crate::{Caller, FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
-/// The variables that are read, and what each sets. `docs/cli.md` is made from this list.
+/// The variables that are read, and what each sets. A table of `docs/settings.md` is made from this list.
 pub const VARIABLES: [(&str, &str); 22] = [
     (
         "JOBCORE_STORE",
         "where jobs are kept, an absolute path; the default is `jobcore` in the user's state directory. Jobs get it, so that \
-         those that they submit are kept in the same store",
+         jobs that they submit are kept in the same store",
     ),
     ("JOBCORE_CONFIG", "the settings file; the default is `jobcore/config.toml` in the user's config directory"),
     (
@@ -39,7 +39,10 @@ pub const VARIABLES: [(&str, &str); 22] = [
     ),
     ("JOBCORE_TIMEOUT", "`timeout`: how long a job may run, such as `2h`; the default is no limit"),
     ("JOBCORE_GRACE", "`grace`: how long a job may take to end when it is stopped; the default is `5s`"),
-    ("JOBCORE_OUTPUT_LIMIT", "`output_limit`: how much output of a job is kept, 0 for all; the default is `10M`"),
+    (
+        "JOBCORE_OUTPUT_LIMIT",
+        "`output_limit`: how much of the output of a job is kept, 0 for all; the default is `10M`",
+    ),
     (
         "JOBCORE_STRAGGLERS",
         "`stragglers`: `stop` or `leave`, what happens to processes that a job leaves in the background when it ends; the \
@@ -47,34 +50,34 @@ pub const VARIABLES: [(&str, &str); 22] = [
     ),
     (
         "JOBCORE_SCRUB",
-        "`scrub`: names of variables that jobs do not get, with commas; `*` stands for any characters, `?` for one",
+        "`scrub`: names of variables that jobs do not get, separated by commas; `*` stands for any characters, `?` for one",
     ),
     ("JOBCORE_KEEP", "`keep`: names of variables that jobs get although other settings leave them out"),
     (
         "JOBCORE_ENV_ONLY",
-        "`env_only`: names of the only variables that jobs get, beside those that little works without (`HOME`, `PATH`, \
-      `LANG` and so on; see above)",
+        "`env_only`: names of the only variables that jobs get, besides the basic ones (`HOME`, `PATH`, `LANG` and so on; see \
+      below)",
     ),
     (
         "JOBCORE_ALLOW",
-        "`allow`: patterns of the only commands that may be submitted from here, with commas; see policy.md",
+        "`allow`: patterns of the only commands that may be submitted, separated by commas: [Restrict commands](policy.md)",
     ),
-    ("JOBCORE_DENY", "`deny`: patterns of commands that may not be submitted from here, with commas"),
+    ("JOBCORE_DENY", "`deny`: patterns of commands that may not be submitted, separated by commas"),
     (
         "JOBCORE_ALLOW_VARIABLES",
-        "`allow_variables`: names of variables, with commas, that may be set although only some commands are allowed",
+        "`allow_variables`: names of variables, separated by commas, that may be set although only some commands are allowed",
     ),
     (
         "JOBCORE_UNATTENDED",
-        "`unattended`: `true` or `false`, whether jobs are told that nobody is there; \
-      the default is whether standard error is no terminal",
+        "`unattended`: `true` or `false`, whether jobs get defaults for programs without a person; \
+      the default is `true` if standard error is not a terminal",
     ),
     (
         "JOBCORE_NOTIFY",
-        "`notify`: how the terminal is told that a job has ended that ran for 10 s at least and was waited for: `osc9`, \
-      `osc777` or `bell`; the default is not at all",
+        "`notify`: how the terminal notifies you of the end of a job that you wait for and that ran for at least 10 s: `osc9`, \
+      `osc777` or `bell`; by default it does not",
     ),
-    ("JOBCORE_AGENT", "`agent`: the agent that `delegate` asks; the default is `claude`"),
+    ("JOBCORE_AGENT", "`agent`: the agent that `delegate` starts; the default is `claude`"),
     ("JOBCORE_PERMISSION_MODE", "`permission_mode`: what agents may do, `read_only` or `edit`; the default is `edit`"),
     ("CLAUDE_CLI_PATH", "`agents.claude.program`: the program of Claude Code; the default is `claude`"),
     ("CLAUDE_ASYNC_DEFAULT_MODEL", "`agents.claude.model`: the model of Claude Code"),
@@ -124,7 +127,7 @@ pub struct Settings {
     pub agent_cwd: Option<PathBuf>,
 }
 
-/// The settings file. `docs/cli.md` describes it.
+/// The settings file. `docs/settings.md` describes it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
