@@ -34,7 +34,15 @@ ci:
 docs:
     cargo doc -p jobcore --all-features --no-deps --open
 
-# Write docs/cli.md again, to be looked at in the diff.
+# Build the pages of docs/ as a book, in target/book.
+book:
+    .ci/book
+
+# Record the terminal session of the README again.
+update-picture:
+    .ci/picture
+
+# Write what docs/ has from the program again, to be looked at in the diff: docs/cli.md and a table of docs/settings.md.
 update-docs:
     UPDATE_DOCS=1 cargo test -p jobcli --test docs
 
@@ -75,7 +83,7 @@ deny *CHECKS:
 release:
     .ci/dist
 
-# Install each package of `just release` in an empty home, and run the README's tour with it.
+# Install each package of `just release` in an empty home, and run the README's five commands with it.
 try-packages *CHANNELS:
     .ci/try-packages {{ CHANNELS }}
 

@@ -13,6 +13,15 @@ fn document(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The blocks of a page that begin with this fence, one after the other.
+fn blocks(document_name: &str, fence: &str) -> String {
+    let page = document(document_name);
+    let blocks: String =
+        page.split(&format!("```{fence}\n")).skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty(), "{document_name} has no block of `{fence}`");
+    blocks
+}
+
 /// Runs the tour that a document has, and returns what it printed.
 fn tour(document_name: &str) -> Ran {
     let env = TestEnv::new();
@@ -47,8 +56,7 @@ fn the_words_of_other_tools_work_as_they_are_shown() {
 fn agents_tour(document_name: &str) {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
-    let document = document(document_name);
-    let tour = document.split("```text tour\n").nth(1).unwrap().split("```").next().unwrap();
+    let tour = blocks(document_name, "text tour");
     let mut last = String::new();
     for line in tour.lines().filter(|line| !line.is_empty()) {
         if let Some(expected) = line.strip_prefix("  -> ") {
@@ -62,15 +70,15 @@ fn agents_tour(document_name: &str) {
 
 #[test]
 fn the_tour_for_an_agent_works_line_by_line() {
-    agents_tour("README.md");
+    agents_tour("docs/mcp-setup.md");
 }
 
 /// The lines that mcp-background-job shows, with a function in the place of the program that was never there.
 #[test]
 fn the_lines_of_mcp_background_job_work_as_they_are() {
     let Some(_) = needs::program("python3") else { return };
-    agents_tour("docs/migrating.md");
-    let ran = tour("docs/migrating.md");
+    agents_tour("docs/migrating-mcp.md");
+    let ran = tour("docs/migrating-mcp.md");
     for expected in ["listening on 3000\nrunning\n", ": killed\n", "compiling 3 of 3\n", "Hello, World!\n"] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
@@ -78,9 +86,7 @@ fn the_lines_of_mcp_background_job_work_as_they_are() {
 
 /// Lets a shell do the tour that a document has.
 fn touring(mut shell: Command, document_name: &str) -> Command {
-    let document = document(document_name);
-    let tour = document.split("```sh tour\n").nth(1).unwrap().split("```").next().unwrap();
-    shell.args(["-euo", "pipefail", "-c", tour]);
+    shell.args(["-euo", "pipefail", "-c", &blocks(document_name, "sh tour")]);
     shell
 }
 
@@ -143,6 +149,10 @@ fn the_tour_of_reading_works_line_by_line() {
         "Z compiling b\n",
         " left out; continue from cursor ",
         "\n5000\n",
+        // Of several jobs, and of those that have failed.
+        "api | GET /3\n",
+        "web | 200 OK\n",
+        "error: no such table\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
@@ -151,9 +161,40 @@ fn the_tour_of_reading_works_line_by_line() {
 #[test]
 fn the_tour_of_the_readme_works_line_by_line() {
     let ran = tour("README.md");
-    for expected in
-        ["building", "it exited with 3", "\"kind\":\"server\"", "killed", "removed", "\"status\":\"killed\""]
-    {
+    for expected in ["  running  ", "compiling\ndone\n", "it exited with 3", "already failed"] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+}
+
+#[test]
+fn the_first_job_works_line_by_line() {
+    let ran = tour("docs/getting-started.md");
+    for expected in ["listening\n", "the tests exited with 1\ntest adds ... FAILED\n", "\nkilled\n"] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+    assert_eq!(ran.stdout.matches(": removed").count(), 2, "{ran}");
+}
+
+#[test]
+fn the_guide_to_dev_servers_works_line_by_line() {
+    let (Some(_), Some(_)) = (needs::program("python3"), needs::program("curl")) else { return };
+    let ran = tour("docs/dev-servers.md");
+    for expected in ["running\n", "it runs already\n", "GET / HTTP/1.1", "\n42\n", "attempt 3"] {
+        assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
+    }
+    assert_eq!(ran.stdout.matches(": killed\n").count(), 3, "{ran}");
+}
+
+#[test]
+fn the_guide_to_builds_works_line_by_line() {
+    let ran = tour("docs/builds.md");
+    for expected in [
+        "the build exited with 2\n",
+        "compiling a.c\na.c:7: error: no such file\n",
+        "it still fails\n",
+        "the first failure exited with 1\n",
+        "test-web",
+    ] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
 }
@@ -227,14 +268,6 @@ fn manual_pages_are_printed_and_written() {
     assert!(ran.stderr.starts_with("error: cannot write to `file/x`: "), "{ran}");
 }
 
-/// The script itself is run in [`crate::scripts`].
-#[test]
-fn the_page_of_the_workday_shows_its_script() {
-    let page = document("docs/workday.md");
-    let blocks: Vec<_> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.join("\n"), document("examples/scripts/workday.sh"));
-}
-
 /// Its blocks of Rust are documentation tests of jobcore.
 #[test]
 fn the_guide_to_embedding_names_what_there_is() {
@@ -247,21 +280,15 @@ fn the_guide_to_embedding_names_what_there_is() {
     // Those that are on are no feature of their own; those for fuzz targets are for this repository alone.
     let declared = declared.filter(|name| !["default", "fuzzing"].contains(&name.as_str()));
     assert_eq!(named.collect::<Vec<_>>(), declared.collect::<Vec<_>>());
-    for link in guide.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(link);
-        assert!(path.exists(), "{link}");
-    }
 }
 
 /// All blocks of the guide, one after the other.
 #[test]
 fn the_guide_to_queues_works_line_by_line() {
     let env = TestEnv::new();
-    let guide = document("docs/queues.md");
-    let blocks: String = guide.split("```sh tour\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let mut shell = installed(&env, "bash");
     // A wait passes on the codes of its jobs, some of which fail here on purpose.
-    shell.args(["-uo", "pipefail", "-c", &blocks]);
+    shell.args(["-uo", "pipefail", "-c", &blocks("docs/queues.md", "sh tour")]);
     let ran = Ran::of(shell);
     assert!(!ran.stderr.contains("error:"), "{ran}");
     let printed = |name: &str| env.ok(["output", name]);
@@ -281,11 +308,7 @@ fn the_guide_to_queues_works_line_by_line() {
 #[test]
 fn the_guide_to_projects_works_line_by_line() {
     let env = TestEnv::new();
-    let guide = document("docs/projects.md");
-    let blocks: String = guide.split("```sh tour\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let mut shell = installed(&env, "bash");
-    shell.args(["-euo", "pipefail", "-c", &blocks]);
-    let ran = Ran::of(shell);
+    let ran = Ran::of(touring(installed(&env, "bash"), "docs/projects.md"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     for (expected, times) in
         [(": started", 3), (": unchanged", 1), (": restarted", 1), (": stopped", 2), ("\nready\n", 1)]

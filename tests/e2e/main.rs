@@ -18,6 +18,7 @@ mod agent_outputs;
 mod agent_runs;
 mod bad_input;
 mod bad_store;
+mod book;
 mod codex;
 mod complete;
 mod crash;

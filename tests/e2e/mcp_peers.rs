@@ -1,5 +1,5 @@
-//! What mcp-background-job documents, and what it got wrong, where no other test is about it. docs/migrating.md lists all
-//! of it, with the test of each line.
+//! What mcp-background-job documents, and what it got wrong, where no other test is about it. docs/parity.md lists all of it,
+//! with the test of each line.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::support::TestEnv;
 
 const TOOLS: [&str; 8] = ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"];
 
-/// A part of docs/migrating.md: what stands below a heading, up to the next of its kind or above.
-fn part(heading: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/migrating.md");
+/// A part of a page: what stands below a heading, up to the next of its kind or above.
+fn part(page: &str, heading: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let page = std::fs::read_to_string(path).unwrap();
     let below = page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("there is no `{heading}`"));
     let kind = heading.split(' ').next().unwrap();
@@ -224,10 +224,10 @@ fn nothing_is_refused_for_its_looks_and_what_is_denied_is_in_any_spelling() {
     }
 }
 
-/// The entries of the page's configurations, with ours in the place of theirs: what stood in `env` holds.
+/// The entries of the configurations, with ours in the place of theirs: what stood in `env` holds.
 #[test]
 fn a_configuration_goes_on_with_another_command() {
-    let configuration = part("### Configuration");
+    let configuration = part("migrating-mcp.md", "### Configuration");
     let [theirs] = entries(&configuration, "background-job").try_into().unwrap();
     let [ours] = entries(&configuration, "jobs").try_into().unwrap();
     assert_eq!((&theirs["env"], &ours["args"]), (&ours["env"], &json!([])));
@@ -240,7 +240,7 @@ fn a_configuration_goes_on_with_another_command() {
     let spec: Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec["spec"]["output_limit"], 20_971_520);
     // From Windows, what is behind `--exec` runs inside WSL, with the variables that are named there.
-    let [windows] = entries(&part("## Windows"), "jobs").try_into().unwrap();
+    let [windows] = entries(&part("install.md", "## Windows"), "jobs").try_into().unwrap();
     let words: Vec<_> = windows["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let (command, words) = (windows["command"].as_str().unwrap(), words.as_slice());
     assert!(command == "wsl.exe" && words.starts_with(&["--exec", "env"]), "{windows}");
@@ -251,15 +251,11 @@ fn a_configuration_goes_on_with_another_command() {
     }
 }
 
-/// Each line of the page's lists names tests that are there, and its first table of tools names all of ours but one.
+/// Each line of the lists names tests that are there, and the first table of tools names all of ours but one.
 #[test]
 fn the_lists_of_what_is_documented_elsewhere_name_tests_that_are_here() {
-    for (heading, fewest) in [
-        ("### What is documented there", 20),
-        ("### What claude-async documents", 15),
-        ("### What cc-multi-process-mcp documents", 7),
-    ] {
-        let list = part(heading);
+    for (heading, fewest) in [("## mcp-background-job", 20), ("## claude-async", 15), ("## cc-multi-process-mcp", 7)] {
+        let list = part("parity.md", heading);
         let rows: Vec<_> =
             list.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1).collect();
         assert!(rows.len() >= fewest, "{heading}: {}", rows.len());
@@ -268,7 +264,7 @@ fn the_lists_of_what_is_documented_elsewhere_name_tests_that_are_here() {
             proofs.split(", ").for_each(|proof| prove(proof.trim_matches('`')));
         }
     }
-    let tools = part("### Tools");
+    let tools = part("migrating-mcp.md", "### Tools");
     let named = tools.lines().filter_map(|line| line.split('|').nth(2)?.trim().strip_prefix('`')?.split('`').next());
     assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(TOOLS));
 }
