@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::mcp_client::Client;
 use crate::queueing::sleepers;
-use crate::support::{TestEnv, send, wait_for};
+use crate::support::{JOBCLI, TestEnv, send, wait_for};
 
 /// A time that passed long ago.
 fn past(day: u32) -> String {
@@ -312,4 +312,26 @@ fn models_make_schedules_too() {
         assert!(client.call("execute", wrong.clone()).is_error, "{wrong}");
     }
     client.ok("kill", json!({ "job_id": "hourly" }));
+}
+
+/// It is started by a command of the job in one case, and by the supervisor of the job in the other.
+#[test]
+fn a_job_ends_without_the_process_that_sleeps_until_another_is_due_which_sleeps_on() {
+    let env = TestEnv::new();
+    let line = "exec \"$JOBCLI\" run --quiet --in 1h true";
+    let waited = env.run(["run", "--wait", "--timeout", "60s", &format!("JOBCLI={JOBCLI}; {line}")]);
+    assert_eq!(waited.code, Some(0), "{waited}");
+    assert!(!waited.stderr.contains("stopped"), "{waited}");
+    assert_eq!(sleepers(&env).len(), 1);
+    env.ok(["kill", "--all"]);
+    wait_for("it to end", || sleepers(&env).is_empty().then_some(()));
+
+    env.ok(["config", "set", "max_running", "1"]);
+    let first = env.submit("while [ ! -e go ]; do sleep 0.05; done");
+    let later = env.ok(["run", "--quiet", "--after", &first, "--in", "1h", "true"]);
+    std::fs::write(env.dir().join("go"), "").unwrap();
+    assert_eq!(env.run(["wait", "--timeout", "60s", &first]).code, Some(0));
+    assert_eq!(env.status(&later), "queued");
+    env.ok(["kill", "--all"]);
+    env.wait_until_empty();
 }

@@ -36,6 +36,14 @@ fn parse_hook_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     parse_arguments(rest).filter(|_| last == HOOKS.as_bytes())
 }
 
+/// The store that a process was started for that sleeps until a job is due, as its arguments say.
+fn parse_sleeper_arguments(arguments: &[Vec<u8>]) -> Option<&[u8]> {
+    match arguments {
+        [_, marker, _, root, last] if marker == MARKER.as_bytes() && last == SLEEPER.as_bytes() => Some(root),
+        _ => None,
+    }
+}
+
 /// The job that a supervisor was started for, as its arguments say.
 pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     match arguments {
@@ -52,20 +60,20 @@ pub(crate) fn visible_members(main: Option<&ProcessId>, id: JobId) -> Vec<Stat> 
     members::visible_tree(main, &marker(id), is_other_supervisor)
 }
 
-/// Returns whether a process is the supervisor of another job, or may be one that is just coming up: no stop of this job may
-/// touch it, nor what is below it.
+/// Returns whether a process is the supervisor of another job or sleeps until one is due, or may be such a one that is just coming
+/// up: no stop of this job may touch it, nor what is below it.
 pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
     !matches!(Claim::of(stat), Claim::None)
 }
 
-/// Returns whether a process is the supervisor of another job for certain. This job has not ended while another child says so
+/// Returns whether a process is the supervisor of another job, or sleeps until one is due, for certain. This job has not ended while another child says so
 /// and has not proven it yet.
 pub(crate) fn is_proven_supervisor(stat: &Stat) -> bool {
     matches!(Claim::of(stat), Claim::Proven)
 }
 
-/// What there is to the claim of a process to be the supervisor of another job, or to run what is due at the end of one. Its arguments say so, which anybody could
-/// forge.
+/// What there is to the claim of a process to be the supervisor of another job, to run what is due at the end of one, or to sleep
+/// until one is due. Its arguments say so, which anybody could forge.
 enum Claim {
     /// There is none, or it is false.
     None,
@@ -79,6 +87,13 @@ enum Claim {
 impl Claim {
     fn of(stat: &Stat) -> Self {
         let arguments = stat::arguments(stat);
+        if let Some(root) = parse_sleeper_arguments(&arguments) {
+            let lock = File::open(Layout::new(Path::new(OsStr::from_bytes(root))).sleeper());
+            return match lock.is_ok_and(|lock| lock::is_held_by(&lock, stat)) {
+                true => Self::Proven,
+                false => Self::coming_up(stat),
+            };
+        }
         if let Some((root, id)) = parse_hook_arguments(&arguments) {
             // Started with its turn in hand.
             let turn = File::open(Layout::new(Path::new(OsStr::from_bytes(root))).job(id).on_end());
@@ -96,8 +111,14 @@ impl Claim {
             Some(holder) if matches!(process::look(&holder), Seen::Alive(_) | Seen::Paused(_)) => Self::None,
             _ if !lock::is_held_by(&lock, stat) => Self::None,
             Some(_) => Self::Proven,
-            None if boot::age(stat.start_time).is_some_and(|age| age < COMING_UP) => Self::ComingUp,
-            None => Self::None,
+            None => Self::coming_up(stat),
+        }
+    }
+
+    fn coming_up(stat: &Stat) -> Self {
+        match boot::age(stat.start_time).is_some_and(|age| age < COMING_UP) {
+            true => Self::ComingUp,
+            false => Self::None,
         }
     }
 }
