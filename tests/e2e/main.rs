@@ -39,6 +39,7 @@ mod leaderless;
 mod leftovers;
 mod limiting;
 mod limits;
+mod load;
 mod looks;
 mod many;
 mod mcp;

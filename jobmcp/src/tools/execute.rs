@@ -106,6 +106,9 @@ pub(super) struct Arguments {
     /// Amounts that it takes while it runs, such as {"gpu": 1}
     #[schemars(extend("x-unlisted" = true))]
     resources: Option<BTreeMap<String, u32>>,
+    /// Start it only while the machine is like this, such as "load<4" or "free-mem>8G"
+    #[schemars(extend("x-unlisted" = true))]
+    when: Option<Vec<String>>,
     /// Keep it queued until `jobcli release`
     #[schemars(extend("x-unlisted" = true))]
     hold: Option<bool>,
@@ -455,6 +458,9 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if let Some(repeat) = repeat(arguments.every.as_deref(), arguments.cron, arguments.missed.as_deref())? {
         spec = spec.repeat(repeat);
+    }
+    for condition in arguments.when.into_iter().flatten() {
+        spec = spec.when(condition.parse().map_err(|reason| Failure::new(format!("when: {reason}.")))?);
     }
     if arguments.hold == Some(true) {
         spec = spec.on_hold();
