@@ -1,4 +1,4 @@
-//! Jobs that wait for the machine to be less busy.
+//! Jobs that wait for the machine to be less busy, and what jobs use.
 
 use std::fs;
 use std::io::Write;
@@ -123,4 +123,32 @@ fn a_guard_keeps_all_jobs_in_the_queue_and_the_first_moment_without_it_starts_th
     assert!(refused.stderr.contains("`busy`: write `load<4`"), "{refused}");
     assert_eq!(env.ok(["config", "get", "guard"]), "");
     env.wait_until_empty();
+}
+
+#[test]
+fn a_wide_list_has_what_the_processes_of_jobs_use() {
+    let env = TestEnv::new();
+    env.ok(["run", "--name", "runs", "sleep 1000 & sleep 1000 & echo up; wait"]);
+    env.ok(["wait", "runs", "--until", "output:up"]);
+    env.ok(["run", "--wait", "--name", "ended", "true"]);
+    env.ok(["run", "--name", "waits", "--hold", "true"]);
+    let table = env.ok(["list", "--wide"]);
+    let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(cells[0], ["ID", "NAME", "STATUS", "EXIT", "STARTED", "TIME", "CPU", "MEM", "COMMAND"], "{table}");
+    // The figures end where their titles do.
+    let end = |title: &str| table.lines().next().unwrap().find(title).unwrap() + title.len();
+    for line in table.lines().skip(2) {
+        assert!(line[..end("MEM")].ends_with("iB") && line[..end("CPU")].ends_with('s'), "{table}");
+    }
+    assert_eq!(table.lines().nth(1).unwrap()[end("TIME")..end("MEM")].trim(), "", "{table}");
+    let jobs = |options: &[&str]| -> Value {
+        serde_json::from_str(&env.ok([&["list", "--json", "--name", "runs"], options].concat())).unwrap()
+    };
+    let wide = jobs(&["--wide"]);
+    assert_eq!(wide[0]["processes"], 3, "{wide}");
+    assert!(wide[0]["memory_bytes"].is_u64() && wide[0]["cpu_ms"].is_u64(), "{wide}");
+    let plain = jobs(&[]);
+    assert!(plain[0].get("processes").is_none() && plain[0].get("memory_bytes").is_none(), "{plain}");
+    assert!(!env.ok(["list"]).contains("MEM"));
+    env.ok(["kill", "--all", "--grace", "0s"]);
 }
