@@ -152,3 +152,35 @@ fn a_wide_list_has_what_the_processes_of_jobs_use() {
     assert!(!env.ok(["list"]).contains("MEM"));
     env.ok(["kill", "--all", "--grace", "0s"]);
 }
+
+#[test]
+fn execute_waits_until_a_job_is_ready_by_its_own_conditions() {
+    let env = TestEnv::new();
+    let mut client = Client::legacy(&env);
+    let line = "sleep 0.2; echo up; touch go; exec sleep 1000";
+    let ready = client.ok("execute", json!({ "command": line, "name": "web", "ready": ["output:up", "file:go"] }));
+    assert!(ready.text.contains(" is running") && ready.text.contains("; `ready` is met"), "{}", ready.text);
+    assert!(env.job("web").get("ready_at").is_some());
+    let waited = client.ok("wait", json!({ "job_id": "web", "until": "ready" }));
+    assert!(waited.text.contains("`ready` is met"), "{}", waited.text);
+    let after = json!({ "command": "echo tested", "after_ready": ["web"], "wait_s": 50 });
+    assert!(client.ok("execute", after).text.contains("tested"));
+    let slow = json!({ "command": "exec sleep 1000", "ready": "port:1", "ready_timeout_s": 0.2 });
+    let slow = client.ok("execute", slow);
+    assert!(slow.text.contains("was not ready in time and was stopped"), "{}", slow.text);
+    let goes_on = json!({
+        "command": "exec sleep 1000", "ready": "file:never", "ready_timeout_s": 0.1, "not_ready": "continue", "wait_s": 0.5,
+    });
+    let goes_on = client.ok("execute", goes_on);
+    assert!(goes_on.text.contains("`ready` is not met yet"), "{}", goes_on.text);
+    // Something else may be waited for, or nothing.
+    let other = json!({ "command": "echo a; exec sleep 1000", "ready": "file:never", "until": "output:a" });
+    assert!(client.ok("execute", other).text.contains("`output:a` is met"));
+    let at_once = client.ok("execute", json!({ "command": "exec sleep 1000", "ready": "file:never", "wait_s": 0 }));
+    assert!(at_once.text.contains(" is running"), "{}", at_once.text);
+    for (name, value) in [("ready", json!("exit")), ("not_ready", json!("ignore")), ("ready_timeout_s", json!(1))] {
+        let refused = client.call("execute", json!({ "command": "true", name: value }));
+        assert!(refused.is_error && refused.text.contains(name.trim_end_matches("_s")), "{name}: {}", refused.text);
+    }
+    env.ok(["kill", "--all", "--grace", "0s"]);
+}
