@@ -227,7 +227,8 @@ impl JobManager {
     /// error means that nothing was started, and that nothing will be: what was on record already is withdrawn. Where it
     /// cannot be, the job is returned.
     pub async fn submit(&self, spec: JobSpec) -> Result<Job> {
-        self.offload(move |jobs| async move { jobs.submit_here(spec).await }).await
+        // On the heap: whoever waits for it may have little stack.
+        self.offload(move |jobs| Box::pin(async move { jobs.submit_here(spec).await })).await
     }
 
     pub(crate) fn mint(&self, now: Timestamp) -> Result<JobId> {
