@@ -9,7 +9,7 @@ use jobcore::front::agents;
 use jobcore::front::text::{fit, width};
 use jobcore::shape::JobShape;
 use jobcore::spec::TerminalSize;
-use jobcore::units::short_duration;
+use jobcore::units::{format_size, short_duration};
 use jobcore::words::cut;
 use jobcore::{Status, escape};
 
@@ -53,9 +53,10 @@ pub(crate) fn style(status: Status) -> Style {
     Style::new().fg_color(colour(status).map(Into::into))
 }
 
-/// Prints jobs as a table that is as wide as the terminal, or of any width where standard output is none.
-pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp) -> io::Result<()> {
-    let columns = columns(jobs, now).fit(stdout_width());
+/// Prints jobs as a table that is as wide as the terminal, or of any width where standard output is none, with what they use if
+/// that is wanted.
+pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp, usage: bool) -> io::Result<()> {
+    let columns = columns(jobs, now, usage).fit(stdout_width());
     for row in 0..=jobs.len() {
         let colour = if row == 0 { Style::new() } else { style(jobs[row - 1].status) };
         writeln!(out, "{}", columns.row(row, colour))?;
@@ -84,12 +85,13 @@ struct Columns {
     id: Column,
     name: Option<Column>,
     status: Column,
-    /// What is left out where there is little room, the first first: when it started, how long it took, what it exited with.
+    /// What is left out where there is little room, the first first: when it started, how long it took, what it uses, what it
+    /// exited with.
     figures: Vec<Column>,
     command: Column,
 }
 
-fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
+fn columns(jobs: &[JobShape], now: Timestamp, usage: bool) -> Columns {
     let column = |title, least, cell: &dyn Fn(&JobShape) -> String| Column::new(title, least, jobs.iter().map(cell));
     let right = |column| Column { is_right: true, ..column };
     let time = |ms: Option<u64>| ms.map(|ms| short_duration(Duration::from_millis(ms))).unwrap_or_default();
@@ -99,16 +101,22 @@ fn columns(jobs: &[JobShape], now: Timestamp) -> Columns {
     // Of a job that has ended and left processes that are still running.
     let mark = |job: &JobShape| if job.stragglers_alive == Some(true) { "+" } else { "" };
     let status = |job: &JobShape| format!("{}{}", job.status, mark(job));
+    let memory = |job: &JobShape| job.memory_bytes.or(job.peak_rss_bytes).map(format_size).unwrap_or_default();
+    let mut figures = vec![
+        right(column("STARTED", 8, &|job| started(job.started_at))),
+        right(column("TIME", 8, &|job| time(job.duration_ms))),
+    ];
+    if usage {
+        figures.push(right(column("CPU", 8, &|job| time(job.cpu_ms))));
+        figures.push(right(column("MEM", 9, &memory)));
+    }
+    figures.push(right(column("EXIT", 7, &exit_word)));
     Columns {
         id: column("ID", 8, &|job| job.short_id.clone()),
         // Only where there are any.
         name: jobs.iter().any(|job| job.name.is_some()).then(|| column("NAME", 0, &name)),
         status: Column { is_coloured: true, ..column("STATUS", 9, &status) },
-        figures: vec![
-            right(column("STARTED", 8, &|job| started(job.started_at))),
-            right(column("TIME", 8, &|job| time(job.duration_ms))),
-            right(column("EXIT", 7, &exit_word)),
-        ],
+        figures,
         command: column("COMMAND", 0, &|job| escape::one_line(&what(job, now)).into_owned()),
     }
 }

@@ -324,6 +324,7 @@ mod tests {
             reason::<crate::queue::Resource>(),
             reason::<crate::queue::AfterWhen>(),
             reason::<crate::queue::Missed>(),
+            reason::<crate::queue::LoadCondition>(),
         ];
         for reason in &reasons {
             assert!(reason.contains("(?"), "{reason}");
@@ -350,7 +351,7 @@ mod tests {
             }
         }
         assert_eq!(
-            found, 27,
+            found, 28,
             "those that the test above names, patterns of variables and templates, which hardly a text is not, and those of front ends"
         );
     }

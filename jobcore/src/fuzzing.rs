@@ -18,6 +18,7 @@ use crate::output::{
     Cursor, JobLog, LogBackend, LogWriter, OutputQuery, Pattern, Piece, Position, Row, Segment, Stream,
 };
 use crate::policy::Policy;
+use crate::queue::LoadCondition;
 use crate::record::{Ended, Evidence, Running, Start, Stopping, Submission};
 use crate::signal::Signal;
 use crate::store::StoreSettings;
@@ -108,6 +109,7 @@ pub fn words(bytes: &[u8]) {
     parse_again::<JobId>(&text);
     parse_again::<Name>(&text);
     parse_again::<Signal>(&text);
+    parse_again::<LoadCondition>(&text);
     let _ = (text.parse::<IdPrefix>(), text.parse::<Key>(), text.parse::<Until>());
     if let Ok(size) = units::parse_size(&text) {
         units::format_size(size);

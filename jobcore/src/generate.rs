@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::clock::Timestamp;
+use crate::queue::LoadCondition;
 use crate::record::{Ended, Running, Start, Submission, Waiting};
 use crate::signal::Signal;
 use crate::spec::{IoPriority, JobSpecBuilder, Limits, Stdin, Stragglers};
@@ -176,7 +177,7 @@ pub(crate) fn spec() -> impl Strategy<Value = JobSpec> {
         proptest::option::of(signal()),
         proptest::option::of(process()),
         any::<bool>(),
-        limits(),
+        (limits(), conditions()),
     );
     (command, settings).prop_filter_map("no job can be like this", |(command, settings)| build(command, settings).ok())
 }
@@ -192,8 +193,15 @@ type Settings = (
     Option<Signal>,
     Option<ProcessId>,
     bool,
-    Limits,
+    (Limits, Vec<LoadCondition>),
 );
+
+/// Conditions on how busy the machine is.
+pub(crate) fn conditions() -> impl Strategy<Value = Vec<LoadCondition>> {
+    let figure = "(load|cpu-pressure|memory-pressure|io-pressure)[<>][0-9]{1,3}(\\.[0-9]{1,4})?";
+    let condition = prop_oneof![figure, "free-mem[<>][0-9]{1,7}[KMGT]?"];
+    vec(condition.prop_map(|text| text.parse().expect("it is a condition")), 0..3)
+}
 
 fn limits() -> impl Strategy<Value = Limits> {
     use proptest::option::of;
@@ -208,7 +216,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn build(command: JobSpecBuilder, settings: Settings) -> crate::Result<JobSpec> {
-    let (name, group, key, labels, timeout, leave, limit, signal, process, open, limits) = settings;
+    let (name, group, key, labels, timeout, leave, limit, signal, process, open, (limits, conditions)) = settings;
     let mut spec = command.output_limit(limit).limits(limits);
     spec = name.into_iter().fold(spec, JobSpecBuilder::name);
     spec = group.into_iter().fold(spec, JobSpecBuilder::group);
@@ -217,6 +225,7 @@ fn build(command: JobSpecBuilder, settings: Settings) -> crate::Result<JobSpec> 
     spec = timeout.into_iter().fold(spec, |spec, ms| spec.timeout(Duration::from_millis(ms)));
     spec = signal.into_iter().fold(spec, JobSpecBuilder::stop_signal);
     spec = process.into_iter().fold(spec, JobSpecBuilder::ends_with);
+    spec = conditions.into_iter().fold(spec, JobSpecBuilder::when);
     if leave {
         spec = spec.stragglers(Stragglers::Leave);
     }

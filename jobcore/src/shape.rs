@@ -15,7 +15,7 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
 use crate::output::{Cursor, LeftOut};
-use crate::queue::{After, InQueue, Repeat, Resource, RunOf};
+use crate::queue::{After, InQueue, LoadCondition, Repeat, Resource, RunOf};
 use crate::signal::Signal;
 use crate::spec::{Adoption, Command, JobSpec};
 use crate::state::{Cause, HookRun, State, Status, Survivor};
@@ -70,6 +70,7 @@ impl Job {
             resources: self.spec.resources.clone(),
             priority: Some(self.place.priority).filter(|priority| *priority != 0),
             after: self.spec.after.clone(),
+            when: self.spec.when.clone(),
             repeat: self.spec.repeat.clone(),
             run_of: self.spec.run_of,
             parent_job_id: self.spec.parent,
@@ -162,6 +163,9 @@ pub struct JobShape {
     /// The jobs that it is started after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
+    /// How busy the machine may be when it is started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<LoadCondition>,
     /// When a run of it is started, if it is a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,

@@ -40,6 +40,7 @@ mod leaderless;
 mod leftovers;
 mod limiting;
 mod limits;
+mod load;
 mod looks;
 mod many;
 mod mcp;

@@ -74,7 +74,7 @@ fn what_a_job_was_given_is_read_by_its_user_alone() {
             if metadata.is_dir() {
                 directories.push(entry.path());
             } else if !entry.path().starts_with(env.job_dir(&id))
-                || !entry.path().extension().is_some_and(|kind| kind == "log")
+                || entry.path().extension().is_none_or(|kind| kind != "log")
             {
                 let bytes = std::fs::read(entry.path()).unwrap_or_default();
                 assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "{}", entry.path().display());

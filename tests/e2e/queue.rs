@@ -267,14 +267,14 @@ fn settings_are_shown_set_and_checked() {
     let env = TestEnv::new();
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 10\npaused = false\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
+        "max_running = 10\npaused = false\nwhen_full = queue\nguard = \nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false"
     );
     env.ok(["config", "set", "max_running", "4"]);
     env.ok(["config", "set", "groups.web.limit", "2"]);
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");
     assert_eq!(
         env.ok(["config", "get"]),
-        "max_running = 4\npaused = false\nwhen_full = queue\nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
+        "max_running = 4\npaused = false\nwhen_full = queue\nguard = \nkeep_days = 30\nkeep_jobs = 10000\nkeep_bytes = 10737418240\non_end = \non_end_after = 10s\non_end_timeout = 30s\npolicy.allow = \npolicy.deny = \npolicy.allow_variables = \nagents.per_minute = 6\nagents.depth = 1\nagents.full = false\ngroups.web.limit = 2"
     );
     for wrong in
         [["max_running", "-1"], ["max_running", "x"], ["when_full", "never"], ["nosuch", "1"], ["groups./.limit", "1"]]

@@ -104,7 +104,8 @@ pub struct Gc {
 #[command(after_help = "\
 `max_running` and `groups.NAME.limit` limit how many jobs of the store or a group run at a time; 0 means no limit. \
 `when_full` is what happens to further jobs: `queue` or `refuse`. `paused` and `groups.NAME.paused` keep queued jobs \
-from starting; `groups.NAME.pause_on_failure` pauses a group when one of its jobs fails. `resources.NAME` is the amount \
+from starting; `groups.NAME.pause_on_failure` pauses a group when one of its jobs fails. `guard` is a comma-separated \
+list of conditions on how busy the machine is (see `jobcli run --help`); queued jobs start only while all hold. `resources.NAME` is the amount \
 of a resource, 1 by default. `keep_days`, `keep_jobs` and `keep_bytes` limit how many ended jobs are kept; 0 means no \
 limit. `on_end` is a line run with `sh` after each job that ran for at least `on_end_after`; `groups.NAME.on_end` and \
 `callers.HOST.on_end` apply to the jobs of a group or of a host such as `codex`, and `on_end_timeout` limits their time. \

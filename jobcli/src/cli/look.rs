@@ -129,6 +129,9 @@ pub struct Arrangement {
     /// Reverse the order
     #[arg(long, conflicts_with = "count")]
     pub reverse: bool,
+    /// Also print CPU time and memory: of a running job what all of its processes use now, of an ended one its total and peak
+    #[arg(long, conflicts_with_all = ["quiet", "count"])]
+    pub wide: bool,
     /// Print each job as a line from this template
     #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["json", "quiet", "count"])]
     pub format: Option<Template>,

@@ -7,14 +7,14 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use jobcore::Name;
 use jobcore::clock::Timestamp;
-use jobcore::queue::{Missed, Resource};
+use jobcore::queue::{LoadCondition, Missed, Resource};
 
 use super::selection::Selection;
 use super::values::{parse_coming, parse_resource};
 use crate::complete;
 
 /// How a job is queued.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Queueing {
     /// Start the job after these jobs have ended
     #[arg(long, value_name = "ID", value_delimiter = ',', add = complete::live_jobs(), help_heading = QUEUE)]
@@ -43,6 +43,9 @@ pub struct Queueing {
     /// Start the job at TIME, such as `18:30` or `tomorrow 09:00`
     #[arg(long, value_name = "TIME", value_parser = parse_coming, help_heading = QUEUE)]
     pub at: Option<Timestamp>,
+    /// Start the job only while CONDITION holds, such as `load<4` or `free-mem>8G` (see below); of several, all must hold
+    #[arg(long, value_name = "CONDITION", help_heading = QUEUE)]
+    pub when: Vec<LoadCondition>,
     /// Keep the job in the queue until `jobcli release`
     #[arg(long, help_heading = QUEUE)]
     pub hold: bool,
@@ -179,6 +182,12 @@ pub struct Edit {
     /// After missed runs, `run` a schedule once or `skip` them
     #[arg(long, value_name = "HOW")]
     pub missed: Option<Missed>,
+    /// Start it only while CONDITION holds, such as `load<4`, instead of its conditions so far
+    #[arg(long, value_name = "CONDITION", conflicts_with = "no_when")]
+    pub when: Vec<LoadCondition>,
+    /// Start it however busy the machine is
+    #[arg(long)]
+    pub no_when: bool,
     /// Move it to this group
     #[arg(long, short, value_name = "NAME", add = complete::groups(), conflicts_with = "no_group")]
     pub group: Option<Name>,

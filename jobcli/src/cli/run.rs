@@ -47,10 +47,19 @@ wait for that; until then, `show`, `status` and `list` show the job as starting.
 
 Ports, URLs, files and lines are tried at once, after 250ms, after 500ms and then every second until they are met.
 
+The conditions of `--when` are on how busy the machine is. They are looked at every few seconds while a job waits for one, \
+and no longer once it has started.
+
+  load<NUMBER             the load average of the last minute
+  free-mem>SIZE           memory that is available without swapping
+  cpu-pressure<NUMBER     percent of the last 10s in which a process waited for a CPU
+  memory-pressure<NUMBER  the same for memory
+  io-pressure<NUMBER      the same for a disk
+
 In JSON, `command` is a shell line or an array with a program and its arguments. The other fields are `cwd`, `shell`, `pipefail`, \
 `env` (an object), `env_clear`, `env_only` (an array), `timeout`, `lease`, `stall` and `grace` (as here, or a number of seconds), \
 `stall_stop`, `stop_signal`, `stdin`, `tty` (`true` or a size), `merge`, `labels` (an object), `output_limit`, `name`, `key`, \
-`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `hold`, `every`, `cron`, `missed`, \
+`group`, `priority`, `slots`, `resources` (an object of amounts), `after`, `after_ok`, `after_failed` and `after_ready` (arrays), `in`, `at`, `when` (a condition, or an array), `hold`, `every`, `cron`, `missed`, \
 `at_a_time`, `leave_stragglers`, `with_pid`, `on_end`, `ready` (a condition, or an array), `ready_timeout`, \
 `not_ready`, `retries`, `restart`, `backoff`, `retry_on` (an array of numbers), `nice`, `cpus`, `memory`, `max_processes`, \
 `open_files`, `core` and `io`. Unknown fields are refused. Options override fields.")]

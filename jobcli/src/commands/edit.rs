@@ -50,9 +50,10 @@ fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
         true => super::run::repeat(arguments.every, arguments.cron, None)?,
         false => None,
     };
-    let Edit { cwd, env, unset_env, priority, slots, missed, group, no_group, line, command, .. } = arguments;
+    let Edit { cwd, env, unset_env, priority, slots, missed, when, no_when, group, no_group, line, command, .. } =
+        arguments;
     let is_empty = cwd.is_none() && env.is_empty() && unset_env.is_empty() && priority.is_none() && slots.is_none();
-    let is_empty = is_empty && repeat.is_none() && missed.is_none();
+    let is_empty = is_empty && repeat.is_none() && missed.is_none() && when.is_empty() && !no_when;
     if is_empty && group.is_none() && !no_group && line.is_none() && command.is_empty() {
         return Ok(None);
     }
@@ -76,6 +77,9 @@ fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
         }
         spec.priority = priority.unwrap_or(spec.priority);
         spec.slots = slots.unwrap_or(spec.slots);
+        if !when.is_empty() || no_when {
+            spec.when = when;
+        }
         let before = spec.repeat.as_ref().map(|repeat| repeat.missed);
         if let Some(mut repeat) = repeat.or(spec.repeat.take()) {
             repeat.missed = missed.or(before).unwrap_or_default();

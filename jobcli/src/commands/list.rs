@@ -13,7 +13,7 @@ use crate::cli::{Arrangement, List};
 use crate::ui;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List) -> Result {
-    let Arrangement { sort, reverse, format } = arguments.arrangement.0;
+    let Arrangement { sort, reverse, wide, format } = arguments.arrangement.0;
     let query = query(&arguments.selection, settings)?
         .with_order(Order::new(sort.unwrap_or_default(), reverse))
         .with_limit(Some(arguments.limit).filter(|limit| !arguments.all && *limit > 0));
@@ -30,6 +30,11 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List)
         return Ok(ExitCode::SUCCESS);
     }
     let mut shapes = jobs.reports(&listing.jobs).await;
+    if wide {
+        for (job, shape) in listing.jobs.iter().zip(&mut shapes) {
+            *shape = jobs.with_used(job, shape.clone()).await?;
+        }
+    }
     for shape in &mut shapes {
         shape.agent = shape.agent.take().map(|agent| Box::new(agent.in_short()));
     }
@@ -41,7 +46,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List)
             writeln!(out, "{}", template.render(shape))?;
         }
     } else {
-        ui::table(&mut anstream::stdout().lock(), &shapes, Timestamp::now())?;
+        ui::table(&mut anstream::stdout().lock(), &shapes, Timestamp::now(), wide)?;
     }
     tell_rest(&listing);
     Ok(ExitCode::SUCCESS)

@@ -282,6 +282,9 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     if let Some(repeat) = repeat(queueing.every, queueing.cron, queueing.missed)? {
         builder = builder.repeat(repeat);
     }
+    for condition in queueing.when {
+        builder = builder.when(condition);
+    }
     if queueing.hold {
         builder = builder.on_hold();
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use jobcore::environment::VariablePattern;
 use jobcore::front::ExitCodes;
 use jobcore::front::{Failure, codes, moment};
 use jobcore::queue::{Missed, Resource};
-use jobcore::ready::Condition;
 use jobcore::spec::{Cpus, IoPriority, NotReady, RestartWhen};
 use jobcore::stop::Signal;
 use jobcore::units::parse_size;
@@ -63,6 +63,7 @@ struct Spec {
     after_failed: Vec<String>,
     #[serde(default)]
     after_ready: Vec<String>,
+    when: Option<Conditions>,
     #[serde(default)]
     hold: bool,
     #[serde(rename = "in")]
@@ -102,12 +103,12 @@ enum Conditions {
 }
 
 impl Conditions {
-    fn parse(self) -> std::result::Result<Vec<Condition>, String> {
+    fn parse<T: FromStr<Err = ParseError>>(self) -> std::result::Result<Vec<T>, String> {
         let texts = match self {
             Self::One(text) => vec![text],
             Self::Several(texts) => texts,
         };
-        texts.iter().map(|text| text.parse().map_err(|error: ParseError| error.to_string())).collect()
+        texts.iter().map(|text| text.parse().map_err(String::from)).collect()
     }
 }
 
@@ -225,6 +226,9 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
     queueing.after_ok.extend(spec.after_ok);
     queueing.after_failed.extend(spec.after_failed);
     queueing.after_ready.extend(spec.after_ready);
+    if let Some(when) = spec.when.filter(|_| queueing.when.is_empty()) {
+        queueing.when = when.parse().map_err(|reason| wrong(format!("when: {reason}")))?;
+    }
     queueing.hold |= spec.hold;
     let at =
         spec.at.map(|at| moment::parse_coming(&at).map_err(|reason| wrong(format!("at: {reason}")))).transpose()?;

@@ -13,11 +13,13 @@ use crate::id::JobId;
 use crate::job::Job;
 use crate::manager::{JobManager, StopOptions};
 use crate::output::{OutputQuery, Position, Stream};
+use crate::queue;
 use crate::record::Evidence;
 use crate::signal::Signal;
 use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::state::Status;
 use crate::store::Query;
+use crate::sys::load::Readings;
 use crate::sys::process::ProcessId;
 use crate::words::counted;
 
@@ -79,6 +81,10 @@ impl Bench<'_> {
     /// Returns what there is to say where no job would be started now.
     pub(super) async fn full(&self) -> Option<Doubt> {
         let load = self.jobs.store().load().await.ok()?;
+        if let Some(unmet) = queue::unmet(&load.settings.guard, &Readings::now()) {
+            let detail = format!("nothing was proven: the store starts jobs only when {unmet}");
+            return Some(Doubt::degraded(detail).advise("look again then, or remove the setting `guard`"));
+        }
         let (running, limit) = (load.running.len(), load.settings.max_running);
         let is_full = limit != 0 && u32::try_from(running).is_ok_and(|running| running >= limit);
         let detail = || format!("nothing was proven: {running} of {limit} jobs run already");

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::report::{Doubt, Finding, Report};
 use crate::id::JobId;
+use crate::queue::{self, LoadCondition};
+use crate::sys::load::Readings;
 use crate::sys::{limits, namespace, own, process, user, world};
 use crate::units::format_size;
 use crate::words::counted;
@@ -82,6 +84,19 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
             report.add(name, finding);
         }
     }
+}
+
+/// Returns whether this system reports what the guard of the store is on, if it has one.
+pub(super) fn guard(machine: &Machine, guard: &[LoadCondition]) -> Option<Finding> {
+    if guard.is_empty() {
+        return None;
+    }
+    let known = queue::check_known(guard, &Readings::of(&machine.path("proc")));
+    let advice = "start the kernel with `psi=1`, or change the setting `guard`";
+    Some(known.map_err(|reason| Doubt::degraded(reason).advise(advice)).map(|()| {
+        let conditions: Vec<_> = guard.iter().map(|condition| format!("`{condition}`")).collect();
+        format!("reported: {}", conditions.join(", "))
+    }))
 }
 
 fn kernel(release: &str) -> Finding {
@@ -345,6 +360,18 @@ mod tests {
         write("sys/fs/cgroup/a/b/pids.max", "20\n");
         write("sys/fs/cgroup/a/b/pids.current", "5\n");
         assert!(look().unwrap().unwrap_err().detail.contains("15 more processes, of 20"));
+    }
+
+    #[test]
+    fn a_guard_on_what_is_not_reported_has_no_effect() {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = Machine::at(directory.path());
+        let look = |condition: &str| guard(&machine, &[condition.parse().unwrap()]).unwrap();
+        assert_eq!(guard(&machine, &[]), None);
+        assert!(look("memory-pressure<10").unwrap_err().detail.contains("has no effect"));
+        fs::create_dir(directory.path().join("proc")).unwrap();
+        fs::write(directory.path().join("proc/loadavg"), "0.10 0.20 0.30 1/100 7\n").unwrap();
+        assert_eq!(look("load<4"), Ok("reported: `load<4`".to_owned()));
     }
 
     /// What is not there tells nothing, and breaks nothing.

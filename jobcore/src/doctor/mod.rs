@@ -95,18 +95,23 @@ impl Doctor {
     /// the store tell of them. Other jobs are not touched.
     pub async fn examine(&self, jobs: Result<JobManager>) -> Report {
         let mut report = Report::default();
-        let mut max_running = 0;
+        let (mut max_running, mut guard) = (0, Vec::new());
         match jobs {
             // That a store cannot be made for want of room is a matter of room.
             Err(error) if error.is_full() => report.add("room", Err(error.into())),
             Err(error) => report.add("store", Err(Doubt::from(error).advise(store::MAKE_WRITABLE))),
             Ok(jobs) => {
-                max_running = jobs.store().settings().await.map_or(0, |settings| settings.max_running);
+                if let Ok(settings) = jobs.store().settings().await {
+                    (max_running, guard) = (settings.max_running, settings.guard);
+                }
                 self.examine_jobs(&jobs, &mut report).await;
             }
         }
         let machine = Machine::own();
         machine::examine(&machine, self.own_job, max_running, &mut report);
+        if let Some(finding) = machine::guard(&machine, &guard) {
+            report.add("guard", finding);
+        }
         systemd::examine(&machine, &mut report);
         report
     }

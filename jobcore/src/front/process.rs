@@ -7,8 +7,9 @@ use std::{io, panic, thread};
 
 use tokio::io::unix::AsyncFd;
 
+use crate::sys::load::{Measure, Readings};
 use crate::sys::stat::{self, Stat};
-use crate::sys::{descriptor, limits, load, members, own, ready, signals};
+use crate::sys::{descriptor, limits, members, own, ready, signals};
 
 /// What the parser of a command line and a tool call need of the stack, with room to spare; the usual limit is 8 MiB.
 const STACK: u64 = 2 * 1024 * 1024;
@@ -74,7 +75,7 @@ pub fn own_program() -> io::Result<PathBuf> {
 
 /// Returns how many processes of this machine ran or were about to, on average over the last minute, if the system says.
 pub fn load_average() -> Option<f32> {
-    load::average()
+    Readings::now().get(Measure::Load).map(|load| load as f32)
 }
 
 /// Another program that runs.

@@ -2,7 +2,9 @@
 
 use crate::agent::AgentSettings;
 use crate::error::Result;
+use crate::queue;
 use crate::store::{SetError, StoreSettings};
+use crate::sys::load::Readings;
 
 /// Returns all settings as pairs of a name and a value, as [`set`] takes them: groups come last.
 ///
@@ -18,7 +20,7 @@ pub fn entries(settings: &StoreSettings) -> Result<Vec<(String, String)>> {
 /// Sets one of them from text.
 ///
 /// # Errors
-/// Says what is wrong, and what there is.
+/// Says what is wrong, and what there is; also of a guard that has no effect on this system.
 pub fn set(settings: &mut StoreSettings, key: &str, value: &str) -> Result<(), String> {
     let set = match settings.set(key, value) {
         Err(SetError::Unknown { mut known, .. }) => {
@@ -33,7 +35,11 @@ pub fn set(settings: &mut StoreSettings, key: &str, value: &str) -> Result<(), S
         }
         set => set,
     };
-    set.map_err(|error| error.to_string())
+    set.map_err(|error| error.to_string())?;
+    match key {
+        "guard" => queue::check_known(&settings.guard, &Readings::now()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +66,7 @@ mod tests {
         let refused = set(&mut settings, "nosuch", "1").unwrap_err();
         assert_eq!(
             refused,
-            "there is no setting `nosuch`; there are max_running, paused, when_full, keep_days, keep_jobs, keep_bytes, on_end, \
+            "there is no setting `nosuch`; there are max_running, paused, when_full, guard, keep_days, keep_jobs, keep_bytes, on_end, \
              on_end_after, on_end_timeout, policy.allow, policy.deny, policy.allow_variables, agents.per_minute, \
              agents.depth, agents.full, groups.NAME.limit, groups.NAME.paused, groups.NAME.pause_on_failure, \
              groups.NAME.on_end, resources.NAME and callers.HOST.on_end"

@@ -190,8 +190,8 @@ impl JobManager {
         Self { policy, ..self }
     }
 
-    /// Refuses what the settings and the policy of the store, or the policy of this manager, do not permit.
-    async fn check_permitted(&self, spec: &JobSpec) -> Result<()> {
+    /// Refuses what the settings and the policy of the store, or the policy of this manager, do not permit. Returns the settings.
+    async fn check_permitted(&self, spec: &JobSpec) -> Result<StoreSettings> {
         let settings = self.store.settings().await?;
         #[cfg(feature = "agents")]
         if let Some(run) = &spec.agent_run() {
@@ -208,7 +208,7 @@ impl JobManager {
                 settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
             }
         }
-        Ok(())
+        Ok(settings)
     }
 
     /// Returns the store.
@@ -227,7 +227,8 @@ impl JobManager {
     /// error means that nothing was started, and that nothing will be: what was on record already is withdrawn. Where it
     /// cannot be, the job is returned.
     pub async fn submit(&self, spec: JobSpec) -> Result<Job> {
-        self.offload(move |jobs| async move { jobs.submit_here(spec).await }).await
+        // On the heap: whoever waits for it may have little stack.
+        self.offload(move |jobs| Box::pin(async move { jobs.submit_here(spec).await })).await
     }
 
     pub(crate) fn mint(&self, now: Timestamp) -> Result<JobId> {
@@ -238,7 +239,7 @@ impl JobManager {
         spec.validate()?;
         namespace::check_proc()?;
         let program = program::check(&mut spec)?;
-        self.check_permitted(&spec).await?;
+        let has_guard = !self.check_permitted(&spec).await?.guard.is_empty();
         self.check_adoption(&spec).await?;
         self.check_queue(&spec).await?;
         spec.parent = spec.environment.get(JOB_ID).and_then(|id| id.to_str()?.parse().ok());
@@ -248,7 +249,7 @@ impl JobManager {
         let id = self.mint(now)?;
         let mut submission = Submission::new(id, now, spec, program, world::capture()?);
         program::check_size(&submission)?;
-        let is_delayed = submission.spec.not_before.is_some();
+        let is_delayed = submission.spec.not_before.is_some() || !submission.spec.when.is_empty() || has_guard;
         let mut known = Evidence::new(submission.as_recorded());
         let submitted = self.store.submit(submission).await?;
         // From here on the job is on record, and may be started by anybody at any time.

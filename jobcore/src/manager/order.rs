@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::program;
-use crate::queue::{After, AfterWhen, LimitOn, MoveTo, Place, ReachedLimit};
+use crate::queue::{self, After, AfterWhen, LimitOn, MoveTo, Place, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::spec::JobSpec;
 use crate::store::tend::evidence_of_own;
 use crate::store::{JobClaim, Slot};
+use crate::sys::load::Readings;
 use crate::sys::world;
 
 /// How many ancestors of a job are looked at: nobody nests jobs that deep.
@@ -203,7 +204,8 @@ impl JobManager {
         Ok(claim)
     }
 
-    /// Refuses what would wait for ever: for jobs that are not on record, or for more of a resource than there is.
+    /// Refuses what would wait for ever: for jobs that are not on record, or for more of a resource than there is; and what would
+    /// not wait at all, for a figure that the system does not tell.
     pub(super) async fn check_queue(&self, spec: &JobSpec) -> Result<()> {
         for After { job_id, when } in &spec.after {
             let other = self.store.evidence(*job_id).await?;
@@ -215,6 +217,8 @@ impl JobManager {
                 return Err(Error::Refused { id: *job_id, reason: reason.to_owned() });
             }
         }
+        let refused = |reason| Error::InvalidSpec { field: "when", reason };
+        queue::check_known(&spec.when, &Readings::now()).map_err(refused)?;
         if spec.resources.is_empty() {
             return Ok(());
         }

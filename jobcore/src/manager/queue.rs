@@ -6,11 +6,12 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
-use crate::queue::{After, AfterWhen, InQueue, LimitOn, QueueReason, ReachedLimit};
+use crate::queue::{self, After, AfterWhen, InQueue, LimitOn, QueueReason, ReachedLimit};
 use crate::record::RECORD_VERSION;
 use crate::state::Status;
 use crate::store::room::Room;
 use crate::store::{Load, Slot};
+use crate::sys::load::Readings;
 use crate::sys::world;
 
 impl JobManager {
@@ -107,6 +108,13 @@ impl JobManager {
                 false => position(load, job.id, now, |other| other.group.as_ref() == group),
             };
             return queued(QueueReason::Paused { group: paused }, position);
+        }
+        let readings = Readings::now();
+        if let Some(unmet) = queue::unmet(&settings.guard, &readings) {
+            return queued(QueueReason::Guard(unmet), None);
+        }
+        if let Some(unmet) = queue::unmet(&job.spec.when, &readings) {
+            return queued(QueueReason::Load(unmet), None);
         }
         let (slot, room) = (Slot::of(job.id, &job.spec, job.place.clone()), Room::beside(settings, &load.running));
         let Some(ReachedLimit { on, needed, in_use, limit, .. }) = room.reached(&slot, &[]) else {
@@ -234,6 +242,43 @@ mod tests {
             assert_eq!(why(&second).await.as_deref(), Some("group web is paused, position 2"));
             jobs.pause_queue(None, true).await.unwrap();
             assert_eq!(why(&fourth).await.as_deref(), Some("the store is paused, position 4"));
+        });
+    }
+
+    #[test]
+    fn what_waits_for_a_less_busy_machine_names_the_condition_and_is_started_past_it() {
+        block_on(async {
+            let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", Script::new().stays());
+            let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();
+            let spec = |condition: Option<&str>| {
+                let spec = JobSpec::command(["/bin/true"]);
+                condition.into_iter().fold(spec, |spec, text| spec.when(text.parse().unwrap())).build().unwrap()
+            };
+            let why = async |job: &Job| jobs.why_queued(job).await.unwrap().unwrap();
+            let job = jobs.submit(spec(Some("free-mem>1000000T"))).await.unwrap();
+            let queued = why(&job).await;
+            assert!(matches!(queued.reason, QueueReason::Load(_)) && queued.position.is_none(), "{queued:?}");
+            assert!(
+                queued.to_string().starts_with("it starts when free memory is above 976.6 PiB; it is "),
+                "{queued}"
+            );
+            assert_eq!(jobs.submit(spec(None)).await.unwrap().status(), Status::Running);
+            let guard = |text: &str| {
+                let text = text.to_owned();
+                jobs.change_settings(move |settings| settings.set("guard", &text).unwrap())
+            };
+            guard("load<0").await.unwrap();
+            let other = jobs.submit(spec(Some("load<0"))).await.unwrap();
+            let queued = why(&other).await;
+            assert!(matches!(queued.reason, QueueReason::Guard(_)), "{queued:?}");
+            assert!(
+                queued.to_string().starts_with("the store starts jobs only when the load average is below 0; it is ")
+            );
+            assert!(queued.in_short().starts_with("guard load<0, now "));
+            assert_eq!(jobs.start_now(other.id).await.unwrap().status(), Status::Running);
+            guard("").await.unwrap();
+            let edited = jobs.edit(job.id, |spec| spec.when = vec!["free-mem>0".parse().unwrap()]).await.unwrap();
+            assert_eq!(edited.status(), Status::Running);
         });
     }
 }

@@ -18,12 +18,20 @@ impl JobManager {
     /// takes input.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
         let on_end = self.hook_runs(job);
-        let mut shape = self.report_with(job, self.why_queued(job).await?).await?;
+        let shape = self.report_with(job, self.why_queued(job).await?).await?;
+        Ok(JobShape { on_end, ..self.with_used(job, shape).await? })
+    }
+
+    /// Adds to the shape of a job what its processes use at this moment, if it runs.
+    ///
+    /// # Errors
+    /// As [`JobManager::used`].
+    pub async fn with_used(&self, job: &Job, mut shape: JobShape) -> Result<JobShape> {
         if let Some(used) = self.used(job).await? {
             shape.cpu_ms = u64::try_from(used.cpu.as_millis()).ok();
             (shape.memory_bytes, shape.processes) = (Some(used.memory_bytes), Some(used.processes));
         }
-        Ok(JobShape { on_end, ..shape })
+        Ok(shape)
     }
 
     /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed

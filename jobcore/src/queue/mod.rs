@@ -4,15 +4,19 @@
 // - `place.rs`: where a job stands
 // - `after.rs`: jobs that others wait for
 // - `repeat.rs`: when a job is run again and again
+// - `load.rs`: how busy the machine may be for a job to start
 // - `reason.rs`: why a job has not been started
 
 mod after;
+mod load;
 mod place;
 mod reason;
 mod repeat;
 
 pub use crate::limit::{LimitOn, ReachedLimit, Resource};
 pub use after::{After, AfterWhen};
+pub use load::{LoadCondition, Measure, Side, Unmet};
+pub(crate) use load::{check_known, tag, unmet};
 pub use place::{MoveTo, Place, UNITS};
 pub use reason::{InQueue, QueueReason};
 pub use repeat::{Missed, Repeat, RepeatRule, RunOf};

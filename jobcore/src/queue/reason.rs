@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{After, AfterWhen, Repeat};
+use super::{After, AfterWhen, Repeat, Unmet};
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::limit::Resource;
@@ -14,7 +14,7 @@ use crate::name::Name;
 const NAMED: usize = 3;
 
 /// Why a job is queued, and for how long it has been.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InQueue {
     /// What keeps it from starting.
@@ -28,7 +28,7 @@ pub struct InQueue {
 }
 
 /// What keeps a job from starting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueReason {
@@ -90,6 +90,10 @@ pub enum QueueReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<Name>,
     },
+    /// A condition of the job on how busy the machine is does not hold.
+    Load(Unmet),
+    /// A condition of the store on how busy the machine is does not hold.
+    Guard(Unmet),
     /// It was submitted in another pid or mount namespace, and only a program there may start it.
     OtherNamespace,
     /// This program is in a sandbox that the submitter was not in, and only a program outside may start it.
@@ -126,6 +130,8 @@ impl fmt::Display for InQueue {
             QueueReason::After { after } => write!(f, "it starts after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => write!(f, "group {group} is paused"),
             QueueReason::Paused { group: None } => f.write_str("the store is paused"),
+            QueueReason::Load(unmet) => write!(f, "it starts when {unmet}"),
+            QueueReason::Guard(unmet) => write!(f, "the store starts jobs only when {unmet}"),
             QueueReason::OtherNamespace => {
                 f.write_str("it was submitted in another namespace, such as a container, and starts from there only")
             }
@@ -154,6 +160,8 @@ impl InQueue {
             QueueReason::After { after } => format!("after {}", listed(after)),
             QueueReason::Paused { group: Some(group) } => format!("{group} paused"),
             QueueReason::Paused { group: None } => "store paused".to_owned(),
+            QueueReason::Load(unmet) => unmet.in_short(),
+            QueueReason::Guard(unmet) => format!("guard {}", unmet.in_short()),
             QueueReason::OtherNamespace => "other namespace".to_owned(),
             QueueReason::Sandboxed => "sandboxed here".to_owned(),
             QueueReason::LaterVersion => "later version".to_owned(),

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::id::JobId;
 use crate::limit::Resource;
 use crate::name::Name;
-use crate::queue::{After, AfterWhen, Repeat};
+use crate::queue::{After, AfterWhen, LoadCondition, Repeat};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
@@ -77,6 +77,7 @@ impl JobSpecBuilder {
             on_hold: false,
             not_before: None,
             after: Vec::new(),
+            when: Vec::new(),
             parent: None,
             caller: None,
             project: None,
@@ -297,6 +298,12 @@ impl JobSpecBuilder {
     /// Starts the job after another one; of several, after all of them.
     pub fn after(mut self, job: JobId, when: AfterWhen) -> Self {
         self.spec.after.push(After::new(job, when));
+        self
+    }
+
+    /// Starts the job only while the machine is like this; of several conditions, all have to hold.
+    pub fn when(mut self, condition: LoadCondition) -> Self {
+        self.spec.when.push(condition);
         self
     }
 

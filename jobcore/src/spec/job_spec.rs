@@ -21,7 +21,7 @@ use crate::limit::Resource;
 use crate::name::Name;
 use crate::output::MIN_OUTPUT_LIMIT;
 use crate::parse_error::ParseError;
-use crate::queue::{After, Place, Repeat, RepeatRule, RunOf};
+use crate::queue::{After, LoadCondition, Place, Repeat, RepeatRule, RunOf};
 use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
@@ -37,6 +37,8 @@ const MAX_RESOURCES: usize = 4;
 const MAX_RESOURCE_NAMES: usize = 48;
 /// How many jobs a job can wait for. Its record is read as a whole.
 const MAX_AFTER: usize = 1000;
+/// How many conditions on how busy the machine is a job can have.
+const MAX_WHEN: usize = 16;
 
 /// The shell of lines that are run at the end of a job.
 pub(crate) const HOOK_SHELL: &str = "/bin/sh";
@@ -156,6 +158,10 @@ pub struct JobSpec {
     /// Jobs that it is started after. If one of them ends in another way than is waited for, it ends as skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
+    /// Conditions on how busy the machine is, all of which have to hold for it to be started. One on a figure that the system does
+    /// not tell counts as held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<LoadCondition>,
     /// When it is run again and again. Then it is a schedule: it stays in the queue and is never started itself, but at each of its
     /// times a copy of it is, an ordinary job without this, [`JobSpec::not_before`], the name and the key. Its `not_before` is its
     /// first time; [`JobManager::submit`](crate::JobManager::submit) sets it if it is absent. A hold pauses the schedule, and a stop
@@ -247,6 +253,13 @@ impl JobSpec {
             let reason = format!("at most {MAX_RESOURCES}, with names of {MAX_RESOURCE_NAMES} bytes in all");
             return Err(invalid("resources", reason));
         }
+        if self.when.len() > MAX_WHEN {
+            return Err(invalid("when", format!("at most {MAX_WHEN} conditions")));
+        }
+        for condition in &self.when {
+            // As it is read back.
+            condition.to_string().parse::<LoadCondition>().map_err(|error| invalid("when", error.to_string()))?;
+        }
         if self.after.len() > MAX_AFTER {
             return Err(invalid("after", format!("at most {MAX_AFTER} jobs; let one job wait for some of them")));
         }
@@ -289,7 +302,11 @@ impl JobSpec {
         let wanted = [
             ("restart", self.restart.is_some(), "started again"),
             ("repeat", self.repeat.is_some(), "run at other times"),
-            ("after", !self.after.is_empty() || self.not_before.is_some() || self.on_hold, "started later"),
+            (
+                "after",
+                !self.after.is_empty() || self.not_before.is_some() || self.on_hold || !self.when.is_empty(),
+                "started later",
+            ),
             ("terminal", self.terminal.is_some(), "given a terminal"),
             ("stdin", self.stdin != Stdin::Closed, "given another standard input"),
             ("limits", !self.limits.is_empty(), "given limits"),

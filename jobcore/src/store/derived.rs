@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use super::dependencies::{Dependencies, judge};
 use super::room::Room;
-use super::{Change, Created, Disposable, Holders, JobClaim, JobStore, Load, Query, Slot, Tally, WhenFull};
+use super::{
+    Change, Created, Disposable, Holders, JobClaim, JobStore, LOOK_AT_LOAD, Load, Query, Slot, Tally, WhenFull,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::queue::After;
+use crate::queue::{self, After};
 use crate::record::{Ended, Evidence, RECORD_VERSION, Submission};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome};
+use crate::sys::load::Readings;
 use crate::sys::world;
 
 /// At what distance it is looked again for a change: at first, and in the end.
@@ -175,9 +178,16 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
     let waiting = without_dependencies(store, waiting).await?;
     let taken = slots(store, &running).await;
     let mut room = Room::beside(&settings, &taken);
+    let readings = Readings::now();
+    if queue::unmet(&settings.guard, &readings).is_some() {
+        return Ok(None);
+    }
     for evidence in waiting {
         let (mut slot, submission) = (slot(&evidence), evidence.submission);
-        if !slot.is_eligible(now) || settings.is_paused(slot.group.as_ref()) {
+        if !slot.is_eligible(now)
+            || settings.is_paused(slot.group.as_ref())
+            || queue::unmet(&submission.spec.when, &readings).is_some()
+        {
             continue;
         }
         let ancestors = ancestors(store, &room, &slot).await?;
@@ -250,9 +260,24 @@ async fn skip<S: JobStore + ?Sized>(store: &S, id: JobId, reason: String) -> Res
 }
 
 pub(super) async fn next_start<S: JobStore + ?Sized>(store: &S) -> Result<Option<Timestamp>> {
-    let (now, (_, waiting)) = (Timestamp::now(), unfinished(store).await?);
-    let places = waiting.into_iter().map(|evidence| evidence.place).filter(|place| !place.on_hold);
-    Ok(places.filter_map(|place| place.not_before).filter(|at| *at > now).min())
+    let (now, (running, waiting)) = (Timestamp::now(), unfinished(store).await?);
+    let (settings, taken) = (store.settings().await?, slots(store, &running).await);
+    let room = Room::beside(&settings, &taken);
+    let mut look = None;
+    for evidence in &waiting {
+        let slot = slot(evidence);
+        // Whether the machine is busy at this moment says nothing: it may have been when the queue was looked at.
+        if (!evidence.submission.spec.when.is_empty() || !settings.guard.is_empty())
+            && slot.is_eligible(now)
+            && !settings.is_paused(slot.group.as_ref())
+            && room.reached(&slot, &ancestors(store, &room, &slot).await?).is_none()
+        {
+            look = Some(now + LOOK_AT_LOAD);
+            break;
+        }
+    }
+    let places = waiting.iter().map(|evidence| &evidence.place).filter(|place| !place.on_hold);
+    Ok(places.filter_map(|place| place.not_before).filter(|at| *at > now).chain(look).min())
 }
 
 pub(super) async fn load<S: JobStore + ?Sized>(store: &S) -> Result<Load> {

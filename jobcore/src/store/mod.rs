@@ -70,6 +70,9 @@ pub(crate) use settings::BUILT_IN_GROUP;
 pub use settings::{CallerSettings, GroupSettings, SetError, StoreSettings, WhenFull};
 pub use slot::Slot;
 
+/// At what distance the queue is looked at while a job waits for the machine to be less busy. The kernel makes its averages about as often.
+pub(crate) const LOOK_AT_LOAD: Duration = Duration::from_secs(2);
+
 /// Where jobs are kept.
 ///
 /// Any number of handles, in any number of processes if the backend says so, may use one store at the same time. All
@@ -264,8 +267,9 @@ pub trait JobStore: Send + Sync + Debug {
         Ok(false)
     }
 
-    /// Returns when the next of the jobs that wait for a time may be started: [`Place::not_before`]. Those that may be started by now
-    /// are not waited for.
+    /// Returns when the queue is to be looked at next: when the next of the jobs that wait for a time may be started,
+    /// [`Place::not_before`], and soon if one waits for the machine to be less busy, [`JobSpec::when`]. Those that may be started by
+    /// now are not waited for.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -88,6 +88,8 @@ struct What {
     weight: u32,
     priority: i32,
     on_hold: bool,
+    /// Whether it waits for a machine that there is none of.
+    busy: bool,
     /// A job that is there then, by its place among them, and what must become of it.
     after: Option<(u32, AfterWhen)>,
 }
@@ -180,7 +182,7 @@ impl<K: Kind> Model<K> {
         let taken: Vec<&Job> = model.jobs.values().filter(is_taken).collect();
         let (mut store_is_kept, mut kept_groups) = (false, Vec::new());
         for (number, job) in model.waiting() {
-            if job.on_hold || model.is_met(job) != Some(true) {
+            if job.on_hold || job.what.busy || model.is_met(job) != Some(true) {
                 continue;
             }
             let [store, group] = model.reached(&job.what, &taken);
@@ -252,10 +254,16 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
         let other = if numbers.is_empty() { Just(None).boxed() } else { select(numbers).prop_map(Some).boxed() };
         let when = select(&[AfterWhen::Ended, AfterWhen::Ok, AfterWhen::Failed][..]);
         let after = prop_oneof![2 => Just(None), 1 => (other, when).prop_map(|(other, when)| Some((other?, when)))];
-        let queueing = (prop_oneof![3 => Just(1), 1 => Just(2_u32)], -1..2, prop::bool::weighted(0.1), after);
+        let queueing = (
+            prop_oneof![3 => Just(1), 1 => Just(2_u32)],
+            -1..2,
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+            after,
+        );
         let what = (some(&NAMES), some(&KEYS), some(&GROUPS), any::<bool>(), select(&["true", "false"][..]), queueing);
-        let create = what.prop_map(|(name, key, group, label, command, (weight, priority, on_hold, after))| {
-            Step::Create(What { name, key, group, label, command, weight, priority, on_hold, after })
+        let create = what.prop_map(|(name, key, group, label, command, (weight, priority, on_hold, busy, after))| {
+            Step::Create(What { name, key, group, label, command, weight, priority, on_hold, busy, after })
         });
         let shared = prop_oneof![
             8 => create,
@@ -432,6 +440,9 @@ fn submission(number: u32, what: &What) -> Submission {
     spec = spec.slots(what.weight).priority(what.priority);
     if what.on_hold {
         spec = spec.on_hold();
+    }
+    if what.busy {
+        spec = spec.when("free-mem>1000000T".parse().unwrap());
     }
     if let Some((other, when)) = what.after {
         spec = spec.after(id_of(other), when);

@@ -14,6 +14,7 @@ use crate::name::Name;
 use crate::parse_error::ParseError;
 #[cfg(feature = "policy")]
 use crate::policy::{self, Policy};
+use crate::queue::LoadCondition;
 use crate::record::WITHDRAWN;
 #[cfg(not(feature = "policy"))]
 use crate::spec::{Command, JobSpec};
@@ -32,6 +33,10 @@ pub struct StoreSettings {
     pub paused: bool,
     /// What becomes of a job that is submitted when so many run.
     pub when_full: WhenFull,
+    /// Conditions on how busy the machine is, all of which have to hold for any queued job to be started. One on a figure that the
+    /// system does not tell counts as held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<LoadCondition>,
     /// For how many days a job is kept after its end; 0 means no limit.
     pub keep_days: u32,
     /// How many jobs are kept that are over; 0 means no limit.
@@ -117,6 +122,7 @@ impl Default for StoreSettings {
             max_running: 10,
             paused: false,
             when_full: WhenFull::default(),
+            guard: Vec::new(),
             keep_days: 30,
             keep_jobs: 10_000,
             keep_bytes: 10 << 30,
@@ -184,6 +190,7 @@ const KEYS: &[&str] = &[
     "max_running",
     "paused",
     "when_full",
+    "guard",
     "keep_days",
     "keep_jobs",
     "keep_bytes",
@@ -255,6 +262,7 @@ impl StoreSettings {
             self.max_running.to_string(),
             self.paused.to_string(),
             when_full.to_owned(),
+            self.guard.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             self.keep_days.to_string(),
             self.keep_jobs.to_string(),
             self.keep_bytes.to_string(),
@@ -308,6 +316,10 @@ impl StoreSettings {
                     "refuse" => WhenFull::Refuse,
                     _ => return Err(SetError::Invalid(format!("`{value}` is neither `queue` nor `refuse`"))),
                 };
+            }
+            "guard" => {
+                let texts = value.split(',').map(str::trim).filter(|text| !text.is_empty());
+                self.guard = texts.map(str::parse).collect::<Result<_, ParseError>>()?;
             }
             #[cfg(feature = "policy")]
             "policy.allow" => self.policy.allow = policy::parse_list(value)?,
@@ -495,6 +507,7 @@ mod tests {
         let mut settings = StoreSettings::default();
         settings.set("max_running", "3").unwrap();
         settings.set("when_full", "refuse").unwrap();
+        settings.set("guard", "memory-pressure<10,free-mem > 512M").unwrap();
         settings.set("keep_days", "7").unwrap();
         settings.set("keep_jobs", "0").unwrap();
         settings.set("keep_bytes", "3G").unwrap();
@@ -530,6 +543,7 @@ mod tests {
             ("max_running", "-1"),
             ("max_running", "many"),
             ("when_full", "wait"),
+            ("guard", "load"),
             ("on_end_after", "soon"),
             ("paused", "yes"),
             ("groups.web.on", "true"),

@@ -84,7 +84,7 @@ impl Supervisor<'_> {
         };
         self.records.note(change, Some(EventKind::Ready));
         // Others may have waited for that.
-        tend::tend_all(&self.records.layout);
+        tend::tend_all(&self.records.layout, None);
     }
 
     pub(super) fn note_lease(&self, rest: Duration) {

@@ -1,4 +1,5 @@
-//! The process that sleeps until a job is due: one for a store, and only while something is due later.
+//! The process that sleeps until a job is due: one for a store, and only while something is due later. While a job waits for the
+//! machine to be less busy, it looks every few seconds.
 
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -7,9 +8,12 @@ use std::path::Path;
 use super::tend;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
+use crate::store::JobStore;
+use crate::store::file::FileStore;
 use crate::store::file::layout::Layout;
 use crate::store::file::sleeper::Sleeper;
 use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME, SLEEPER};
+use crate::store::tend::at_once;
 use crate::sys::spawn::{self, Source};
 use crate::sys::watch::Watch;
 use crate::sys::{alarm, own};
@@ -35,18 +39,25 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
     }
     let watch = Watch::new().and_then(|watch| watch.file(&sleeper.path).map(|()| watch));
     let watch = watch.context("watch", &sleeper.path)?;
-    while let Some(at) = sleeper.until(layout)? {
+    let store = FileStore::checked(layout);
+    let mut due = None;
+    while due.is_none()
+        && let Some(at) = store.sleep_until(&sleeper)?
+    {
         // Words of what was written before, by this process as well.
         while watch.has_word().context("read from", &sleeper.path)? {}
         alarm::wait_until(at, watch.as_fd());
         if Timestamp::now() >= at {
-            break;
+            match at_once(store.next_due()) {
+                Some(Ok(claim)) => due = claim,
+                Some(Err(_)) | None => break,
+            }
         }
     }
     // What it starts are its children: the next that sleeps is another process, so that they are not left without a parent that
     // waits for them.
     drop(sleeper);
-    tend::tend_all(layout);
+    tend::tend_all(layout, due);
     Ok(())
 }
 

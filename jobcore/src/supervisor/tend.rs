@@ -6,7 +6,7 @@ use super::sleeper;
 use crate::id::JobId;
 use crate::store::file::layout::Layout;
 use crate::store::file::{FileStore, Left, Records};
-use crate::store::{JobStore, tend};
+use crate::store::{JobClaim, JobStore, tend};
 use crate::sys::own;
 
 /// Gives the slot of the job back unless something is left to do for the job, starts what is due now, and puts supervisors in
@@ -15,8 +15,11 @@ pub(super) fn tend(records: &Records, is_done: bool) {
     tend_for(&records.layout, is_done.then_some(records.id));
 }
 
-/// Starts what is due now, and does for the store what everybody does that uses it.
-pub(super) fn tend_all(layout: &Layout) {
+/// Starts what is due now, this first, and does for the store what everybody does that uses it.
+pub(super) fn tend_all(layout: &Layout, due: Option<Box<dyn JobClaim>>) {
+    if let (Some(claim), Ok(program)) = (due, own::program()) {
+        let _ = start(&program, claim);
+    }
     tend_for(layout, None);
     let next = tend::at_once(async { FileStore::checked(layout).next_start().await.ok().flatten() }).flatten();
     sleeper::ensure_for(layout, next);

@@ -29,7 +29,6 @@ pub(crate) mod file;
 pub(crate) mod heap;
 mod io_priority;
 pub(crate) mod limits;
-#[cfg(feature = "front")]
 pub(crate) mod load;
 pub(crate) mod lock;
 pub(crate) mod members;

@@ -106,6 +106,9 @@ pub(super) struct Arguments {
     /// Amounts that it takes while it runs, such as {"gpu": 1}
     #[schemars(extend("x-unlisted" = true))]
     resources: Option<BTreeMap<String, u32>>,
+    /// Start it only while the machine is like this, such as "load<4" or "free-mem>8G"
+    #[schemars(extend("x-unlisted" = true))]
+    when: Option<Vec<String>>,
     /// Keep it queued until `jobcli release`
     #[schemars(extend("x-unlisted" = true))]
     hold: Option<bool>,
@@ -123,6 +126,15 @@ pub(super) struct Arguments {
     pub(super) key: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     labels: Option<BTreeMap<String, String>>,
+    /// When it is ready: port:3000, port:HOST:3000, http://URL, output:REGEX, file:PATH or cmd:LINE; waits for that
+    #[schemars(extend("x-unlisted" = true))]
+    ready: Option<Vec<String>>,
+    /// Stop it if it is not ready in this time
+    #[schemars(extend("x-unlisted" = true))]
+    ready_timeout_s: Option<f64>,
+    /// "continue" lets it go on then; default "stop"
+    #[schemars(extend("x-unlisted" = true))]
+    not_ready: Option<String>,
     /// "session" ends with this server; default "detached"
     #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
@@ -231,7 +243,12 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(arguments: &Arguments) -> Result<Self> {
-        let until = until(arguments.until.as_deref())?;
+        let repeats = arguments.every.is_some() || arguments.cron.is_some();
+        let waits_to_be_ready = !repeats && arguments.ready.as_ref().is_some_and(|ready| !ready.is_empty());
+        let until = match until(arguments.until.as_deref())? {
+            None if waits_to_be_ready => Some(Until::Ready),
+            until => until,
+        };
         // A condition is there to be waited for.
         let default = if until.is_some() { UNTIL } else { WAIT };
         let look = Look {
@@ -411,6 +428,15 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     if let Some(restart) = rule.map_err(|reason| Failure::new(format!("execute: {reason}.")))? {
         spec = spec.restart(restart);
     }
+    for condition in arguments.ready.into_iter().flatten() {
+        spec = spec.ready(condition.parse().map_err(|reason| Failure::new(format!("ready: {reason}.")))?);
+    }
+    if let Some(timeout) = arguments.ready_timeout_s {
+        spec = spec.ready_timeout(seconds("ready_timeout_s", Some(timeout), Duration::ZERO, LONGEST_TIMEOUT)?);
+    }
+    if let Some(rule) = arguments.not_ready {
+        spec = spec.not_ready(rule.parse().map_err(|reason| Failure::new(format!("not_ready: {reason}.")))?);
+    }
     let mut limits = Limits::default();
     limits.nice = arguments.nice;
     if let Some(cpus) = arguments.cpus {
@@ -455,6 +481,9 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     }
     if let Some(repeat) = repeat(arguments.every.as_deref(), arguments.cron, arguments.missed.as_deref())? {
         spec = spec.repeat(repeat);
+    }
+    for condition in arguments.when.into_iter().flatten() {
+        spec = spec.when(condition.parse().map_err(|reason| Failure::new(format!("when: {reason}.")))?);
     }
     if arguments.hold == Some(true) {
         spec = spec.on_hold();

@@ -125,6 +125,8 @@ macro_rules! store_conformance {
             what_is_waited_for_is_not_swept_away
             resources_are_taken_and_given_back
             what_is_to_start_later_is_not_due
+            what_waits_for_a_less_busy_machine_is_passed_over
+            a_guard_keeps_all_from_being_due
             a_schedule_is_run_at_its_times_and_never_started
             of_many_who_look_at_a_schedule_at_once_one_runs_it
             a_name_is_taken_until_its_job_has_ended

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::JobId;
 use crate::queue::{AfterWhen, Missed, Place, Repeat, Resource};
 use crate::record::Submission;
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, JobSpecBuilder};
 use crate::state::Status;
 use crate::store::{JobClaim, JobStore, Query, StoreSettings, Submitted, WhenFull};
 
@@ -474,6 +474,83 @@ pub async fn what_is_to_start_later_is_not_due(backend: &Backend) {
         assert_eq!(store.next_start().await.expect("it is read"), None);
         assert_eq!(due(store.as_ref()).await.map(|(due, _)| due), Some(id));
     }
+}
+
+/// No machine has so much memory, and each has more than nothing.
+const NEVER: &str = "free-mem>1000000T";
+const ALWAYS: &str = "free-mem>0";
+
+fn conditional(condition: &str) -> JobSpecBuilder {
+    JobSpec::command(["true"]).when(condition.parse().expect("a condition"))
+}
+
+/// One whose condition does not hold is in nobody's way, and somebody looks for it again soon.
+pub async fn what_waits_for_a_less_busy_machine_is_passed_over(backend: &Backend) {
+    let store = backend.open();
+    limit(store.as_ref(), 3).await;
+    let never = submission(conditional(NEVER).when(ALWAYS.parse().expect("a condition")).slots(2));
+    let id = never.job_id;
+    assert!(matches!(store.submit(never).await, Ok(Submitted::Queued)));
+    let next = || async { store.next_start().await.expect("it is read") };
+    let soon = Timestamp::now() + HOUR;
+    assert!(next().await.is_some_and(|at| at < soon));
+    let mut expected = Vec::new();
+    for other in [simple(), simple(), submission(conditional(ALWAYS).priority(-1))] {
+        expected.push(other.job_id);
+        store.create(other).await.expect("the job is created");
+    }
+    let mut claims = Vec::new();
+    for id in expected {
+        let (due, claim) = due(backend.open().as_ref()).await.expect("nothing is kept for one that cannot be started");
+        assert_eq!(due, id);
+        claims.push(claim);
+    }
+    assert!(due(store.as_ref()).await.is_none());
+    assert_eq!(next().await, None, "who makes room looks");
+    limit(store.as_ref(), 0).await;
+    assert!(due(store.as_ref()).await.is_none());
+    assert!(next().await.is_some_and(|at| at < soon));
+    if put(store.as_ref(), id, |place| place.on_hold = true).await {
+        assert_eq!(next().await, None, "nobody looks for what is on hold");
+        put(store.as_ref(), id, |place| place.on_hold = false).await;
+    }
+    let mut claim = store.claim(id).await.expect("it is there").expect("nobody has it");
+    let mut changed = claim.submission().clone();
+    changed.spec.when.retain(|condition| condition.to_string() == ALWAYS);
+    let replaced = claim.replace(changed).await;
+    drop(claim);
+    if !matches!(replaced, Err(Error::Unsupported { .. })) {
+        replaced.expect("it is written");
+        store.admit().await.expect("it is free").note_change(id).await.expect("it is written");
+        let (due, _claim) = due(store.as_ref()).await.expect("its conditions hold");
+        assert_eq!((due, next().await), (id, None));
+    }
+}
+
+/// While it does not hold, all jobs wait; one on what nobody knows would keep them for ever, and keeps none.
+pub async fn a_guard_keeps_all_from_being_due(backend: &Backend) {
+    let store = backend.open();
+    let guard = |condition: &str| {
+        let guard = vec![condition.parse().expect("a condition")];
+        let store = &store;
+        async move { store.change_settings(&mut |settings| settings.guard.clone_from(&guard)).await.expect("it is set") }
+    };
+    guard(NEVER).await;
+    let plain = submission(JobSpec::command(["true"]));
+    let id = plain.job_id;
+    assert!(matches!(store.submit(plain).await, Ok(Submitted::Queued)));
+    assert!(due(store.as_ref()).await.is_none());
+    let soon = Timestamp::now() + Duration::from_secs(60);
+    assert!(store.next_start().await.expect("it is read").is_some_and(|at| at < soon));
+    limit(store.as_ref(), 1).await;
+    guard(ALWAYS).await;
+    let (first, _claim) = due(store.as_ref()).await.expect("it holds");
+    assert_eq!(first, id);
+    guard(NEVER).await;
+    store.create(simple()).await.expect("the job is created");
+    assert_eq!(store.next_start().await.expect("it is read"), None, "who makes room looks");
+    limit(store.as_ref(), 2).await;
+    assert!(store.next_start().await.expect("it is read").is_some());
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -2,8 +2,9 @@
 //! waits or has taken one of the places that the limits allow.
 //!
 //! The jobs themselves say all that its rows say, so that a file that was lost or changed is made again from them. The first row
-//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be done at the end of jobs, as far
-//! as the last program that looked knows. A row that is all zero is free; the others are, all numbers little-endian,
+//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be done at the end of jobs, and
+//! another 1 that they have no guard, as far as the last program that looked knows. A row that is all zero is free; the others are,
+//! all numbers little-endian,
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -19,6 +20,7 @@
 //! | 70 | the length of the name of its group, 0 if it is in none |
 //! | 71 to 135 | that name |
 //! | 135 | how many resources it takes, each of which follows: the length of its name, the name, the amount in 4 bytes, the units in 8 |
+//! | 248 to 252 | the CRC-32 of its conditions on how busy the machine is, or 0 for none |
 //! | 252 to 256 | the CRC-32 of all before |
 
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::limit::Resource;
-use crate::queue::Place;
+use crate::queue::{self, Place};
 use crate::record::{Ended, Start};
 use crate::spec::JobSpec;
 use crate::store::{Slot, StoreSettings};
@@ -76,7 +78,13 @@ const STATE: usize = 68;
 const BITS: usize = 69;
 const GROUP: usize = 70;
 const RESOURCES: usize = 135;
+const CONDITIONS: Range<usize> = 248..252;
 const CHECKSUM: Range<usize> = 252..256;
+
+/// Where it says, after the text of the first row, that the settings have nothing that is to be done at the end of jobs, and no
+/// guard.
+const NO_HOOKS: usize = HEADER.len();
+const NO_GUARD: usize = HEADER.len() + 1;
 
 /// A job that waits, or has taken a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +99,8 @@ pub(super) struct Entry {
     pub(super) has_dependencies: bool,
     /// One of these that had not ended when it was last looked at.
     pub(super) unfinished: Option<JobId>,
+    /// What its conditions on how busy the machine is are recognized by; 0 if it has none.
+    pub(super) conditions: u32,
 }
 
 impl Entry {
@@ -98,7 +108,8 @@ impl Entry {
     pub(super) fn new(id: JobId, spec: &JobSpec, place: Place) -> Self {
         let (has_hook, has_dependencies) = (spec.of_its_end().is_some(), !spec.after.is_empty());
         let slot = Slot::of(id, spec, place);
-        Self { slot, has_slot: false, has_ended: false, has_hook, has_dependencies, unfinished: None }
+        let conditions = queue::tag(&spec.when);
+        Self { slot, has_slot: false, has_ended: false, has_hook, has_dependencies, unfinished: None, conditions }
     }
 
     /// Returns what a job has that has been given a slot.
@@ -113,7 +124,8 @@ impl Entry {
         let mut slot = self.slot.clone();
         (slot.place.slot, slot.place.units) = (on_record.slot.place.slot, on_record.slot.place.units.clone());
         slot == on_record.slot
-            && (self.has_hook, self.has_dependencies) == (on_record.has_hook, on_record.has_dependencies)
+            && (self.has_hook, self.has_dependencies, self.conditions)
+                == (on_record.has_hook, on_record.has_dependencies, on_record.conditions)
     }
 
     fn to_bytes(&self) -> [u8; ROW] {
@@ -142,7 +154,7 @@ impl Entry {
         put_text(&mut row[GROUP..], group.as_ref().map_or("", |group| group.as_str()));
         // A spec has so few and such short ones that they fit: `JobSpec::validate`.
         row[RESOURCES] = u8::try_from(resources.len()).unwrap_or(u8::MAX);
-        let mut rest = &mut row[RESOURCES + 1..CHECKSUM.start];
+        let mut rest = &mut row[RESOURCES + 1..CONDITIONS.start];
         for (resource, amount) in resources {
             rest = put_text(rest, resource.as_str());
             let (number, after) = rest.split_at_mut(4);
@@ -151,6 +163,7 @@ impl Entry {
             units.copy_from_slice(&place.units.get(resource).copied().unwrap_or(0).to_le_bytes());
             rest = after;
         }
+        row[CONDITIONS].copy_from_slice(&self.conditions.to_le_bytes());
         let checksum = crc32fast::hash(&row[..CHECKSUM.start]);
         row[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
         row
@@ -175,13 +188,14 @@ impl Entry {
         let not_before = i64::from_le_bytes(row[NOT_BEFORE].try_into().ok()?);
         slot.place.not_before =
             if not_before == 0 { None } else { Some(Timestamp::from_microsecond(not_before).ok()?) };
-        (slot.resources, slot.place.units) = take_resources(&row[RESOURCES..CHECKSUM.start])?;
+        (slot.resources, slot.place.units) = take_resources(&row[RESOURCES..CONDITIONS.start])?;
         Some(Self {
             slot,
             has_slot: row[STATE] == HAS_SLOT,
             has_ended: row[STATE] == HAS_ENDED,
             has_hook: bits & HAS_HOOK != 0,
             has_dependencies: bits & HAS_DEPENDENCIES != 0,
+            conditions: u32::from_le_bytes(row[CONDITIONS].try_into().ok()?),
             unfinished: if row[UNFINISHED] == [0; 16] { None } else { Some(id(UNFINISHED)?) },
         })
     }
@@ -290,6 +304,24 @@ impl Rows {
         next_start(self.all(), now)
     }
 
+    /// Returns whether the settings may have a guard.
+    pub(super) fn may_have_guard(&self) -> bool {
+        self.0.get(NO_GUARD) != Some(&1)
+    }
+
+    /// Returns the jobs that wait for nothing but room, and perhaps for the machine to be less busy: with such a condition of
+    /// their own, or all of them.
+    pub(super) fn eligible(&self, now: Timestamp, all: bool) -> impl Iterator<Item = Entry> + '_ {
+        let is_eligible = move |row: &&[u8; ROW]| {
+            row[STATE] == WAITS
+                && row[BITS] & (IS_ON_HOLD | REPEATS) == 0
+                && row[UNFINISHED] == [0; 16]
+                && (all || row[CONDITIONS] != [0; 4])
+                && not_before(row) <= now.as_microsecond()
+        };
+        self.all().iter().filter(is_eligible).filter_map(Entry::from_bytes)
+    }
+
     /// Returns the last place of all, whatever the priority.
     fn last_order(&self) -> Option<u128> {
         let order = |row: &[u8; ROW]| row[ORDER].try_into().map_or(0, u128::from_le_bytes);
@@ -382,7 +414,7 @@ impl Admission {
                 continue;
             }
             let bytes = atomic::read_all(&file).context("read", &path)?;
-            let has_no_hooks = bytes.get(HEADER.len()) == Some(&1);
+            let has_no_hooks = bytes.get(NO_HOOKS) == Some(&1);
             let is_new = bytes.is_empty();
             let mut admission = Self { file, layout: layout.clone(), rows: Rows::default(), has_no_hooks };
             match Rows::parse(bytes) {
@@ -414,13 +446,16 @@ impl Admission {
         !self.has_no_hooks
     }
 
-    /// Takes down what the settings say of that, so that whoever ends a job need not read them.
-    pub(super) fn note_hooks(&mut self, settings: &StoreSettings) -> Result<()> {
-        let has_none = !settings.has_hooks();
-        if has_none != self.has_no_hooks {
-            let written = self.file.write_all_at(&[u8::from(has_none)], HEADER.len() as u64);
-            written.context("write", &self.layout.admission())?;
-            self.has_no_hooks = has_none;
+    /// Notes what the settings say of that, and whether they have a guard, so that whoever ends a job need not read them.
+    pub(super) fn note_settings(&mut self, settings: &StoreSettings) -> Result<()> {
+        let has_none = [!settings.has_hooks(), settings.guard.is_empty()];
+        if has_none != [self.has_no_hooks, !self.rows.may_have_guard()] {
+            let bytes = has_none.map(u8::from);
+            self.file.write_all_at(&bytes, NO_HOOKS as u64).context("write", &self.layout.admission())?;
+            self.has_no_hooks = has_none[0];
+            if let Some(known) = self.rows.0.get_mut(NO_HOOKS..=NO_GUARD) {
+                known.copy_from_slice(&bytes);
+            }
         }
         Ok(())
     }
@@ -540,8 +575,9 @@ mod tests {
             slot.resources.insert(name.clone(), u32::MAX);
             slot.place.units.insert(name, 1 << 63);
         }
-        let unfinished = has_slot.then_some(id);
-        Entry { slot, has_slot, has_ended: false, has_hook: has_slot, has_dependencies: has_slot, unfinished }
+        let (unfinished, conditions) = (has_slot.then_some(id), if has_slot { 0 } else { u32::MAX });
+        let has_ended = false;
+        Entry { slot, has_slot, has_ended, has_hook: has_slot, has_dependencies: has_slot, unfinished, conditions }
     }
 
     #[test]

@@ -75,6 +75,7 @@ use removal::Removal;
 use retention::Retention;
 use root::Root;
 use settings::SettingsFile;
+use sleeper::Sleeper;
 use slots::Slots;
 use staging::Staging;
 
@@ -177,6 +178,13 @@ impl FileStore {
         self.queue.leave(self, id).await
     }
 
+    /// Returns until when the process is to sleep that waits for what is due later; nothing if nothing is: then it no longer has the lock.
+    pub(crate) fn sleep_until(&self, sleeper: &Sleeper) -> Result<Option<Timestamp>> {
+        let admission = Admission::take(&self.layout)?;
+        let next = self.queue.next_start(&admission.rows);
+        sleeper.sleep_until(&admission, next).map(|()| next)
+    }
+
     /// Returns whether there is a store by now. Once there was one, it is not looked for again.
     ///
     /// # Errors
@@ -205,7 +213,7 @@ pub(crate) struct Left {
     pub(crate) has_others: bool,
     /// Whether something is to be run at the end of the job that has left.
     pub(crate) has_hooks: bool,
-    /// When the next of the jobs that wait for a time may be started.
+    /// When the queue is to be looked at next: [`JobStore::next_start`].
     pub(crate) next_start: Option<Timestamp>,
 }
 
@@ -260,7 +268,7 @@ impl JobStore for FileStore {
     }
 
     async fn next_start(&self) -> Result<Option<Timestamp>> {
-        Ok(admission::rows(&self.layout)?.next_start(Timestamp::now()))
+        Ok(self.queue.next_start(&admission::rows(&self.layout)?))
     }
 
     async fn load(&self) -> Result<Load> {
@@ -405,7 +413,7 @@ impl super::Admission for Admitted {
 
     async fn set(&mut self, settings: &StoreSettings) -> Result<()> {
         self.store.settings.write(&self.admission, settings)?;
-        self.admission.note_hooks(settings)
+        self.admission.note_settings(settings)
     }
 
     async fn note_change(&mut self, id: JobId) -> Result<()> {

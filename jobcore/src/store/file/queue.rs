@@ -1,11 +1,11 @@
 //! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only when its
 //! job has an end record.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::time::Duration;
 
-use super::admission::{self, Admission, Entry};
+use super::admission::{self, Admission, Entry, Rows};
 use super::catalogue::Catalogue;
 use super::claim::FileClaim;
 use super::events::EventLog;
@@ -23,14 +23,17 @@ use crate::clock::Timestamp;
 use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::name::Name;
+use crate::queue;
 use crate::record::{Ended, RECORD_VERSION, Start, Submission, Verdict};
+use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome};
 use crate::store::dependencies::{self, Dependencies};
 use crate::store::derived::MAX_ANCESTORS;
 use crate::store::room::Room;
 use crate::store::settings::StoreSettings;
 use crate::store::tend::{Found, look_after};
-use crate::store::{Created, EventKind, JobEvent, Load, Query, Slot, Submitted, WhenFull};
+use crate::store::{Created, EventKind, JobEvent, LOOK_AT_LOAD, Load, Query, Slot, Submitted, WhenFull};
+use crate::sys::load::Readings;
 use crate::sys::lock;
 use crate::sys::world::{self, World};
 
@@ -59,6 +62,30 @@ enum Claimed {
     Corrected,
     /// It is not due, or not for this process to start.
     Nothing,
+}
+
+/// Conditions on how busy the machine is, judged at one moment. Of many jobs with the same ones, only one is opened.
+#[derive(Debug)]
+struct Judged {
+    readings: Readings,
+    hold: HashMap<u32, bool>,
+}
+
+impl Default for Judged {
+    fn default() -> Self {
+        Self { readings: Readings::now(), hold: HashMap::new() }
+    }
+}
+
+impl Judged {
+    /// Returns whether the conditions of a job hold.
+    fn allow(&mut self, entry: &Entry, jobs: &Jobs) -> bool {
+        let Self { readings, hold } = self;
+        // One that cannot be read is passed over when it is to be claimed.
+        let judge =
+            || jobs.submission(entry.slot.id).map_or(true, |read| queue::unmet(&read.spec.when, readings).is_none());
+        entry.conditions == 0 || *hold.entry(entry.conditions).or_insert_with(judge)
+    }
 }
 
 /// The queue of a store.
@@ -128,7 +155,7 @@ impl Queue {
             return Ok(Submitted::Existing(id));
         }
         let mut entry = self.new_entry(&admission, &submission);
-        let is_due = self.may_start_at_once(&settings, &mut admission, &mut entry)?;
+        let is_due = self.may_start_at_once(&settings, &mut admission, &submission.spec, &mut entry)?;
         let path = self.layout.staged(submission.job_id).record();
         // Before it is in its place, so that nobody else takes charge of it.
         if is_due && !lock::try_take(&staged).context("lock", &path)? {
@@ -147,10 +174,15 @@ impl Queue {
         &self,
         settings: &StoreSettings,
         admission: &mut Admission,
+        spec: &JobSpec,
         entry: &mut Entry,
     ) -> Result<bool> {
         let now = Timestamp::now();
         if entry.has_dependencies || !entry.slot.is_eligible(now) {
+            return Ok(false);
+        }
+        let readings = Readings::now();
+        if [&settings.guard, &spec.when].into_iter().any(|conditions| queue::unmet(conditions, &readings).is_some()) {
             return Ok(false);
         }
         let taken = self.in_use(admission)?;
@@ -162,7 +194,7 @@ impl Queue {
         }
         let waiting = admission.waiting()?;
         for other in waiting.iter().filter(|other| other.slot.place.rank() <= entry.slot.place.rank()) {
-            if other.has_dependencies || !other.slot.is_eligible(now) {
+            if other.has_dependencies || other.conditions != 0 || !other.slot.is_eligible(now) {
                 continue;
             }
             let ancestors = self.ancestors(&room, &other.slot);
@@ -197,7 +229,7 @@ impl Queue {
     ) -> Result<(Created, StoreSettings)> {
         let group = submission.spec.group.as_ref();
         let settings = self.settings.read()?;
-        admission.note_hooks(&settings)?;
+        admission.note_settings(&settings)?;
         if let Created::Existing(id) = self.names.check(admission, submission)? {
             return Ok((Created::Existing(id), settings));
         }
@@ -270,7 +302,7 @@ impl Queue {
         let is_other = |entry: &Entry| entry.slot.id != id;
         let has_others = admission.rows.taken().iter().any(is_other);
         let next = self.next_due(store, &mut admission).await?;
-        let next_start = admission.rows.next_start(Timestamp::now());
+        let next_start = self.next_start(&admission.rows);
         Ok(Left { next: next.map(|claim| Box::new(claim) as _), has_others, has_hooks, next_start })
     }
 
@@ -279,6 +311,7 @@ impl Queue {
             return Ok(None);
         }
         let (settings, own, now) = (self.settings.read()?, world::capture()?, Timestamp::now());
+        admission.note_settings(&settings)?;
         if admission.rows.has_due_schedule(now) {
             self.run_schedules(store, admission, &own, now).await?;
         }
@@ -295,10 +328,15 @@ impl Queue {
         if room.is_full() {
             return Ok(None);
         }
+        let mut judged = Judged::default();
+        if queue::unmet(&settings.guard, &judged.readings).is_some() {
+            return Ok(None);
+        }
         for mut entry in admission.waiting()? {
             if held_back.contains(&entry.slot.id)
                 || !entry.slot.is_eligible(now)
                 || settings.is_paused(entry.slot.group.as_ref())
+                || !judged.allow(&entry, &self.jobs)
             {
                 continue;
             }
@@ -320,6 +358,34 @@ impl Queue {
             }
         }
         Ok(None)
+    }
+
+    /// Returns when to look at the queue next: when a job may be started that waits for a time, and soon if one waits for the
+    /// machine to be less busy, of which the kernel tells nobody.
+    pub(super) fn next_start(&self, rows: &Rows) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        let timed = rows.next_start(now);
+        let look = self.may_wait_for_load(rows, now).then(|| now + LOOK_AT_LOAD);
+        timed.into_iter().chain(look).min()
+    }
+
+    /// Returns whether a job has room and is not started, perhaps since the machine is busy. Whether it is at this moment says nothing:
+    /// it may have been a moment ago, when the queue was looked at. For one without room, who makes room looks again.
+    fn may_wait_for_load(&self, rows: &Rows, now: Timestamp) -> bool {
+        let mut waiting = rows.eligible(now, rows.may_have_guard()).peekable();
+        if waiting.peek().is_none() {
+            return false;
+        }
+        // Without settings nothing is started.
+        let Ok(settings) = self.settings.read() else { return false };
+        let taken = rows.taken();
+        let room = Room::beside(&settings, taken.iter().filter(|entry| entry.has_slot).map(|entry| &entry.slot));
+        !room.is_full()
+            && waiting.any(|Entry { slot, conditions, .. }| {
+                (conditions != 0 || !settings.guard.is_empty())
+                    && !settings.is_paused(slot.group.as_ref())
+                    && room.reached(&slot, &self.ancestors(&room, &slot)).is_none()
+            })
     }
 
     /// Ends jobs that wait for others in vain, and returns those that wait for others still.

@@ -1,5 +1,5 @@
 //! The file `sleeper`: the lock of the one process that sleeps until something is due, and until when it does, in microseconds since
-//! 1970. There is such a process only while something is due later.
+//! 1970. There is such a process only while something is due later, or waits for the machine to be less busy.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -45,16 +45,13 @@ impl Sleeper {
         lock::try_take(&self.file).context("lock", &self.path)
     }
 
-    /// Returns until when the holder of the lock is to sleep; nothing if nothing is due later: then it no longer has the lock.
-    pub(crate) fn until(&self, layout: &Layout) -> Result<Option<Timestamp>> {
-        // A process that puts something into the queue that is due later looks at the lock after that.
-        let admission = Admission::take(layout)?;
-        let next = admission.rows.next_start(Timestamp::now());
+    /// Lets the holder of the lock sleep until this time; it no longer has the lock if there is none. A process that puts something into
+    /// the queue that is due later looks at the lock after that.
+    pub(super) fn sleep_until(&self, _: &Admission, next: Option<Timestamp>) -> Result<()> {
         match next {
-            Some(at) => self.write(at.as_microsecond())?,
-            None => lock::release(&self.file).context("let go of the lock of", &self.path)?,
+            Some(at) => self.write(at.as_microsecond()),
+            None => lock::release(&self.file).context("let go of the lock of", &self.path),
         }
-        Ok(next)
     }
 
     fn write(&self, until: i64) -> Result<()> {

@@ -4,7 +4,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::agent::AgentSettings;
-use crate::generate::{cases, damaged, name};
+use crate::generate::{cases, conditions, damaged, name};
 use crate::policy::Policy;
 use crate::store::file::settings::tests::change;
 use crate::store::{StoreSettings, WhenFull};
@@ -16,10 +16,10 @@ fn settings() -> impl Strategy<Value = StoreSettings> {
     // TOML has no larger numbers.
     let large = || 0..i64::MAX as u64;
     let numbers = (any::<u32>(), any::<bool>(), any::<u32>(), 0..u64::from(u32::MAX), large());
-    (numbers, policy, btree_map(name(), 1..u32::MAX, 0..3), any::<(u32, u32, bool)>()).prop_map(
-        |((max_running, refuse, keep_days, keep_jobs, keep_bytes), policy, groups, agents)| {
+    (numbers, policy, btree_map(name(), 1..u32::MAX, 0..3), any::<(u32, u32, bool)>(), conditions()).prop_map(
+        |((max_running, refuse, keep_days, keep_jobs, keep_bytes), policy, groups, agents, guard)| {
             let mut settings =
-                StoreSettings { max_running, keep_days, keep_jobs, keep_bytes, policy, ..Default::default() };
+                StoreSettings { max_running, keep_days, keep_jobs, keep_bytes, policy, guard, ..Default::default() };
             settings.when_full = if refuse { WhenFull::Refuse } else { WhenFull::Queue };
             let (per_minute, depth, full) = agents;
             let mut agents = AgentSettings::default();
