@@ -23,7 +23,7 @@ pub struct Job {
     /// When it was submitted.
     pub submitted_at: Timestamp,
     /// What it runs. The environment is not part of what is read back.
-    pub spec: JobSpec,
+    pub spec: Box<JobSpec>,
     /// What it is doing, or how it ended.
     pub state: State,
     /// The main process, while it runs.

@@ -35,7 +35,7 @@ pub struct Submission {
     /// When it was submitted.
     pub submitted_at: Timestamp,
     /// What to run.
-    pub spec: JobSpec,
+    pub spec: Box<JobSpec>,
     /// The program to execute: the shell, or what the first word of the argv was found to be.
     pub program: std::path::PathBuf,
     /// What the submitter's world was.
@@ -51,7 +51,7 @@ impl Submission {
         program: std::path::PathBuf,
         world: World,
     ) -> Self {
-        Self { v: RECORD_VERSION, job_id, submitted_at, spec, program, world }
+        Self { v: RECORD_VERSION, job_id, submitted_at, spec: Box::new(spec), program, world }
     }
 
     /// Returns the submission of a run of this schedule, for one of its times.

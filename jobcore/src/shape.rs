@@ -444,7 +444,7 @@ mod tests {
         let job = |spec: JobSpec, state, pid, output| Job {
             id,
             submitted_at: at("2026-11-21T10:00:00Z"),
-            spec,
+            spec: Box::new(spec),
             state,
             pid,
             held: true,

@@ -220,7 +220,7 @@ fn a_job_that_does_nothing_is_reported_once_until_it_goes_on() {
     wait_for("it to go on", || stalled("still").is_none().then_some(()));
     wait_for("the second stall", || stalled("still"));
     assert!(env.ok(["list", "--name", "still"]).contains("[stalled for "), "{}", env.ok(["list"]));
-    assert!(env.ok(["show", "still"]).contains("stalled since 20"));
+    assert!(env.ok(["show", "still"]).contains("stalled since "));
     assert_eq!(stalls(), [id.as_str(), id.as_str()]);
     for name in ["busy", "talks", "unwatched"] {
         assert_eq!(stalled(name), None, "{name}");

@@ -27,7 +27,7 @@ impl JobManager {
         if job.spec.stdin == Stdin::Given {
             return refused("what its command was given to read is not kept; submit it again with its input");
         }
-        let first = JobSpec { environment, key: None, caller: None, parent: None, ..job.spec };
+        let first = JobSpec { environment, key: None, caller: None, parent: None, ..*job.spec };
         let first =
             JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, adopts: None, ..first };
         // The shell on record has the option if it is to have it.

@@ -460,7 +460,7 @@ mod tests {
         Job {
             id: JobId::mint(at(0), &SystemRandom).unwrap(),
             submitted_at: at(0),
-            spec: JobSpec::shell(line).cwd("/src").name("web-1".parse().unwrap()).build().unwrap(),
+            spec: Box::new(JobSpec::shell(line).cwd("/src").name("web-1".parse().unwrap()).build().unwrap()),
             state,
             pid: None,
             held: false,

@@ -1,5 +1,6 @@
 //! How a supervisor begins: by its records it starts the command, or takes over what may have been started, or does neither.
 
+use std::fs::File;
 use std::time::Duration;
 
 use super::adopt;
@@ -11,8 +12,8 @@ use super::tend::prune;
 use super::watched::Watched;
 use crate::clock::Timestamp;
 use crate::error::{IoContext, Result};
-use crate::record::{Ended, RECORD_VERSION, Start};
-use crate::store::file::{Records, control};
+use crate::record::{Ended, RECORD_VERSION, Start, Submission};
+use crate::store::file::{JobFile, Records, control};
 use crate::sys::process::ProcessId;
 use crate::sys::{heap, namespace};
 
@@ -34,27 +35,39 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
         None if matches!(Companion::of(submission.spec.ends_with.as_ref()), Companion::Gone) => {
             record(records, &Companion::unstarted());
         }
-        None => {
-            let start = Start::new(holder, true, Timestamp::now());
-            records.start(&start)?;
-            let start_command = || match &submission.spec.adopts {
-                Some(adoption) => stranger::take_charge(records, &submission, adoption),
-                None => Watched::start(records, &read, &submission, start.attempt),
-            };
-            let started = control.and_then(|control| Ok((control, start_command()?)));
-            // What was needed to start the command is larger than all that is needed from here on.
-            drop(read);
-            heap::trim();
-            match started {
-                Ok((control, Ok(watched))) => {
-                    Supervisor::new(records, &submission, start, control, watched, Duration::ZERO).run();
-                }
-                Ok((_, Err(reason))) => record(records, &Ended::new(None, failure(&reason))),
-                Err(error) => record(records, &Ended::new(None, failure(&error_chain(&error)))),
-            }
-        }
+        None => start(records, read, &submission, holder, control)?,
     }
     records.remove_pipes();
     prune(records);
+    Ok(())
+}
+
+/// Starts the command, and watches it to its end.
+// By itself, so that the records are read with more of the stack left.
+#[inline(never)]
+fn start(
+    records: &Records,
+    read: JobFile,
+    submission: &Submission,
+    holder: ProcessId,
+    control: Result<File>,
+) -> Result<()> {
+    let start = Start::new(holder, true, Timestamp::now());
+    records.start(&start)?;
+    let start_command = || match &submission.spec.adopts {
+        Some(adoption) => stranger::take_charge(records, submission, adoption),
+        None => Watched::start(records, &read, submission, start.attempt),
+    };
+    let started = control.and_then(|control| Ok((control, start_command()?)));
+    // What was needed to start the command is larger than all that is needed from here on.
+    drop(read);
+    heap::trim();
+    match started {
+        Ok((control, Ok(watched))) => {
+            Supervisor::new(records, submission, start, control, watched, Duration::ZERO).run();
+        }
+        Ok((_, Err(reason))) => record(records, &Ended::new(None, failure(&reason))),
+        Err(error) => record(records, &Ended::new(None, failure(&error_chain(&error)))),
+    }
     Ok(())
 }

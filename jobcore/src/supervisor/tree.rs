@@ -100,17 +100,23 @@ impl Family {
 
     /// Asks all of them to end, and lets those go on that are stopped, since they could not obey otherwise.
     ///
-    /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one.
+    /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one, each once. They are
+    /// looked for before that: a main process that ends at once leaves its children to this process in the middle of a look. And they
+    /// are looked for after it, since others were forked meanwhile.
     pub(super) fn terminate(&self, main: Option<i32>) {
+        let ask = |stat: &Stat| {
+            if main.is_none() || Some(stat.group) != main {
+                let _ = process::signal(stat, Signal::TERM);
+                let _ = process::signal(stat, Signal::CONT);
+            }
+        };
+        let before = self.members();
         if let Some(main) = main {
             let _ = process::signal_group_even_stopped(main, Signal::TERM);
         }
-        for stat in self.members() {
-            if main.is_none() || Some(stat.group) != main {
-                let _ = process::signal(&stat, Signal::TERM);
-                let _ = process::signal(&stat, Signal::CONT);
-            }
-        }
+        before.iter().for_each(ask);
+        let is_new = |stat: &&Stat| !before.iter().any(|old| (old.pid, old.start_time) == (stat.pid, stat.start_time));
+        self.members().iter().filter(is_new).for_each(ask);
     }
 
     /// Kills all of them, from the leaves up: a parent that respawns its children has none left to miss it.

@@ -344,7 +344,7 @@ pub async fn a_submission_is_replaced_as_a_whole(backend: &Backend) {
     for value in ["2", "a longer value than before"] {
         let spec =
             JobSpec::command(["new", value]).env("A", value).label("l", "new").group("web".parse().expect("a name"));
-        let new = Submission { spec: spec.build().expect("it is valid"), ..old.clone() };
+        let new = Submission { spec: Box::new(spec.build().expect("it is valid")), ..old.clone() };
         let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
         match claim.replace(new.clone()).await {
             Err(Error::Unsupported { .. }) => return,

@@ -530,7 +530,7 @@ mod tests {
         let place = Place::default();
         write(&file, "job".as_ref(), old.job_id, &Queued::new(&old.spec, &place, Some(7))).unwrap();
         let spec = JobSpec::command(["false"]).env("A", "2").env("SECOND", "3").build().unwrap();
-        let edited = Submission { spec, ..old.clone() };
+        let edited = Submission { spec: Box::new(spec), ..old.clone() };
         let seen = || {
             let there = read(&file, ID);
             let environment = there.environment().unwrap();
