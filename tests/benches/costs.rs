@@ -21,11 +21,11 @@ const TODAY: &[(&str, u64)] = &[
     ("system calls of `wait` for a job that is over", 74),
     ("inodes of a job that prints nothing", 5),
     ("inodes of a job that prints", 7),
-    ("thousand instructions of `run -- true` for a job that waits", 1393),
-    ("thousand instructions of `status`", 427),
-    ("thousand instructions of `list`", 1124),
-    ("thousand instructions of `wait` for a job that is over", 784),
-    ("kB of its own that a supervisor has", 81),
+    ("thousand instructions of `run -- true` for a job that waits", 1324),
+    ("thousand instructions of `status`", 417),
+    ("thousand instructions of `list`", 1086),
+    ("thousand instructions of `wait` for a job that is over", 816),
+    ("kB of its own that a supervisor has", 77),
 ];
 /// Of how many supervisors the memory is looked at.
 const SUPERVISORS: u64 = 16;

@@ -63,11 +63,7 @@ impl OutputPipe {
     /// Moves what is there into the log, but not much more than a pipe can hold.
     pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<()> {
         if let Some(watch) = &self.watch {
-            let _ = watch.has_word();
-            // It was emptied and begun again, as by `copytruncate` of logrotate(8).
-            if self.file.metadata()?.len() < self.file.stream_position()? {
-                self.file.rewind()?;
-            }
+            begin_again_if_emptied(&mut self.file, watch)?;
         }
         let mut moved = 0;
         while moved < TURN {
@@ -104,6 +100,18 @@ impl OutputPipe {
         // Where it cannot grow it does not, and is not asked to at every turn.
         self.size = pipe::resize(&self.file, size).unwrap_or(size);
     }
+}
+
+/// Takes note of what a watch tells of a file, and goes to its beginning if it was emptied and begun again, as by `copytruncate` of
+/// logrotate(8).
+// By itself, so that the stack of a supervisor that follows no file has no room for this.
+#[inline(never)]
+fn begin_again_if_emptied(file: &mut File, watch: &Watch) -> io::Result<()> {
+    let _ = watch.has_word();
+    if file.metadata()?.len() < file.stream_position()? {
+        file.rewind()?;
+    }
+    Ok(())
 }
 
 impl AsFd for OutputPipe {

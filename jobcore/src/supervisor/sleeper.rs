@@ -16,7 +16,7 @@ use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME, SLEEPER};
 use crate::store::tend::at_once;
 use crate::sys::spawn::{self, Source};
 use crate::sys::watch::Watch;
-use crate::sys::{alarm, own};
+use crate::sys::{alarm, heap, own};
 
 /// Sees to it that a process is awake at this time. Returns its id if it was started by this.
 pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<Option<i32>> {
@@ -27,7 +27,7 @@ pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<O
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root, SLEEPER.as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::ReadWrite("/dev/null".as_ref()), Source::Same, Source::Same];
-    let started = spawn::session_leader(program, &arguments, &[], streams);
+    let started = spawn::session_leader(program, &arguments, &[heap::SPARING.to_vec()], streams);
     started.map(Some).context("start what waits for jobs that are due later by", program)
 }
 
