@@ -182,7 +182,7 @@ fn the_guide_to_dev_servers_works_line_by_line() {
     for expected in ["running\n", "it runs already\n", "GET / HTTP/1.1", "\n42\n", "attempt 3"] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }
-    assert_eq!(ran.stdout.matches(": killed\n").count(), 3, "{ran}");
+    assert_eq!(ran.stdout.matches(": killed\n").count(), 5, "{ran}");
 }
 
 #[test]
