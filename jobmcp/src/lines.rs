@@ -96,7 +96,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
             };
             drop(share);
             if let Err(error) = &written {
-                tracing::debug!(%error, "nobody reads");
+                tracing::debug!(%error, "a message could not be written: the client does not read");
                 closing.cancel();
             }
             written.is_ok()

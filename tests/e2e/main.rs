@@ -36,6 +36,7 @@ mod habits;
 mod inbox;
 mod input;
 mod keep;
+mod language;
 mod leaderless;
 mod leftovers;
 mod limiting;

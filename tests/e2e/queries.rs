@@ -48,6 +48,7 @@ fn jobs_are_selected_by_all_that_they_have() {
         (&["--since", &submitted], "dog cow bee"),
         (&["--submitted-before", &submitted], "ant"),
         (&["--started-since", &started, "--status", "failed"], "cow bee"),
+        (&["--status", "failed,completed"], "dog cow bee ant"),
         (&["--started-before", &started], "ant"),
         (&["--ended-since", &end], "dog cow bee"),
         (&["--ended-before", &end], "ant"),

@@ -24,7 +24,7 @@ pub struct Inbox {
     /// Print the ended jobs of this caller
     #[arg(long, value_name = "HOST:CONVERSATION")]
     pub caller: Option<Caller>,
-    /// Print the ended jobs of this project, whoever submitted them
+    /// Print the ended jobs of this project, of all callers
     #[arg(long, conflicts_with = "caller")]
     pub here: bool,
     /// Mark the printed jobs as delivered

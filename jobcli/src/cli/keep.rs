@@ -61,8 +61,8 @@ pub struct Prune {
     /// Keep the newest jobs up to SIZE in total
     #[arg(long, value_name = "SIZE", value_parser = jobcore::units::parse_size)]
     pub max_size: Option<u64>,
-    /// Consider only jobs with STATUS; may be repeated
-    #[arg(long, alias = "state", short, value_name = "STATUS", add = complete::statuses())]
+    /// Consider only jobs with this status, or with any of several, as in `failed,killed`
+    #[arg(long, alias = "state", short, value_name = "STATUS", value_delimiter = ',', add = complete::statuses())]
     pub status: Vec<Status>,
     /// Print what would be removed, without removing it
     #[arg(long)]

@@ -607,7 +607,7 @@ impl JobManager {
             match self.job(id).await {
                 Ok(job) if job.status().is_final() => run_hooks(self.runner.as_ref(), &self.store, id).await,
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%id, %error, "a job that nobody is in charge of could not be looked at"),
+                Err(error) => tracing::debug!(%id, %error, "a job without a holder could not be looked at"),
             }
         }
         self.start_due().await
@@ -636,7 +636,7 @@ impl JobManager {
             next => next.map(drop),
         };
         if let Err(error) = woken {
-            tracing::debug!(%error, "nobody could be found to start what is due later");
+            tracing::debug!(%error, "the process that starts delayed jobs could not be started");
         }
     }
 }

@@ -66,6 +66,6 @@ pub(super) fn ensure_for(layout: &Layout, next: Option<Timestamp>) {
     let Some(at) = next else { return };
     let program = own::program().context("find", "this program".as_ref());
     if let Err(error) = program.and_then(|program| ensure(&program, layout, at)) {
-        tracing::debug!(%error, "nobody could be found to wait for what is due later");
+        tracing::debug!(%error, "the process that starts delayed jobs could not be started");
     }
 }
