@@ -190,7 +190,7 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
 /// have one slot at the same time meet there.
 #[test]
 fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_group_may() {
-    const LINE: &str = "mkdir slot.$JOBCORE_SLOT && echo x >> ran.$JOBCORE_JOB_ID && rmdir slot.$JOBCORE_SLOT || \
+    const LINE: &str = "mkdir slot.$JOBCORE_SLOT && echo x >> ran.$JOBCORE_JOB_ID && sleep 0.04 && rmdir slot.$JOBCORE_SLOT || \
                         echo $JOBCORE_JOB_ID >> overlap";
     let env = TestEnv::new();
     env.ok(["config", "set", "groups.g.limit", "4"]);
