@@ -195,3 +195,25 @@ fn what_is_gone_or_belongs_to_a_job_is_refused() {
     drop(process);
     env.wait_until_empty();
 }
+
+/// The supervisor was killed after it had put itself on record, and before the process was.
+#[test]
+fn a_job_is_not_over_while_its_process_lives_although_nothing_says_that_it_runs() {
+    let env = TestEnv::new();
+    let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
+    let id = adopt(&env, process.pid());
+    let supervisor = env.supervisor(&id);
+    send(supervisor, Signal::SIGKILL);
+    wait_for("its death", || (!is_alive(supervisor)).then_some(()));
+    env.records(&id).forget("running");
+    assert_eq!(env.status(&id), "running");
+    wait_for("another supervisor", || {
+        env.status(&id);
+        (env.supervisor(&id) != supervisor).then_some(())
+    });
+    assert_eq!(env.main_process(&id), process.pid());
+    env.ok(["kill", &id]);
+    assert_eq!(env.status(&id), "killed");
+    drop(process);
+    env.wait_until_empty();
+}

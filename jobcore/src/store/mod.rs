@@ -620,11 +620,14 @@ pub fn look(evidence: &Evidence) -> Seen {
     if evidence.ended.is_some() {
         return Seen::Gone;
     }
-    let main = evidence.running.as_ref().map(|running| &running.process);
+    // A process that was started elsewhere is known before it is on record that it runs.
+    let adopted = evidence.start.as_ref().zip(evidence.submission.spec.adopts.as_ref());
+    let adopted = adopted.map(|(start, adoption)| (&adoption.process, start.at));
+    let running = evidence.running.as_ref().map(|running| (&running.process, running.at)).or(adopted);
+    let main = running.map(|(process, _)| process);
     if evidence.held {
         return main.map_or(Seen::Gone, process::look);
     }
-    let running = evidence.running.as_ref().map(|running| (&running.process, running.at));
     let Some((known, at)) = running.or(evidence.start.as_ref().map(|start| (&start.holder, start.at))) else {
         return Seen::Gone;
     };
