@@ -217,3 +217,24 @@ fn a_job_is_not_over_while_its_process_lives_although_nothing_says_that_it_runs(
     drop(process);
     env.wait_until_empty();
 }
+
+#[test]
+fn many_who_adopt_one_process_at_once_get_one_job() {
+    let env = TestEnv::new();
+    let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
+    let pid = process.pid().to_string();
+    let ran = std::thread::scope(|scope| {
+        let start = |_| scope.spawn(|| env.run(["adopt", "--quiet", &pid]));
+        let threads: Vec<_> = (0..8).map(start).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let (adopted, refused): (Vec<_>, Vec<_>) = ran.iter().partition(|ran| ran.code == Some(0));
+    assert!(!adopted.is_empty() && adopted.iter().all(|ran| ran.stdout == adopted[0].stdout), "{}", adopted.len());
+    // Those that came a little later.
+    assert!(refused.iter().all(|ran| ran.stderr.contains("belongs to job")), "{}", refused.len());
+    assert_eq!(env.ok(["list", "--count"]), "running          1");
+    let id = adopted[0].stdout.trim();
+    env.ok(["kill", id]);
+    drop(process);
+    env.wait_until_empty();
+}

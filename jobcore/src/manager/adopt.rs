@@ -4,6 +4,7 @@ use super::JobManager;
 use crate::environment::JOB_ID;
 use crate::error::{Error, Result};
 use crate::id::JobId;
+use crate::job::Job;
 use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
@@ -38,5 +39,14 @@ impl JobManager {
             }
         }
         Ok(())
+    }
+
+    /// Returns the job that has the key of another; refuses one that has ended if that other is a process that is still running.
+    pub(super) fn check_existing(&self, job: Job, adopts: bool) -> Result<Job> {
+        if adopts && job.status().is_final() {
+            let reason = format!("the process was job {}, which has ended; remove that job first", job.id.short());
+            return Err(Error::InvalidSpec { field: "adopts", reason });
+        }
+        Ok(job)
     }
 }

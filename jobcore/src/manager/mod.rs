@@ -254,7 +254,10 @@ impl JobManager {
         let submitted = self.store.submit(submission).await?;
         // From here on the job is on record, and may be started by anybody at any time.
         let started = match submitted {
-            Submitted::Existing(id) => return self.job(id).await,
+            Submitted::Existing(id) => {
+                let job = self.job(id).await?;
+                return self.check_existing(job, known.submission.spec.adopts.is_some());
+            }
             Submitted::Due(claim) => self.start(claim).await.map(|()| true),
             // It runs already, whatever the limits say.
             Submitted::Queued if known.submission.spec.adopts.is_some() => self.start_now(id).await.map(|job| job.held),

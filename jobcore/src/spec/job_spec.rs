@@ -218,11 +218,15 @@ impl JobSpec {
     /// descendants; it does not become their parent, so that what leaves the process group and the session and loses its parents
     /// is lost, and the exit code is known where the kernel tells it to others than the parent: since Linux 6.15.
     ///
+    /// It has a key, so that of several that adopt one process at the same time all get one job.
+    ///
     /// # Errors
     /// If there is no such process, or `/proc` does not show whose it is and what it runs.
     pub fn adopt(pid: i32) -> Result<JobSpecBuilder> {
         let (adoption, argv, cwd) = Adoption::of(pid)?;
-        Ok(Self::command(argv).cwd(cwd).adopts(adoption))
+        let ProcessId { boot_id, pid, start_time, .. } = &adoption.process;
+        let key = format!("process {pid} {start_time} {boot_id}");
+        Ok(Self::command(argv).cwd(cwd).key(key).adopts(adoption))
     }
 
     /// Refuses annotations that would not be read back, since a field of the record has the same name.
