@@ -143,10 +143,11 @@ fn get(url: &Url) -> io::Result<u16> {
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
     let (path, host) = (&url.path, url.authority());
-    write!(
-        stream,
+    let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: jobcore\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    )?;
+    );
+    // In one piece: a server that answers to the first line and closes would reset what comes after its answer.
+    stream.write_all(request.as_bytes())?;
     let (mut answer, mut read, until) = ([0; STATUS], 0, Instant::now() + ANSWER);
     while read < STATUS && Instant::now() < until {
         match stream.read(&mut answer[read..])? {
@@ -171,10 +172,14 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = vec![0; 1024];
-            let count = stream.read(&mut request).unwrap();
+            let (mut request, mut piece) = (Vec::new(), [0; 1024]);
+            while !request.ends_with(b"\r\n\r\n") {
+                let count = stream.read(&mut piece).unwrap();
+                assert_ne!(count, 0, "a request ends with an empty line");
+                request.extend_from_slice(&piece[..count]);
+            }
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(request[..count].to_vec()).unwrap()
+            String::from_utf8(request).unwrap()
         });
         let Condition::Http(url) = format!("http://127.0.0.1:{port}/health?a=1").parse().unwrap() else { panic!() };
         (get(&url).ok(), server.join().unwrap())
