@@ -19,7 +19,7 @@ const MIN_MEMORY: u64 = 8 << 20;
 /// The fewest open files: three streams, and what a program is loaded from.
 const MIN_OPEN_FILES: u64 = 4;
 
-/// How much the processes of a job may use, each of them. What is absent is as the submitter had it.
+/// How much the processes of a job may use, each of them unless something else is said. What is absent is as the submitter had it.
 ///
 /// No process can raise them again, unless it is privileged. Niceness, CPUs and the priority of I/O are where a process begins: it
 /// may change them as far as the kernel lets it.
@@ -34,8 +34,9 @@ pub struct Limits {
     /// The CPUs on which it may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
-    /// How many bytes of memory of its own it may have, `RLIMIT_DATA` of getrlimit(2): heap, stacks of threads and other private
-    /// memory that can be written. Address space that is only reserved, as runtimes do it, counts if it can be written.
+    /// How many bytes of memory all processes of the job may have together, `memory.max` of cgroups(7), where its supervisor may make
+    /// a control group for that. Elsewhere, how much of its own each of them may have, `RLIMIT_DATA` of getrlimit(2): heap, stacks
+    /// of threads and other private memory that can be written. Address space that is only reserved counts if it can be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// It can start no process or thread while its user has so many in all, whatever job they belong to, `RLIMIT_NPROC` of
@@ -133,7 +134,7 @@ impl fmt::Display for Limits {
         let said = [
             self.nice.map(|nice| format!("niceness {nice}")),
             self.cpus.as_ref().map(|cpus| format!("CPUs {cpus}")),
-            self.memory.map(|bytes| format!("{} of memory for each process", format_size(bytes))),
+            self.memory.map(|bytes| format!("{} of memory", format_size(bytes))),
             self.processes.map(|number| format!("{} of the user", counted(number, "process", "processes"))),
             self.open_files.map(|number| format!("{number} open files")),
             self.core.map(|bytes| match bytes {
@@ -316,8 +317,8 @@ mod tests {
         assert!(Limits::default().is_empty() && Limits::default().to_string().is_empty());
         let limits = Limits::default().with_nice(10).with_cpus("0-3".parse().unwrap()).with_memory(1 << 30);
         let limits = limits.with_processes(1).with_open_files(64).with_core(0).with_io(IoPriority::BestEffort(7));
-        let words = "niceness 10, CPUs 0-3, 1.0 GiB of memory for each process, 1 process of the user, 64 open files, no core \
-                     files, I/O best-effort:7";
+        let words = "niceness 10, CPUs 0-3, 1.0 GiB of memory, 1 process of the user, 64 open files, no core files, \
+                     I/O best-effort:7";
         assert_eq!(limits.to_string(), words);
     }
 }

@@ -183,7 +183,7 @@ fn they_are_shown_and_kept_by_reruns_edits_and_attempts() {
     let line = "ulimit -n; ulimit -c; [ $JOBCORE_ATTEMPT = 2 ]";
     let id = env.ok(["run", "--wait", "--retries", "1", "--backoff", "1ms"].iter().chain(&ALL).chain(&[line]));
     assert_eq!(env.ok(["output", &id]), "64\n1024\n64\n1024", "each attempt has them");
-    let words = "limits       niceness 19, 64.0 MiB of memory for each process, 20000 processes of the user, \
+    let words = "limits       niceness 19, 64.0 MiB of memory, 20000 processes of the user, \
                  64 open files, core files of 1.0 MiB, I/O best-effort:7";
     let shown = env.ok(["show", &id]);
     assert!(shown.contains(words), "{shown}");

@@ -1,21 +1,36 @@
 //! Paused jobs: nothing of them runs, nor does their time, until they are resumed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{TestEnv, is_alive, send, wait_for};
+use crate::support::{JOBCLI, Ran, TestEnv, is_alive, send, wait_for};
 
 /// For how long nothing may happen that could.
 const A_WHILE: Duration = Duration::from_millis(700);
 
-/// What a process does, and the CPU time that it has used, in ticks.
+/// The state of a process, [`FROZEN`] in a freezer, and the CPU time that it has used, in ticks.
 fn look(pid: i32) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    Some((fields[0].chars().next()?, fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?))
+    let state = if freezer(pid).is_some() { FROZEN } else { fields[0].chars().next()? };
+    Some((state, fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?))
+}
+
+const FROZEN: char = 'F';
+
+fn stands_still(state: char) -> bool {
+    ['T', FROZEN].contains(&state)
+}
+
+/// The control group of version 2 that a process is in, if it is a freezer of a job.
+fn freezer(pid: i32) -> Option<String> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    group.ends_with(".paused").then(|| group.to_owned())
 }
 
 /// The processes of a job by their environment, without zombies, and what each has used.
@@ -36,7 +51,7 @@ fn assert_stands_still(env: &TestEnv, id: &str, least: usize) {
     let other = env.submit("while :; do echo; sleep 0.02; done");
     let before = tree(id);
     assert!(before.len() >= least, "{before:?}");
-    assert!(before.values().all(|(state, _)| "TtD".contains(*state)), "{before:?}");
+    assert!(before.values().all(|(state, _)| "TtDF".contains(*state)), "{before:?}");
     for _ in 0..3 {
         let written = lines(&other);
         wait_for("progress elsewhere", || (lines(&other) >= written + 5).then_some(()));
@@ -83,6 +98,55 @@ fn a_tree_of_many_sessions_uses_no_cpu_while_it_is_paused() {
     let before = used(&id);
     wait_for("it to go on", || (used(&id) > before + 5).then_some(()));
     assert_eq!(events(&env, &id), ["submitted", "started", "paused", "resumed"]);
+}
+
+/// Where control groups may be made, processes stand still whatever signals they get, and no group is left afterwards.
+#[test]
+fn a_frozen_tree_ignores_signals_and_leaves_no_group() {
+    let env = TestEnv::new();
+    for ends in [&["resume"][..], &["kill", "--grace", "1h"], &["kill", "--grace", "0s"]] {
+        let id = env.ok(["run", FAMILY]);
+        wait_for("all of it", || (tree(&id).len() >= 5).then_some(()));
+        let main = env.main_process(&id);
+        paused(&env, &id);
+        let Some(group) = freezer(main) else {
+            return eprintln!("skipped: no control group can be made here");
+        };
+        tree(&id).keys().for_each(|pid| send(*pid, Signal::SIGCONT));
+        assert_stands_still(&env, &id, 5);
+        assert!(!tree(&id).values().any(|(state, _)| *state != FROZEN));
+        env.ok([ends, &[&id]].concat());
+        let there = ["", "/unified"].map(|mount| format!("/sys/fs/cgroup{mount}{group}"));
+        wait_for("the end of the group", || (!there.iter().any(|path| Path::new(path).exists())).then_some(()));
+        assert!(tree(&id).keys().all(|pid| freezer(*pid).is_none()));
+    }
+}
+
+/// A supervisor that was killed has left its job in a freezer: what is asked of the processes then reaches them.
+#[test]
+fn what_a_killed_supervisor_has_frozen_can_be_stopped() {
+    let env = TestEnv::new();
+    let id = env.ok(["run", "--grace", "1h", "trap 'echo bye; exit' TERM; while :; do sleep 0.02; done"]);
+    paused(&env, &id);
+    send(env.supervisor(&id), Signal::SIGKILL);
+    assert!(env.ok(["kill", &id]).ends_with(": killed"));
+    assert!(env.ok(["output", &id]).contains("bye"));
+}
+
+#[test]
+fn without_a_freezer_processes_are_stopped_by_signals() {
+    let Some(unshare) = crate::needs::namespaces() else { return };
+    let env = TestEnv::new();
+    let script = "mount -t tmpfs none /sys/fs/cgroup && id=$($JOBCLI run \"$1\") && $JOBCLI pause $id && \
+        for pid in $(grep -lsz \"^JOBCORE_JOB_ID=$($JOBCLI show --json $id | grep -o '[0-9a-f-]\\{36\\}' | head -1)\" \
+            /proc/[0-9]*/environ | grep -o '[0-9]*'); do sed 's/.*) \\(.\\).*/state \\1/' /proc/$pid/stat; done; \
+        $JOBCLI resume $id && $JOBCLI kill --grace 0s $id";
+    let mut command = env.command(unshare[0]);
+    command.args(&unshare[1..]).args(["sh", "-c", script, "sh", FAMILY]).env("JOBCLI", JOBCLI);
+    let ran = Ran::of(command);
+    let states: Vec<_> = ran.stdout.lines().filter_map(|line| line.strip_prefix("state ")).collect();
+    assert!(ran.code == Some(0) && states.len() >= 5 && states.iter().all(|state| *state == "T"), "{ran}");
+    assert!(ran.stdout.contains(": paused") && ran.stdout.contains(": running") && ran.stdout.contains(": killed"));
 }
 
 #[test]
@@ -162,7 +226,7 @@ fn a_pause_outlives_its_supervisor() {
     send(env.supervisor(&id), Signal::SIGKILL);
     env.ok(["resume", &id]);
     assert_eq!(env.status(&id), "running");
-    assert!(tree(&id).values().any(|(state, _)| *state != 'T'));
+    assert!(tree(&id).values().any(|(state, _)| !stands_still(*state)));
 }
 
 #[test]
@@ -178,10 +242,10 @@ fn two_who_pause_and_resume_at_once_agree() {
         let mut both: Vec<_> =
             ["pause", "resume"].map(|verb| env.jobcli([verb, &id]).stdout(Stdio::null()).spawn().unwrap()).into();
         assert!(both.iter_mut().all(|one| one.wait().unwrap().success()));
-        let states: Vec<_> = tree(&id).values().map(|(state, _)| *state == 'T').collect();
+        let states: Vec<_> = tree(&id).values().map(|(state, _)| stands_still(*state)).collect();
         assert!(env.status(&id) != "paused" || states.iter().all(|stopped| *stopped), "{states:?}");
         env.ok(["resume", &id]);
-        assert!(tree(&id).values().any(|(state, _)| *state != 'T'));
+        assert!(tree(&id).values().any(|(state, _)| !stands_still(*state)));
     }
 }
 

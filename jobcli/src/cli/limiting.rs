@@ -13,7 +13,7 @@ pub struct Limiting {
     /// Run the job only on these CPUs, such as `0-3,6`
     #[arg(long, value_name = "LIST", help_heading = LIMITS)]
     pub cpus: Option<Cpus>,
-    /// Limit the private memory of each process to SIZE
+    /// Limit the memory of the job to SIZE; of each process if no control group can be made
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = LIMITS)]
     pub memory: Option<u64>,
     /// Refuse new processes and threads while the user has NUMBER of them in total

@@ -7,7 +7,7 @@ use super::report::{Doubt, Finding, Report};
 use crate::id::JobId;
 use crate::queue::{self, LoadCondition};
 use crate::sys::load::Readings;
-use crate::sys::{limits, namespace, own, process, user, world};
+use crate::sys::{cgroup, limits, namespace, own, process, user, world};
 use crate::units::format_size;
 use crate::words::counted;
 
@@ -72,7 +72,8 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
         ("file_size", file_size()),
         ("processes", processes(machine, jobs)),
         ("pipes", pipes(machine, jobs)),
-        ("cgroup", cgroup(machine, jobs)),
+        ("cgroup", control_group(machine, jobs)),
+        ("memory", Some(memory(cgroup::can_limit_memory()))),
         ("proc", foreign_proc(namespace::has_foreign_proc())),
         ("proc", machine.read("proc/self/mounts").and_then(|mounts| hidepid(&mounts))),
         ("container", container(namespace::own("pid").unwrap_or(0), machine.read("proc/1/comm").as_deref())),
@@ -211,7 +212,7 @@ fn judge_pipes(pages: u64, jobs: u32) -> Finding {
 }
 
 /// Looks at the limits of the cgroup that this program is in, and of all above it: jobs are in the same.
-fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
+fn control_group(machine: &Machine, jobs: u32) -> Option<Finding> {
     let own = machine.read("proc/self/cgroup")?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
     let base = ["sys/fs/cgroup", "sys/fs/cgroup/unified"].into_iter();
@@ -238,6 +239,15 @@ fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
         }
     }
     memory.map(|limit| Ok(format!("jobs and their submitters have {} of memory together", format_size(limit))))
+}
+
+/// Reports what the memory limit of a job applies to.
+fn memory(together: bool) -> Finding {
+    Ok(match together {
+        true => "a memory limit applies to all processes of a job together",
+        false => "a memory limit applies to each process of a job: no control group is delegated to this user here",
+    }
+    .to_owned())
 }
 
 /// Looks for `/proc` with `hidepid` in `/proc/self/mounts`, proc(5).
@@ -347,7 +357,7 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         let machine = Machine::at(directory.path());
-        let look = || cgroup(&machine, 10);
+        let look = || control_group(&machine, 10);
         assert_eq!(look(), None);
         write("proc/self/cgroup", "0::/a/b\n");
         write("sys/fs/cgroup/cgroup.controllers", "memory pids\n");

@@ -648,9 +648,9 @@ impl Life {
         match (&self.cause, exit.signal, asked_for) {
             (Some(cause), ..) => cause.clone(),
             (None, None, _) if exit.code.is_none() => (Cause::SupervisorLost, None),
-            (None, None, _) => (Cause::Exited, None),
             (None, Some(_), Some(who)) => (Cause::Stopped, Some(who)),
-            (None, Some(_), None) if exit.is_out_of_memory => (Cause::Oom, None),
+            (None, ..) if exit.is_out_of_memory => (Cause::Oom, None),
+            (None, None, _) => (Cause::Exited, None),
             (None, Some(_), None) => (Cause::Signalled, None),
         }
     }

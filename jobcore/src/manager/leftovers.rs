@@ -1,6 +1,6 @@
 //! Processes that jobs have left behind, and that nobody watches any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::JobManager;
@@ -9,9 +9,11 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::signal::Signal;
-use crate::store::file::supervisors::is_other_supervisor;
-use crate::sys::process;
+use crate::state::Status;
+use crate::store::Query;
+use crate::store::file::supervisors::{freezer, is_other_supervisor, visible_members};
 use crate::sys::stat::{self, Stat};
+use crate::sys::{pausing, process};
 use crate::words::quoted;
 
 /// How often processes are looked at that are to end, of which nobody is told.
@@ -58,7 +60,24 @@ impl JobManager {
                 found.push(Leftover { pid: stat.pid, command: words.join(" "), job, stat });
             }
         }
+        if !found.is_empty() {
+            let adopted = self.adopted().await?;
+            found.retain(|leftover| !adopted.contains(&leftover.pid));
+        }
         Ok(found)
+    }
+
+    /// Returns the processes of jobs that were started elsewhere and adopted: their environment may name the job that started them.
+    async fn adopted(&self) -> Result<HashSet<i32>> {
+        let query = Query::default().with_statuses(vec![Status::Running, Status::Paused]).with_limit(None);
+        let jobs = self.list_here(&query).await?.jobs.into_iter();
+        let mains =
+            jobs.filter_map(|job| Some((job.id, job.spec.adopts.as_ref()?.process.clone()))).collect::<Vec<_>>();
+        let members = move |_| async move {
+            let members = mains.iter().flat_map(|(id, main)| visible_members(Some(main), *id));
+            Ok(members.map(|stat| stat.pid).collect())
+        };
+        self.offload(members).await
     }
 
     /// Ends processes that were found: asks them, and kills those that are still there after `grace`. Returns those that are left even
@@ -68,6 +87,7 @@ impl JobManager {
         for (signals, patience) in [(&[Signal::TERM, Signal::CONT] as &[_], grace), (&[Signal::KILL], LOOK_AGAIN * 20)]
         {
             for leftover in &left {
+                pausing::thaw(std::slice::from_ref(&leftover.stat), &freezer(leftover.job.id));
                 for signal in signals {
                     let _ = process::signal(&leftover.stat, *signal);
                 }

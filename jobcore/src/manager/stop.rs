@@ -14,8 +14,9 @@ use crate::job::Job;
 use crate::record::{Ended, Running};
 use crate::signal::Signal;
 use crate::state::{Cause, Outcome, State, Survivor};
-use crate::store::file::supervisors::visible_members;
+use crate::store::file::supervisors::{freezer, visible_members};
 use crate::store::tend::evidence_of_own;
+use crate::sys::pausing;
 use crate::sys::process::{self, Seen};
 
 /// How much longer than its grace a stop is waited for.
@@ -281,6 +282,9 @@ impl JobManager {
         let main = running.process.clone();
         let sending = move |_| async move {
             let members = visible_members(Some(&main), id);
+            if signals.contains(&Signal::CONT) {
+                pausing::thaw(&members, &freezer(id));
+            }
             for stat in &members {
                 for signal in signals {
                     let _ = process::signal(stat, *signal);

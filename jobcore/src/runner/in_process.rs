@@ -24,13 +24,13 @@ use crate::signal::Signal;
 use crate::spec::{Restart, Stdin};
 use crate::state::{Cause, Outcome, Survivor};
 use crate::store::file::layout::Layout;
-use crate::store::file::supervisors::visible_members;
+use crate::store::file::supervisors::{freezer, visible_members};
 use crate::store::tend::evidence_of_own;
 use crate::store::{Incoming, JobClaim, JobStore};
 use crate::supervisor;
 use crate::supervisor::companion::{Companion, SESSION_END};
 use crate::sys::members::cpu_time;
-use crate::sys::pausing;
+use crate::sys::pausing::{self, Standstill};
 use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::stat::Stat;
@@ -229,6 +229,8 @@ struct Watcher {
     companion: Option<AsyncFd<OwnedFd>>,
     /// What is left of the job, as far as that is known: nothing is known before the main process has ended.
     stragglers: Stragglers,
+    /// What keeps the job from running while it is paused.
+    standstill: Option<Standstill>,
     buffer: Vec<u8>,
 }
 
@@ -279,6 +281,7 @@ impl Watcher {
             life,
             companion,
             stragglers: Stragglers::Unknown,
+            standstill: None,
             buffer: vec![0; 64 * 1024],
         };
         match child {
@@ -536,11 +539,15 @@ impl Watcher {
                     self.life.used(cpu_time(&members, self.pid()), self.since.elapsed());
                 }
                 Action::Ask(signal) => {
+                    self.standstill = None;
                     if process::signal_group_even_stopped(self.pid(), signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
-                Action::Terminate => drop(self.send_all(&[Signal::TERM, Signal::CONT]).await),
+                Action::Terminate => {
+                    self.standstill = None;
+                    drop(self.send_all(&[Signal::TERM, Signal::CONT]).await);
+                }
                 Action::NotePause { since, before } => {
                     let now = self.since.elapsed();
                     let at = since.map(|age| self.time_at(age, now));
@@ -566,7 +573,10 @@ impl Watcher {
                     return;
                 }
                 Action::CallOff => self.life.called_off(Timestamp::now(), now),
-                Action::Continue => pausing::continue_all(&self.members().await),
+                Action::Continue => {
+                    self.standstill = None;
+                    pausing::continue_all(&self.members().await);
+                }
                 Action::Count => {
                     let members = self.members().await;
                     self.life.counted(members.len());
@@ -593,14 +603,19 @@ impl Watcher {
         (self.main().cloned(), self.claim.submission().job_id)
     }
 
-    /// Stops all processes of the job by a signal, and returns those that do not stand still yet.
-    async fn stop_all(&self) -> Vec<Survivor> {
+    /// Stops all processes of the job, and returns those that do not stand still yet.
+    async fn stop_all(&mut self) -> Vec<Survivor> {
         let (main, id) = self.identity();
-        if !self.life.has_exited() {
-            let _ = process::signal_group(self.pid(), Signal::STOP);
-        }
         let until = std::time::Instant::now() + STANDING_STILL;
-        let moving = aside(move || pausing::stop_all(|| visible_members(main.as_ref(), id), until)).await;
+        let (first, before) = ((!self.life.has_exited()).then(|| self.pid()), self.standstill.take());
+        let (moving, standstill) = aside(move || {
+            let look = || visible_members(main.as_ref(), id);
+            let Some(pid) = first.or_else(|| Some(look().first()?.pid)) else { return (Vec::new(), before) };
+            let standstill = before.unwrap_or_else(|| Standstill::of(pid, &freezer(id)));
+            (standstill.stop_all(first, look, until), Some(standstill))
+        })
+        .await;
+        self.standstill = standstill;
         moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
     }
 

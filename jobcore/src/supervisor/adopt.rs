@@ -12,14 +12,14 @@ use super::stranger;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
-use crate::environment::marker;
 use crate::error::{IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Ended, Running, Start, Stopping, Submission};
 use crate::state::Cause;
 use crate::store::file::log::FileLogWriter;
-use crate::store::file::supervisors::visible_members;
+use crate::store::file::supervisors::{control_group, visible_members};
 use crate::store::file::{JobFile, Records, input};
+use crate::sys::cgroup::MemoryGroup;
 use crate::sys::oom::OomKills;
 use crate::sys::process::{self, ProcessId};
 
@@ -95,7 +95,6 @@ fn adopt<'a>(
     pipes: &mut Vec<OutputPipe>,
 ) -> Result<Option<Supervisor<'a>>> {
     let job = &records.job;
-    let marker = marker(records.id);
     let running = match read.get::<Running>()? {
         Some(running) => Some(running),
         // It was killed after the start of the command and before that was on record.
@@ -117,7 +116,7 @@ fn adopt<'a>(
     let age_at = |at: Timestamp| Duration::try_from(at.duration_since(started_at)).unwrap_or_default();
     let age = age_at(Timestamp::now());
     let caveat = if submission.spec.adopts.is_some() { stranger::CAVEAT } else { CAVEAT };
-    let family = Family::Adopted { main: main.clone(), marker, caveat };
+    let family = Family::Adopted { main: main.clone(), id: records.id, caveat };
     let is_gone = matches!(main_end, MainEnd::Unseen);
     if is_gone && family.members().is_empty() {
         return Ok(None);
@@ -127,9 +126,13 @@ fn adopt<'a>(
         spec if spec.terminal.is_none() => input::Open::resume(job).map_or(Input::None, Input::Pipe),
         _ => Input::None,
     };
-    let oom_kills = OomKills::of(&main.pid.to_string());
+    let memory = MemoryGroup::around(main.pid, &control_group(records.id));
+    let oom_kills = match &memory {
+        Some(group) => group.oom_kills(),
+        None => OomKills::of(&main.pid.to_string()),
+    };
     let (pipes, main) = (std::mem::take(pipes), main.pid);
-    let watched = Watched { log, pipes, input, family, main_end, main, started_at, oom_kills };
+    let watched = Watched { log, pipes, input, family, main_end, main, started_at, oom_kills, memory };
     let control = control.try_clone().context("copy", &records.job.control())?;
     let mut supervisor = Supervisor::new(records, submission, start.clone(), control, watched, age);
     if stalled_at.is_some() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::terminal::Terminal;
 use crate::environment::Environment;
+use crate::job_limits::Limits;
 use crate::program::exec;
 use crate::queue::Place;
 use crate::record::Submission;
@@ -36,16 +37,16 @@ pub(super) enum Input {
 /// Why it could not be started, in words for people.
 pub(super) fn start(
     submission: &Submission,
+    limits: &Limits,
     environment: Environment,
-    place: &Place,
-    attempt: u32,
+    place: (&Place, u32),
     job: &JobDir,
 ) -> Result<(i32, Input), String> {
     let spec = &submission.spec;
     if let Some(size) = spec.terminal {
         let terminal = Terminal::make(job, size).map_err(|error| format!("cannot make a terminal for it: {error}"))?;
         let streams = [Source::ReadWrite(terminal.device()), Source::Same, Source::Same];
-        let main = spawn(submission, environment, (place, attempt), streams)?;
+        let main = spawn(submission, limits, environment, place, streams)?;
         return Ok((main, Input::Terminal(terminal)));
     }
     let open = |path: &Path| File::open(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()));
@@ -63,11 +64,12 @@ pub(super) fn start(
     let (stdout, stderr) = (job.stdout(), job.stderr());
     // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
     let stderr = if spec.merge { Source::Same } else { Source::ReadWrite(&stderr) };
-    Ok((spawn(submission, environment, (place, attempt), [stdin, Source::ReadWrite(&stdout), stderr])?, input))
+    Ok((spawn(submission, limits, environment, place, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
 }
 
 fn spawn(
     submission: &Submission,
+    limits: &Limits,
     environment: Environment,
     (place, attempt): (&Place, u32),
     streams: [Source<'_>; 3],
@@ -78,7 +80,6 @@ fn spawn(
     let (arguments, variables) =
         (exec::arguments(submission), exec::variables(submission, environment, place, attempt));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
-    let limits = &submission.spec.limits;
     let spawned = world::lend(&submission.world, limits, || execute(&submission.program, arguments, spawn));
     // A supervisor that stays there keeps a file system busy, but what was started was started.
     let _ = std::env::set_current_dir("/");

@@ -24,6 +24,7 @@ use crate::store::EventKind;
 use crate::store::file::Records;
 use crate::store::file::supervisors::is_other_supervisor;
 use crate::sys::oom::OomKills;
+use crate::sys::pausing::Standstill;
 use crate::sys::ready::{self, Wanted};
 
 /// What there is to do.
@@ -59,6 +60,8 @@ pub(super) struct Supervisor<'a> {
     age_then: Duration,
     /// Whether nobody tells when what is left of the job is gone, so that it is looked for again and again.
     looks_again: bool,
+    /// What keeps the job from running while it is paused.
+    standstill: Option<Standstill>,
     /// Why the command of a later attempt could not be started.
     failure: Option<Outcome>,
 }
@@ -89,6 +92,7 @@ impl<'a> Supervisor<'a> {
             since: Instant::now(),
             age_then: age,
             looks_again: false,
+            standstill: None,
             failure: None,
         }
     }
@@ -293,8 +297,9 @@ impl<'a> Supervisor<'a> {
     pub(super) fn reap(&mut self) {
         let now = self.age();
         if let Some(mut exit) = self.watched.main_end.collect(self.watched.main) {
-            exit.is_out_of_memory =
-                exit.signal == Some(Signal::KILL) && self.watched.oom_kills.as_ref().is_some_and(OomKills::have_risen);
+            // In a group of its own, nothing but the job is killed: a shell reports a killed child by its exit code.
+            let may_be = exit.signal == Some(Signal::KILL) || self.watched.memory.is_some() && exit.code != Some(0);
+            exit.is_out_of_memory = may_be && self.watched.oom_kills.as_ref().is_some_and(OomKills::have_risen);
             self.life.main_ended(exit, now);
         }
         self.life.child_ended(now);
@@ -312,11 +317,15 @@ impl<'a> Supervisor<'a> {
                     self.records.stopping(&Stopping { v: RECORD_VERSION, cause, requester, at, grace_ms });
                 }
                 Action::Ask(signal) => {
+                    self.standstill = None;
                     if family.signal_main_even_stopped(*main, signal).is_err() {
                         self.life.cannot_ask();
                     }
                 }
-                Action::Terminate => family.terminate((!self.life.has_exited()).then_some(*main)),
+                Action::Terminate => {
+                    self.standstill = None;
+                    family.terminate((!self.life.has_exited()).then_some(*main));
+                }
                 Action::LookAtUse => self.look_at_use(),
                 Action::NoteStall { since } => self.note_stall(since),
                 Action::NotePause { since, before } => self.note_pause(since, before),
@@ -328,7 +337,8 @@ impl<'a> Supervisor<'a> {
                         readiness.stop();
                     }
                     let until = Instant::now() + STANDING_STILL;
-                    let moving = family.pause((!self.life.has_exited()).then_some(*main), until);
+                    let main = (!self.life.has_exited()).then_some(*main);
+                    let moving = family.pause(&mut self.standstill, main, until);
                     self.life.stands_still(moving, self.age());
                 }
                 Action::StartAgain => {
@@ -336,7 +346,10 @@ impl<'a> Supervisor<'a> {
                     return;
                 }
                 Action::CallOff => self.life.called_off(Timestamp::now(), now),
-                Action::Continue => family.go_on(),
+                Action::Continue => {
+                    self.standstill = None;
+                    family.go_on();
+                }
                 Action::Count => self.life.counted(family.members().len()),
                 Action::Kill => {
                     family.kill_all();

@@ -6,7 +6,6 @@ use super::pipe::OutputPipe;
 use super::tree::Family;
 use super::watched::Watched;
 use crate::clock::Timestamp;
-use crate::environment::marker;
 use crate::error::{IoContext, Result};
 use crate::output::{JobLog, Stream};
 use crate::record::{Running, Submission};
@@ -42,9 +41,19 @@ pub(super) fn take_charge(
         Err(reason) => return Ok(Err(reason)),
     };
     pump(&mut pipes, &mut log);
-    let family = Family::Adopted { main: process.clone(), marker: marker(records.id), caveat: CAVEAT };
+    let family = Family::Adopted { main: process.clone(), id: records.id, caveat: CAVEAT };
     let oom_kills = OomKills::of(&process.pid.to_string());
-    Ok(Ok(Watched { log, pipes, input: Input::None, family, main_end, main: process.pid, started_at, oom_kills }))
+    Ok(Ok(Watched {
+        log,
+        pipes,
+        input: Input::None,
+        family,
+        main_end,
+        main: process.pid,
+        started_at,
+        oom_kills,
+        memory: None,
+    }))
 }
 
 /// Follows the output of the process from where the supervisor before stopped. Where that fails, the process is watched without.

@@ -8,7 +8,7 @@
 use std::io;
 use std::time::Instant;
 
-use crate::environment::JOB_ID;
+use crate::environment::{JOB_ID, marker};
 use crate::id::JobId;
 use crate::life::NAMED;
 use crate::record::{Ended, Running};
@@ -16,10 +16,11 @@ use crate::signal::Signal;
 use crate::state::Survivor;
 use crate::store::file::Jobs;
 use crate::store::file::layout::Layout;
-use crate::store::file::supervisors::{is_other_supervisor, is_proven_supervisor};
+use crate::store::file::supervisors::{freezer, is_other_supervisor, is_proven_supervisor};
+use crate::sys::pausing::{self, Standstill};
 use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
-use crate::sys::{child, members, pausing};
+use crate::sys::{child, members};
 
 /// Where the processes of a job are looked for.
 #[derive(Debug, Clone)]
@@ -37,8 +38,8 @@ pub(super) enum Family {
     Adopted {
         /// The main process.
         main: ProcessId,
-        /// The variable by which the job's processes know it.
-        marker: String,
+        /// The job, whose processes have its id in their environment.
+        id: JobId,
         /// Why a stop cannot be proven to have missed none of them, for the record of the end.
         caveat: &'static str,
     },
@@ -49,22 +50,24 @@ impl Family {
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_descendants(layout, *id, *apart),
-            Self::Adopted { main, marker, .. } => members::visible_tree(Some(main), marker, is_other_supervisor),
+            Self::Adopted { main, id, .. } => members::visible_tree(Some(main), &marker(*id), is_other_supervisor),
         }
     }
 
-    /// Stops all of them by a signal until each stands still, and returns those that do not by this time.
-    ///
-    /// The group of the main process gets the signal at once, so that most of them have no time to fork.
-    pub(super) fn pause(&self, main: Option<i32>, until: Instant) -> Vec<Survivor> {
-        if let Some(main) = main {
-            let _ = process::signal_group(main, Signal::STOP);
-        }
-        let look = || match self {
-            Self::Own { layout, id, apart } => own_tree(layout, *id, *apart),
-            Self::Adopted { .. } => self.members(),
+    /// Stops all of them until each stands still, and returns those that do not by this time.
+    pub(super) fn pause(
+        &self,
+        standstill: &mut Option<Standstill>,
+        main: Option<i32>,
+        until: Instant,
+    ) -> Vec<Survivor> {
+        let (id, look): (_, &dyn Fn() -> Vec<Stat>) = match self {
+            Self::Own { layout, id, apart } => (id, &|| own_tree(layout, *id, *apart)),
+            Self::Adopted { id, .. } => (id, &|| self.members()),
         };
-        let moving = pausing::stop_all(look, until);
+        let Some(pid) = main.or_else(|| Some(self.members().first()?.pid)) else { return Vec::new() };
+        let standstill = standstill.get_or_insert_with(|| Standstill::of(pid, &freezer(*id)));
+        let moving = standstill.stop_all(main, look, until);
         moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
     }
 
@@ -94,7 +97,7 @@ impl Family {
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_children(layout, *id, *apart, is_proven_supervisor),
-            Self::Adopted { main, marker, .. } => members::visible_tree(Some(main), marker, is_proven_supervisor),
+            Self::Adopted { main, id, .. } => members::visible_tree(Some(main), &marker(*id), is_proven_supervisor),
         }
     }
 

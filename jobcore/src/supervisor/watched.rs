@@ -11,7 +11,9 @@ use crate::error::{Error, IoContext, Result};
 use crate::output::Stream;
 use crate::record::{Running, Submission};
 use crate::store::file::log::FileLogWriter;
+use crate::store::file::supervisors::control_group;
 use crate::store::file::{JobFile, Records};
+use crate::sys::cgroup::MemoryGroup;
 use crate::sys::oom::OomKills;
 use crate::sys::process;
 
@@ -25,6 +27,8 @@ pub(super) struct Watched {
     pub(super) main: i32,
     pub(super) started_at: Timestamp,
     pub(super) oom_kills: Option<OomKills>,
+    /// The control group that holds the processes to their limit of memory together.
+    pub(super) memory: Option<MemoryGroup>,
 }
 
 /// A number that no process has: `PID_MAX_LIMIT`, proc_sys_kernel(5), is far lower.
@@ -35,14 +39,16 @@ impl Watched {
     pub(super) fn between_attempts(records: &Records, limit: u64) -> Result<Self> {
         let log = FileLogWriter::resume(&records.job, limit)?;
         let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
-        let (pipes, input, main_end, oom_kills) = (Vec::new(), Input::None, MainEnd::Unseen, None);
-        Ok(Self { log, pipes, input, family, main_end, main: NO_PROCESS, started_at: Timestamp::now(), oom_kills })
+        let (pipes, input, main_end) = (Vec::new(), Input::None, MainEnd::Unseen);
+        let (main, started_at) = (NO_PROCESS, Timestamp::now());
+        Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills: None, memory: None })
     }
 
     /// Lets go of a command that is over, as far as another is to be started.
     pub(super) fn let_go(&mut self) {
         (self.input, self.main_end, self.main) = (Input::None, MainEnd::Unseen, NO_PROCESS);
         self.pipes.clear();
+        self.memory = None;
     }
 
     /// Starts the command.
@@ -67,11 +73,21 @@ impl Watched {
             pipes.push(OutputPipe::make(path, *stream).context("make the pipe", path)?);
         }
         let main_end = MainEnd::of_child().context("make", "a signal descriptor".as_ref())?;
-        let oom_kills = OomKills::of("self");
         let gone = || Error::io("read the environment from", &job.record())(io::ErrorKind::NotFound.into());
         let environment = read.environment().ok_or_else(gone)?;
         let place = read.place(&submission.spec);
-        let (main, input) = match command::start(submission, environment, &place, attempt, job) {
+        let mut limits = submission.spec.limits.clone();
+        let memory = limits.memory.and_then(|limit| MemoryGroup::enter(&control_group(records.id), limit));
+        let oom_kills = match &memory {
+            Some(group) => {
+                limits.memory = None;
+                group.oom_kills()
+            }
+            None => OomKills::of("self"),
+        };
+        let started = command::start(submission, &limits, environment, (&place, attempt), job);
+        memory.iter().for_each(MemoryGroup::leave);
+        let (main, input) = match started {
             Ok(started) => started,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -92,6 +108,6 @@ impl Watched {
         let limit = submission.spec.output_limit;
         let log = if attempt == 1 { FileLogWriter::new(job, limit) } else { FileLogWriter::resume(job, limit)? };
         let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
-        Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills }))
+        Ok(Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills, memory }))
     }
 }

@@ -7,6 +7,7 @@
 // In the order in which to read them:
 // - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
 // - `cpus.rs`, `io_priority.rs`, `confine.rs`: limits that a command is given
+// - `cgroup.rs`: control groups, which limit the memory of a whole job and let it stand still
 // - `world.rs`, `namespace.rs`, `boot.rs`, `load.rs`: what a command inherits, what of the machine is seen from here, and how
 //   busy that is
 // - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
@@ -21,6 +22,7 @@
 pub(crate) mod alarm;
 pub(crate) mod appear;
 pub(crate) mod boot;
+pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod confine;
 mod cpus;

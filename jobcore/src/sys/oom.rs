@@ -16,12 +16,14 @@ impl OomKills {
         Self::at("/".as_ref(), process)
     }
 
+    /// Begins to count by a file of a control group.
+    pub(super) fn in_file(file: PathBuf) -> Option<Self> {
+        Some(Self { before: kills(&file)?, file })
+    }
+
     fn at(root: &Path, process: &str) -> Option<Self> {
         let groups = super::file::read_text(root.join("proc").join(process).join("cgroup")).ok()?;
-        groups.lines().flat_map(counters).find_map(|file| {
-            let file = root.join("sys/fs/cgroup").join(file);
-            Some(Self { before: kills(&file)?, file })
-        })
+        groups.lines().flat_map(counters).find_map(|file| Self::in_file(root.join("sys/fs/cgroup").join(file)))
     }
 
     /// Returns whether the kernel has killed since.

@@ -54,6 +54,16 @@ pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     }
 }
 
+/// Returns the name of the control group that holds the processes of a job to what is limited for all of them together.
+pub(crate) fn control_group(id: JobId) -> String {
+    format!("jobcore-{id}")
+}
+
+/// Returns the name of the control group in which a job stands still while it is paused.
+pub(crate) fn freezer(id: JobId) -> String {
+    format!("{}.paused", control_group(id))
+}
+
 /// Returns the living processes that can be seen to belong to a job: the tree below its main process and whatever says so in its
 /// environment, but no supervisor of another job and nothing below one.
 pub(crate) fn visible_members(main: Option<&ProcessId>, id: JobId) -> Vec<Stat> {

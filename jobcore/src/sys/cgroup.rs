@@ -1,0 +1,207 @@
+//! Control groups of version 2, cgroups(7), where this process may make some: as root, or where the system delegates them to a
+//! user. Everything here is best effort; a caller has another way where it returns nothing.
+
+use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::fs::Access;
+
+use super::file;
+use super::oom::OomKills;
+
+/// Where the hierarchy of version 2 is mounted: alone, or beside those of version 1.
+const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// The processes of a group; writing a number moves that process into it.
+const PROCESSES: &str = "cgroup.procs";
+
+/// A group that was made for a job. It is removed when this is dropped; processes that are still in it go back to where the
+/// first of them came from.
+#[derive(Debug)]
+pub(crate) struct Group {
+    directory: PathBuf,
+    /// The group from which its processes come.
+    outside: PathBuf,
+}
+
+impl Group {
+    /// Makes a group. Nothing if none can be made, or processes could not be moved out of it again.
+    fn make(directory: PathBuf, outside: PathBuf) -> Option<Self> {
+        // Before it is made: who could not put a process back shall not take it away.
+        OpenOptions::new().write(true).open(outside.join(PROCESSES)).ok()?;
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
+            _ => Some(Self { directory, outside }),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        write(&self.directory.join(name), text)
+    }
+
+    fn processes(&self) -> HashSet<i32> {
+        let text = file::read_text(self.directory.join(PROCESSES)).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            let _ = write(&self.outside.join(PROCESSES), &pid.to_string());
+        }
+        // Groups of jobs that were started within this one may be below it: then it stays.
+        let _ = fs::remove_dir(&self.directory);
+    }
+}
+
+/// A group whose processes stand still, whatever they do about signals.
+#[derive(Debug)]
+pub(crate) struct Freezer(Group);
+
+impl Freezer {
+    /// Makes a freezer of this name below the group of a process, or opens the one that the process is in.
+    pub(crate) fn of(pid: i32, name: &str) -> Option<Self> {
+        let freezer = Self::around(pid, name).or_else(|| {
+            let outside = of(pid)?;
+            Some(Self(Group::make(outside.join(name), outside)?))
+        })?;
+        freezer.0.write("cgroup.freeze", "1").ok()?;
+        Some(freezer)
+    }
+
+    /// Opens the freezer of this name that a process is in: one that was left by a supervisor which was killed.
+    pub(crate) fn around(pid: i32, name: &str) -> Option<Self> {
+        let directory = of(pid).filter(|group| group.ends_with(name))?;
+        let outside = directory.parent()?.to_owned();
+        Some(Self(Group { directory, outside }))
+    }
+
+    /// Takes in a process, unless it was moved to a group of its own by others. Returns whether it is in.
+    pub(crate) fn take(&self, pid: i32) -> bool {
+        of(pid).as_ref() == Some(&self.0.outside) && self.0.write(PROCESSES, &pid.to_string()).is_ok()
+    }
+
+    /// Returns the processes that are in, and whether all of them stand still.
+    pub(crate) fn look(&self) -> (HashSet<i32>, bool) {
+        let events = file::read_text(self.0.directory.join("cgroup.events")).unwrap_or_default();
+        (self.0.processes(), events.lines().any(|line| line == "frozen 1"))
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        let _ = self.0.write("cgroup.freeze", "0");
+    }
+}
+
+/// A group whose processes may have so much memory together.
+#[derive(Debug)]
+pub(crate) struct MemoryGroup(Group);
+
+/// The process that writes it, cgroups(7).
+const SELF: &str = "0";
+
+impl MemoryGroup {
+    /// Makes a group of this name with a limit in bytes, and moves this process into it: what it starts is born there. The group
+    /// is below the nearest one around this process that hands memory on to those below it.
+    pub(crate) fn enter(name: &str, limit: u64) -> Option<Self> {
+        let outside = of(i32::try_from(process::id()).ok()?)?;
+        let parent = outside.ancestors().find(|group| hands_on_memory(group))?;
+        let group = Group::make(parent.join(name), outside.clone())?;
+        group.write("memory.max", &limit.to_string()).ok()?;
+        group.write(PROCESSES, SELF).ok()?;
+        Some(Self(group))
+    }
+
+    /// Opens the group of this name that a process is in, or was before it was paused.
+    pub(crate) fn around(pid: i32, name: &str) -> Option<Self> {
+        let group = of(pid)?;
+        let directory = group.ancestors().find(|group| group.ends_with(name))?.to_owned();
+        let outside = directory.parent()?.to_owned();
+        Some(Self(Group { directory, outside }))
+    }
+
+    /// Returns a count of what the kernel has killed in the group.
+    pub(crate) fn oom_kills(&self) -> Option<OomKills> {
+        OomKills::in_file(self.0.directory.join("memory.events"))
+    }
+
+    /// Moves this process back to where it was.
+    pub(crate) fn leave(&self) {
+        let _ = write(&self.0.outside.join(PROCESSES), SELF);
+    }
+}
+
+/// Returns whether a job that is started from here can have a [`MemoryGroup`]; as far as that can be seen without making one.
+pub(crate) fn can_limit_memory() -> bool {
+    let own = i32::try_from(process::id()).ok().and_then(of);
+    let is_writable = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
+    own.is_some_and(|own| {
+        let parent = own.ancestors().find(|group| hands_on_memory(group));
+        parent.is_some_and(is_writable) && is_writable(&own.join(PROCESSES))
+    })
+}
+
+fn hands_on_memory(group: &Path) -> bool {
+    let handed_on = file::read_text(group.join("cgroup.subtree_control")).unwrap_or_default();
+    handed_on.split_whitespace().any(|controller| controller == "memory")
+}
+
+/// Returns the directory of the group that a process is in.
+fn of(pid: i32) -> Option<PathBuf> {
+    let groups = file::read_text(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mut groups = MOUNTS.iter().map(|mount| Path::new(mount).join(path));
+    groups.find(|group| group.join("cgroup.events").exists() || group.join("cgroup.controllers").exists())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_freezer_stands_still_and_goes_back() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let (before, name) = (of(pid), format!("jobcore-test-{pid}.paused"));
+        match Freezer::of(pid, &name) {
+            Some(freezer) => {
+                assert!(freezer.take(pid) && !freezer.take(pid), "it is in already");
+                while !freezer.look().1 {
+                    std::thread::yield_now();
+                }
+                assert_eq!(freezer.look().0, HashSet::from([pid]));
+                let again = Freezer::around(pid, &name).unwrap();
+                assert!(Freezer::around(pid, "another.paused").is_none());
+                let directory = again.0.directory.clone();
+                std::mem::forget(again);
+                drop(freezer);
+                assert!(!directory.exists());
+            }
+            None => eprintln!("skipped: no control group can be made here"),
+        }
+        assert_eq!(of(pid), before);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn memory_is_handed_on_by_name() {
+        let group = tempfile::tempdir().unwrap();
+        assert!(!hands_on_memory(group.path()));
+        for (controllers, expected) in [("cpu memory pids\n", true), ("cpu pids\n", false), ("memoryless\n", false)] {
+            fs::write(group.path().join("cgroup.subtree_control"), controllers).unwrap();
+            assert_eq!(hands_on_memory(group.path()), expected);
+        }
+    }
+}
