@@ -137,10 +137,14 @@ fn what_a_killed_supervisor_has_frozen_can_be_stopped() {
 fn without_a_freezer_processes_are_stopped_by_signals() {
     let Some(unshare) = crate::needs::namespaces() else { return };
     let env = TestEnv::new();
-    let script = "mount -t tmpfs none /sys/fs/cgroup && id=$($JOBCLI run \"$1\") && $JOBCLI pause $id && \
-        for pid in $(grep -lsz \"^JOBCORE_JOB_ID=$($JOBCLI show --json $id | grep -o '[0-9a-f-]\\{36\\}' | head -1)\" \
-            /proc/[0-9]*/environ | grep -o '[0-9]*'); do sed 's/.*) \\(.\\).*/state \\1/' /proc/$pid/stat; done; \
-        $JOBCLI resume $id && $JOBCLI kill --grace 0s $id";
+    let script = r#"
+        mount -t tmpfs none /sys/fs/cgroup && short=$($JOBCLI run "$1") || exit
+        id=$($JOBCLI show --json $short | grep -o '"job_id": *"[^"]*"' | cut -d'"' -f4)
+        members() { grep -lsz "^JOBCORE_JOB_ID=$id\$" /proc/[0-9]*/environ | cut -d/ -f3; }
+        until [ $(members | wc -l) -ge 5 ]; do sleep 0.01; done
+        $JOBCLI pause $id || exit
+        for pid in $(members); do sed 's/.*) \(.\).*/state \1/' /proc/$pid/stat; done
+        $JOBCLI resume $id && $JOBCLI kill --grace 0s $id"#;
     let mut command = env.command(unshare[0]);
     command.args(&unshare[1..]).args(["sh", "-c", script, "sh", FAMILY]).env("JOBCLI", JOBCLI);
     let ran = Ran::of(command);

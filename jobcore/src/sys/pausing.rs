@@ -49,7 +49,8 @@ impl Standstill {
                     continue;
                 }
                 let is_taken = is_in || self.0.as_ref().is_some_and(|freezer| freezer.take(stat.pid));
-                let reason = match is_taken.then_some(Ok(())).unwrap_or_else(|| process::signal(stat, Signal::STOP)) {
+                let stopped = if is_taken { Ok(()) } else { process::signal(stat, Signal::STOP) };
+                let reason = match stopped {
                     Ok(()) => "has not stopped yet".to_owned(),
                     Err(error) => format!("cannot be signalled: {error}"),
                 };
