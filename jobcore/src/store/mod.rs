@@ -1,6 +1,6 @@
 //! Stores: keep jobs on record, and connect the processes that run jobs with the callers that ask about them.
 
-// In reading order:
+// In the order in which to read them:
 // - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what goes into a store and comes
 //   out
 // - `slot.rs`, `room.rs`, `dependencies.rs`: what jobs take, and which may start
@@ -375,6 +375,7 @@ pub trait JobStore: Send + Sync + Debug {
     /// this name. Anyone may call this at any time: of several concurrent calls, one takes effect, or none. The data
     /// may be lost at any time, so a store may keep nothing, as by default, and failing to write it is no error. It is
     /// removed with the job.
+    ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job.
     async fn cache(&self, id: JobId, _: &'static str, _: &[u8]) -> Result<()> {

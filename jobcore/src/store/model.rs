@@ -89,7 +89,7 @@ struct What {
     weight: u32,
     priority: i32,
     on_hold: bool,
-    /// Whether it waits for a machine that does not exist.
+    /// Whether it waits for more free memory than any machine has.
     busy: bool,
     /// A job that exists at that time, by its number, and what must become of it.
     after: Option<(u32, AfterWhen)>,

@@ -17,7 +17,7 @@ pub(crate) struct Room<'s> {
     groups: BTreeMap<Name, u64>,
     numbers: BTreeMap<Option<Name>, BTreeSet<u32>>,
     resources: BTreeMap<Resource, Vec<Holding>>,
-    /// The limits that jobs further ahead in the queue lack room in: what is left of them is kept for those jobs.
+    /// The limits that hold back jobs further ahead in the queue: what is left under them is kept for those jobs.
     kept: BTreeSet<LimitOn>,
     /// The groups among those limits.
     kept_groups: BTreeSet<Name>,
@@ -104,7 +104,7 @@ impl<'s> Room<'s> {
         Some(ReachedLimit::new(limit.on, limit.needed, limit.in_use, limit.limit))
     }
 
-    /// Keeps what a job lacks for it: otherwise later jobs could take what it needs again and again, and it would never
+    /// Keeps for a job what it lacks: otherwise later jobs could take what it needs again and again, and it would never
     /// start.
     pub(crate) fn pass_over(&mut self, slot: &Slot, ancestors: &[JobId]) {
         if self.are_slots_kept(slot) && slot.resources.is_empty() {
@@ -119,8 +119,8 @@ impl<'s> Room<'s> {
         }
     }
 
-    /// Gives a job its slot number and its units: the lowest that are free. Beyond the limits, a job gets its share
-    /// without a unit.
+    /// Gives a job its slot number and its units: the lowest that are free. What is not free
+    /// is given beyond the limits, without a unit.
     pub(crate) fn give(&self, slot: &mut Slot, ancestors: &[JobId]) {
         let taken = self.numbers.get(&slot.group);
         slot.place.slot = (0..).find(|number| taken.is_none_or(|taken| !taken.contains(number)));

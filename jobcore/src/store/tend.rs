@@ -58,7 +58,7 @@ pub(crate) enum Found {
     Held,
     /// Its command is still running, and this process is to start a supervisor for it.
     Unsupervised(Box<dyn JobClaim>),
-    /// Nothing needs to be done; with whether its end, if it has one, is on record.
+    /// Nothing is left to do. The flag says whether its end, if it has one, is on record.
     Settled(Box<Job>, bool),
 }
 

@@ -43,7 +43,7 @@ proptest! {
     }
 }
 
-/// Whatever the file says, no job is lost that has a directory.
+/// Whatever the file says, no job that has a directory is lost.
 #[test]
 fn a_damaged_index_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The files of a log.
+//! Property tests for the files of a log.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn stream(is_err: bool) -> Stream {
 proptest! {
     #![proptest_config(cases(48))]
 
-    /// Also where the writer was killed and another went on.
+    /// Also if the writer was killed and another one continued.
     #[test]
     fn what_was_written_is_read_by_stream_and_from_any_cursor(
         writes in vec((any::<bool>(), vec(any::<u8>(), 0..200), 0..50_000_u64, any::<bool>()), 0..12),
@@ -49,7 +49,7 @@ proptest! {
                 if !chunk.more {
                     break;
                 }
-                prop_assert!(chunk.cursor > cursor, "whoever goes on gets to an end");
+                prop_assert!(chunk.cursor > cursor, "reading on reaches an end");
                 cursor = chunk.cursor;
             }
             let there = all.iter().skip(usize::try_from(from.min(end)).unwrap());
@@ -59,7 +59,7 @@ proptest! {
         }
     }
 
-    /// With a limit: what is there is what was written, and what is gone is counted.
+    /// With a limit: what is kept is what was written, and what was dropped is counted.
     #[test]
     fn what_is_kept_and_what_is_dropped_is_all(
         writes in vec((any::<bool>(), vec(any::<u8>(), 0..900), 0..50_000_u64), 0..30),
@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(String::from_utf8(chunk.bytes(None)).unwrap(), expected);
     }
 
-    /// Whatever lies in its directory, and whoever goes on with it.
+    /// Whatever is in its directory, and whichever writer continues it.
     #[test]
     fn a_log_of_any_files_is_read_and_gone_on_with(
         files in vec((
