@@ -96,7 +96,7 @@ mod tests {
     use crate::clock::SystemRandom;
 
     #[test]
-    fn an_end_is_added_once_and_what_is_kept_is_bounded() {
+    fn an_end_is_added_once_and_the_lists_are_bounded() {
         let caller = "codex:1".parse().unwrap();
         let mut state = InboxState::new(caller, 0, Timestamp::UNIX_EPOCH);
         let ids: Vec<_> = (0..1_100).map(|_| JobId::mint(Timestamp::now(), &SystemRandom).unwrap()).collect();

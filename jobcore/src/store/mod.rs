@@ -1,8 +1,8 @@
 //! Stores: keep jobs on record, and connect the processes that run jobs with the callers that ask about them.
 
 // In the order in which to read them:
-// - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what goes into a store and comes
-//   out
+// - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what goes into a store, and
+//   comes out
 // - `slot.rs`, `room.rs`, `dependencies.rs`: what jobs take, and which may start
 // - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what a new backend need not write itself
 // - `tend.rs`: what every program that uses a store does for all of its jobs

@@ -653,19 +653,19 @@ prop_state_machine! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn a_store_on_disk_does_as_the_model_does(sequential 1..40 => Machine<OnDisk>);
+    fn a_store_on_disk_behaves_like_the_model(sequential 1..40 => Machine<OnDisk>);
 }
 
 prop_state_machine! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn a_store_in_memory_does_as_the_model_does(sequential 1..40 => Machine<InMemory>);
+    fn a_store_in_memory_behaves_like_the_model(sequential 1..40 => Machine<InMemory>);
 }
 
 prop_state_machine! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn what_is_derived_does_as_the_model_does(sequential 1..40 => Machine<Required>);
+    fn derived_methods_behave_like_the_model(sequential 1..40 => Machine<Required>);
 }

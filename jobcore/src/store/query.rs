@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_nothing_to_sort_by_comes_last() {
+    fn jobs_without_a_value_to_sort_by_come_last() {
         let jobs = [job("x", None, None), job("x", Some(5), None), job("x", Some(1), Some((3, 0)))];
         let sorted = |by, reverse| {
             let order = Order::new(by, reverse);

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn whichever_limit_comes_first_decides_and_the_oldest_go_first() {
+    fn the_first_limit_reached_decides_and_the_oldest_go_first() {
         let minutes = |index: i64| job(60 * index, Status::Completed, 1000 * 1024);
         let jobs: Vec<_> = (0..5).map(minutes).collect();
         let all = Retention::default();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_statuses_that_are_named_are_looked_at() {
+    fn only_the_named_statuses_are_considered() {
         let jobs = [job(3, Status::Failed, 0), job(2, Status::Completed, 0), job(1, Status::Failed, 0)];
         let failed = Retention::default().with_statuses(vec![Status::Failed]);
         assert_eq!(gone(&failed.clone().with_max_jobs(Some(1)), &jobs), [0]);

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_needs_more_slots_is_not_overtaken_for_ever_and_runs_alone_in_the_end() {
+    fn a_job_that_needs_more_slots_is_not_overtaken_forever_and_may_run_alone() {
         let settings = settings(3);
         let (light, heavy) = (slot(1, None, 1, &[]), slot(2, None, 2, &[]));
         let mut room = Room::beside(&settings, [&light, &light]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn units_and_numbers_are_the_lowest_that_are_free() {
+    fn units_and_numbers_are_the_lowest_free_ones() {
         let mut settings = settings(0);
         settings.set_resource("gpu".parse().unwrap(), Some(3));
         let give = |room: &mut Room<'_>, mut slot: Slot| {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_that_waits_has_is_for_its_descendants() {
+    fn the_resources_of_a_waiting_job_are_for_its_descendants() {
         let settings = settings(1);
         let mut parent = slot(1, None, 1, &[("lock:db", 1)]);
         let (child, stranger) = (slot(2, None, 1, &[("lock:db", 1)]), slot(3, None, 1, &[("lock:db", 1)]));

@@ -61,7 +61,7 @@ mod tests {
     use crate::store::StoreSettings;
 
     #[test]
-    fn what_is_not_known_is_written_as_it_was_read() {
+    fn unknown_settings_are_written_as_they_were_read() {
         let text = "at = 2026-11-21T10:00:00Z\nhalf = 0.5\nlist = [1, 'a', { b = 2026-11-21 }]\nnever = inf\n\n[later]\na.b = 1\n";
         let settings: StoreSettings = toml::from_str(text).unwrap();
         let written: Table = toml::to_string(&settings).unwrap().parse().unwrap();

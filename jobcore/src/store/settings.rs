@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_set() {
+    fn entries_can_be_set() {
         let mut settings = StoreSettings::default();
         settings.set("max_running", "3").unwrap();
         settings.set("when_full", "refuse").unwrap();
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_jobs_of_a_group_are_submitted_within_a_minute() {
+    fn the_rate_of_a_group_limits_submissions_within_a_minute() {
         let limited = |per_minute: u32| StoreSettings {
             sections: toml::from_str(&format!(
                 "[agents]\nper_minute = {per_minute}\n[web]\nper_minute = {per_minute}\n"

@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_back_and_no_changed_byte_changes_what_is_read() {
+    fn rows_are_read_back_and_every_changed_byte_is_detected() {
         let longest = "x".repeat(64);
         let ended = Entry { has_ended: true, ..entry(None, false) };
         for entry in [entry(None, false), entry(Some("a-b.c"), true), entry(Some(&longest), false), ended] {
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_resources_that_a_job_can_take_have_room() {
+    fn a_row_has_room_for_the_most_resources_that_a_job_can_take() {
         let mut longest = entry(Some(&"g".repeat(64)), true);
         let names = ["a".repeat(45), "b".to_owned(), "c".to_owned(), "d".to_owned()];
         longest.slot.resources = names.iter().map(|name| (name.parse().unwrap(), 1)).collect();

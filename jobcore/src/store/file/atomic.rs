@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_staged_is_told_from_all_that_is_published() {
+    fn staged_files_are_told_apart_from_published_ones() {
         for name in ["settings.toml", "2026-11-21", "a.b", "web.staged.1"] {
             let path = Path::new("/store").join(name);
             assert!(is_staged(&staged(&path)) && !is_staged(&path), "{name}");

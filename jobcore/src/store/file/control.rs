@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_of_the_future_is_refused_with_its_id() {
+    fn a_request_of_a_later_version_is_refused_with_its_id() {
         let bytes = br#"{"v":9,"request_id":7,"body":{"verb":"teleport"}}"#;
         let rejected = parse_request(bytes).unwrap_err();
         assert_eq!(rejected.request_id, Some(7));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_request() {
+    fn noise_is_not_a_request() {
         for noise in [&b""[..], b"{", b"\xff\xff", b"[]", b"{\"v\":1}"] {
             assert!(parse_request(noise).unwrap_err().request_id.is_none());
         }

@@ -217,7 +217,7 @@ mod tests {
     use crate::clock::SystemRandom;
 
     #[test]
-    fn rows_are_read_back_and_damage_is_seen() {
+    fn rows_are_read_back_and_damage_is_detected() {
         let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         for (event, status, exit_code) in [
             (EventKind::Submitted, None, None),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn many_writers_fill_segments_without_a_gap_and_old_ones_go() {
+    fn many_writers_fill_segments_without_gaps_and_old_ones_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path());
         let events = EventLog::new(&layout);

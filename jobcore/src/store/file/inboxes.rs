@@ -113,7 +113,7 @@ mod tests {
     use crate::clock::Timestamp;
 
     #[test]
-    fn what_is_damaged_counts_as_new_and_what_is_old_is_removed() {
+    fn a_damaged_inbox_counts_as_new_and_an_old_one_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path());
         let caller: Caller = "codex:1".parse().unwrap();

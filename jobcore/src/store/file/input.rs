@@ -101,7 +101,7 @@ mod tests {
     /// A sender that came between the creation of the pipe and its opening was once told that the job had closed its
     /// input.
     #[tokio::test]
-    async fn a_pipe_that_its_supervisor_has_yet_to_open_is_waited_for() {
+    async fn sending_waits_for_a_pipe_that_its_supervisor_has_yet_to_open() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().to_owned() };
         let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();

@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_cut_off_and_nothing_else() {
+    fn only_the_environment_is_cut_off() {
         let file = file("said");
         file.set_len(read(&file, ID).without_environment().unwrap()).unwrap();
         let there = read(&file, ID);
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_its_place_is_cut() {
+    fn a_record_that_is_too_long_for_its_place_is_shortened() {
         let there = read(&file(&"\u{1}ä\n".repeat(2000)), ID);
         let Some(Ended { outcome, .. }) = there.get().unwrap() else { panic!("it is there") };
         let message = outcome.message.unwrap();
@@ -524,7 +524,7 @@ mod tests {
 
     /// As if the process that edits the job were killed after each of its writes.
     #[test]
-    fn a_submission_is_replaced_as_a_whole_wherever_that_is_broken_off() {
+    fn a_submission_is_replaced_as_a_whole_wherever_the_writer_is_killed() {
         let mut file = tempfile::tempfile().unwrap();
         let old = submission();
         file.write_all(&new(&old, "job".as_ref()).unwrap()).unwrap();

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_was_killed_between_two_files_costs_no_byte() {
+    fn a_writer_killed_between_two_files_loses_no_byte() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().to_owned() };
         create_file(&job.rows(0)).unwrap();

@@ -169,7 +169,7 @@ mod tests {
 
     /// The trash was once a link, and its target was cleared.
     #[test]
-    fn what_a_link_leads_to_is_not_cleared_away() {
+    fn the_target_of_a_link_is_not_cleared_away() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         let elsewhere = directory.path().join("elsewhere");
@@ -186,7 +186,7 @@ mod tests {
 
     /// A clock that was wrong once stopped retention until the time that it had shown.
     #[test]
-    fn a_time_that_is_yet_to_come_does_not_stop_retention() {
+    fn a_time_in_the_future_does_not_stop_retention() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         store.prune_if_due().unwrap();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_published_is_cleared_away_when_nobody_can_be_writing_it() {
+    fn unpublished_files_are_cleared_away_once_no_process_can_be_writing_them() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         let shared = [store.layout.indexes(), store.layout.names(), store.layout.keys()];

@@ -81,7 +81,7 @@ fn there(directory: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn looking_makes_nothing_and_the_first_write_makes_the_store() {
+fn reading_creates_nothing_and_the_first_write_creates_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("a/store");
     let look = |store: &FileStore| {
@@ -124,7 +124,7 @@ fn looking_makes_nothing_and_the_first_write_makes_the_store() {
 
 /// A store that appears later and that others may write to must not be used.
 #[test]
-fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
+fn a_store_that_appears_later_is_checked_before_it_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("store");
     let store = FileStore::at(&root).unwrap();
@@ -137,7 +137,7 @@ fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
 }
 
 #[test]
-fn whatever_part_was_removed_is_made_again() {
+fn any_removed_part_is_created_again() {
     for part in ["names", "keys", "trash", "staging", "index", "events", "admission", "swept", "jobs"] {
         let (_directory, store) = store();
         finish(&store, simple(&store), 0);
@@ -160,7 +160,7 @@ fn whatever_part_was_removed_is_made_again() {
 }
 
 #[test]
-fn a_queue_that_was_removed_is_made_again_in_its_order() {
+fn a_removed_queue_is_rebuilt_in_its_order() {
     let (_directory, store) = store();
     block_on(store.change_settings(&mut |settings| settings.max_running = 1)).unwrap();
     let over = simple(&store);
@@ -201,7 +201,7 @@ fn a_queue_that_was_removed_is_made_again_in_its_order() {
 
 /// The queue is not authoritative: jobs that lost their rows once waited forever.
 #[test]
-fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
+fn a_job_that_is_missing_from_the_queue_is_put_back_in_its_place() {
     let (_directory, store) = store();
     let ids = [simple(&store), simple(&store)];
     let before = queue(&store);
@@ -226,7 +226,7 @@ fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
 
 /// Its submitter was killed after the job got its slot and before it was started.
 #[test]
-fn a_job_with_a_slot_that_nobody_starts_waits_again() {
+fn a_job_with_a_slot_that_is_not_started_waits_again() {
     let (_directory, store) = store();
     let submitted = block_on(store.submit(submission(JobSpec::command(["true"])))).unwrap();
     let Submitted::Due(claim) = submitted else { panic!("{submitted:?}") };
@@ -297,7 +297,7 @@ fn names_and_keys_that_are_lost_or_unreadable_are_still_taken() {
 
 /// Opening one once blocked forever.
 #[test]
-fn what_is_no_file_is_damage_and_is_not_waited_for() {
+fn anything_other_than_a_file_is_damage_and_does_not_block() {
     type Make = (&'static str, fn(&Path));
     let kinds: [Make; 4] = [
         ("a named pipe", |path| pipe::make(path).unwrap()),
@@ -333,7 +333,7 @@ fn what_is_no_file_is_damage_and_is_not_waited_for() {
 
 /// The end of another job was once shown as a job's own.
 #[test]
-fn an_end_that_was_swapped_or_changed_is_damage() {
+fn a_swapped_or_changed_end_is_damage() {
     let (_directory, store) = store();
     let ids = [simple(&store), simple(&store)];
     for (id, code) in ids.into_iter().zip([0, 3]) {
@@ -365,7 +365,7 @@ fn an_end_that_was_swapped_or_changed_is_damage() {
 
 /// Its secrets once stayed forever.
 #[test]
-fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
+fn an_environment_that_was_not_erased_is_erased_by_a_later_process() {
     let (_directory, store) = store();
     let id = simple(&store);
     let claim = due(&store).unwrap();
@@ -385,7 +385,7 @@ fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
 
 /// With an index that could not be read, a job was once created without a row, and no list showed it.
 #[test]
-fn an_index_that_cannot_be_read_is_not_taken_for_none() {
+fn an_unreadable_index_is_not_taken_for_a_missing_one() {
     let (_directory, store) = store();
     let first = simple(&store);
     let path = store.layout.index_of(first);
@@ -400,7 +400,7 @@ fn an_index_that_cannot_be_read_is_not_taken_for_none() {
 
 /// After a reboot, the first submission to a group with a rate once waited for itself.
 #[test]
-fn a_rate_is_counted_where_the_index_has_to_be_made_again() {
+fn a_rate_is_counted_when_the_index_has_to_be_rebuilt() {
     let (_directory, store) = store();
     // The built-in group, to which six jobs may be submitted within a minute.
     let spec = || JobSpec::command(["true"]).group("agents".parse().unwrap());
@@ -414,7 +414,7 @@ fn a_rate_is_counted_where_the_index_has_to_be_made_again() {
 }
 
 #[test]
-fn numbers_that_no_store_gave_away_are_none() {
+fn numbers_that_no_store_assigns_are_ignored() {
     let (_directory, store) = store();
     let id = simple(&store);
     for name in ["18446744073709535232", "9223372036854775808", "12345"] {
@@ -431,7 +431,7 @@ fn numbers_that_no_store_gave_away_are_none() {
 }
 
 #[test]
-fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
+fn publishing_is_not_tried_forever_if_the_directory_of_a_day_is_missing() {
     let (_directory, store) = store();
     fs::remove_dir_all(store.layout.days()).unwrap();
     let id = simple(&store);
@@ -444,7 +444,7 @@ fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
 
 /// As if the process that runs a schedule were killed after each of its writes: each time has exactly one run.
 #[test]
-fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
+fn a_time_of_a_schedule_has_one_run_wherever_the_process_is_killed() {
     const HOUR: Duration = Duration::from_secs(3600);
     let (_directory, store) = store();
     let first = Timestamp::now() - HOUR * 3 / 2;
@@ -498,7 +498,7 @@ fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
 
 /// Its supervisor was killed between the record of a stop and that of the end.
 #[test]
-fn what_was_stopped_between_two_attempts_is_over_and_not_tried_again() {
+fn a_job_that_was_stopped_between_two_attempts_has_ended_and_is_not_retried() {
     let (_directory, store) = store();
     let restart = Restart::default();
     let spec = JobSpec::command(["true"]).restart(restart.clone());
@@ -524,7 +524,7 @@ fn what_was_stopped_between_two_attempts_is_over_and_not_tried_again() {
 
 /// On a full disk, for example, what is known of earlier attempts is lost, but not the job.
 #[test]
-fn an_attempt_is_on_record_where_those_before_cannot_be_kept() {
+fn an_attempt_is_on_record_even_if_earlier_ones_cannot_be_kept() {
     let (_directory, store) = store();
     let restart = Restart::default();
     let id = create(&store, JobSpec::command(["true"]).restart(restart.clone()));

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_for_output_is_woken_by_output_alone() {
+    fn a_waiter_for_output_is_woken_by_output_alone() {
         if !watch::tells_of_moved_bytes() {
             return;
         }
@@ -269,7 +269,7 @@ mod tests {
     /// All of a user's inotify instances may be taken, because editors use many. A wait for output then lasted until
     /// the job ended.
     #[test]
-    fn files_that_cannot_be_watched_are_looked_at_again() {
+    fn files_that_cannot_be_watched_are_polled() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().join("none") };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

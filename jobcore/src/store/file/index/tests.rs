@@ -69,7 +69,7 @@ fn listed(store: &FileStore) -> Vec<JobId> {
 }
 
 #[test]
-fn a_rebuilt_index_equals_the_one_that_was_there() {
+fn a_rebuilt_index_equals_the_original() {
     let (_directory, store, ids) = store();
     let before = rows(&store);
     assert_eq!(before.len(), 3);
@@ -100,7 +100,7 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
 }
 
 #[test]
-fn what_is_added_while_there_is_no_index_is_in_the_next() {
+fn a_job_added_without_an_index_is_in_the_next_one() {
     let (_directory, store, mut ids) = store();
     fs::remove_file(path(&store)).unwrap();
     ids.push(add_job(&store, "e"));
@@ -112,7 +112,7 @@ fn what_is_added_while_there_is_no_index_is_in_the_next() {
 }
 
 #[test]
-fn a_hint_that_a_rebuild_made_wrong_is_no_harm() {
+fn a_hint_that_a_rebuild_made_wrong_does_no_harm() {
     let (_directory, store, ids) = store();
     fs::remove_file(path(&store)).unwrap();
     assert_eq!(listed(&store), newest_first(&ids));
@@ -123,7 +123,7 @@ fn a_hint_that_a_rebuild_made_wrong_is_no_harm() {
 }
 
 #[test]
-fn what_a_dead_submitter_or_remover_left_means_nothing() {
+fn leftovers_of_a_dead_submitter_or_remover_are_ignored() {
     let (_directory, store, ids) = store();
     let before = listed(&store);
     // Killed between row and directory, and in the middle of a row.
@@ -177,7 +177,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
 }
 
 #[test]
-fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
+fn an_unreadable_job_is_not_found_by_any_name() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[2]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
@@ -187,7 +187,7 @@ fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
 }
 
 #[test]
-fn pages_go_on_where_a_job_has_been_removed() {
+fn paging_continues_where_a_job_was_removed() {
     let (_directory, store, ids) = store();
     let first = store.catalogue.ids(&Query::default(), None, 1).unwrap();
     assert_eq!(first, [ids[2]]);
@@ -199,7 +199,7 @@ fn pages_go_on_where_a_job_has_been_removed() {
 }
 
 #[test]
-fn a_job_whose_record_cannot_be_read_is_always_shown() {
+fn an_unreadable_job_is_always_listed() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[0]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
@@ -226,7 +226,7 @@ fn ends(store: &FileStore, id: JobId) -> usize {
 }
 
 #[test]
-fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
+fn an_unreported_end_is_reported_by_the_next_process() {
     let (_directory, store, ids) = store();
     publish_end(&store, ids[2]);
     assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
@@ -238,7 +238,7 @@ fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
 }
 
 #[test]
-fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
+fn an_unreported_end_is_reported_before_its_job_or_the_index_is_removed() {
     let (_directory, store, ids) = store();
     publish_end(&store, ids[2]);
     block_on(store.remove(ids[2])).unwrap();
@@ -252,7 +252,7 @@ fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
 }
 
 #[test]
-fn an_end_is_told_before_it_is_noted_and_not_again() {
+fn an_end_is_reported_before_it_is_noted_and_not_again() {
     let (_directory, store, ids) = store();
     let state = || rows(&store)[2].state();
     let ended = Ended::new(None, Outcome::new(Cause::Exited, Timestamp::now()));
@@ -270,7 +270,7 @@ fn an_end_is_told_before_it_is_noted_and_not_again() {
 
 /// A single byte once hid a living job, or counted it as ended.
 #[test]
-fn a_row_that_was_changed_is_not_believed() {
+fn a_changed_row_is_not_trusted() {
     let (_directory, store, _) = store();
     let tally = || block_on(store.tally()).unwrap();
     let before = (tally(), listed(&store));
@@ -292,7 +292,7 @@ fn a_row_that_was_changed_is_not_believed() {
 }
 
 #[test]
-fn of_an_empty_day_nothing_stays() {
+fn nothing_is_left_of_an_empty_day() {
     let (_directory, store, ids) = store();
     end_job(&store, ids[2]);
     block_on(store.change_settings(&mut |settings| settings.keep_jobs = 1)).unwrap();

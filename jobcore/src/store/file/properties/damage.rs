@@ -51,7 +51,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// At most that job is spoiled: the other one is intact and listed, and nothing of the one is reported for the other.
 #[test]
-fn damage_of_one_file_of_a_job_spoils_no_other_job() {
+fn damage_to_one_file_of_a_job_affects_no_other_job() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -97,7 +97,7 @@ fn damage_of_one_file_of_a_job_spoils_no_other_job() {
 
 /// What all jobs share is rebuilt from them, or an error says what is wrong; in both cases no job is lost.
 #[test]
-fn damage_of_a_shared_file_loses_no_job() {
+fn damage_to_a_shared_file_loses_no_job() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

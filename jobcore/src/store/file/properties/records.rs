@@ -73,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn the_main_process_is_read_as_it_was_written_but_for_what_is_too_long_for_its_place(
+    fn the_main_process_is_read_as_it_was_written_except_for_what_does_not_fit(
         submission in submission(),
         record in running(),
     ) {
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn an_end_is_read_as_it_was_written_but_for_what_is_too_long_for_its_place(
+    fn an_end_is_read_as_it_was_written_except_for_what_does_not_fit(
         submission in submission(),
         record in ended(),
     ) {
@@ -108,7 +108,7 @@ proptest! {
 
     /// Only the exit code 0 makes a job completed, and only a stop makes it killed.
     #[test]
-    fn an_end_is_called_what_it_is(record in ended()) {
+    fn an_end_has_the_status_of_its_cause(record in ended()) {
         let outcome = &record.outcome;
         let expected = match outcome.cause {
             Cause::Exited if outcome.exit_code == Some(0) => Status::Completed,

@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_of_settings_can_be_set(expected in settings()) {
+    fn entries_of_settings_can_be_set(expected in settings()) {
         let mut set = StoreSettings::default();
         for (key, value) in expected.entries() {
             prop_assert!(set.set(&key, &value).is_ok(), "{} = {}", key, value);
