@@ -475,7 +475,7 @@ pub trait JobClaim: Send + Sync + Debug {
     /// Returns the environment of the command: the first of [`JobClaim::secrets`].
     ///
     /// # Errors
-    /// As those.
+    /// As [`JobClaim::secrets`].
     async fn environment(&self) -> Result<Environment> {
         Ok(self.secrets().await?.0)
     }
@@ -483,7 +483,7 @@ pub trait JobClaim: Send + Sync + Debug {
     /// Opens the input that the command is given, from its beginning: the second of [`JobClaim::secrets`].
     ///
     /// # Errors
-    /// As those.
+    /// As [`JobClaim::secrets`].
     async fn given(&self) -> Result<OwnedFd> {
         self.secrets().await?.1.open().map_err(Error::io("make", "a file in memory".as_ref()))
     }

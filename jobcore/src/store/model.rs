@@ -132,7 +132,7 @@ enum Step {
 }
 
 impl<K: Kind> Model<K> {
-    /// Which limits a job would exceed beside others: that of the store, that of its group.
+    /// Which limits a job would exceed next to others: that of the store, that of its group.
     fn reached(&self, what: &What, taken: &[&Job]) -> [bool; 2] {
         let is_reached = |in_use: u32, limit: u32| limit != 0 && in_use > 0 && in_use + what.weight > limit;
         let of_group = taken.iter().filter(|job| what.group.is_some() && job.what.group == what.group);

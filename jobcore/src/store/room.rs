@@ -9,7 +9,7 @@ use crate::limit::{LimitOn, ReachedLimit, Resource};
 use crate::name::Name;
 use crate::queue::UNITS;
 
-/// The slots and resources of a store that are left beside the jobs that have some.
+/// The slots and resources of a store that are left next to the jobs that have some.
 #[derive(Debug)]
 pub(crate) struct Room<'s> {
     settings: &'s StoreSettings,
@@ -34,7 +34,7 @@ struct Holding {
 }
 
 impl<'s> Room<'s> {
-    /// Returns what is left beside these jobs. A job that has lent its slot takes none. Its resources are lent to its
+    /// Returns what is left next to these jobs. A job that has lent its slot takes none. Its resources are lent to its
     /// descendants alone, because other jobs rely on being the only ones to have them.
     pub(crate) fn beside<'j>(settings: &'s StoreSettings, taken: impl IntoIterator<Item = &'j Slot>) -> Self {
         let (groups, numbers, resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -270,10 +270,7 @@ mod tests {
         let mut room = Room::beside(&settings, [&parent]);
         assert!(room.may_inherit(&child) && !room.is_enough(&stranger, &[]));
         room.pass_over(&stranger, &[]);
-        assert!(
-            room.is_enough(&child, &[parent.id]),
-            "the one who waits first cannot have it before the child has ended"
-        );
+        assert!(room.is_enough(&child, &[parent.id]), "the first waiter cannot have it before the child has ended");
         let mut given = child;
         room.give(&mut given, &[parent.id]);
         assert_eq!(given.place.units, parent.place.units);

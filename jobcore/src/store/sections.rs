@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// Settings by section, such as those for runs of coding agents.
+/// Settings by section, such as those for agent runs.
 ///
 /// They stand next to the fields of the settings. A section must not have the name of a field, now or in a later
 /// version: a name with a prefix, such as `example.com/deploy`, never does. Fields that a later version wrote are read

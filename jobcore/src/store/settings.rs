@@ -37,7 +37,7 @@ pub struct StoreSettings {
     /// a value that the system does not report counts as met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<LoadCondition>,
-    /// For how many days a job is kept after its end; 0 means no limit.
+    /// How many days a job is kept after its end; 0 means no limit.
     pub keep_days: u32,
     /// How many ended jobs are kept; 0 means no limit.
     pub keep_jobs: u64,
@@ -175,7 +175,8 @@ pub struct GroupSettings {
 #[serde(default)]
 #[non_exhaustive]
 pub struct CallerSettings {
-    /// A shell line that is run at the end of each job that a conversation of the host submitted, to notify that conversation.
+    /// A shell line that is run at the end of each job that a conversation of the host submitted, to notify that
+    /// conversation.
     pub on_end: String,
 }
 

@@ -15,7 +15,7 @@
 // In the order in which to read them:
 // - `jobs.rs`, `names.rs`, `listing.rs`: records, names, and which jobs there are
 // - `queue.rs`: which job starts next
-// - `output.rs`, `events.rs`, `inboxes.rs`, `waiting.rs`, `requests.rs`: what jobs write, events, deliveries, waits and requests
+// - `output.rs`, `events.rs`, `inboxes.rs`, `waiting.rs`, `requests.rs`: output, events, deliveries, waits and requests
 // - `removal.rs`: what is removed, and what stays
 
 mod events;

@@ -530,7 +530,7 @@ impl Admission {
     }
 }
 
-/// Returns the place in the queue of a job that was submitted at this microsecond. There is room between any two of these.
+/// Returns the place in the queue of a job that was submitted at this microsecond. There is room between any two.
 pub(super) fn order(microsecond: u64) -> u128 {
     u128::from(microsecond) << 64
 }

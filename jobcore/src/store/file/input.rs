@@ -46,8 +46,8 @@ impl Open {
         Some(Self { job: job.clone(), _writer: writer })
     }
 
-    /// Ends the input: no one can open it for sending any more, and the reader sees the end once the current senders
-    /// are done.
+    /// Ends the input: it can no longer be opened for sending, and the reader sees the end once the current senders are
+    /// done.
     pub(crate) fn end(self) {
         let _ = fs::remove_file(self.job.stdin());
     }

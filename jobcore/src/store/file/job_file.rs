@@ -210,7 +210,8 @@ impl JobFile {
     /// Returns a record; nothing if it has not been written.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs elsewhere.
+    /// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs
+    /// elsewhere.
     pub(crate) fn get<T: Kept>(&self) -> Result<Option<T>> {
         self.in_place(T::FIELD).map(|bytes| self.parse(bytes, T::FIELD.name)).transpose()
     }
@@ -263,8 +264,8 @@ impl JobFile {
         usize::try_from(of(self.get().ok()??)?).ok()
     }
 
-    /// Returns where the submission ends and the environment begins: after the first line break, of which JSON has
-    /// none.
+    /// Returns where the submission ends and the environment begins: after the first line break, which JSON never
+    /// contains.
     fn submission_end(&self) -> usize {
         let start = self.submission_start();
         let text = self.bytes.get(start..).unwrap_or_default();

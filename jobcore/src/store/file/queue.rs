@@ -1,5 +1,5 @@
-//! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only when its
-//! job has an end record.
+//! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only
+//! when its job has an end record.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The index of a day.
+//! Property tests for the index of a day.
 
 use std::fs;
 

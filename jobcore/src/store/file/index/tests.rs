@@ -53,7 +53,7 @@ fn path(store: &FileStore) -> std::path::PathBuf {
     store.layout.index(&days[0])
 }
 
-/// The rows that mean something, as they are in the file.
+/// The rows of all jobs that were not removed, as they are in the file.
 fn rows(store: &FileStore) -> Vec<Row> {
     let bytes = fs::read(path(store)).unwrap();
     let rows: Vec<_> = bytes[HEADER..].as_chunks::<ROW>().0.iter().map(|bytes| Row(*bytes)).collect();
