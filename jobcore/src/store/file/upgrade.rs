@@ -48,7 +48,7 @@ pub(super) fn upgrade(layout: &Layout) -> Result<()> {
         if lock.is_some_and(|lock| lock::is_held(&lock).unwrap_or(true)) {
             return refuse(
                 layout,
-                "it has format 1 and jobs of it are running; wait for them or stop them with the version that started them",
+                "it has format 1 and jobs are running in it; wait for them or stop them with the version that started them",
             );
         }
     }
