@@ -1,7 +1,7 @@
-//! How long a store of files takes for what people wait for, with few jobs on record and with many.
+//! How long a file store takes for operations that users wait for, with few jobs on record and with many.
 //!
-//! `JOBCORE_BENCH_DIR` says where the stores are made. Without it they are in memory, so that what is measured is this
-//! library and not a disk. Some 6 GB are needed there.
+//! `JOBCORE_BENCH_DIR` names the directory in which the stores are created. By default they are in memory, so that this
+//! library is measured and not a disk. About 6 GB are needed there.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -25,11 +25,11 @@ use tokio::runtime::Runtime;
 
 const FEW: u32 = 10;
 const MANY: u32 = 100_000;
-/// One job in so many has failed.
+/// One job in this many has failed.
 const FAILED: u32 = 1000;
-/// The time between two submissions: as many jobs as there are make some days.
+/// The time between two submissions: many jobs then span many days.
 const APART: Duration = Duration::from_secs(86);
-/// How much output the job with much of it has written.
+/// How much output the job with a lot of output has written.
 const MUCH: usize = 1 << 30;
 
 /// A store with jobs that have ended.
@@ -38,7 +38,7 @@ struct Jobs {
     store: Arc<FileStore>,
     manager: JobManager,
     runtime: Runtime,
-    /// The one in the middle: its id, and its name.
+    /// The job in the middle: its id and its name.
     middle: (JobId, String),
 }
 
@@ -61,7 +61,7 @@ impl Jobs {
                         }
                         let submission = submission(now - APART * (count - number), spec().name(name(number)));
                         runtime.block_on(store.create(submission)).unwrap();
-                        // It may be another thread's, which then gets this one.
+                        // It may be the job of another thread, which then gets this one.
                         if let Some(claim) = runtime.block_on(store.next_due()).unwrap() {
                             let code = i32::from(number.is_multiple_of(FAILED));
                             runtime.block_on(run(claim, code));
@@ -96,7 +96,7 @@ fn submission(at: Timestamp, spec: JobSpecBuilder) -> Submission {
     Submission::new(id, at, spec.build().unwrap(), "/bin/true".into(), world())
 }
 
-/// A world for which this process may act: it is due only then.
+/// A world for which this process may act: otherwise the jobs would not be due.
 fn world() -> World {
     let namespace = |kind: &str| fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
     let mut world = World::default();
@@ -106,7 +106,7 @@ fn world() -> World {
     world
 }
 
-/// The record of who takes charge: as it would be of this process, which is in charge of all of them.
+/// The record of the supervisor, as this process would write it: it supervises all of the jobs.
 fn start() -> Start {
     let own = serde_json::json!({
         "boot_id": "00000000-0000-0000-0000-000000000000",
@@ -129,12 +129,12 @@ async fn run(mut claim: Box<dyn JobClaim>, code: i32) {
     claim.finish(&ended(code)).await.unwrap();
 }
 
-/// How many jobs there are of each status.
+/// How many jobs have each status.
 async fn count(jobs: &JobManager) -> BTreeMap<Status, u64> {
     jobs.count(&Query::default()).await.unwrap()
 }
 
-/// What depends on how many jobs are on record.
+/// What depends on the number of jobs on record.
 fn with_jobs(criterion: &mut Criterion, jobs: &Jobs) {
     let Jobs { store, manager, runtime, .. } = jobs;
     let mut group = criterion.benchmark_group("store");
@@ -201,7 +201,7 @@ fn with_jobs(criterion: &mut Criterion, jobs: &Jobs) {
     group.finish();
 }
 
-/// What depends on how much output a job has.
+/// What depends on the amount of output of a job.
 fn with_output(criterion: &mut Criterion, jobs: &Jobs) {
     let Jobs { store, manager, runtime, .. } = jobs;
     let submission = submission(SystemClock.now(), spec().output_limit(0));

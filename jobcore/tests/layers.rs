@@ -1,10 +1,10 @@
-//! Imports go one way: each module knows those below it, and none beside it or above.
+//! Imports go one way: each module may use those below it, and none beside or above it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules from the ground up. Those of one line do not know each other.
+/// The modules from the bottom up. Those on one line do not use each other.
 const LAYERS: &[&[&str]] = &[
     &["annotations", "clock", "escape", "parse_error", "words"],
     &["digest", "id", "key", "name", "signal", "units"],
@@ -27,51 +27,51 @@ const LAYERS: &[&[&str]] = &[
     &["front"],
 ];
 
-/// What is there for tests may know everything.
+/// Modules for tests, which may use everything.
 const FOR_TESTS: &[&str] = &["fuzzing", "generate", "testing"];
 
-/// Files and folders of modules that are there for tests.
+/// Files and folders of test modules.
 const TEST_FILES: &[&str] = &["conformance", "fake", "invariants", "model", "properties", "tests"];
 
-/// Files outside of `sys` that name rustix, nix or a system, and why: of what they ask the kernel, only numbers differ between
-/// systems.
+/// Files outside of `sys` that name rustix, nix or a system, and why: in what they ask of the kernel, only numbers
+/// differ between systems.
 const CALLS_THE_KERNEL: &[&str] = &[
-    // The terminal that a person sits at: made raw, and given back.
+    // The user's terminal: made raw, and restored.
     "jobcli/src/commands/attach.rs",
-    // What the C library calls, and what it has told the standard library by then.
+    // The `main` that the C library calls, whose arguments it has already passed to the standard library.
     "jobcli/src/main.rs",
-    // The terminal of the whole view, and stopping as a shell does.
+    // The terminal of the full-screen view, and stopping as a shell does it.
     "jobcli/src/top/terminal.rs",
-    // Numbers of errors that `std::io::ErrorKind` has no stable name for.
+    // Error numbers for which `std::io::ErrorKind` has no stable name.
     "jobcore/src/error.rs",
     // Names and numbers of signals.
     "jobcore/src/signal.rs",
-    // Flags of open(2): what a read would wait for and what a link leads to is not opened.
+    // Flags of open(2): nothing that a read would block on is opened, and no link is followed.
     "jobcore/src/store/file/atomic.rs",
-    // Where other programs keep their settings on a system.
+    // Where other programs keep their settings on each system.
     "jobmcp/src/register/clients.rs",
 ];
 
-/// Where the library reads the machine's clock, and why; all else is told what time it is.
+/// Where the library reads the machine's clock, and why; everything else is given the time.
 const READS_THE_CLOCK: &[&str] = &[
     // The machine's clock itself.
     "clock.rs",
-    // What is proven is proven with real jobs.
+    // Its proofs use real jobs.
     "doctor",
-    // Whether a job may be adopted says nothing of time.
+    // Whether a job may be adopted does not depend on the time.
     "record.rs",
-    // What happens to processes of this machine is recorded as of its clock.
+    // What happens to processes of this machine is recorded by its clock.
     "runner/in_process.rs",
     "supervisor",
-    // A store goes by the real time, whatever clocks its users have: others use it at the same time.
+    // A store goes by the real time, whatever clocks its users have, because others use it at the same time.
     "store",
-    // The machine's clock is what it waits for.
+    // It waits for the machine's clock.
     "sys/alarm.rs",
     // Compared with the age of a process.
     "sys/namespace.rs",
 ];
 
-/// The folder of all crates of the workspace.
+/// The folder that contains all crates of the workspace.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -91,7 +91,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the code of a file without its comments and its modules of tests, which are the last things in it.
+/// Returns the code of a file without its comments and its test modules, which come last.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let inline = text.match_indices("#[cfg(test)]\n").find(|(at, _)| {
@@ -105,7 +105,7 @@ fn code(path: &Path) -> String {
         .join("\n")
 }
 
-/// Returns the first words after `crate::`, also those of a list in braces.
+/// Returns the first words after `crate::`, including those of a list in braces.
 fn imports(code: &str) -> BTreeSet<String> {
     let word = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();
@@ -144,9 +144,9 @@ fn imports_go_one_way() {
         if module == "lib" || FOR_TESTS.contains(&module) {
             continue;
         }
-        let own = layer(module).unwrap_or_else(|| panic!("no layer has the module `{module}`: give it a place"));
+        let own = layer(module).unwrap_or_else(|| panic!("the module `{module}` is in no layer: add it to one"));
         for import in imports(&code(&root.join(file))) {
-            // A name of the root may be that of anything: only what knows all may use it.
+            // A name of the root may belong to anything: only modules that may use everything may use it.
             let is_of_root = own + 1 == LAYERS.len() && layer(&import).is_none();
             if import != module && !is_of_root && layer(&import).is_none_or(|other| other >= own) {
                 upward.push(format!("{} -> {import}", file.display()));
@@ -154,11 +154,11 @@ fn imports_go_one_way() {
         }
     }
     upward.sort();
-    assert!(upward.is_empty(), "not below what imports it:\n{}", upward.join("\n"));
+    assert!(upward.is_empty(), "not below the module that imports it:\n{}", upward.join("\n"));
 }
 
 #[test]
-fn what_talks_to_the_kernel_is_in_sys() {
+fn code_that_calls_the_kernel_is_in_sys() {
     let mut files = Vec::new();
     for package in ["jobcore", "jobcli", "jobmcp"] {
         sources(&workspace().join(package).join("src"), &mut files);
@@ -174,7 +174,7 @@ fn what_talks_to_the_kernel_is_in_sys() {
     assert_eq!(outside, CALLS_THE_KERNEL.iter().map(Path::new).collect::<Vec<_>>());
 }
 
-/// A module: what it imports by which name, and the paths in its code.
+/// A module: what it imports under which name, and the paths in its code.
 struct Module {
     file: PathBuf,
     imports: BTreeMap<String, Vec<String>>,
@@ -214,7 +214,7 @@ impl Module {
                 tree += lines.next().unwrap().trim();
             }
             for (name, path) in leaves(tree.trim_end_matches(';')) {
-                // What is only handed on is looked for where it is used.
+                // What is only re-exported is looked up where it is used.
                 if before.trim().is_empty() {
                     paths.push(path.clone());
                 }
@@ -232,7 +232,7 @@ fn is_visibility(word: &str) -> bool {
     word.is_empty() || word.starts_with("pub") && !word.contains(' ')
 }
 
-/// Returns the names that the tree of a `use` brings, each with its path.
+/// Returns the names that the tree of a `use` brings in, each with its path.
 fn leaves(tree: &str) -> Vec<(String, Vec<String>)> {
     let tree = tree.trim();
     if let Some((stem, list)) = tree.split_once('{') {
@@ -257,8 +257,8 @@ fn leaves(tree: &str) -> Vec<(String, Vec<String>)> {
     vec![(name.unwrap_or_else(|| path.last().unwrap().clone()), path)]
 }
 
-/// Returns the file in which there is what a path means in a module: an item, through all that only hands it on. Nothing for a
-/// module as such, and for what is not of this crate.
+/// Returns the file with the item that a path refers to in a module, following re-exports. Returns nothing for a module
+/// itself, and for items of other crates.
 fn file_of<'m>(modules: &'m Modules, from: &[String], path: &[String], patience: u32) -> Option<&'m Path> {
     let (first, rest) = path.split_first()?;
     let inner = |module: &[String], name: &String| {
@@ -291,7 +291,7 @@ fn file_of<'m>(modules: &'m Modules, from: &[String], path: &[String], patience:
     None
 }
 
-/// Returns the circles of more than two files, in which each leads to each.
+/// Returns the cycles of more than two files, in which each file leads to every other.
 fn circles(package: &str) -> Vec<String> {
     let modules = modules(package);
     let mut arrows: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
@@ -319,12 +319,12 @@ fn circles(package: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_circle_has_more_than_two_files() {
+fn no_cycle_has_more_than_two_files() {
     let found: Vec<_> = ["jobcore", "jobcli", "jobmcp"].into_iter().flat_map(circles).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Returns the folders of the packages that have a map, each with its face.
+/// Returns the folders of the packages that have a map, each with the file that contains it.
 fn faces(directory: &Path, found: &mut Vec<(PathBuf, PathBuf)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -337,7 +337,7 @@ fn faces(directory: &Path, found: &mut Vec<(PathBuf, PathBuf)>) {
 }
 
 #[test]
-fn the_face_of_each_folder_has_a_map_of_its_files() {
+fn each_folder_has_a_map_of_its_files() {
     let mut folders = Vec::new();
     for package in ["jobcore", "jobcli", "jobmcp"] {
         faces(&workspace().join(package).join("src"), &mut folders);
@@ -357,7 +357,7 @@ fn the_face_of_each_folder_has_a_map_of_its_files() {
 }
 
 #[test]
-fn a_path_leads_to_the_file_that_has_what_it_names() {
+fn a_path_leads_to_the_file_of_its_item() {
     let modules = modules("jobcore");
     let file = |from: &str, path: &str| {
         let words = |path: &str| path.split("::").map(str::to_owned).collect::<Vec<_>>();
@@ -385,12 +385,12 @@ fn the_clock_is_passed_in() {
         places.into_iter().partition(|file| READS_THE_CLOCK.iter().any(|place| file.starts_with(place)));
     assert_eq!(others, Vec::<&Path>::new());
     for place in READS_THE_CLOCK {
-        assert!(listed.iter().any(|file| file.starts_with(place)), "{place} no longer reads it");
+        assert!(listed.iter().any(|file| file.starts_with(place)), "{place} no longer reads the clock");
     }
 }
 
 #[test]
-fn what_a_file_imports_is_found() {
+fn the_imports_of_a_file_are_found() {
     let code = "use crate::error::Result;\nuse crate::{\n  id::{A, B},\n  spec,\n};\nfn f() { crate::sys::look() }";
     assert_eq!(imports(code).into_iter().collect::<Vec<_>>(), ["error", "id", "spec", "sys"]);
 }

@@ -1,4 +1,4 @@
-//! The public interface as it is recorded in `public-api.txt`: each item has one path, and the root is short.
+//! The public interface as recorded in `public-api.txt`: each item has one path, and the root is short.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ const RECORDED: &str = include_str!("../public-api.txt");
 /// Names that different items have in different modules.
 const SHARED_NAMES: &[&str] = &["Follow", "JobManager", "Pattern"];
 
-/// Returns the path of an item that a module has, and not a type or a trait.
+/// Returns the path of an item that belongs to a module, and not to a type or a trait.
 fn path(line: &str) -> Option<&str> {
     let item = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
     let item = item.strip_prefix("pub ")?;
@@ -44,7 +44,7 @@ fn the_root_has_what_most_programs_need() {
 }
 
 #[test]
-fn types_of_other_crates_are_those_that_are_meant_to_be_public() {
+fn only_intended_types_of_other_crates_are_public() {
     for unwanted in ["anstream::", "anstyle::", "nix::", "regex::", "rustix::", "tokio::", "toml::", "uuid::"] {
         let found: Vec<_> = RECORDED.lines().filter(|line| line.contains(unwanted)).collect();
         assert!(found.is_empty(), "{found:#?}");

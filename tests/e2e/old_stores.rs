@@ -134,7 +134,7 @@ fn a_store_of_0_1_0_in_which_a_job_runs_is_refused_and_left_as_it_is() {
     let before = contents(env.store());
     for verb in [&["list"][..], &["run", "true"], &["show", "web"]] {
         let refused = env.run(verb);
-        assert!(refused.code != Some(0) && refused.stderr.contains("jobs run in it"), "{verb:?}: {refused}");
+        assert!(refused.code != Some(0) && refused.stderr.contains("jobs are running in it"), "{verb:?}: {refused}");
     }
     assert_eq!(contents(env.store()), before);
     drop(file);

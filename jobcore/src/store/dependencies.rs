@@ -1,24 +1,24 @@
-//! Whether jobs that others are started after have ended as they must.
+//! Whether the jobs that a job depends on have ended as required.
 
 use crate::id::JobId;
 use crate::queue::{After, AfterWhen};
 use crate::record::Evidence;
 
-/// What is known of the jobs that a job is started after.
+/// What is known of the jobs that a job is to start after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Dependencies {
-    /// All have become what they must.
+    /// All conditions are met.
     Met,
-    /// This one has not ended, and nothing else is waited for of it.
+    /// This job has not ended, and its end is awaited.
     Unfinished(JobId),
-    /// One has not become ready, which may be at any time.
+    /// One has not become ready yet, which may happen at any time.
     NotReady,
-    /// They never will, for this reason.
+    /// The conditions can no longer be met, for this reason.
     Failed(String),
 }
 
-/// Returns what becomes of a job that is started after others. What is known of those is what `known` returns: nothing if there
-/// is no such job.
+/// Decides about a job that is to start after others. `known` returns what is known of a job; nothing if there is no
+/// such job.
 ///
 /// # Errors
 /// Those of `known`.
@@ -29,7 +29,7 @@ pub(crate) fn judge<E>(
     let (mut unfinished, mut is_any_not_ready) = (None, false);
     for After { job_id, when } in after {
         match known(*job_id)? {
-            // Retention keeps what is waited for; somebody has removed it.
+            // Retention keeps jobs that others depend on, so it was removed on request.
             None => return Ok(Dependencies::Failed(format!("{} was removed", job_id.short()))),
             Some(evidence) if *when == AfterWhen::Ready && evidence.has_become_ready() => {}
             Some(Evidence { ended: Some(ended), submission, .. }) => {

@@ -1,4 +1,4 @@
-//! What follows from the required methods of a [`JobStore`]: the others, for stores that know no faster way.
+//! The provided methods of a [`JobStore`], derived from the required ones for stores that have no faster way.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -20,15 +20,15 @@ use crate::state::{Cause, Outcome};
 use crate::sys::load::Readings;
 use crate::sys::world;
 
-/// At what distance it is looked again for a change: at first, and in the end.
+/// How long polling for a change pauses: at first, and in the end.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(100);
-/// How many ancestors of a job are looked at: nobody nests jobs that deep.
+/// How many ancestors of a job are considered. Jobs are never nested that deeply.
 pub(super) const MAX_ANCESTORS: usize = 64;
-/// Of what time submissions are counted.
+/// The period within which submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Returns what is known of a job; nothing if it is gone.
+/// Returns what is known of a job; nothing if it has been removed.
 async fn known<S: JobStore + ?Sized>(store: &S, id: JobId) -> Result<Option<Evidence>> {
     match store.evidence(id).await {
         Err(Error::NotFound { .. }) => Ok(None),
@@ -36,7 +36,7 @@ async fn known<S: JobStore + ?Sized>(store: &S, id: JobId) -> Result<Option<Evid
     }
 }
 
-/// Returns what is known of the jobs that a query may want, the newest first. What cannot be read is left out.
+/// Returns what is known of the jobs that a query may want, the newest first. Unreadable jobs are left out.
 async fn evidence_of<S: JobStore + ?Sized>(store: &S, query: &Query) -> Result<Vec<Evidence>> {
     let mut found = Vec::new();
     for id in store.ids(query, None, usize::MAX).await? {
@@ -48,7 +48,7 @@ async fn evidence_of<S: JobStore + ?Sized>(store: &S, query: &Query) -> Result<V
     Ok(found)
 }
 
-/// Returns what is known of the jobs that have not ended: those that have a slot and those that wait, in order.
+/// Returns what is known of the jobs that have not ended: those that have a slot, and those that wait, in order.
 async fn unfinished<S: JobStore + ?Sized>(store: &S) -> Result<(Vec<Evidence>, Vec<Evidence>)> {
     let mut found = evidence_of(store, &Query::default().live()).await?;
     found.reverse();
@@ -74,7 +74,7 @@ fn slot(evidence: &Evidence) -> Slot {
     Slot::of(evidence.submission.job_id, &evidence.submission.spec, evidence.place.clone())
 }
 
-/// Returns the jobs that led to a job being submitted, if that makes a difference to what it lacks.
+/// Returns the chain of jobs by which a job was submitted, if that makes a difference to what it lacks.
 async fn ancestors<S: JobStore + ?Sized>(store: &S, room: &Room<'_>, slot: &Slot) -> Result<Vec<JobId>> {
     let mut ancestors = Vec::new();
     if room.may_inherit(slot) {
@@ -89,7 +89,7 @@ async fn ancestors<S: JobStore + ?Sized>(store: &S, room: &Room<'_>, slot: &Slot
     Ok(ancestors)
 }
 
-/// Returns where the holder of a job is met; an error if there is no such job, or nowhere to meet.
+/// Returns the holders of the store's jobs; an error if there is no such job, or the store has no holders.
 pub(super) async fn holders_of<S: JobStore + ?Sized>(store: &S, id: JobId) -> Result<&Holders> {
     store.evidence(id).await?;
     store.holders().ok_or(Error::NoAnswer { id })
@@ -117,7 +117,7 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
         && let Some(id) = store.keyed(key).await?
         && let Some(old) = known(store, id).await?
     {
-        // A key makes no second job, whatever name that would have.
+        // A known key creates no second job, whatever its name would be.
         return super::same_key(&submission, &old.submission).map(Created::Existing);
     }
     if let Some(name) = &spec.name
@@ -138,7 +138,7 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
     }
     if settings.when_full == WhenFull::Refuse {
         let (mut before, waiting) = unfinished(store).await?;
-        // Jobs that wait already come first.
+        // Jobs that already wait come first.
         before.extend(waiting);
         let slot = Slot::of(submission.job_id, spec, spec.first_place());
         if let Some(reached) = Room::beside(&settings, &slots(store, &before).await).reached(&slot, &[]) {
@@ -149,7 +149,7 @@ pub(super) async fn create<S: JobStore + ?Sized>(store: &S, submission: Submissi
     Ok(Created::New)
 }
 
-/// Returns the newest job of those that have the name or the key that a query asks for, and whose spec is as it has to be.
+/// Returns the newest job that has the name or key that a query asks for, and whose spec is as required.
 pub(super) async fn find<S: JobStore + ?Sized>(
     store: &S,
     query: &Query,
@@ -195,8 +195,8 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
             room.pass_over(&slot, &ancestors);
             continue;
         }
-        // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
-        // a later version is for a process of a later version.
+        // A sandbox or a container that this process is in is not the world that the submitter meant, and a record of a
+        // later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             continue;
         }
@@ -204,13 +204,13 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
             Err(Error::NotFound { .. }) => continue,
             claim => claim?,
         };
-        // It may have been ended since it was looked at.
+        // It may have ended since it was checked.
         if let Some(mut claim) = claim
             && let Some(Evidence { start: None, ended: None, .. }) = known(store, submission.job_id).await?
         {
             room.give(&mut slot, &ancestors);
             match claim.set_place(&slot.place).await {
-                // A store that keeps no places has jobs without numbers.
+                // A store that keeps no places has jobs without slot numbers.
                 Ok(()) | Err(Error::Unsupported { .. }) => return Ok(Some(claim)),
                 Err(error) => return Err(error),
             }
@@ -219,8 +219,7 @@ pub(super) async fn next_due<S: JobStore + ?Sized>(store: &S) -> Result<Option<B
     Ok(None)
 }
 
-/// Leaves out jobs that wait for others which have not ended, and ends those that wait in vain, until no other waits for one of
-/// these.
+/// Leaves out jobs that wait for others that have not ended, and ends those that wait in vain, until no more are found.
 async fn without_dependencies<S: JobStore + ?Sized>(store: &S, waiting: Vec<Evidence>) -> Result<Vec<Evidence>> {
     let mut waiting: Vec<_> = waiting.into_iter().map(|evidence| (evidence, true)).collect();
     loop {
@@ -246,7 +245,7 @@ async fn without_dependencies<S: JobStore + ?Sized>(store: &S, waiting: Vec<Evid
     }
 }
 
-/// Ends a job that waits for others in vain, and returns whether it did.
+/// Ends a job that waits for others in vain, and returns whether it did so.
 async fn skip<S: JobStore + ?Sized>(store: &S, id: JobId, reason: String) -> Result<bool> {
     let claim = match store.claim(id).await {
         Err(Error::NotFound { .. }) => None,
@@ -266,7 +265,7 @@ pub(super) async fn next_start<S: JobStore + ?Sized>(store: &S) -> Result<Option
     let mut look = None;
     for evidence in &waiting {
         let slot = slot(evidence);
-        // Whether the machine is busy at this moment says nothing: it may have been when the queue was looked at.
+        // The current load does not matter: the machine may have been busy when the queue was last checked.
         if (!evidence.submission.spec.when.is_empty() || !settings.guard.is_empty())
             && slot.is_eligible(now)
             && !settings.is_paused(slot.group.as_ref())
@@ -318,21 +317,21 @@ pub(super) async fn disposable<S: JobStore + ?Sized>(store: &S) -> Result<Vec<Di
 
 pub(super) async fn sweep<S: JobStore + ?Sized>(store: &S) -> Result<()> {
     let retention = store.settings().await?.retention();
-    // What became of jobs that queued jobs are started after still has to be known.
+    // The outcomes of jobs that queued jobs depend on are still needed.
     let (_, waiting) = unfinished(store).await?;
     let waited_for: HashSet<JobId> =
         waiting.iter().flat_map(|evidence| &evidence.submission.spec.after).map(|after| after.job_id).collect();
     let mut excess = retention.excess(store.disposable().await?, Timestamp::now());
     excess.retain(|job| !waited_for.contains(&job.id));
     for job in excess {
-        // One that somebody is in charge of goes later.
+        // A job whose lock is held is removed later.
         let _ = store.remove(job.id).await;
     }
     Ok(())
 }
 
 impl Holders {
-    /// Waits until `change` has come, as seen by `store`. A store may implement [`JobStore::changed`] by this.
+    /// Waits until `change` has happened, as seen by `store`. A store may implement [`JobStore::changed`] with this.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -345,7 +344,7 @@ impl Holders {
         };
         loop {
             let mut rung = pin!(bell.notified());
-            // Listen before looking, so that no change falls between the two.
+            // Listens before checking, so that no change is missed in between.
             rung.as_mut().enable();
             if change.has_come(store).await? {
                 return Ok(());
@@ -369,7 +368,7 @@ pub(super) mod tests {
     use crate::store::conformance::Backend;
     use crate::store::{Admission, Events, Lending, StoreSettings};
 
-    /// A store on disk that does nothing beyond what must be implemented.
+    /// A store on disk that implements only what must be implemented.
     #[derive(Debug)]
     struct Required(FileStore);
 

@@ -1,4 +1,4 @@
-//! What happened to the jobs of a store, in the order in which it was put on record.
+//! What happened to the jobs of a store, in the order in which it was recorded.
 
 use std::fmt;
 
@@ -21,27 +21,28 @@ pub struct JobEvent {
     pub job_id: JobId,
     /// What happened.
     pub event: EventKind,
-    /// How it ended, for an end; or how the attempt did after which another follows.
+    /// How the job ended, for an end; how the attempt ended, for a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Its exit code, for an end with one.
+    /// The exit code, for an end with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
 }
 
 impl JobEvent {
-    /// Something that happens now; the store gives it its number.
+    /// Creates an event that happens now; the store assigns its number.
     pub fn now(job_id: JobId, event: EventKind) -> Self {
         Self { number: 0, at: Timestamp::now(), job_id, event, status: None, exit_code: None }
     }
 
-    /// The end of a job.
+    /// Creates the event for the end of a job.
     pub(crate) fn end(job_id: JobId, outcome: &crate::state::Outcome) -> Self {
         let status = Some(outcome.status());
         Self { status, exit_code: outcome.exit_code, ..Self::now(job_id, EventKind::Ended) }
     }
 
-    /// What a record says that happens now; nothing if it is no event. An end that was on record before is none.
+    /// Creates the event for a record that is written now; nothing if the record is no event. An end that was already
+    /// on record is none.
     pub fn of(job_id: JobId, record: Record<'_>) -> Option<Self> {
         match record {
             Record::Start(start) => {
@@ -64,25 +65,25 @@ pub enum EventKind {
     Submitted,
     /// Its command was started.
     Started,
-    /// Its supervisor had been killed, and another is in charge.
+    /// Its supervisor was killed, and another one has taken over.
     Adopted,
-    /// It is over.
+    /// It has ended.
     Ended,
     /// Its record and its output were removed.
     Removed,
-    /// It was seen to wait for input: once until it has written or was given something.
+    /// It was found to be waiting for input. Not repeated until it has written output or received input.
     WaitingForInput,
-    /// It was seen to be stalled, as its spec says what that is: once until it goes on.
+    /// It was found to be stalled, by the definition in its spec. Not repeated until it makes progress.
     Stalled,
     /// It was paused.
     Paused,
-    /// It was paused, and goes on.
+    /// It was resumed after a pause.
     Resumed,
-    /// It is ready, as its spec says when it is.
+    /// It is ready, by the definition in its spec.
     Ready,
-    /// It was not ready in time, and goes on.
+    /// It did not become ready in time, and keeps running.
     NotReady,
-    /// Its command has ended, and is started again.
+    /// Its command has ended and is started again.
     Retrying,
 }
 
@@ -107,7 +108,7 @@ impl EventKind {
 }
 
 impl EventKind {
-    /// Returns the event that a note is, if it is one.
+    /// Returns the event for a note, if it is one.
     pub(crate) fn of(note: Note) -> Option<Self> {
         match note {
             Note::Paused => Some(Self::Paused),
@@ -125,22 +126,22 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// A part of what happened.
+/// Part of the events of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Events {
-    /// What happened, in order.
+    /// The events, in order.
     pub events: Vec<JobEvent>,
     /// The number to ask for next.
     pub next: u64,
-    /// How many events before the first of these, from the one that was asked for, are not kept any more.
+    /// How many events between the requested number and the first of these are no longer kept.
     pub gone: u64,
     /// The number that the next event to happen will have.
     pub end: u64,
 }
 
 impl Events {
-    /// Says what happened, and how it goes on.
+    /// Creates an answer with these events.
     pub fn new(events: Vec<JobEvent>, next: u64, gone: u64, end: u64) -> Self {
         Self { events, next, gone, end }
     }

@@ -1,4 +1,4 @@
-//! Locks, requests, input and wake-ups of jobs, for stores that are used by one program only.
+//! Locks, requests, input and wake-ups of jobs, for stores that only one program uses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,22 +18,22 @@ use crate::id::JobId;
 use crate::record::Record;
 use crate::sys::pipe;
 
-/// How long an answer may take.
+/// How long to wait for an answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long a holder may take to open the input of its job. That it comes up slowly says nothing about whether it reads.
+/// How long a holder may take to open the input of its job. A slow start does not mean that the input is not read.
 pub(crate) const STARTING: Duration = Duration::from_secs(10);
 /// How many bells there are. Jobs share them: a waiter that is woken checks whether its own change has come.
 const BELLS: usize = 32;
 
-/// The jobs that are held within this program: their locks, the requests to their holders, their input, and wake-ups for
-/// changes. Clones share them.
+/// The jobs that are held within this program: their locks, the requests to their holders, their input, and wake-ups
+/// for changes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Holders(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     held: Mutex<BTreeMap<JobId, Seat>>,
-    /// How often the slot of a job is lent.
+    /// How many times the slot of each job is lent.
     lent: Mutex<BTreeMap<JobId, usize>>,
     bells: [Notify; BELLS],
     happened: Notify,
@@ -48,19 +48,19 @@ struct Seat {
 
 #[derive(Debug)]
 enum Input {
-    /// It is not decided yet whether there will be one.
+    /// It is not known yet whether there will be one.
     Awaited,
     Open(io::PipeWriter),
     Ended,
 }
 
 impl Holders {
-    /// Returns those of a new store: no job is held.
+    /// Creates the holders of a new store: no job is held.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the lock of a job, or returns nothing if it is held. Whether the job exists is for the store to check.
+    /// Takes the lock of a job, or returns nothing if it is held. The store checks whether the job exists.
     pub fn take(&self, id: JobId) -> Option<Hold> {
         let (sender, requests) = mpsc::unbounded_channel();
         self.seats(|seats| match seats.entry(id) {
@@ -77,13 +77,13 @@ impl Holders {
         self.seats(|seats| seats.contains_key(&id))
     }
 
-    /// Wakes everything that waits for a change of a job or for an event. Call it after the change can be read.
+    /// Wakes everything that waits for a change of a job or for an event. To be called once the change can be read.
     pub fn ring(&self, id: JobId) {
         self.bell(id).notify_waiters();
         self.0.happened.notify_waiters();
     }
 
-    /// Returns what rings when something changes: of a job, or of any.
+    /// Returns what rings when a job changes, or when any job does.
     pub(super) fn bell_of(&self, id: Option<JobId>) -> &Notify {
         id.map_or(&self.0.happened, |id| self.bell(id))
     }
@@ -119,7 +119,7 @@ impl Holders {
         }
     }
 
-    /// Waits until it is decided whether a job has an input, and returns where to write; nothing if it has none.
+    /// Waits until it is known whether a job has an input, and returns where to write; nothing if it has none.
     async fn writer(&self, id: JobId) -> io::Result<Option<OwnedFd>> {
         loop {
             let mut rung = pin!(self.bell(id).notified());
@@ -156,7 +156,7 @@ impl Holders {
         &self.0.bells[usize::from(last) % BELLS]
     }
 
-    /// Goes on where another thread panicked: every change of the seats is whole or not made.
+    /// Ignores that another thread panicked: every change of the seats is made completely or not at all.
     fn seats<T>(&self, change: impl FnOnce(&mut BTreeMap<JobId, Seat>) -> T) -> T {
         change(&mut self.0.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -189,7 +189,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Wakes everything that waits for a record. Call it when the record can be read.
+    /// Wakes everything that waits for a record. To be called once the record can be read.
     pub fn recorded(&self, record: Record<'_>) {
         let is_undecided = |input: &Input| matches!(input, Input::Awaited);
         self.set_input(|input| match record {

@@ -1,4 +1,4 @@
-//! Which ends were delivered to a caller.
+//! Which ends have been delivered to a caller.
 
 use std::fmt::Debug;
 
@@ -10,26 +10,27 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::JobId;
 
-/// What is known of the ends of one caller's jobs. All else follows from the events and the records.
+/// What is known of the ends of one caller's jobs. Everything else follows from the events and the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InboxState {
-    /// Whose jobs these are.
+    /// The caller that submitted the jobs.
     pub caller: Caller,
-    /// The number of the first event that was not looked at.
+    /// The number of the first event that has not been processed.
     pub next: u64,
-    /// When the events before that were looked at.
+    /// When the events before it were processed.
     pub at: Timestamp,
-    /// Jobs whose ends are to be delivered, the oldest end first.
+    /// Jobs whose ends are still to be delivered, the oldest end first.
     #[serde(default)]
     pub pending: Vec<JobId>,
-    /// The last jobs whose ends were delivered, the newest last. An event may come after the end was delivered, and twice.
+    /// The most recent jobs whose ends were delivered, the newest last. An event may arrive after the end was
+    /// delivered, and twice.
     #[serde(default)]
     pub delivered: Vec<JobId>,
-    /// Jobs that are MCP tasks of the caller, whose ends its host asks for.
+    /// Jobs that are MCP tasks of the caller; its host asks for their ends.
     #[serde(default)]
     pub tasks: Vec<JobId>,
-    /// Jobs of `pending` of which another conversation of the project was told.
+    /// Jobs of `pending` that were reported to another conversation of the project.
     #[serde(default)]
     pub recapped: Vec<JobId>,
 }
@@ -37,16 +38,16 @@ pub struct InboxState {
 impl InboxState {
     /// How many delivered ends are remembered.
     const REMEMBERED: usize = 64;
-    /// How many ends are kept for a caller that does not come: the newest.
+    /// How many ends are kept for a caller that never returns: the newest.
     const PENDING: usize = 1_000;
 
-    /// An inbox that has seen no event before `next`.
+    /// Creates an inbox that has processed all events before `next`.
     pub fn new(caller: Caller, next: u64, at: Timestamp) -> Self {
         let (pending, delivered, tasks, recapped) = Default::default();
         Self { caller, next, at, pending, delivered, tasks, recapped }
     }
 
-    /// Adds an end, unless it is there or was delivered.
+    /// Adds an end, unless it is pending or was delivered.
     pub fn add(&mut self, id: JobId) {
         if self.pending.contains(&id) || self.delivered.contains(&id) {
             return;
@@ -68,7 +69,7 @@ impl InboxState {
         }
     }
 
-    /// Removes an end that cannot be delivered, since its job was removed.
+    /// Removes an end that cannot be delivered because its job was removed.
     pub fn forget(&mut self, id: JobId) {
         for list in [&mut self.pending, &mut self.tasks, &mut self.recapped] {
             list.retain(|other| *other != id);
@@ -76,16 +77,16 @@ impl InboxState {
     }
 }
 
-/// The inbox of a caller, held: no other process or thread has it meanwhile. Dropping it lets go.
+/// The inbox of a caller, held: no other process or thread has it meanwhile. Dropping it releases it.
 #[async_trait]
 pub trait Inbox: Send + Debug {
     /// Returns what was written last; nothing for a new inbox.
     fn state(&self) -> Option<&InboxState>;
 
-    /// Replaces what was written.
+    /// Replaces the state.
     ///
     /// # Errors
-    /// If it cannot be written. Then what was written before may be lost.
+    /// If it cannot be written. The previous state may then be lost.
     async fn write(&mut self, state: InboxState) -> Result<()>;
 }
 
@@ -95,7 +96,7 @@ mod tests {
     use crate::clock::SystemRandom;
 
     #[test]
-    fn an_end_is_added_once_and_what_is_kept_is_bounded() {
+    fn an_end_is_added_once_and_the_lists_are_bounded() {
         let caller = "codex:1".parse().unwrap();
         let mut state = InboxState::new(caller, 0, Timestamp::UNIX_EPOCH);
         let ids: Vec<_> = (0..1_100).map(|_| JobId::mint(Timestamp::now(), &SystemRandom).unwrap()).collect();

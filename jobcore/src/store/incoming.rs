@@ -18,7 +18,7 @@ impl Incoming {
         Self { request, answer: Box::new(answer) }
     }
 
-    /// Answers. Whoever asked may have gone away: that is no error.
+    /// Answers. It is no error if the sender of the request is no longer waiting.
     pub fn answer(self, answer: Answer) {
         (self.answer)(answer);
     }

@@ -1,4 +1,4 @@
-//! Slots that are lent.
+//! Lent slots.
 
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -8,7 +8,7 @@ use std::fmt::{self, Debug};
 pub struct Lending(#[expect(dead_code, reason = "it is held")] Box<dyn Any + Send + Sync>);
 
 impl Lending {
-    /// Returns what ends when `kept` is dropped.
+    /// Creates a lending that ends when `kept` is dropped.
     pub fn new(kept: impl Any + Send + Sync) -> Self {
         Self(Box::new(kept))
     }

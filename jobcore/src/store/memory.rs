@@ -1,4 +1,4 @@
-//! Jobs kept in the memory of one process, with the same limits as on disk. They end with it.
+//! Jobs kept in the memory of one process, with the same limits as on disk. They end with the process.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -37,7 +37,7 @@ struct Shared {
     inboxes: Mutex<BTreeMap<Caller, Arc<Slot>>>,
 }
 
-/// What happened, as far as it is kept.
+/// The events that are kept.
 #[derive(Debug, Default)]
 struct Feed {
     events: VecDeque<JobEvent>,
@@ -121,7 +121,7 @@ impl LogBackend for Segments {
     }
 }
 
-/// Locks, and goes on where another thread panicked: every change below is whole or not made.
+/// Locks, and ignores that another thread panicked: every change below is made completely or not at all.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -146,7 +146,7 @@ impl MemoryStore {
         lock(&self.0.jobs).get(&id).cloned().ok_or_else(|| Error::not_found(id))
     }
 
-    /// Takes the lock of a job, if it is there.
+    /// Takes the lock of a job, if the job exists.
     fn hold(&self, id: JobId) -> Result<Option<(Hold, Arc<Entry>)>> {
         let hold = self.0.holders.take(id);
         let entry = self.entry(id)?;
@@ -177,7 +177,7 @@ impl JobStore for MemoryStore {
         evidence.start = records.start.clone();
         evidence.running = records.running.clone();
         evidence.ended = records.ended.clone();
-        // Under the lock of the records: nobody who starts the job after this look is among them.
+        // Read under the lock of the records, so that a holder that starts the job after this look is not counted.
         evidence.held = self.0.holders.is_held(id);
         drop(records);
         evidence.seen = super::look(&evidence);
@@ -225,7 +225,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn inbox_state(&self, caller: &Caller) -> Result<Option<InboxState>> {
-        // What somebody has is only written as a whole, and read here in between.
+        // A held inbox is only written as a whole, and read here between two writes.
         Ok(lock(&self.0.inboxes).get(caller).and_then(|inbox| lock(&inbox.written).clone()))
     }
 
@@ -266,10 +266,10 @@ impl Admission for Admitted {
         let log = Mutex::new(LogWriter::new(Segments::default(), submission.spec.output_limit));
         let mut jobs = lock(&self.store.0.jobs);
         if jobs.contains_key(&id) {
-            return Err(Error::Refused { id, reason: "there is a job with this id".to_owned() });
+            return Err(Error::Refused { id, reason: "a job with this id already exists".to_owned() });
         }
         let number = jobs.values().map(|entry| entry.number + 1).max().unwrap_or(0);
-        // There is room between any two, and before the first.
+        // There is room between any two places, and before the first.
         place.order = (number as u128 + 1) << 64;
         let records = Records {
             submission: Arc::new(submission),
@@ -329,7 +329,7 @@ impl JobClaim for Claim {
 
     async fn secrets(&self) -> Result<(Environment, Given)> {
         let id = self.entry.id;
-        let gone = || Error::Refused { id, reason: "its environment is forgotten, since it has ended".to_owned() };
+        let gone = || Error::Refused { id, reason: "it has ended, and its environment is no longer kept".to_owned() };
         lock(&self.entry.records).secrets.clone().ok_or_else(gone)
     }
 
@@ -344,7 +344,7 @@ impl JobClaim for Claim {
                 records.secrets = None;
             }
         }
-        // Before anybody reads that the job has ended.
+        // Before the end of the job can be read.
         if let Some(event) = JobEvent::of(self.entry.id, record).filter(|_| !is_known) {
             self.store.tell(event);
         }

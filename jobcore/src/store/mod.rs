@@ -1,10 +1,11 @@
-//! Where jobs are kept, and where those who run them and those who ask meet.
+//! Stores: keep jobs on record, and connect the processes that run jobs with the callers that ask about them.
 
 // In the order in which to read them:
-// - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what a store is asked and told
-// - `slot.rs`, `room.rs`, `dependencies.rs`: what jobs take, and which may be started
-// - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what an own store need not write
-// - `tend.rs`: what every user of a store does for all
+// - `query.rs`, `events.rs`, `inbox.rs`, `settings.rs`, `sections.rs`, `retention.rs`: what goes into a store, and
+//   comes out
+// - `slot.rs`, `room.rs`, `dependencies.rs`: what jobs take, and which may start
+// - `derived.rs`, `holders.rs`, `incoming.rs`, `lending.rs`: what a new backend need not write itself
+// - `tend.rs`: what every program that uses a store does for all of its jobs
 // - `memory.rs`: jobs in memory
 // - `file/`: jobs on disk
 // - `conformance/`, `model.rs`: the contract, as tests
@@ -70,65 +71,65 @@ pub(crate) use settings::BUILT_IN_GROUP;
 pub use settings::{CallerSettings, GroupSettings, SetError, StoreSettings, WhenFull};
 pub use slot::Slot;
 
-/// At what distance the queue is looked at while a job waits for the machine to be less busy. The kernel makes its averages about as often.
+/// How often the queue is checked while a job waits for the machine to be less busy. The kernel updates its averages
+/// about as often.
 pub(crate) const LOOK_AT_LOAD: Duration = Duration::from_secs(2);
 
-/// Where jobs are kept.
+/// A store of jobs.
 ///
 /// Any number of handles, in any number of processes if the backend says so, may use one store at the same time. All
 /// methods may be called at any time for any id.
 ///
 /// # The claim
-/// Each job has one lock. Who holds it, by a [`JobClaim`], is the only writer of the job's records and output; that
-/// the lock is held is what makes a job alive. The lock falls when the claim is dropped, or with the process that
-/// holds it, however that ends.
+/// Each job has one lock. Its holder, by a [`JobClaim`], is the only writer of the job's records and output. A job is
+/// supervised as long as its lock is held. The lock is released when the claim is dropped, or when the process that
+/// holds it ends, in whatever way.
 ///
 /// # What to implement
-/// Only the methods without a body. The others are derived from them and are correct for any store; override those that the
-/// store can do faster. A store that is used by one program only gets locks, requests, input and wake-ups from [`Holders`],
-/// which it returns from [`JobStore::holders`] and [`JobClaim::hold`]; any other store overrides the methods that depend on
-/// these. [`FileLogWriter`] keeps output in files for any store. A store that wraps another one forwards
-/// every method, since the other one may have overridden it.
+/// Only the methods without a body. The others are derived from them and are correct for any store; override those that
+/// the store can do faster. A store that only one program uses gets locks, requests, input and wake-ups from
+/// [`Holders`], which it returns from [`JobStore::holders`] and [`JobClaim::hold`]; any other store overrides the
+/// methods that depend on these. [`FileLogWriter`] keeps output in files for any store. A store that wraps another one
+/// forwards every method, because the other one may have overridden it.
 ///
 /// # The conformance suite
-/// What a backend must do is written down as tests: module `conformance`, feature `conformance`.
+/// What a backend must do is specified by tests: module `conformance`, feature `conformance`.
 #[async_trait]
 pub trait JobStore: Send + Sync + Debug {
-    /// Takes the lock under which everything is decided that concerns several jobs: which names and keys are taken, which
-    /// job starts next, what is set. It is held for a moment, and never while a job is started.
+    /// Takes the lock for every decision that concerns several jobs: which names and keys are taken, which job starts
+    /// next, what the settings are. It is held for a moment, and never while a job is being started.
     ///
     /// # Errors
     /// If the store cannot be written, or the lock is held for too long.
     async fn admit(&self) -> Result<Box<dyn Admission>>;
 
-    /// Takes the lock of a job. Returns nothing while somebody else holds it; does not wait.
+    /// Takes the lock of a job. Returns nothing if the lock is already held; does not wait.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such job, or no more.
+    /// [`Error::NotFound`] if there is no such job, or no longer.
     async fn claim(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>>;
 
-    /// Returns what is known of a job. What it says was true at one moment: an end record is never missed. Of a job that has
-    /// not ended, [`look`] tells what is seen of it.
+    /// Returns what is known of a job, as of one moment: an end record is never missed. For a job that has not ended,
+    /// [`look`] finds out what can be seen of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and [`Error::Damaged`] for a record that
-    /// cannot be read.
+    /// [`Error::NotFound`], and [`Error::Damaged`] for a record that cannot be read.
     async fn evidence(&self, id: JobId) -> Result<Evidence>;
 
-    /// Returns at most `limit` ids in order from the newest, those older than `before` if that is given. The oldest is the
-    /// first that starts. A store may leave out jobs of which it knows without opening them that `query` does not want
-    /// them, see [`Query::may_want`]; those that it cannot tell, and those whose records cannot be read, are in. How many
-    /// jobs the query leaves out and lists, and in which order, is not looked at.
+    /// Returns at most `limit` ids, the newest first, and only those older than `before` if it is given. The oldest job
+    /// is the first to start. A store may leave out jobs that it knows, without opening them, not to match `query`, see
+    /// [`Query::may_want`]. Jobs that it cannot judge, and jobs whose records cannot be read, are included. The query's
+    /// `skip`, `limit` and `order` are ignored.
     ///
     /// # Errors
     /// If the store cannot be read.
     async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>>;
 
-    /// Removes the records and the output of a job, whatever they say and whether or not they can be read. Readers from
-    /// then on find no such job.
+    /// Removes the records and the output of a job, whatever they contain and whether or not they can be read. From
+    /// then on readers find no such job.
     ///
     /// # Errors
-    /// [`Error::Refused`] while somebody holds its lock.
+    /// [`Error::Refused`] while its lock is held.
     async fn remove(&self, id: JobId) -> Result<()>;
 
     /// Opens the output of a job.
@@ -143,24 +144,26 @@ pub trait JobStore: Send + Sync + Debug {
     /// If they cannot be read.
     async fn settings(&self) -> Result<StoreSettings>;
 
-    /// Returns what happened to jobs, at most `limit` events from number `since` on. Events are numbered from 0 without a
-    /// gap, whatever job they concern. An end is told at least once: if its holder was killed before he could tell, by who
-    /// asks for [`JobStore::unattended`] jobs next, or for what is due. Any other change goes untold if whoever made it
-    /// was killed in that moment. Old events are dropped in the end, and how many are missing is told.
+    /// Returns what happened to jobs: at most `limit` events, from number `since` on. Events are numbered from 0
+    /// without gaps, across all jobs. Each end is reported at least once: if the holder is killed before it could
+    /// report the end, the next caller of [`JobStore::unattended`] or [`JobStore::next_due`] does. Any other change is
+    /// not reported if the process that made it was killed at that moment. Old events are dropped eventually, and the
+    /// answer says how many are missing.
     ///
     /// # Errors
     /// If the store cannot be read.
     async fn events(&self, since: u64, limit: usize) -> Result<Events>;
 
-    /// Returns what was last written into the inbox of a caller; nothing if nothing was.
+    /// Returns what was last written to the inbox of a caller, if anything.
     ///
     /// # Errors
-    /// If the store cannot be read, and [`Error::Unsupported`] of a store that keeps no inboxes, as this does.
+    /// If the store cannot be read, and [`Error::Unsupported`] from a store without inboxes, as by default.
     async fn inbox_state(&self, _: &Caller) -> Result<Option<InboxState>> {
         Err(Error::Unsupported { reason: "this store keeps no inboxes".to_owned() })
     }
 
-    /// Takes the inbox of a caller, of which there is one, new at first. Returns nothing while another has it; does not wait.
+    /// Takes the inbox of a caller. There is one for each caller, and it starts out empty. Returns nothing while it is
+    /// held elsewhere; does not wait.
     ///
     /// # Errors
     /// As [`JobStore::inbox_state`].
@@ -168,35 +171,36 @@ pub trait JobStore: Send + Sync + Debug {
         Err(Error::Unsupported { reason: "this store keeps no inboxes".to_owned() })
     }
 
-    /// Returns the holders of this store's jobs, if all of them are within this program. [`JobStore::send`],
+    /// Returns the holders of this store's jobs, if all of them are in this program. [`JobStore::send`],
     /// [`JobStore::request`] and [`JobStore::changed`] are derived from it; a store that returns none overrides them.
     fn holders(&self) -> Option<&Holders> {
         None
     }
 
-    /// Sends to the input that the job's holder opened, and returns how many bytes were taken. While none is taken, it is
-    /// waited for as long as `patience`; what was sent by others at the same time may stand in between.
+    /// Sends to the input that the job's holder opened, and returns how many bytes were accepted. If none are, this
+    /// waits for up to `patience`. Bytes that others send at the same time may come in between.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if the input was ended or nobody reads it any more; [`Error::NoAnswer`] if nobody opens one.
+    /// [`Error::NoInput`] if the input has been ended or is no longer read; [`Error::NoAnswer`] if no holder opens one.
     async fn send(&self, id: JobId, bytes: &[u8], patience: Duration) -> Result<usize> {
         let holders = derived::holders_of(self, id).await?;
         holders.send(id, bytes, patience).await
     }
 
-    /// Asks whoever holds the job's lock, and returns the answer. Bounded: about a second.
+    /// Sends a request to the holder of the job's lock, and returns the answer. Takes about a second at most.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] if nobody is there or nobody answers.
+    /// [`Error::NoAnswer`] if there is no holder or it does not answer.
     async fn request(&self, id: JobId, request: Request) -> Result<Answer> {
         let holders = derived::holders_of(self, id).await?;
         holders.request(id, request).await
     }
 
-    /// Waits until `change` has come or the job has been removed. It may return early, but not repeatedly without waiting.
+    /// Waits until `change` has happened or the job has been removed. May return early, but not repeatedly without
+    /// waiting.
     ///
-    /// Without [`JobStore::holders`], the derived method polls: at first after a millisecond, in the end every tenth of a
-    /// second.
+    /// Without [`JobStore::holders`], the derived method polls: after a millisecond at first, every tenth of a second
+    /// in the end.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -204,22 +208,22 @@ pub trait JobStore: Send + Sync + Debug {
         derived::changed(self, change).await
     }
 
-    /// Puts a new job on record, queued. If this fails, or the process dies within it, there is no such job, or else
-    /// it is there as a whole. Whoever creates a job then looks for what is due: a slot may be free.
+    /// Puts a new job on record, queued. If this fails, or the process dies during it, the job either does not exist or
+    /// is complete. The caller then checks what is due, because a slot may be free.
     ///
-    /// A key that a job on record has already makes no second one.
+    /// If a job on record already has the key, no second one is created.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a job that has not ended has the name; [`Error::KeyTaken`] if the job with the key runs
-    /// something else; [`Error::Full`] where the settings say that a job without a slot is refused; [`Error::TooFast`] where
+    /// something else; [`Error::Full`] if the settings refuse a job for which there is no slot; [`Error::TooFast`] if
     /// the rate of its group is reached; if there is no room on the disk; or if the id exists.
     async fn create(&self, submission: Submission) -> Result<Created> {
         derived::create(self, submission).await
     }
 
-    /// Puts a new job on record as [`JobStore::create`] does, and takes charge of it if it may start at once: as if
-    /// [`JobStore::next_due`] followed, for no other job, in one step. The world of the submission must be that of this
-    /// process.
+    /// Puts a new job on record as [`JobStore::create`] does, and claims it if it may start at once: as if
+    /// [`JobStore::next_due`] followed for this job alone, in one step. The world of the submission must be that of
+    /// this process.
     ///
     /// # Errors
     /// As [`JobStore::create`].
@@ -230,7 +234,8 @@ pub trait JobStore: Send + Sync + Debug {
         })
     }
 
-    /// Returns the newest job of this name in this project that is on record; without one, of those that are in none.
+    /// Returns the newest job on record with this name in this project; without a project, among the jobs that are in
+    /// none.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -239,7 +244,8 @@ pub trait JobStore: Send + Sync + Debug {
         derived::find(self, &query, |spec| spec.project.as_deref() == project).await
     }
 
-    /// Returns the job that has this key, whether it is over or not: [`JobStore::create`] makes no other of the same key.
+    /// Returns the job with this key, whether or not it has ended: [`JobStore::create`] creates no other with the same
+    /// key.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -247,10 +253,11 @@ pub trait JobStore: Send + Sync + Debug {
         derived::find(self, &Query::default().with_key(Some(key.to_owned())), |_| true).await
     }
 
-    /// Takes charge of the job that is to start next, and of a slot for it; nothing if none waits or none may start.
+    /// Claims the job that is to start next, and takes a slot for it. Returns nothing if no job waits or none may
+    /// start.
     ///
-    /// Jobs start in the order in which they were created, but one whose group is full does not hold up others. A slot
-    /// is free when its job has an end record. Of many who ask at the same time, each gets another job.
+    /// Jobs start in the order in which they were created, but a job whose group is full does not hold up others. A
+    /// slot is free once its job has an end record. Concurrent callers each get a different job.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -258,8 +265,8 @@ pub trait JobStore: Send + Sync + Debug {
         derived::next_due(self).await
     }
 
-    /// Sees to it that a job that waits can be found by [`JobStore::next_due`], and returns whether it could not. To be called
-    /// for jobs that were found to be queued. A store that finds them by nothing that could be lost has nothing to do.
+    /// Makes sure that [`JobStore::next_due`] can find a job that waits, and returns whether it could not before. To be
+    /// called for jobs that were found to be queued. A store whose queue cannot lose a job has nothing to do.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -267,9 +274,9 @@ pub trait JobStore: Send + Sync + Debug {
         Ok(false)
     }
 
-    /// Returns when the queue is to be looked at next: when the next of the jobs that wait for a time may be started,
-    /// [`Place::not_before`], and soon if one waits for the machine to be less busy, [`JobSpec::when`]. Those that may be started by
-    /// now are not waited for.
+    /// Returns when to check the queue next: when the next of the jobs that wait for a time may start,
+    /// [`Place::not_before`], and soon if one waits for the machine to be less busy, [`JobSpec::when`]. Jobs that may
+    /// already start do not count.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -277,7 +284,7 @@ pub trait JobStore: Send + Sync + Debug {
         derived::next_start(self).await
     }
 
-    /// Returns what is set, who has a slot, and who waits for one in order.
+    /// Returns the settings, the jobs that have a slot, and the jobs that wait for one, in order.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -285,13 +292,13 @@ pub trait JobStore: Send + Sync + Debug {
         derived::load(self).await
     }
 
-    /// Lends the slot of a job to others, until what is returned is dropped, or this process ends, however it does: the job only
-    /// waits for others meanwhile. Afterwards more jobs than the limit may run until one of them has ended. Whoever lends a
-    /// slot then looks for what is due.
+    /// Lends the slot of a job to others until the returned value is dropped or this process ends, in whatever way.
+    /// Meanwhile the job only waits for other jobs. Afterwards more jobs than the limit may run until one of them has
+    /// ended. The caller then checks what is due.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such job; [`Error::NoAnswer`] of a store that knows no holders, see
-    /// [`JobStore::holders`], and does not override this.
+    /// [`Error::NotFound`] if there is no such job; [`Error::NoAnswer`] from a store that has no [`JobStore::holders`]
+    /// and does not override this.
     async fn lend(&self, id: JobId) -> Result<Lending> {
         derived::holders_of(self, id).await.map(|holders| holders.lend(id))
     }
@@ -304,10 +311,10 @@ pub trait JobStore: Send + Sync + Debug {
         derived::holders_of(self, id).await.map(|holders| holders.is_lent(id))
     }
 
-    /// Returns jobs that were started and are not over, and of which nobody is in charge. Cheap, since everybody who uses
-    /// the store asks. Where very many run, one answer may leave out some, but not the same ones each time. What is left
-    /// to do of an end, whose holder was killed when it was on record, is done by this. A store may add jobs that have ended and
-    /// at whose end something is to be run: [`Runner::run_hooks`](crate::runner::Runner::run_hooks).
+    /// Returns jobs that were started, have not ended, and are not supervised. Cheap, because every program that uses
+    /// the store calls it. If very many jobs run, one answer may leave out some, but not the same ones each time. This
+    /// also completes an end whose holder was killed right after putting it on record. A store may add ended jobs for
+    /// which something is still to be run: [`Runner::run_hooks`](crate::runner::Runner::run_hooks).
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -315,7 +322,7 @@ pub trait JobStore: Send + Sync + Debug {
         derived::unattended(self).await
     }
 
-    /// Changes the settings of the store, and returns what is set then. What others changed meanwhile is kept.
+    /// Changes the settings of the store, and returns the new settings. What others change at the same time is kept.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -330,7 +337,7 @@ pub trait JobStore: Send + Sync + Debug {
         Ok(settings)
     }
 
-    /// Counts the jobs that are known to be over by their status, and names all others.
+    /// Counts the jobs that are known to have ended by status, and lists all others.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -338,8 +345,8 @@ pub trait JobStore: Send + Sync + Debug {
         derived::tally(self).await
     }
 
-    /// Returns the jobs that are over, the oldest first, with what retention goes by. Somebody may still be in charge of
-    /// one: of its stragglers.
+    /// Returns the jobs that have ended, the oldest first, with what retention goes by. The lock of one may still be
+    /// held, by the supervisor of its stragglers.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -347,8 +354,8 @@ pub trait JobStore: Send + Sync + Debug {
         derived::disposable(self).await
     }
 
-    /// Removes jobs that are over and that the settings of the store do not keep: a few at a time, and not every time.
-    /// Whoever ends a job calls this.
+    /// Removes jobs that have ended and that the settings of the store do not keep: a few at a time, and not every
+    /// time. To be called by each process that ends a job.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -356,7 +363,7 @@ pub trait JobStore: Send + Sync + Debug {
         derived::sweep(self).await
     }
 
-    /// Returns what [`JobStore::cache`] kept last under this name, if it is still there.
+    /// Returns what [`JobStore::cache`] last kept under this name, if it still exists.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job; if the store cannot be read.
@@ -364,10 +371,10 @@ pub trait JobStore: Send + Sync + Debug {
         self.evidence(id).await.map(|_| None)
     }
 
-    /// Keeps something that can be made anew from what else is known of a job, instead of what was kept under this name
-    /// before. Anybody may do so, at any time: of several who do at once, one is kept, or none. It may be lost at any
-    /// time, so that a store may just as well keep nothing, as this does; that it cannot be written is no error. It goes
-    /// with the job.
+    /// Keeps something that can be computed again from what else is known of a job, and replaces what was kept under
+    /// this name. Anyone may call this at any time: of several concurrent calls, one takes effect, or none. The data
+    /// may be lost at any time, so a store may keep nothing, as by default, and failing to write it is no error. It is
+    /// removed with the job.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job.
@@ -375,18 +382,18 @@ pub trait JobStore: Send + Sync + Debug {
         self.evidence(id).await.map(drop)
     }
 
-    /// Returns the directory in which jobs are kept as a [`FileStore`](file::FileStore) keeps them, where supervisors that
-    /// are processes of their own find them. Any other store has none.
+    /// Returns the directory in which a [`FileStore`](file::FileStore) keeps the jobs, and in which supervisors in
+    /// processes of their own find them. Other stores have none.
     fn directory(&self) -> Option<&Path> {
         None
     }
 }
 
-/// The lock of the store, [`JobStore::admit`], and with it the right to add jobs and to change settings. Dropping it releases
-/// the lock.
+/// The lock of the store, [`JobStore::admit`], and with it the right to add jobs and to change settings. Dropping it
+/// releases the lock.
 #[async_trait]
 pub trait Admission: Send + Debug {
-    /// Puts a new job on record, queued, behind all others. What [`JobStore::create`] refuses is refused before this.
+    /// Puts a new job on record, queued, after all others. What [`JobStore::create`] refuses is refused before this.
     ///
     /// # Errors
     /// If there is no room on the disk; or if the id exists. Then there is no such job.
@@ -398,8 +405,9 @@ pub trait Admission: Send + Debug {
     /// If the store cannot be written.
     async fn set(&mut self, settings: &StoreSettings) -> Result<()>;
 
-    /// Takes note of a job that waits in the queue and whose place or submission was changed by the holder of its lock:
-    /// [`JobClaim::set_place`], [`JobClaim::replace`]. A store that reads these where it needs them has nothing to do.
+    /// Takes note of a job in the queue whose place or submission was changed by the holder of its lock:
+    /// [`JobClaim::set_place`], [`JobClaim::replace`]. A store that reads these whenever it needs them has nothing to
+    /// do.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -408,39 +416,39 @@ pub trait Admission: Send + Debug {
     }
 }
 
-/// The lock of a job, and with it the right to write. Dropping it lets go.
+/// The lock of a job, and with it the right to write. Dropping it releases the lock.
 #[async_trait]
 pub trait JobClaim: Send + Sync + Debug {
     /// Returns what was submitted.
     fn submission(&self) -> &Submission;
 
-    /// Returns what nobody but the command reads: its environment, and what it is given to read, as submitted.
+    /// Returns what only the command reads, as submitted: its environment and the input it is given.
     ///
     /// # Errors
-    /// If it cannot be read, or is gone since the job has ended.
+    /// If it cannot be read, or no longer exists because the job has ended.
     async fn secrets(&self) -> Result<(Environment, Given)>;
 
-    /// Writes a record. That of an end wakes those who wait, and the secrets are forgotten; an end that is on record already
-    /// is kept, and no error.
+    /// Writes a record. An end record wakes the waiters and erases the secrets. If an end is already on record, it is
+    /// kept, and that is no error.
     ///
     /// # Errors
     /// If it cannot be written.
     async fn record(&mut self, record: Record<'_>) -> Result<()>;
 
-    /// Adds output. What cannot be kept is counted and no error.
+    /// Adds output. Output that cannot be kept is counted, and is no error.
     async fn append(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]);
 
-    /// Returns how much output came by this claim.
+    /// Returns how much output was added by this claim.
     fn output(&self) -> OutputSize;
 
-    /// Returns what comes to the holder of a job within this program, if the store has [`JobStore::holders`]. From this follow
-    /// [`JobClaim::open_input`], [`JobClaim::end_input`] and [`JobClaim::next_request`].
+    /// Returns the connection to a holder within this program, if the store has [`JobStore::holders`].
+    /// [`JobClaim::open_input`], [`JobClaim::end_input`] and [`JobClaim::next_request`] are derived from it.
     fn hold(&mut self) -> Option<&mut Hold> {
         None
     }
 
-    /// Opens the input of the job, to which others send, and returns the end that the command is to read from. To be done
-    /// before the command is started.
+    /// Opens the input of the job, to which others send, and returns the end that the command is to read from. To be
+    /// called before the command is started.
     ///
     /// # Errors
     /// If no pipe can be made.
@@ -449,14 +457,14 @@ pub trait JobClaim: Send + Sync + Debug {
         self.hold().ok_or_else(none)?.open_input()
     }
 
-    /// Ends the input: the command reads the end of it when all is read that was sent before.
+    /// Ends the input: the command reads the end of it after everything that was sent before.
     async fn end_input(&mut self) {
         if let Some(hold) = self.hold() {
             hold.end_input();
         }
     }
 
-    /// Returns the next thing that somebody asks. May be cancelled without losing any.
+    /// Returns the next request. May be cancelled without losing one.
     async fn next_request(&mut self) -> Incoming {
         match self.hold() {
             Some(hold) => hold.next_request().await,
@@ -467,20 +475,20 @@ pub trait JobClaim: Send + Sync + Debug {
     /// Returns the environment of the command: the first of [`JobClaim::secrets`].
     ///
     /// # Errors
-    /// As those.
+    /// As [`JobClaim::secrets`].
     async fn environment(&self) -> Result<Environment> {
         Ok(self.secrets().await?.0)
     }
 
-    /// Opens what the command is given to read, from its beginning: the second of [`JobClaim::secrets`].
+    /// Opens the input that the command is given, from its beginning: the second of [`JobClaim::secrets`].
     ///
     /// # Errors
-    /// As those.
+    /// As [`JobClaim::secrets`].
     async fn given(&self) -> Result<OwnedFd> {
         self.secrets().await?.1.open().map_err(Error::io("make", "a file in memory".as_ref()))
     }
 
-    /// Puts on record who is in charge: [`Record::Start`].
+    /// Puts the supervisor on record: [`Record::Start`].
     ///
     /// # Errors
     /// As [`JobClaim::record`].
@@ -496,7 +504,7 @@ pub trait JobClaim: Send + Sync + Debug {
         self.record(Record::Running(running)).await
     }
 
-    /// Puts on record what was noted of the main process: [`Record::Noted`].
+    /// Puts on record what was noted about the main process: [`Record::Noted`].
     ///
     /// # Errors
     /// As [`JobClaim::record`].
@@ -512,8 +520,8 @@ pub trait JobClaim: Send + Sync + Debug {
         self.record(Record::Ended(ended)).await
     }
 
-    /// Takes a slot for a job that is not due, past the limits. A store that tells who has a slot by who holds a lock has nothing
-    /// to do.
+    /// Takes a slot for a job that is not due, regardless of the limits. A store that counts jobs as running because
+    /// their lock is held has nothing to do.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -521,7 +529,7 @@ pub trait JobClaim: Send + Sync + Debug {
         Ok(())
     }
 
-    /// Returns where the job stands in the queue, and what it was given when it left it.
+    /// Returns the job's place in the queue, and what it was given when it left the queue.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -529,35 +537,35 @@ pub trait JobClaim: Send + Sync + Debug {
         Ok(self.submission().spec.first_place())
     }
 
-    /// Puts it on record that a job which has not been started stands in another place of the queue: [`Admission::note_change`] is
-    /// to follow.
+    /// Puts a new place in the queue on record, for a job that has not been started. [`Admission::note_change`] is to
+    /// follow.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] of a store that keeps no places, as this does; if it cannot be written.
+    /// [`Error::Unsupported`] from a store that keeps no places, as by default; if it cannot be written.
     async fn set_place(&mut self, _: &Place) -> Result<()> {
         Err(Error::Unsupported {
             reason: "this store starts jobs in the order in which they were submitted".to_owned(),
         })
     }
 
-    /// Puts another submission on record for a job that has not been started: its spec with its environment, which is in force as
-    /// a whole or not at all. Its id, its name and its key stay, and so does what the command is given to read.
+    /// Replaces the submission of a job that has not been started: its spec and its environment, which take effect
+    /// together or not at all. Its id, name and key stay, and so does the input that the command is given.
     /// [`Admission::note_change`] is to follow.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] of a store that cannot do that, as this; if it cannot be written.
+    /// [`Error::Unsupported`] from a store that cannot do that, as by default; if it cannot be written.
     async fn replace(&mut self, _: Submission) -> Result<()> {
         Err(Error::Unsupported { reason: "this store keeps jobs as they were submitted".to_owned() })
     }
 
-    /// Gives away what another process needs to take charge of the job, which a [`LocalRunner`](crate::LocalRunner) starts;
-    /// nothing if no other process can hold the lock.
+    /// Gives away what another process, which a [`LocalRunner`](crate::LocalRunner) starts, needs to supervise the job.
+    /// Returns nothing if no other process can hold the lock.
     fn hand_over(self: Box<Self>) -> Option<HandOver> {
         None
     }
 }
 
-/// What a process needs to take charge of a job. It has the lock as long as any process has a copy of the descriptor.
+/// What a process needs to supervise a job. The lock is held as long as any process has a copy of the descriptor.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HandOver {
@@ -569,29 +577,29 @@ pub struct HandOver {
     pub lock: OwnedFd,
 }
 
-/// What somebody waits for.
+/// What a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The job has an end record, or nobody holds its lock.
+    /// The job has an end record, or its lock is not held.
     Settled(JobId),
     /// The job has been started, or has ended.
     LeftQueue(JobId),
-    /// The job is ready, as its spec says when it is, or is settled.
+    /// The job is ready, by the definition in its spec, or is settled.
     Ready(JobId),
-    /// The job has written more than so many bytes, or is settled.
+    /// The job has written more than this many bytes, or is settled.
     Output {
         /// The job.
         id: JobId,
-        /// How many bytes are known.
+        /// How many bytes the caller knows.
         beyond: u64,
     },
-    /// There is an event of this number or a later one.
+    /// There is an event with this number or a later one.
     Event(u64),
 }
 
 impl Change {
-    /// Returns whether it has come, or the job is gone, as far as `store` knows by now.
+    /// Returns whether it has happened, or the job has been removed, as far as `store` knows by now.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -614,13 +622,13 @@ impl Change {
     }
 }
 
-/// Returns what can be seen of a job, as far as no end is on record: what a store puts into [`Evidence::seen`] when it knows
-/// all else.
+/// Returns what can be seen of a job whose end is not on record. A store puts this into [`Evidence::seen`] once it
+/// knows everything else.
 pub fn look(evidence: &Evidence) -> Seen {
     if evidence.ended.is_some() {
         return Seen::Gone;
     }
-    // A process that was started elsewhere is known before it is on record that it runs.
+    // An adopted process is known before it is on record that it runs.
     let adopted = evidence.start.as_ref().zip(evidence.submission.spec.adopts.as_ref());
     let adopted = adopted.map(|(start, adoption)| (&adoption.process, start.at));
     let running = evidence.running.as_ref().map(|running| (&running.process, running.at)).or(adopted);
@@ -640,14 +648,14 @@ pub fn look(evidence: &Evidence) -> Seen {
             match (tree.first(), main) {
                 (None, _) => Seen::Gone,
                 (Some(_), Some(_)) => Seen::Stragglers,
-                // The holder was killed before it put the command on record that it had started.
+                // The holder was killed before it could record that the command had started.
                 (Some(first), None) => Seen::Alive(first.pid),
             }
         }
     }
 }
 
-/// Refuses a name for a job in this directory, since this one has it.
+/// The refusal of a name for a job in the directory `cwd`, because `job` has it.
 fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Error {
     let since = job.state.started_at().unwrap_or(job.submitted_at);
     let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
@@ -661,50 +669,50 @@ fn name_taken(name: &Name, job: &Job, cwd: &Path) -> Error {
     }
 }
 
-/// The refusal to remove what somebody is in charge of.
+/// The refusal to remove a job whose lock is held.
 fn held(id: JobId) -> Error {
     Error::Refused { id, reason: "it is supervised; stop it first".to_owned() }
 }
 
-/// What became of a submission.
+/// The result of [`JobStore::create`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a key is known or it is not")]
 pub enum Created {
-    /// There is a new job.
+    /// A new job was created.
     New,
-    /// The key is that of this job, which runs the same.
+    /// The key belongs to this job, which runs the same.
     Existing(JobId),
 }
 
-/// What came of a submission.
+/// The result of [`JobStore::submit`].
 #[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "whoever submits has to do with each of them")]
+#[expect(clippy::exhaustive_enums, reason = "every caller has to handle each of them")]
 pub enum Submitted {
-    /// There is a new job, which is to start now, by whoever has this claim.
+    /// A new job was created, and the holder of this claim is to start it now.
     Due(Box<dyn JobClaim>),
-    /// There is a new job, which [`JobStore::next_due`] returns when it is its turn: that may be now.
+    /// A new job was created. [`JobStore::next_due`] returns it when its turn comes, which may be now.
     Queued,
-    /// The key is that of this job, which runs the same.
+    /// The key belongs to this job, which runs the same.
     Existing(JobId),
 }
 
-/// Returns the job that has the key already, if it runs the same.
+/// Returns the job that already has the key, if it runs the same.
 fn same_key(new: &Submission, old: &Submission) -> Result<JobId> {
     let what = |spec: &'_ JobSpec| (spec.command.clone(), spec.cwd.clone());
-    // A later version may have written fields into the old record that this one reads as annotations.
+    // A later version may have written fields to the old record that this version reads as annotations.
     if what(&new.spec) == what(&old.spec) && new.spec.annotations.are_in(&old.spec.annotations) {
         return Ok(old.job_id);
     }
     Err(Error::KeyTaken { key: new.spec.key.clone().unwrap_or_default(), id: old.job_id })
 }
 
-/// How many jobs there are, as far as that is known without looking at them.
+/// How many jobs there are, as far as that is known without opening them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// How many are over, by status.
+    /// How many have ended, by status.
     pub ended: BTreeMap<Status, u64>,
-    /// All others: jobs that may not be over, or whose records cannot be read.
+    /// All others: jobs that may not have ended, or whose records cannot be read.
     pub others: Vec<JobId>,
 }
 
@@ -712,10 +720,10 @@ pub struct Tally {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Load {
-    /// What is set.
+    /// The settings.
     pub settings: StoreSettings,
     /// Jobs that have a slot. One may have ended a moment ago.
     pub running: Vec<Slot>,
-    /// Jobs that wait for one, in the order in which they will start. One may be about to.
+    /// Jobs that wait for a slot, in the order in which they will start. One may be about to.
     pub waiting: Vec<Slot>,
 }

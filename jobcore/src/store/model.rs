@@ -1,4 +1,5 @@
-//! Each store against a model that is so simple that it is seen to be right: whatever is done, the answers are the same.
+//! Tests each store against a model that is simple enough to be obviously right: whatever is done, the answers must
+//! agree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,7 @@ use crate::state::{Cause, Outcome, Status};
 use crate::sys::process::ProcessId;
 use crate::{Error, FileStore, JobId, JobSpec, MemoryStore, Name};
 
-/// How far a job has come.
+/// How far a job has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Queued,
@@ -46,9 +47,9 @@ impl Phase {
 struct Job {
     what: What,
     phase: Phase,
-    /// Whether somebody holds its lock.
+    /// Whether its lock is held.
     held: bool,
-    /// Whether it got its claim as one that is due, which takes a slot.
+    /// Whether it was claimed as due, which takes a slot.
     slot: bool,
     priority: i32,
     on_hold: bool,
@@ -59,7 +60,7 @@ impl Job {
         self.phase == Phase::Queued
     }
 
-    /// A slot whose holder gave up before anything was started: the job is due again, and a store may keep its place.
+    /// A slot whose holder gave up before anything was started: the job is due again, and a store may keep its slot.
     fn is_stale(&self) -> bool {
         self.slot && self.is_queued() && !self.held
     }
@@ -68,16 +69,16 @@ impl Job {
         self.slot && !self.phase.is_final() && !self.is_stale()
     }
 
-    /// It runs, and nobody is in charge of it.
+    /// It is running and not supervised.
     fn is_lost(&self) -> bool {
         self.phase == Phase::Running && !self.held
     }
 }
 
-/// Returns whether a job is one of those that are meant.
+/// Returns whether a job is wanted.
 type Wanted<'a> = &'a dyn Fn(&Job) -> bool;
 
-/// What is submitted: each is one of a few, so that they meet.
+/// What is submitted: each value is one of a few, so that they collide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct What {
     name: Option<&'static str>,
@@ -88,9 +89,9 @@ struct What {
     weight: u32,
     priority: i32,
     on_hold: bool,
-    /// Whether it waits for a machine that there is none of.
+    /// Whether it waits for more free memory than any machine has.
     busy: bool,
-    /// A job that is there then, by its place among them, and what must become of it.
+    /// A job that exists at that time, by its number, and what must become of it.
     after: Option<(u32, AfterWhen)>,
 }
 
@@ -114,12 +115,12 @@ enum Step {
     Create(What),
     /// Takes the lock of a job.
     Claim(u32),
-    /// Takes what is due.
+    /// Claims what is due.
     Due,
     /// Starts a job whose lock is held.
     Launch(u32),
     Finish(u32, i32),
-    /// Lets go of a lock, as the death of its holder does.
+    /// Releases a lock, as the death of its holder does.
     Drop(u32),
     Remove(u32),
     Hold(u32, bool),
@@ -131,7 +132,7 @@ enum Step {
 }
 
 impl<K: Kind> Model<K> {
-    /// The limits that are reached for a job beside others: that of the store, that of its group.
+    /// Which limits a job would exceed next to others: that of the store, that of its group.
     fn reached(&self, what: &What, taken: &[&Job]) -> [bool; 2] {
         let is_reached = |in_use: u32, limit: u32| limit != 0 && in_use > 0 && in_use + what.weight > limit;
         let of_group = taken.iter().filter(|job| what.group.is_some() && job.what.group == what.group);
@@ -142,7 +143,7 @@ impl<K: Kind> Model<K> {
         ]
     }
 
-    /// Jobs that wait, in order.
+    /// The jobs that wait, in order.
     fn waiting(&self) -> Vec<(u32, &Job)> {
         let is_waiting = |job: &&Job| job.is_queued() && !(job.held && (job.slot || K::HELD_HAS_SLOT));
         let mut waiting: Vec<_> = self.jobs.iter().map(|(number, job)| (*number, job)).collect();
@@ -151,7 +152,7 @@ impl<K: Kind> Model<K> {
         waiting
     }
 
-    /// Whether what a job waits for has come; nothing if it never will.
+    /// Whether the condition that a job waits for is met; nothing if it can no longer be.
     fn is_met(&self, job: &Job) -> Option<bool> {
         let Some((number, when)) = job.what.after else { return Some(true) };
         match self.jobs.get(&number)?.phase.status() {
@@ -174,7 +175,7 @@ impl<K: Kind> Model<K> {
         }
     }
 
-    /// Who is to start next. Where a stale slot is kept, it takes a place, and its job needs no other.
+    /// The job to start next. If a stale slot is kept, it counts as taken, and its job needs no other.
     fn next(&self, keeps_stale: bool) -> Option<u32> {
         let mut model = self.clone();
         model.skip();
@@ -188,7 +189,7 @@ impl<K: Kind> Model<K> {
             let [store, group] = model.reached(&job.what, &taken);
             let has_slot = keeps_stale && job.is_stale();
             if !has_slot && (store || group) {
-                // What is left is kept for it.
+                // What is left is kept for this job.
                 store_is_kept |= store;
                 kept_groups.extend(job.what.group.filter(|_| group));
                 continue;
@@ -360,7 +361,7 @@ impl<K: Kind> ReferenceStateMachine for Model<K> {
 
 /// A kind of store: opens one handle after another of the same store.
 trait Kind: Clone + fmt::Debug + 'static {
-    /// Whether any claim takes a slot, and not only that of what is due.
+    /// Whether every claim takes a slot, and not only that of a due job.
     const HELD_HAS_SLOT: bool;
 
     fn make() -> Opener;
@@ -392,7 +393,7 @@ impl Kind for InMemory {
     }
 }
 
-/// A store on disk of which only what must be implemented is used.
+/// A store on disk through its required methods only.
 #[derive(Debug, Clone)]
 struct Required;
 
@@ -411,11 +412,11 @@ struct Tested {
     claims: BTreeMap<u32, Box<dyn JobClaim>>,
 }
 
-/// One for all: a claim is used by many calls.
+/// Shared by all tests, because a claim is used by many calls.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
-/// Ids in the order of the numbers, over several days.
+/// Ids in the order of the numbers, spread over several days.
 fn id_of(number: u32) -> JobId {
     let at = Timestamp::from_second(1_764_000_000 + i64::from(number) * 30_000).unwrap();
     JobId::mint(at, &crate::testing::SeededRandom::new(number.into())).unwrap()
@@ -522,7 +523,7 @@ impl Tested {
         self.store.admit().await.unwrap().note_change(id_of(number)).await.unwrap();
     }
 
-    /// Asks everything that can be asked.
+    /// Calls everything that can be queried.
     async fn look<K: Kind>(&self, model: &Model<K>) {
         let store = self.store.as_ref();
         let ids = |wanted: Wanted<'_>| -> Vec<JobId> {
@@ -541,7 +542,7 @@ impl Tested {
                 Phase::Skipped => vec![Status::Skipped],
             };
             assert_eq!((evidence.place.priority, evidence.place.on_hold), (job.priority, job.on_hold));
-            // One that is held and not started may be called either.
+            // A job that is held and not started may be reported as either.
             let either = 1 + usize::from(job.held && expected.len() > 1);
             assert!(expected[..either].contains(&shown.status()), "{job:?}: {shown:?}");
             if let Phase::Ended(code) = job.phase {
@@ -564,21 +565,25 @@ impl Tested {
             (model.max_running, model.refuses)
         );
         let stale = ids(&Job::is_stale);
-        // Of those that were given back, a store may know the order in which they were submitted, or another.
+        // For released jobs, a store may keep the order in which they were submitted, or another.
         let order: Vec<JobId> = load.waiting.iter().map(|slot| slot.id).filter(|id| !stale.contains(id)).collect();
         let waits = |number: &u32| !stale.contains(&id_of(*number)) && !model.jobs[number].counts();
         let expected = model.waiting().into_iter().map(|(number, _)| number).filter(waits).map(id_of);
-        assert_eq!(order, expected.collect::<Vec<_>>(), "in which order they wait");
+        assert_eq!(order, expected.collect::<Vec<_>>(), "the order in which they wait");
         let sorted = |slots: &[super::Slot]| {
             let mut ids: Vec<JobId> = slots.iter().map(|slot| slot.id).filter(|id| !stale.contains(id)).collect();
             ids.sort_unstable_by(|a, b| b.cmp(a));
             ids
         };
-        assert_eq!(sorted(&load.running), ids(&Job::counts), "who has a slot");
-        assert_eq!(sorted(&load.waiting), ids(&|job| job.is_queued() && !job.counts() && !job.is_stale()), "who waits");
+        assert_eq!(sorted(&load.running), ids(&Job::counts), "jobs with a slot");
+        assert_eq!(
+            sorted(&load.waiting),
+            ids(&|job| job.is_queued() && !job.counts() && !job.is_stale()),
+            "jobs that wait"
+        );
         let mut unattended = store.unattended().await.unwrap();
         unattended.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(unattended, ids(&|job| job.slot && job.is_lost()), "who needs a supervisor");
+        assert_eq!(unattended, ids(&|job| job.slot && job.is_lost()), "jobs that need a supervisor");
         let mut disposable: Vec<JobId> = store.disposable().await.unwrap().into_iter().map(|job| job.id).collect();
         disposable.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(disposable, ids(&|job| job.phase.is_final()));
@@ -592,7 +597,7 @@ impl Tested {
         }
     }
 
-    /// No job that is wanted may be left out, none that is not there may be in, and the newest come first.
+    /// Every wanted job is included, none that does not exist is, and the newest come first.
     async fn look_at_lists<K: Kind>(&self, model: &Model<K>, ids: &dyn Fn(Wanted<'_>) -> Vec<JobId>) {
         let store = self.store.as_ref();
         let all = ids(&|_| true);
@@ -648,19 +653,19 @@ prop_state_machine! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn a_store_on_disk_does_as_the_model_does(sequential 1..40 => Machine<OnDisk>);
+    fn a_store_on_disk_behaves_like_the_model(sequential 1..40 => Machine<OnDisk>);
 }
 
 prop_state_machine! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn a_store_in_memory_does_as_the_model_does(sequential 1..40 => Machine<InMemory>);
+    fn a_store_in_memory_behaves_like_the_model(sequential 1..40 => Machine<InMemory>);
 }
 
 prop_state_machine! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn what_is_derived_does_as_the_model_does(sequential 1..40 => Machine<Required>);
+    fn derived_methods_behave_like_the_model(sequential 1..40 => Machine<Required>);
 }

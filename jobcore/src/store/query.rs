@@ -1,4 +1,4 @@
-//! Which jobs are wanted, and in which order.
+//! Which jobs are wanted, and in what order.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -24,11 +24,11 @@ use crate::state::Status;
 pub struct Query {
     /// Only those with one of these statuses; all, if empty.
     pub statuses: Vec<Status>,
-    /// Only those of this name.
+    /// Only those with this name.
     pub name: Option<Name>,
     /// Only those whose name matches this pattern.
     pub name_pattern: Option<NamePattern>,
-    /// Only that of this key.
+    /// Only the one with this key.
     pub key: Option<String>,
     /// Only those whose command line contains this text; case is ignored.
     pub text: Option<String>,
@@ -36,7 +36,7 @@ pub struct Query {
     pub cwd: Option<PathBuf>,
     /// Only those that have all these labels; an empty value stands for any.
     pub labels: Vec<(String, String)>,
-    /// Only those of this group.
+    /// Only those in this group.
     pub group: Option<Name>,
     /// Only those of this caller.
     pub caller: Option<Caller>,
@@ -46,22 +46,22 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Only those that were submitted before this time.
     pub until: Option<Timestamp>,
-    /// Only those that were started within this period. A job whose end is before the period is not one of them, whatever its
-    /// clock said at its start.
+    /// Only those that were started within this period. A job that ended before the period is not one of them, whatever
+    /// the clock said when it started.
     pub started: Period,
     /// Only those that ended within this period.
     pub ended: Period,
     /// Only those that exited with one of these codes; all, if empty.
     pub exit_codes: Vec<i32>,
-    /// Only those whose id has this part.
+    /// Only those whose id matches this partial id.
     pub prefix: Option<IdPrefix>,
-    /// In which order they are listed.
+    /// The order in which they are listed.
     pub order: Order,
-    /// Leaves out so many, the first in this order.
+    /// How many to leave out, from the first in this order.
     pub skip: usize,
-    /// At most so many of the others; all, if absent.
+    /// How many to list at most after that; all, if absent.
     pub limit: Option<usize>,
-    /// Only those of which something runs or may run: jobs that are not over, and those whose stragglers were left.
+    /// Only those with processes that run or may run: jobs that have not ended, and those with stragglers.
     pub live: bool,
 }
 
@@ -72,13 +72,13 @@ impl Query {
         Self { limit, ..self }
     }
 
-    /// Leaves out the first `skip` jobs of those that are wanted: the newest, in the default order.
+    /// Leaves out the first `skip` jobs that match: the newest, in the default order.
     #[must_use]
     pub fn with_skip(self, skip: usize) -> Self {
         Self { skip, ..self }
     }
 
-    /// Lists only jobs of which something runs or may run.
+    /// Lists only jobs with processes that run or may run.
     #[must_use]
     pub fn live(self) -> Self {
         Self { live: true, ..self }
@@ -90,7 +90,7 @@ impl Query {
         Self { statuses, ..self }
     }
 
-    /// Lists only jobs of this name.
+    /// Lists only jobs with this name.
     #[must_use]
     pub fn with_name(self, name: Option<Name>) -> Self {
         Self { name, ..self }
@@ -100,7 +100,7 @@ impl Query {
     #[must_use]
     pub fn with_name_pattern(self, pattern: Option<NamePattern>) -> Self {
         match pattern.as_ref().and_then(NamePattern::name) {
-            // A store finds a name without opening jobs.
+            // A store finds an exact name without opening jobs.
             Some(name) => self.with_name(Some(name)),
             None => Self { name_pattern: pattern, ..self },
         }
@@ -142,7 +142,7 @@ impl Query {
         Self { order, ..self }
     }
 
-    /// Lists only the job of this key.
+    /// Lists only the job with this key.
     #[must_use]
     pub fn with_key(self, key: Option<String>) -> Self {
         Self { key, ..self }
@@ -154,7 +154,7 @@ impl Query {
         Self { labels, ..self }
     }
 
-    /// Lists only jobs of this group.
+    /// Lists only jobs in this group.
     #[must_use]
     pub fn with_group(self, group: Option<Name>) -> Self {
         Self { group, ..self }
@@ -178,7 +178,7 @@ impl Query {
         Self { since, until, ..self }
     }
 
-    /// Lists only jobs whose id has this part.
+    /// Lists only jobs whose id matches this partial id.
     #[must_use]
     pub fn with_prefix(self, prefix: IdPrefix) -> Self {
         Self { prefix: Some(prefix), ..self }
@@ -189,13 +189,13 @@ impl Query {
         *self == Self { skip: self.skip, limit: self.limit, ..Self::default() }
     }
 
-    /// Returns whether only the status decides which jobs are wanted.
+    /// Returns whether the status alone decides which jobs are wanted.
     pub(crate) fn wants_statuses(&self) -> bool {
         let others = Self { statuses: Vec::new(), order: Order::default(), ..self.clone() };
         others.wants_all()
     }
 
-    /// Returns whether a job is one of those that are wanted.
+    /// Returns whether a job is wanted.
     pub fn matches(&self, job: &Job) -> bool {
         let status = job.status();
         let end = job.state.outcome().map(|outcome| (outcome.ended_at, outcome.exit_code));
@@ -205,8 +205,8 @@ impl Query {
             && self.wants_run(job.state.started_at(), end)
     }
 
-    /// Returns whether a job may be one of those that are wanted, by what never changes of it: what was submitted, and how
-    /// it ended, if it has.
+    /// Returns whether a job may be wanted, by what never changes about it: its submission, and how it ended, if it
+    /// has.
     pub fn may_want(&self, submission: &Submission, ended: Option<&Ended>, held: bool) -> bool {
         let wants_end = |ended: &Ended| {
             let outcome = &ended.outcome;
@@ -238,7 +238,7 @@ impl Query {
             && self.text.as_ref().is_none_or(contains)
     }
 
-    /// Returns whether a job is wanted for when it was started, and for its end: its time and its exit code.
+    /// Returns whether a job is wanted by its start time and by the time and exit code of its end.
     fn wants_run(&self, started_at: Option<Timestamp>, end: Option<(Timestamp, Option<i32>)>) -> bool {
         let (ended_at, exit_code) = end.unzip();
         let is_before = |since| ended_at.is_some_and(|at| at < since);
@@ -248,9 +248,9 @@ impl Query {
             && (self.exit_codes.is_empty() || exit_code.flatten().is_some_and(|code| self.exit_codes.contains(&code)))
     }
 
-    /// Returns whether a job may be wanted that ended so, at this time to the microsecond.
+    /// Returns whether a job may be wanted that ended with this status at this time, given to the microsecond.
     pub(crate) fn may_want_end(&self, status: Status, ended_at: Timestamp) -> bool {
-        // A time is cut off to the microsecond in which it is.
+        // The time is truncated to the microsecond.
         let is_before = |since: Timestamp| since.duration_since(ended_at) >= SignedDuration::from_micros(1);
         let may_exit_so = match status {
             Status::Completed => self.exit_codes.contains(&0),
@@ -264,7 +264,7 @@ impl Query {
             && self.ended.before.is_none_or(|before| ended_at < before)
     }
 
-    /// Returns whether the id alone does not exclude a job. An id tells the time to the millisecond.
+    /// Returns whether the id alone does not exclude a job. An id contains the time to the millisecond.
     pub fn may_be(&self, id: JobId) -> bool {
         self.prefix.as_ref().is_none_or(|prefix| prefix.matches(id))
             && self.since.is_none_or(|since| since.duration_since(id.minted_at()) < SignedDuration::from_millis(1))
@@ -276,19 +276,19 @@ impl Query {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Period {
-    /// Its first moment; it has none, if absent.
+    /// Its first moment; unbounded, if absent.
     pub since: Option<Timestamp>,
-    /// The moment after its last; it has no end, if absent.
+    /// The moment after its last; unbounded, if absent.
     pub before: Option<Timestamp>,
 }
 
 impl Period {
-    /// Returns the period from `since` on, up to and without `before`.
+    /// Returns the period from `since` on, up to but excluding `before`.
     pub fn new(since: Option<Timestamp>, before: Option<Timestamp>) -> Self {
         Self { since, before }
     }
 
-    /// Returns whether something happened within this period: at all, if it is without bounds.
+    /// Returns whether something happened within this period. An unbounded period also includes what has not happened.
     fn has(self, at: Option<Timestamp>) -> bool {
         let is_within =
             |at: Timestamp| self.since.is_none_or(|since| at >= since) && self.before.is_none_or(|before| at < before);
@@ -306,7 +306,7 @@ impl NamePattern {
         WildMatch::new(&self.0).matches(name.as_str())
     }
 
-    /// Returns the only name that matches, if there is but one.
+    /// Returns the only matching name, if there is exactly one.
     fn name(&self) -> Option<Name> {
         self.0.parse().ok()
     }
@@ -318,7 +318,7 @@ impl FromStr for NamePattern {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let sample: String = text.replace(['*', '?'], "x");
         match (text.contains(['*', '?']), sample.parse::<Name>()) {
-            (true, Err(_)) => Err(ParseError::new(format!("`{text}` can match no name"))),
+            (true, Err(_)) => Err(ParseError::new(format!("`{text}` cannot match any name"))),
             (false, Err(error)) => Err(error),
             (_, Ok(_)) => Ok(Self(text.to_owned())),
         }
@@ -331,13 +331,13 @@ impl fmt::Display for NamePattern {
     }
 }
 
-/// In which order jobs are listed. Those that have nothing to be sorted by come last; of those that are equal, the newest first.
+/// The order in which jobs are listed. Jobs without a value to sort by come last; among equals, the newest comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Order {
-    /// By what.
+    /// What to sort by.
     pub by: SortKey,
-    /// Whether the last comes first.
+    /// Whether to reverse the order.
     pub reverse: bool,
 }
 
@@ -362,7 +362,7 @@ impl Order {
         }
     }
 
-    /// Compares what jobs are sorted by, the largest first.
+    /// Compares values, the largest first.
     pub(crate) fn descending<T: Ord>(self, one: Option<T>, other: Option<T>) -> Ordering {
         Self { reverse: !self.reverse, ..self }.ascending(one, other)
     }
@@ -391,9 +391,9 @@ pub enum SortKey {
     Duration,
     /// How much they wrote, the most first.
     Output,
-    /// Their names, in the order of the alphabet.
+    /// Their names, in alphabetical order.
     Name,
-    /// Their statuses, in the order of a job's life.
+    /// Their statuses, in the order of a job's life cycle.
     Status,
 }
 
@@ -423,7 +423,7 @@ impl FromStr for SortKey {
         let found = Self::ALL.into_iter().find(|key| key.as_str() == text);
         found.ok_or_else(|| {
             let known: Vec<_> = Self::ALL.into_iter().map(Self::as_str).collect();
-            ParseError::new(format!("jobs cannot be sorted by `{text}`; there are {}", known.join(", ")))
+            ParseError::new(format!("jobs cannot be sorted by `{text}`; use one of {}", known.join(", ")))
         })
     }
 }
@@ -497,7 +497,7 @@ mod tests {
         ] {
             assert_eq!(query.matches(&job), wanted, "{query:?}");
         }
-        assert_eq!(name("web").name, Some("web".parse().unwrap()), "a store can look for it");
+        assert_eq!(name("web").name, Some("web".parse().unwrap()), "a store can look it up");
         for wrong in ["", "a b*", "-*", "web/"] {
             assert!(wrong.parse::<NamePattern>().is_err(), "{wrong}");
         }
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_nothing_to_sort_by_comes_last() {
+    fn jobs_without_a_value_to_sort_by_come_last() {
         let jobs = [job("x", None, None), job("x", Some(5), None), job("x", Some(1), Some((3, 0)))];
         let sorted = |by, reverse| {
             let order = Order::new(by, reverse);

@@ -1,4 +1,4 @@
-//! How long jobs are kept that are over.
+//! How long ended jobs are kept.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::state::Status;
 
-/// A job that is over, and what retention goes by.
+/// A job that has ended, with what retention goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disposable {
@@ -14,14 +14,14 @@ pub struct Disposable {
     pub id: JobId,
     /// How it ended.
     pub status: Status,
-    /// When.
+    /// When it ended.
     pub ended_at: Timestamp,
-    /// How many bytes it takes, about: its output, and 40 KiB for its records.
+    /// About how many bytes it takes: its output, and 40 KiB for its records.
     pub bytes: u64,
 }
 
 impl Disposable {
-    /// What the records of a job take on most file systems.
+    /// The size of a job's records on most file systems.
     const RECORDS: u64 = 40 * 1024;
 
     pub(crate) fn new(id: JobId, status: Status, ended_at: Timestamp, output: u64) -> Self {
@@ -29,47 +29,47 @@ impl Disposable {
     }
 }
 
-/// What is kept of the jobs that are over. A job goes when any of these says so; the oldest go first. What is absent
-/// sets no limit.
+/// Which ended jobs are kept. A job is removed as soon as one of these limits is exceeded, the oldest first. An absent
+/// value sets no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// For how long after their end.
+    /// How long they are kept after their end.
     pub max_age: Option<Duration>,
-    /// How many.
+    /// How many are kept.
     pub max_jobs: Option<u64>,
-    /// How many bytes in all.
+    /// How many bytes are kept in all.
     pub max_bytes: Option<u64>,
-    /// Only jobs with one of these statuses may go, and only they are counted; all, if empty.
+    /// Only jobs with one of these statuses may be removed, and only they are counted; all, if empty.
     pub statuses: Vec<Status>,
 }
 
 impl Retention {
-    /// Keeps jobs for so long after their end.
+    /// Keeps jobs for this long after their end.
     #[must_use]
     pub fn with_max_age(self, max_age: Option<Duration>) -> Self {
         Self { max_age, ..self }
     }
 
-    /// Keeps so many.
+    /// Keeps this many jobs.
     #[must_use]
     pub fn with_max_jobs(self, max_jobs: Option<u64>) -> Self {
         Self { max_jobs, ..self }
     }
 
-    /// Keeps so many bytes.
+    /// Keeps this many bytes.
     #[must_use]
     pub fn with_max_bytes(self, max_bytes: Option<u64>) -> Self {
         Self { max_bytes, ..self }
     }
 
-    /// Concerns only jobs with one of these statuses.
+    /// Applies only to jobs with one of these statuses.
     #[must_use]
     pub fn with_statuses(self, statuses: Vec<Status>) -> Self {
         Self { statuses, ..self }
     }
 
-    /// Returns which of these jobs are to go, the oldest first.
+    /// Returns which of these jobs are to be removed, the oldest first.
     pub fn excess(&self, mut jobs: Vec<Disposable>, now: Timestamp) -> Vec<Disposable> {
         jobs.retain(|job| self.statuses.is_empty() || self.statuses.contains(&job.status));
         jobs.sort_unstable_by(|a, b| b.ended_at.cmp(&a.ended_at).then(b.id.cmp(&a.id)));
@@ -79,7 +79,7 @@ impl Retention {
         };
         let mut bytes = 0_u64;
         let mut kept = 0_u64;
-        // From the newest on, until one of the limits is reached: everything behind that goes.
+        // From the newest on, until a limit is reached: every older job is removed.
         let border = jobs.iter().position(|job| {
             kept += 1;
             bytes = bytes.saturating_add(job.bytes);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn whichever_limit_comes_first_decides_and_the_oldest_go_first() {
+    fn the_first_limit_reached_decides_and_the_oldest_go_first() {
         let minutes = |index: i64| job(60 * index, Status::Completed, 1000 * 1024);
         let jobs: Vec<_> = (0..5).map(minutes).collect();
         let all = Retention::default();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_statuses_that_are_named_are_looked_at() {
+    fn only_the_named_statuses_are_considered() {
         let jobs = [job(3, Status::Failed, 0), job(2, Status::Completed, 0), job(1, Status::Failed, 0)];
         let failed = Retention::default().with_statuses(vec![Status::Failed]);
         assert_eq!(gone(&failed.clone().with_max_jobs(Some(1)), &jobs), [0]);

@@ -1,4 +1,4 @@
-//! What the limits leave to jobs that are to be started.
+//! What the limits leave for jobs that are to be started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::limit::{LimitOn, ReachedLimit, Resource};
 use crate::name::Name;
 use crate::queue::UNITS;
 
-/// What is left of the slots and the resources of a store beside jobs that have some.
+/// The slots and resources of a store that are left next to the jobs that have some.
 #[derive(Debug)]
 pub(crate) struct Room<'s> {
     settings: &'s StoreSettings,
@@ -17,25 +17,25 @@ pub(crate) struct Room<'s> {
     groups: BTreeMap<Name, u64>,
     numbers: BTreeMap<Option<Name>, BTreeSet<u32>>,
     resources: BTreeMap<Resource, Vec<Holding>>,
-    /// What jobs that come first lack: what is left of it is kept for them.
+    /// The limits that hold back jobs further ahead in the queue: what is left under them is kept for those jobs.
     kept: BTreeSet<LimitOn>,
-    /// The groups among that.
+    /// The groups among those limits.
     kept_groups: BTreeSet<Name>,
 }
 
-/// What a job has of a resource.
+/// How much of a resource a job has.
 #[derive(Debug)]
 struct Holding {
     id: JobId,
-    /// Whether it is for those that the job submitted.
+    /// Whether it is lent to the jobs that this job submitted.
     lent: bool,
     amount: u32,
     units: u64,
 }
 
 impl<'s> Room<'s> {
-    /// Returns what is left beside these jobs. One that has lent its slot takes none; what it has of resources is lent to its
-    /// descendants alone, since others rely on that nobody else has it.
+    /// Returns what is left next to these jobs. A job that has lent its slot takes none. Its resources are lent to its
+    /// descendants alone, because other jobs rely on being the only ones to have them.
     pub(crate) fn beside<'j>(settings: &'s StoreSettings, taken: impl IntoIterator<Item = &'j Slot>) -> Self {
         let (groups, numbers, resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (kept, kept_groups) = (BTreeSet::new(), BTreeSet::new());
@@ -64,7 +64,7 @@ impl<'s> Room<'s> {
         }
     }
 
-    /// Returns whether a job lacks something that a job which only waits for others has: then [`Room::reached`] has to know whose
+    /// Returns whether a job lacks something that a waiting job has lent: then [`Room::reached`] needs to know whose
     /// descendant it is.
     pub(crate) fn may_inherit(&self, slot: &Slot) -> bool {
         slot.resources.keys().any(|resource| self.holdings(resource).iter().any(|holding| holding.lent))
@@ -75,7 +75,7 @@ impl<'s> Room<'s> {
         self.settings.max_running != 0 && self.slots >= u64::from(self.settings.max_running)
     }
 
-    /// Returns whether a job may be started, whose ancestors are these.
+    /// Returns whether a job with these ancestors may be started.
     pub(crate) fn is_enough(&self, slot: &Slot, ancestors: &[JobId]) -> bool {
         !self.are_slots_kept(slot)
             && !self.settings.is_paused(slot.group.as_ref())
@@ -83,28 +83,29 @@ impl<'s> Room<'s> {
             && !self.is_kept(slot, ancestors)
     }
 
-    /// Returns whether the slots that a job would take are kept for jobs that come first. Of very many that wait in one group, this is
-    /// all that has to be looked at.
+    /// Returns whether the slots that a job would take are kept for jobs further ahead. If very many jobs wait in one
+    /// group, nothing else has to be checked for them.
     fn are_slots_kept(&self, slot: &Slot) -> bool {
         !self.kept.is_empty()
             && (self.kept.contains(&LimitOn::Store)
                 || slot.group.as_ref().is_some_and(|group| self.kept_groups.contains(group)))
     }
 
-    /// Returns whether something that a job needs is kept for jobs that come first.
+    /// Returns whether something that a job needs is kept for jobs further ahead.
     pub(crate) fn is_kept(&self, slot: &Slot, ancestors: &[JobId]) -> bool {
         let inherits = |limit: &Limit| limit.inherited >= u64::from(limit.needed);
         self.limits(slot, ancestors).any(|limit| self.kept.contains(&limit.on) && !inherits(&limit))
     }
 
-    /// Returns the limit that keeps a job from being started. If several are reached, that is the limit of the group: a job of
-    /// another group that ends makes no room.
+    /// Returns the limit that keeps a job from being started. If several are reached, that is the limit of the group:
+    /// the end of a job of another group makes no room.
     pub(crate) fn reached(&self, slot: &Slot, ancestors: &[JobId]) -> Option<ReachedLimit> {
         let limit = self.limits(slot, ancestors).find(Limit::is_reached)?;
         Some(ReachedLimit::new(limit.on, limit.needed, limit.in_use, limit.limit))
     }
 
-    /// Keeps what a job lacks for it: jobs after it must not take so much of it again and again that it never starts.
+    /// Keeps for a job what it lacks: otherwise later jobs could take what it needs again and again, and it would never
+    /// start.
     pub(crate) fn pass_over(&mut self, slot: &Slot, ancestors: &[JobId]) {
         if self.are_slots_kept(slot) && slot.resources.is_empty() {
             return;
@@ -118,8 +119,8 @@ impl<'s> Room<'s> {
         }
     }
 
-    /// Gives a job its number and its units: the lowest that are free. What is not free is given past the limits, without a
-    /// unit.
+    /// Gives a job its slot number and its units: the lowest that are free. What is not free
+    /// is given beyond the limits, without a unit.
     pub(crate) fn give(&self, slot: &mut Slot, ancestors: &[JobId]) {
         let taken = self.numbers.get(&slot.group);
         slot.place.slot = (0..).find(|number| taken.is_none_or(|taken| !taken.contains(number)));
@@ -162,7 +163,7 @@ impl<'s> Room<'s> {
     }
 }
 
-/// A limit that counts for a job.
+/// A limit that applies to a job.
 struct Limit {
     on: LimitOn,
     needed: u32,
@@ -176,7 +177,8 @@ impl Limit {
     fn is_reached(&self) -> bool {
         let is_too_much = self.in_use + u64::from(self.needed) > u64::from(self.limit);
         match self.on {
-            // More slots than there are can be had by one job alone; of a resource, there is no more than there is.
+            // A job may take more slots than there are if it runs alone; there is never more of a resource than there
+            // is.
             LimitOn::Store | LimitOn::Group(_) => is_too_much && self.in_use > 0,
             LimitOn::Resource(_) => is_too_much,
         }
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_needs_more_slots_is_not_overtaken_for_ever_and_runs_alone_in_the_end() {
+    fn a_job_that_needs_more_slots_is_not_overtaken_forever_and_may_run_alone() {
         let settings = settings(3);
         let (light, heavy) = (slot(1, None, 1, &[]), slot(2, None, 2, &[]));
         let mut room = Room::beside(&settings, [&light, &light]);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn units_and_numbers_are_the_lowest_that_are_free() {
+    fn units_and_numbers_are_the_lowest_free_ones() {
         let mut settings = settings(0);
         settings.set_resource("gpu".parse().unwrap(), Some(3));
         let give = |room: &mut Room<'_>, mut slot: Slot| {
@@ -255,11 +257,11 @@ mod tests {
         let asked = slot(4, None, 1, &[("gpu", 1)]);
         assert!(!room.is_enough(&asked, &[]));
         assert!(room.is_enough(&slot(5, None, 1, &[("lock:db", 1)]), &[]));
-        assert!(!room.is_enough(&slot(5, None, 1, &[("lock:db", 2)]), &[]), "there is one of what nobody counted");
+        assert!(!room.is_enough(&slot(5, None, 1, &[("lock:db", 2)]), &[]), "an unset resource has an amount of 1");
     }
 
     #[test]
-    fn what_a_job_that_waits_has_is_for_its_descendants() {
+    fn the_resources_of_a_waiting_job_are_for_its_descendants() {
         let settings = settings(1);
         let mut parent = slot(1, None, 1, &[("lock:db", 1)]);
         let (child, stranger) = (slot(2, None, 1, &[("lock:db", 1)]), slot(3, None, 1, &[("lock:db", 1)]));
@@ -268,10 +270,7 @@ mod tests {
         let mut room = Room::beside(&settings, [&parent]);
         assert!(room.may_inherit(&child) && !room.is_enough(&stranger, &[]));
         room.pass_over(&stranger, &[]);
-        assert!(
-            room.is_enough(&child, &[parent.id]),
-            "the one who waits first cannot have it before the child has ended"
-        );
+        assert!(room.is_enough(&child, &[parent.id]), "the first waiter cannot have it before the child has ended");
         let mut given = child;
         room.give(&mut given, &[parent.id]);
         assert_eq!(given.place.units, parent.place.units);

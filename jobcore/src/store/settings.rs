@@ -1,4 +1,4 @@
-//! What concerns everybody who uses a store: kept in it, and read by whoever decides at the moment of decision.
+//! Settings shared by everything that uses a store. They are kept in the store and read at the moment of each decision.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::spec::{Command, JobSpec};
 use crate::state::{HookOf, Outcome, Status};
 use crate::units::parse_size;
 
-/// The settings of a store. Keys that are not known, since a later version wrote them, are ignored when they are read.
+/// The settings of a store. Unknown keys, which a later version wrote, are ignored when they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -31,56 +31,56 @@ pub struct StoreSettings {
     /// Whether no queued job is started.
     #[serde(skip_serializing_if = "is_false")]
     pub paused: bool,
-    /// What becomes of a job that is submitted when so many run.
+    /// What happens to a job that is submitted when no slot is free.
     pub when_full: WhenFull,
-    /// Conditions on how busy the machine is, all of which have to hold for any queued job to be started. One on a figure that the
-    /// system does not tell counts as held.
+    /// Conditions on the load of the machine, all of which must be met for any queued job to be started. A condition on
+    /// a value that the system does not report counts as met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<LoadCondition>,
-    /// For how many days a job is kept after its end; 0 means no limit.
+    /// How many days a job is kept after its end; 0 means no limit.
     pub keep_days: u32,
-    /// How many jobs are kept that are over; 0 means no limit.
+    /// How many ended jobs are kept; 0 means no limit.
     pub keep_jobs: u64,
-    /// How many bytes are kept of jobs that are over; 0 means no limit.
+    /// How many bytes of ended jobs are kept; 0 means no limit.
     pub keep_bytes: u64,
-    /// A shell line that is run at the end of each job that ran for `on_end_after` at least and was not stopped by request; none
-    /// if it is empty.
+    /// A shell line that is run at the end of each job that ran for at least `on_end_after` and was not stopped by
+    /// request; nothing is run if it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_end: String,
     /// How long a job must have run for `on_end` to be run at its end.
     #[serde(with = "time", skip_serializing_if = "is_on_end_after")]
     pub on_end_after: Duration,
-    /// How long what is run at the end of a job may take, before it is killed with all that it started.
+    /// How long a line that is run at the end of a job may take before it is killed along with everything it started.
     #[serde(with = "time", skip_serializing_if = "is_on_end_timeout")]
     pub on_end_timeout: Duration,
     /// Which commands may be submitted.
     #[cfg(feature = "policy")]
     #[serde(skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// Groups that have a limit of their own. `agents` has one of 4 unless another is set.
+    /// Groups that have a limit of their own. `agents` has a limit of 4 unless another is set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<Name, GroupSettings>,
-    /// How much there is of a resource that jobs take; of any other there is 1.
+    /// How much there is of each resource that jobs take; of any other there is 1.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Resource, u32>,
-    /// What is done for the conversations of a host, by its name: [`Caller::host`](crate::Caller::host).
+    /// What is done for the conversations of a host, by the host's name: [`Caller::host`](crate::Caller::host).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub callers: BTreeMap<Name, CallerSettings>,
-    /// What layers above have set. A section that has the name of a group limits that: `per_minute` is how many of its jobs
-    /// are submitted within a minute at most, and 0 means no limit.
+    /// Settings of higher layers. A section with the name of a group limits that group: `per_minute` is the most jobs
+    /// of the group that may be submitted within a minute, and 0 means no limit.
     #[serde(flatten)]
     pub sections: Sections,
 }
 
-/// A group that has limits unless others are set. It is known here, and not only to the layer that fills it, since every
-/// program that starts jobs of a store has to keep to its limits.
+/// A group that has limits unless others are set. It is defined here, and not only in the layer that uses it, because
+/// every program that starts jobs of a store has to respect its limits.
 pub(crate) struct BuiltIn {
     pub(crate) name: &'static str,
     limit: u32,
     pub(crate) per_minute: u32,
 }
 
-/// The group of runs of coding agents.
+/// The group of agent runs.
 pub(crate) const BUILT_IN_GROUP: BuiltIn = BuiltIn { name: "agents", limit: 4, per_minute: 6 };
 
 const ON_END_AFTER: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ mod time {
     }
 }
 
-/// The time in which submissions are counted.
+/// The period within which submissions are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Default for StoreSettings {
@@ -139,7 +139,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// What becomes of a job for which there is no slot.
+/// What happens to a job for which there is no slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -156,7 +156,7 @@ pub enum WhenFull {
 #[serde(default)]
 #[non_exhaustive]
 pub struct GroupSettings {
-    /// How many jobs of the group run at a time; 0 means no limit but the store's.
+    /// How many jobs of the group run at a time; 0 means no limit except the store's.
     pub limit: u32,
     /// Whether no queued job of the group is started.
     #[serde(skip_serializing_if = "is_false")]
@@ -164,7 +164,8 @@ pub struct GroupSettings {
     /// Whether the group is paused when one of its jobs fails, times out or is orphaned.
     #[serde(skip_serializing_if = "is_false")]
     pub pause_on_failure: bool,
-    /// A shell line that is run at the end of each job of the group that was not stopped by request; none if it is empty.
+    /// A shell line that is run at the end of each job of the group that was not stopped by request; nothing is run if
+    /// it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_end: String,
 }
@@ -174,7 +175,8 @@ pub struct GroupSettings {
 #[serde(default)]
 #[non_exhaustive]
 pub struct CallerSettings {
-    /// A shell line that is run at the end of each job that a conversation of the host submitted, to notify that conversation.
+    /// A shell line that is run at the end of each job that a conversation of the host submitted, to notify that
+    /// conversation.
     pub on_end: String,
 }
 
@@ -185,7 +187,7 @@ pub(crate) struct Hook {
     pub(crate) line: String,
 }
 
-/// The names by which people get and set what is set.
+/// The names by which settings are read and set.
 const KEYS: &[&str] = &[
     "max_running",
     "paused",
@@ -209,12 +211,12 @@ const KEYS: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
-    /// There is none of this name, at least not among these.
-    #[error("there is no setting `{key}`; there are {}, groups.NAME.limit, groups.NAME.paused, groups.NAME.pause_on_failure, groups.NAME.on_end, resources.NAME and callers.HOST.on_end", known.join(", "))]
+    /// There is no setting with this name that can be set this way.
+    #[error("there is no setting `{key}`; the settings are {}, groups.NAME.limit, groups.NAME.paused, groups.NAME.pause_on_failure, groups.NAME.on_end, resources.NAME and callers.HOST.on_end", known.join(", "))]
     Unknown {
         /// The name.
         key: String,
-        /// Those that there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
     /// It cannot have this value, for this reason.
@@ -228,11 +230,11 @@ impl SetError {
     }
 
     pub(crate) fn number(value: &str) -> Result<u32, Self> {
-        value.parse().map_err(|_| Self::Invalid(format!("`{value}` is no limit; use a number, 0 for none")))
+        value.parse().map_err(|_| Self::Invalid(format!("`{value}` is not a limit; use a number, or 0 for no limit")))
     }
 
     fn amount(value: &str) -> Result<Option<u32>, Self> {
-        let invalid = || Self::Invalid(format!("`{value}` is no amount; use a number, or nothing for 1"));
+        let invalid = || Self::Invalid(format!("`{value}` is not an amount; use a number, or an empty value for 1"));
         if value.is_empty() { Ok(None) } else { value.parse().map(Some).map_err(|_| invalid()) }
     }
 
@@ -241,7 +243,7 @@ impl SetError {
     }
 
     fn time(value: &str) -> Result<Duration, Self> {
-        humantime::parse_duration(value).map_err(|error| Self::Invalid(format!("`{value}` is no time: {error}")))
+        humantime::parse_duration(value).map_err(|error| Self::Invalid(format!("`{value}` is not a duration: {error}")))
     }
 }
 
@@ -252,7 +254,7 @@ impl From<ParseError> for SetError {
 }
 
 impl StoreSettings {
-    /// Returns all settings but those in sections as pairs of a name and a value, as [`StoreSettings::set`] takes them.
+    /// Returns all settings except sections as pairs of name and value, as [`StoreSettings::set`] takes them.
     pub fn entries(&self) -> Vec<(String, String)> {
         let when_full = match self.when_full {
             WhenFull::Queue => "queue",
@@ -295,10 +297,10 @@ impl StoreSettings {
         entries.chain(groups).chain(resources).chain(callers).collect()
     }
 
-    /// Sets one of them from text.
+    /// Sets a setting from text.
     ///
     /// # Errors
-    /// Says what is wrong, and what there is.
+    /// Returns what is wrong, and which settings exist.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SetError> {
         let number = || SetError::number(value);
         match key {
@@ -344,7 +346,7 @@ impl StoreSettings {
         Ok(())
     }
 
-    /// Refuses a job that a policy may forbid, which only a program with the feature `policy` can tell.
+    /// Refuses a job that a policy may forbid: only a program with the feature `policy` can evaluate it.
     #[cfg(not(feature = "policy"))]
     pub(crate) fn check_policy(&self, spec: &JobSpec) -> Result<()> {
         if !self.sections.contains("policy") {
@@ -358,7 +360,7 @@ impl StoreSettings {
         Err(Error::Forbidden { command, reason: reason.to_owned() })
     }
 
-    /// Returns what is kept of jobs that are over.
+    /// Returns which ended jobs are kept.
     pub fn retention(&self) -> Retention {
         let days = (self.keep_days > 0).then(|| Duration::from_secs(u64::from(self.keep_days) * 24 * 60 * 60));
         Retention::default()
@@ -367,22 +369,22 @@ impl StoreSettings {
             .with_max_bytes(Some(self.keep_bytes).filter(|bytes| *bytes > 0))
     }
 
-    /// Sets the limit of a group; 0 takes it away.
+    /// Sets the limit of a group; 0 removes it.
     pub fn set_group(&mut self, name: Name, limit: u32) {
         self.change_group(name, |group| group.limit = limit);
     }
 
-    /// Keeps queued jobs of a group from being started, or lets them be started again.
+    /// Keeps queued jobs of a group from being started, or lets them start again.
     pub fn pause_group(&mut self, name: Name, paused: bool) {
         self.change_group(name, |group| group.paused = paused);
     }
 
-    /// Pauses a group when one of its jobs fails, or no longer does.
+    /// Sets whether a group is paused when one of its jobs fails.
     pub fn pause_group_on_failure(&mut self, name: Name, pause: bool) {
         self.change_group(name, |group| group.pause_on_failure = pause);
     }
 
-    /// Sets how much there is of a resource; none says 1, as of those that are not set.
+    /// Sets how much there is of a resource; `None` resets it to 1, the default.
     pub fn set_resource(&mut self, resource: Resource, amount: Option<u32>) {
         match amount {
             Some(amount) => drop(self.resources.insert(resource, amount)),
@@ -395,23 +397,24 @@ impl StoreSettings {
         self.resources.get(resource).copied().unwrap_or(1)
     }
 
-    /// Returns the group that is to be paused since a job of it has ended like this, if there is one.
+    /// Returns the group that is to be paused because a job of it ended with this status, if any.
     pub(crate) fn paused_by<'j>(&self, group: Option<&'j Name>, status: Status) -> Option<&'j Name> {
         let name = group.filter(|_| matches!(status, Status::Failed | Status::TimedOut | Status::Orphaned))?;
         self.groups.get(name).filter(|group| group.pause_on_failure && !group.paused).map(|_| name)
     }
 
-    /// Returns whether a job of this group is kept from being started, whatever runs.
+    /// Returns whether jobs of this group are kept from being started, however few are running.
     pub fn is_paused(&self, group: Option<&Name>) -> bool {
         self.paused || group.is_some_and(|name| self.groups.get(name).is_some_and(|group| group.paused))
     }
 
-    /// Sets what is run at the end of each job of a group; an empty line takes it away.
+    /// Sets the line that is run at the end of each job of a group; an empty line removes it.
     pub fn set_group_on_end(&mut self, name: Name, line: &str) {
         self.change_group(name, |group| line.clone_into(&mut group.on_end));
     }
 
-    /// Sets what is run at the end of each job that a conversation of a host submitted; an empty line takes it away.
+    /// Sets the line that is run at the end of each job that a conversation of a host submitted; an empty line removes
+    /// it.
     pub fn set_caller_on_end(&mut self, host: Name, line: &str) {
         match line.trim().is_empty() {
             true => drop(self.callers.remove(&host)),
@@ -419,7 +422,8 @@ impl StoreSettings {
         }
     }
 
-    /// Changes the settings of a group. One that sets nothing is removed, unless that would give it a limit that is built in.
+    /// Changes the settings of a group. A group with default settings is removed, unless that would give it a built-in
+    /// limit.
     fn change_group(&mut self, name: Name, change: impl FnOnce(&mut GroupSettings)) {
         let limit = self.group_limit(&name);
         let mut group = self.groups.remove(&name).unwrap_or(GroupSettings { limit, ..GroupSettings::default() });
@@ -429,30 +433,31 @@ impl StoreSettings {
         }
     }
 
-    /// Returns whether anything may be done at the end of jobs that have no line of their own: run a line, or pause their group.
+    /// Returns whether anything may be done at the end of jobs without a line of their own: run a line, or pause their
+    /// group.
     pub(crate) fn has_hooks(&self) -> bool {
         !self.on_end.is_empty()
             || !self.callers.is_empty()
             || self.groups.values().any(|group| !group.on_end.is_empty() || group.pause_on_failure)
     }
 
-    /// Returns what is to be run at the end of a job that has ended, in this order: the line of its caller's host, its own, that of
-    /// its group, and that of the store.
+    /// Returns the lines to be run at the end of a job that has ended, in this order: that of its caller's host, its
+    /// own, that of its group, and that of the store.
     pub(crate) fn hooks(&self, job: &Job) -> Vec<Hook> {
         let is_told = |outcome: &&Outcome| outcome.message.as_deref() != Some(WITHDRAWN);
         let Some(outcome) = job.state.outcome().filter(is_told) else { return Vec::new() };
-        // What is to be run at the end of its runs is not run when a schedule is removed.
+        // When a schedule is removed, the lines that are meant for the end of its runs are not run.
         if job.spec.repeat.is_some() {
             return Vec::new();
         }
         let is_long = job.run_time().unwrap_or_default() >= self.on_end_after;
-        // Whoever stopped it knows, and whoever left its own line empty wants none.
+        // The caller that stopped a job knows about it, and an empty line of its own opts a job out.
         let wants_none = job.spec.on_end.as_ref().is_some_and(|line| line.trim().is_empty());
         let is_for_all = outcome.status() != Status::Killed && !wants_none;
         let group = job.spec.group.as_ref().and_then(|name| self.groups.get(name)).filter(|_| is_for_all);
         let host = job.spec.caller.as_ref().and_then(|caller| self.callers.get(caller.host()));
         let lines = [
-            // First: the caller should not have to wait until the others have ended.
+            // First, so that the caller does not have to wait for the others.
             (HookOf::Caller, host.map(|host| &host.on_end)),
             (HookOf::Job, job.spec.on_end.as_ref()),
             (HookOf::Group, group.map(|group| &group.on_end)),
@@ -462,7 +467,7 @@ impl StoreSettings {
         lines.into_iter().filter_map(hook).filter(|hook| !hook.line.trim().is_empty()).collect()
     }
 
-    /// Returns how many jobs of a group run at a time; 0 means no limit but the store's.
+    /// Returns how many jobs of a group run at a time; 0 means no limit except the store's.
     pub fn group_limit(&self, name: &Name) -> u32 {
         match self.groups.get(name) {
             Some(group) => group.limit,
@@ -471,13 +476,14 @@ impl StoreSettings {
         }
     }
 
-    /// Returns how many jobs of a group are submitted within a minute at most; 0 means no limit.
+    /// Returns how many jobs of a group may be submitted within a minute; 0 means no limit.
     pub fn group_rate(&self, name: &Name) -> u32 {
         let built_in = if name.as_str() == BUILT_IN_GROUP.name { BUILT_IN_GROUP.per_minute } else { 0 };
         self.sections.number(name.as_str(), "per_minute").unwrap_or(built_in)
     }
 
-    /// Refuses one more job of a group now, if too many were submitted within the last minute, at these times.
+    /// Refuses another job of a group now if too many were submitted within the last minute, given the times of
+    /// submission.
     pub(crate) fn check_rate(&self, group: &Name, now: Timestamp, mut submitted: Vec<Timestamp>) -> Result<()> {
         let per_minute = self.group_rate(group);
         let limit = usize::try_from(per_minute).unwrap_or(usize::MAX);
@@ -503,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_set() {
+    fn entries_can_be_set() {
         let mut settings = StoreSettings::default();
         settings.set("max_running", "3").unwrap();
         settings.set("when_full", "refuse").unwrap();
@@ -562,13 +568,13 @@ mod tests {
         let agents = group(BUILT_IN_GROUP.name);
         assert_eq!(settings.group_limit(&agents), 4);
         settings.set("groups.agents.on_end", "true").unwrap();
-        assert_eq!(settings.group_limit(&agents), 4, "a line changes no limit");
+        assert_eq!(settings.group_limit(&agents), 4, "a line does not change the limit");
         settings.set_group(agents.clone(), 0);
         assert_eq!(settings.group_limit(&agents), 0);
     }
 
     #[test]
-    fn so_many_jobs_of_a_group_are_submitted_within_a_minute() {
+    fn the_rate_of_a_group_limits_submissions_within_a_minute() {
         let limited = |per_minute: u32| StoreSettings {
             sections: toml::from_str(&format!(
                 "[agents]\nper_minute = {per_minute}\n[web]\nper_minute = {per_minute}\n"

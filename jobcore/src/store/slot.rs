@@ -21,16 +21,16 @@ pub struct Slot {
     pub lent: bool,
     /// How many slots it takes of the store and of its group.
     pub weight: u32,
-    /// What else it takes.
+    /// The resources it takes.
     pub resources: BTreeMap<Resource, u32>,
-    /// Whether it is a schedule: it takes nothing, is never started itself, and is in nobody's way.
+    /// Whether it is a schedule, which takes nothing, is never started itself, and blocks no other job.
     pub repeats: bool,
-    /// Where it stands in the queue, and what it was given when it left it.
+    /// Its place in the queue, and what it was given when it left the queue.
     pub place: Place,
 }
 
 impl Slot {
-    /// Returns the slot of a job that takes one, and nothing else.
+    /// Returns the slot of a job that takes one slot and nothing else.
     pub fn new(id: JobId) -> Self {
         Self {
             id,
@@ -43,7 +43,7 @@ impl Slot {
         }
     }
 
-    /// Returns what a job takes that stands at this place.
+    /// Returns what a job with this spec and place takes.
     pub(crate) fn of(id: JobId, spec: &JobSpec, place: Place) -> Self {
         let (group, resources) = (spec.group.clone(), spec.resources.clone());
         Self { id, group, lent: false, weight: spec.slots, resources, repeats: spec.repeat.is_some(), place }
@@ -54,7 +54,7 @@ impl Slot {
         self.repeats && !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
     }
 
-    /// Returns whether the job may be started as far as its own place says.
+    /// Returns whether the job's own place allows it to start.
     pub(crate) fn is_eligible(&self, now: Timestamp) -> bool {
         !self.repeats && !self.place.on_hold && self.place.not_before.is_none_or(|at| at <= now)
     }

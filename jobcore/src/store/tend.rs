@@ -1,4 +1,5 @@
-//! What anybody who uses a store does for all: starts what is due, and puts ends on record that nobody saw.
+//! What every program that uses a store does for all of its jobs: starts what is due, and records ends that were not
+//! observed.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -12,26 +13,27 @@ use crate::record::{Ended, Evidence, Verdict};
 use crate::state::State;
 use crate::sys::world;
 
-/// What was started, and what could not be.
+/// The jobs that were started, and the one that could not be.
 #[derive(Debug, Default)]
 pub(crate) struct Started {
     pub(crate) jobs: Vec<JobId>,
-    /// The last that was due.
+    /// The last job that was due.
     pub(crate) failed: Option<(JobId, Error)>,
 }
 
-/// Starts what is due, until nothing is, or something cannot be started. Nothing more is done if a job is due again that was
-/// just started: whoever was put in charge of it has ended already, and the next look, a moment later, may have more luck.
+/// Starts what is due until nothing is, or something cannot be started. Stops if a job that was just started is due
+/// again: its supervisor has already died, and the next attempt, a moment later, may succeed.
 ///
 /// # Errors
-/// If what is due cannot be found out.
+/// If what is due cannot be determined.
 pub(crate) async fn start_due<S, F>(store: &S, start: impl Fn(Box<dyn JobClaim>) -> F + Send) -> Result<Started>
 where
     S: JobStore + ?Sized,
     F: Future<Output = Result<()>> + Send,
 {
     let mut started = Started::default();
-    // Published first, and then looked for a slot: whoever frees one looks at the queue after that.
+    // Jobs are published first and slots are checked afterwards, because a process that frees a slot checks the queue
+    // after that.
     while let Some(claim) = store.next_due().await? {
         let id = claim.submission().job_id;
         if started.jobs.last() == Some(&id) {
@@ -52,15 +54,15 @@ where
 /// A job that was found without a holder.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Somebody else holds its lock by now.
+    /// Its lock is held elsewhere by now.
     Held,
-    /// Its command runs on, and this process is to put somebody in charge of it.
+    /// Its command is still running, and this process is to start a supervisor for it.
     Unsupervised(Box<dyn JobClaim>),
-    /// It is as it is, and whether its end, if it has one, is on record.
+    /// Nothing is left to do. The flag says whether its end, if it has one, is on record.
     Settled(Box<Job>, bool),
 }
 
-/// Looks after a job that lost its holder. An end that nobody saw is put on record.
+/// Looks after a job that lost its holder. If its end was not observed, it is put on record.
 ///
 /// # Errors
 /// [`Error::NotFound`]; if its records cannot be read.
@@ -73,7 +75,7 @@ pub(crate) async fn look_after<S: JobStore + ?Sized>(store: &S, id: JobId, now: 
     let (job, verdict) = evidence.judge(now)?;
     let mut is_recorded = job.status().is_final();
     if let (Verdict::FoundOut, State::Ended(end)) = (verdict, &job.state) {
-        // Should there be no room for it, it will be found out again.
+        // If there is no room for it, it will be found again.
         if let Err(error) = claim.finish(&Ended::new(end.started_at, end.outcome.clone())).await {
             tracing::warn!(%id, %error, "the end of a job could not be put on record");
             is_recorded = false;
@@ -82,7 +84,7 @@ pub(crate) async fn look_after<S: JobStore + ?Sized>(store: &S, id: JobId, now: 
     Ok(Found::Settled(Box::new(job), is_recorded))
 }
 
-/// Returns what is known of a job to whoever took its lock: as if nobody were in charge of it.
+/// Returns what is known of a job to the new holder of its lock: as if the lock were not held.
 ///
 /// # Errors
 /// As [`JobStore::evidence`].
@@ -93,8 +95,8 @@ pub(crate) async fn evidence_of_own<S: JobStore + ?Sized>(store: &S, claim: &dyn
     Ok(evidence)
 }
 
-/// Puts supervisors in charge of jobs that lost theirs, and starts what is due. What cannot be done from here is left to
-/// whoever uses the store next.
+/// Starts supervisors for jobs that lost theirs, and starts what is due. What cannot be done here is left to the next
+/// program that uses the store.
 pub(crate) async fn tend<S, F>(
     store: &S,
     start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync,
@@ -103,12 +105,12 @@ pub(crate) async fn tend<S, F>(
     S: JobStore + ?Sized,
     F: Future<Output = Result<()>> + Send,
 {
-    // Those first, since a slot may be free then.
+    // Adoption comes first because it may free a slot.
     adopt(store, &start, run_hooks).await;
     let _ = start_due(store, start).await;
 }
 
-/// Puts supervisors in charge of jobs that lost theirs, and has run what is due at the end of others.
+/// Starts supervisors for jobs that lost theirs, and runs the hooks that are due at the end of others.
 pub(crate) async fn adopt<S, F>(
     store: &S,
     start: impl Fn(Box<dyn JobClaim>) -> F + Send + Sync,
@@ -126,7 +128,7 @@ pub(crate) async fn adopt<S, F>(
     }
 }
 
-/// Returns what comes of a future that never waits: in a process without a runtime.
+/// Returns the value of a future that never waits: for a process without a runtime.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -1,4 +1,4 @@
-//! What is told of them.
+//! The events of jobs.
 
 use super::{Backend, create, ended, soon, start};
 use crate::clock::{Clock, SystemClock};
@@ -8,7 +8,7 @@ use crate::store::{Change, EventKind};
 use crate::sys::process;
 
 /// Every change has its event, and numbers have no gaps.
-pub async fn what_happens_is_told_in_order(backend: &Backend) {
+pub async fn events_are_reported_in_order(backend: &Backend) {
     let store = backend.open();
     assert_eq!(store.events(0, 10).await.expect("it is read").next, 0);
     let (id, mut claim) = create(store.as_ref()).await;
@@ -33,7 +33,7 @@ pub async fn what_happens_is_told_in_order(backend: &Backend) {
 }
 
 /// Waiting for an event ends when there is one.
-pub async fn whoever_waits_for_events_is_woken(backend: &Backend) {
+pub async fn a_waiter_for_events_is_woken(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let (_, _claim) = create(store.as_ref()).await;
     soon("an event that is there", other.changed(Change::Event(0))).await.expect("it is read");

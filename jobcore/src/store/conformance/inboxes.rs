@@ -6,15 +6,15 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::store::InboxState;
 
-/// An inbox is held by one at a time, and what is written into it is there for the next. A store may keep no inboxes.
-pub async fn an_inbox_is_held_by_one_and_keeps_what_was_written(backend: &Backend) {
+/// An inbox has one holder at a time, and what is written to it is there for the next. A store may keep no inboxes.
+pub async fn an_inbox_has_one_holder_and_keeps_what_was_written(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let caller: Caller = "codex:1".parse().expect("a caller");
     if matches!(store.inbox_state(&caller).await, Err(Error::Unsupported { .. })) {
         return;
     }
     assert_eq!(store.inbox_state(&caller).await.expect("it is read"), None);
-    let mut inbox = store.inbox(&caller).await.expect("it is there").expect("nobody has it");
+    let mut inbox = store.inbox(&caller).await.expect("it is there").expect("it is free");
     assert_eq!(inbox.state(), None);
     assert!(other.inbox(&caller).await.expect("it is there").is_none());
     let another = other.inbox(&"codex:2".parse().expect("a caller")).await.expect("it is there");
@@ -26,6 +26,6 @@ pub async fn an_inbox_is_held_by_one_and_keeps_what_was_written(backend: &Backen
         assert_eq!(other.inbox_state(&caller).await.expect("it is read"), Some(state));
     }
     drop(inbox);
-    let inbox = other.inbox(&caller).await.expect("it is there").expect("it was let go of");
+    let inbox = other.inbox(&caller).await.expect("it is there").expect("it was released");
     assert_eq!(inbox.state().map(|state| state.next), Some(7));
 }

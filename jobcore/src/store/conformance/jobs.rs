@@ -1,4 +1,4 @@
-//! What is put on record, and who may do that.
+//! What is put on record, and which process may do that.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::spec::{JobSpec, Restart};
 use crate::state::Status;
 use crate::store::{Change, Query};
 
-/// When `create` returns, the job is there for every handle, and nobody has started it.
+/// When `create` returns, every handle sees the job, and it has not been started.
 pub async fn a_new_job_is_on_record_and_queued(backend: &Backend) {
     let submission = submission(JobSpec::shell("echo hi").label("a", "b"));
     backend.open().create(submission.clone()).await.expect("the job is created");
@@ -23,7 +23,7 @@ pub async fn a_new_job_is_on_record_and_queued(backend: &Backend) {
     assert_eq!((evidence.start, evidence.running, evidence.ended), (None, None, None));
 }
 
-/// No second job gets the id of a first.
+/// A second job never gets the id of a first.
 pub async fn an_id_is_taken_only_once(backend: &Backend) {
     let store = backend.open();
     let submission = simple();
@@ -32,7 +32,7 @@ pub async fn an_id_is_taken_only_once(backend: &Backend) {
     assert!(store.evidence(id).await.expect("the first is there").held);
 }
 
-/// Every method says so.
+/// Every method reports that.
 pub async fn an_unknown_job_is_not_found(backend: &Backend) {
     let store = backend.open();
     let id = simple().job_id;
@@ -48,7 +48,7 @@ pub async fn an_unknown_job_is_not_found(backend: &Backend) {
     }
 }
 
-/// A lock has one holder, and falls with its claim.
+/// A lock has one holder, and is released with its claim.
 pub async fn a_claim_keeps_others_out_until_it_is_dropped(backend: &Backend) {
     let (one, other) = (backend.open(), backend.open());
     let (id, claim) = create(one.as_ref()).await;
@@ -56,13 +56,13 @@ pub async fn a_claim_keeps_others_out_until_it_is_dropped(backend: &Backend) {
     assert!(one.claim(id).await.expect("the job is there").is_none());
     drop(claim);
     assert!(!other.evidence(id).await.expect("the job is there").held);
-    let claim = other.claim(id).await.expect("the job is there").expect("nobody has it");
+    let claim = other.claim(id).await.expect("the job is there").expect("it is free");
     assert!(one.evidence(id).await.expect("the job is there").held);
     drop(claim);
 }
 
-/// Also when all try at the same time.
-pub async fn of_many_who_claim_at_once_one_wins(backend: &Backend) {
+/// Even if all try at the same time.
+pub async fn one_of_many_concurrent_claims_wins(backend: &Backend) {
     let (id, claim) = create(backend.open().as_ref()).await;
     drop(claim);
     let mut claims = Vec::new();
@@ -79,7 +79,7 @@ pub async fn of_many_who_claim_at_once_one_wins(backend: &Backend) {
 }
 
 /// Nothing is lost or changed on the way.
-pub async fn records_come_back_as_they_were_written(backend: &Backend) {
+pub async fn records_are_read_as_they_were_written(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     let (start, ended) = (start(), ended(7));
@@ -95,9 +95,9 @@ pub async fn records_come_back_as_they_were_written(backend: &Backend) {
     assert!(!evidence.held);
 }
 
-/// It takes the place of the one before, of whose process nothing is said any more; and one that was never begun goes on after
-/// the death of whoever was in charge, as far as the spec says.
-pub async fn a_later_attempt_keeps_how_those_before_ended(backend: &Backend) {
+/// It replaces the attempt before, whose process is no longer on record. An attempt that was never started continues
+/// after the death of its holder, as far as the spec allows.
+pub async fn a_later_attempt_keeps_how_earlier_ones_ended(backend: &Backend) {
     let store = backend.open();
     let restart = Restart::default().with_limit(Some(1));
     let spec = JobSpec::command(["true"]).env("KEPT", "yes").restart(restart.clone());
@@ -122,26 +122,26 @@ pub async fn a_later_attempt_keeps_how_those_before_ended(backend: &Backend) {
     assert_eq!((job.status(), job.attempts.len(), job.next_attempt_at), (Status::Failed, 1, None));
 }
 
-/// What is final stays so.
+/// A final status stays.
 pub async fn an_end_is_never_replaced(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     claim.finish(&ended(1)).await.expect("it is written");
     claim.finish(&ended(2)).await.expect("it is no error");
     drop(claim);
-    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
     claim.finish(&ended(3)).await.expect("it is no error");
     let on_record = store.evidence(id).await.expect("the job is there").ended.expect("it has ended");
     assert_eq!(on_record.outcome.exit_code, Some(1));
 }
 
-/// A secret that nobody needs any more is not kept.
+/// A secret that is no longer needed is not kept.
 pub async fn the_environment_is_kept_until_the_end_and_no_longer(backend: &Backend) {
     let store = backend.open();
     let submission = submission(JobSpec::command(["true"]).env("SECRET", "x\ny=z"));
     let id = submission.job_id;
     store.create(submission).await.expect("the job is created");
-    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
     let environment = claim.environment().await.expect("it is there");
     assert_eq!(environment.get("SECRET"), Some("x\ny=z".as_ref()));
     claim.finish(&ended(0)).await.expect("it is written");
@@ -165,7 +165,7 @@ pub async fn another_handle_finds_everything_as_it_was(backend: &Backend) {
     assert_eq!(chunk.bytes(Some(Stream::Stderr)), b"kept");
 }
 
-/// Many handles at once: each job is there exactly once, with its own records.
+/// With many handles at once, each job exists exactly once, with its own records.
 pub async fn concurrent_writers_lose_nothing(backend: &Backend) {
     let writers: Vec<_> = (0..8_i32)
         .map(|writer| {

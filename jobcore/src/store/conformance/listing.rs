@@ -12,10 +12,10 @@ use crate::store::Query;
 use crate::store::query::Period;
 
 /// Pages neither skip nor repeat.
-pub async fn ids_come_newest_first_and_in_pages(backend: &Backend) {
+pub async fn ids_are_listed_newest_first_and_in_pages(backend: &Backend) {
     let store = backend.open();
     let mut expected = Vec::new();
-    // Over several days, which a store may keep apart.
+    // Over several days, which a store may keep separately.
     for day in 0..3_i64 {
         for minute in 0..3_i64 {
             let now = Timestamp::from_second(1_795_000_000 + day * 86_400 + minute * 60).expect("a time");
@@ -43,8 +43,8 @@ fn text<T: std::str::FromStr<Err: fmt::Debug>>(text: &str) -> T {
     text.parse().expect("it is well formed")
 }
 
-/// A store may leave out what is not wanted, and nothing else.
-pub async fn no_job_that_is_wanted_is_left_out(backend: &Backend) {
+/// A store may leave out unwanted jobs, and no others.
+pub async fn no_wanted_job_is_left_out(backend: &Backend) {
     let store = backend.open();
     let mut jobs = Vec::new();
     for (number, (name, group, branch)) in
@@ -95,7 +95,7 @@ pub async fn no_job_that_is_wanted_is_left_out(backend: &Backend) {
     }
 }
 
-/// Jobs that are over are counted by their status, all others are named.
+/// Ended jobs are counted by their status, and all others are listed.
 pub async fn jobs_are_counted_by_their_end(backend: &Backend) {
     let store = backend.open();
     for code in [0, 1, 1] {

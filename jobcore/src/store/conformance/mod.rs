@@ -9,13 +9,13 @@
 //! }
 //! ```
 //!
-//! The macro makes one test of each case, so that all backends run all of them. The cases are not a stable interface:
-//! a new version may ask for more.
+//! The macro defines a test for each case, so that all backends run all of them. The cases are not a stable interface:
+//! a new version may require more.
 
 // In the order in which to read them:
 // - `jobs.rs`, `names.rs`, `listing.rs`: records, names, and which jobs there are
-// - `queue.rs`: what is started next
-// - `output.rs`, `events.rs`, `inboxes.rs`, `waiting.rs`, `requests.rs`: what jobs write, events, deliveries, waits and requests
+// - `queue.rs`: which job starts next
+// - `output.rs`, `events.rs`, `inboxes.rs`, `waiting.rs`, `requests.rs`: output, events, deliveries, waits and requests
 // - `removal.rs`: what is removed, and what stays
 
 mod events;
@@ -54,7 +54,7 @@ pub use removal::*;
 pub use requests::*;
 pub use waiting::*;
 
-/// How long a wait may take that should end.
+/// How long a wait that should end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store to be tested: opens one handle after another of the same store.
@@ -87,8 +87,8 @@ impl Backend {
     }
 }
 
-/// Makes a test of each case of the contract of [`JobStore`](crate::store::JobStore), for the [`Backend`] that the expression
-/// gives. It is evaluated once for each case.
+/// Defines a test for each case of the contract of [`JobStore`](crate::store::JobStore), for the [`Backend`] that the
+/// expression returns. The expression is evaluated once for each case.
 #[macro_export]
 macro_rules! store_conformance {
     ($backend:expr) => {
@@ -97,55 +97,55 @@ macro_rules! store_conformance {
             an_id_is_taken_only_once
             an_unknown_job_is_not_found
             a_claim_keeps_others_out_until_it_is_dropped
-            of_many_who_claim_at_once_one_wins
-            records_come_back_as_they_were_written
-            a_later_attempt_keeps_how_those_before_ended
+            one_of_many_concurrent_claims_wins
+            records_are_read_as_they_were_written
+            a_later_attempt_keeps_how_earlier_ones_ended
             an_end_is_never_replaced
             the_environment_is_kept_until_the_end_and_no_longer
-            ids_come_newest_first_and_in_pages
-            no_job_that_is_wanted_is_left_out
+            ids_are_listed_newest_first_and_in_pages
+            no_wanted_job_is_left_out
             jobs_are_counted_by_their_end
-            what_happens_is_told_in_order
-            whoever_waits_for_events_is_woken
-            an_inbox_is_held_by_one_and_keeps_what_was_written
-            what_the_settings_do_not_keep_is_swept_away
-            jobs_are_due_in_order_and_each_once
-            what_is_submitted_is_started_by_one
-            what_nobody_started_is_due_again
-            what_lost_its_holder_is_unattended_until_its_end
-            no_more_run_than_the_limit_says
-            a_lent_slot_is_for_others
-            many_who_look_at_once_exceed_no_limit
+            events_are_reported_in_order
+            a_waiter_for_events_is_woken
+            an_inbox_has_one_holder_and_keeps_what_was_written
+            jobs_that_the_settings_do_not_keep_are_pruned
+            jobs_are_due_in_order_and_once_each
+            a_submitted_job_is_started_by_one_process
+            a_job_that_was_not_started_is_due_again
+            a_job_that_lost_its_holder_is_unattended_until_its_end
+            no_more_jobs_run_than_the_limit_allows
+            a_lent_slot_is_free_for_others
+            concurrent_starters_exceed_no_limit
             a_group_has_a_queue_of_its_own
-            a_full_store_may_refuse
-            what_ended_in_the_queue_is_not_due
-            jobs_stand_where_they_are_put
+            a_full_store_may_refuse_jobs
+            a_job_that_ended_in_the_queue_is_not_due
+            jobs_keep_the_place_that_they_are_given
             a_submission_is_replaced_as_a_whole
             a_job_waits_for_others_and_is_skipped_if_they_fail
-            what_is_waited_for_is_not_swept_away
+            a_job_that_others_wait_for_is_not_pruned
             resources_are_taken_and_given_back
-            what_is_to_start_later_is_not_due
-            what_waits_for_a_less_busy_machine_is_passed_over
-            a_guard_keeps_all_from_being_due
+            a_job_that_is_to_start_later_is_not_due
+            a_job_that_waits_for_a_less_busy_machine_is_passed_over
+            a_guard_keeps_all_jobs_from_being_due
             a_schedule_is_run_at_its_times_and_never_started
-            of_many_who_look_at_a_schedule_at_once_one_runs_it
+            one_of_many_concurrent_starters_runs_a_schedule
             a_name_is_taken_until_its_job_has_ended
             each_project_has_its_own_names
             a_key_makes_one_job
-            of_many_with_one_key_one_makes_a_job
-            output_comes_back_by_stream_and_by_cursor
-            the_output_limit_keeps_the_head_and_the_newest
-            whoever_waits_is_woken_by_the_end
-            whoever_waits_is_woken_when_nobody_is_in_charge_any_more
-            whoever_waits_for_a_queued_job_is_woken_by_its_start
-            whoever_follows_is_woken_by_output
-            a_cache_is_what_was_kept_last_or_nothing
+            concurrent_submissions_with_one_key_make_one_job
+            output_is_read_by_stream_and_by_cursor
+            the_output_limit_keeps_the_beginning_and_the_end
+            a_waiter_is_woken_by_the_end
+            a_waiter_is_woken_when_the_lock_is_released
+            a_waiter_for_a_queued_job_is_woken_by_its_start
+            a_follower_is_woken_by_output
+            a_cache_returns_what_was_last_kept_or_nothing
             a_request_is_answered_by_the_holder
             a_request_without_a_holder_is_not_answered
-            what_is_changed_at_once_is_all_kept
-            what_is_waited_for_is_told_and_no_more
+            concurrent_changes_are_all_kept
+            each_wait_ends_with_its_own_change_only
             a_held_job_is_not_removed
-            what_is_removed_is_gone_for_every_handle
+            a_removed_job_is_gone_for_every_handle
             another_handle_finds_everything_as_it_was
             concurrent_writers_lose_nothing
         }
@@ -176,7 +176,7 @@ fn submission(spec: JobSpecBuilder) -> Submission {
         now,
         spec,
         "/bin/true".into(),
-        crate::sys::world::capture().expect("the system tells of itself"),
+        crate::sys::world::capture().expect("the world of this process is known"),
     )
 }
 
@@ -195,11 +195,11 @@ fn ended(code: i32) -> Ended {
     Ended::new(Some(SystemClock.now()), outcome)
 }
 
-/// Creates a job and takes its lock, whatever the queue says.
+/// Creates a job and takes its lock, regardless of the queue.
 async fn create_from(store: &dyn JobStore, submission: Submission) -> (JobId, Box<dyn JobClaim>) {
     let id = submission.job_id;
     store.create(submission).await.expect("the job is created");
-    (id, store.claim(id).await.expect("the job is there").expect("nobody has it"))
+    (id, store.claim(id).await.expect("the job is there").expect("it is free"))
 }
 
 async fn create(store: &dyn JobStore) -> (JobId, Box<dyn JobClaim>) {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::spec::JobSpec;
 use crate::store::{Created, Query};
 
-/// Two jobs that have not ended are never called the same; who asks by name gets the newest.
+/// Two unfinished jobs never have the same name; a lookup by name returns the newest.
 pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let name: crate::Name = "web".parse().expect("a name");
@@ -30,7 +30,7 @@ pub async fn a_name_is_taken_until_its_job_has_ended(backend: &Backend) {
     assert_eq!(other.named(&name, None).await.expect("it is read"), None);
 }
 
-/// Two projects call their jobs what they like.
+/// Each project names its jobs independently.
 pub async fn each_project_has_its_own_names(backend: &Backend) {
     let store = backend.open();
     let name: crate::Name = "web".parse().expect("a name");
@@ -78,8 +78,8 @@ pub async fn a_key_makes_one_job(backend: &Backend) {
     assert_eq!(store.create(submit("false")).await.expect("it is new again"), Created::New);
 }
 
-/// Also when all submit at the same time.
-pub async fn of_many_with_one_key_one_makes_a_job(backend: &Backend) {
+/// Even if all submit at the same time.
+pub async fn concurrent_submissions_with_one_key_make_one_job(backend: &Backend) {
     let submitters: Vec<_> = (0..20)
         .map(|_| {
             let store = backend.open();

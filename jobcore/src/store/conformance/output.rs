@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::output::{Cursor, OutputQuery, Position, Stream, read};
 use crate::spec::JobSpec;
 
-/// Offsets count both streams, in the order in which they came.
-pub async fn output_comes_back_by_stream_and_by_cursor(backend: &Backend) {
+/// Offsets count both streams together, in the order in which the bytes arrived.
+pub async fn output_is_read_by_stream_and_by_cursor(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     claim.start(&start()).await.expect("it is written");
@@ -29,8 +29,8 @@ pub async fn output_comes_back_by_stream_and_by_cursor(backend: &Backend) {
     assert_eq!(more.expect("it is read").bytes(None), b"three\n");
 }
 
-/// What is kept is bounded, and what is gone is told in bytes.
-pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
+/// What is kept is bounded, and what is dropped is reported in bytes.
+pub async fn the_output_limit_keeps_the_beginning_and_the_end(backend: &Backend) {
     let store = backend.open();
     let submission = submission(JobSpec::command(["true"]).output_limit(64 * 1024));
     let (id, mut claim) = create_from(store.as_ref(), submission).await;
@@ -55,8 +55,8 @@ pub async fn the_output_limit_keeps_the_head_and_the_newest(backend: &Backend) {
     assert_eq!(kept.len() as u64 + size.dropped, written);
 }
 
-/// It may be lost, but it is never half of it, or something else; and it goes with the job.
-pub async fn a_cache_is_what_was_kept_last_or_nothing(backend: &Backend) {
+/// It may be lost, but it is never partial or something else; and it is removed with the job.
+pub async fn a_cache_returns_what_was_last_kept_or_nothing(backend: &Backend) {
     let (one, other) = (backend.open(), backend.open());
     let (id, mut claim) = create(one.as_ref()).await;
     assert_eq!(one.cached(id, "digest").await.expect("it is read"), None);

@@ -1,4 +1,4 @@
-//! Who starts next.
+//! Which job starts next.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ async fn create_in(store: &dyn JobStore, group: &str) -> JobId {
     id
 }
 
-/// First come, first served; and nobody is started twice.
-pub async fn jobs_are_due_in_order_and_each_once(backend: &Backend) {
+/// First come, first served; and no job is started twice.
+pub async fn jobs_are_due_in_order_and_once_each(backend: &Backend) {
     let store = backend.open();
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -47,11 +47,11 @@ pub async fn jobs_are_due_in_order_and_each_once(backend: &Backend) {
     }
     assert!(due(store.as_ref()).await.is_none());
     drop(claims);
-    assert!(due(store.as_ref()).await.is_none(), "what may have run is never due again");
+    assert!(due(store.as_ref()).await.is_none(), "a job that may have run is never due again");
 }
 
-/// Whoever submits is put in charge at once, or finds the job where those are that wait; and nobody else is.
-pub async fn what_is_submitted_is_started_by_one(backend: &Backend) {
+/// The submitter gets the claim at once, or the job joins the queue; either way, only one process gets the claim.
+pub async fn a_submitted_job_is_started_by_one_process(backend: &Backend) {
     let store = backend.open();
     limit(store.as_ref(), 1).await;
     let mut claims = Vec::new();
@@ -74,8 +74,8 @@ pub async fn what_is_submitted_is_started_by_one(backend: &Backend) {
     assert!(second != first && claim.submission().job_id == second);
 }
 
-/// A claimer that dies before it put itself on record has not started anything.
-pub async fn what_nobody_started_is_due_again(backend: &Backend) {
+/// A process that dies before it is on record has not started anything.
+pub async fn a_job_that_was_not_started_is_due_again(backend: &Backend) {
     let store = backend.open();
     limit(store.as_ref(), 1).await;
     let submission = simple();
@@ -88,8 +88,8 @@ pub async fn what_nobody_started_is_due_again(backend: &Backend) {
     }
 }
 
-/// Whoever uses the store learns which jobs need somebody: not those that wait, are watched, or are over.
-pub async fn what_lost_its_holder_is_unattended_until_its_end(backend: &Backend) {
+/// Every user of the store learns which jobs need a supervisor: not those that wait, are supervised, or have ended.
+pub async fn a_job_that_lost_its_holder_is_unattended_until_its_end(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
     let unattended = async || other.unattended().await.expect("the store is read");
     let submission = simple();
@@ -103,15 +103,15 @@ pub async fn what_lost_its_holder_is_unattended_until_its_end(backend: &Backend)
     assert_eq!(unattended().await, []);
     drop(claim);
     assert_eq!(unattended().await, [id]);
-    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
     assert_eq!(unattended().await, []);
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     assert_eq!(unattended().await, []);
 }
 
-/// An end is what frees a slot, and nothing else does.
-pub async fn no_more_run_than_the_limit_says(backend: &Backend) {
+/// Only an end frees a slot.
+pub async fn no_more_jobs_run_than_the_limit_allows(backend: &Backend) {
     let store = backend.open();
     limit(store.as_ref(), 2).await;
     for _ in 0..3 {
@@ -137,8 +137,8 @@ pub async fn no_more_run_than_the_limit_says(backend: &Backend) {
     }
 }
 
-/// A job that only waits for others is in nobody's way, for as long as it says so.
-pub async fn a_lent_slot_is_for_others(backend: &Backend) {
+/// A job that only waits for others does not block other jobs, for as long as it says so.
+pub async fn a_lent_slot_is_free_for_others(backend: &Backend) {
     let store = backend.open();
     limit(store.as_ref(), 1).await;
     let outer = simple();
@@ -164,15 +164,15 @@ pub async fn a_lent_slot_is_for_others(backend: &Backend) {
     assert!(store.is_lent(id).await.expect("it is known"), "it is still lent by another");
     drop(second);
     assert!(!store.is_lent(id).await.expect("it is known"));
-    assert!(due(backend.open().as_ref()).await.is_none(), "the slot is not lent any more");
+    assert!(due(backend.open().as_ref()).await.is_none(), "the slot is no longer lent");
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     assert!(due(store.as_ref()).await.is_some(), "its slot is free");
     assert!(matches!(store.lend(simple().job_id).await, Err(Error::NotFound { .. })));
 }
 
-/// Also when all look at the same time.
-pub async fn many_who_look_at_once_exceed_no_limit(backend: &Backend) {
+/// Even if all look at the same time.
+pub async fn concurrent_starters_exceed_no_limit(backend: &Backend) {
     limit(backend.open().as_ref(), 5).await;
     let starters: Vec<_> = (0..20)
         .map(|_| {
@@ -192,7 +192,7 @@ pub async fn many_who_look_at_once_exceed_no_limit(backend: &Backend) {
     assert_eq!(claims.len(), 5);
 }
 
-/// A full group does not hold up others, and counts against the limit of all.
+/// A full group does not hold up others, and counts against the limit of the store.
 pub async fn a_group_has_a_queue_of_its_own(backend: &Backend) {
     let store = backend.open();
     store
@@ -216,7 +216,7 @@ pub async fn a_group_has_a_queue_of_its_own(backend: &Backend) {
         claims.push(claim);
     }
     assert!(due(store.as_ref()).await.is_none());
-    // The other makes room for one, and the group is still full.
+    // The other job makes room for one, and the group is still full.
     claims[1].finish(&ended(0)).await.expect("it is written");
     let (id, mut claim) = due(store.as_ref()).await.expect("there is room");
     assert_eq!(id, last_id);
@@ -226,8 +226,8 @@ pub async fn a_group_has_a_queue_of_its_own(backend: &Backend) {
     assert_eq!(id, second);
 }
 
-/// By setting, nobody waits.
-pub async fn a_full_store_may_refuse(backend: &Backend) {
+/// With this setting, no job waits.
+pub async fn a_full_store_may_refuse_jobs(backend: &Backend) {
     let store = backend.open();
     store
         .change_settings(&mut |settings| {
@@ -243,14 +243,14 @@ pub async fn a_full_store_may_refuse(backend: &Backend) {
     assert_eq!(
         store.ids(&Query::default(), None, 10).await.expect("it is read"),
         [id],
-        "nothing is left of what was refused"
+        "nothing is left of the refused job"
     );
     claim.finish(&ended(0)).await.expect("it is written");
     store.create(simple()).await.expect("there is room again");
 }
 
-/// A job that ended without being started waits for nothing.
-pub async fn what_ended_in_the_queue_is_not_due(backend: &Backend) {
+/// A job that ended without being started does not wait.
+pub async fn a_job_that_ended_in_the_queue_is_not_due(backend: &Backend) {
     let store = backend.open();
     let (_, mut claim) = create(store.as_ref()).await;
     claim.finish(&ended(0)).await.expect("it is written");
@@ -263,8 +263,8 @@ pub async fn what_ended_in_the_queue_is_not_due(backend: &Backend) {
     assert_eq!((load.running, load.waiting), (Vec::new(), Vec::new()));
 }
 
-/// What is decided under the admission lock is decided by one at a time, and what it writes is whole.
-pub async fn what_is_changed_at_once_is_all_kept(backend: &Backend) {
+/// Decisions under the admission lock are made by one process at a time, and what it writes is complete.
+pub async fn concurrent_changes_are_all_kept(backend: &Backend) {
     limit(backend.open().as_ref(), 0).await;
     let changers: Vec<_> = (0..5)
         .map(|_| {
@@ -284,7 +284,7 @@ pub async fn what_is_changed_at_once_is_all_kept(backend: &Backend) {
     assert_eq!(store.settings().await.expect("it is read").max_running, 50);
     let known = simple();
     store.create(known.clone()).await.expect("the job is created");
-    let mut admission = store.admit().await.expect("nobody holds it");
+    let mut admission = store.admit().await.expect("it is free");
     assert!(admission.insert(known).await.is_err(), "an id is taken only once");
     let other = simple();
     admission.insert(other.clone()).await.expect("it is written");
@@ -292,21 +292,21 @@ pub async fn what_is_changed_at_once_is_all_kept(backend: &Backend) {
     assert_eq!(store.ids(&Query::default(), None, 1).await.expect("it is read"), [other.job_id]);
 }
 
-/// Puts a job into another place; false if the store keeps none.
+/// Moves a job to another place; returns false if the store keeps no places.
 async fn put(store: &dyn JobStore, id: JobId, change: impl FnOnce(&mut Place)) -> bool {
-    let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
     let mut place = claim.place().await.expect("it is read");
     change(&mut place);
     match claim.set_place(&place).await {
         Err(Error::Unsupported { .. }) => return false,
         set => set.expect("it is written"),
     }
-    store.admit().await.expect("nobody holds it").note_change(id).await.expect("it is written");
+    store.admit().await.expect("it is free").note_change(id).await.expect("it is written");
     true
 }
 
-/// Priorities come first, and what is on hold is passed over.
-pub async fn jobs_stand_where_they_are_put(backend: &Backend) {
+/// Higher priorities come first, and jobs on hold are passed over.
+pub async fn jobs_keep_the_place_that_they_are_given(backend: &Backend) {
     let store = backend.open();
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -335,7 +335,7 @@ pub async fn jobs_stand_where_they_are_put(backend: &Backend) {
     assert_eq!((id, claim.place().await.expect("it is read").slot), (ids[0], Some(2)));
 }
 
-/// What somebody reads is the old submission or the new one.
+/// Readers see either the old submission or the new one.
 pub async fn a_submission_is_replaced_as_a_whole(backend: &Backend) {
     let store = backend.open();
     let old = submission(JobSpec::command(["old"]).env("A", "1").label("l", "old"));
@@ -345,17 +345,17 @@ pub async fn a_submission_is_replaced_as_a_whole(backend: &Backend) {
         let spec =
             JobSpec::command(["new", value]).env("A", value).label("l", "new").group("web".parse().expect("a name"));
         let new = Submission { spec: Box::new(spec.build().expect("it is valid")), ..old.clone() };
-        let mut claim = store.claim(id).await.expect("the job is there").expect("nobody has it");
+        let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
         match claim.replace(new.clone()).await {
             Err(Error::Unsupported { .. }) => return,
             replaced => replaced.expect("it is written"),
         }
-        store.admit().await.expect("nobody holds it").note_change(id).await.expect("it is written");
+        store.admit().await.expect("it is free").note_change(id).await.expect("it is written");
         drop(claim);
         let other = backend.open();
         let evidence = other.evidence(id).await.expect("the job is there");
         assert_eq!((&evidence.submission.spec.command, evidence.submission.job_id), (&new.spec.command, id));
-        let claim = other.claim(id).await.expect("the job is there").expect("nobody has it");
+        let claim = other.claim(id).await.expect("the job is there").expect("it is free");
         assert_eq!(claim.environment().await.expect("it is kept").get("A").expect("it is set"), value);
         let query = Query::default().with_group(Some("web".parse().expect("a name")));
         assert_eq!(other.ids(&query, None, 10).await.expect("it is read"), [id]);
@@ -373,7 +373,7 @@ async fn create_after(store: &dyn JobStore, after: JobId, when: AfterWhen) -> Jo
     id
 }
 
-/// What waits in vain has an end, and what waits for that end starts.
+/// A job that waits in vain is ended, and a job that waits for that end starts.
 pub async fn a_job_waits_for_others_and_is_skipped_if_they_fail(backend: &Backend) {
     let store = backend.open();
     let first = simple();
@@ -405,8 +405,8 @@ pub async fn a_job_waits_for_others_and_is_skipped_if_they_fail(backend: &Backen
     }
 }
 
-/// A job may wait for long after one of those that it waits for has ended.
-pub async fn what_is_waited_for_is_not_swept_away(backend: &Backend) {
+/// A job may wait for a long time after one of its dependencies has ended.
+pub async fn a_job_that_others_wait_for_is_not_pruned(backend: &Backend) {
     let store = backend.open();
     let mut over = Vec::new();
     for _ in 0..3 {
@@ -421,10 +421,10 @@ pub async fn what_is_waited_for_is_not_swept_away(backend: &Backend) {
     store.change_settings(&mut |settings| settings.keep_jobs = 1).await.expect("it is written");
     store.sweep().await.expect("it is swept");
     assert!(matches!(store.evidence(over[0]).await, Err(Error::NotFound { .. })));
-    assert!(store.evidence(over[1]).await.is_ok(), "it is waited for");
+    assert!(store.evidence(over[1]).await.is_ok(), "another job waits for it");
 }
 
-/// What is taken is taken until the end, and what is not needed holds up nobody.
+/// Resources are taken until the end of a job, and a job that does not need them is not held up.
 pub async fn resources_are_taken_and_given_back(backend: &Backend) {
     let store = backend.open();
     let gpu: Resource = "gpu".parse().expect("a name");
@@ -441,7 +441,7 @@ pub async fn resources_are_taken_and_given_back(backend: &Backend) {
     let mut claims = Vec::new();
     for expected in [ids[0], ids[3]] {
         let (id, mut claim) = due(backend.open().as_ref()).await.expect("there is room");
-        assert_eq!(id, expected, "what is left is kept for the one that needs more");
+        assert_eq!(id, expected, "what is left is kept for the job that needs more");
         claim.start(&start()).await.expect("it is written");
         claims.push(claim);
     }
@@ -454,8 +454,8 @@ pub async fn resources_are_taken_and_given_back(backend: &Backend) {
     assert!(units == [0, 1] || place.slot.is_none(), "{units:?}");
 }
 
-/// Nobody is due before its time.
-pub async fn what_is_to_start_later_is_not_due(backend: &Backend) {
+/// No job is due before its time.
+pub async fn a_job_that_is_to_start_later_is_not_due(backend: &Backend) {
     let store = backend.open();
     assert_eq!(store.next_start().await.expect("it is read"), None);
     let at = Timestamp::now() + Duration::from_secs(3600);
@@ -476,7 +476,7 @@ pub async fn what_is_to_start_later_is_not_due(backend: &Backend) {
     }
 }
 
-/// No machine has so much memory, and each has more than nothing.
+/// No machine has that much memory, and every machine has more than none.
 const NEVER: &str = "free-mem>1000000T";
 const ALWAYS: &str = "free-mem>0";
 
@@ -484,8 +484,8 @@ fn conditional(condition: &str) -> JobSpecBuilder {
     JobSpec::command(["true"]).when(condition.parse().expect("a condition"))
 }
 
-/// One whose condition does not hold is in nobody's way, and somebody looks for it again soon.
-pub async fn what_waits_for_a_less_busy_machine_is_passed_over(backend: &Backend) {
+/// A job whose condition is not met blocks no other job, and is checked again soon.
+pub async fn a_job_that_waits_for_a_less_busy_machine_is_passed_over(backend: &Backend) {
     let store = backend.open();
     limit(store.as_ref(), 3).await;
     let never = submission(conditional(NEVER).when(ALWAYS.parse().expect("a condition")).slots(2));
@@ -501,20 +501,21 @@ pub async fn what_waits_for_a_less_busy_machine_is_passed_over(backend: &Backend
     }
     let mut claims = Vec::new();
     for id in expected {
-        let (due, claim) = due(backend.open().as_ref()).await.expect("nothing is kept for one that cannot be started");
+        let (due, claim) =
+            due(backend.open().as_ref()).await.expect("nothing is kept for a job that cannot be started");
         assert_eq!(due, id);
         claims.push(claim);
     }
     assert!(due(store.as_ref()).await.is_none());
-    assert_eq!(next().await, None, "who makes room looks");
+    assert_eq!(next().await, None, "whatever makes room checks the queue");
     limit(store.as_ref(), 0).await;
     assert!(due(store.as_ref()).await.is_none());
     assert!(next().await.is_some_and(|at| at < soon));
     if put(store.as_ref(), id, |place| place.on_hold = true).await {
-        assert_eq!(next().await, None, "nobody looks for what is on hold");
+        assert_eq!(next().await, None, "a job on hold is not checked");
         put(store.as_ref(), id, |place| place.on_hold = false).await;
     }
-    let mut claim = store.claim(id).await.expect("it is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("it is there").expect("it is free");
     let mut changed = claim.submission().clone();
     changed.spec.when.retain(|condition| condition.to_string() == ALWAYS);
     let replaced = claim.replace(changed).await;
@@ -527,8 +528,9 @@ pub async fn what_waits_for_a_less_busy_machine_is_passed_over(backend: &Backend
     }
 }
 
-/// While it does not hold, all jobs wait; one on what nobody knows would keep them for ever, and keeps none.
-pub async fn a_guard_keeps_all_from_being_due(backend: &Backend) {
+/// While it is not met, all jobs wait. A condition on an unknown value would keep them waiting forever, so it keeps
+/// none.
+pub async fn a_guard_keeps_all_jobs_from_being_due(backend: &Backend) {
     let store = backend.open();
     let guard = |condition: &str| {
         let guard = vec![condition.parse().expect("a condition")];
@@ -548,14 +550,14 @@ pub async fn a_guard_keeps_all_from_being_due(backend: &Backend) {
     assert_eq!(first, id);
     guard(NEVER).await;
     store.create(simple()).await.expect("the job is created");
-    assert_eq!(store.next_start().await.expect("it is read"), None, "who makes room looks");
+    assert_eq!(store.next_start().await.expect("it is read"), None, "whatever makes room checks the queue");
     limit(store.as_ref(), 2).await;
     assert!(store.next_start().await.expect("it is read").is_some());
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Returns a schedule that is run every hour, and whose first time was two and a half hours ago.
+/// Returns a schedule that runs every hour, and whose first time was two and a half hours ago.
 fn hourly(missed: Missed) -> (Submission, Timestamp) {
     let first = Timestamp::now() - HOUR * 5 / 2;
     let repeat = Repeat::every(HOUR).with_missed(missed);
@@ -563,7 +565,7 @@ fn hourly(missed: Missed) -> (Submission, Timestamp) {
     (submission(spec.repeat(repeat).not_before(first)), first)
 }
 
-/// A store may keep no schedules. Then it says so.
+/// Returns whether the store keeps schedules, which it may not.
 async fn keeps(store: &dyn JobStore, schedule: Submission) -> bool {
     match store.create(schedule).await {
         Err(Error::Unsupported { .. }) => false,
@@ -574,7 +576,7 @@ async fn keeps(store: &dyn JobStore, schedule: Submission) -> bool {
     }
 }
 
-/// A copy is started of it, and not before the last one has ended.
+/// A copy of it is started, but not before the last one has ended.
 pub async fn a_schedule_is_run_at_its_times_and_never_started(backend: &Backend) {
     let store = backend.open();
     let (schedule, first) = hourly(Missed::Run);
@@ -590,7 +592,7 @@ pub async fn a_schedule_is_run_at_its_times_and_never_started(backend: &Backend)
     assert!(run != id && spec.repeat.is_none() && spec.name.is_none() && spec.not_before.is_none());
     let (environment, given) = claim.secrets().await.expect("they are kept");
     assert_eq!((environment.get("A").expect("it is set"), given.0.as_slice()), ("1".as_ref(), &b"read"[..]));
-    // What was missed is made up for once, and the distance is kept.
+    // What was missed is made up for once, and the interval is kept.
     assert_eq!(next().await, first + HOUR * 3);
     assert!(due(store.as_ref()).await.is_none());
     let place = store.evidence(id).await.expect("it is there").place;
@@ -601,12 +603,12 @@ pub async fn a_schedule_is_run_at_its_times_and_never_started(backend: &Backend)
     };
     put(store.as_ref(), id, again(false)).await;
     assert!(due(store.as_ref()).await.is_none(), "the last run has not ended");
-    assert!(next().await > Timestamp::now(), "a time that comes meanwhile is left out");
+    assert!(next().await > Timestamp::now(), "a time that comes meanwhile is skipped");
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     put(store.as_ref(), id, again(true)).await;
     assert!(due(store.as_ref()).await.is_none(), "it is on hold");
-    // It is no reason for others to wait, and its run waits as any other job.
+    // It does not make other jobs wait, and its run waits like any other job.
     limit(store.as_ref(), 1).await;
     put(store.as_ref(), id, again(false)).await;
     let other = submission(JobSpec::command(["true"]).priority(-1));
@@ -620,22 +622,22 @@ pub async fn a_schedule_is_run_at_its_times_and_never_started(backend: &Backend)
     assert!(second != run && claim.submission().spec.run_of.is_some_and(|run_of| run_of.job_id == id));
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
-    // Whoever stops it removes it.
+    // A stopped schedule has ended.
     put(store.as_ref(), id, again(false)).await;
-    let mut claim = store.claim(id).await.expect("it is there").expect("nobody has it");
+    let mut claim = store.claim(id).await.expect("it is there").expect("it is free");
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
     assert!(due(store.as_ref()).await.is_none(), "it has ended");
     let (skips, first) = hourly(Missed::Skip);
     let id = skips.job_id;
     store.create(skips).await.expect("the job is created");
-    assert!(due(store.as_ref()).await.is_none(), "what was missed is left out");
+    assert!(due(store.as_ref()).await.is_none(), "what was missed is skipped");
     let place = store.evidence(id).await.expect("it is there").place;
     assert_eq!((place.not_before, place.last_run), (Some(first + HOUR * 3), None));
 }
 
-/// However many look, a time has one run.
-pub async fn of_many_who_look_at_a_schedule_at_once_one_runs_it(backend: &Backend) {
+/// However many processes look, a time has one run.
+pub async fn one_of_many_concurrent_starters_runs_a_schedule(backend: &Backend) {
     let store = backend.open();
     let (schedule, _) = hourly(Missed::Run);
     let id = schedule.job_id;

@@ -1,4 +1,4 @@
-//! What is taken away, and what stays.
+//! What is removed, and what stays.
 
 use super::{Backend, create, ended, start};
 use crate::clock::{Clock, SystemClock};
@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::output::Stream;
 use crate::store::Query;
 
-/// What is over goes, the oldest first; what is not stays.
-pub async fn what_the_settings_do_not_keep_is_swept_away(backend: &Backend) {
+/// Ended jobs are removed, the oldest first; others stay.
+pub async fn jobs_that_the_settings_do_not_keep_are_pruned(backend: &Backend) {
     let store = backend.open();
     let (live, _claim) = create(store.as_ref()).await;
     let mut over = Vec::new();
@@ -27,7 +27,7 @@ pub async fn what_the_settings_do_not_keep_is_swept_away(backend: &Backend) {
     assert!(matches!(store.evidence(over[0]).await, Err(Error::NotFound { .. })));
 }
 
-/// What somebody is in charge of is not taken away.
+/// A job whose lock is held is not removed.
 pub async fn a_held_job_is_not_removed(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
@@ -40,8 +40,8 @@ pub async fn a_held_job_is_not_removed(backend: &Backend) {
     );
 }
 
-/// There is no half of a job.
-pub async fn what_is_removed_is_gone_for_every_handle(backend: &Backend) {
+/// Nothing of it is left.
+pub async fn a_removed_job_is_gone_for_every_handle(backend: &Backend) {
     let (one, other) = (backend.open(), backend.open());
     let (id, mut claim) = create(one.as_ref()).await;
     claim.append(Stream::Stdout, SystemClock.now(), b"x").await;

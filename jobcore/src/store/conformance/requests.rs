@@ -1,10 +1,10 @@
-//! What is asked of whoever is in charge.
+//! Requests to the holder of a job.
 
 use super::{Backend, create, soon, start};
 use crate::control::{Answer, Request};
 use crate::error::Error;
 
-/// Questions come to whoever is in charge, from any handle.
+/// Requests from any handle reach the holder.
 pub async fn a_request_is_answered_by_the_holder(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
@@ -24,7 +24,7 @@ pub async fn a_request_is_answered_by_the_holder(backend: &Backend) {
     drop(soon("the holder", holder).await.expect("no panic"));
 }
 
-/// Nobody there is told as such, in bounded time.
+/// If there is no answer, that is reported within a limited time.
 pub async fn a_request_without_a_holder_is_not_answered(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;

@@ -1,4 +1,4 @@
-//! Who waits for something is woken by it.
+//! Waiters are woken by what they wait for.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::output::Stream;
 use crate::store::Change;
 
-/// No wake-up is lost between a look and a wait.
-pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
+/// No wake-up is lost between a check and a wait.
+pub async fn a_waiter_is_woken_by_the_end(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     claim.start(&start()).await.expect("it is written");
@@ -20,13 +20,13 @@ pub async fn whoever_waits_is_woken_by_the_end(backend: &Backend) {
     });
     tokio::task::yield_now().await;
     claim.finish(&ended(0)).await.expect("it is written");
-    // The lock is still held: the end alone wakes.
+    // The lock is still held: the end alone wakes the waiter.
     soon("the end", waiting).await.expect("no panic");
     drop(claim);
 }
 
-/// A holder that dies wakes those who wait, too.
-pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &Backend) {
+/// The death of a holder wakes the waiters, too.
+pub async fn a_waiter_is_woken_when_the_lock_is_released(backend: &Backend) {
     let store = backend.open();
     let (id, claim) = create(store.as_ref()).await;
     let waiter = backend.open();
@@ -37,11 +37,11 @@ pub async fn whoever_waits_is_woken_when_nobody_is_in_charge_any_more(backend: &
     });
     tokio::task::yield_now().await;
     drop(claim);
-    soon("the lock to fall", waiting).await.expect("no panic");
+    soon("the release of the lock", waiting).await.expect("no panic");
 }
 
-/// Who waits for his turn need not ask again and again.
-pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Backend) {
+/// A waiter for a queued job need not ask again and again.
+pub async fn a_waiter_for_a_queued_job_is_woken_by_its_start(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     let waiter = backend.open();
@@ -50,7 +50,7 @@ pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Back
             waiter.changed(Change::LeftQueue(id)).await.expect("it returns");
         }
     });
-    // It waits, instead of returning at once again and again: one turn of it leaves time for others.
+    // It waits instead of returning at once again and again.
     let mut turns = 0;
     let some = tokio::time::timeout(Duration::from_millis(50), async {
         loop {
@@ -66,7 +66,7 @@ pub async fn whoever_waits_for_a_queued_job_is_woken_by_its_start(backend: &Back
 }
 
 /// A follower need not ask again and again.
-pub async fn whoever_follows_is_woken_by_output(backend: &Backend) {
+pub async fn a_follower_is_woken_by_output(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     claim.start(&start()).await.expect("it is written");
@@ -82,8 +82,8 @@ pub async fn whoever_follows_is_woken_by_output(backend: &Backend) {
     }
 }
 
-/// Each wait is for its own change: what else happens meanwhile may wake it, but not for good.
-pub async fn what_is_waited_for_is_told_and_no_more(backend: &Backend) {
+/// Each wait is for its own change: others may wake it, but do not end it.
+pub async fn each_wait_ends_with_its_own_change_only(backend: &Backend) {
     let store = backend.open();
     let (id, mut claim) = create(store.as_ref()).await;
     let comes = async |change: Change| change.has_come(backend.open().as_ref()).await.expect("it is read");

@@ -1,10 +1,10 @@
-//! The file `admission`: the lock under which everything is decided that concerns several jobs, and a row for each job that
-//! waits or has taken one of the places that the limits allow.
+//! The file `admission`: the lock for every decision that concerns several jobs, and a row for each job that waits or
+//! has taken one of the places that the limits allow.
 //!
-//! The jobs themselves say all that its rows say, so that a file that was lost or changed is made again from them. The first row
-//! is that of the file itself: after its text, 1 says that the settings have nothing that is to be done at the end of jobs, and
-//! another 1 that they have no guard, as far as the last program that looked knows. A row that is all zero is free; the others are,
-//! all numbers little-endian,
+//! The jobs themselves contain everything that its rows say, so a lost or changed file is rebuilt from them. The first
+//! row is that of the file itself: after its text, a 1 says that the settings have nothing to be done at the end of
+//! jobs, and another 1 that they have no guard, as far as the last program that looked knows. A row of zeros is free;
+//! the others are as follows, with all numbers little-endian:
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -14,14 +14,14 @@
 //! | 36 to 40 | how many slots it takes |
 //! | 40 to 44 | 1 and its number among the running jobs of its group, or 0 |
 //! | 44 to 52 | when it may be started at the earliest, in microseconds since 1970, or 0 |
-//! | 52 to 68 | the id of an unfinished job that it is started after, if one is known |
+//! | 52 to 68 | the id of an unfinished job that it is to start after, if one is known |
 //! | 68 | 1 if it waits, 2 if it has a slot, 3 if it has ended and something is to be done at its end |
-//! | 69 | bits: 1 it has a line of its own that is to be run at its end, 2 it may have lent its slot (whether it has, the lock of the job tells), 4 it is on hold, 8 it is started after other jobs, 16 it is a schedule |
+//! | 69 | bits: 1 it has a line of its own to be run at its end, 2 it may have lent its slot (the lock of the job shows whether it has), 4 it is on hold, 8 it is to start after other jobs, 16 it is a schedule |
 //! | 70 | the length of the name of its group, 0 if it is in none |
 //! | 71 to 135 | that name |
 //! | 135 | how many resources it takes, each of which follows: the length of its name, the name, the amount in 4 bytes, the units in 8 |
-//! | 248 to 252 | the CRC-32 of its conditions on how busy the machine is, or 0 for none |
-//! | 252 to 256 | the CRC-32 of all before |
+//! | 248 to 252 | the CRC-32 of its conditions on the load of the machine, or 0 for none |
+//! | 252 to 256 | the CRC-32 of everything before |
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -46,13 +46,13 @@ use crate::sys::lock;
 
 /// How long to wait for the admission lock. Its holders need microseconds; one that is stopped by a signal keeps it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often rows that are being written are read again by one who does not have the lock.
+/// How many times a process without the lock reads rows again that are being written.
 const READ_AGAIN: usize = 16;
-/// With how many rows a file is cut off when all of them are free.
+/// With more rows than this, the file is cut off when all of them are free.
 const MANY: usize = 64;
 
 const ROW: usize = 256;
-/// What the first row says.
+/// The text of the first row.
 const HEADER: &[u8] = b"jobcore admission 3\n";
 const FREE: u8 = 0;
 const WAITS: u8 = 1;
@@ -66,7 +66,7 @@ const IS_ON_HOLD: u8 = 4;
 const HAS_DEPENDENCIES: u8 = 8;
 const REPEATS: u8 = 16;
 
-/// Where the parts of a row of several bytes are.
+/// Where the parts of a row are.
 const ID: Range<usize> = 0..16;
 const ORDER: Range<usize> = 16..32;
 const PRIORITY: Range<usize> = 32..36;
@@ -81,7 +81,7 @@ const RESOURCES: usize = 135;
 const CONDITIONS: Range<usize> = 248..252;
 const CHECKSUM: Range<usize> = 252..256;
 
-/// Where it says, after the text of the first row, that the settings have nothing that is to be done at the end of jobs, and no
+/// Where the first row says, after its text, that the settings have nothing to be done at the end of jobs, and no
 /// guard.
 const NO_HOOKS: usize = HEADER.len();
 const NO_GUARD: usize = HEADER.len() + 1;
@@ -91,20 +91,20 @@ const NO_GUARD: usize = HEADER.len() + 1;
 pub(super) struct Entry {
     pub(super) slot: Slot,
     pub(super) has_slot: bool,
-    /// Whether it has ended, and something is to be done at its end. Then it has no slot, and waits for none.
+    /// Whether it has ended, and something is to be done at its end. If so, it has no slot and waits for none.
     pub(super) has_ended: bool,
     /// Whether it has a line of its own to be run at its end.
     pub(super) has_hook: bool,
-    /// Whether it is started after other jobs.
+    /// Whether it is to start after other jobs.
     pub(super) has_dependencies: bool,
-    /// One of these that had not ended when it was last looked at.
+    /// One of these jobs that had not ended when it was last checked.
     pub(super) unfinished: Option<JobId>,
-    /// What its conditions on how busy the machine is are recognized by; 0 if it has none.
+    /// Identifies its conditions on the load of the machine; 0 if it has none.
     pub(super) conditions: u32,
 }
 
 impl Entry {
-    /// Returns what a job has as its entry that has just been made.
+    /// Returns the entry of a new job.
     pub(super) fn new(id: JobId, spec: &JobSpec, place: Place) -> Self {
         let (has_hook, has_dependencies) = (spec.of_its_end().is_some(), !spec.after.is_empty());
         let slot = Slot::of(id, spec, place);
@@ -112,14 +112,14 @@ impl Entry {
         Self { slot, has_slot: false, has_ended: false, has_hook, has_dependencies, unfinished: None, conditions }
     }
 
-    /// Returns what a job has that has been given a slot.
+    /// Returns the entry with a slot.
     pub(super) fn with_slot(self) -> Self {
         Self { has_slot: true, ..self }
     }
 
-    /// Returns whether this says of a job that waits what is on record of it.
+    /// Returns whether this entry of a waiting job agrees with what is on record.
     pub(super) fn is_of(&self, on_record: &Self) -> bool {
-        // As far as a row can say it: times of a record are more precise.
+        // As far as a row can hold it: times in a record are more precise.
         let Some(on_record) = Self::from_bytes(&on_record.to_bytes()) else { return false };
         let mut slot = self.slot.clone();
         (slot.place.slot, slot.place.units) = (on_record.slot.place.slot, on_record.slot.place.units.clone());
@@ -152,7 +152,7 @@ impl Entry {
         ];
         row[BITS] = bits.into_iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
         put_text(&mut row[GROUP..], group.as_ref().map_or("", |group| group.as_str()));
-        // A spec has so few and such short ones that they fit: `JobSpec::validate`.
+        // A spec has few and short enough names of resources that they fit: `JobSpec::validate`.
         row[RESOURCES] = u8::try_from(resources.len()).unwrap_or(u8::MAX);
         let mut rest = &mut row[RESOURCES + 1..CONDITIONS.start];
         for (resource, amount) in resources {
@@ -169,7 +169,7 @@ impl Entry {
         row
     }
 
-    /// Reads a row that is not free; nothing if it was changed.
+    /// Reads a row that is not free; nothing if it is damaged.
     fn from_bytes(row: &[u8; ROW]) -> Option<Self> {
         if row[CHECKSUM] != crc32fast::hash(&row[..CHECKSUM.start]).to_le_bytes() {
             return None;
@@ -201,7 +201,7 @@ impl Entry {
     }
 }
 
-/// Writes a text with its length before it, and returns what comes after it.
+/// Writes a text after its length, and returns what comes after it.
 fn put_text<'r>(row: &'r mut [u8], text: &str) -> &'r mut [u8] {
     row[0] = u8::try_from(text.len()).unwrap_or(0);
     let (place, rest) = row[1..].split_at_mut(text.len());
@@ -209,14 +209,14 @@ fn put_text<'r>(row: &'r mut [u8], text: &str) -> &'r mut [u8] {
     rest
 }
 
-/// Returns a text that has its length before it, and what comes after it.
+/// Returns a text that follows its length, and what comes after it.
 fn take_text(row: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = row.split_first()?;
     let (text, rest) = rest.split_at_checked(usize::from(*length))?;
     Some((std::str::from_utf8(text).ok()?, rest))
 }
 
-/// Returns how much a job takes of resources, and which units of them.
+/// How much a job takes of each resource, and which units of it.
 type Resources = (BTreeMap<Resource, u32>, BTreeMap<Resource, u64>);
 
 fn take_resources(row: &[u8]) -> Option<Resources> {
@@ -236,13 +236,13 @@ fn take_resources(row: &[u8]) -> Option<Resources> {
     Some((amounts, all_units))
 }
 
-/// The first row, and the rows of jobs, as they are in the file. Those of jobs that wait, of which there may be very many, are only checked when they are
-/// read.
+/// The first row and the rows of jobs, as they are in the file. The rows of waiting jobs, of which there may be very
+/// many, are only checked when they are read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows(Vec<u8>);
 
 impl Rows {
-    /// Reads the file; nothing if it is not as it was written.
+    /// Reads the file; nothing if it is damaged.
     fn parse(bytes: Vec<u8>) -> Option<Self> {
         if !bytes.starts_with(HEADER) || !bytes.len().is_multiple_of(ROW) {
             return None;
@@ -262,12 +262,12 @@ impl Rows {
         in_order(taken.filter_map(Entry::from_bytes).collect())
     }
 
-    /// Returns the jobs that wait, in order; nothing if a row was changed.
+    /// Returns the jobs that wait, in order; nothing if a row is damaged.
     fn waiting(&self) -> Option<Vec<Entry>> {
         self.all().iter().filter(|row| row[STATE] == WAITS).map(Entry::from_bytes).collect::<Option<_>>().map(in_order)
     }
 
-    /// Returns the jobs that wait and are started after others.
+    /// Returns the jobs that wait and are to start after others.
     pub(super) fn dependent(&self) -> Vec<Entry> {
         let is_dependent = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & HAS_DEPENDENCIES != 0;
         self.all().iter().filter(is_dependent).filter_map(Entry::from_bytes).collect()
@@ -283,7 +283,7 @@ impl Rows {
         self.all().iter().any(|row| row[STATE] == WAITS)
     }
 
-    /// Returns what is known of a job, if it is there.
+    /// Returns the entry of a job, if it has one.
     pub(super) fn find(&self, id: JobId) -> Option<Entry> {
         self.place_of(id).and_then(|place| Entry::from_bytes(&self.all()[place]))
     }
@@ -293,7 +293,7 @@ impl Rows {
         self.all().iter().position(|row| row[ID] == id && row[STATE] != FREE)
     }
 
-    /// Returns whether it is time for a schedule.
+    /// Returns whether a schedule is due.
     pub(super) fn has_due_schedule(&self, now: Timestamp) -> bool {
         let repeats = |row: &&[u8; ROW]| row[STATE] == WAITS && row[BITS] & (REPEATS | IS_ON_HOLD) == REPEATS;
         self.all().iter().filter(repeats).any(|row| not_before(row) <= now.as_microsecond())
@@ -309,8 +309,8 @@ impl Rows {
         self.0.get(NO_GUARD) != Some(&1)
     }
 
-    /// Returns the jobs that wait for nothing but room, and perhaps for the machine to be less busy: with such a condition of
-    /// their own, or all of them.
+    /// Returns the jobs that wait for nothing but room, and perhaps for the machine to be less busy: those with such a
+    /// condition of their own, or all of them.
     pub(super) fn eligible(&self, now: Timestamp, all: bool) -> impl Iterator<Item = Entry> + '_ {
         let is_eligible = move |row: &&[u8; ROW]| {
             row[STATE] == WAITS
@@ -322,7 +322,7 @@ impl Rows {
         self.all().iter().filter(is_eligible).filter_map(Entry::from_bytes)
     }
 
-    /// Returns the last place of all, whatever the priority.
+    /// Returns the last place in the queue, whatever the priority.
     fn last_order(&self) -> Option<u128> {
         let order = |row: &[u8; ROW]| row[ORDER].try_into().map_or(0, u128::from_le_bytes);
         self.all().iter().filter(|row| row[STATE] != FREE).map(order).max()
@@ -345,12 +345,12 @@ fn next_start<'r>(rows: impl IntoIterator<Item = &'r [u8; ROW]>, now: Timestamp)
     Timestamp::from_microsecond(next).ok()
 }
 
-/// Returns when the job of a row may be started at the earliest, in microseconds.
+/// Returns the earliest time at which the job of a row may be started, in microseconds.
 fn not_before(row: &[u8; ROW]) -> i64 {
     row[NOT_BEFORE].try_into().map_or(0, i64::from_le_bytes)
 }
 
-/// Looks without the lock; nothing if the file has to be made again, or is being written all the time.
+/// Reads without the lock; nothing if the file has to be rebuilt, or is being written all the time.
 fn look<T>(layout: &Layout, of: impl Fn(Rows) -> Option<T>) -> Result<Option<T>> {
     for _ in 0..READ_AGAIN {
         let Some(bytes) = atomic::read_bytes(&layout.admission())? else { return Ok(None) };
@@ -362,7 +362,7 @@ fn look<T>(layout: &Layout, of: impl Fn(Rows) -> Option<T>) -> Result<Option<T>>
     Ok(None)
 }
 
-/// Returns the rows at this moment.
+/// Returns the current rows.
 pub(super) fn rows(layout: &Layout) -> Result<Rows> {
     match look(layout, Some)? {
         Some(rows) => Ok(rows),
@@ -371,7 +371,7 @@ pub(super) fn rows(layout: &Layout) -> Result<Rows> {
     }
 }
 
-/// Returns the jobs that have a slot or have ended, and those that wait, in order, at this moment.
+/// Returns the jobs that have a slot or have ended and those that wait, both in order, as of now.
 pub(super) fn entries(layout: &Layout) -> Result<(Vec<Entry>, Vec<Entry>)> {
     match look(layout, |rows| Some((rows.taken(), rows.waiting()?)))? {
         Some(entries) => Ok(entries),
@@ -389,13 +389,13 @@ fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-/// The admission lock; free when it is dropped.
+/// The admission lock; dropping it releases the lock.
 #[derive(Debug)]
 pub(super) struct Admission {
     file: File,
     layout: Layout,
     pub(super) rows: Rows,
-    /// Whether the settings have nothing that is to be run at the end of jobs.
+    /// Whether the settings have nothing to be run at the end of jobs.
     has_no_hooks: bool,
 }
 
@@ -409,7 +409,7 @@ impl Admission {
                     format!("it has been busy for {PATIENCE:?}; a process that uses it may be stopped by a signal");
                 return Err(Error::StoreRefused { path: layout.root.to_path_buf(), reason });
             }
-            // Whoever removed the file has let others take another lock.
+            // If the file was removed, others may have taken another lock.
             if !atomic::is_at(&file, &path)? {
                 continue;
             }
@@ -441,12 +441,13 @@ impl Admission {
         Ok(self.rows.waiting().unwrap_or_default())
     }
 
-    /// Returns whether something may be to be run at the end of jobs that have no line of their own.
+    /// Returns whether something may have to be run at the end of jobs that have no line of their own.
     pub(super) fn may_have_hooks(&self) -> bool {
         !self.has_no_hooks
     }
 
-    /// Notes what the settings say of that, and whether they have a guard, so that whoever ends a job need not read them.
+    /// Notes what the settings say about that, and whether they have a guard, so that a process that ends a job need
+    /// not read them.
     pub(super) fn note_settings(&mut self, settings: &StoreSettings) -> Result<()> {
         let has_none = [!settings.has_hooks(), settings.guard.is_empty()];
         if has_none != [self.has_no_hooks, !self.rows.may_have_guard()] {
@@ -462,13 +463,13 @@ impl Admission {
 
     /// Returns the place in the queue after all others of the same priority.
     pub(super) fn last_order(&self) -> u128 {
-        // The time keeps jobs in order also where none waits.
+        // The time keeps jobs in order even if none waits.
         let now = order(u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0));
         let last = self.rows.last_order();
         last.map_or(now, |last| now.max(last.saturating_add(order(1))))
     }
 
-    /// Adds a job, or says anew what is said of it.
+    /// Adds a job, or replaces its entry.
     pub(super) fn put(&mut self, entry: &Entry) -> Result<()> {
         let own = self.rows.place_of(entry.slot.id);
         self.wake_sleeper(own);
@@ -488,7 +489,7 @@ impl Admission {
         self.write(place, &[0; ROW])
     }
 
-    /// Wakes the process that sleeps until a job is due, if it may be this one, which is about to be changed.
+    /// Wakes the process that sleeps until a job is due, if that may be this job, which is about to be changed.
     fn wake_sleeper(&self, place: Option<usize>) {
         let row = place.map(|place| &self.rows.all()[place]);
         if row.is_some_and(|row| next_start([row], Timestamp::now()).is_some()) {
@@ -502,12 +503,12 @@ impl Admission {
         Ok(())
     }
 
-    /// Makes all rows again from the jobs. The first comes last: until then, there are none.
+    /// Rebuilds all rows from the jobs. The first row is written last: until then, the file is not valid.
     fn make_again(&mut self, is_new: bool) -> Result<()> {
         self.has_no_hooks = false;
         let path = self.layout.admission();
         if !is_new {
-            tracing::warn!(path = %path.display(), "it was not as it should be, and is made again from the jobs");
+            tracing::warn!(path = %path.display(), "it was damaged, and is rebuilt from the jobs");
         }
         let jobs = Jobs::new(&self.layout);
         let mut rows = vec![0; ROW];
@@ -515,7 +516,7 @@ impl Admission {
         for id in jobs.all()? {
             let entry = match jobs.read(id) {
                 Ok(read) => entry_of(&jobs, id, &read),
-                // It is no job of which anything is known, and spoils nothing but itself; or it is gone.
+                // Nothing is known of such a job, and it affects no other; or it was removed.
                 Err(Error::Damaged { .. } | Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),
             };
@@ -529,29 +530,29 @@ impl Admission {
     }
 }
 
-/// Returns the place in the queue of a job that was submitted at this microsecond. There is room between any two of these.
+/// Returns the place in the queue of a job that was submitted at this microsecond. There is room between any two.
 pub(super) fn order(microsecond: u64) -> u128 {
     u128::from(microsecond) << 64
 }
 
-/// Returns what there is to say of a job that is on record: nothing if it has ended.
+/// Returns the entry of a job that is on record; nothing if it has ended.
 pub(super) fn entry_of(jobs: &Jobs, id: JobId, read: &JobFile) -> Result<Option<Entry>> {
     if read.has::<Ended>() {
         return Ok(None);
     }
     let Ok(submission) = read.submission() else { return Ok(None) };
     let mut entry = Entry::new(id, &submission.spec, read.place(&submission.spec));
-    // The holder of the lock has a slot, or is about to find out that there is none to have.
+    // The holder of the lock has a slot, or is about to find out that none is free.
     entry.has_slot = read.has::<Start>() || (!entry.slot.repeats && jobs.is_held(id)?);
     entry.slot.lent = entry.has_slot && jobs.is_lent(id)?;
     if !entry.has_slot {
-        // A process that had been given a slot for it did not start it.
+        // A process that was given a slot for it did not start it.
         (entry.slot.place.slot, entry.slot.place.units) = Default::default();
     }
     Ok(Some(entry))
 }
 
-/// Returns what a job that waits is to have as its entry.
+/// Returns the entry of a job, if it waits.
 pub(super) fn waiting(jobs: &Jobs, id: JobId) -> Result<Option<Entry>> {
     let entry = entry_of(jobs, id, &jobs.read(id)?)?;
     Ok(entry.filter(|entry| !entry.has_slot))
@@ -581,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_back_and_no_changed_byte_changes_what_is_read() {
+    fn rows_are_read_back_and_every_changed_byte_is_detected() {
         let longest = "x".repeat(64);
         let ended = Entry { has_ended: true, ..entry(None, false) };
         for entry in [entry(None, false), entry(Some("a-b.c"), true), entry(Some(&longest), false), ended] {
@@ -596,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_resources_that_a_job_can_take_have_room() {
+    fn a_row_has_room_for_the_most_resources_that_a_job_can_take() {
         let mut longest = entry(Some(&"g".repeat(64)), true);
         let names = ["a".repeat(45), "b".to_owned(), "c".to_owned(), "d".to_owned()];
         longest.slot.resources = names.iter().map(|name| (name.parse().unwrap(), 1)).collect();

@@ -1,4 +1,4 @@
-//! How a file gets on disk: whole or not at all, and private from birth.
+//! How files get on disk: completely or not at all, and private from the start.
 
 use std::fs::{self, DirBuilder, File, FileType, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -10,13 +10,13 @@ use nix::libc;
 use crate::error::{Error, IoContext, Result};
 use crate::sys::world;
 
-/// How much is read of a file at first: most of them as a whole.
+/// How much of a file is read at first: most files fit.
 const FIRST_READ: usize = 8 * 1024;
-/// What stands around the name of a file that is to be published, and before the number of the process. No name of a job
-/// begins with a dot, so that none is taken for such a file.
+/// What surrounds the name of a file that is to be published; the number of the process follows. No name of a job
+/// begins with a dot, so none is mistaken for such a file.
 const STAGED: (&str, &str) = (".", ".staged.");
 
-/// The modes of all that is made here: for the owner alone, and whatever the umask says.
+/// The modes of everything that is created here: for the owner alone, whatever the umask is.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
@@ -29,14 +29,14 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a directory and those above it that are missing.
+/// Creates a directory and its missing parents.
 pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
     match create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().ok_or(error)?;
             create_dir_all(parent)?;
             match create_dir(path) {
-                // Another process makes it at the same time.
+                // Another process created it at the same time.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
                 created => created,
             }
@@ -46,7 +46,7 @@ pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates a directory that only the owner may enter, unless it is there.
+/// Creates a directory that only the owner may enter, unless it exists.
 pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
     match create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -63,7 +63,7 @@ pub(crate) fn names(directory: &Path) -> Result<Vec<String>> {
 pub(crate) fn list(directory: &Path) -> Result<Option<Vec<String>>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // Nothing of the store is in there, whatever it is.
+        // Whatever it is, nothing of the store is in there.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Some(Vec::new())),
         entries => entries.context("list", directory)?,
     };
@@ -74,7 +74,7 @@ pub(crate) fn list(directory: &Path) -> Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// Creates a file that only the owner may read; there must be none of this name.
+/// Creates a file that only the owner may read; the name must not be taken.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)?;
     made_for_owner(file)
@@ -87,7 +87,7 @@ fn made_for_owner(file: File) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file of the store in this way: never through a link, and nothing that an open or a read would wait for.
+/// Opens a file of the store with these options: never through a link, and nothing whose open or read could block.
 ///
 /// # Errors
 /// [`Error::Damaged`] if something other than a regular file has its name.
@@ -99,7 +99,7 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::io("open", path)(error)),
         Err(error) => match fs::symlink_metadata(path) {
-            // A socket, a directory or a link: the open itself fails, each in its own way.
+            // A socket, a directory or a link: opening it fails, each in its own way.
             Ok(metadata) if !metadata.is_file() => {
                 check_kind(path, metadata.file_type())?;
                 Err(Error::io("open", path)(error))
@@ -114,7 +114,7 @@ pub(crate) fn open_if_there(path: &Path, options: &mut OpenOptions) -> Result<Op
     unless_missing(open(path, options))
 }
 
-/// Opens a file as [`open`] does, and makes it if there is none.
+/// Opens a file as [`open`] does, and creates it if there is none.
 pub(crate) fn open_or_create(path: &Path, options: &mut OpenOptions) -> Result<File> {
     match open_if_there(path, options)? {
         Some(file) => Ok(file),
@@ -122,8 +122,8 @@ pub(crate) fn open_or_create(path: &Path, options: &mut OpenOptions) -> Result<F
     }
 }
 
-/// Turns the error that says that something is not there into nothing. Any other error stays one: what cannot be looked
-/// at may well be there.
+/// Turns the error that something does not exist into nothing. Other errors are kept: what cannot be examined may well
+/// exist.
 pub(crate) fn unless_missing<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -131,7 +131,7 @@ pub(crate) fn unless_missing<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Returns whether there is something of this name.
+/// Returns whether something has this name.
 pub(crate) fn is_there(path: &Path) -> Result<bool> {
     Ok(unless_missing(fs::symlink_metadata(path).context("look at", path))?.is_some())
 }
@@ -145,7 +145,7 @@ fn check_kind(path: &Path, kind: FileType) -> Result<()> {
         kind if kind.is_symlink() => "a link",
         _ => "a device",
     };
-    Err(Error::Damaged { path: path.to_owned(), reason: format!("it is {found}, and not a file") })
+    Err(Error::Damaged { path: path.to_owned(), reason: format!("it is {found}, not a file") })
 }
 
 /// Reads a file of the store; nothing if there is none.
@@ -162,33 +162,34 @@ pub(crate) fn read_all(file: &File) -> io::Result<Vec<u8>> {
     let mut length = 0;
     loop {
         length += file.read_at(&mut bytes[length..], length as u64)?;
-        // Less than there was room for is all of it.
+        // A short read means that the whole file was read.
         if length < bytes.len() {
             bytes.truncate(length);
             return Ok(bytes);
         }
-        // Room for all of it at once, and for the byte that would show that it has grown.
+        // Room for the whole file at once, and for one more byte, which would show that it has grown.
         let there = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         bytes.resize((2 * bytes.len()).max(there + 1), 0);
     }
 }
 
-/// Returns whether an open file is (still) the one at `path`. If that cannot be found out, it is an error and not `false`.
+/// Returns whether an open file is (still) the one at `path`. If that cannot be determined, it is an error and not
+/// `false`.
 pub(crate) fn is_at(file: &File, path: &Path) -> Result<bool> {
     let open = file.metadata().context("look at", path)?;
     let there = unless_missing(fs::symlink_metadata(path).context("look at", path))?;
     Ok(there.is_some_and(|there| (open.dev(), open.ino()) == (there.dev(), there.ino())))
 }
 
-/// Writes a new file that nobody else looks at yet: one in a directory that is still to be published.
+/// Writes a new file that no other process looks at yet: in a directory that is still to be published.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     create_file(path).and_then(|mut file| file.write_all(bytes)).context("write", path)
 }
 
-/// Publishes a new file under `path`, whole: it is written beside it first.
+/// Publishes a new file at `path` as a whole: it is first written next to it.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
     let staged = staged(path);
-    // A process of the same number may have died here.
+    // A process with the same number may have died here.
     let _ = fs::remove_file(&staged);
     let written = write_private(&staged, bytes).and_then(|()| fs::rename(&staged, path).context("publish", path));
     if written.is_err() {
@@ -197,13 +198,13 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
     written
 }
 
-/// Returns under which name a file is written that is to be published as `path`.
+/// Returns the name under which a file is written before it is published as `path`.
 pub(crate) fn staged(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{}{name}{}{}", STAGED.0, STAGED.1, std::process::id()))
 }
 
-/// Returns whether a file was written to be published and was not.
+/// Returns whether a file was written to be published and never was.
 pub(crate) fn is_staged(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with(STAGED.0) && name.contains(STAGED.1)
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_staged_is_told_from_all_that_is_published() {
+    fn staged_files_are_told_apart_from_published_ones() {
         for name in ["settings.toml", "2026-11-21", "a.b", "web.staged.1"] {
             let path = Path::new("/store").join(name);
             assert!(is_staged(&staged(&path)) && !is_staged(&path), "{name}");

@@ -1,4 +1,5 @@
-//! Which jobs there are: the rows of the index, which is made from the jobs again whenever it is missing or damaged.
+//! Which jobs there are, by the rows of the index. The index is rebuilt from the jobs whenever it is missing or
+//! damaged.
 
 use std::collections::HashSet;
 
@@ -28,8 +29,8 @@ impl Catalogue {
         Self { layout: layout.clone(), jobs, index, slots }
     }
 
-    /// Shows the rows of a day from the newest on, until `visit` has seen enough. An index that is not in order is made again
-    /// first; should that happen in the middle, nothing is shown once, and then the rows from the start.
+    /// Shows the rows of a day, the newest first, until `visit` has seen enough. A damaged index is rebuilt first; if
+    /// the damage is found midway, `visit` gets nothing once, and then the rows from the start.
     fn visit_day(&self, day: &str, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> Result<()> {
         if self.index.visit(day, visit)? {
             return Ok(());
@@ -39,7 +40,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Makes the index of a day from its jobs. Others go on adding to it meanwhile, except for the last moment.
+    /// Rebuilds the index of a day from its jobs. Others keep adding to it meanwhile, except at the very end.
     fn rebuild(&self, day: &str) -> Result<Vec<Row>> {
         let make = |id: JobId| {
             let queued = self.jobs.read(id).and_then(|read| read.get::<Queued>()).ok().flatten();
@@ -59,9 +60,9 @@ impl Catalogue {
         }
         rows.sort_unstable_by_key(|(order, id, _)| (*order, *id));
         let rows: Vec<Row> = rows.into_iter().map(|(_, _, row)| row).collect();
-        // On a disk that is full or read-only it serves this one time.
+        // On a full or read-only disk, the rows serve this one time.
         if let Err(error) = self.index.replace(day, &rows) {
-            tracing::debug!(%day, %error, "an index that was made again could not be written");
+            tracing::debug!(%day, %error, "a rebuilt index could not be written");
         }
         Ok(rows)
     }
@@ -75,11 +76,11 @@ impl Catalogue {
             if first_day.as_ref().is_some_and(|first| day > *first) || found.len() >= limit {
                 continue;
             }
-            // Days are in order from the newest: an id names its own.
+            // Days are in order from the newest, and an id contains its day.
             if since_day.as_ref().is_some_and(|since| day < *since) {
                 break;
             }
-            // After the row of `before`, or, if that is gone, what was submitted before it.
+            // After the row of `before`, or, if that no longer exists, what was submitted before it.
             let is_after_all = before.is_none_or(|before| before.day() != day);
             let mut is_after = is_after_all;
             let room = limit - found.len();
@@ -134,7 +135,7 @@ impl Catalogue {
         Ok(tally)
     }
 
-    /// Returns all rows that `wanted` makes something of, the newest first, but for those of jobs that are gone.
+    /// Returns what `wanted` returns for each row, the newest first, without the rows of removed jobs.
     pub(super) fn rows<T>(&self, wanted: impl Fn(&Row) -> Option<T>) -> Result<Vec<T>> {
         let mut all = Vec::new();
         for day in self.jobs.days()? {

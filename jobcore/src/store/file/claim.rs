@@ -1,4 +1,4 @@
-//! The claim of a job in a file store, for programs that wait.
+//! The claim of a job in a file store, for async programs.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -35,16 +35,16 @@ pub(crate) struct FileClaim {
     log: FileLogWriter,
     control: Option<pipe::Receiver>,
     input: Option<input::Open>,
-    /// What gives the slot of the job back when it has ended; nothing where somebody else does, who holds the admission lock.
+    /// Gives back the slot of the job when it has ended; nothing if the holder of the admission lock does that.
     slots: Option<Slots>,
-    /// Whether the job has been given a slot and nobody has begun to start it.
+    /// Whether the job has been given a slot and is not being started yet.
     is_due: bool,
 }
 
 impl Drop for FileClaim {
     fn drop(&mut self) {
         if self.is_due {
-            // It waits again. Whoever looks at the queue after that must not find it locked.
+            // The job waits again. A process that checks the queue after that must not find it locked.
             let _ = lock::release(&self.records.file);
             if let Err(error) = Slots::new(&self.records.layout).put_back(self.records.id) {
                 tracing::debug!(id = %self.records.id, %error, "a job that was not started could not be put back");
@@ -53,7 +53,7 @@ impl Drop for FileClaim {
     }
 }
 
-/// Removes the pipes of an job that has ended when its claim is let go of: until then, requests are answered.
+/// Removes the pipes of a job that has ended when its claim is dropped: until then, requests are answered.
 #[derive(Debug)]
 struct Pipes(JobDir);
 
@@ -64,7 +64,7 @@ impl Drop for Pipes {
 }
 
 impl FileClaim {
-    /// Makes one whose slot is given back by `slots`, if that is not for somebody else to do.
+    /// Creates a claim whose slot `slots` gives back, if that is not left to the holder of the admission lock.
     pub(super) fn new(records: Records, submission: Submission, slots: Option<Slots>) -> Self {
         let log = FileLogWriter::new(&records.job, submission.spec.output_limit);
         Self { ended: None, records, submission, log, control: None, input: None, slots, is_due: false }
@@ -77,7 +77,7 @@ impl FileClaim {
         claim
     }
 
-    /// Opens the pipe through which requests come.
+    /// Opens the pipe for requests.
     fn listen(&self) -> Result<pipe::Receiver> {
         let path = self.records.job.control();
         control::listen(&path).and_then(pipe::Receiver::from_file).context("open", &path)
@@ -125,7 +125,7 @@ impl JobClaim for FileClaim {
                 if self.records.finish(ended)?
                     && let Some(slots) = &self.slots
                 {
-                    // What is to be run at its end is found on the list.
+                    // The list shows what is to be run at its end.
                     let _ = slots.forget(self.records.id);
                 }
                 self.input = None;
@@ -193,7 +193,8 @@ impl JobClaim for FileClaim {
     async fn replace(&mut self, submission: Submission) -> Result<()> {
         let read = self.records.read()?;
         let place = read.place(&submission.spec);
-        // First: what an index says of a job too much is found out, what it does not say is not.
+        // First, because an index that says too much about a job is corrected by its record, and one that says too
+        // little is not.
         Index::new(&self.records.layout).add_marks(
             self.records.id,
             read.get::<Queued>()?.and_then(|q| q.row),

@@ -1,8 +1,8 @@
-//! How a request reaches whoever runs a job, and how the answer comes back.
+//! How a request reaches the holder of a job, and how the answer comes back.
 //!
-//! Requests go through the named pipe `control` of the job, one frame each, written as a whole or not at all. An
-//! answer comes through a pipe of its own that the asker makes and removes: no disk is written, nobody polls, and an
-//! asker that went away costs the supervisor one failed open.
+//! Requests go through the named pipe `control` of the job, one frame each, written as a whole or not at all. An answer
+//! comes through a pipe of its own that the requester creates and removes: nothing is written to disk, nothing polls,
+//! and a requester that no longer waits costs the supervisor one failed open.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -18,26 +18,26 @@ use crate::error::{Error, IoContext, Result};
 use crate::id::JobId;
 use crate::sys::pipe;
 
-/// How long an answer may take before whoever runs the job is taken to be stuck.
+/// How long an answer may take before the holder of the job is considered stuck.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long to wait for a supervisor that is just coming up to make its pipes.
+/// How often to look for the pipe of a supervisor that is starting up.
 const STARTING: Duration = Duration::from_millis(2);
 
-/// Makes and opens the pipe through which requests come.
+/// Creates and opens the pipe for requests.
 pub(crate) fn listen(path: &Path) -> io::Result<File> {
-    // A few requests fit, and of what one user may have in pipes it takes one page.
+    // A few requests fit, and it takes one page of what a user may have in pipes.
     pipe::make_and_open(path, 4096)
 }
 
 /// Reads one request; nothing if there is none.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] with the reason, and the id to answer to if that could be read.
+/// Returns the reason, and the id to answer to if that could be read.
 pub(crate) fn read_request(mut control: &File) -> Result<Option<(u64, Request)>, Rejected> {
     let mut bytes = [0; FRAME];
     match control.read(&mut bytes) {
         Ok(FRAME) => {}
-        Ok(_) => return Err(Rejected { request_id: None, reason: "a torn frame".to_owned() }),
+        Ok(_) => return Err(Rejected { request_id: None, reason: "an incomplete frame".to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
         Err(error) => return Err(Rejected { request_id: None, reason: error.to_string() }),
     }
@@ -57,14 +57,14 @@ pub(crate) fn parse_request(bytes: &[u8]) -> Result<(u64, Request), Rejected> {
     }
 }
 
-/// What came and was no request.
+/// A frame that is not a request.
 #[derive(Debug)]
 pub(crate) struct Rejected {
     pub(crate) request_id: Option<u64>,
     pub(crate) reason: String,
 }
 
-/// Answers a request. Whoever asked may have gone away: then the pipe it left is removed.
+/// Answers a request. If the requester no longer waits, the pipe that it left is removed.
 pub(crate) fn answer(job: &JobDir, request_id: u64, answer: &Answer) {
     let path = job.answer(request_id);
     match pipe::open_writer(&path) {
@@ -76,7 +76,7 @@ pub(crate) fn answer(job: &JobDir, request_id: u64, answer: &Answer) {
     }
 }
 
-/// Asks, and waits for the answer for a bounded time.
+/// Sends a request, and waits for the answer for a limited time.
 pub(crate) async fn ask(id: JobId, job: &JobDir, request: Request) -> Result<Answer> {
     let no_answer = || Error::NoAnswer { id };
     let asked = async {
@@ -92,7 +92,7 @@ pub(crate) async fn ask(id: JobId, job: &JobDir, request: Request) -> Result<Ans
                 Ok(FRAME) => {
                     let frame: Frame<Answer> = serde_json::from_slice(&bytes).map_err(|error| Error::Refused {
                         id,
-                        reason: format!("its supervisor gave an answer that this version does not know: {error}"),
+                        reason: format!("its supervisor gave an answer that this version does not understand: {error}"),
                     })?;
                     return Ok(frame.body);
                 }
@@ -108,9 +108,9 @@ pub(crate) async fn ask(id: JobId, job: &JobDir, request: Request) -> Result<Ans
 async fn send(control: &Path, frame: &[u8], no_answer: impl Fn() -> Error) -> Result<()> {
     loop {
         match pipe::open_writer(control) {
-            // A full pipe is a supervisor that does not read.
+            // A full pipe means that the supervisor does not read.
             Ok(mut pipe) => return pipe.write_all(frame).map_err(|_| no_answer()),
-            // Its supervisor has not come so far, or is gone: the deadline of the whole decides.
+            // Its supervisor has not got that far yet, or has ended: the overall deadline decides.
             Err(error) if error.kind() == io::ErrorKind::NotFound => tokio::time::sleep(STARTING).await,
             Err(error) if pipe::has_no_reader(&error) => tokio::time::sleep(STARTING).await,
             Err(error) => return Err(Error::io("open", control)(error)),
@@ -128,7 +128,7 @@ impl Inbox {
     fn make(job: &JobDir) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
-            // Unique among the processes that see each other; others are told apart by the pipe that exists.
+            // Unique among the processes that see each other; for others, the existing pipe prevents a clash.
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let request_id = (u64::from(std::process::id()) << 32) | u64::from(number);
             let path = job.answer(request_id);
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_of_the_future_is_refused_with_its_id() {
+    fn a_request_of_a_later_version_is_refused_with_its_id() {
         let bytes = br#"{"v":9,"request_id":7,"body":{"verb":"teleport"}}"#;
         let rejected = parse_request(bytes).unwrap_err();
         assert_eq!(rejected.request_id, Some(7));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_request() {
+    fn noise_is_not_a_request() {
         for noise in [&b""[..], b"{", b"\xff\xff", b"[]", b"{\"v\":1}"] {
             assert!(parse_request(noise).unwrap_err().request_id.is_none());
         }

@@ -1,7 +1,7 @@
-//! The events on disk: rows of one size in segments that are named by the number of their first event.
+//! The events on disk: rows of fixed size in segments that are named by the number of their first event.
 //!
-//! Adding a row needs no lock: the kernel puts it after the last one, and its place is its number. A segment has room for a
-//! fixed number of rows; one that lands after these counts for nothing, and is added to the next segment again.
+//! Adding a row needs no lock: the kernel appends it after the last one, and its position is its number. A segment has
+//! room for a fixed number of rows; a row that lands after these is ignored, and is added again to the next segment.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -21,17 +21,17 @@ use crate::store::{EventKind, Events, JobEvent};
 /// The size of a row.
 const ROW: usize = 64;
 const ROW_BYTES: u64 = ROW as u64;
-/// How many rows a segment has.
+/// How many rows fit into a segment.
 const SEGMENT: u64 = 16_384;
-/// No store comes near this number of events: what has it for a name is none of ours.
+/// No store comes near this number of events: a file with a larger number as its name is not ours.
 const MOST: u64 = 1 << 53;
 /// How many segments are kept.
 const KEPT: usize = 8;
-/// No segment.
+/// No segment is known.
 const UNKNOWN: u64 = u64::MAX;
-/// What follows this is the checksum of the rest.
+/// The part of a row that the checksum before it covers.
 const BODY: std::ops::Range<usize> = 4..48;
-/// In the order in which they came to be: a version before reads nothing of a row of a later one.
+/// In the order in which they were introduced: an earlier version ignores rows of kinds that it does not know.
 const KINDS: [EventKind; 12] = [
     EventKind::Submitted,
     EventKind::Started,
@@ -61,7 +61,7 @@ fn encode(event: &JobEvent) -> [u8; ROW] {
     row
 }
 
-/// Returns the event of a row; nothing for one that is damaged, or of a kind that a later version knows.
+/// Returns the event of a row; nothing if the row is damaged, or of a kind that only a later version knows.
 fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
     if row[..BODY.start] != crc32fast::hash(&row[BODY]).to_le_bytes() {
         return None;
@@ -78,7 +78,7 @@ fn decode(row: &[u8; ROW], number: u64) -> Option<JobEvent> {
     })
 }
 
-/// Adds a row to a segment, and returns whether that had room: a row behind the last that has is none.
+/// Adds a row to a segment, and returns whether there was room: a row after the last that fits does not count.
 fn append(mut segment: File, row: &[u8; ROW]) -> io::Result<bool> {
     segment.write_all(row)?;
     Ok(segment.stream_position()? <= SEGMENT * ROW_BYTES)
@@ -104,7 +104,8 @@ impl EventLog {
         Ok(directory)
     }
 
-    /// Adds an event. One that cannot be written, on a full disk say, is dropped: the records say what happened.
+    /// Adds an event. If it cannot be written, for example on a full disk, it is dropped: the records say what
+    /// happened.
     pub(super) fn add(&self, event: &JobEvent) {
         if let Err(error) = self.try_add(event) {
             tracing::debug!(job = %event.job_id, %error, "an event could not be written");
@@ -116,7 +117,7 @@ impl EventLog {
         let known = self.last.load(Ordering::Relaxed);
         if known != UNKNOWN {
             let path = self.layout.event_segment(known);
-            // One that is full, or was removed, is not the last.
+            // A segment that is full or was removed is not the last one.
             if let Some(file) = atomic::open_if_there(&path, OpenOptions::new().append(true))?
                 && append(file, &row).context("write", &path)?
             {
@@ -153,13 +154,13 @@ impl EventLog {
     fn segments(&self) -> Result<Vec<u64>> {
         let names = atomic::names(&self.layout.events())?;
         let mut segments: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        // A number of an event is one that JSON can hold, and there are some more after it.
+        // The numbers of events have to fit into JSON, with some to spare.
         segments.retain(|first| first % SEGMENT == 0 && *first < MOST);
         segments.sort_unstable();
         Ok(segments)
     }
 
-    /// Returns how many events a segment has; none if it has been dropped since.
+    /// Returns how many events a segment has; 0 if it has been dropped since.
     fn rows(&self, first: u64) -> Result<u64> {
         let path = self.layout.event_segment(first);
         match fs::metadata(&path) {
@@ -180,7 +181,7 @@ impl EventLog {
         let mut events = Vec::new();
         for first in segments.into_iter().filter(|first| first + SEGMENT > start) {
             let path = self.layout.event_segment(first);
-            // Dropped since, if it is not there.
+            // If it is missing, it has been dropped since.
             let Some(file) = atomic::open_if_there(&path, OpenOptions::new().read(true))? else { continue };
             let rows = (file.metadata().context("look at", &path)?.len() / ROW_BYTES).min(SEGMENT);
             let from = next.max(first);
@@ -198,7 +199,7 @@ impl EventLog {
     }
 }
 
-/// Checks what is read of a segment whose file says this: for the fuzz targets and the property tests.
+/// Checks what is read from a segment with these bytes: for the fuzz targets and the property tests.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn check_events(bytes: &[u8]) {
     let (rows, _) = bytes.as_chunks::<ROW>();
@@ -216,7 +217,7 @@ mod tests {
     use crate::clock::SystemRandom;
 
     #[test]
-    fn rows_are_read_back_and_damage_is_seen() {
+    fn rows_are_read_back_and_damage_is_detected() {
         let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         for (event, status, exit_code) in [
             (EventKind::Submitted, None, None),
@@ -240,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn many_writers_fill_segments_without_a_gap_and_old_ones_go() {
+    fn many_writers_fill_segments_without_gaps_and_old_ones_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path());
         let events = EventLog::new(&layout);
         let ids: Vec<_> = (0..4).map(|_| JobId::mint(Timestamp::now(), &SystemRandom).unwrap()).collect();
-        // Nearly full: the writers get to the border together.
+        // Nearly full: the writers reach the end of the segment together.
         let path = layout.event_segment(0);
         let filler = encode(&JobEvent::now(ids[0], EventKind::Submitted)).repeat(SEGMENT as usize - 100);
         fs::create_dir_all(layout.events()).unwrap();
@@ -261,7 +262,7 @@ mod tests {
         let part = events.read(SEGMENT - 1, 2).unwrap();
         assert_eq!((part.events.len(), part.next), (2, SEGMENT + 1));
 
-        // The one that is known to be the last is full, as each is before another is begun.
+        // The last known segment is full, as each one is before another is begun.
         for segment in 1..12 {
             let file = File::create(layout.event_segment(segment * SEGMENT)).unwrap();
             file.set_len(SEGMENT * ROW_BYTES).unwrap();

@@ -1,5 +1,5 @@
-//! The directories whose files only point to the jobs that have a name or a key. The jobs themselves say all of it, so a
-//! directory that was removed is made again as it was.
+//! The directories whose files only point to the jobs that have a name or a key. The jobs themselves contain all of it,
+//! so a removed directory is rebuilt as it was.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,19 +41,19 @@ impl Hints {
     /// Returns the job that a file in `names` or `keys` points to, if it is on record.
     ///
     /// # Errors
-    /// Also if it points to nothing that could be a job: then it is not known whether the name or the key is taken.
+    /// Also if it does not contain a job id: then it is not known whether the name or the key is taken.
     pub(super) fn pointed_to(&self, pointer: &Path) -> Result<Option<JobId>> {
         let Some(bytes) = atomic::read_bytes(pointer)? else { return Ok(None) };
         let id: Option<JobId> = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
         let Some(id) = id else {
-            let reason = "it holds no id of a job".to_owned();
+            let reason = "it does not contain a job id".to_owned();
             return Err(Error::Damaged { path: pointer.to_owned(), reason });
         };
         Ok(self.jobs.is_there(id)?.then_some(id))
     }
 
-    /// Returns the job that a file in `names` or `keys` points to. If these are missing or cannot be read they are made again
-    /// first: otherwise a name or a key that is taken would be free.
+    /// Returns the job that a file in `names` or `keys` points to. If the directory is missing or the file cannot be
+    /// read, the directory is rebuilt first: otherwise a taken name or key would seem free.
     pub(super) fn find_pointed(&self, admission: &Admission, kind: Kind, pointer: &Path) -> Result<Option<JobId>> {
         match self.pointed_to(pointer) {
             Ok(None) if !atomic::is_there(&self.directory(kind))? => {}
@@ -64,16 +64,16 @@ impl Hints {
         self.pointed_to(pointer)
     }
 
-    /// Makes a directory of hints again from all jobs. It appears as a whole, so that a death in between loses none.
+    /// Rebuilds a directory of hints from all jobs. It appears as a whole, so that a death in between loses none.
     fn make_again(&self, _: &Admission, kind: Kind) -> Result<()> {
         let directory = self.directory(kind);
-        tracing::warn!(path = %directory.display(), "it was not as it should be, and is made again from the jobs");
+        tracing::warn!(path = %directory.display(), "it was missing or damaged, and is rebuilt from the jobs");
         let staged = atomic::staged(&directory);
-        // A process of the same number may have died here.
+        // A process with the same number may have died here.
         let _ = fs::remove_dir_all(&staged);
         atomic::create_dir(&staged).context("make", &staged)?;
         let made = self.fill(kind, &staged).and_then(|()| {
-            // What is there cannot be used: it points to nothing.
+            // What is there is useless: it points to nothing.
             atomic::unless_missing(fs::remove_dir_all(&directory).context("remove", &directory))?;
             fs::rename(&staged, &directory).context("publish", &directory)
         });
@@ -85,11 +85,11 @@ impl Hints {
 
     fn fill(&self, kind: Kind, staged: &Path) -> Result<()> {
         let mut files: BTreeMap<String, JobId> = BTreeMap::new();
-        // From the oldest on: the newest of a name is the one that is meant.
+        // From the oldest on, because a name refers to its newest job.
         for id in self.jobs.all()? {
             let name = match self.hint(kind, id) {
                 Ok(name) => name,
-                // It is no job of which anything is known, and spoils nothing but itself.
+                // Nothing is known of such a job, and it affects no other.
                 Err(Error::Damaged { .. } | Error::NotFound { .. }) => None,
                 Err(error) => return Err(error),
             };
@@ -100,7 +100,7 @@ impl Hints {
             .try_for_each(|(name, id)| atomic::write_private(&staged.join(name), id.to_string().as_bytes()))
     }
 
-    /// Returns the name of the file that a job has in such a directory, if it has one.
+    /// Returns the file name of a job's entry in such a directory, if it has one.
     fn hint(&self, kind: Kind, id: JobId) -> Result<Option<String>> {
         let spec = self.jobs.submission(id)?.spec;
         let path = match kind {

@@ -1,7 +1,7 @@
-//! What was delivered to callers: a file for each caller that listens, which is locked while something is delivered.
+//! What was delivered to callers: a file for each caller that listens, which is locked during a delivery.
 //!
-//! Its first line holds a checksum and the state as JSON. It is overwritten in place, since the lock belongs to the file. A file
-//! that a crash left half written counts as a new one: ends may be delivered again then, and none is lost.
+//! Its first line holds a checksum and the state as JSON. It is overwritten in place, because the lock belongs to the
+//! file. A file that a crash left half written counts as new: ends may then be delivered again, but none is lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -18,16 +18,16 @@ use crate::error::{IoContext, Result};
 use crate::store::{Inbox, InboxState};
 use crate::sys::lock;
 
-/// How long the inbox of a caller is kept that does not come back.
+/// How long the inbox of a caller that does not return is kept.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Returns the file of a caller. The text of a caller may be longer than the name of a file.
+/// Returns the file of a caller. The text of a caller may be longer than a file name may be.
 fn path(layout: &Layout, caller: &Caller) -> PathBuf {
     let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, caller.to_string().as_bytes());
     layout.inboxes().join(name.to_string())
 }
 
-/// Returns the state that is in a file of these bytes; nothing if they are damaged.
+/// Returns the state in a file with these bytes; nothing if they are damaged.
 fn decode(bytes: &[u8], caller: &Caller) -> Option<InboxState> {
     let line = bytes.split(|byte| *byte == b'\n').next()?;
     let (checksum, json) = line.split_at_checked(8)?;
@@ -41,13 +41,13 @@ fn encode(state: &InboxState) -> Vec<u8> {
     format!("{:08x}{json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
 }
 
-/// Reads what was written last for a caller; nothing if nothing was.
+/// Reads what was last written for a caller, if anything.
 pub(super) fn read(layout: &Layout, caller: &Caller) -> Result<Option<InboxState>> {
     let bytes = atomic::read_bytes(&path(layout, caller))?;
     Ok(bytes.and_then(|bytes| decode(&bytes, caller)))
 }
 
-/// Takes the inbox of a caller; nothing while another has it.
+/// Takes the inbox of a caller; nothing while it is held elsewhere.
 pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Option<FileInbox>> {
     let path = path(layout, caller);
     atomic::ensure_dir(&layout.inboxes())?;
@@ -56,7 +56,7 @@ pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Option<FileInbox>
         if !lock::try_take(&file).context("lock", &path)? {
             return Ok(None);
         }
-        // One that was cleared away between the two is no place to write to.
+        // A file that was cleared away in between must not be written to.
         if atomic::is_at(&file, &path)? {
             let bytes = atomic::read_all(&file).context("read", &path)?;
             return Ok(Some(FileInbox { state: decode(&bytes, caller), file, path }));
@@ -64,7 +64,7 @@ pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Option<FileInbox>
     }
 }
 
-/// Removes inboxes whose callers have not come for a long time.
+/// Removes inboxes whose callers have not returned for a long time.
 pub(super) fn clear_old(layout: &Layout) {
     for name in atomic::names(&layout.inboxes()).unwrap_or_default() {
         let path = layout.inboxes().join(name);
@@ -113,7 +113,7 @@ mod tests {
     use crate::clock::Timestamp;
 
     #[test]
-    fn what_is_damaged_counts_as_new_and_what_is_old_is_removed() {
+    fn a_damaged_inbox_counts_as_new_and_an_old_one_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path());
         let caller: Caller = "codex:1".parse().unwrap();
@@ -136,7 +136,7 @@ mod tests {
         File::open(&path).unwrap().set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH)).unwrap();
         let held = take(&layout, &caller).unwrap().unwrap();
         clear_old(&layout);
-        assert!(path.exists(), "somebody has it");
+        assert!(path.exists(), "it is held");
         drop(held);
         clear_old(&layout);
         assert!(!path.exists());

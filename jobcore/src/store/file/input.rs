@@ -1,4 +1,4 @@
-//! How input reaches a job: through the named pipe `in` of its job, straight from whoever sends to whoever reads.
+//! How input reaches a job: through its named pipe `in`, directly from the sender to the reader.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,12 +16,13 @@ use crate::record::Running;
 use crate::store::STARTING;
 use crate::sys::pipe;
 
-/// How much a pipe holds of what nobody has read yet: no more than those for output, of which a user may not have many.
+/// How much unread input a pipe holds: no more than the pipes for output, because a user may have only so much in
+/// pipes.
 pub(crate) const SIZE: usize = 16 * 1024;
-/// How often to look for the pipe of a supervisor that is just coming up.
+/// How often to look for the pipe of a supervisor that is starting up.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// The writing end, held so that what is read does not end between two who send.
+/// The writing end, held so that the reader does not see an end between two senders.
 #[derive(Debug)]
 pub(crate) struct Open {
     job: JobDir,
@@ -29,23 +30,24 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Makes the pipe, and returns the end that the command is to read from.
+    /// Creates the pipe, and returns the end that the command is to read from.
     pub(crate) fn make(job: &JobDir) -> io::Result<(Self, File)> {
         let path = job.stdin();
-        // A command may read only where somebody writes, or the other way round: with both held, neither open waits.
+        // Opening either end of a named pipe waits for the other; with both held, neither open waits.
         let _both = pipe::make_and_open(&path, SIZE)?;
         let reader = File::open(&path)?;
         let writer = pipe::open_writer(&path)?;
         Ok((Self { job: job.clone(), _writer: writer }, reader))
     }
 
-    /// Takes over the pipe of a supervisor that was killed; nothing if its input was ended, or nobody reads any more.
+    /// Takes over the pipe of a supervisor that was killed; nothing if its input was ended or is no longer read.
     pub(crate) fn resume(job: &JobDir) -> Option<Self> {
         let writer = pipe::open_writer(&job.stdin()).ok()?;
         Some(Self { job: job.clone(), _writer: writer })
     }
 
-    /// Ends what can be read: nobody can send from here on, and when those are done who do so now, the end comes.
+    /// Ends the input: it can no longer be opened for sending, and the reader sees the end once the current senders are
+    /// done.
     pub(crate) fn end(self) {
         let _ = fs::remove_file(self.job.stdin());
     }
@@ -57,13 +59,13 @@ fn is_running(id: JobId, job: &JobDir) -> bool {
     file.and_then(|file| JobFile::read(&file, job.record(), id)).is_ok_and(|read| read.has::<Running>())
 }
 
-/// Sends, and returns how many bytes were taken.
+/// Sends, and returns how many bytes were accepted.
 pub(crate) async fn send(id: JobId, job: &JobDir, bytes: &[u8], patience: Duration) -> Result<usize> {
     let path = job.stdin();
     let no_input = |reason| Error::NoInput { id, reason };
     let deadline = Instant::now() + STARTING;
     let writer = loop {
-        // Looked at first: once it runs, the pipe has been made and opened.
+        // Checked first: once the job runs, the pipe has been created and opened.
         let runs = is_running(id, job);
         let error = match pipe::open_writer(&path) {
             Ok(writer) => break writer,
@@ -77,7 +79,7 @@ pub(crate) async fn send(id: JobId, job: &JobDir, bytes: &[u8], patience: Durati
         if runs {
             return Err(no_input(reason));
         }
-        // Its supervisor has not come so far.
+        // Its supervisor has not got that far yet.
         if Instant::now() >= deadline {
             return Err(Error::NoAnswer { id });
         }
@@ -96,14 +98,15 @@ mod tests {
     use crate::clock::{SystemRandom, Timestamp};
     use crate::store::file::job_file;
 
-    /// Somebody sent between the making of the pipe and its opening, and was told that the job had closed its input.
+    /// A sender that came between the creation of the pipe and its opening was once told that the job had closed its
+    /// input.
     #[tokio::test]
-    async fn a_pipe_that_its_supervisor_has_yet_to_open_is_waited_for() {
+    async fn sending_waits_for_a_pipe_that_its_supervisor_has_yet_to_open() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().to_owned() };
         let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         pipe::make(&job.stdin()).unwrap();
-        // The first is polled first, and has tried once when the second opens the pipe.
+        // The first future is polled first, and has tried once when the second opens the pipe.
         let sending = send(id, &job, b"hello", Duration::from_secs(60));
         let (sent, reader) = tokio::join!(sending, async { pipe::open(&job.stdin()).unwrap() });
         assert_eq!(sent.unwrap(), 5);

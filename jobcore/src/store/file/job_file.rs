@@ -1,12 +1,12 @@
-//! The file `job` of a job: its records, each in a place of its own, and its lock.
+//! The file `job` of a job: its records, each in its own place, and its lock.
 //!
-//! The room for all of them is taken when the job is made, so that a full disk loses none of them later. The first page holds
-//! what is written while the job lives: a record is written at once and within the page, so that who is killed while he writes
-//! leaves it as it was or as it is to be. Behind it stand the submission and the environment of the command, which is cut off
-//! when nobody needs it any more.
+//! Room for all of them is taken when the job is created, so that a full disk loses none of them later. The first page
+//! holds what is written while the job lives: a record is written at once and within the page, so that a writer that is
+//! killed leaves either the old record or the new one. After the page come the submission and the environment of the
+//! command, which is cut off when it is no longer needed.
 //!
-//! Each record is an object in JSON, filled up with blanks. Its last field is `seal`: which record of which job it is, and the
-//! CRC-32 of all that stands before the seal, so that one that was changed or swapped is not taken for the truth.
+//! Each record is a JSON object, padded with blanks. Its last field is `seal`: which record of which job it is, and the
+//! CRC-32 of everything before the seal, so that a changed or swapped record is detected.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,12 +37,12 @@ pub(crate) struct Field {
 
 /// The places of all records that are written while the job lives.
 const FIELDS: [Field; 5] = [Start::FIELD, Running::FIELD, Stopping::FIELD, Queued::FIELD, Ended::FIELD];
-/// Where the submission begins: behind the page of these.
+/// Where the submission begins: after the page of these records.
 const SUBMISSION: usize = 4096;
-/// What the submission is called in its seal.
+/// The name of the submission in its seal.
 const SUBMISSION_NAME: &str = "submission";
 
-/// How often it is read again, since a record in it is just being written.
+/// How many times the file is read again because a record in it is being written.
 const READ_AGAIN: usize = 16;
 
 /// A record in the first page.
@@ -50,7 +50,7 @@ pub(crate) trait Kept: Serialize + DeserializeOwned + Clone {
     /// Where it is kept.
     const FIELD: Field;
 
-    /// Says less in words, if it says any: it is too long for its place.
+    /// Shortens the text of a record that is too long for its place; `false` if there is nothing to shorten.
     fn shorten(&mut self) -> bool {
         false
     }
@@ -63,7 +63,7 @@ impl Kept for Start {
 impl Kept for Running {
     const FIELD: Field = Field { name: "running", start: 512, size: 512 };
 
-    /// That it waits for input is seen again when it is looked for.
+    /// Whether it waits for input will be determined again.
     fn shorten(&mut self) -> bool {
         self.waiting.take().is_some()
     }
@@ -100,7 +100,7 @@ fn halve(text: &mut Option<String>) -> bool {
     true
 }
 
-/// Where a job stands in the queue, and what it was given when it left it.
+/// The job's place in the queue, and what it was given when it left the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Queued {
     pub(crate) v: u32,
@@ -109,10 +109,10 @@ pub(crate) struct Queued {
     /// The lower half.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) between: u64,
-    /// Where its row was put in the index of the day.
+    /// The number of its row in the index of the day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) row: Option<u64>,
-    /// What holds instead of what the spec says, if something was changed.
+    /// What applies instead of what the spec says, if something was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<Changed>,
     /// The last run of a schedule.
@@ -122,15 +122,15 @@ pub(crate) struct Queued {
     pub(crate) slot: Option<u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) units: BTreeMap<Resource, u64>,
-    /// Where the submission begins that is in force, if it is not the first.
+    /// Where the submission in force begins, if it is not the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) submission_at: Option<u64>,
-    /// Where what is in force ends, while another submission is being written after it.
+    /// Where the part in force ends, while another submission is being written after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ends_at: Option<u64>,
 }
 
-/// What of a place is in a spec as well.
+/// The part of a place that a spec also has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Changed {
     priority: i32,
@@ -146,9 +146,9 @@ impl Changed {
 }
 
 impl Queued {
-    /// Puts a place on record for a job of this spec.
+    /// Returns the record of a place for a job with this spec.
     pub(crate) fn new(spec: &JobSpec, place: &Place, row: Option<u64>) -> Self {
-        // Each half is 64 bits of it.
+        // Each half has 64 bits.
         let (sequence, between) = ((place.order >> 64) as u64, place.order as u64);
         Self {
             v: RECORD_VERSION,
@@ -179,7 +179,7 @@ fn is_default(number: &u64) -> bool {
     *number == 0
 }
 
-/// What the file of a job held when it was read.
+/// The contents of the file of a job when it was read.
 #[derive(Debug)]
 pub(crate) struct JobFile {
     id: JobId,
@@ -188,7 +188,7 @@ pub(crate) struct JobFile {
 }
 
 impl JobFile {
-    /// Reads the file of a job. A record that is just being written is read when it has been.
+    /// Reads the file of a job. A record that is being written is read again.
     pub(crate) fn read(file: &File, path: PathBuf, id: JobId) -> Result<Self> {
         let mut read = Self { id, path, bytes: Vec::new() };
         for _ in 0..READ_AGAIN {
@@ -202,7 +202,7 @@ impl JobFile {
         Ok(read)
     }
 
-    /// Returns whether a record is there, whatever it says.
+    /// Returns whether a record exists, whatever it says.
     pub(crate) fn has<T: Kept>(&self) -> bool {
         self.in_place(T::FIELD).is_some()
     }
@@ -210,13 +210,14 @@ impl JobFile {
     /// Returns a record; nothing if it has not been written.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs elsewhere.
+    /// [`Error::Damaged`] if it cannot be read as such a record, was changed since it was written, or belongs
+    /// elsewhere.
     pub(crate) fn get<T: Kept>(&self) -> Result<Option<T>> {
         self.in_place(T::FIELD).map(|bytes| self.parse(bytes, T::FIELD.name)).transpose()
     }
 
-    /// Returns where a job of this spec stands in the queue: before all others if its record is damaged, since most of them have
-    /// waited for less time.
+    /// Returns the place of a job with this spec in the queue: before all others if its record is damaged, because most
+    /// of them have waited for less time.
     pub(crate) fn place(&self, spec: &JobSpec) -> Place {
         let queued = self.get::<Queued>().ok().flatten();
         queued.map_or_else(|| spec.first_place(), |queued| queued.place(spec))
@@ -229,29 +230,29 @@ impl JobFile {
     pub(crate) fn submission(&self) -> Result<Submission> {
         match self.bytes.get(self.submission_start()..self.submission_end()) {
             Some(bytes) if !bytes.is_empty() => self.parse(bytes, SUBMISSION_NAME),
-            _ => Err(damaged(&self.path, "the submission is not there".to_owned())),
+            _ => Err(damaged(&self.path, "the submission is missing".to_owned())),
         }
     }
 
-    /// Returns the environment of the command; nothing once it was erased.
+    /// Returns the environment of the command; nothing once it has been erased.
     pub(crate) fn environment(&self) -> Option<Environment> {
         let rest = self.bytes.get(self.submission_end()..self.end())?;
         Some(Environment::from_bytes(rest.strip_suffix(b"\n")?))
     }
 
-    /// Returns how long the file is to be without the environment, if that is there.
+    /// Returns how long the file is without the environment, if that exists.
     pub(crate) fn without_environment(&self) -> Option<u64> {
         let end = self.submission_end();
         (self.bytes.len() > end).then_some(end as u64)
     }
 
-    /// Returns where the submission begins that is in force: another one than the first if the job was edited.
+    /// Returns where the submission in force begins: not the first one if the job was edited.
     fn submission_start(&self) -> usize {
         let start = self.offset(b"\"submission_at\":", |queued| queued.submission_at);
         start.map_or(SUBMISSION, |start| start.max(SUBMISSION))
     }
 
-    /// Returns where what is in force ends.
+    /// Returns where the part in force ends.
     fn end(&self) -> usize {
         let end = self.offset(b"\"ends_at\":", |queued| queued.ends_at);
         end.map_or(self.bytes.len(), |end| end.min(self.bytes.len()))
@@ -263,24 +264,25 @@ impl JobFile {
         usize::try_from(of(self.get().ok()??)?).ok()
     }
 
-    /// Returns where the submission ends, and the environment begins: after the first break of a line, which JSON has none of.
+    /// Returns where the submission ends and the environment begins: after the first line break, which JSON never
+    /// contains.
     fn submission_end(&self) -> usize {
         let start = self.submission_start();
         let text = self.bytes.get(start..).unwrap_or_default();
         memchr::memchr(b'\n', text).map_or(self.bytes.len(), |length| start + length + 1)
     }
 
-    /// Returns where submissions and environments are that are no longer in force: their secrets are to be erased.
+    /// Returns where the submissions and environments are that are no longer in force: their secrets are to be erased.
     pub(crate) fn superseded(&self) -> Range<usize> {
         SUBMISSION..self.submission_start()
     }
 
-    /// Returns whether nothing is left of what is no longer in force.
+    /// Returns whether everything that is no longer in force has been erased.
     pub(crate) fn is_superseded_erased(&self) -> bool {
         self.bytes.get(self.superseded()).is_none_or(|bytes| bytes.iter().all(|byte| *byte == b' '))
     }
 
-    /// Returns what is in the place of a record, unless that is blank.
+    /// Returns what is in the place of a record, unless it is blank.
     fn in_place(&self, field: Field) -> Option<&[u8]> {
         let end = self.bytes.len().min(field.start + field.size);
         let bytes = without_blanks(self.bytes.get(field.start..end)?);
@@ -292,8 +294,8 @@ impl JobFile {
     }
 }
 
-/// Returns what is in a place without the blanks around it. Most places are blank in whole or for the greater part, and are looked
-/// at each time that a job is.
+/// Returns what is in a place without the blanks around it. Most places are entirely or largely blank, and they are
+/// checked each time a job is read.
 fn without_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     while let Some(rest) = bytes.strip_suffix(&[b' '; 64]) {
@@ -302,7 +304,7 @@ fn without_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
 
-/// Returns the file of a job that is about to be made, with blanks in the places of the records that it does not have yet.
+/// Returns the file of a new job, with blanks in the places of the records that it does not have yet.
 pub(crate) fn new(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![b' '; SUBMISSION];
     for field in FIELDS {
@@ -321,8 +323,8 @@ fn with_environment(submission: &Submission, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Puts another submission in force for a job that has not been started, at this place in the queue. It is written after what
-/// is there, and then pointed to: a process that is killed in between leaves the job as it was.
+/// Puts another submission in force for a job that has not been started, at this place in the queue. It is written
+/// after what is there and then pointed to: a process that is killed in between leaves the job as it was.
 pub(crate) fn replace_submission(file: &File, read: &JobFile, submission: &Submission, place: &Place) -> Result<()> {
     let (path, id, at) = (&read.path, read.id, read.end() as u64);
     let queued = read.get::<Queued>()?;
@@ -332,13 +334,13 @@ pub(crate) fn replace_submission(file: &File, read: &JobFile, submission: &Submi
     }
     let bytes = with_environment(submission, path)?;
     file.write_all_at(&bytes, at).context("write", path)?;
-    // What somebody else was killed over was longer.
+    // A process that was killed while it replaced the submission may have left a longer one.
     file.set_len(at + bytes.len() as u64).context("cut", path)?;
     write(file, path, id, &Queued { submission_at: Some(at), ..Queued::new(&submission.spec, place, row) })?;
     erase_superseded(file, &JobFile::read(file, path.clone(), id)?)
 }
 
-/// Writes blanks over submissions and environments that are no longer in force.
+/// Overwrites submissions and environments that are no longer in force with blanks.
 pub(crate) fn erase_superseded(file: &File, read: &JobFile) -> Result<()> {
     if read.is_superseded_erased() {
         return Ok(());
@@ -347,13 +349,13 @@ pub(crate) fn erase_superseded(file: &File, read: &JobFile) -> Result<()> {
     file.write_all_at(&vec![b' '; range.len()], range.start as u64).context("erase what was replaced in", &read.path)
 }
 
-/// Writes a record into its place. Only whoever holds the lock of the file may do that, or has it for himself.
+/// Writes a record to its place. Only for the holder of the file's lock, or while no other process has the file.
 pub(crate) fn write<T: Kept>(file: &File, path: &Path, id: JobId, record: &T) -> Result<()> {
     file.write_all_at(&in_its_size(path, id, record)?, T::FIELD.start as u64).context("write", path)
 }
 
-/// Writes who is in charge of a later attempt, and blanks over what was on record of the main process and of a stop of the one
-/// before: all of it at once, since these places follow each other.
+/// Writes the supervisor of a later attempt, and blanks over the main process and the stop of the attempt before: all
+/// at once, because these places are adjacent.
 pub(crate) fn write_next_start(file: &File, path: &Path, id: JobId, start: &Start) -> Result<()> {
     let mut bytes = in_its_size(path, id, start)?;
     for Field { start, size, .. } in [Running::FIELD, Stopping::FIELD] {
@@ -379,10 +381,10 @@ fn in_its_size<T: Kept>(path: &Path, id: JobId, record: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes into the place of a record what cannot be read as one, so that it is seen to be damaged.
+/// Writes what cannot be read as a record to its place, so that it is seen to be damaged.
 pub(crate) fn write_damaged<T: Kept>(file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
     let Field { start, size, .. } = T::FIELD;
-    // Nothing in its place would say that there is no such record.
+    // An empty place would mean that there is no such record.
     let bytes = if bytes.trim_ascii().is_empty() { b"?" } else { bytes };
     file.write_all_at(&bytes[..bytes.len().min(size)], start as u64).context("write", path)
 }
@@ -391,7 +393,7 @@ fn damaged(path: &Path, reason: String) -> Error {
     Error::Damaged { path: path.to_owned(), reason }
 }
 
-/// What the seal of a record begins with. Within a string of JSON the quotes would have a backslash before them.
+/// What the seal of a record begins with. Within a JSON string, the quotes would have a backslash before them.
 const SEAL: &str = ",\"seal\":";
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -411,7 +413,7 @@ impl Seal {
 pub(super) fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Path) -> Result<Vec<u8>> {
     let to_json = |error: serde_json::Error| damaged(path, error.to_string());
     let mut json = serde_json::to_vec(record).map_err(to_json)?;
-    // An object that has a field at least.
+    // The record is an object with at least one field.
     json.pop();
     let seal = serde_json::to_vec(&Seal::of(&json, name, id)).map_err(to_json)?;
     json.extend_from_slice(SEAL.as_bytes());
@@ -420,7 +422,7 @@ pub(super) fn sealed<T: Serialize>(record: &T, name: &str, id: JobId, path: &Pat
     Ok(json)
 }
 
-/// Returns a record whose seal fits.
+/// Returns a record whose seal matches.
 pub(super) fn unsealed<T: DeserializeOwned>(bytes: &[u8], name: &str, id: JobId, path: &Path) -> Result<T> {
     check(bytes, name, id).map_err(|reason| damaged(path, reason))?;
     serde_json::from_slice(bytes).map_err(|error| damaged(path, error.to_string()))
@@ -429,7 +431,7 @@ pub(super) fn unsealed<T: DeserializeOwned>(bytes: &[u8], name: &str, id: JobId,
 /// Checks the seal of a record that was found in a place.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// Describes what is wrong.
 fn check(bytes: &[u8], name: &str, id: JobId) -> std::result::Result<(), String> {
     let begin = bytes.windows(SEAL.len()).rposition(|window| window == SEAL.as_bytes()).ok_or("it has no seal")?;
     let (body, rest) = (&bytes[..begin], &bytes[begin + SEAL.len()..]);
@@ -443,7 +445,7 @@ fn check(bytes: &[u8], name: &str, id: JobId) -> std::result::Result<(), String>
         return Err(format!("it is another record of the job, `{}`", there.record));
     }
     if there.crc32 != expected.crc32 {
-        return Err("it was changed after it was written: its checksum does not fit".to_owned());
+        return Err("it was changed after it was written: its checksum does not match".to_owned());
     }
     Ok(())
 }
@@ -501,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_cut_off_and_nothing_else() {
+    fn only_the_environment_is_cut_off() {
         let file = file("said");
         file.set_len(read(&file, ID).without_environment().unwrap()).unwrap();
         let there = read(&file, ID);
@@ -513,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_its_place_is_cut() {
+    fn a_record_that_is_too_long_for_its_place_is_shortened() {
         let there = read(&file(&"\u{1}ä\n".repeat(2000)), ID);
         let Some(Ended { outcome, .. }) = there.get().unwrap() else { panic!("it is there") };
         let message = outcome.message.unwrap();
@@ -521,9 +523,9 @@ mod tests {
         assert!(!there.has::<Start>() && there.submission().is_ok());
     }
 
-    /// As if whoever edits the job were killed after each of its writes.
+    /// As if the process that edits the job were killed after each of its writes.
     #[test]
-    fn a_submission_is_replaced_as_a_whole_wherever_that_is_broken_off() {
+    fn a_submission_is_replaced_as_a_whole_wherever_the_writer_is_killed() {
         let mut file = tempfile::tempfile().unwrap();
         let old = submission();
         file.write_all(&new(&old, "job".as_ref()).unwrap()).unwrap();
@@ -549,13 +551,13 @@ mod tests {
             file.write_all_at(&appended[..length], whole.len() as u64).unwrap();
             assert_eq!(seen(), before, "{length} bytes were written");
         }
-        // The next that edits it begins where what is in force ends.
+        // The next edit begins where the part in force ends.
         replace_submission(&file, &read(&file, ID), &edited, &place).unwrap();
         let after = (edited.spec.command, "2".into(), 2);
         assert_eq!(seen(), after);
         let there = read(&file, ID);
         assert!(there.is_superseded_erased() && there.get::<Queued>().unwrap().unwrap().row == Some(7));
-        // It was killed before it erased what was in force.
+        // A process was killed before it erased what was in force.
         file.write_all_at(&whole[SUBMISSION..], SUBMISSION as u64).unwrap();
         assert!(!read(&file, ID).is_superseded_erased());
         assert_eq!(seen(), after);

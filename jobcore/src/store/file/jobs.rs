@@ -1,4 +1,4 @@
-//! The directories of the jobs that are on record, and what they say.
+//! The directories of the jobs that are on record, and what they contain.
 
 use std::fs::{File, OpenOptions};
 
@@ -15,7 +15,7 @@ use crate::spec::Stragglers;
 use crate::sys::process::Seen;
 use crate::sys::{lock, process};
 
-/// The jobs of a store, for whoever reads them.
+/// The jobs of a store, for readers.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
     layout: Layout,
@@ -36,7 +36,7 @@ impl Jobs {
         atomic::is_there(&self.layout.job(id).path)
     }
 
-    /// Returns the days of which there are jobs, the newest first.
+    /// Returns the days that have jobs, the newest first.
     pub(super) fn days(&self) -> Result<Vec<String>> {
         let mut days = atomic::names(&self.layout.days())?;
         days.retain(|name| name.parse::<jiff::civil::Date>().is_ok());
@@ -68,7 +68,7 @@ impl Jobs {
         let path = self.layout.job(id).record();
         match atomic::open_if_there(&path, OpenOptions::new().read(true))? {
             Some(file) => Ok(file),
-            None if self.is_there(id)? => Err(Error::Damaged { path, reason: "it is not there".to_owned() }),
+            None if self.is_there(id)? => Err(Error::Damaged { path, reason: "it is missing".to_owned() }),
             None => Err(Error::not_found(id)),
         }
     }
@@ -87,7 +87,7 @@ impl Jobs {
     }
 
     pub(super) fn is_held(&self, id: JobId) -> Result<bool> {
-        lock::is_held(&self.open(id)?).context("look at the lock", &self.layout.job(id).record())
+        lock::is_held(&self.open(id)?).context("check the lock", &self.layout.job(id).record())
     }
 
     /// Marks a job as one that only waits for others, as long as the file is open.
@@ -99,10 +99,10 @@ impl Jobs {
 
     /// Returns whether a job only waits for others.
     pub(super) fn is_lent(&self, id: JobId) -> Result<bool> {
-        lock::is_lent(&self.open(id)?).context("look at the lock", &self.layout.job(id).record())
+        lock::is_lent(&self.open(id)?).context("check the lock", &self.layout.job(id).record())
     }
 
-    /// Returns whether the main process of a job lives, as far as that is on record.
+    /// Returns whether the main process of a job is alive, as far as that is on record.
     pub(super) fn has_living_process(&self, id: JobId) -> Result<bool> {
         let running: Option<Running> = match self.read(id).and_then(|read| read.get()) {
             Err(Error::Damaged { .. }) => None,
@@ -111,22 +111,22 @@ impl Jobs {
         Ok(running.is_some_and(|running| matches!(process::look(&running.process), Seen::Alive(_) | Seen::Paused(_))))
     }
 
-    /// Returns all that is known of a job.
+    /// Returns everything that is known of a job.
     pub(super) fn evidence(&self, id: JobId) -> Result<Evidence> {
         let job = self.layout.job(id);
         let file = self.open(id)?;
         let read = || JobFile::read(&file, job.record(), id);
         let mut records = read()?;
-        let held = lock::is_held(&file).context("look at the lock", &job.record())?;
+        let held = lock::is_held(&file).context("check the lock", &job.record())?;
         if !held && !records.has::<Ended>() {
-            // It may have been started and have ended between the two looks; the record is there before the lock falls.
+            // It may have started and ended between the two reads; the record is written before the lock is released.
             records = read()?;
         }
         let mut evidence = Evidence::new(records.submission()?);
         evidence.held = held;
         evidence.place = records.place(&evidence.submission.spec);
         evidence.ended = records.get()?;
-        // Of one that is over, it matters only how it ended before.
+        // For a job that has ended, only its earlier attempts matter.
         if evidence.ended.is_none() || evidence.submission.spec.restart.is_some() {
             let start = if evidence.ended.is_some() { records.get().ok().flatten() } else { records.get()? };
             evidence.start = attempts::complete(&job, id, start);
@@ -139,13 +139,13 @@ impl Jobs {
             let (bytes, dropped) = (ended.outcome.output_bytes, ended.outcome.dropped_bytes);
             evidence.output = OutputSize::new(bytes, dropped);
             if !evidence.submission.spec.ready.is_empty() {
-                // When it was ready.
+                // For the time at which it became ready.
                 evidence.running = records.get()?;
             }
-            // Stragglers may have written more. The log knows of that, but not of what it could not keep at its end.
+            // Stragglers may have written more. The log shows that, but not what could not be kept at its end.
             if evidence.submission.spec.stragglers == Stragglers::Leave || !ended.outcome.survivors.is_empty() {
                 if evidence.held {
-                    // Stragglers are recognised by the main process.
+                    // Stragglers are recognized by the main process.
                     evidence.running = records.get()?;
                 }
                 let there = log.size()?;

@@ -1,4 +1,4 @@
-//! Which file is where. Every path of a store is made here, and none from text that a user gave.
+//! Which file is where. Every path of a store is built here, and none from text that a user gave.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,12 +25,12 @@ impl Layout {
         self.root.join("format")
     }
 
-    /// One directory a UTC day, in them one a job.
+    /// One directory for each UTC day, with one directory for each job in it.
     pub(crate) fn days(&self) -> PathBuf {
         self.root.join("jobs")
     }
 
-    /// Jobs that are being made.
+    /// Jobs that are being created.
     pub(crate) fn staging(&self) -> PathBuf {
         self.root.join("staging")
     }
@@ -40,13 +40,13 @@ impl Layout {
         self.root.join("trash")
     }
 
-    /// The lock under which everything is decided that concerns several jobs, and what waits or has a slot.
+    /// The admission lock, and the jobs that wait or have a slot.
     pub(crate) fn admission(&self) -> PathBuf {
         self.root.join("admission")
     }
 
-    /// The newest job of a name: a file that holds its id.
-    /// The pointer to the newest job of a name in a project; the path of that may be longer than the name of a file.
+    /// The file that points to the newest job of a name in a project: it holds the job's id. The path of the project
+    /// may be longer than a file name may be.
     pub(crate) fn name(&self, name: &Name, project: Option<&Path>) -> PathBuf {
         match project {
             Some(project) => {
@@ -61,7 +61,8 @@ impl Layout {
         self.root.join("names")
     }
 
-    /// The job that has a key: a file that holds its id. A key may have any bytes, so that its file has their digits.
+    /// The file that points to the job with a key: it holds the job's id. A key may have any bytes, so its file is
+    /// named by their hexadecimal digits.
     pub(crate) fn key(&self, key: &str) -> PathBuf {
         let digits: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.keys().join(digits)
@@ -71,7 +72,7 @@ impl Layout {
         self.root.join("keys")
     }
 
-    /// What concerns everybody who uses the store.
+    /// The settings of the store.
     pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("settings.toml")
     }
@@ -89,7 +90,7 @@ impl Layout {
         self.index(&id.day())
     }
 
-    /// What happened.
+    /// The events.
     pub(crate) fn events(&self) -> PathBuf {
         self.root.join("events")
     }
@@ -99,17 +100,17 @@ impl Layout {
         self.events().join(format!("{first:012}"))
     }
 
-    /// What was delivered to callers.
+    /// The inboxes of callers.
     pub(crate) fn inboxes(&self) -> PathBuf {
         self.root.join("inboxes")
     }
 
-    /// When retention was last looked at: its time of change.
     /// The lock of the process that waits for what is due later.
     pub(crate) fn sleeper(&self) -> PathBuf {
         self.root.join("sleeper")
     }
 
+    /// A file whose modification time is when retention was last checked.
     pub(crate) fn swept(&self) -> PathBuf {
         self.root.join("swept")
     }
@@ -139,12 +140,12 @@ impl JobDir {
         self.path.join("job")
     }
 
-    /// What its command is given to read.
+    /// The input that its command is given.
     pub(crate) fn given(&self) -> PathBuf {
         self.path.join("given")
     }
 
-    /// What can be made anew from the rest.
+    /// What can be computed again from the rest.
     pub(crate) fn cache(&self, name: &'static str) -> PathBuf {
         self.path.join(format!("{name}.cache"))
     }
@@ -157,12 +158,12 @@ impl JobDir {
         self.path.join("err")
     }
 
-    /// The pipe of a job that something can be sent to.
+    /// The pipe through which input is sent to the job.
     pub(crate) fn stdin(&self) -> PathBuf {
         self.path.join("in")
     }
 
-    /// How it ended before its command was started again.
+    /// How the earlier attempts of its command ended.
     pub(crate) fn attempts(&self) -> PathBuf {
         self.path.join("attempts")
     }

@@ -1,4 +1,4 @@
-//! The output of a job on disk: segments `OFFSET.log`, and beside each its rows, `OFFSET.idx`.
+//! The output of a job on disk: segments `OFFSET.log`, and the rows of each, `OFFSET.idx`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::output::{self, JobLog, LogBackend, LogWriter, OutputSize, Row, Segment, Stream};
 use crate::sys::pipe;
 
-/// How much is moved from a pipe at a time at most.
+/// How many bytes are moved from a pipe at a time, at most.
 const MOVE: u64 = 1024 * 1024;
 
 /// Segments as files.
@@ -30,7 +30,8 @@ struct CurrentSegment {
 
 impl LogBackend for SegmentFiles {
     fn create(&mut self, start: u64) -> io::Result<()> {
-        // A writer before may have been killed between the two: of a segment that has a byte, none begins here again.
+        // An earlier writer may have been killed between the two files. If so, these rows are stale: no segment begins
+        // where another one has bytes.
         let _ = fs::remove_file(self.job.rows(start));
         let rows = create_file(&self.job.rows(start))?;
         let bytes = create_file(&self.job.segment(start));
@@ -53,27 +54,27 @@ impl LogBackend for SegmentFiles {
     }
 
     fn remove(&mut self, start: u64) {
-        // The bytes go first: a reader that finds no bytes looks for no rows.
+        // The bytes go first: a reader that finds no bytes does not look for rows.
         let _ = fs::remove_file(self.job.segment(start));
         let _ = fs::remove_file(self.job.rows(start));
     }
 }
 
-/// Writes the output of a job into files. What cannot be kept is counted; nothing here fails.
+/// Writes the output of a job to files. Output that cannot be kept is counted; nothing here fails.
 #[derive(Debug)]
 pub struct FileLogWriter {
     log: LogWriter<SegmentFiles>,
-    /// Whether this file system takes bytes straight from a pipe, as far as is known.
+    /// Whether this file system takes bytes directly from a pipe, as far as is known.
     splices: bool,
     buffer: Vec<u8>,
 }
 
 impl FileLogWriter {
-    /// Begins the log in a directory, which is made if it is not there, or goes on with it, and keeps at most `limit` bytes;
-    /// 0 means no limit.
+    /// Begins or continues the log in a directory, which is created if it does not exist, and keeps at most `limit`
+    /// bytes; 0 means no limit.
     ///
     /// # Errors
-    /// If the directory cannot be made, or what is there cannot be read.
+    /// If the directory cannot be created, or its contents cannot be read.
     pub fn at(directory: &Path, limit: u64) -> Result<Self> {
         atomic::create_dir_all(directory).context("make", directory)?;
         Self::resume(&JobDir { path: directory.to_owned() }, limit)
@@ -84,13 +85,13 @@ impl FileLogWriter {
         Self { log: LogWriter::new(backend, limit), splices: true, buffer: Vec::new() }
     }
 
-    /// Goes on where a writer before was killed.
+    /// Continues after an earlier writer that was killed.
     pub(crate) fn resume(job: &JobDir, limit: u64) -> Result<Self> {
         let log = FileLog::new(job.clone());
         let mut segments = Vec::new();
         for segment in log.segments()? {
             if segment.len == 0 {
-                // Begun and not written to. The next one will have its name.
+                // Created and never written to. The next segment will have its name.
                 let _ = fs::remove_file(job.segment(segment.start));
                 let _ = fs::remove_file(job.rows(segment.start));
             } else {
@@ -102,14 +103,15 @@ impl FileLogWriter {
         Ok(Self { log, splices: true, buffer: Vec::new() })
     }
 
-    /// Returns how much came, and how much of it is not kept.
+    /// Returns how much output there was, and how much of it was not kept.
     pub fn size(&self) -> OutputSize {
         self.log.size()
     }
 
-    /// Moves what is in a pipe into the log, at most a megabyte, and returns how much it was: 0 if there is nothing.
+    /// Moves what is in a pipe to the log, at most a megabyte, and returns how many bytes were moved: 0 if there are
+    /// none.
     ///
-    /// The bytes go from the pipe to the file within the kernel, so that no death of this process can lose any.
+    /// The bytes go from the pipe to the file within the kernel, so that the death of this process cannot lose any.
     pub(crate) fn pump(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
         let Ok(room) = self.log.prepare(stream, micros) else { return self.discard(pipe) };
         if !self.splices {
@@ -136,7 +138,8 @@ impl FileLogWriter {
         pipe::move_into(&current.bytes, pipe, at, usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Reads and writes, where splicing does not work, from a terminal say: a death in between loses at most one buffer.
+    /// Reads and writes if splicing does not work, for example from a terminal: a death in between loses at most one
+    /// buffer.
     pub(crate) fn copy(&mut self, pipe: &File, stream: Stream, micros: u64) -> io::Result<u64> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = read_some(pipe, &mut buffer);
@@ -147,7 +150,7 @@ impl FileLogWriter {
         read.map(|count| count as u64)
     }
 
-    /// Empties the pipe of what cannot be kept: a full disk must not stop the job.
+    /// Empties a pipe whose bytes cannot be kept: a full disk must not stop the job.
     fn discard(&mut self, pipe: &File) -> io::Result<u64> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = read_some(pipe, &mut buffer);
@@ -157,13 +160,13 @@ impl FileLogWriter {
         Ok(count)
     }
 
-    /// Adds bytes of `stream` that came so many microseconds after 1970.
+    /// Adds bytes of `stream` that arrived at this time, in microseconds since 1970.
     pub fn append(&mut self, stream: Stream, micros: u64, bytes: &[u8]) {
         self.log.append(stream, micros, bytes);
     }
 }
 
-/// Reads what there is, at most 64 KiB; 0 if there is nothing.
+/// Reads what is available, at most 64 KiB; 0 if there is nothing.
 fn read_some(mut pipe: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     buffer.resize(64 * 1024, 0);
     match pipe.read(buffer) {
@@ -179,7 +182,7 @@ pub struct FileLog {
 }
 
 impl FileLog {
-    /// Opens the log in a directory, which is empty where there is none.
+    /// Opens the log in a directory. It is empty if there is no such directory.
     pub fn at(directory: &Path) -> Self {
         Self::new(JobDir { path: directory.to_owned() })
     }
@@ -188,7 +191,7 @@ impl FileLog {
         Self { job }
     }
 
-    /// Returns how much came and how much of it is not there, as the segments tell it.
+    /// Returns how much output there was and how much of it is missing, according to the segments.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -197,7 +200,7 @@ impl FileLog {
     }
 }
 
-/// Turns "is gone" into the value that says so.
+/// Turns "not found" into the value `gone`.
 fn unless_gone<T>(result: io::Result<T>, gone: T, action: &'static str, path: &Path) -> Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(gone),
@@ -205,7 +208,7 @@ fn unless_gone<T>(result: io::Result<T>, gone: T, action: &'static str, path: &P
     }
 }
 
-/// Opens a file of the log; nothing if it is gone.
+/// Opens a file of the log; nothing if it no longer exists.
 fn open(path: &Path) -> Result<Option<File>> {
     atomic::open_if_there(path, OpenOptions::new().read(true))
 }
@@ -220,7 +223,7 @@ impl JobLog for FileLog {
         for entry in entries {
             let name = entry.context("list", directory)?.file_name();
             let start = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|start| start.parse().ok());
-            // No log comes near the end of the numbers, behind which a segment could not be added up.
+            // No log comes near the largest number, after which the length of a segment could not be added.
             let Some(start) = start.filter(|start: &u64| *start < u64::MAX / 2) else { continue };
             let path = self.job.segment(start);
             let length = unless_gone(fs::metadata(&path).map(|metadata| Some(metadata.len())), None, "look at", &path)?;
@@ -255,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_was_killed_between_two_files_costs_no_byte() {
+    fn a_writer_killed_between_two_files_loses_no_byte() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().to_owned() };
         create_file(&job.rows(0)).unwrap();

@@ -1,20 +1,21 @@
-//! Jobs as directories of a local file system, shared by any number of processes. `docs/on-disk-format.md` describes the layout
-//! for users.
+//! Jobs as directories of a local file system, shared by any number of processes. `docs/on-disk-format.md` describes
+//! the layout for users.
 //!
-//! The store is put together from parts that share the [`Layout`] and nothing else.
+//! The store consists of parts that share the [`Layout`] and nothing else.
 
 // In the order in which to read them:
 // - `layout.rs`, `atomic.rs`, `job_file.rs`: which file is where, and how files and records are read and written
 // - `root.rs`, `upgrade.rs`, `settings.rs`: the directory as a whole, one of an earlier format, the settings in it
-// - `admission.rs`: its lock, and what waits or has a slot
-// - `jobs.rs`, `staging.rs`, `records.rs`, `attempts.rs`, `removal.rs`: the directories of jobs: read, made, written in, removed
+// - `admission.rs`: its lock, and the jobs that wait or have a slot
+// - `jobs.rs`, `staging.rs`, `records.rs`, `attempts.rs`, `removal.rs`: the directories of jobs: read, created, written
+//   to, removed
 // - `claim.rs`, `log.rs`, `control.rs`, `input.rs`: a job in the hands of its holder: records, output, requests, input
 // - `index/`, `events.rs`, `catalogue.rs`: rows about all jobs, and finding jobs by them
 // - `hints.rs`, `names.rs`: the files that point to jobs by name and key
-// - `inboxes.rs`: which ends were delivered to whom
-// - `queue.rs`, `schedules.rs`, `slots.rs`, `sleeper.rs`: what starts next, runs of schedules, what has started, and what starts
-//   later
-// - `on_end.rs`: what is run when a job has ended
+// - `inboxes.rs`: which ends were delivered to which caller
+// - `queue.rs`, `schedules.rs`, `slots.rs`, `sleeper.rs`: what starts next, runs of schedules, what has started, and
+//   what starts later
+// - `on_end.rs`: what is run at the end of a job
 // - `retention.rs`, `watch.rs`, `supervisors.rs`: pruning, waiting, and which processes are supervisors
 // - `tests.rs`, `properties/`: files that are not as the store left them
 
@@ -92,13 +93,13 @@ use crate::name::Name;
 use crate::output::JobLog;
 use crate::record::{Evidence, RECORD_VERSION, Submission};
 
-/// How long an answer may take that was given by a process that is gone.
+/// How long to wait for an answer that a process may have given just before it ended.
 const LAST_BREATH: Duration = Duration::from_millis(10);
 
 /// A store on a local file system.
 ///
 /// Handles are cheap, and any number of processes may use the same store. The directory belongs to one user: it is
-/// made with mode 0700, and refused if it belongs to another user or if others may write to it.
+/// created with mode 0700, and refused if it belongs to another user or if others may write to it.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     layout: Layout,
@@ -113,24 +114,24 @@ pub struct FileStore {
     queue: Queue,
     removal: Removal,
     retention: Retention,
-    /// Whether whoever uses this handle holds the admission lock, and gives slots back himself.
+    /// Whether the user of this handle holds the admission lock, and gives slots back itself.
     is_under_admission: bool,
 }
 
 impl FileStore {
-    /// Opens a store, and makes it if there is none.
+    /// Opens a store, and creates it if there is none.
     ///
     /// # Errors
     /// [`Error::StoreRefused`] if it is not safe or not understood, with the reason; [`Error::Io`] if it cannot be
-    /// made or read.
+    /// created or read.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let store = Self::at(root)?;
         store.root.make()?;
         Ok(store)
     }
 
-    /// Opens a store without making anything. If there is none, it is an empty one, which is made by the first job that is
-    /// submitted to it, or the first setting that is changed. For programs that may only be asked to look.
+    /// Opens a store without creating anything. A missing store counts as empty; it is created by the first job that is
+    /// submitted to it or the first setting that is changed. For programs that may only read.
     ///
     /// # Errors
     /// As [`FileStore::open`].
@@ -141,7 +142,8 @@ impl FileStore {
         Ok(store)
     }
 
-    /// Returns a store that was looked at by whoever started this process. It is not made again if it is gone.
+    /// Returns a store that the process that started this one has already checked. It is not created again if it was
+    /// removed.
     pub(crate) fn checked(layout: &Layout) -> Self {
         let store = Self::of_layout(layout);
         store.root.is_checked();
@@ -168,27 +170,28 @@ impl FileStore {
         }
     }
 
-    /// Returns a handle for whoever holds the admission lock: no claim takes it to give a slot back.
+    /// Returns a handle for the holder of the admission lock: no claim takes that lock to give a slot back.
     fn under_admission(&self) -> Self {
         Self { is_under_admission: true, ..self.clone() }
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    /// Gives back the slot of a job that has ended, and claims the job that is to start next.
     pub(crate) async fn leave(&self, id: JobId) -> Result<Left> {
         self.queue.leave(self, id).await
     }
 
-    /// Returns until when the process is to sleep that waits for what is due later; nothing if nothing is: then it no longer has the lock.
+    /// Returns until when the sleeper is to sleep; nothing if nothing is due later, in which case it no longer holds
+    /// the lock.
     pub(crate) fn sleep_until(&self, sleeper: &Sleeper) -> Result<Option<Timestamp>> {
         let admission = Admission::take(&self.layout)?;
         let next = self.queue.next_start(&admission.rows);
         sleeper.sleep_until(&admission, next).map(|()| next)
     }
 
-    /// Returns whether there is a store by now. Once there was one, it is not looked for again.
+    /// Returns whether there is a store by now. Once one was found, it is not looked for again.
     ///
     /// # Errors
-    /// As [`FileStore::open`], if something else is in its place.
+    /// As [`FileStore::open`], if something else has its name.
     pub fn is_made(&self) -> Result<bool> {
         self.root.is_made()
     }
@@ -204,20 +207,20 @@ impl FileStore {
     }
 }
 
-/// What whoever gave a slot back has to do.
+/// What is left to do after a slot was given back.
 #[derive(Debug)]
 pub(crate) struct Left {
     /// The job that is to start next.
     pub(crate) next: Option<Box<dyn JobClaim>>,
     /// Whether other jobs have slots, or have ended and something is to be run at their end.
     pub(crate) has_others: bool,
-    /// Whether something is to be run at the end of the job that has left.
+    /// Whether something is to be run at the end of the job that gave it back.
     pub(crate) has_hooks: bool,
-    /// When the queue is to be looked at next: [`JobStore::next_start`].
+    /// When to check the queue next: [`JobStore::next_start`].
     pub(crate) next_start: Option<Timestamp>,
 }
 
-/// Returns the directory in which a job is kept in the store in `root`, whether or not there is such a job.
+/// Returns the directory of a job in the store in `root`, whether or not there is such a job.
 pub fn job_directory(root: &Path, id: JobId) -> PathBuf {
     Layout::new(root).job(id).path
 }
@@ -230,7 +233,7 @@ impl JobStore for FileStore {
     }
 
     async fn create(&self, submission: Submission) -> Result<Created> {
-        // Before the lock is taken: others need not wait for that.
+        // Before the lock is taken, so that others need not wait for it.
         let staged = self.staging.stage(&submission)?;
         let created = self.queue.enqueue(self, &submission, &staged).await;
         if !matches!(created, Ok(Created::New)) {
@@ -295,8 +298,10 @@ impl JobStore for FileStore {
         let Some(records) = Records::claim(&self.layout, id)? else { return Ok(None) };
         let submission = records.read()?.submission()?;
         if submission.v > RECORD_VERSION {
-            let reason =
-                format!("its record has version {}, and this one writes {RECORD_VERSION}; upgrade", submission.v);
+            let reason = format!(
+                "its record has version {}, but this program supports versions up to {RECORD_VERSION}; upgrade",
+                submission.v
+            );
             return Err(Error::Refused { id, reason });
         }
         let slots = (!self.is_under_admission).then(|| self.slots.clone());
@@ -359,7 +364,7 @@ impl JobStore for FileStore {
     }
 
     async fn cache(&self, id: JobId, name: &'static str, bytes: &[u8]) -> Result<()> {
-        // A full disk costs whoever wants it next some time, and nothing else.
+        // On a full disk, the next reader computes it again; nothing else is lost.
         let _ = atomic::publish(&self.jobs.existing(id)?.cache(name), bytes);
         Ok(())
     }
@@ -374,7 +379,7 @@ impl JobStore for FileStore {
         }
         let attempt = self.layout.job(id);
         let gone = async {
-            // What has ended answers nothing; waiting for the deadline would tell nothing more.
+            // A job that has ended does not answer, so there is no need to wait for the deadline.
             let _ = self.settled(id).await;
             if self.jobs.is_held(id).unwrap_or(false) {
                 std::future::pending::<()>().await;
@@ -385,7 +390,7 @@ impl JobStore for FileStore {
         tokio::select! {
             biased;
             answer = &mut asking => answer,
-            // What it answered with its last breath is in the pipe.
+            // An answer that it gave just before it ended is in the pipe.
             () = gone => tokio::time::timeout(LAST_BREATH, asking).await.unwrap_or(Err(Error::NoAnswer { id })),
         }
     }

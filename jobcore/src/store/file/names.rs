@@ -1,4 +1,4 @@
-//! Names, of which one unfinished job at most has each, and keys, of which one job at most has each.
+//! Names, each of which at most one unfinished job has, and keys, each of which at most one job has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ impl Names {
     pub(super) fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
         match self.hints.pointed_to(&self.layout.name(name, project)) {
             Ok(Some(id)) => return Ok(Some(id)),
-            // The newest has been removed, or is not known. There may be others: a job that has a row may be gone, or not
-            // be readable.
+            // The newest job was removed, or is not known. There may be others. A job that has a row may have been
+            // removed, or be unreadable.
             Ok(None) | Err(Error::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    /// Refuses a name that is taken, and finds the job that has the key already.
+    /// Refuses a taken name, and finds the job that already has the key.
     pub(super) fn check(&self, admission: &Admission, submission: &Submission) -> Result<Created> {
         if let Some(key) = &submission.spec.key
             && let Some(id) = self.hints.find_pointed(admission, Kind::Keys, &self.layout.key(key))?
@@ -89,7 +89,7 @@ impl Names {
         name.into_iter().chain(key).try_for_each(|pointer| atomic::publish(&pointer, id.to_string().as_bytes()))
     }
 
-    /// Takes its name and its key from a job, unless another has them by now.
+    /// Takes the name and the key away from a job, unless another job has them by now.
     pub(super) fn take(&self, _: &Admission, id: JobId, spec: &JobSpec) {
         let name = spec.name.as_ref().map(|name| self.pointer(name, spec));
         let key = spec.key.as_ref().map(|key| self.layout.key(key));

@@ -1,7 +1,8 @@
-//! The file `on_end` of a job that has ended: what was run at its end, one run a line as JSON, and the lock of whoever runs it.
+//! The file `on_end` of a job that has ended: what was run at its end, one run per line as JSON, and the lock of the
+//! process that runs it.
 //!
-//! A line is on record before it is run, and once more when what it started is gone; of the same origin, the last counts. The
-//! file is made when something is to be run, so that most jobs have none.
+//! A run is recorded before it starts, and again when everything that it started has ended; of several with the same
+//! origin, the last counts. The file is created when something is to be run, so most jobs have none.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -21,10 +22,10 @@ use crate::state::HookRun;
 use crate::store::settings::Hook;
 use crate::sys::{lock, world};
 
-/// How often a line is run whose runner was killed while it ran.
+/// How many times a line is run if its runner is killed while it runs.
 const TRIES: usize = 3;
 
-/// What was run at the end of jobs, for whoever reads it.
+/// What was run at the end of jobs, for readers.
 #[derive(Debug, Clone)]
 pub(crate) struct EndHooks {
     layout: Layout,
@@ -42,19 +43,19 @@ impl EndHooks {
         Ok(last_of_each(&lines(&atomic::read_bytes(&self.layout.job(id).on_end())?.unwrap_or_default())))
     }
 
-    /// Returns whether somebody is running what is to be run at the end of a job.
+    /// Returns whether a process is running what is due at the end of a job.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job.
     pub(super) fn are_running(&self, id: JobId) -> Result<bool> {
         let path = self.layout.job(id).on_end();
         match atomic::open_if_there(&path, OpenOptions::new().read(true))? {
-            Some(file) => lock::is_held(&file).context("look at the lock", &path),
+            Some(file) => lock::is_held(&file).context("check the lock", &path),
             None => self.jobs.existing(id).map(|_| false),
         }
     }
 
-    /// Returns whether something is to be run at the end of a job, and was not.
+    /// Returns whether something is still to be run at the end of a job.
     pub(super) fn are_due(&self, id: JobId) -> bool {
         self.due(id).is_ok_and(|due| due.is_some_and(|due| !due.hooks.is_empty()))
     }
@@ -66,7 +67,7 @@ impl EndHooks {
         }
         let world = evidence.submission.world.clone();
         let (job, _) = evidence.judge(Timestamp::now())?;
-        // Of settings that cannot be read, whoever changes them next is told.
+        // Unreadable settings are reported to the next program that changes them.
         let settings = self.settings.read().unwrap_or_default();
         let mut hooks = settings.hooks(&job);
         if !hooks.is_empty() {
@@ -82,8 +83,8 @@ impl EndHooks {
         }))
     }
 
-    /// Takes the turn to run what is due at the end of a job; nothing if nothing is due, somebody else has the turn, or a process
-    /// of this world is not to have it.
+    /// Takes the turn to run what is due at the end of a job. Returns nothing if nothing is due, the turn is already
+    /// taken, or a process of this world is not to have it.
     pub(crate) fn take(&self, id: JobId) -> Result<Option<Turn>> {
         match self.due(id)? {
             Some(due) if due.hooks.is_empty() => {
@@ -101,7 +102,7 @@ impl EndHooks {
         self.with_lock(id, file)
     }
 
-    /// Takes over a turn that was handed on.
+    /// Takes over a turn that was handed over.
     ///
     /// # Errors
     /// If `file` is not that of the job, or its lock is held elsewhere.
@@ -110,7 +111,7 @@ impl EndHooks {
         if !lock::try_take(&file).context("lock", &path)? {
             return Err(Error::Refused {
                 id,
-                reason: "the descriptor that was handed over is not its turn".to_owned(),
+                reason: "the descriptor that was handed over is not the lock of its file `on_end`".to_owned(),
             });
         }
         self.with_lock(id, file)
@@ -122,7 +123,7 @@ impl EndHooks {
         if !atomic::is_at(&file, &path)? {
             return Ok(None);
         }
-        // Looked at again: whoever had the turn before may have run all.
+        // Checked again: the previous holder of the turn may have run everything.
         let Some(Due { job, hooks, limit, .. }) = self.due(id)? else { return Ok(None) };
         let turn = Turn { layout: self.layout.clone(), file, job, hooks, limit };
         if turn.hooks.is_empty() {
@@ -153,8 +154,8 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Runs what is due by `run`, each on record before and after. That is told whether it is run again, since whoever ran it
-    /// was killed.
+    /// Runs what is due with `run`, and records each run before and after. The last argument of `run` is whether the
+    /// line is run again because its runner was killed.
     ///
     /// # Errors
     /// If it cannot be put on record. Then it is due again.
@@ -182,20 +183,20 @@ impl Turn {
     fn add(&self, run: &HookRun) -> Result<()> {
         let path = self.layout.job(self.job.id).on_end();
         let there = atomic::read_all(&self.file).context("read", &path)?;
-        // Behind what was written as a whole.
+        // After the last complete line.
         let end = there.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let json = serde_json::to_string(run).map_err(std::io::Error::from).context("write", &path)?;
         self.file.write_all_at(format!("{json}\n").as_bytes(), end as u64).context("write", &path)
     }
 
-    /// Says that nothing is left to run.
+    /// Notes that nothing is left to run.
     fn end(&self) {
         Slots::new(&self.layout).end_hooks(self.job.id);
     }
 }
 
 fn lines(bytes: &[u8]) -> Vec<HookRun> {
-    // One that is not whole is being written, or never was.
+    // An incomplete line is still being written, or never was completed.
     bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only when its
-//! job has an end record.
+//! Which job starts next: decided under the admission lock. The lock of a job is the claim, and a slot is free only
+//! when its job has an end record.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -37,13 +37,13 @@ use crate::sys::load::Readings;
 use crate::sys::lock;
 use crate::sys::world::{self, World};
 
-/// What came of looking at a job that waits as its row says.
+/// The result of looking at a job that waits according to its row.
 pub(super) enum Looked {
-    /// It does wait, and is locked.
+    /// It does wait, and is now locked.
     Waits(Box<Waiting>),
-    /// Its entry did not say what is on record, and does now.
+    /// Its entry differed from what is on record, and has been corrected.
     Corrected,
-    /// It does not wait, or is not for this process to start.
+    /// It does not wait, or this process is not to start it.
     Nothing,
 }
 
@@ -54,17 +54,18 @@ pub(super) struct Waiting {
     pub(super) submission: Submission,
 }
 
-/// What came of looking at a job that may be due.
+/// The result of looking at a job that may be due.
 enum Claimed {
-    /// It is due, and locked.
+    /// It is due, and now locked.
     Due(Box<FileClaim>),
-    /// Its entry did not say what is on record, and does now.
+    /// Its entry differed from what is on record, and has been corrected.
     Corrected,
-    /// It is not due, or not for this process to start.
+    /// It is not due, or this process is not to start it.
     Nothing,
 }
 
-/// Conditions on how busy the machine is, judged at one moment. Of many jobs with the same ones, only one is opened.
+/// Conditions on the load of the machine, judged at one moment. Of many jobs with the same conditions, only one is
+/// opened.
 #[derive(Debug)]
 struct Judged {
     readings: Readings,
@@ -78,10 +79,10 @@ impl Default for Judged {
 }
 
 impl Judged {
-    /// Returns whether the conditions of a job hold.
+    /// Returns whether the conditions of a job are met.
     fn allow(&mut self, entry: &Entry, jobs: &Jobs) -> bool {
         let Self { readings, hold } = self;
-        // One that cannot be read is passed over when it is to be claimed.
+        // An unreadable job is passed over when it is to be claimed.
         let judge =
             || jobs.submission(entry.slot.id).map_or(true, |read| queue::unmet(&read.spec.when, readings).is_none());
         entry.conditions == 0 || *hold.entry(entry.conditions).or_insert_with(judge)
@@ -117,7 +118,7 @@ impl Queue {
         }
     }
 
-    /// Returns when jobs of a group were submitted, at least those of the last minute.
+    /// Returns when jobs of a group were submitted, at least within the last minute.
     fn submitted_in(&self, group: &Name, now: Timestamp) -> Result<Vec<Timestamp>> {
         let since = now - Duration::from_secs(60);
         let query = Query::default().with_group(Some(group.clone())).with_times(Some(since), None);
@@ -131,13 +132,13 @@ impl Queue {
         if let Some(group) = &submission.spec.group
             && self.settings.read()?.group_rate(group) != 0
         {
-            // An index that has to be made again, of another boot say, takes the lock for that.
+            // If the index has to be rebuilt, for example after a reboot, that takes the lock.
             self.submitted_in(group, submission.submitted_at)?;
         }
         Admission::take(&self.layout)
     }
 
-    /// Puts a staged job into its place, and into the queue, unless there is something against it.
+    /// Puts a staged job into its place and into the queue, unless it is refused.
     pub(super) async fn enqueue(&self, store: &FileStore, submission: &Submission, staged: &File) -> Result<Created> {
         let mut admission = self.admit(submission)?;
         if let Created::Existing(id) = self.check(store, &mut admission, submission).await?.0 {
@@ -147,7 +148,7 @@ impl Queue {
         self.place(&mut admission, submission, staged, &entry).map(|()| Created::New)
     }
 
-    /// Puts a staged job into its place as [`Queue::enqueue`] does, and takes charge of it if nothing is in its way.
+    /// Puts a staged job into its place as [`Queue::enqueue`] does, and claims it if it may start.
     pub(super) async fn submit(&self, store: &FileStore, submission: Submission, staged: File) -> Result<Submitted> {
         let mut admission = self.admit(&submission)?;
         let (created, settings) = self.check(store, &mut admission, &submission).await?;
@@ -157,7 +158,7 @@ impl Queue {
         let mut entry = self.new_entry(&admission, &submission);
         let is_due = self.may_start_at_once(&settings, &mut admission, &submission.spec, &mut entry)?;
         let path = self.layout.staged(submission.job_id).record();
-        // Before it is in its place, so that nobody else takes charge of it.
+        // Before it is in its place, so that no other process claims it.
         if is_due && !lock::try_take(&staged).context("lock", &path)? {
             return Err(Error::Damaged { path, reason: "another process has locked it".to_owned() });
         }
@@ -169,7 +170,7 @@ impl Queue {
         Ok(Submitted::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
     }
 
-    /// Returns whether a new job is to start before all that wait, and gives it what it needs.
+    /// Returns whether a new job may start before all that wait, and if so, gives it what it needs.
     fn may_start_at_once(
         &self,
         settings: &StoreSettings,
@@ -187,7 +188,7 @@ impl Queue {
         }
         let taken = self.in_use(admission)?;
         let mut room = Room::beside(settings, taken.iter().map(|entry| &entry.slot));
-        // Most jobs that have to wait find that out by this, however many wait already.
+        // This decides most cases in which the job has to wait, however many wait already.
         let own = self.ancestors(&room, &entry.slot);
         if !room.is_enough(&entry.slot, &own) {
             return Ok(false);
@@ -210,7 +211,7 @@ impl Queue {
         Ok(is_enough)
     }
 
-    /// Returns the jobs that led to a job being submitted, if that makes a difference to what it lacks.
+    /// Returns the chain of jobs by which a job was submitted, if that makes a difference to what it lacks.
     fn ancestors(&self, room: &Room<'_>, slot: &Slot) -> Vec<JobId> {
         let mut ancestors = Vec::new();
         if room.may_inherit(slot) {
@@ -220,7 +221,7 @@ impl Queue {
         ancestors
     }
 
-    /// Refuses a job that must not be added, and finds the one that has its key already.
+    /// Refuses a job that must not be added, and finds the job that already has its key.
     async fn check(
         &self,
         store: &FileStore,
@@ -237,14 +238,14 @@ impl Queue {
             let now = submission.submitted_at;
             settings.check_rate(group, now, self.submitted_in(group, now)?)?;
         }
-        // A schedule takes nothing, and none is in the way of others.
+        // A schedule takes nothing and blocks no other job.
         if settings.when_full == WhenFull::Refuse && submission.spec.repeat.is_none() {
             let slot = Slot::of(submission.job_id, &submission.spec, submission.spec.first_place());
             let mut before = self.in_use(admission)?;
             if Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]).is_some() {
                 before = self.free_slots(store, admission).await?;
             }
-            // Jobs that wait already come first.
+            // Jobs that already wait come first.
             before.extend(admission.waiting()?.into_iter().filter(|entry| !entry.slot.repeats));
             if let Some(reached) = Room::beside(&settings, before.iter().map(|entry| &entry.slot)).reached(&slot, &[]) {
                 return Err(Error::Full(reached));
@@ -269,13 +270,13 @@ impl Queue {
         entry: &Entry,
     ) -> Result<()> {
         let id = submission.job_id;
-        // The row first: one without a job is passed over, a job without one would not be listed.
+        // The row comes first: a row without a job is ignored, but a job without a row would not be listed.
         let row = self.index.add(submission)?;
         let queued = Queued::new(&submission.spec, &entry.slot.place, row);
         job_file::write(staged, &self.layout.staged(id).record(), id, &queued)?;
-        // Names and keys are written first as well: one that points to no job is ignored.
+        // Names and keys also come first: an entry that points to no job is ignored.
         self.names.give(admission, id, &submission.spec)?;
-        // So is an entry without a job, and a job without one would not be found.
+        // So does the entry: without a job it is ignored, but a job without an entry would not be found.
         let published = admission.put(entry).and_then(|()| self.staging.publish(id));
         match &published {
             Ok(()) => self.events.add(&JobEvent::now(id, EventKind::Submitted)),
@@ -287,7 +288,7 @@ impl Queue {
         published
     }
 
-    /// Takes charge of the job that is to start next, if there is one, and a slot for it.
+    /// Claims the job that is to start next, if there is one, and takes a slot for it.
     pub(super) async fn due(&self, store: &FileStore) -> Result<Option<FileClaim>> {
         if !admission::rows(&self.layout)?.has_waiting() {
             return Ok(None);
@@ -295,7 +296,7 @@ impl Queue {
         self.next_due(store, &mut Admission::take(&self.layout)?).await
     }
 
-    /// Gives the slot of a job back that has ended, and takes charge of the job that is to start next.
+    /// Gives back the slot of a job that has ended, and claims the job that is to start next.
     pub(super) async fn leave(&self, store: &FileStore, id: JobId) -> Result<Left> {
         let mut admission = Admission::take(&self.layout)?;
         let has_hooks = self.slots.vacate(&mut admission, id)?;
@@ -324,7 +325,7 @@ impl Queue {
             room = Room::beside(&settings, taken.iter().map(|entry| &entry.slot));
         }
         let held_back = self.held_back(admission)?;
-        // Then none of those that wait can start, and there may be very many.
+        // If so, no waiting job can start, and there may be very many.
         if room.is_full() {
             return Ok(None);
         }
@@ -360,8 +361,8 @@ impl Queue {
         Ok(None)
     }
 
-    /// Returns when to look at the queue next: when a job may be started that waits for a time, and soon if one waits for the
-    /// machine to be less busy, of which the kernel tells nobody.
+    /// Returns when to check the queue next: when a job that waits for a time may start, and soon if one waits for the
+    /// machine to be less busy, because the kernel does not report that.
     pub(super) fn next_start(&self, rows: &Rows) -> Option<Timestamp> {
         let now = Timestamp::now();
         let timed = rows.next_start(now);
@@ -369,8 +370,9 @@ impl Queue {
         timed.into_iter().chain(look).min()
     }
 
-    /// Returns whether a job has room and is not started, perhaps since the machine is busy. Whether it is at this moment says nothing:
-    /// it may have been a moment ago, when the queue was looked at. For one without room, who makes room looks again.
+    /// Returns whether a job has room but is not started, perhaps because the machine is busy. The current load does
+    /// not matter: the machine may have been busy a moment ago, when the queue was checked. For a job without room,
+    /// whatever makes room checks the queue again.
     fn may_wait_for_load(&self, rows: &Rows, now: Timestamp) -> bool {
         let mut waiting = rows.eligible(now, rows.may_have_guard()).peekable();
         if waiting.peek().is_none() {
@@ -388,7 +390,7 @@ impl Queue {
             })
     }
 
-    /// Ends jobs that wait for others in vain, and returns those that wait for others still.
+    /// Ends jobs that wait for others in vain, and returns those that still wait for others.
     fn held_back(&self, admission: &mut Admission) -> Result<HashSet<JobId>> {
         loop {
             let (mut held_back, mut has_ended_any) = (HashSet::new(), false);
@@ -410,13 +412,13 @@ impl Queue {
                         if self.skip(admission, id, reason)? {
                             has_ended_any = true;
                         } else {
-                            // Somebody else has its lock. No slot is kept for it.
+                            // Another process has its lock. No slot is kept for it.
                             held_back.insert(id);
                         }
                         continue;
                     }
                     Ok(Dependencies::NotReady) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
-                        // It is not started as long as that is so or not known, and looked at again the next time.
+                        // It is not started while this is so or unknown, and is checked again the next time.
                         held_back.insert(id);
                         continue;
                     }
@@ -429,7 +431,7 @@ impl Queue {
                     admission.put(&entry)?;
                 }
             }
-            // Others may wait for what was ended.
+            // Other jobs may wait for those that were ended.
             if !has_ended_any {
                 return Ok(held_back);
             }
@@ -444,7 +446,7 @@ impl Queue {
         })
     }
 
-    /// Ends a job that waits for others in vain, and returns whether it is ended.
+    /// Ends a job that waits for others in vain, and returns whether it has ended.
     fn skip(&self, admission: &mut Admission, id: JobId, reason: String) -> Result<bool> {
         let records = match Records::claim(&self.layout, id) {
             Ok(Some(records)) => records,
@@ -453,7 +455,7 @@ impl Queue {
             Err(error) => return Err(error),
         };
         let read = records.read()?;
-        // It may have been started, past what it was to wait for.
+        // It may have been started without waiting for the others.
         if read.has::<Start>() {
             return Ok(false);
         }
@@ -465,7 +467,7 @@ impl Queue {
         Ok(true)
     }
 
-    /// Takes the lock and a slot of a job that waits, if it really does and is for this process to start.
+    /// Takes the lock of a waiting job and a slot for it, if it really waits and this process is to start it.
     fn claim_waiting(&self, admission: &mut Admission, entry: Entry, own: &World) -> Result<Claimed> {
         let Waiting { records, submission, .. } = match self.look_at_waiting(admission, &entry, own)? {
             Looked::Waits(waiting) => *waiting,
@@ -477,11 +479,12 @@ impl Queue {
         Ok(Claimed::Due(Box::new(FileClaim::due(records, submission, self.slots.clone()))))
     }
 
-    /// Takes the lock of a job that waits, if it really does and is for this process to start.
+    /// Takes the lock of a waiting job, if it really waits and this process is to start it.
     pub(super) fn look_at_waiting(&self, admission: &mut Admission, entry: &Entry, own: &World) -> Result<Looked> {
         let id = entry.slot.id;
-        // Without a lock, or if it cannot be looked at, it is not started. It stays where it is: to be seen and removed, or
-        // to be started when that works. What this process lacks it would lack for all others, too.
+        // A job that has no lock or cannot be examined is not started. It stays where it is, to be noticed and removed,
+        // or to be started once that works. A resource that this process lacks would be missing for all other jobs,
+        // too.
         let pass_over = |error: Error| if error.lacks_resources() { Err(error) } else { Ok(Looked::Nothing) };
         let records = match Records::claim(&self.layout, id) {
             Ok(Some(records)) => records,
@@ -490,7 +493,7 @@ impl Queue {
             Err(Error::NotFound { .. }) => return admission.remove(id).map(|()| Looked::Nothing),
             Err(error) => return pass_over(error),
         };
-        // Not known to be past the queue is not the same as known to wait: what cannot be looked at is not started.
+        // A job that cannot be read may have left the queue, so it is not started.
         let read = match records.read() {
             Ok(read) => read,
             Err(error) => return pass_over(error),
@@ -509,21 +512,22 @@ impl Queue {
             Ok(submission) => submission,
             Err(error) => return pass_over(error),
         };
-        // Its entry is made from what is on record, which may have been changed by a process that was killed before it
-        // changed the entry as well.
+        // The entry is derived from what is on record, which may have been changed by a process that was killed before
+        // it also changed the entry.
         let on_record = Entry::new(id, &submission.spec, read.place(&submission.spec));
         if !entry.is_of(&on_record) {
             return admission.put(&on_record).map(|()| Looked::Corrected);
         }
-        // A sandbox or a container that this process is in is not the world that the submitter meant; and a record of
-        // a later version is for a process of a later version.
+        // A sandbox or a container that this process is in is not the world that the submitter meant, and a record of a
+        // later version is for a process of a later version.
         if !own.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
             return Ok(Looked::Nothing);
         }
         Ok(Looked::Waits(Box::new(Waiting { records, read, submission })))
     }
 
-    /// Frees the slots of jobs that have ended, including those whose end was not seen, and returns those that are still taken.
+    /// Frees the slots of jobs that have ended, including those whose end was not observed, and returns those that are
+    /// still taken.
     async fn free_slots(&self, store: &FileStore, admission: &mut Admission) -> Result<Vec<Entry>> {
         let mut taken = Vec::new();
         for entry in self.in_use(admission)? {
@@ -536,7 +540,7 @@ impl Queue {
         Ok(taken)
     }
 
-    /// Returns the jobs that have a slot, which is only lent as long as the lock of the job says so.
+    /// Returns the jobs that have a slot. A slot is lent only as long as the lock of the job says so.
     fn in_use(&self, admission: &mut Admission) -> Result<Vec<Entry>> {
         let mut taken = admission.taken();
         for entry in taken.iter_mut().filter(|entry| entry.slot.lent) {
@@ -550,7 +554,7 @@ impl Queue {
 
     /// Lends the slot of a job to others as long as the file is open.
     pub(super) fn lend(&self, id: JobId) -> Result<File> {
-        // First, so that nobody who sees the entry finds that it is over.
+        // The lock first, so that no process that sees the entry concludes that the lending has ended.
         let file = self.jobs.lend(id)?;
         let mut admission = Admission::take(&self.layout)?;
         if let Some(entry) = admission.rows.find(id).filter(|entry| entry.has_slot && !entry.slot.lent) {
@@ -559,12 +563,12 @@ impl Queue {
         Ok(file)
     }
 
-    /// Returns whether the job that has a slot has ended. If so, the end is on record afterwards.
+    /// Returns whether a job that has a slot has ended. If so, its end is on record afterwards.
     pub(super) async fn has_ended(&self, store: &FileStore, id: JobId) -> bool {
         let now = Timestamp::now();
         match self.jobs.evidence(id).and_then(|evidence| evidence.judge(now)) {
             Ok((job, Verdict::OnRecord)) if job.status().is_final() => {
-                // Its holder may have died before all was done; otherwise it gives the slot back itself.
+                // Its holder may have died before everything was done; otherwise it gives the slot back itself.
                 self.slots.finish_again(id);
                 true
             }
@@ -573,7 +577,7 @@ impl Queue {
                 matches!(look_after(&store.under_admission(), id, now).await, Ok(Found::Settled(_, true)))
             }
             Err(Error::NotFound { .. }) => true,
-            // What cannot be read may run.
+            // An unreadable job may be running.
             Err(_) => false,
         }
     }

@@ -17,8 +17,8 @@ use crate::spec::JobSpec;
 use crate::store::{EventKind, JobEvent};
 use crate::sys::lock;
 
-/// The records of a job, for the holder of its lock: the one place that writes them. Used by the supervisor, which is no async
-/// program, and by [`FileClaim`](super::claim::FileClaim).
+/// The records of a job, for the holder of its lock: the only code that writes them. Used by the supervisor, which is
+/// not async, and by [`FileClaim`](super::claim::FileClaim).
 #[derive(Debug)]
 pub(crate) struct Records {
     pub(crate) id: JobId,
@@ -36,7 +36,7 @@ impl Records {
         let path = job.record();
         let Some(file) = atomic::open_if_there(&path, OpenOptions::new().read(true).write(true))? else {
             return match atomic::is_there(&job.path)? {
-                true => Err(Error::Damaged { path, reason: "it is not there".to_owned() }),
+                true => Err(Error::Damaged { path, reason: "it is missing".to_owned() }),
                 false => Err(Error::not_found(id)),
             };
         };
@@ -50,7 +50,7 @@ impl Records {
         Ok(Some(Self::with_lock(layout, id, file)))
     }
 
-    /// Takes over a lock that was handed on.
+    /// Takes over a lock that was handed over.
     ///
     /// # Errors
     /// If `file` is not that job's, or its lock is held elsewhere.
@@ -78,7 +78,7 @@ impl Records {
         job_file::write(&self.file, &self.job.record(), self.id, record)
     }
 
-    /// Puts on record who is in charge of an attempt. Of a later one, what was on record of the one before goes.
+    /// Puts the supervisor of an attempt on record. For a later attempt, the records of the one before are cleared.
     pub(crate) fn start(&self, start: &Start) -> Result<()> {
         if start.attempt == 1 {
             return self.write(start);
@@ -86,7 +86,8 @@ impl Records {
         if start.due_at.is_some()
             && let Err(error) = attempts::write(&self.job, self.id, start)
         {
-            // A full disk costs what is known of attempts, and not the job: there is room for the record of this one.
+            // A full disk loses what is known of earlier attempts, but not the job: there is room for the record of
+            // this one.
             tracing::warn!(id = %self.id, %error, "the attempts of a job could not be kept");
         }
         job_file::write_next_start(&self.file, &self.job.record(), self.id, &without_attempts(start))?;
@@ -96,12 +97,12 @@ impl Records {
         Ok(())
     }
 
-    /// Returns who is in charge, as far as `read` says, and the attempts before.
+    /// Returns the supervisor on record in `read`, with the earlier attempts.
     pub(crate) fn started(&self, read: &JobFile) -> Result<Option<Start>> {
         Ok(attempts::complete(&self.job, self.id, read.get()?))
     }
 
-    /// Puts on record who is in charge now, in the place of one that was killed.
+    /// Puts a new supervisor on record, in the place of one that was killed.
     pub(crate) fn start_again(&self, start: &Start) -> Result<()> {
         self.write(&without_attempts(start))?;
         self.events.add(&JobEvent::now(self.id, EventKind::Adopted));
@@ -114,15 +115,15 @@ impl Records {
         Ok(())
     }
 
-    /// Changes what is noted of the command that runs, and reports that as an event if it is one. Without that note the job
-    /// goes on all the same.
+    /// Changes what is noted about the running command, and reports that as `event`, if given. If that fails, the job
+    /// continues all the same.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Running), event: Option<EventKind>) {
         let Ok(Some(mut running)) = self.read().and_then(|read| read.get::<Running>()) else { return };
         change(&mut running);
         let _ = self.noted(&running, event);
     }
 
-    /// Puts on record what is noted of the command that runs, and reports that as an event if it is one.
+    /// Puts on record what is noted about the running command, and reports that as `event`, if given.
     pub(super) fn noted(&self, running: &Running, event: Option<EventKind>) -> Result<()> {
         self.write(running)?;
         if let Some(event) = event {
@@ -131,7 +132,7 @@ impl Records {
         Ok(())
     }
 
-    /// Puts on record where the job stands in the queue.
+    /// Puts the job's place in the queue on record.
     pub(super) fn set_place(&self, spec: &JobSpec, place: &Place) -> Result<()> {
         let before = self.read()?.get::<Queued>().ok().flatten();
         let queued = Queued::new(spec, place, before.as_ref().and_then(|queued| queued.row));
@@ -139,13 +140,14 @@ impl Records {
         self.write(&Queued { submission_at, ends_at, ..queued })
     }
 
-    /// Puts a stop on record that is about to begin. Without that record it is carried out all the same.
+    /// Puts a stop on record that is about to begin. If that fails, it is carried out all the same.
     pub(crate) fn stopping(&self, stopping: &Stopping) {
         let _ = self.write(stopping);
     }
 
-    /// Puts the end on record, unless there is one: no end is ever replaced. Whoever died before he did what follows from it is
-    /// helped by whoever comes next. Returns whether nothing is left to do, as [`Records::complete_end`] does.
+    /// Puts the end on record, unless there is one: an end is never replaced. If a process dies before it has done what
+    /// follows from the end, the next one does it. Returns whether nothing is left to do, as [`Records::complete_end`]
+    /// does.
     pub(crate) fn finish(&self, ended: &Ended) -> Result<bool> {
         let read = self.read()?;
         match read.get::<Ended>()? {
@@ -158,7 +160,7 @@ impl Records {
         }
     }
 
-    /// Puts the end on record in the file that somebody put into the place of the one that is locked, if it has none.
+    /// If the locked file was replaced by another one that has no end, puts the end on record there as well.
     fn copy_if_replaced(&self, ended: &Ended) {
         let path = self.job.record();
         if let Ok(false) = atomic::is_at(&self.file, &path)
@@ -169,9 +171,9 @@ impl Records {
         }
     }
 
-    /// Does what follows from an end that is on record, as far as whoever published it has not done it: it is told once at
-    /// least. Returns whether nothing is left to do. If the environment cannot be erased, the row of the job in `admission` is to
-    /// stay, by which that is found and tried again.
+    /// Does what follows from an end on record, as far as that has not been done: the end is reported at least once.
+    /// Returns whether nothing is left to do. If the environment cannot be erased, the row of the job in `admission`
+    /// has to stay, so that this is found and tried again.
     pub(super) fn complete_end(&self) -> Result<bool> {
         let read = self.read()?;
         Ok(read.get::<Ended>()?.is_none_or(|ended| self.complete(&read, &ended)))
@@ -182,7 +184,7 @@ impl Records {
         Index::new(&self.layout).note_end(self.id, row, ended, || {
             self.events.add(&JobEvent::end(self.id, &ended.outcome));
         });
-        // No further attempt can follow, so that nobody needs the environment any more.
+        // No further attempt can follow, so the environment is no longer needed.
         let erased = self.erase_environment(read);
         if let Err(error) = &erased {
             tracing::warn!(id = %self.id, %error, "the environment of a job that has ended could not be erased");
@@ -190,7 +192,7 @@ impl Records {
         erased.is_ok()
     }
 
-    /// Cuts the environment off, if it is there.
+    /// Cuts the environment off, if it exists.
     pub(crate) fn erase_environment(&self, read: &JobFile) -> Result<()> {
         job_file::erase_superseded(&self.file, read)?;
         match read.without_environment() {
@@ -205,13 +207,13 @@ impl Records {
     }
 }
 
-/// Returns what stands in the place of the record. The attempts before have a file of their own.
+/// Returns the record as it is kept in its place. The earlier attempts have a file of their own.
 fn without_attempts(start: &Start) -> Start {
     Start { before: Vec::new(), ..start.clone() }
 }
 
 pub(super) fn remove_pipes(job: &JobDir) {
-    // Those of this job, and answers that nobody waits for any more.
+    // Those of this job, and answers that are no longer awaited.
     let is_pipe = |kind: fs::FileType| kind.is_fifo();
     for entry in fs::read_dir(&job.path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(is_pipe) {

@@ -1,4 +1,4 @@
-//! How a job is removed: out of its place into the trash by one rename, with all that points to it.
+//! How a job is removed: one rename moves it to the trash, and everything that points to it is removed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::id::JobId;
 use crate::record::Ended;
 use crate::store::{EventKind, JobEvent};
 
-/// What removes jobs from a store.
+/// Removes jobs from a store.
 #[derive(Debug, Clone)]
 pub(super) struct Removal {
     layout: Layout,
@@ -40,7 +40,7 @@ impl Removal {
 
     /// Removes a job, whatever its records say, unless it is held.
     pub(super) fn remove(&self, id: JobId) -> Result<()> {
-        // Kept until all is gone, so that no other process takes the lock meanwhile.
+        // Kept until everything is removed, so that no other process takes the lock meanwhile.
         let _records = match Records::claim(&self.layout, id) {
             Ok(records) => {
                 let records = records.ok_or_else(|| crate::store::held(id))?;
@@ -48,7 +48,8 @@ impl Removal {
                 let _ = records.complete_end();
                 Some(records)
             }
-            // Without a lock that can be taken no process will ever hold it; only the main process shows whether one runs it.
+            // If the lock cannot be taken, no process can ever hold it; only the main process shows whether the job is
+            // running.
             Err(error) => {
                 if !self.jobs.is_there(id)? || self.jobs.has_living_process(id)? {
                     return Err(error);
@@ -60,34 +61,34 @@ impl Removal {
         fs::remove_dir_all(&trash).context("remove", &trash)
     }
 
-    /// Removes a job that has ended and is not held; does nothing about any other.
+    /// Removes a job that has ended and is not held; does nothing to any other.
     pub(super) fn remove_ended(&self, id: JobId) {
         match Records::claim(&self.layout, id) {
             Ok(Some(records)) if records.read().is_ok_and(|read| read.has::<Ended>()) => {
-                // Kept until all is gone, so that no other process takes the lock meanwhile.
+                // Kept until everything is removed, so that no other process takes the lock meanwhile.
                 if let Ok(trash) = self.unlink(id) {
                     let _ = fs::remove_dir_all(trash);
                 }
             }
-            // The job of this row is gone.
+            // The row's job no longer exists.
             Err(Error::NotFound { .. }) => drop(self.unlink(id)),
             Ok(_) | Err(_) => {}
         }
     }
 
-    /// Takes a job out of its place, into the trash, with all that points to it.
+    /// Moves a job from its place to the trash, and removes everything that points to it.
     fn unlink(&self, id: JobId) -> Result<PathBuf> {
         let job = self.layout.job(id);
         let read = self.jobs.read(id).ok();
         let submission = read.as_ref().and_then(|read| read.submission().ok());
         let queued = read.as_ref().and_then(|read| read.get::<Queued>().ok().flatten());
-        // Under the lock, since another job may get the name or the key at this moment.
+        // Under the lock, because another job may get the name or the key at this moment.
         let mut admission = Admission::take(&self.layout)?;
         if let Some(submission) = submission {
             self.names.take(&admission, id, &submission.spec);
         }
         let row = queued.and_then(|queued| queued.row);
-        // A death between these leaves a row that has to be looked at, and nothing that is wrong.
+        // A death between these steps leaves a row that has to be checked, but nothing that is wrong.
         self.index.mark(id, row, RowState::Open);
         let trash = self.layout.trash().join(id.to_string());
         let rename = || atomic::unless_missing(fs::rename(&job.path, &trash).context("remove", &job.path));
@@ -102,7 +103,7 @@ impl Removal {
         }
         self.events.add(&JobEvent::now(id, EventKind::Removed));
         self.index.mark(id, row, RowState::Removed);
-        // One that stays is removed by whoever looks for the job.
+        // A row that stays is removed by the next process that looks for the job.
         let _ = admission.remove(id);
         Ok(trash)
     }

@@ -1,5 +1,5 @@
-//! What is removed by rule, lazily and in small steps: jobs that the settings do not keep, and files of processes that were
-//! killed before they could publish them.
+//! What is pruned by rule, lazily and in small steps: jobs that the settings do not keep, and files of processes that
+//! were killed before they could publish them.
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, OpenOptions};
@@ -21,14 +21,14 @@ use crate::id::JobId;
 use crate::store::Disposable;
 use crate::sys::lock;
 
-/// How often retention is looked at, while nothing has to go.
+/// How often retention is checked while nothing has to be removed.
 const EVERY: Duration = Duration::from_secs(60);
 /// How many jobs are removed at a time: a few milliseconds of work.
 const STEP: usize = 20;
-/// What a process left that was killed is cleared away when it is this old: nobody writes for so long.
+/// The age at which leftovers of killed processes are cleared away: no write takes that long.
 const LEFT_OVER: Duration = Duration::from_secs(60);
 
-/// What prunes a store.
+/// Prunes a store.
 #[derive(Debug, Clone)]
 pub(super) struct Retention {
     layout: Layout,
@@ -49,7 +49,7 @@ impl Retention {
         }
     }
 
-    /// Removes what processes that were killed left half made or half removed, as far as it is quickly found.
+    /// Removes what killed processes left half created or half removed, as far as it is quickly found.
     fn clear_left_overs(&self) {
         for directory in [self.layout.staging(), self.layout.trash()] {
             for path in paths(&directory).filter(|path| is_left_over(path)) {
@@ -74,17 +74,17 @@ impl Retention {
         Ok(jobs)
     }
 
-    /// Removes a few of the jobs that the settings do not keep, unless that was looked at a moment ago.
+    /// Removes a few of the jobs that the settings do not keep, unless that was checked a moment ago.
     pub(super) fn prune_if_due(&self) -> Result<()> {
         let path = self.layout.swept();
         let looked_at = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-        // A time that is yet to come was set by a clock that was wrong. Retention must not stand still until then.
+        // A time in the future was set by a wrong clock. Retention must not stop until then.
         let distance = |time| SystemTime::now().duration_since(time).unwrap_or_else(|error| error.duration());
         if looked_at.map(distance).is_some_and(|distance| distance < EVERY) {
             return Ok(());
         }
         let file = atomic::open_or_create(&path, OpenOptions::new().write(true).truncate(false))?;
-        // First, so that not everybody who ends now does the same.
+        // First, so that not every process that ends a job now does the same.
         touch(&file, SystemTime::now());
         self.clear_left_overs();
         let mut excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
@@ -94,7 +94,7 @@ impl Retention {
             self.removal.remove_ended(job.id);
         }
         if excess.len() > STEP {
-            // Whoever ends next goes on.
+            // The next process that ends a job continues.
             touch(&file, SystemTime::UNIX_EPOCH);
         } else {
             self.remove_empty_days()?;
@@ -103,19 +103,19 @@ impl Retention {
         Ok(())
     }
 
-    /// Returns the jobs that queued jobs are started after: what became of them still has to be known.
+    /// Returns the jobs that queued jobs are to start after: their outcomes are still needed.
     fn waited_for(&self) -> Result<HashSet<JobId>> {
         let waiting = admission::entries(&self.layout)?.1.into_iter().filter(|entry| entry.has_dependencies);
         let submissions = waiting.filter_map(|entry| self.jobs.submission(entry.slot.id).ok());
         Ok(submissions.flat_map(|submission| submission.spec.after).map(|after| after.job_id).collect())
     }
 
-    /// Removes the directories of days of which nothing is left.
+    /// Removes the directories of days without jobs.
     fn remove_empty_days(&self) -> Result<()> {
         for day in self.jobs.days()? {
             let directory = self.layout.days().join(&day);
             if fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_none()) {
-                // Whoever publishes a job of this day makes the directory again.
+                // A process that publishes a job of this day creates the directory again.
                 let _admission = Admission::take(&self.layout)?;
                 if fs::remove_dir(&directory).is_ok() {
                     let _ = fs::remove_file(self.layout.index(&day));
@@ -129,19 +129,20 @@ impl Retention {
 /// Removes files whose writers were killed before they could publish them.
 fn clear_staged(directory: &Path) {
     for path in paths(directory).filter(|path| atomic::is_staged(path) && is_left_over(path)) {
-        // A directory of hints that was being made again, or a file.
+        // A directory of hints that was being rebuilt, or a file.
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
 }
 
-/// Returns what is in a directory of the store. What a link leads to is none: nothing of it is jobcore's to remove.
+/// Returns the contents of a directory of the store. A link counts as empty: its target is not jobcore's to remove.
 fn paths(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let is_ours = fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_dir());
     let entries = is_ours.then(|| fs::read_dir(directory));
     entries.into_iter().flatten().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Returns whether this lock may be held: also if that cannot be found out. Something other than a file is no lock.
+/// Returns whether this lock may be held, which includes that it cannot be determined. Anything other than a file is no
+/// lock.
 fn may_be_held(lock: &Path) -> bool {
     match atomic::open_if_there(lock, OpenOptions::new().read(true)) {
         Ok(Some(file)) => lock::is_held(&file).unwrap_or(true),
@@ -150,7 +151,7 @@ fn may_be_held(lock: &Path) -> bool {
     }
 }
 
-/// Returns whether something was left as it is for so long that nobody can be busy with it.
+/// Returns whether something has been unchanged for so long that no process can be working on it.
 fn is_left_over(path: &Path) -> bool {
     let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
@@ -166,9 +167,9 @@ mod tests {
     use super::*;
     use crate::store::file::FileStore;
 
-    /// The trash was a link once, and what it led to was removed.
+    /// The trash was once a link, and its target was cleared.
     #[test]
-    fn what_a_link_leads_to_is_not_cleared_away() {
+    fn the_target_of_a_link_is_not_cleared_away() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         let elsewhere = directory.path().join("elsewhere");
@@ -183,9 +184,9 @@ mod tests {
         assert!(precious.exists());
     }
 
-    /// A clock that was wrong once stopped retention until its time had come.
+    /// A clock that was wrong once stopped retention until the time that it had shown.
     #[test]
-    fn a_time_that_is_yet_to_come_does_not_stop_retention() {
+    fn a_time_in_the_future_does_not_stop_retention() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         store.prune_if_due().unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_published_is_cleared_away_when_nobody_can_be_writing_it() {
+    fn unpublished_files_are_cleared_away_once_no_process_can_be_writing_them() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         let shared = [store.layout.indexes(), store.layout.names(), store.layout.keys()];
@@ -211,7 +212,7 @@ mod tests {
             atomic::ensure_dir(directory).unwrap();
             old.push(make(directory, ".web.staged.1", LEFT_OVER));
             others.push(make(directory, ".web.staged.2", LEFT_OVER / 2));
-            // What is there of a job of such a name.
+            // What exists for a job with such a name.
             others.push(make(directory, "web.staged.1", LEFT_OVER));
         }
         store.prune_if_due().unwrap();

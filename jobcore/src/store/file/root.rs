@@ -1,4 +1,4 @@
-//! The directory of a store: whether there is one, whether it is safe and understood, and how it is made.
+//! The directory of a store: whether there is one, whether it is safe and understood, and how it is created.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ const FORMAT_TEXT: &str = "jobcore store, format ";
 #[derive(Debug, Clone)]
 pub(super) struct Root {
     layout: Layout,
-    /// Whether a store that is safe and understood was found here. Until then there is none, or an empty directory.
+    /// Whether a safe and understood store was found here. Until then there is none, or an empty directory.
     is_made: Arc<AtomicBool>,
 }
 
@@ -30,15 +30,15 @@ impl Root {
         Self { layout: layout.clone(), is_made: Arc::default() }
     }
 
-    /// Says that a store that is safe and understood was found here, by somebody else.
+    /// Notes that another process has found a safe and understood store here.
     pub(super) fn is_checked(&self) {
         self.is_made.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether there is a store by now. Once there was one, it is not looked for again.
+    /// Returns whether there is a store by now. Once one was found, it is not looked for again.
     ///
     /// # Errors
-    /// As [`FileStore::open`](super::FileStore::open), if something else is in its place.
+    /// As [`FileStore::open`](super::FileStore::open), if something else has its name.
     pub(super) fn is_made(&self) -> Result<bool> {
         if self.is_made.load(Ordering::Relaxed) {
             return Ok(true);
@@ -46,11 +46,11 @@ impl Root {
         let root = &*self.layout.root;
         match check_owner(root) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                // Not even a link that leads nowhere.
+                // Not even a dangling link.
                 if !atomic::is_there(root)? {
                     return Ok(false);
                 }
-                // Another process may have made it in between.
+                // Another process may have created it in between.
                 check_owner(root)?;
             }
             checked => checked?,
@@ -74,7 +74,7 @@ impl Root {
         Ok(true)
     }
 
-    /// Makes the store, if there is none.
+    /// Creates the store if there is none.
     pub(super) fn make(&self) -> Result<()> {
         if self.is_made()? {
             return Ok(());
@@ -90,19 +90,19 @@ impl Root {
         Ok(())
     }
 
-    /// Makes the store again, of which a part, or all, was removed since it was found.
+    /// Creates the store again after a part of it, or all, was removed.
     pub(super) fn make_again(&self) -> Result<()> {
         self.is_made.store(false, Ordering::Relaxed);
         self.make()
     }
 }
 
-/// Says which format the store has.
+/// Writes the current format to the store.
 pub(super) fn write_format(layout: &Layout) -> Result<()> {
     atomic::publish(&layout.format(), format!("{FORMAT_TEXT}{FORMAT}\n").as_bytes())
 }
 
-/// Returns whether the store has the format of today.
+/// Returns whether the store has the current format.
 pub(super) fn has_own_format(layout: &Layout) -> Result<bool> {
     let text = atomic::read_bytes(&layout.format())?.unwrap_or_default();
     Ok(check_format(&layout.root, &String::from_utf8_lossy(&text))? == Format::Own)
@@ -120,7 +120,8 @@ fn check_owner(root: &Path) -> Result<()> {
     let user = sys::user::id();
     if metadata.uid() != user {
         let owner = metadata.uid();
-        let reason = format!("it belongs to user {owner}, and this is user {user}; run the command as its owner");
+        let reason =
+            format!("it belongs to user {owner}, but this process runs as user {user}; run the command as its owner");
         return refuse(root, reason);
     }
     if metadata.mode() & 0o022 != 0 {
@@ -134,9 +135,9 @@ fn check_owner(root: &Path) -> Result<()> {
 /// A format that is understood.
 #[derive(Debug, PartialEq, Eq)]
 enum Format {
-    /// That of version 0.1.0.
+    /// The format of version 0.1.0.
     First,
-    /// That of today.
+    /// The current format.
     Own,
 }
 
@@ -145,8 +146,8 @@ fn check_format(root: &Path, text: &str) -> Result<Format> {
         Some(FORMAT) => Ok(Format::Own),
         Some(1) => Ok(Format::First),
         Some(version) => {
-            refuse(root, format!("it has format {version}, and this version understands {FORMAT}; upgrade"))
+            refuse(root, format!("it has format {version}, but this version supports formats up to {FORMAT}; upgrade"))
         }
-        None => refuse(root, "its file `format` is not one of a store".to_owned()),
+        None => refuse(root, "its file `format` is not that of a store".to_owned()),
     }
 }

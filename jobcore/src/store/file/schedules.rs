@@ -1,8 +1,8 @@
-//! Runs of schedules. A job that repeats is never started: when its time has come, a copy of it is put into the queue by whoever
-//! looks for what is due, and the schedule waits for its next time.
+//! Runs of schedules. A job that repeats is never started: when its time has come, the process that checks what is due
+//! puts a copy of it into the queue, and the schedule waits for its next time.
 //!
-//! Which run that will be is put on record in the schedule first, so that a process that is killed in between is neither followed by
-//! a second run of the same time, nor by none.
+//! The id of the run is put on record in the schedule first, so that a process that is killed in between causes neither
+//! a second run for the same time nor a missing one.
 
 use super::FileStore;
 use super::admission::{Admission, Entry};
@@ -15,8 +15,8 @@ use crate::queue::Repeat;
 use crate::sys::world::World;
 
 impl Queue {
-    /// Puts a run of each schedule whose time has come into the queue. A schedule of which this fails stays as it is, and is
-    /// looked at again the next time.
+    /// Puts a run of each schedule whose time has come into the queue. If that fails, the schedule stays as it is and
+    /// is tried again the next time.
     pub(super) async fn run_schedules(
         &self,
         store: &FileStore,
@@ -27,7 +27,7 @@ impl Queue {
         let due: Vec<_> = admission.waiting()?.into_iter().filter(|entry| entry.slot.is_due_schedule(now)).collect();
         for entry in due {
             let looked = match self.look_at_waiting(admission, &entry, own)? {
-                // Its time may be another, or it is no schedule any more.
+                // Its time may be another, or it may no longer be a schedule.
                 Looked::Corrected => match admission.rows.find(entry.slot.id) {
                     Some(entry) if entry.slot.is_due_schedule(now) => self.look_at_waiting(admission, &entry, own)?,
                     Some(_) | None => Looked::Nothing,
@@ -44,7 +44,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a run of a schedule into the queue, unless its time is to be left out, and moves the schedule to its next time.
+    /// Puts a run of a schedule into the queue, unless its time is to be skipped, and moves the schedule to its next
+    /// time.
     async fn run_schedule(
         &self,
         store: &FileStore,
@@ -59,13 +60,13 @@ impl Queue {
         let time = place.not_before.unwrap_or(submission.submitted_at);
         let next = repeat.next(time, now).map_err(|error| Error::Refused { id, reason: error.to_string() })?;
         let is_over = match place.last_run {
-            // Whoever put it into the queue was killed before the schedule was moved on.
+            // The process that queued the run was killed before it moved the schedule on.
             Some(run) if self.is_run_for(run, time) => false,
             // Runs never overlap.
             Some(run) => match self.has_ended(store, run).await {
                 true => true,
                 false => match self.jobs.evidence(run) {
-                    // Another process is about to record its end, and looks for what is due after that.
+                    // Another process is about to record its end, and checks what is due after that.
                     Ok(evidence) if evidence.is_being_settled() => return Ok(()),
                     evidence => evidence.is_ok_and(|evidence| evidence.ended.is_some()),
                 },

@@ -1,5 +1,6 @@
-//! What concerns everybody, on disk: read by programs of several versions at the same time, since supervisors outlive
-//! upgrades. Keys of a later version mean nothing to an earlier one, and stay where they are when it changes others.
+//! The settings of a store on disk. Programs of several versions read them at the same time, because supervisors
+//! outlive upgrades. An earlier version does not understand the keys of a later one, and keeps them when it changes
+//! others.
 
 use toml::{Table, Value};
 
@@ -25,7 +26,7 @@ impl SettingsFile {
         self.parse(&self.text()?)
     }
 
-    /// Writes the settings. What a later version set stays.
+    /// Writes the settings. What a later version set is kept.
     pub(super) fn write(&self, _: &Admission, settings: &StoreSettings) -> Result<()> {
         let text = self.text()?;
         let understood = self.to_table(&self.parse(&text)?)?;
@@ -53,7 +54,7 @@ impl SettingsFile {
     }
 }
 
-/// Adds to `new` what is `there` and is not among what was `understood` of it.
+/// Adds to `new` what is `there` but was not `understood`.
 fn keep_unknown(there: &Table, understood: &Table, new: &mut Table) {
     for (key, value) in there {
         let known = understood.get(key);
@@ -62,7 +63,7 @@ fn keep_unknown(there: &Table, understood: &Table, new: &mut Table) {
                 let kept = new.entry(key).or_insert_with(|| Table::new().into());
                 if let Value::Table(kept) = kept {
                     keep_unknown(there, known.and_then(Value::as_table).unwrap_or(&Table::new()), kept);
-                    // Whoever changed the settings took all of it away.
+                    // The change removed all of it.
                     if kept.is_empty() && known.is_some() {
                         new.remove(key);
                     }
@@ -88,7 +89,7 @@ pub(super) mod tests {
         store: &FileStore,
         change: &mut (dyn for<'s> FnMut(&'s mut StoreSettings) + Send),
     ) -> Result<StoreSettings> {
-        at_once(store.change_settings(change)).expect("nothing is waited for")
+        at_once(store.change_settings(change)).expect("it never waits")
     }
 
     #[test]
@@ -114,7 +115,7 @@ pub(super) mod tests {
             assert!(written.remove(key).is_some(), "{key}");
         }
         assert_eq!(written, expected.parse().unwrap());
-        // What is taken away does not come back by what is kept.
+        // What was removed does not come back along with what is kept.
         change(&store, &mut |settings| *settings = StoreSettings::default()).unwrap();
         let settings = store.settings.read().unwrap();
         assert!(settings.policy.is_empty() && settings.groups.values().all(|group| group.limit == 0), "{settings:?}");

@@ -1,5 +1,6 @@
-//! The file `sleeper`: the lock of the one process that sleeps until something is due, and until when it does, in microseconds since
-//! 1970. There is such a process only while something is due later, or waits for the machine to be less busy.
+//! The file `sleeper`: the lock of the one process that sleeps until something is due, and the time until which it
+//! sleeps, in microseconds since 1970. There is such a process only while something is due later or waits for the
+//! machine to be less busy.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -26,13 +27,13 @@ impl Sleeper {
         Ok(Self { file, path })
     }
 
-    /// Returns whether a process sleeps that will be awake at this time. One that would sleep longer is woken.
+    /// Returns whether a sleeping process will be awake at this time. One that would sleep longer is woken.
     pub(crate) fn is_awake_at(&self, at: Timestamp) -> Result<bool> {
-        if !lock::is_held(&self.file).context("look at the lock", &self.path)? {
+        if !lock::is_held(&self.file).context("check the lock", &self.path)? {
             return Ok(false);
         }
         let mut until = [0; 8];
-        // It has not written yet until when, and will look before it does.
+        // If it has not written the time yet, it will check the queue before it does.
         let is_known = self.file.read_exact_at(&mut until, 0).is_ok();
         if is_known && i64::from_le_bytes(until) > at.as_microsecond() {
             self.write(0)?;
@@ -45,12 +46,12 @@ impl Sleeper {
         lock::try_take(&self.file).context("lock", &self.path)
     }
 
-    /// Lets the holder of the lock sleep until this time; it no longer has the lock if there is none. A process that puts something into
-    /// the queue that is due later looks at the lock after that.
+    /// Lets the holder of the lock sleep until this time; without one, releases the lock. A process that queues
+    /// something that is due later checks the lock after that.
     pub(super) fn sleep_until(&self, _: &Admission, next: Option<Timestamp>) -> Result<()> {
         match next {
             Some(at) => self.write(at.as_microsecond()),
-            None => lock::release(&self.file).context("let go of the lock of", &self.path),
+            None => lock::release(&self.file).context("release the lock of", &self.path),
         }
     }
 
@@ -59,9 +60,9 @@ impl Sleeper {
     }
 }
 
-/// Wakes the process that sleeps, if there is one: what it sleeps for may be gone.
+/// Wakes the sleeping process, if there is one: what it sleeps for may no longer exist.
 pub(super) fn wake(layout: &Layout) {
     let file = atomic::open_if_there(&layout.sleeper(), OpenOptions::new().write(true));
-    // If it sleeps on, it finds nothing to do when it wakes up.
+    // If it keeps sleeping, it finds nothing to do when it wakes up.
     let _ = file.map(|file| file.map(|file| file.write_all_at(&0_i64.to_le_bytes(), 0)));
 }

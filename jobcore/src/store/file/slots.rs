@@ -1,4 +1,4 @@
-//! The jobs that have taken one of the places that the limits allow.
+//! The jobs that have a slot: one of the places that the limits allow.
 
 use super::admission::{Admission, Entry, Rows, rows, waiting};
 use super::jobs::Jobs;
@@ -13,7 +13,7 @@ use crate::record::{Ended, Start};
 use crate::spec::JobSpec;
 use crate::store::room::Room;
 
-/// How many of the running jobs are looked at for one whose supervisor was killed.
+/// How many of the running jobs are checked for a killed supervisor.
 const LOOKED_AT: usize = 64;
 
 /// The slots of a store.
@@ -31,12 +31,12 @@ impl Slots {
         Self { layout: layout.clone(), jobs, hooks, settings }
     }
 
-    /// Returns jobs that have a slot, have been started and have no end, and whose lock is free, and those that have ended and
-    /// at whose end something is to be run that nobody runs. Those that were not started wait again.
+    /// Returns jobs that have a slot, were started, have no end and are not locked, and ended jobs for which something
+    /// is to be run that no process is running. Jobs that were not started wait again.
     pub(super) fn unattended(&self) -> Result<Vec<JobId>> {
         let mut slots = rows(&self.layout)?.taken();
         if slots.len() > LOOKED_AT {
-            // A thousand that end at the same time must not look at each other a million times. The next look begins
+            // A thousand jobs that end at the same time must not check each other a million times. The next call begins
             // somewhere else.
             let begin = usize::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or(0) % slots.len();
             slots.rotate_left(begin);
@@ -44,7 +44,8 @@ impl Slots {
         }
         let mut unattended = Vec::new();
         for Entry { slot, has_ended, .. } in slots {
-            // The lock first: of nearly all of them it is held. What cannot be read is for whoever looks at that job.
+            // The lock first, because it is nearly always held. Unreadable jobs are left to the processes that look at
+            // them.
             let is_held = if has_ended { self.hooks.are_running(slot.id) } else { self.jobs.is_held(slot.id) };
             match is_held {
                 Ok(false) if has_ended => {
@@ -65,7 +66,7 @@ impl Slots {
                     }
                 }
                 Ok(read) if read.has::<Start>() => unattended.push(slot.id),
-                // Whoever was to start it was killed before.
+                // The process that was to start it was killed before it did.
                 Ok(_) => drop(self.put_back(slot.id)),
                 Err(_) => {}
             }
@@ -73,8 +74,8 @@ impl Slots {
         Ok(unattended)
     }
 
-    /// Does what is left to do after the end of a job whose supervisor was killed in the middle of that, and returns whether
-    /// all is done.
+    /// Completes the end of a job whose supervisor was killed in the middle of that, and returns whether everything is
+    /// done.
     pub(super) fn finish_again(&self, id: JobId) -> bool {
         match Records::claim(&self.layout, id) {
             Ok(Some(records)) => {
@@ -86,7 +87,7 @@ impl Slots {
         }
     }
 
-    /// Returns whether nothing is left to do after the end of a job: its environment was erased, or it is gone.
+    /// Returns whether the end of a job is complete: its environment was erased, or the job no longer exists.
     pub(super) fn is_done(&self, id: JobId) -> bool {
         match self.jobs.read(id) {
             Ok(read) => read.without_environment().is_none() && read.is_superseded_erased(),
@@ -94,8 +95,8 @@ impl Slots {
         }
     }
 
-    /// Takes a job that has ended off the list, or puts it down there as one at whose end something is to be run, and returns
-    /// whether there is. It has no slot then.
+    /// Removes an ended job from the list, or marks it there as one with something to be run at its end, and returns
+    /// whether there is something. It has no slot after this.
     pub(super) fn vacate(&self, admission: &mut Admission, id: JobId) -> Result<bool> {
         match admission.rows.find(id) {
             Some(entry) if entry.has_ended => Ok(true),
@@ -107,20 +108,21 @@ impl Slots {
         }
     }
 
-    /// Takes a job off the list at whose end nothing is left to run.
+    /// Removes a job from the list when nothing is left to run at its end.
     pub(super) fn end_hooks(&self, id: JobId) {
         if let Err(error) = Admission::take(&self.layout).and_then(|mut admission| {
             let has_ended = admission.rows.find(id).is_some_and(|entry| entry.has_ended);
             if has_ended { admission.remove(id) } else { Ok(()) }
         }) {
-            tracing::debug!(%id, %error, "what was run at the end of a job could not be put down as done");
+            tracing::debug!(%id, %error, "could not note that everything due at the end of a job was run");
         }
     }
 
-    /// Gives the slot of a job back that has ended, or is gone, and returns whether something is to be run at its end.
+    /// Gives back the slot of a job that has ended or was removed, and returns whether something is to be run at its
+    /// end.
     pub(super) fn forget(&self, id: JobId) -> bool {
         let forgotten = Admission::take(&self.layout).and_then(|mut admission| {
-            // One that was not there may have been about to come into its place.
+            // A missing job may have been about to be published.
             match self.jobs.read(id) {
                 Ok(read) if !read.has::<Ended>() => Ok(false),
                 Ok(_) => self.vacate(&mut admission, id),
@@ -134,7 +136,7 @@ impl Slots {
         })
     }
 
-    /// Gives a slot to a job that is started although it was not its turn.
+    /// Gives a slot to a job that is started out of turn.
     pub(super) fn take(&self, records: &Records, spec: &JobSpec) -> Result<()> {
         let mut admission = Admission::take(&self.layout)?;
         let Some(mut entry) = admission.rows.find(records.id).filter(|entry| !entry.has_slot) else {
@@ -146,7 +148,7 @@ impl Slots {
         admission.put(&entry.with_slot())
     }
 
-    /// Makes the entry of a job that waits agree with its records.
+    /// Updates the entry of a waiting job from its records.
     pub(super) fn note_change(&self, admission: &mut Admission, id: JobId) -> Result<()> {
         let read = self.jobs.read(id)?;
         let submission = read.submission()?;
@@ -158,7 +160,7 @@ impl Slots {
         }
     }
 
-    /// Pauses the group of a job that has failed, if that is set. Nothing of the group starts in its slot before.
+    /// Pauses the group of a job that has failed, if that is set. Until then, no job of the group starts in its slot.
     fn pause_on_failure(&self, admission: &Admission, id: JobId) -> Result<()> {
         let Ok(read) = self.jobs.read(id) else { return Ok(()) };
         if let (Ok(Some(ended)), Ok(submission)) = (read.get::<Ended>(), read.submission())
@@ -171,8 +173,8 @@ impl Slots {
         Ok(())
     }
 
-    /// Puts a job back into the queue that waits and is not in it, and returns whether that was so. The queue is no truth,
-    /// but a job that is not in it is never started.
+    /// Puts a job that waits but is missing from the queue back into it, and returns whether it was missing. The queue
+    /// is not authoritative, but a job that is not in it is never started.
     pub(super) fn put_back(&self, id: JobId) -> Result<bool> {
         let is_in_queue = |rows: &Rows| rows.find(id).is_some_and(|entry| !entry.has_slot && !entry.has_ended);
         if is_in_queue(&rows(&self.layout)?) {

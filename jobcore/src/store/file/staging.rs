@@ -1,4 +1,4 @@
-//! How a job comes into its place: its directory is made where nobody looks, and renamed.
+//! How a job is put into place: its directory is created out of sight and then renamed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::id::JobId;
 use crate::record::Submission;
 use crate::spec::Stdin;
 
-/// How often publishing a job is tried while the directory of its day comes and goes.
+/// How many times publishing a job is tried while the directory of its day comes and goes.
 const PUBLISHING: usize = 8;
 
-/// The jobs that are being made.
+/// The jobs that are being created.
 #[derive(Debug, Clone)]
 pub(super) struct Staging {
     layout: Layout,
@@ -26,7 +26,7 @@ impl Staging {
         Self { layout: layout.clone(), root: root.clone() }
     }
 
-    /// Makes the directory of a job, and the store if there is none. Returns the file of the job.
+    /// Creates the directory of a job, and the store if there is none. Returns the file of the job.
     pub(super) fn stage(&self, submission: &Submission) -> Result<File> {
         let job = self.layout.staged(submission.job_id);
         self.root.make()?;
@@ -56,7 +56,7 @@ impl Staging {
         rename()
     }
 
-    /// Removes a staged job that does not come into its place.
+    /// Removes a staged job that will not be published.
     pub(super) fn discard(&self, id: JobId) {
         let _ = fs::remove_dir_all(self.layout.staged(id).path);
     }

@@ -1,4 +1,4 @@
-//! Which processes are supervisors of jobs: by the arguments that they are started with, and by the lock that they hold.
+//! Which processes are supervisors of jobs, by their arguments and by the lock that they hold.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
 use crate::sys::{boot, lock, members};
 
-/// What a supervisor is called in a list of processes.
+/// The name of a supervisor in a list of processes.
 pub(crate) const NAME: &str = "jobcore-supervisor";
 /// The hidden first argument.
 pub(crate) const MARKER: &str = "__jobcore-supervisor";
@@ -26,17 +26,17 @@ pub(crate) const SLEEPER: &str = "sleeper";
 /// The version of the arguments and the descriptor that are handed over.
 pub(crate) const HANDOVER_VERSION: &str = "1";
 
-/// How long a supervisor may take to put itself on record. One that is killed after that is replaced, since nothing says that
-/// its job was started.
+/// How long a supervisor may take to put itself on record. One that is killed after that is replaced, because nothing
+/// says that its job was started.
 const COMING_UP: Duration = Duration::from_secs(2);
 
-/// The store and the job that a process was started for that runs what is due at the end of a job, as its arguments say.
+/// Returns the store and the job for which a process runs what is due at the job's end, according to its arguments.
 fn parse_hook_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     let (last, rest) = arguments.split_last()?;
     parse_arguments(rest).filter(|_| last == HOOKS.as_bytes())
 }
 
-/// The store that a process was started for that sleeps until a job is due, as its arguments say.
+/// Returns the store for which a process sleeps until a job is due, according to its arguments.
 fn parse_sleeper_arguments(arguments: &[Vec<u8>]) -> Option<&[u8]> {
     match arguments {
         [_, marker, _, root, last] if marker == MARKER.as_bytes() && last == SLEEPER.as_bytes() => Some(root),
@@ -44,7 +44,7 @@ fn parse_sleeper_arguments(arguments: &[Vec<u8>]) -> Option<&[u8]> {
     }
 }
 
-/// The job that a supervisor was started for, as its arguments say.
+/// Returns the store and the job that a supervisor was started for, according to its arguments.
 pub(crate) fn parse_arguments(arguments: &[Vec<u8>]) -> Option<(&[u8], JobId)> {
     match arguments {
         [_, marker, _, root, id] if marker == MARKER.as_bytes() => {
@@ -64,33 +64,33 @@ pub(crate) fn freezer(id: JobId) -> String {
     format!("{}.paused", control_group(id))
 }
 
-/// Returns the living processes that can be seen to belong to a job: the tree below its main process and whatever says so in its
-/// environment, but no supervisor of another job and nothing below one.
+/// Returns the living processes that visibly belong to a job: the tree below its main process and every process with
+/// its marker in the environment, but no supervisor of another job and nothing below one.
 pub(crate) fn visible_members(main: Option<&ProcessId>, id: JobId) -> Vec<Stat> {
     members::visible_tree(main, &marker(id), is_other_supervisor)
 }
 
-/// Returns whether a process is the supervisor of another job or sleeps until one is due, or may be such a one that is just coming
-/// up: no stop of this job may touch it, nor what is below it.
+/// Returns whether a process is the supervisor of another job or sleeps until one is due, or may be one that is just
+/// starting up: no stop of this job may affect it or anything below it.
 pub(crate) fn is_other_supervisor(stat: &Stat) -> bool {
     !matches!(Claim::of(stat), Claim::None)
 }
 
-/// Returns whether a process is the supervisor of another job, or sleeps until one is due, for certain. This job has not ended while another child says so
-/// and has not proven it yet.
+/// Returns whether a process is certainly the supervisor of another job, or sleeps until one is due. This job has not
+/// ended while another child claims that and has not proven it yet.
 pub(crate) fn is_proven_supervisor(stat: &Stat) -> bool {
     matches!(Claim::of(stat), Claim::Proven)
 }
 
-/// What there is to the claim of a process to be the supervisor of another job, to run what is due at the end of one, or to sleep
-/// until one is due. Its arguments say so, which anybody could forge.
+/// What the claim of a process to be the supervisor of another job, to run what is due at the end of one, or to sleep
+/// until one is due, is worth. Its arguments make that claim, and any process could forge them.
 enum Claim {
-    /// There is none, or it is false.
+    /// There is no claim, or it is false.
     None,
     /// It holds the lock of the job, and has had little time to put itself on record.
     ComingUp,
-    /// The records of the job name it as the holder of the lock, which is held; or it holds that lock itself, and the records
-    /// name one that is dead, or that counts in another namespace.
+    /// The records of the job name it as the holder of the lock, which is held; or it holds that lock itself, and the
+    /// records name a process that is dead or that belongs to another namespace.
     Proven,
 }
 
@@ -105,7 +105,7 @@ impl Claim {
             };
         }
         if let Some((root, id)) = parse_hook_arguments(&arguments) {
-            // Started with its turn in hand.
+            // It was started with the lock in its hands.
             let turn = File::open(Layout::new(Path::new(OsStr::from_bytes(root))).job(id).on_end());
             return if turn.is_ok_and(|turn| lock::is_held_by(&turn, stat)) { Self::Proven } else { Self::None };
         }

@@ -1,4 +1,4 @@
-//! What a store makes of files that are not as it left them.
+//! How a store handles files that are not as it left them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -62,7 +62,7 @@ fn finish(store: &FileStore, id: JobId, code: i32) {
     Records::claim(&store.layout, id).unwrap().unwrap().finish(&ended(code)).unwrap();
 }
 
-/// Which jobs wait, and which have a slot, in order.
+/// The jobs that wait or have a slot, in order, and whether they have one.
 fn queue(store: &FileStore) -> Vec<(JobId, bool)> {
     let (taken, waiting) = admission::entries(&store.layout).unwrap();
     let mut entries = [taken, waiting].concat();
@@ -70,7 +70,7 @@ fn queue(store: &FileStore) -> Vec<(JobId, bool)> {
     entries.into_iter().map(|entry| (entry.slot.id, entry.has_slot)).collect()
 }
 
-/// Ends a job in the hands of its holder.
+/// Ends a job through its claim.
 fn end(mut claim: FileClaim, code: i32) {
     block_on(claim.finish(&ended(code))).unwrap();
 }
@@ -81,7 +81,7 @@ fn there(directory: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn looking_makes_nothing_and_the_first_write_makes_the_store() {
+fn reading_creates_nothing_and_the_first_write_creates_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("a/store");
     let look = |store: &FileStore| {
@@ -115,16 +115,16 @@ fn looking_makes_nothing_and_the_first_write_makes_the_store() {
         let store = FileStore::at(&root).unwrap();
         write(&store);
         assert!(store.is_made().unwrap() && root.join("format").exists());
-        // It is removed under a program that runs on.
+        // It is removed while a program uses it.
         fs::remove_dir_all(&root).unwrap();
         let id = simple(&store);
         assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [id]);
     }
 }
 
-/// A store that appears later, and that others may write to, must not be used.
+/// A store that appears later and that others may write to must not be used.
 #[test]
-fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
+fn a_store_that_appears_later_is_checked_before_it_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("store");
     let store = FileStore::at(&root).unwrap();
@@ -137,7 +137,7 @@ fn what_comes_into_the_place_of_a_store_is_checked_before_it_is_used() {
 }
 
 #[test]
-fn whatever_part_was_removed_is_made_again() {
+fn any_removed_part_is_created_again() {
     for part in ["names", "keys", "trash", "staging", "index", "events", "admission", "swept", "jobs"] {
         let (_directory, store) = store();
         finish(&store, simple(&store), 0);
@@ -160,7 +160,7 @@ fn whatever_part_was_removed_is_made_again() {
 }
 
 #[test]
-fn a_queue_that_was_removed_is_made_again_in_its_order() {
+fn a_removed_queue_is_rebuilt_in_its_order() {
     let (_directory, store) = store();
     block_on(store.change_settings(&mut |settings| settings.max_running = 1)).unwrap();
     let over = simple(&store);
@@ -199,9 +199,9 @@ fn a_queue_that_was_removed_is_made_again_in_its_order() {
     }
 }
 
-/// What the queue says is no truth, and jobs that lost their rows waited for ever.
+/// The queue is not authoritative: jobs that lost their rows once waited forever.
 #[test]
-fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
+fn a_job_that_is_missing_from_the_queue_is_put_back_in_its_place() {
     let (_directory, store) = store();
     let ids = [simple(&store), simple(&store)];
     let before = queue(&store);
@@ -214,7 +214,7 @@ fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
     assert!(due(&store).is_none());
     assert!(ids.into_iter().rev().all(|id| block_on(store.put_back(id)).unwrap()));
     assert_eq!(queue(&store), before);
-    // Nor without what says where it stood.
+    // It also works without the record of its place.
     lose();
     let path = store.layout.job(ids[1]).record();
     let mut bytes = fs::read(&path).unwrap();
@@ -224,9 +224,9 @@ fn a_job_that_is_not_in_the_queue_is_put_back_where_it_was() {
     assert_eq!(due(&store).unwrap().submission().job_id, ids[1], "it comes first");
 }
 
-/// Its submitter was killed when it had its slot and before it was started.
+/// Its submitter was killed after the job got its slot and before it was started.
 #[test]
-fn a_job_with_a_slot_that_nobody_starts_waits_again() {
+fn a_job_with_a_slot_that_is_not_started_waits_again() {
     let (_directory, store) = store();
     let submitted = block_on(store.submit(submission(JobSpec::command(["true"])))).unwrap();
     let Submitted::Due(claim) = submitted else { panic!("{submitted:?}") };
@@ -289,15 +289,15 @@ fn names_and_keys_that_are_lost_or_unreadable_are_still_taken() {
         damage(&store.layout.name(&name, None), &store.layout.names());
         assert_eq!(block_on(store.named(&name, None)).unwrap(), Some(id));
         let lost = store.layout.keys().exists().then_some(id);
-        assert_eq!(block_on(store.keyed("once")).unwrap(), lost, "it is made again where it counts: at a submission");
+        assert_eq!(block_on(store.keyed("once")).unwrap(), lost, "it is rebuilt when it matters: at a submission");
         assert_eq!(block_on(store.create(submission(spec()))).unwrap(), Created::Existing(id));
         assert_eq!(block_on(store.named(&other, None)).unwrap(), Some(unrelated));
     }
 }
 
-/// Opening one waited for ever.
+/// Opening one once blocked forever.
 #[test]
-fn what_is_no_file_is_damage_and_is_not_waited_for() {
+fn anything_other_than_a_file_is_damage_and_does_not_block() {
     type Make = (&'static str, fn(&Path));
     let kinds: [Make; 4] = [
         ("a named pipe", |path| pipe::make(path).unwrap()),
@@ -315,7 +315,7 @@ fn what_is_no_file_is_damage_and_is_not_waited_for() {
         finish(&store, bad, 3);
         replace(&store.layout.job(bad).record());
         let error = block_on(store.evidence(bad)).unwrap_err().to_string();
-        assert!(error.contains(&format!("it is {kind}, and not a file")), "{kind}: {error}");
+        assert!(error.contains(&format!("it is {kind}, not a file")), "{kind}: {error}");
         replace(&store.layout.index_of(bad));
         replace(&store.layout.admission());
         assert!(block_on(store.create(submission(JobSpec::command(["true"])))).is_err(), "{kind}");
@@ -331,9 +331,9 @@ fn what_is_no_file_is_damage_and_is_not_waited_for() {
     }
 }
 
-/// The end of another job was shown as a job's own.
+/// The end of another job was once shown as a job's own.
 #[test]
-fn an_end_that_was_swapped_or_changed_is_damage() {
+fn a_swapped_or_changed_end_is_damage() {
     let (_directory, store) = store();
     let ids = [simple(&store), simple(&store)];
     for (id, code) in ids.into_iter().zip([0, 3]) {
@@ -357,15 +357,15 @@ fn an_end_that_was_swapped_or_changed_is_damage() {
     put(&paths[0], &first);
     let changed = String::from_utf8(second.clone()).unwrap().replace("\"exit_code\":3", "\"exit_code\":0");
     put(&paths[1], changed.as_bytes());
-    assert!(reason(ids[1]).contains("its checksum does not fit"));
+    assert!(reason(ids[1]).contains("its checksum does not match"));
     put(&paths[1], &second);
     let code = |id| block_on(store.evidence(id)).unwrap().ended.unwrap().outcome.exit_code;
     assert_eq!(ids.map(code), [Some(0), Some(3)]);
 }
 
-/// The secrets in it stayed for ever.
+/// Its secrets once stayed forever.
 #[test]
-fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
+fn an_environment_that_was_not_erased_is_erased_by_a_later_process() {
     let (_directory, store) = store();
     let id = simple(&store);
     let claim = due(&store).unwrap();
@@ -373,7 +373,7 @@ fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
     let path = store.layout.job(id).record();
     let holds_secret = || fs::read(&path).unwrap().windows(8).any(|window| window == b"SECRET=x");
     assert!(holds_secret());
-    // As if its supervisor had been killed when the end was on record.
+    // As if its supervisor had been killed right after recording the end.
     job_file::write(&claim.records.file, &path, id, &ended(0)).unwrap();
     drop(claim);
     assert!(holds_secret() && block_on(store.evidence(id)).unwrap().ended.is_some());
@@ -383,14 +383,14 @@ fn an_environment_that_was_not_erased_is_erased_by_who_comes_later() {
     assert_eq!(ends.iter().filter(|event| event.status.is_some()).count(), 1, "{ends:?}");
 }
 
-/// A row that cannot be written since the index cannot be read made a job that no list shows.
+/// With an index that could not be read, a job was once created without a row, and no list showed it.
 #[test]
-fn an_index_that_cannot_be_read_is_not_taken_for_none() {
+fn an_unreadable_index_is_not_taken_for_a_missing_one() {
     let (_directory, store) = store();
     let first = simple(&store);
     let path = store.layout.index_of(first);
     let bytes = fs::read(&path).unwrap();
-    // Too short for an index: it is made again, with all jobs.
+    // Too short for an index: it is rebuilt, with all jobs.
     fs::write(&path, &bytes[..10]).unwrap();
     let second = simple(&store);
     assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [second, first]);
@@ -398,11 +398,11 @@ fn an_index_that_cannot_be_read_is_not_taken_for_none() {
     assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), [third, second, first]);
 }
 
-/// After a restart of the machine, the first submission to a group with a rate waited for itself.
+/// After a reboot, the first submission to a group with a rate once waited for itself.
 #[test]
-fn a_rate_is_counted_where_the_index_has_to_be_made_again() {
+fn a_rate_is_counted_when_the_index_has_to_be_rebuilt() {
     let (_directory, store) = store();
-    // The built-in group, of which six jobs may be submitted within a minute.
+    // The built-in group, to which six jobs may be submitted within a minute.
     let spec = || JobSpec::command(["true"]).group("agents".parse().unwrap());
     let id = create(&store, spec());
     for number in 2..=7 {
@@ -414,7 +414,7 @@ fn a_rate_is_counted_where_the_index_has_to_be_made_again() {
 }
 
 #[test]
-fn numbers_that_no_store_gave_away_are_none() {
+fn numbers_that_no_store_assigns_are_ignored() {
     let (_directory, store) = store();
     let id = simple(&store);
     for name in ["18446744073709535232", "9223372036854775808", "12345"] {
@@ -431,7 +431,7 @@ fn numbers_that_no_store_gave_away_are_none() {
 }
 
 #[test]
-fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
+fn publishing_is_not_tried_forever_if_the_directory_of_a_day_is_missing() {
     let (_directory, store) = store();
     fs::remove_dir_all(store.layout.days()).unwrap();
     let id = simple(&store);
@@ -442,9 +442,9 @@ fn a_directory_of_a_day_that_comes_and_goes_is_not_waited_for_for_ever() {
     assert_eq!(there(&store.layout.staging()), BTreeSet::new());
 }
 
-/// As if whoever runs a schedule were killed after each of its writes: each time has one run, and no other.
+/// As if the process that runs a schedule were killed after each of its writes: each time has exactly one run.
 #[test]
-fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
+fn a_time_of_a_schedule_has_one_run_wherever_the_process_is_killed() {
     const HOUR: Duration = Duration::from_secs(3600);
     let (_directory, store) = store();
     let first = Timestamp::now() - HOUR * 3 / 2;
@@ -457,31 +457,31 @@ fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
     };
     let place = || store.jobs.evidence(id).unwrap().place;
     let note = || block_on(async { store.admit().await.unwrap().note_change(id).await.unwrap() });
-    // It had said which run that would be, and nothing more.
+    // It had recorded the id of the run, and nothing more.
     let never = JobId::mint(first, &SystemRandom).unwrap();
     put(&|place| place.last_run = Some(never));
     let run = due(&store).unwrap();
     let run_id = run.records.id;
     assert_eq!((place().last_run, place().not_before), (Some(run_id), Some(first + HOUR * 2)));
     end(run, 0);
-    // It had put the run into the queue, which has ended meanwhile, and not moved on.
+    // It had queued the run, which has since ended, and had not moved the schedule on.
     put(&|place| place.not_before = Some(first));
     note();
     assert!(due(&store).is_none());
     assert_eq!((place().last_run, place().not_before), (Some(run_id), Some(first + HOUR * 2)));
-    // It had moved on, and not said so in the row.
+    // It had moved the schedule on, and had not updated the row.
     put(&|place| place.not_before = Some(first));
     note();
     put(&|place| place.not_before = Some(first + HOUR * 2));
     assert!(due(&store).is_none());
     assert_eq!(block_on(store.next_start()).unwrap().unwrap().as_second(), (first + HOUR * 2).as_second());
     assert_eq!(store.jobs.all().unwrap().len(), 2);
-    // The file with the rows is gone: it is made again with all that it said.
+    // The file with the rows is removed: it is rebuilt with everything that it said.
     fs::remove_file(store.layout.admission()).unwrap();
     assert!(due(&store).is_none());
     let waiting = block_on(store.load()).unwrap().waiting;
     assert!(waiting.len() == 1 && waiting[0].repeats, "{waiting:?}");
-    // A schedule that cannot be run is in nobody's way.
+    // A schedule that cannot be run blocks no other job.
     put(&|place| place.not_before = Some(first + HOUR));
     note();
     let changed = Records::claim(&store.layout, id).unwrap().unwrap();
@@ -498,7 +498,7 @@ fn a_time_of_a_schedule_has_one_run_wherever_that_is_broken_off() {
 
 /// Its supervisor was killed between the record of a stop and that of the end.
 #[test]
-fn what_was_stopped_between_two_attempts_is_over_and_not_tried_again() {
+fn a_job_that_was_stopped_between_two_attempts_has_ended_and_is_not_retried() {
     let (_directory, store) = store();
     let restart = Restart::default();
     let spec = JobSpec::command(["true"]).restart(restart.clone());
@@ -522,16 +522,16 @@ fn what_was_stopped_between_two_attempts_is_over_and_not_tried_again() {
     }
 }
 
-/// The disk is full, say: what is known of attempts is lost, and not the job.
+/// On a full disk, for example, what is known of earlier attempts is lost, but not the job.
 #[test]
-fn an_attempt_is_on_record_where_those_before_cannot_be_kept() {
+fn an_attempt_is_on_record_even_if_earlier_ones_cannot_be_kept() {
     let (_directory, store) = store();
     let restart = Restart::default();
     let id = create(&store, JobSpec::command(["true"]).restart(restart.clone()));
     let records = Records::claim(&store.layout, id).unwrap().unwrap();
     let first = Start::new(ProcessId::of_this_program().unwrap(), true, Timestamp::now());
     records.start(&first).unwrap();
-    // Nothing can be put into the place of a directory that is not empty.
+    // Nothing can be renamed to a directory that is not empty.
     fs::create_dir_all(store.layout.job(id).attempts().join("full")).unwrap();
     let next = first.next(Some(&restart), &ended(1), Timestamp::now()).unwrap();
     records.start(&next).unwrap();

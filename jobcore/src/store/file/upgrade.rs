@@ -1,7 +1,8 @@
-//! Stores of format 1, in which each record was a file: brought into the format of today when they are opened.
+//! Stores of format 1, in which each record was a file: converted to the current format when they are opened.
 //!
-//! Each job is brought over for itself: first its output, then its records, by one rename, then what is left of the old files is
-//! removed. Whoever is killed in between has lost nothing, and the next who opens the store goes on.
+//! Each job is converted on its own: first its output, then its records, by one rename, and then the remaining old
+//! files are removed. A process that is killed in between has lost nothing, and the next one that opens the store
+//! continues.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -20,22 +21,22 @@ use crate::id::JobId;
 use crate::record::{Ended, Running, Start, Stopping, Submission};
 use crate::sys::lock;
 
-/// How long to wait for another process that does the same.
+/// How long to wait for another process that is converting the store.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What lay in the directory of a job and has no use any more.
+/// Files in the directory of a job that are no longer used.
 const OLD_FILES: [&str; 5] = ["spec.json", "queued.json", "end.json", "env", "lock"];
-/// What lay in the directory of a store and has no use any more.
+/// Directories of a store that are no longer used.
 const OLD_DIRECTORIES: [&str; 2] = ["queue", "slots"];
 
-/// Brings a store of format 1 into the format of today.
+/// Converts a store of format 1 to the current format.
 ///
 /// # Errors
-/// [`Error::StoreRefused`] while a job of it runs: its supervisor knows only the old format.
+/// [`Error::StoreRefused`] while one of its jobs is running: the supervisor knows only the old format.
 pub(super) fn upgrade(layout: &Layout) -> Result<()> {
     let path = layout.admission();
     let admission = atomic::open_or_create(&path, OpenOptions::new().read(true).write(true).truncate(false))?;
     if !lock::take_within(&admission, PATIENCE).context("lock", &path)? {
-        return refuse(layout, "it has format 1, and another process has been at work in it for too long");
+        return refuse(layout, "it has format 1, and another process has kept it locked for too long");
     }
     if root::has_own_format(layout)? {
         return Ok(());
@@ -47,7 +48,7 @@ pub(super) fn upgrade(layout: &Layout) -> Result<()> {
         if lock.is_some_and(|lock| lock::is_held(&lock).unwrap_or(true)) {
             return refuse(
                 layout,
-                "it has format 1 and jobs run in it; wait until they have ended, or stop them, with the version that started them",
+                "it has format 1 and jobs are running in it; wait for them or stop them with the version that started them",
             );
         }
     }
@@ -58,7 +59,7 @@ pub(super) fn upgrade(layout: &Layout) -> Result<()> {
         let path = layout.root.join(directory);
         atomic::unless_missing(fs::remove_dir_all(&path).context("remove", &path))?;
     }
-    // What it held is made again from the jobs.
+    // Its contents are rebuilt from the jobs.
     admission.set_len(0).context("write", &path)?;
     root::write_format(layout)
 }
@@ -77,7 +78,7 @@ fn bring_over(job: &JobDir, id: JobId) -> Result<()> {
         let given = job.path.join("stdin");
         atomic::unless_missing(fs::rename(&given, job.given()).context("move", &given))?;
         let Some(Ok(mut submission)) = read::<Submission>(&job.path.join("spec.json"))? else {
-            // Of a job of which nothing can be read, nothing is taken away either.
+            // If nothing of a job can be read, nothing of it is removed either.
             return Ok(());
         };
         let environment = atomic::read_bytes(&job.path.join("env"))?;
@@ -94,7 +95,7 @@ fn bring_over(job: &JobDir, id: JobId) -> Result<()> {
         put::<Start>(&file, &staged, id, &attempt.join("start.json"))?;
         put::<Running>(&file, &staged, id, &attempt.join("run.json"))?;
         put::<Stopping>(&file, &staged, id, &attempt.join("stop.json"))?;
-        // That of the job is the same, unless its supervisor was killed between the two.
+        // The job's own copy is the same, unless its supervisor was killed between the two.
         put::<Ended>(&file, &staged, id, &attempt.join("end.json"))?;
         fs::rename(&staged, job.record()).context("publish", &staged)?;
     }
@@ -106,7 +107,7 @@ fn bring_over(job: &JobDir, id: JobId) -> Result<()> {
     atomic::unless_missing(fs::remove_dir_all(&attempts).context("remove", &attempts)).map(drop)
 }
 
-/// Copies a record, if there is one. What cannot be read is damage there as well.
+/// Copies a record, if there is one. An unreadable record becomes a damaged one.
 fn put<T: Kept>(file: &File, to: &Path, id: JobId, from: &Path) -> Result<()> {
     match read::<T>(from)? {
         Some(Ok(record)) => job_file::write(file, to, id, &record),
@@ -115,7 +116,7 @@ fn put<T: Kept>(file: &File, to: &Path, id: JobId, from: &Path) -> Result<()> {
     }
 }
 
-/// Reads a record, or the bytes of one that cannot be read as such; nothing if there is none.
+/// Reads a record, or its bytes if it cannot be read as one; nothing if there is none.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<std::result::Result<T, Vec<u8>>>> {
     let bytes = match atomic::read_bytes(path) {
         Ok(Some(bytes)) => bytes,

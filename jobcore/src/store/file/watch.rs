@@ -1,7 +1,9 @@
-//! Waiting for a job without polling: a descriptor of the process that holds its lock, and word of changed files.
+//! Waiting for a job without polling: a descriptor of the process that holds its lock, and notifications of changed
+//! files.
 //!
-//! A holder that is a process of its own ends with the job, so its pidfd says it all, also when it is killed. Where the
-//! holder stays on (the job runs inside a larger program, or its stragglers are left), the end record is watched too.
+//! A holder that is a process of its own ends with the job, so its pidfd is enough, even if it is killed. If the holder
+//! stays alive (the job runs inside a larger program, or its stragglers are left running), the end record is watched
+//! too.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,19 +23,19 @@ use crate::sys::process::{self, ProcessId};
 use crate::sys::ready;
 use crate::sys::watch::{self, Changes, Watch as Files};
 
-/// The fallback where the kernel cannot tell: the holder is seen under another number from here, is about to put
-/// itself on record, or all of the user's inotify instances are taken.
+/// The fallback if the kernel cannot notify: the holder has another number from here, it is about to put itself on
+/// record, or all of the user's inotify instances are taken.
 const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(100);
-/// How often it is looked again where not every change gives word of itself: kernels before 6.8 tell nothing of bytes
-/// that are spliced into a file, and a program that runs jobs within itself may let go of a lock and live on.
+/// How often to check again if some changes cause no notification: kernels before 6.8 do not report bytes that are
+/// spliced into a file, and a program that runs jobs within itself may release a lock and live on.
 const POLL_BESIDE: Duration = Duration::from_millis(500);
 
-/// What is to be told of a job beside its end.
+/// What to report of a job besides its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     End,
-    /// Whatever is put on record.
+    /// Every record.
     Records,
     Output,
 }
@@ -44,12 +46,12 @@ struct Watch {
     process: Option<AsyncFd<OwnedFd>>,
     files: Option<Changes>,
     looks_again: bool,
-    /// The files tell of everything, so that nothing else has to be looked at.
+    /// The files report everything, so that nothing else has to be checked.
     files_suffice: bool,
 }
 
 impl Watch {
-    /// Watches for the end of a process. Whoever it is, the caller looks at the lock again after this.
+    /// Watches for the end of a process. Whichever process it is, the caller checks the lock again after this.
     fn process(&mut self, holder: &ProcessId) -> Result<()> {
         self.process = match process::open(holder) {
             Some(fd) => Some(ready::readable(fd).map_err(cannot_wait())?),
@@ -58,19 +60,20 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches for an end record, and for output if that is wanted. The caller looks again after this.
+    /// Watches for an end record, and for output if that is wanted. The caller checks again after this.
     ///
-    /// `looks_again` says that not every change will be told.
+    /// `looks_again` means that some changes will not be reported.
     fn files(&mut self, job: &JobDir, output: bool, looks_again: bool) -> Result<()> {
         self.looks_again = looks_again || (output && !watch::tells_of_moved_bytes());
         let is_watched = |files: &Files| files.names(&job.path).and_then(|()| files.writes(&job.record())).is_ok();
         let Some(files) = Files::new().ok().filter(is_watched) else {
-            // The process tells of its end and of nothing else.
+            // The process reports its end and nothing else.
             self.looks_again = true;
             return Ok(());
         };
         if output {
-            // Not there before the first byte; then its creation is what wakes, as that of each later one.
+            // It does not exist before the first byte; then its creation wakes the waiter, as does that of each later
+            // one.
             let last = log::FileLog::new(job.clone()).segments()?.last().map(|segment| job.segment(segment.start));
             self.looks_again |= last.is_some_and(|last| files.writes(&last).is_err());
         }
@@ -78,7 +81,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches for files that change in a directory. The caller looks again after this.
+    /// Watches for files that change in a directory. The caller checks again after this.
     fn directory(&mut self, path: &Path) -> Result<()> {
         if let Some(files) = Files::new().ok().filter(|files| files.writes(path).is_ok()) {
             self.files_suffice = true;
@@ -87,7 +90,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for any of it.
+    /// Waits for any of these.
     async fn changed(self, poll: &mut Backoff) {
         let process = async {
             match &self.process {
@@ -118,7 +121,7 @@ impl Watch {
 }
 
 impl FileStore {
-    /// Returns when the job has an end record, or nobody holds its lock, or it is gone.
+    /// Returns when the job has an end record, its lock is not held, or it was removed.
     pub(super) async fn settled(&self, id: JobId) -> Result<()> {
         let mut backoff = Backoff::new();
         while let Some(watch) = self.watch(id, Told::End)? {
@@ -132,7 +135,7 @@ impl FileStore {
         let job = self.layout.job(id);
         let mut watch = Watch::default();
         watch.files(&job, false, true)?;
-        // What happened before the watch was put up woke nobody.
+        // A change before the watch was set up has woken nothing.
         match self.jobs.read(id) {
             Ok(read) if !read.has::<Start>() && !read.has::<Ended>() => watch.changed(&mut Backoff::new()).await,
             Ok(_) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {}
@@ -166,12 +169,12 @@ impl FileStore {
         Ok(())
     }
 
-    /// Returns when there may be an event of this number or a later one.
+    /// Returns when there may be an event with this number or a later one.
     pub(super) async fn happened(&self, number: u64) -> Result<()> {
         let mut watch = Watch::default();
         let events = if self.is_made()? { self.events.directory()? } else { self.layout.events() };
         watch.directory(&events)?;
-        // What happened before the watch was put up woke nobody.
+        // A change before the watch was set up has woken nothing.
         if self.events.read(number, 1)?.next <= number {
             watch.changed(&mut Backoff::new()).await;
         }
@@ -200,7 +203,7 @@ impl FileStore {
             }
             (None, false) => return Ok(None),
         }
-        // What happened while the watch was put up woke nobody.
+        // A change while the watch was being set up has woken nothing.
         let is_settled = match self.jobs.read(id) {
             Err(Error::NotFound { .. }) => true,
             read => read?.has::<Ended>() || !self.jobs.is_held(id)?,
@@ -209,7 +212,7 @@ impl FileStore {
     }
 }
 
-/// Polls at a growing distance.
+/// Polls at growing intervals.
 #[derive(Debug)]
 struct Backoff(Duration);
 
@@ -238,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_for_output_is_woken_by_output_alone() {
+    fn a_waiter_for_output_is_woken_by_output_alone() {
         if !watch::tells_of_moved_bytes() {
             return;
         }
@@ -263,9 +266,10 @@ mod tests {
         });
     }
 
-    /// All of a user's inotify instances may be taken: editors have many. A wait for output then went on until the job ended.
+    /// All of a user's inotify instances may be taken, because editors use many. A wait for output then lasted until
+    /// the job ended.
     #[test]
-    fn files_that_cannot_be_watched_are_looked_at_again() {
+    fn files_that_cannot_be_watched_are_polled() {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().join("none") };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

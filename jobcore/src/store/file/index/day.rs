@@ -15,15 +15,16 @@ use crate::sys::boot;
 pub(super) const ROW_BYTES: u64 = ROW as u64;
 /// The size of the header before the first row.
 pub(super) const HEADER: usize = 96;
-/// How many rows are read at first, and at a time at most: a list of the newest jobs needs only a few.
+/// How many rows are read at first, and at most at a time: a list of the newest jobs needs only a few.
 const FIRST: u64 = 64;
 const MOST: u64 = 2048;
-/// What the header begins with: 16 bytes; the id of the boot follows, then the number of rows, and the checksum of all of it.
+/// What the header begins with: 16 bytes. The id of the boot follows, then the number of rows, and the checksum of all
+/// of it.
 const MAGIC: &[u8; 16] = b"jobcore index 2\n";
 pub(super) const BOOT: std::ops::Range<usize> = 16..56;
 pub(super) const COUNT: std::ops::Range<usize> = 56..64;
 pub(super) const COUNT_CHECKSUM: std::ops::Range<usize> = 64..68;
-/// How often a header or a row is read that does not fit its checksum: it may just be changing.
+/// How many times a header or a row is read whose checksum does not match: it may just be changing.
 const READING: usize = 3;
 
 pub(super) fn header(count: u64) -> [u8; HEADER] {
@@ -47,7 +48,7 @@ fn read_header(file: &File) -> io::Result<Option<[u8; HEADER]>> {
     let mut header = [0; HEADER];
     for _ in 0..READING {
         match file.read_exact_at(&mut header, 0) {
-            // That a file cannot be read says nothing about what it is: others see its rows.
+            // A file that cannot be read may still be an index: others see its rows.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
@@ -71,13 +72,13 @@ pub(super) struct DayIndex {
 }
 
 impl DayIndex {
-    /// Opens an index; nothing if it is missing or not one. One of another boot is only good for adding rows.
+    /// Opens an index; nothing if it is missing or not one. An index of another boot is only good for adding rows.
     pub(super) fn open(path: &Path, any_boot: bool) -> Result<Option<Self>> {
         let file = match atomic::open_if_there(path, OpenOptions::new().read(true).write(true)) {
             Ok(Some(file)) => file,
-            // What is no file is no index either.
+            // Anything other than a file is not an index either.
             Ok(None) | Err(Error::Damaged { .. }) => return Ok(None),
-            // One on a file system that is read-only can still be read.
+            // An index on a read-only file system can still be read.
             Err(_) => atomic::open(path, OpenOptions::new().read(true))?,
         };
         let Some(there) = read_header(&file).context("read", path)? else { return Ok(None) };
@@ -91,7 +92,7 @@ impl DayIndex {
     /// Adds a row and returns its number. Only under the admission lock.
     pub(super) fn push(&mut self, row: &Row) -> io::Result<u64> {
         let number = self.rows;
-        // A part of a row that somebody left is written over.
+        // Overwrites a partial row that another process left.
         self.set(number, row)?;
         self.rows += 1;
         set_count(&mut self.header, self.rows);
@@ -99,7 +100,7 @@ impl DayIndex {
         Ok(number)
     }
 
-    /// Reads rows from the newest on, until `look` has seen enough, with their numbers.
+    /// Reads rows and their numbers, the newest first, until `look` has seen enough.
     fn read(&self, mut look: impl FnMut(u64, &Row) -> io::Result<bool>) -> io::Result<()> {
         let (mut end, mut count, mut bytes) = (self.rows, FIRST, Vec::new());
         while end > 0 {
@@ -117,7 +118,7 @@ impl DayIndex {
         Ok(())
     }
 
-    /// Returns a row if it is sound, at this or another look.
+    /// Returns a row if it is sound, reading it again if it is not.
     fn sound(&self, number: u64, row: &Row) -> io::Result<Option<Row>> {
         let mut row = *row;
         for _ in 0..READING {
@@ -129,7 +130,7 @@ impl DayIndex {
         Ok(None)
     }
 
-    /// Shows the rows from the newest on, until `visit` has seen enough. Returns whether those that it saw are in order.
+    /// Shows the rows, the newest first, until `visit` has seen enough. Returns whether those that it read are sound.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> io::Result<bool> {
         let mut is_in_order = true;
         self.read(|number, row| {
@@ -143,7 +144,7 @@ impl DayIndex {
         Ok(is_in_order)
     }
 
-    /// Finds the row of a job, if it is sound: at its number, or wherever it has got to since.
+    /// Finds the row of a job, if it is sound: at its number, or wherever it is by now.
     pub(super) fn find(&self, id: JobId, hint: Option<u64>) -> io::Result<Option<(u64, Row)>> {
         if let Some(number) = hint.filter(|number| *number < self.rows) {
             let mut row = Row([0; ROW]);

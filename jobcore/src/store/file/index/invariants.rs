@@ -7,7 +7,7 @@ use super::row::Row;
 use crate::id::JobId;
 use crate::store::Query;
 
-/// Checks an index of a day whose file says this, written to `path`.
+/// Checks the index of a day whose file, written to `path`, has these bytes.
 pub(crate) fn check_index(bytes: &[u8], path: &Path) {
     std::fs::write(path, bytes).expect("it is written");
     for any_boot in [true, false] {

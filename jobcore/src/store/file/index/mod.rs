@@ -1,9 +1,9 @@
-//! What is known of all jobs without opening them: for each UTC day a file of rows of one size.
+//! What is known of all jobs without opening them: a file for each UTC day, with rows of fixed size.
 //!
-//! It is a cache of the job directories, and no truth. A job's row is there before its directory is, so that no job is
-//! missing from it; a row without a directory means nothing. Rows are added under the admission lock. The state of a row
-//! is set when the end of the job is on record, and may lag: a row that is open is always checked against the job. A file
-//! that is missing, damaged or of another boot (after a power loss rows may be lost) is made anew from the directories.
+//! It is a cache of the job directories, and not authoritative. A job's row is there before its directory is, so that
+//! no job is missing; a row without a directory is ignored. Rows are added under the admission lock. The state of a row
+//! is set when the end of the job is on record, and may lag: an open row is always checked against the job. A file that
+//! is missing, damaged or from another boot (rows may be lost in a power failure) is rebuilt from the directories.
 
 // In the order in which to read them:
 // - `row.rs`: what one row says
@@ -42,15 +42,16 @@ impl Index {
         Self { layout: layout.clone() }
     }
 
-    /// Adds the row of a job that is about to be published, and returns its number; nothing if there is no index, which will be
-    /// made from the jobs that are there. Only under the admission lock.
+    /// Adds the row of a job that is about to be published, and returns its number; nothing if there is no index,
+    /// because that will be built from the existing jobs. Only under the admission lock.
     pub(super) fn add(&self, submission: &Submission) -> Result<Option<u64>> {
         let layout = &self.layout;
         let path = layout.index_of(submission.job_id);
         let row = Row::new(submission.job_id, Some(&submission.spec));
         let mut index = match DayIndex::open(&path, true)? {
             Some(index) => index,
-            // The first job of a day begins one. If others have none, an index of one row would be wrong.
+            // The first job of a day begins an index. If there are jobs without one, an index of one row would be
+            // wrong.
             None if !atomic::is_there(&path)? && !atomic::is_there(&layout.day(submission.job_id))? => {
                 atomic::ensure_dir(&layout.indexes())?;
                 atomic::publish(&path, &header(0))?;
@@ -64,7 +65,7 @@ impl Index {
         index.push(&row).context("write", &path).map(Some)
     }
 
-    /// Marks the row of a job. A failure is found out by whoever looks at the row.
+    /// Marks the row of a job. If that fails, the next reader of the row finds out.
     pub(super) fn mark(&self, id: JobId, hint: Option<u64>, state: RowState) {
         if let Some((index, number, mut row)) = self.look_up(id, hint) {
             row.set_state(state);
@@ -72,7 +73,7 @@ impl Index {
         }
     }
 
-    /// Lets a job be found by what another spec says, too.
+    /// Makes a job findable by what another spec says as well.
     pub(super) fn add_marks(&self, id: JobId, hint: Option<u64>, spec: &JobSpec) {
         if let Some((index, number, mut row)) = self.look_up(id, hint) {
             row.add_marks(spec);
@@ -80,14 +81,15 @@ impl Index {
         }
     }
 
-    /// Notes the end of a job in its row, unless it is noted there already; calls `notify` before that, so that a death in
-    /// between notifies twice rather than never.
+    /// Notes the end of a job in its row, unless it is noted there already. Calls `notify` before that, so that a death
+    /// in between notifies twice rather than never.
     pub(super) fn note_end(&self, id: JobId, hint: Option<u64>, ended: &Ended, notify: impl FnOnce()) {
         match self.look_up(id, hint) {
             Some((_, _, row)) if matches!(row.state(), RowState::Over(_) | RowState::Removed) => {}
             Some((index, number, mut row)) => {
                 notify();
-                // What is left of a job may write after its end; one that had written nothing then has no files to look at.
+                // Stragglers may write after the end of a job; one that had written nothing by then has no files to
+                // look at.
                 let bytes = if ended.outcome.output_bytes == 0 { 0 } else { output_bytes(&self.layout.job(id)) };
                 row.end(ended, bytes);
                 let _ = index.set(number, &row);
@@ -96,15 +98,15 @@ impl Index {
         }
     }
 
-    /// Returns the row of a job, if it is there, and how to write it.
+    /// Returns the row of a job, if it is there, with what is needed to write it.
     fn look_up(&self, id: JobId, hint: Option<u64>) -> Option<(DayIndex, u64, Row)> {
         let index = DayIndex::open(&self.layout.index_of(id), true).ok()??;
         let (number, row) = index.find(id, hint).ok()??;
         Some((index, number, row))
     }
 
-    /// Shows the rows of a day from the newest on, until `visit` has seen enough. Returns whether the index was in order as far
-    /// as it was read; if not, it has to be made from scratch.
+    /// Shows the rows of a day, the newest first, until `visit` has seen enough. Returns whether the index was sound as
+    /// far as it was read; if not, it has to be rebuilt.
     pub(super) fn visit(&self, day: &str, visit: &mut dyn FnMut(Option<&Row>) -> bool) -> Result<bool> {
         let path = self.layout.index(day);
         match DayIndex::open(&path, false)? {
@@ -113,7 +115,7 @@ impl Index {
         }
     }
 
-    /// Puts an index of these rows in the place of whatever is there.
+    /// Replaces whatever is there with an index of these rows.
     pub(super) fn replace(&self, day: &str, rows: &[Row]) -> Result<()> {
         let mut bytes = header(rows.len() as u64).to_vec();
         bytes.extend(rows.iter().flat_map(|row| row.0));

@@ -1,4 +1,4 @@
-//! The index of a day.
+//! Property tests for the index of a day.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn a_row_says_what_it_was_made_of(id in job_id(), spec in spec(), ended in ended(), output in any::<u64>()) {
+    fn a_row_says_what_it_was_made_from(id in job_id(), spec in spec(), ended in ended(), output in any::<u64>()) {
         let mut row = Row::new(id, Some(&spec));
         prop_assert!(row.is_sound() && row.id() == Some(id) && row.state() == RowState::Open);
         prop_assert!(row.may_match(&Query::default().with_name(spec.name.clone()).with_group(spec.group.clone())));
@@ -33,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn a_row_with_another_byte_is_not_sound(
+    fn a_row_with_a_changed_byte_is_not_sound(
         id in job_id(), spec in spec(), ended in ended(), output in any::<u64>(), at in 0..ROW, change in 1..=u8::MAX,
     ) {
         let mut row = Row::new(id, Some(&spec));
@@ -43,9 +43,9 @@ proptest! {
     }
 }
 
-/// Whatever the file says, no job is lost that has a directory.
+/// Whatever the file says, no job that has a directory is lost.
 #[test]
-fn a_damaged_index_is_made_anew() {
+fn a_damaged_index_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

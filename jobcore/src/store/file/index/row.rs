@@ -1,4 +1,4 @@
-//! What one row says, and where: `docs/on-disk-format.md` has the table.
+//! What a row says, and where: `docs/on-disk-format.md` has the table.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::store::Query;
 use crate::store::file::jobs::Jobs;
 use crate::store::file::layout::{JobDir, Layout};
 
-/// The size of a row: all of 100,000 are looked at in two milliseconds, most of which is the time to read them.
+/// The size of a row: all of 100,000 are checked in two milliseconds, most of which is spent reading them.
 pub(super) const ROW: usize = 48;
 
 /// Where the parts of a row are. All of it is written at once, and covered by the checksum.
@@ -26,16 +26,16 @@ pub(super) const STATE: usize = 40;
 const NAME: std::ops::Range<usize> = 41..44;
 const CHECKSUM: std::ops::Range<usize> = 44..48;
 
-/// What a row says of its job.
+/// What a row says about its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowState {
-    /// It has to be looked at: it may not be over, or not be there yet.
+    /// The job has to be checked: it may not have ended, or not exist yet.
     Open,
-    /// Its record could not be read when the row was made anew.
+    /// Its record could not be read when the row was rebuilt.
     Unreadable,
     /// It has been removed.
     Removed,
-    /// It is over.
+    /// It has ended.
     Over(Status),
 }
 
@@ -47,7 +47,7 @@ impl RowState {
         match byte {
             Self::UNREADABLE => Self::Unreadable,
             Self::REMOVED => Self::Removed,
-            // What a later version writes is looked at.
+            // A state that a later version wrote is checked against the job.
             byte => Status::ALL.get(usize::from(byte)).filter(|s| s.is_final()).map_or(Self::Open, |s| Self::Over(*s)),
         }
     }
@@ -87,7 +87,7 @@ impl Row {
         row
     }
 
-    /// Lets the job be found by the labels, the group, the caller and the project of a spec.
+    /// Makes the job findable by the labels, the group, the caller and the project of a spec.
     pub(super) fn add_marks(&mut self, spec: &JobSpec) {
         let group = spec.group.iter().map(|group| group_mark(group.as_str()));
         let caller = spec.caller.iter().map(caller_mark);
@@ -101,7 +101,7 @@ impl Row {
         self.set_state(self.state());
     }
 
-    /// Makes the row of a job that is there, from its records.
+    /// Builds the row of an existing job from its records.
     pub(crate) fn of(layout: &Layout, id: JobId) -> Self {
         let job = layout.job(id);
         let read = Jobs::new(layout).read(id);
@@ -124,16 +124,17 @@ impl Row {
         self.set_state(RowState::Over(ended.outcome.status()));
     }
 
-    /// Sets the state, last of all, with the checksum.
+    /// Sets the state and the checksum, which have to come last.
     pub(super) fn set_state(&mut self, state: RowState) {
         self.0[STATE] = state.to_byte();
         let checksum = self.checksum();
         self.0[CHECKSUM].copy_from_slice(&checksum);
     }
 
-    /// Returns the checksum of the rest. A CRC of so few bytes takes several times as long as all else that is done with a row.
+    /// Returns the checksum of the rest. A CRC of so few bytes takes several times as long as everything else that is
+    /// done with a row.
     fn checksum(&self) -> [u8; 4] {
-        /// The fraction of the golden ratio, the multiples of which are far from each other.
+        /// The fractional part of the golden ratio, whose multiples are far apart.
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let (words, rest) = self.0[..CHECKSUM.start].as_chunks::<8>();
         let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
@@ -176,7 +177,7 @@ impl Row {
         bits(mark).into_iter().all(|bit| self.0[LABELS][bit / 8] & (1 << (bit % 8)) != 0)
     }
 
-    /// Returns whether the job may be one that is wanted.
+    /// Returns whether the job may be wanted.
     pub(crate) fn may_match(&self, query: &Query) -> bool {
         let Some(id) = self.id() else { return false };
         if self.state() == RowState::Removed || !query.may_be(id) {
@@ -198,7 +199,7 @@ impl Row {
     }
 }
 
-/// What a row has of a name: what shares it has to be told apart by the record.
+/// The mark of a name in a row. Names that share a mark are told apart by the record.
 fn name_mark(name: Option<&Name>) -> [u8; NAME.end - NAME.start] {
     let [mark @ .., _] = crc32fast::hash(name.map_or("", Name::as_str).as_bytes()).to_le_bytes();
     mark
@@ -208,7 +209,7 @@ fn label_mark(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-/// No label looks like this or those that follow: it has no control characters.
+/// No label looks like this mark or those below, because labels have no control characters.
 fn group_mark(group: &str) -> String {
     format!("\0{group}")
 }
@@ -221,13 +222,14 @@ fn project_mark(project: &Path) -> String {
     format!("\0\0/{}", project.display())
 }
 
-/// The two bits that a label sets: what shares them has to be told apart by the record.
+/// The two bits that a mark sets. Marks that share them are told apart by the record.
 fn bits(mark: &str) -> [usize; 2] {
     let hash = crc32fast::hash(mark.as_bytes()).to_le_bytes();
     [usize::from(hash[0] & 63), usize::from(hash[2] & 63)]
 }
 
-/// Returns how many bytes of the output of a job are kept. The rows beside them are left out: whoever adopts a job adds some.
+/// Returns how many bytes of a job's output are kept. The rows next to them do not count, because a process that adopts
+/// a job adds some.
 pub(super) fn output_bytes(job: &JobDir) -> u64 {
     let files = fs::read_dir(&job.path).into_iter().flatten().flatten();
     let segments = files.filter(|entry| Path::new(&entry.file_name()).extension().is_some_and(|kind| kind == "log"));

@@ -37,7 +37,7 @@ fn end_job(store: &FileStore, id: JobId) {
     records.finish(&Ended::new(Some(Timestamp::now()), outcome)).unwrap();
 }
 
-/// A store with jobs that are over, one that has been removed and one that is queued.
+/// A store with jobs that have ended, one that was removed and one that is queued.
 fn store() -> (tempfile::TempDir, FileStore, Vec<JobId>) {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
@@ -53,7 +53,7 @@ fn path(store: &FileStore) -> std::path::PathBuf {
     store.layout.index(&days[0])
 }
 
-/// The rows that mean something, as they are in the file.
+/// The rows of all jobs that were not removed, as they are in the file.
 fn rows(store: &FileStore) -> Vec<Row> {
     let bytes = fs::read(path(store)).unwrap();
     let rows: Vec<_> = bytes[HEADER..].as_chunks::<ROW>().0.iter().map(|bytes| Row(*bytes)).collect();
@@ -69,7 +69,7 @@ fn listed(store: &FileStore) -> Vec<JobId> {
 }
 
 #[test]
-fn a_rebuilt_index_equals_the_one_that_was_there() {
+fn a_rebuilt_index_equals_the_original() {
     let (_directory, store, ids) = store();
     let before = rows(&store);
     assert_eq!(before.len(), 3);
@@ -81,7 +81,7 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
             "empty" => open().set_len(0).unwrap(),
             "cut off" => open().set_len(HEADER as u64 + ROW_BYTES).unwrap(),
             "a changed byte" => open().write_all_at(b"?", HEADER as u64 + 30).unwrap(),
-            // Cut off as well, this was an index with one row.
+            // With the file cut off as well, this was once an index of one row.
             "a changed count" => {
                 open().set_len(HEADER as u64 + ROW_BYTES).unwrap();
                 open().write_all_at(&[1, 0, 0, 0, 0, 0, 0, 0], COUNT.start as u64).unwrap();
@@ -100,11 +100,11 @@ fn a_rebuilt_index_equals_the_one_that_was_there() {
 }
 
 #[test]
-fn what_is_added_while_there_is_no_index_is_in_the_next() {
+fn a_job_added_without_an_index_is_in_the_next_one() {
     let (_directory, store, mut ids) = store();
     fs::remove_file(path(&store)).unwrap();
     ids.push(add_job(&store, "e"));
-    assert!(!path(&store).exists(), "one row would be a lie");
+    assert!(!path(&store).exists(), "an index of one row would be wrong");
     assert_eq!(listed(&store), newest_first(&ids));
     // Its hint points to nothing, and its end is noted all the same.
     end_job(&store, ids[3]);
@@ -112,25 +112,25 @@ fn what_is_added_while_there_is_no_index_is_in_the_next() {
 }
 
 #[test]
-fn a_hint_that_a_rebuild_made_wrong_is_no_harm() {
+fn a_hint_that_a_rebuild_made_wrong_does_no_harm() {
     let (_directory, store, ids) = store();
     fs::remove_file(path(&store)).unwrap();
     assert_eq!(listed(&store), newest_first(&ids));
-    // One row has gone, so that the queued job's number is one too high.
+    // One row is gone, so the number of the queued job is one too high.
     end_job(&store, ids[2]);
     let states: Vec<_> = rows(&store).iter().map(|row| (row.id().unwrap(), row.state())).collect();
     assert_eq!(states, ids.iter().map(|id| (*id, RowState::Over(Status::Completed))).collect::<Vec<_>>());
 }
 
 #[test]
-fn what_a_dead_submitter_or_remover_left_means_nothing() {
+fn leftovers_of_a_dead_submitter_or_remover_are_ignored() {
     let (_directory, store, ids) = store();
     let before = listed(&store);
     // Killed between row and directory, and in the middle of a row.
     let dead = submission("unseen");
     let row = Index::new(&store.layout).add(&dead).unwrap();
     let jobs = block_on(store.tally()).unwrap();
-    assert_eq!((jobs.ended.values().sum::<u64>(), jobs.others.len()), (2, 2), "only a look tells");
+    assert_eq!((jobs.ended.values().sum::<u64>(), jobs.others.len()), (2, 2), "only a look at the job shows it");
     let index = File::options().append(true).open(path(&store)).unwrap();
     std::io::Write::write_all(&mut &index, b"half a row").unwrap();
     assert_eq!(listed(&store)[1..], before);
@@ -138,7 +138,7 @@ fn what_a_dead_submitter_or_remover_left_means_nothing() {
     assert_eq!(listed(&store)[0], next);
     Index::new(&store.layout).mark(dead.job_id, row, RowState::Removed);
 
-    // Killed between the mark and the removal: the job is there, and is found.
+    // Killed between the mark and the removal: the job exists, and is found.
     Index::new(&store.layout).mark(ids[0], None, RowState::Open);
     assert_eq!(listed(&store).last(), Some(&ids[0]));
 }
@@ -167,7 +167,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
     block_on(store.create(job)).unwrap();
     Index::new(&store.layout).add(&later).unwrap();
     assert_eq!(find("abab").unwrap(), id);
-    // The pointer to the newest is gone with it.
+    // The pointer to the newest job is removed as well.
     fs::remove_file(store.layout.name(&"same".parse().unwrap(), None)).unwrap();
     assert_eq!(find("same").unwrap(), id);
     fs::remove_dir_all(store.layout.job(id).path).unwrap();
@@ -177,7 +177,7 @@ fn a_row_without_a_job_is_neither_found_nor_in_the_way() {
 }
 
 #[test]
-fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
+fn an_unreadable_job_is_not_found_by_any_name() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[2]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
@@ -187,7 +187,7 @@ fn a_job_whose_record_cannot_be_read_is_not_taken_for_one_of_any_name() {
 }
 
 #[test]
-fn pages_go_on_where_a_job_has_been_removed() {
+fn paging_continues_where_a_job_was_removed() {
     let (_directory, store, ids) = store();
     let first = store.catalogue.ids(&Query::default(), None, 1).unwrap();
     assert_eq!(first, [ids[2]]);
@@ -199,7 +199,7 @@ fn pages_go_on_where_a_job_has_been_removed() {
 }
 
 #[test]
-fn a_job_whose_record_cannot_be_read_is_always_shown() {
+fn an_unreadable_job_is_always_listed() {
     let (_directory, store, ids) = store();
     fs::write(store.layout.job(ids[0]).record(), "{").unwrap();
     fs::remove_file(path(&store)).unwrap();
@@ -207,7 +207,7 @@ fn a_job_whose_record_cannot_be_read_is_always_shown() {
     assert_eq!(store.catalogue.ids(&query, None, 5).unwrap(), [ids[0]]);
 }
 
-/// As if the supervisor of a queued job had been killed when the record of its end was out and nothing else.
+/// As if the supervisor of a queued job had been killed right after recording its end.
 fn publish_end(store: &FileStore, id: JobId) {
     let mut admission = Admission::take(&store.layout).unwrap();
     let entry = admission.rows.find(id).unwrap();
@@ -219,14 +219,14 @@ fn publish_end(store: &FileStore, id: JobId) {
     job_file::write(&file, &path, id, &Ended::new(None, outcome)).unwrap();
 }
 
-/// How often the end of a job was told.
+/// How many times the end of a job was reported.
 fn ends(store: &FileStore, id: JobId) -> usize {
     let events = store.events.read(0, 100).unwrap().events;
     events.iter().filter(|event| event.job_id == id && event.status.is_some()).count()
 }
 
 #[test]
-fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
+fn an_unreported_end_is_reported_by_the_next_process() {
     let (_directory, store, ids) = store();
     publish_end(&store, ids[2]);
     assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
@@ -238,7 +238,7 @@ fn an_end_of_which_nobody_told_is_told_by_who_comes_next() {
 }
 
 #[test]
-fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
+fn an_unreported_end_is_reported_before_its_job_or_the_index_is_removed() {
     let (_directory, store, ids) = store();
     publish_end(&store, ids[2]);
     block_on(store.remove(ids[2])).unwrap();
@@ -252,7 +252,7 @@ fn an_end_of_which_nobody_told_is_told_before_its_job_or_the_index_goes() {
 }
 
 #[test]
-fn an_end_is_told_before_it_is_noted_and_not_again() {
+fn an_end_is_reported_before_it_is_noted_and_not_again() {
     let (_directory, store, ids) = store();
     let state = || rows(&store)[2].state();
     let ended = Ended::new(None, Outcome::new(Cause::Exited, Timestamp::now()));
@@ -261,21 +261,21 @@ fn an_end_is_told_before_it_is_noted_and_not_again() {
         Index::new(&store.layout).note_end(ids[2], None, &ended, || told.push(state()));
     }
     assert_eq!((told, state()), (vec![RowState::Open], RowState::Over(Status::Failed)));
-    // Without a row nobody can know.
+    // Without a row, it is not known whether the end was reported.
     fs::remove_file(path(&store)).unwrap();
     let mut is_told = false;
     Index::new(&store.layout).note_end(ids[2], None, &ended, || is_told = true);
     assert!(is_told);
 }
 
-/// One byte hid a living job, or counted it as ended.
+/// A single byte once hid a living job, or counted it as ended.
 #[test]
-fn a_row_that_was_changed_is_not_believed() {
+fn a_changed_row_is_not_trusted() {
     let (_directory, store, _) = store();
     let tally = || block_on(store.tally()).unwrap();
     let before = (tally(), listed(&store));
     let whole = fs::read(path(&store)).unwrap();
-    // The second one is that of a job that was removed.
+    // The second row is that of a removed job.
     for row in [0, 1, 2, 3] {
         for place in 0..ROW {
             let at = HEADER + row * ROW + place;
@@ -292,7 +292,7 @@ fn a_row_that_was_changed_is_not_believed() {
 }
 
 #[test]
-fn of_an_empty_day_nothing_stays() {
+fn nothing_is_left_of_an_empty_day() {
     let (_directory, store, ids) = store();
     end_job(&store, ids[2]);
     block_on(store.change_settings(&mut |settings| settings.keep_jobs = 1)).unwrap();

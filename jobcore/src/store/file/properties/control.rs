@@ -1,4 +1,4 @@
-//! What comes through the control pipe.
+//! Property tests for the control pipe.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn samples() -> Vec<Vec<u8>> {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Whoever asks, and whatever for: a frame has room for it.
+    /// A frame has room for any request from any requester.
     #[test]
     fn a_request_arrives_as_it_was_sent(body in request(), request_id in any::<u64>()) {
         let frame = Frame { v: u32::MAX, request_id, body };
@@ -41,7 +41,7 @@ proptest! {
         prop_assert_eq!(parse_request(&bytes).unwrap(), (request_id, frame.body));
     }
 
-    /// An answer need not fit, but then it is none: what is cut is never taken for another one.
+    /// An answer need not fit, but then it is not an answer: a truncated one is never taken for another.
     #[test]
     fn an_answer_arrives_as_it_was_sent_or_not_at_all(reason in any::<String>(), request_id in any::<u64>()) {
         let frame = Frame { v: PROTOCOL_VERSION, request_id, body: Answer::Refused { reason } };

@@ -1,4 +1,4 @@
-//! A store in which one file was damaged.
+//! Property tests for a store in which one file was damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::store::{JobStore, Query};
 use crate::sys::process;
 use crate::{Error, FileStore, JobId, JobSpec};
 
-/// Makes a job that has ended, one of the same day as all others, and returns its id.
+/// Creates a job that has ended, on the same day as all others, and returns its id.
 async fn make(store: &FileStore, name: &str) -> JobId {
     let now = Timestamp::now();
     let spec = JobSpec::command(["true"]).name(name.parse().unwrap()).label("l", name).build().unwrap();
@@ -49,9 +49,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// It spoils that job at most: the other is there, whole, and listed; and nothing of the one is told of the other.
+/// At most that job is spoiled: the other one is intact and listed, and nothing of the one is reported for the other.
 #[test]
-fn damage_of_one_file_of_a_job_spoils_no_other_job() {
+fn damage_to_one_file_of_a_job_affects_no_other_job() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -95,9 +95,9 @@ fn damage_of_one_file_of_a_job_spoils_no_other_job() {
         .unwrap();
 }
 
-/// What is shared by all jobs can be made anew from them, or it is said what is wrong; in both cases no job is lost.
+/// What all jobs share is rebuilt from them, or an error says what is wrong; in both cases no job is lost.
 #[test]
-fn damage_of_a_shared_file_loses_no_job() {
+fn damage_to_a_shared_file_loses_no_job() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path().join("store")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

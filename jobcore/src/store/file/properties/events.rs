@@ -1,4 +1,4 @@
-//! The rows of events, and the segments that they are in.
+//! Property tests for the rows of events and their segments.
 
 use std::fs;
 
@@ -50,11 +50,11 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_row_is_passed_over(bytes in damaged(samples())) {
+    fn a_damaged_row_is_skipped(bytes in damaged(samples())) {
         fuzzing::events(&bytes);
     }
 
-    /// Whatever lies in the directory: no more is read than was asked for, and who goes on gets to an end.
+    /// Whatever is in the directory: no more is read than was asked for, and reading on reaches an end.
     #[test]
     fn segments_of_any_name_and_size_are_read_or_refused(
         names in vec(prop_oneof![

@@ -1,4 +1,4 @@
-//! The files of a log.
+//! Property tests for the files of a log.
 
 use std::fs;
 
@@ -17,9 +17,9 @@ fn stream(is_err: bool) -> Stream {
 proptest! {
     #![proptest_config(cases(48))]
 
-    /// Also where the writer was killed and another went on.
+    /// Also if the writer was killed and another one continued.
     #[test]
-    fn what_was_written_is_read_by_stream_and_from_any_cursor(
+    fn written_output_is_read_by_stream_and_from_any_cursor(
         writes in vec((any::<bool>(), vec(any::<u8>(), 0..200), 0..50_000_u64, any::<bool>()), 0..12),
         max_bytes in 1..300_u64,
         from in 0..3000_u64,
@@ -49,7 +49,7 @@ proptest! {
                 if !chunk.more {
                     break;
                 }
-                prop_assert!(chunk.cursor > cursor, "whoever goes on gets to an end");
+                prop_assert!(chunk.cursor > cursor, "reading on reaches an end");
                 cursor = chunk.cursor;
             }
             let there = all.iter().skip(usize::try_from(from.min(end)).unwrap());
@@ -59,9 +59,9 @@ proptest! {
         }
     }
 
-    /// With a limit: what is there is what was written, and what is gone is counted.
+    /// With a limit: what is kept is what was written, and what was dropped is counted.
     #[test]
-    fn what_is_kept_and_what_is_dropped_is_all(
+    fn kept_and_dropped_output_add_up_to_all_of_it(
         writes in vec((any::<bool>(), vec(any::<u8>(), 0..900), 0..50_000_u64), 0..30),
         limit in 4096..8192_u64,
     ) {
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn the_last_lines_are_those_that_are_counted_from_the_end(text in "[a-c\\n]{0,60}", count in 0..9_u64) {
+    fn the_last_lines_are_counted_from_the_end(text in "[a-c\\n]{0,60}", count in 0..9_u64) {
         let directory = tempfile::tempdir().unwrap();
         let job = JobDir { path: directory.path().to_owned() };
         let mut writer = FileLogWriter::new(&job, 0);
@@ -102,9 +102,9 @@ proptest! {
         prop_assert_eq!(String::from_utf8(chunk.bytes(None)).unwrap(), expected);
     }
 
-    /// Whatever lies in its directory, and whoever goes on with it.
+    /// Whatever is in its directory, and whichever writer continues it.
     #[test]
-    fn a_log_of_any_files_is_read_and_gone_on_with(
+    fn a_log_of_any_files_is_read_and_continued(
         files in vec((
             prop_oneof!["[0-9]{1,3}", any::<u64>().prop_map(|offset| offset.to_string()), "[0-9]{10,22}", "[a-z]{1,4}"],
             vec(any::<u8>(), 0..100),

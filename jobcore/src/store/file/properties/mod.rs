@@ -1,4 +1,4 @@
-//! What holds for the files of a store, whatever they say.
+//! What holds for the files of a store, whatever they contain.
 
 // In the order in which to read them:
 // - `records.rs`, `settings.rs`: files of one record

@@ -1,4 +1,4 @@
-//! The records of a job.
+//! Property tests for the records of a job.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::record::{Ended, Running, Start, Stopping, Submission};
 use crate::state::{Cause, Status};
 use crate::store::file::job_file::{self, JobFile, Kept};
 
-/// Whole records, all of one job in each: what is damaged.
+/// Whole records to be damaged; those of each sample belong to one job.
 pub(super) static SAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut runner = TestRunner::deterministic();
     let mut of = |strategy: BoxedStrategy<Vec<u8>>| {
@@ -45,7 +45,7 @@ fn round_trip(submission: &Submission, write: impl FnOnce(&File)) -> JobFile {
     JobFile::read(&file, "job".into(), submission.job_id).unwrap()
 }
 
-/// Writes a record as it is written, in the room that was kept for it, and reads it.
+/// Writes a record to the room that is kept for it, and reads it.
 fn written<T: Kept>(submission: &Submission, record: &T) -> T {
     let write = |file: &File| job_file::write(file, "job".as_ref(), submission.job_id, record).unwrap();
     let read = round_trip(submission, write);
@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn a_submission_is_read_as_it_was_written(record in submission()) {
         let mut expected = record.clone();
-        // That is kept elsewhere, and never in a record.
+        // The environment is kept elsewhere, and never in a record.
         expected.spec.environment = Default::default();
         let read = round_trip(&record, |_| {});
         prop_assert_eq!(read.submission().unwrap(), expected);
@@ -73,19 +73,19 @@ proptest! {
     }
 
     #[test]
-    fn the_main_process_is_read_as_it_was_written_but_for_what_is_too_long_for_its_place(
+    fn the_main_process_is_read_as_it_was_written_except_for_what_does_not_fit(
         submission in submission(),
         record in running(),
     ) {
         let read = written(&submission, &record);
         let has_room = serde_json::to_vec(&record).unwrap().len() < 400;
-        // All but this is always kept.
+        // Everything else is always kept.
         prop_assert!(read.waiting == record.waiting || (read.waiting.is_none() && !has_room));
         prop_assert_eq!(Running { waiting: record.waiting, ..read }, record);
     }
 
     #[test]
-    fn an_end_is_read_as_it_was_written_but_for_what_is_too_long_for_its_place(
+    fn an_end_is_read_as_it_was_written_except_for_what_does_not_fit(
         submission in submission(),
         record in ended(),
     ) {
@@ -106,9 +106,9 @@ proptest! {
         prop_assert!(spec.validate().is_ok());
     }
 
-    /// Nothing is completed but by the exit code 0, and nothing is killed but by a stop.
+    /// Only the exit code 0 makes a job completed, and only a stop makes it killed.
     #[test]
-    fn an_end_is_called_what_it_is(record in ended()) {
+    fn an_end_has_the_status_of_its_cause(record in ended()) {
         let outcome = &record.outcome;
         let expected = match outcome.cause {
             Cause::Exited if outcome.exit_code == Some(0) => Status::Completed,

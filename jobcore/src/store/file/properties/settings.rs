@@ -1,4 +1,4 @@
-//! The settings of a store.
+//! Property tests for the settings of a store.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -40,14 +40,14 @@ proptest! {
         let store = FileStore::open(directory.path().join("store")).unwrap();
         change(&store, &mut |settings| *settings = expected.clone()).unwrap();
         prop_assert_eq!(&store.settings.read().unwrap(), &expected);
-        // And what others do not know of them stays.
+        // What others do not know of them is kept.
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
         change(&store, &mut |settings| settings.max_running ^= 1).unwrap();
         prop_assert_eq!(store.settings.read().unwrap(), expected);
     }
 
     #[test]
-    fn what_is_shown_of_settings_can_be_set(expected in settings()) {
+    fn entries_of_settings_can_be_set(expected in settings()) {
         let mut set = StoreSettings::default();
         for (key, value) in expected.entries() {
             prop_assert!(set.set(&key, &value).is_ok(), "{} = {}", key, value);
@@ -60,7 +60,7 @@ proptest! {
         prop_assert_eq!(set, expected);
     }
 
-    /// A reader of damaged settings says so, and a writer leaves them as they are.
+    /// Reading damaged settings fails, and writing leaves them as they are.
     #[test]
     fn damaged_settings_are_reported_and_not_overwritten(bytes in any_settings()) {
         fuzzing::settings(&bytes);
@@ -69,7 +69,7 @@ proptest! {
         std::fs::write(store.layout.settings(), &bytes).unwrap();
         let read = store.settings.read();
         let written = change(&store, &mut |settings| settings.max_running = 3);
-        // Of what is not known, a reader passes over a number that TOML cannot hold; a writer could not keep it.
+        // A reader ignores an unknown number that TOML cannot hold; a writer could not keep it.
         prop_assert!(read.is_ok() || written.is_err());
         if written.is_err() {
             prop_assert_eq!(std::fs::read(store.layout.settings()).unwrap(), bytes);
