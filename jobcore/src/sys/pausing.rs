@@ -1,4 +1,4 @@
-//! Stopping all processes of a tree by a signal, so that none gets away, and letting them continue.
+//! Stopping all processes of a tree by a signal, so that none escapes, and letting them continue.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,14 +7,15 @@ use super::process;
 use super::stat::Stat;
 use crate::signal::Signal;
 
-/// How long to wait for processes that were just stopped: on another processor, one takes a moment.
+/// How long to wait for processes that were just stopped: one on another CPU takes a moment.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Stops all processes that `look` returns, parents before their children, until each stands still; dead ones may be among
-/// them. Returns those that do not by this time, with the reason.
+/// Stops all processes that `look` returns, parents before their children, until none of them runs; dead ones may be
+/// among them. Returns those that still run at `until`, each with the reason.
 ///
-/// One that was forked between a look and the signal to its parent is found by the next look. So they all stand still only
-/// when two looks one after the other find the same processes: what dies between them may have left children to others.
+/// A process forked between a look and the signal to its parent is found by the next look. So all are stopped only when
+/// two consecutive looks find the same processes: a process that dies between them may have left children to other
+/// parents.
 pub(crate) fn stop_all(look: impl Fn() -> Vec<Stat>, until: Instant) -> Vec<(Stat, String)> {
     let mut asked = HashSet::new();
     let mut before = None;
@@ -41,15 +42,16 @@ pub(crate) fn stop_all(look: impl Fn() -> Vec<Stat>, until: Instant) -> Vec<(Sta
     }
 }
 
-/// Lets processes continue, children before their parents: a shell that watches its children for stops sees none of this one.
+/// Lets processes continue, children before their parents, so that a shell watching its children for stops does not
+/// notice.
 pub(crate) fn continue_all(members: &[Stat]) {
     for stat in members.iter().rev() {
         let _ = process::signal(stat, Signal::CONT);
     }
 }
 
-/// Returns whether a process does nothing until it is let go on. One that waits uninterruptibly, as for the exec of a child
-/// that it has just started, stops before it does anything else if it was `asked`.
+/// Returns whether a process does nothing until it is continued. A process in uninterruptible sleep, for example
+/// waiting for the exec of a child that it has just started, stops before it does anything else if it was `asked`.
 fn stands_still(stat: &Stat, asked: &HashSet<(i32, u64)>) -> bool {
     match stat.state {
         b'T' | b't' => true,
