@@ -165,7 +165,7 @@ impl JobManager {
             (spec.name, spec.key, spec.caller, spec.parent) = (before.name, before.key, before.caller, before.parent);
             (spec.stdin, spec.run_of) = (before.stdin, before.run_of);
             if rule.is_some() != spec.repeat.is_some() {
-                let reason = "a job cannot become a schedule, nor a schedule an ordinary job; submit another".to_owned();
+                let reason = "a schedule stays one, and other jobs cannot become one; submit another".to_owned();
                 return Err(Error::InvalidSpec { field: "repeat", reason });
             }
             spec.validate()?;
@@ -213,7 +213,7 @@ impl JobManager {
                 return Err(Error::Refused { id: *job_id, reason: ENDLESS.to_owned() });
             }
             if *when == AfterWhen::Ready && other.submission.spec.ready.is_empty() {
-                let reason = "it has no condition by which it becomes ready; submit it with one, such as `port:3000`";
+                let reason = "it has no readiness condition; submit it with one, such as `port:3000`";
                 return Err(Error::Refused { id: *job_id, reason: reason.to_owned() });
             }
         }
@@ -265,8 +265,7 @@ impl JobManager {
         let is_end_of_own = |after: &After| after.when != AfterWhen::Ready && waiting.contains(&after.job_id);
         match self.leads_to(&job.spec.after, is_end_of_own).await? {
             true => {
-                let reason =
-                    "it starts after the job that would wait for it has ended, so that the wait would never end";
+                let reason = "it starts only after the waiting job has ended, so the wait would never end";
                 Err(Error::Refused { id: job.id, reason: reason.to_owned() })
             }
             false => Ok(()),

@@ -54,7 +54,7 @@ pub(crate) fn start(program: &Path, layout: &Layout, id: JobId) -> Result<Option
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::Descriptor(lock.as_fd()), Source::ReadWrite("/dev/null".as_ref()), Source::Same];
     let started = spawn::session_leader(program, &arguments, &[], streams);
-    started.map(Some).context("run what is due at the end of a job by", program)
+    started.map(Some).context("run the end hooks of a job with", program)
 }
 
 /// Runs as such a process, which was handed this turn.

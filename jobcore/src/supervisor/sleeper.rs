@@ -28,7 +28,7 @@ pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<O
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::ReadWrite("/dev/null".as_ref()), Source::Same, Source::Same];
     let started = spawn::session_leader(program, &arguments, &[heap::SPARING.to_vec()], streams);
-    started.map(Some).context("start what waits for jobs that are due later by", program)
+    started.map(Some).context("start the process that waits for delayed jobs from", program)
 }
 
 /// Runs as that process.

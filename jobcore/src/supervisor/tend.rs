@@ -32,7 +32,7 @@ fn tend_for(layout: &Layout, done: Option<JobId>) {
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
     let run_hooks = |id| {
         if let Err(error) = on_end::start(&program, layout, id) {
-            tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
+            tracing::debug!(%id, %error, "the end hooks of a job could not be run");
         }
     };
     tend::at_once(async {
