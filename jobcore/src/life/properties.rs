@@ -193,7 +193,7 @@ impl World {
                 assert!(self.stands_since.is_some() && self.kill_by.is_none(), "{self:?}");
                 return;
             }
-            assert!(self.exit.is_none() && self.kill_by.is_none(), "each stop ends, as does each end: {self:?}");
+            assert!(self.exit.is_none() && self.kill_by.is_none(), "every stop and every end completes: {self:?}");
             return;
         };
         assert_eq!(self.outcomes.len(), 1, "{self:?}");

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_not_read_again() {
+    fn output_that_was_read_is_not_read_again() {
         block_on(async {
             let (_directory, jobs, id, mut claim) = on_disk(0).await;
             let long = format!(

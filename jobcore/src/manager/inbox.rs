@@ -37,7 +37,7 @@ const WITHHELD: Duration = Duration::from_secs(5);
 /// [`Delivery::acknowledge`] marks them as delivered. Without it, for example because the process dies first, they are
 /// delivered again.
 #[derive(Debug)]
-#[must_use = "what is not acknowledged is delivered again"]
+#[must_use = "ends that are not acknowledged are delivered again"]
 pub struct Delivery {
     jobs: Vec<Job>,
     known: Vec<JobId>,

@@ -267,7 +267,7 @@ impl JobManager {
         match started {
             Ok(is_started) => known.held = is_started,
             Err(error) if self.withdraw(id).await => return Err(error),
-            Err(error) => tracing::warn!(%id, %error, "a job that was submitted may not have been started"),
+            Err(error) => tracing::warn!(%id, %error, "a submitted job may not have been started"),
         }
         // The answer is its id, whether or not more can be learned about it. A job waiting in the queue needs no
         // further look.
@@ -277,7 +277,7 @@ impl JobManager {
         };
         match looked {
             Err(error) => {
-                tracing::warn!(%id, %error, "a job that was submitted could not be looked at");
+                tracing::warn!(%id, %error, "a submitted job could not be read");
                 Ok(known.judge(now)?.0)
             }
             looked => looked,
@@ -616,7 +616,7 @@ impl JobManager {
             match self.job(id).await {
                 Ok(job) if job.status().is_final() => run_hooks(self.runner.as_ref(), &self.store, id).await,
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%id, %error, "a job without a holder could not be looked at"),
+                Err(error) => tracing::debug!(%id, %error, "a job without a holder could not be read"),
             }
         }
         self.start_due().await

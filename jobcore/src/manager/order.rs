@@ -149,8 +149,8 @@ impl JobManager {
     /// `change` gets the spec including its environment. It is called once, unless the job cannot be edited.
     ///
     /// # Errors
-    /// As [`JobManager::submit`] and [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a
-    /// later version.
+    /// As [`JobManager::submit`] and [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted
+    /// by a later version.
     pub async fn edit(&self, id: JobId, change: impl FnOnce(&mut JobSpec) + Send + 'static) -> Result<Job> {
         self.offload(move |jobs| async move {
             let mut claim = jobs.claim_queued(id).await?;
@@ -236,7 +236,7 @@ impl JobManager {
     async fn check_cycle(&self, id: JobId, after: &[After]) -> Result<()> {
         match self.leads_to(after, |after| after.job_id == id).await? {
             true => {
-                let reason = "it would be started after itself: a job that it waits for waits for it".to_owned();
+                let reason = "it would be started after itself: it waits for a job that waits for it".to_owned();
                 Err(Error::Refused { id, reason })
             }
             false => Ok(()),

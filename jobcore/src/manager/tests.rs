@@ -337,7 +337,8 @@ fn an_end_is_reported_only_once_it_is_on_record() {
     });
 }
 
-/// Fails to start a job while another thread of this program forks, whose child has a copy of the lock until it executes.
+/// Fails to start a job while another thread of this program forks, whose child has a copy of the lock until it
+/// executes.
 #[derive(Debug)]
 struct FailingAmongForks;
 

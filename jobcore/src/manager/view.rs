@@ -200,7 +200,7 @@ pub(super) mod tests {
     fn repeated_lines_are_counted() {
         let fold = View::default().with_fold(true);
         assert_eq!(shown("a\nb\nb\nb\na\na\n", all(), &fold), "a/b/[repeated 2 more times]/a/[repeated once more]/");
-        assert_eq!(shown("b\nb\nb", all(), &fold), "b/[repeated once more]/b", "the last may go on");
+        assert_eq!(shown("b\nb\nb", all(), &fold), "b/[repeated once more]/b", "the last line may continue");
         let folded = grep("[ab]", 0, 0).with_fold(true);
         assert_eq!(shown("a\nx\na\nb\n", all(), &folded), "a/[repeated once more]/b/");
         let stamped = fold.with_timestamps(true);

@@ -72,7 +72,7 @@ impl Runner for InProcessRunner {
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         if claim.submission().spec.adopts.is_some() {
-            let reason = "only a detached supervisor can take charge of a process that was started elsewhere";
+            let reason = "only a detached supervisor can adopt a process that was started elsewhere";
             return Err(Error::Unsupported { reason: reason.to_owned() });
         }
         let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
@@ -212,7 +212,7 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 struct Watcher {
     store: Arc<dyn JobStore>,
     claim: Box<dyn JobClaim>,
-    /// Which attempt this is, and how those before went.
+    /// Which attempt this is, and how earlier ones went.
     start: Start,
     /// The command; `None` between two attempts.
     child: Option<Child>,
@@ -299,7 +299,7 @@ impl Watcher {
         (self.child, self.stragglers) = (Some(child), Stragglers::Unknown);
     }
 
-    /// Begins the time before the next attempt.
+    /// Begins the delay before the next attempt.
     fn rest(&mut self) {
         let spec = &self.claim.submission().spec;
         let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);

@@ -39,7 +39,7 @@ impl Supervisor<'_> {
             Request::Resize { size } => match &self.watched.input {
                 Input::Terminal(terminal) => match terminal.resize(size) {
                     Ok(()) => Answer::Accepted,
-                    Err(error) => Answer::Refused { reason: format!("its terminal cannot get this size: {error}") },
+                    Err(error) => Answer::Refused { reason: format!("its terminal cannot be resized: {error}") },
                 },
                 Input::None | Input::Pipe(_) => Answer::Refused { reason: "it has no terminal".to_owned() },
             },

@@ -1,4 +1,4 @@
-//! A command that is watched: how it is started.
+//! A watched command, and how it is started.
 
 use std::io;
 

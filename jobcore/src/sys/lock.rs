@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn many_may_lend_what_another_holds() {
+    fn many_may_lend_a_lock_that_another_holds() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = || file.reopen().unwrap();
         let (holder, first, second, looker) = (open(), open(), open(), open());

@@ -61,7 +61,7 @@ pub(crate) fn check_proc() -> Result<()> {
     if !has_foreign_proc() {
         return Ok(());
     }
-    let reason = format!("no job can be started here, since `/proc` is not that of this pid namespace; {MOUNT_PROC}");
+    let reason = format!("jobs cannot be started here because `/proc` belongs to another pid namespace; {MOUNT_PROC}");
     Err(Error::Unsupported { reason })
 }
 
@@ -119,7 +119,8 @@ mod tests {
 
     use super::*;
 
-    /// A process as `/proc` shows it: its number, the link to its namespace, its numbers, and the state and threads in its stat.
+    /// A process as `/proc` shows it: its number, the link to its namespace, its numbers, and the state and threads in
+    /// its stat.
     fn add(proc: &Path, pid: &str, link: Option<&str>, numbers: &str, state: &str) {
         let process = proc.join(pid);
         fs::create_dir_all(process.join("ns")).unwrap();
@@ -148,7 +149,7 @@ mod tests {
         assert!(empty(Some("pid:[42]"), "NSpid:\t77\t1\n", "Z"), "it is dead");
         assert!(empty(None, "NSpid:\t77\n", "S"), "it is in the initial namespace");
         assert!(!empty(None, "NSpid:\t77\t5\n", "S"), "it may be in this namespace");
-        assert!(!empty(None, "", "S"), "the kernel does not say");
+        assert!(!empty(None, "", "S"), "the kernel does not report it");
     }
 
     #[test]

@@ -163,7 +163,7 @@ pub(crate) fn open_ends(pid: i32) -> Vec<String> {
         .collect()
 }
 
-/// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
+/// Returns the arguments of a process; none if it has ended, is a zombie or a kernel thread.
 pub(crate) fn arguments(stat: &Stat) -> Vec<Vec<u8>> {
     let line = file::read(stat.path("cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);

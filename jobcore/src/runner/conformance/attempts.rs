@@ -63,14 +63,14 @@ pub async fn a_job_is_stopped_between_two_attempts(bench: &Bench) {
     let job = bench.submit(bench.shell("exit 3").restart(Restart::default().with_backoff(delay, delay))).await;
     // Submitted, started, and then retrying.
     let (store, rests) = (bench.other.store(), Change::Event(2));
-    while !rests.has_come(store.as_ref()).await.expect("it can be found out") {
-        store.changed(rests).await.expect("it is heard of");
+    while !rests.has_come(store.as_ref()).await.expect("it can be read") {
+        store.changed(rests).await.expect("changes are reported");
     }
     let resting = bench.other.job(job.id).await.expect("it is there");
     assert!(resting.next_attempt_at.is_some(), "{resting:?}");
     assert_eq!((resting.status(), resting.pid, resting.attempt), (Status::Running, None, 2));
     assert_eq!(resting.attempts[0].outcome.exit_code, Some(3));
-    let signal = bench.other.signal(job.id, crate::signal::Signal::TERM).await.expect_err("nobody can get it");
+    let signal = bench.other.signal(job.id, crate::signal::Signal::TERM).await.expect_err("no process can get it");
     assert!(signal.to_string().contains("is not running"), "{signal}");
     let (job, outcome) = stopped(bench, &job, &quickly()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, None));

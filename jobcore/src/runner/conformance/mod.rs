@@ -404,7 +404,7 @@ pub async fn a_stop_is_answered_while_stragglers_are_being_stopped(bench: &Bench
     bench.until("the main process to end", || !is_alive(main)).await;
     let count = bench.other.store().request(job.id, Request::Count).await.expect("it is answered");
     assert!(matches!(count, Answer::Processes { count: 1.., .. }), "{count:?}");
-    assert!(bench.other.signal(job.id, Signal::INT).await.is_err(), "there is nobody to get it");
+    assert!(bench.other.signal(job.id, Signal::INT).await.is_err(), "no process can get it");
     let (job, outcome) = stopped(bench, &job, &quickly()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Failed, Cause::Exited, Some(4)));
     assert_eq!(outcome.stopped_by, None);
@@ -425,7 +425,7 @@ pub async fn a_paused_job_stands_still_until_it_is_resumed(bench: &Bench) {
     }
     let resumed = bench.other.resume(job.id).await.expect("it is resumed");
     assert_eq!((resumed.status(), resumed.paused > Duration::ZERO), (Status::Running, true));
-    bench.until("both to go on", || [resumed.pid.expect("it runs"), child].iter().all(|pid| !stands(*pid))).await;
+    bench.until("both to continue", || [resumed.pid.expect("it runs"), child].iter().all(|pid| !stands(*pid))).await;
     assert_eq!(bench.jobs.resume(job.id).await.expect("it runs").status(), Status::Running);
     let (ended, _) = stopped(bench, &job, &quickly()).await;
     for refused in [bench.jobs.pause(ended.id).await, bench.jobs.resume(ended.id).await] {

@@ -24,7 +24,7 @@ const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 pub(super) struct Actor {
     claim: Box<dyn JobClaim>,
     runner: FakeRunner,
-    /// Which attempt this is, and how those before went.
+    /// Which attempt this is, and how earlier ones went.
     start: Start,
     script: Script,
     pause: Option<Pause>,

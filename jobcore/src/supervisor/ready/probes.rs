@@ -27,7 +27,7 @@ const FIRST: Duration = Duration::from_millis(250);
 const LAST: Duration = Duration::from_secs(1);
 /// How long a connection and an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long a line may run before it is killed.
+/// How long a command may run before it is killed.
 const RUN: Duration = Duration::from_secs(10);
 /// As many bytes of an answer as its status needs: `HTTP/1.1 200`.
 const STATUS: usize = 12;
