@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::spec::JobSpec;
 
-/// The recorded stopper of a job that was not renewed.
+/// The recorded requester when a job is stopped because it was not renewed.
 pub(super) const LEASE_END: &str = "the end of its lease";
 
 /// The lease of a job. It keeps running while the job is paused and between two attempts, since it shows whether the

@@ -7,7 +7,7 @@ use crate::record::Ended;
 use crate::state::{Cause, Outcome};
 use crate::sys::process::{self, ProcessId, Seen};
 
-/// The recorded stopper of a job whose companion has ended.
+/// The recorded requester when a job is stopped because its companion has ended.
 pub(crate) const SESSION_END: &str = "the end of its session";
 
 /// What is known about the process that a job ends with.

@@ -119,7 +119,7 @@ impl Family {
         self.members().iter().filter(is_new).for_each(ask);
     }
 
-    /// Kills all of them, leaves first, so that no parent is left to respawn its children.
+    /// Kills all of them, from the leaves up, so that no parent is left to respawn its children.
     pub(super) fn kill_all(&self) {
         for stat in self.members().iter().rev() {
             let _ = process::signal(stat, Signal::KILL);
