@@ -467,7 +467,7 @@ fn a_conversation_goes_on_where_it_was() {
     agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it is still running");
     // Whichever way it is named: two that went on with it would write over each other.
     for reference in ["first", session] {
-        agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it has this conversation now");
+        agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it is using this conversation");
     }
     agents.ok(["kill", &running]);
     // It may do what it might, and no more, unless more is asked for.

@@ -6,8 +6,7 @@
 //!
 //! 1. reports events: [`Life::main_ended`], [`Life::stop`], [`Life::signal`], …
 //! 2. performs what [`Life::next`] returns until that is `None`, and then answers the caller that requested a stop,
-//! because what is
-//!    accepted must be on record;
+//!    because what is accepted must be on record;
 //! 3. records the outcome that [`Life::end`] returns, once;
 //! 4. waits for the next event, but no longer than until [`Life::deadline`].
 //!
