@@ -251,7 +251,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     script(&agents.env.dir().join("bin/codex"), FAKE);
     agents.refused(codex, 4, "`/nosuch/auth.json` nor CODEX_API_KEY; run `codex login`");
     agents.refused(agents.command(["delegate", "--cwd", "nosuch", "x"]), 1, "work/nosuch`: No such file");
-    agents.refused(agents.command(["delegate", "--add-dir", "nosuch", "x"]), 2, "work/nosuch` is no directory");
+    agents.refused(agents.command(["delegate", "--add-dir", "nosuch", "x"]), 2, "work/nosuch` is not a directory");
     agents.refused(
         agents.command(["delegate", "--agent", "nobody", "x"]),
         2,
@@ -462,12 +462,12 @@ fn a_conversation_goes_on_where_it_was() {
     assert!(agents.argv(&second).contains(&format!("--resume={session}")));
     assert_eq!(agents.record(&second, "cwd"), agents.record(&first, "cwd"));
     agents.ok(["run", "--wait", "--name", "other", "true"]);
-    agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is no run of an agent");
+    agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is not an agent run");
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
     agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it is still running");
     // Whichever way it is named: two that went on with it would write over each other.
     for reference in ["first", session] {
-        agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it has this conversation now");
+        agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it is using this conversation");
     }
     agents.ok(["kill", &running]);
     // It may do what it might, and no more, unless more is asked for.

@@ -169,7 +169,7 @@ fn what_cannot_be_given_at_the_start_ends_the_job_and_is_named() {
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["cause"]), (&"failed".into(), &"spawn_failed".into()), "{job}");
     let message = job["message"].as_str().unwrap();
-    assert!(message.starts_with("nice: it cannot be given -5: "), "{message}");
+    assert!(message.starts_with("nice: it cannot be set to -5: "), "{message}");
     assert!(!env.dir().join("started").exists());
     // Its supervisor goes on as ever, and others may have it.
     let ran = env.run(["run", "--wait", "--nice", "-5", "exit $(($(nice) + 12))"]);

@@ -144,7 +144,7 @@ fn what_is_wrong_is_told_with_what_would_work() {
         ("execute", json!({ "command": "true", "name": "web" }), "use another name"),
         ("execute", json!({ "command": "true", "cwd": "/nosuch" }), "/nosuch"),
         ("wait", json!({ "job_ids": [] }), "at least one"),
-        ("wait", json!({ "job_ids": ["web"], "until": "ready" }), "without a condition"),
+        ("wait", json!({ "job_ids": ["web"], "until": "ready" }), "without a readiness condition"),
         ("wait", json!({ "job_ids": ["web"], "until": "listening" }), "output:RE"),
         ("status", json!({ "job_id": "nosuch" }), "`web`"),
         ("output", json!({ "job_id": "web", "grep": "a(b" }), "unclosed group"),

@@ -82,7 +82,7 @@ fn from_another_namespace_a_lost_job_keeps_its_slot() {
     assert_eq!(env.status(&first), "orphaned");
     let third = third.stdout.trim_end();
     assert_eq!(env.status(third), "queued");
-    let why = "it was submitted in another namespace, such as a container, and starts from there only";
+    let why = "it was submitted in another namespace, such as a container, and can only start there";
     assert!(env.ok(["show", third]).contains(&format!("\nqueued       {why}\n")), "{}", env.ok(["show", third]));
     assert_eq!(env.job(third)["queued"]["reason"], "other_namespace");
     let killed = env.run(["kill", third]);

@@ -370,7 +370,7 @@ fn a_job_starts_once_another_is_ready_and_not_if_that_ends_before() {
     env.ok(["run", "--quiet", "--wait", "--after-ready", "server", "true"]);
     let refused = env.run(["run", "--after-ready", "client", "true"]);
     assert_eq!(refused.code, Some(4), "{refused}");
-    assert!(refused.stderr.contains("no condition by which it becomes ready"), "{refused}");
+    assert!(refused.stderr.contains("it has no readiness condition"), "{refused}");
     env.ok(["kill", "server", "--grace", "0s"]);
 }
 

@@ -180,7 +180,7 @@ fn whoever_waits_for_a_job_that_ends_before_it_is_ready_is_told() {
     assert_eq!(ran.code, Some(0), "{ran}");
     let id = env.submit("sleep 1000");
     let ran = env.run(["wait", "--until", "ready", &id]);
-    assert!(ran.code == Some(125) && ran.stderr.contains("without a condition for when it is ready"), "{ran}");
+    assert!(ran.code == Some(125) && ran.stderr.contains("without a readiness condition"), "{ran}");
     let ran = env.run(["run", "--wait-ready", "true"]);
     assert!(ran.code == Some(2) || ran.code == Some(125), "{ran}");
     for wrong in [

@@ -236,13 +236,13 @@ fn what_a_schedule_cannot_be_asked_is_refused_with_what_can() {
     refused(&["run", "--every", "1h", "--cron", "@daily", "true"], 2, "cannot be used with");
     refused(&["run", "--every", "1ms", "true"], 2, "every: use at least a second");
     refused(&["run", "--cron", "0 3 * *", "true"], 2, "five fields");
-    refused(&["run", "--cron", "0 0 30 2 *", "true"], 2, "no such time comes");
+    refused(&["run", "--cron", "0 0 30 2 *", "true"], 2, "there is no such time");
     refused(&["run", "--missed", "skip", "true"], 2, "only a schedule misses times");
     refused(&["run", "--every", "1h", "--missed", "twice", "true"], 2, "`run` or `skip`");
     refused(&["rm", "nightly"], 4, "queued");
     let job = env.ok(["run", "--quiet", "--hold", "true"]);
-    refused(&["schedule", "pause", &job], 4, "it is no schedule");
-    refused(&["schedule", "run", &job], 4, "it is no schedule");
+    refused(&["schedule", "pause", &job], 4, "it is not a schedule");
+    refused(&["schedule", "run", &job], 4, "it is not a schedule");
     refused(&["edit", &job, "--every", "1h"], 2, "submit another");
     let run = env.ok(["schedule", "run", "nightly"]);
     env.ok(["wait", &run]);

@@ -184,7 +184,7 @@ fn what_is_gone_or_belongs_to_a_job_is_refused() {
     let short = env.job(&running)["short_id"].as_str().unwrap().to_owned();
     for pid in [env.main_process(&running), child] {
         let refusal = refusal(pid);
-        assert!(refusal.contains(&format!("process {pid} belongs to job {short} already")), "{refusal}");
+        assert!(refusal.contains(&format!("process {pid} already belongs to job {short}")), "{refusal}");
     }
     assert!(refusal(env.supervisor(&running)).contains("is the supervisor of a job"));
     assert_eq!(env.ok(["list", "--count"]), "running          1", "what was refused left nothing behind");

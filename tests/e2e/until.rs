@@ -249,7 +249,7 @@ fn conditions_that_say_nothing_are_refused() {
     let other = env.submit("true");
     for (arguments, expected) in [
         (&["--until", "done", &id][..], "output:RE"),
-        (&["--until", "ready", &id], "without a condition"),
+        (&["--until", "ready", &id], "without a readiness condition"),
         (&["--until", "output:a(b", &id], "unclosed group"),
         (&["--until", "port:http", &id], "65535"),
         (&["--until", "quiet:soon", &id], "quiet:5s"),

@@ -43,7 +43,9 @@ async fn each(jobs: &JobManager, which: &Schedules, act: impl AsyncFn(JobId) -> 
     let mut failures = Failures::default();
     for id in find_all(jobs, &which.ids, &mut failures).await {
         let done = match jobs.job(id).await {
-            Ok(job) if job.spec.repeat.is_none() => Err(Error::Refused { id, reason: "it is no schedule".to_owned() }),
+            Ok(job) if job.spec.repeat.is_none() => {
+                Err(Error::Refused { id, reason: "it is not a schedule".to_owned() })
+            }
             Ok(_) => act(id).await,
             Err(error) => Err(error),
         };

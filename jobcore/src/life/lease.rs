@@ -1,18 +1,19 @@
-//! How long a job goes on if it is not renewed.
+//! How long a job runs without being renewed.
 
 use std::time::Duration;
 
 use crate::spec::JobSpec;
 
-/// Who is said to have stopped a job that was not renewed.
+/// The recorded requester when a job is stopped because it was not renewed.
 pub(super) const LEASE_END: &str = "the end of its lease";
 
-/// The lease of a job. It runs on while the job is paused, and between two attempts: it is about whoever wants the job.
+/// The lease of a job. It keeps running while the job is paused and between two attempts, since it shows whether the
+/// job is still wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
     length: Duration,
     ends_at: Duration,
-    /// Whether its end is another than the start of the command tells.
+    /// Whether its end differs from the one that follows from the start of the command.
     is_to_be_noted: bool,
 }
 
@@ -25,12 +26,12 @@ impl Lease {
         (self.ends_at, self.is_to_be_noted) = (now.saturating_add(self.length), true);
     }
 
-    /// Returns this one in a life that begins now.
+    /// Returns this lease for a life that begins now.
     pub(super) fn carried_on(self, now: Duration) -> Self {
         Self { ends_at: self.ends_at.saturating_sub(now), is_to_be_noted: true, ..self }
     }
 
-    /// The driver before had this much left of it.
+    /// The previous driver had this much left of it.
     pub(super) fn resume(&mut self, rest: Duration, now: Duration) {
         self.ends_at = now.saturating_add(rest);
     }

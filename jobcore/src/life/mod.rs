@@ -1,23 +1,23 @@
-//! The life of a job from the start of its command to its end, as a state machine that touches nothing: what happened goes
-//! in, what is to be done comes out.
+//! The life of a job from the start of its command to its end, as a state machine without side effects: events go in,
+//! actions come out.
 //!
-//! Whatever runs a job drives one [`Life`]. The driver knows how to signal, how to see the processes of the job, how to keep
-//! output and how to write records; *when* any of that is done is decided here, and only here. A driver
+//! Whatever runs a job drives one [`Life`]. The driver knows how to signal, how to see the processes of the job, how to
+//! keep output and how to write records; *when* any of that is done is decided here, and only here. A driver
 //!
-//! 1. reports what happened: [`Life::main_ended`], [`Life::stop`], [`Life::signal`], …
-//! 2. does what [`Life::next`] returns until that is nothing, and then answers whatever asked for a stop: what is accepted is
-//!    on record;
+//! 1. reports events: [`Life::main_ended`], [`Life::stop`], [`Life::signal`], …
+//! 2. performs what [`Life::next`] returns until that is `None`, and then answers the caller that requested a stop,
+//!    because what is accepted must be on record;
 //! 3. records the outcome that [`Life::end`] returns, once;
-//! 4. waits for the next thing to happen, and no longer than until [`Life::deadline`].
+//! 4. waits for the next event, but no longer than until [`Life::deadline`].
 //!
-//! Every time is a job's age: how long ago its command was started, by a clock of the driver's choice.
+//! All times are ages of the job: how long ago its command was started, by a clock of the driver's choice.
 
 // In the order in which to read them:
 // - `stall.rs`: when a job does nothing
-// - `pause.rs`: when it is kept from doing anything
+// - `pause.rs`: when it is paused
 // - `readiness.rs`: when it is ready
-// - `lease.rs`: how long it goes on if it is not renewed
-// - `tests.rs`, `properties.rs`: lives without a process, chosen and random
+// - `lease.rs`: how long it runs without being renewed
+// - `tests.rs`, `properties.rs`: lives without processes, chosen and random
 
 mod lease;
 mod pause;
@@ -42,19 +42,19 @@ use pause::Pause;
 use readiness::{Due, Readiness};
 use stall::Stall;
 
-/// How many survivors are named in a record; it must fit the room that is reserved for it.
+/// How many survivors are named in a record; they must fit the room reserved for it.
 pub(crate) const NAMED: usize = 8;
-/// What ends by itself within this time of the main process is no straggler: the reader of a process substitution,
-/// the last stage of a pipeline.
+/// A process that ends on its own within this time after the main process is no straggler: the reader of a process
+/// substitution, the last stage of a pipeline.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long a pause may keep everything else waiting at a time.
+/// How long a pause may hold up everything else at a time.
 pub(crate) const STANDING_STILL: Duration = Duration::from_millis(200);
-/// How often what is left of a job is looked for when nobody tells of its end.
+/// How often to look for what is left of a job when nothing reports its end.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long killed processes may take to be gone before they are called survivors.
+/// How long killed processes may take to end before they count as survivors.
 const DYING: Duration = Duration::from_secs(5);
-/// How often what is left is killed until then: a process that was killed while the list was read has children without a
-/// signal of their own.
+/// How often the rest is killed until then: a process killed while the list was being read may have children that got
+/// no signal of their own.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
 /// How the main process ended.
@@ -69,7 +69,7 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    /// Returns the end that a status tells of.
+    /// Returns the end that a status describes.
     pub(crate) fn new(status: ExitStatus, at: Timestamp) -> Self {
         Self {
             code: status.code(),
@@ -79,40 +79,41 @@ impl Exit {
         }
     }
 
-    /// Returns an end that nobody saw, found out at this time.
+    /// Returns an end that no process saw, discovered at this time.
     pub(crate) fn unseen(at: Timestamp) -> Self {
         Self { code: None, signal: None, core_dumped: false, is_out_of_memory: false, at }
     }
 }
 
-/// What a driver is to do.
+/// What a driver should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Put on record that the job is being stopped: it comes before anything of the stop can be seen.
+    /// Record that the job is being stopped: before the stop has any visible effect.
     RecordStop { cause: Cause, requester: Option<String>, grace: Duration },
     /// Send this signal to the process group of the main process. If that is impossible: [`Life::cannot_ask`].
     Ask(Signal),
-    /// Ask all processes of the job to end, and let those continue that are paused.
+    /// Ask all processes of the job to end, and let paused ones continue.
     Terminate,
-    /// Look how much CPU time the processes of the job have used: [`Life::used`].
+    /// Check how much CPU time the processes of the job have used: [`Life::used`].
     LookAtUse,
-    /// Put on record since when the job is stalled, or that it is no longer.
+    /// Record since when the job has been stalled, or that it no longer is.
     NoteStall { since: Option<Duration> },
-    /// Put on record since when the job is paused, or that it no longer is, and for how long it was paused before.
+    /// Record since when the job has been paused, or that it no longer is, and how long it was paused before.
     NotePause { since: Option<Duration>, before: Duration },
-    /// Stop all processes of the job by a signal until each stands still, as far as that takes no time: [`Life::stands_still`].
+    /// Stop all processes of the job by a signal until none of them runs, as far as that takes no time:
+    /// [`Life::stands_still`].
     Pause,
     /// Let all processes of the job continue.
     Continue,
-    /// Put on record that the job is ready.
+    /// Record that the job is ready.
     NoteReady,
-    /// Report that the job is not ready in time, and goes on.
+    /// Report that the job is not ready in time, and continues.
     NoteNotReady,
-    /// Put on record how much is left of the lease of the job.
+    /// Record how much is left of the lease of the job.
     NoteLease { rest: Duration },
     /// Start the command again: its next attempt, with a life of its own.
     StartAgain,
-    /// Say when the job was stopped before its next attempt: [`Life::called_off`].
+    /// Report when the job was stopped before its next attempt: [`Life::called_off`].
     CallOff,
     /// Count the processes that outlived the main process: [`Life::counted`].
     Count,
@@ -120,15 +121,15 @@ pub(crate) enum Action {
     Kill,
     /// Kill what is left of the job.
     KillAgain,
-    /// Kill what is left of the job, and name what that cannot end: [`Life::survived`].
+    /// Kill what is left of the job, and name what even that cannot end: [`Life::survived`].
     GiveUp,
 }
 
-/// A stop that is under way.
+/// A stop in progress.
 #[derive(Debug, Clone, Copy)]
 struct Stop {
     stage: Stage,
-    /// When everything is killed, and then when it is killed again.
+    /// When everything is killed, and later when it is killed again.
     kill_at: Duration,
     /// The grace that has yet to be recorded.
     unrecorded: Option<Duration>,
@@ -138,12 +139,12 @@ struct Stop {
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Begun,
-    /// The main process was asked, by the signal that its spec names; everything is asked at this time.
+    /// The main process was asked with the signal of its spec; everything is asked at this time.
     MainAsked {
         until: Duration,
     },
     Terminated,
-    /// Everything was killed; what is still there at this time survived.
+    /// Everything was killed; what is still there at this time has survived.
     Killing {
         gives_up_at: Duration,
     },
@@ -155,7 +156,7 @@ impl Stop {
     }
 }
 
-/// Returns what is to be put on record of a stop, once for each grace.
+/// Returns what to record about a stop, once for each grace.
 fn record_stop(stop: &mut Stop, cause: Option<&(Cause, Option<String>)>) -> Option<Action> {
     let (grace, (cause, requester)) = (stop.unrecorded.take()?, cause?);
     Some(Action::RecordStop { cause: *cause, requester: requester.clone(), grace })
@@ -175,16 +176,16 @@ pub(crate) struct Life {
     pause: Pause,
     readiness: Option<Readiness>,
     lease: Option<Lease>,
-    /// When the command is started again, before which there is no main process.
+    /// When the command is started again; until then there is no main process.
     starts_again_at: Option<Duration>,
     exit: Option<Exit>,
     exited_at: Duration,
-    /// When what is left of the job counts as stragglers.
+    /// When remaining processes begin to count as stragglers.
     last_words_until: Option<Duration>,
     stop: Option<Stop>,
-    /// Why the job ends, if not by itself, and who asked.
+    /// Why the job ends, if not on its own, and the requester.
     cause: Option<(Cause, Option<String>)>,
-    /// Signals that were sent on request: dying of one of them was asked for.
+    /// Signals sent on request: dying of one of them counts as requested.
     sent: Vec<(Signal, String)>,
     stragglers: Option<u32>,
     survivors: Vec<Survivor>,
@@ -216,12 +217,12 @@ impl Life {
         }
     }
 
-    /// Begins the time between two attempts of a job.
+    /// Begins the delay between two attempts of a job.
     pub(crate) fn between_attempts(spec: &JobSpec, delay: Duration) -> Self {
         Self { starts_again_at: Some(delay), ..Self::new(spec) }
     }
 
-    /// Returns this life with the lease of the one before, which ends now.
+    /// Returns this life with the lease of the previous one, which ends now.
     pub(crate) fn with_lease_of(self, before: &Self, now: Duration) -> Self {
         Self { lease: before.lease.map(|lease| lease.carried_on(now)), ..self }
     }
@@ -246,22 +247,22 @@ impl Life {
         self.pause.is_on()
     }
 
-    /// Returns whether the main process runs, and neither is it being stopped nor does its time stand still.
+    /// Returns whether the main process is running, and is neither being stopped nor paused.
     pub(crate) fn is_active(&self) -> bool {
         self.is_wanted() && !self.is_paused() && !self.is_between_attempts()
     }
 
-    /// Returns whether the end of the main process was asked for, or its time was up.
+    /// Returns whether the end of the main process was requested, or its time was up.
     pub(crate) fn was_stopped(&self) -> bool {
         self.cause.is_some()
     }
 
-    /// Returns whether what is left of the job has been killed and may be named as surviving.
+    /// Returns whether the rest of the job has been killed and may be named as survivors.
     pub(crate) fn is_killing(&self) -> bool {
         self.stop.is_some_and(|stop| stop.is_killing())
     }
 
-    /// The main process has ended. A later process with its number is another.
+    /// The main process has ended. A later process with its number is a different one.
     pub(crate) fn main_ended(&mut self, exit: Exit, now: Duration) {
         if self.exit.is_some() {
             return;
@@ -270,7 +271,7 @@ impl Life {
         self.pause.look_again(now);
         self.last_words_until = Some(now.saturating_add(LAST_WORDS));
         if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
-            // It may have been a survivor itself, and have kept others from ending.
+            // It may itself have been a survivor, and have kept others from ending.
             (stop.stage, stop.kill_at) = (Stage::Terminated, now);
             self.survivors.clear();
         }
@@ -283,7 +284,7 @@ impl Life {
         }
     }
 
-    /// A process of the job has ended, which may have left others to the driver that have not been killed.
+    /// A process of the job has ended, which may have left the driver children that have not been killed.
     pub(crate) fn child_ended(&mut self, now: Duration) {
         self.pause.look_again(now);
         if let Some(stop) = self.stop.as_mut().filter(|stop| stop.is_killing()) {
@@ -291,26 +292,26 @@ impl Life {
         }
     }
 
-    /// The job is to end, within the grace of its spec if no other is given. The first to ask is recorded, the shortest
-    /// grace counts.
+    /// The job should end, within the grace of its spec if no other is given. The first requester is recorded; the
+    /// shortest grace applies.
     pub(crate) fn stop(&mut self, grace: Option<Duration>, requester: String, now: Duration) {
-        // What ended by itself before anybody asked did so, even while its stragglers are still being stopped.
+        // A job that ended on its own before any request did so, even while its stragglers are still being stopped.
         if self.exit.is_none() {
             self.cause.get_or_insert((Cause::Stopped, Some(requester)));
         }
         self.begin_stop(grace.unwrap_or(self.grace), now);
     }
 
-    /// The driver before this one had begun a stop, of whose grace this is left.
+    /// The previous driver had begun a stop, and this much of its grace is left.
     pub(crate) fn resume_stop(&mut self, cause: Cause, requester: Option<String>, grace: Duration, now: Duration) {
         self.cause = Some((cause, requester));
         self.begin_stop(grace, now);
     }
 
-    /// The job is to stand still, with all its processes, until it is resumed or stopped. One that is paused stays so.
+    /// The job should pause, with all its processes, until it is resumed or stopped. A paused job stays paused.
     ///
     /// # Errors
-    /// Why it cannot be paused, in words for people.
+    /// Why it cannot be paused, for people.
     pub(crate) fn pause(&mut self, now: Duration) -> Result<(), String> {
         if self.is_between_attempts() {
             return Err(BETWEEN_ATTEMPTS.to_owned());
@@ -325,10 +326,11 @@ impl Life {
         }
     }
 
-    /// The job is to go on, as is what others have stopped of it. The time that it was paused does not count.
+    /// The job should continue, including processes that others have stopped. The time that it was paused does not
+    /// count.
     ///
     /// # Errors
-    /// Why it cannot, in words for people.
+    /// Why it cannot, for people.
     pub(crate) fn resume(&mut self, now: Duration) -> Result<(), String> {
         if self.has_ended {
             return Err("it has ended".to_owned());
@@ -352,7 +354,8 @@ impl Life {
         }
     }
 
-    /// The driver before this one had paused the job at this age, unless it had let it go on, and for so long before that.
+    /// The previous driver had paused the job at age `since`, unless it had resumed it, and for `before` in all before
+    /// that.
     pub(crate) fn resume_pause(&mut self, since: Option<Duration>, before: Duration, now: Duration) {
         self.not_counted(before);
         self.pause.resume(since, before, now);
@@ -361,12 +364,12 @@ impl Life {
     /// The job is wanted for the length of its lease from now on.
     ///
     /// # Errors
-    /// Why that changes nothing, in words for people.
+    /// Why that changes nothing, for people.
     pub(crate) fn renew(&mut self, now: Duration) -> Result<(), String> {
         match &mut self.lease {
             _ if self.has_ended => Err("it has ended".to_owned()),
             _ if self.stop.is_some() => Err("it is being stopped".to_owned()),
-            None => Err("it has no lease: it goes on without".to_owned()),
+            None => Err("it has no lease to renew".to_owned()),
             Some(lease) => {
                 lease.renew(now);
                 Ok(())
@@ -374,14 +377,14 @@ impl Life {
         }
     }
 
-    /// The driver before this one had this much left of the lease of the job.
+    /// The previous driver had this much left of the lease of the job.
     pub(crate) fn resume_lease(&mut self, rest: Duration, now: Duration) {
         if let Some(lease) = &mut self.lease {
             lease.resume(rest, now);
         }
     }
 
-    /// Returns whether it is to be found out whether the job is ready.
+    /// Returns whether the driver should find out if the job is ready.
     pub(crate) fn awaits_readiness(&self) -> bool {
         self.is_active() && matches!(self.readiness, Some(Readiness::Awaited { .. }))
     }
@@ -393,7 +396,7 @@ impl Life {
         }
     }
 
-    /// The driver before this one had seen whether the job is ready, and had reported what was due before this age.
+    /// The previous driver had seen whether the job is ready, and had reported what was due before this age.
     pub(crate) fn resume_readiness(&mut self, was_ready: bool, now: Duration) {
         match &mut self.readiness {
             _ if was_ready => self.readiness = None,
@@ -402,33 +405,33 @@ impl Life {
         }
     }
 
-    /// All processes of the job stand still but for these.
+    /// All processes of the job are stopped except these.
     pub(crate) fn stands_still(&mut self, but: Vec<Survivor>, now: Duration) {
         self.pause.looked(but, now);
     }
 
-    /// Returns the answer to a request for a pause: how many processes do not stand still yet, and which.
+    /// Returns the answer to a pause request: how many processes are not stopped yet, and which.
     pub(crate) fn pause_answer(&self) -> Answer {
         let moving = &self.pause.moving;
         let count = u32::try_from(moving.len()).unwrap_or(u32::MAX);
         Answer::Processes { count, survivors: moving.iter().take(NAMED).cloned().collect() }
     }
 
-    /// The driver before this one had called the job stalled.
+    /// The previous driver had reported the job as stalled.
     pub(crate) fn resume_stall(&mut self) {
         if let Some(stall) = &mut self.stall {
             stall.resume();
         }
     }
 
-    /// The job has written or was given something.
+    /// The job has written or received something.
     pub(crate) fn moved(&mut self, now: Duration) {
         if let Some(stall) = &mut self.stall {
             stall.moved(now);
         }
     }
 
-    /// The processes of the job have used so much CPU time; nothing if it is paused.
+    /// The processes of the job have used this much CPU time; `None` if it is paused.
     pub(crate) fn used(&mut self, cpu: Option<Duration>, now: Duration) {
         match (&mut self.stall, cpu) {
             (Some(stall), Some(cpu)) => stall.used(cpu, now),
@@ -437,11 +440,11 @@ impl Life {
         }
     }
 
-    /// The main process is to get a signal, which `send` sends. After its end, the number of its process group may be that
-    /// of another. A job that is paused goes on by SIGCONT.
+    /// The main process should get a signal, which `send` sends. After its end, the number of its process group may
+    /// belong to another one. A paused job continues on SIGCONT.
     ///
     /// # Errors
-    /// Of `send`: why the signal cannot be sent.
+    /// From `send`: why the signal cannot be sent.
     pub(crate) fn signal(
         &mut self,
         signal: Signal,
@@ -483,7 +486,7 @@ impl Life {
         self.survivors = survivors;
     }
 
-    /// Returns when there is something to do although nothing happens.
+    /// Returns when there is something to do even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let lease = self.lease.filter(|_| self.is_wanted()).map(|lease| lease.ends_at());
         if let Some(starts_again_at) = self.starts_again_at {
@@ -507,7 +510,7 @@ impl Life {
         due.into_iter().chain(self.pause.due()).chain(lease).min()
     }
 
-    /// Returns the next thing to be done now.
+    /// Returns the next thing to do now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Action> {
         if let Some(rest) = self.lease.as_mut().and_then(|lease| lease.note(now)) {
             return Some(Action::NoteLease { rest });
@@ -560,13 +563,13 @@ impl Life {
             return Some(Action::Count);
         }
         let has_exited = self.exit.is_some();
-        // What a stop asks comes before what continues then: it is the first thing that the processes learn.
+        // The requests of a stop come before the continuation: they are the first thing that the processes notice.
         let is_asked = self.stop.is_none_or(|stop| !matches!(stop.stage, Stage::Begun));
         if is_asked && let Some(action) = self.pause.next(now) {
             return Some(action);
         }
         let stop = self.stop.as_mut()?;
-        // The stop of stragglers is not recorded: the end of the job was its own.
+        // The stop of stragglers is not recorded: the job ended on its own.
         let cause = self.cause.as_ref().filter(|_| !self.has_ended);
         if let Some(action) = record_stop(stop, cause) {
             return Some(action);
@@ -582,7 +585,8 @@ impl Life {
             Stage::MainAsked { until } if has_exited || until <= now => (Stage::Terminated, Action::Terminate),
             _ if now < stop.kill_at => return None,
             Stage::Killing { gives_up_at } if gives_up_at <= now => {
-                // It is tried again from time to time while the main process is among it: the job has not ended before that.
+                // It is tried again from time to time while the main process is among them: the job cannot end before
+                // that one.
                 stop.kill_at = now.saturating_add(DYING);
                 (stop.stage, Action::GiveUp)
             }
@@ -599,8 +603,9 @@ impl Life {
         Some(action)
     }
 
-    /// Returns the outcome, once, when the job has ended: its main process has, and nothing else is left, or is to be left,
-    /// or can be stopped. `is_empty` says whether no process is left, and is asked only where that decides.
+    /// Returns the outcome, once, when the job has ended: its main process has ended, and no other process is left, or
+    /// the others are to be left, or cannot be stopped. `is_empty` returns whether no process is left, and is called
+    /// only if that decides.
     pub(crate) fn end(&mut self, is_empty: impl FnOnce() -> bool) -> Option<Outcome> {
         let exit = self.exit.filter(|_| !self.has_ended)?;
         let stays = self.is_paused() || !self.leaves_stragglers();
@@ -609,7 +614,7 @@ impl Life {
         }
         self.has_ended = true;
         self.last_words_until = None;
-        // One that was given up is over. One that came with the end goes on: it is for what is left.
+        // A stop that was given up has ended. A stop that came with the end continues: it is for the stragglers.
         self.stop.take_if(|stop| stop.is_killing());
         let (cause, stopped_by) = self.why(exit);
         let mut outcome = Outcome::new(cause, exit.at);
@@ -637,12 +642,12 @@ impl Life {
         self.exit.is_some() && self.cause.is_none()
     }
 
-    /// Returns whether what outlives a main process that ended by itself is left alone.
+    /// Returns whether stragglers are left alone after a main process that ended on its own.
     fn leaves_stragglers(&self) -> bool {
         self.stragglers_rule == Stragglers::Leave && self.ended_by_itself()
     }
 
-    /// Returns why the job ended, and who asked for that.
+    /// Returns why the job ended, and the requester.
     fn why(&self, exit: Exit) -> (Cause, Option<String>) {
         let asked_for = self.sent.iter().find(|(sent, _)| Some(*sent) == exit.signal).map(|(_, who)| who.clone());
         match (&self.cause, exit.signal, asked_for) {

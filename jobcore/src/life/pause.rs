@@ -1,37 +1,38 @@
-//! The pause of a job: its processes stand still, and so does its time.
+//! The pause of a job: its processes and its clock stand still.
 
 use std::time::Duration;
 
 use super::Action;
 use crate::state::Survivor;
 
-/// How soon processes are stopped again that were not seen to stand still.
+/// How soon to stop processes again that were not seen to be stopped.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How long that is tried: what belongs to another user never stops.
+/// How long to keep trying: a process of another user never stops.
 const TRIED: Duration = Duration::from_secs(5);
 
-/// Whether a job is paused, and what is yet to be done for that.
+/// Whether a job is paused, and what remains to be done for that.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
-    /// Since when it is paused; nothing while it is not.
+    /// Since when it has been paused; `None` while it is not.
     since: Option<Duration>,
-    /// For how long it was paused before.
+    /// How long it was paused before.
     before: Duration,
     step: Option<Step>,
-    /// What was not seen to stand still at the last look.
+    /// The processes that were still running at the last look.
     pub(super) moving: Vec<Survivor>,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// It is put on record that the job is paused: before anything of it stands still.
+    /// Record that the job is paused, before any process of it is stopped.
     Record,
-    /// Its processes are stopped at this time, and again until all of them stand still, or the time for that is up.
+    /// Stop its processes at this time, and again until all are stopped or the time for that is up.
     Stop { at: Duration, until: Duration },
-    /// Its processes continue, whether or not it was paused.
+    /// Let its processes continue, whether or not the job was paused.
     Continue { was_on: bool },
-    /// It is put on record that the job goes on: after its processes do, so that none is stopped and has no pause on record.
+    /// Record that the job continues: after its processes do, so that no process is ever stopped without a pause on
+    /// record.
     RecordEnd,
 }
 
@@ -41,12 +42,12 @@ impl Pause {
         self.since.is_some()
     }
 
-    /// Returns for how long it has been paused in all at this age.
+    /// Returns how long it has been paused in all at this age.
     pub(super) fn total(&self, now: Duration) -> Duration {
         self.before.saturating_add(self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since)))
     }
 
-    /// Pauses the job, or, if it is paused already, stops what may have been let go on by others.
+    /// Pauses the job, or, if it is already paused, stops processes that others may have continued.
     pub(super) fn begin(&mut self, now: Duration) {
         if self.since.is_none() {
             (self.since, self.step) = (Some(now), Some(Step::Record));
@@ -55,7 +56,8 @@ impl Pause {
         }
     }
 
-    /// Goes on with what the driver before had on record. Returns for how long the job had been paused before that.
+    /// Continues what the previous driver had on record: since when the job has been paused, and for how long before
+    /// that.
     pub(super) fn resume(&mut self, since: Option<Duration>, before: Duration, now: Duration) {
         (self.since, self.before) = (since, before);
         if since.is_some() {
@@ -63,14 +65,14 @@ impl Pause {
         }
     }
 
-    /// Processes may have come to run: the end of another can have let go of them.
+    /// Processes may be running again: the end of another process may have released them.
     pub(super) fn look_again(&mut self, now: Duration) {
         if self.is_on() && !matches!(self.step, Some(Step::Record)) {
             self.step = Some(Step::Stop { at: now, until: now.saturating_add(TRIED) });
         }
     }
 
-    /// Ends the pause, and returns how long it was; nothing if there was none. What was stopped by others continues, too.
+    /// Ends the pause, and returns its length; `None` if there was none. Processes stopped by others continue, too.
     pub(super) fn end(&mut self, now: Duration) -> Option<Duration> {
         self.step = Some(Step::Continue { was_on: self.is_on() });
         self.moving.clear();
@@ -79,7 +81,7 @@ impl Pause {
         Some(time)
     }
 
-    /// These processes do not stand still yet, with the reason as far as it is known.
+    /// These processes are not stopped yet, each with the reason as far as it is known.
     pub(super) fn looked(&mut self, moving: Vec<Survivor>, now: Duration) {
         if let Some(Step::Stop { at, until }) = &mut self.step {
             match moving.is_empty() || *until <= now {
@@ -98,7 +100,7 @@ impl Pause {
         })
     }
 
-    /// Returns what is to be done now.
+    /// Returns what to do now.
     pub(super) fn next(&mut self, now: Duration) -> Option<Action> {
         let note = |since, before| Some(Action::NotePause { since, before });
         match self.step? {

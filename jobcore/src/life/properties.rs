@@ -1,4 +1,4 @@
-//! What holds in every life, whatever happens in it and in whatever order.
+//! What holds in every life, whatever events happen and in whatever order.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::*;
 use crate::generate::cases;
 use crate::spec::NotReady;
 
-/// Something that may happen in a life.
+/// An event in a life.
 #[derive(Debug, Clone, Copy)]
 enum Happening {
     Time(Duration),
@@ -21,7 +21,7 @@ enum Happening {
     Ready,
 }
 
-/// What is true of the job, and not known to its life but by what that is told.
+/// The state of the job, which its life learns of only through events.
 #[derive(Debug)]
 struct World {
     life: Life,
@@ -30,18 +30,18 @@ struct World {
     children: usize,
     obeys: bool,
     can_be_asked: bool,
-    /// Whether what is killed ends.
+    /// Whether killed processes end.
     is_mortal: bool,
     exit: Option<Exit>,
-    /// When what is left must be killed at the latest, from the first stop on.
+    /// When the rest must be killed at the latest, after the first stop.
     kill_by: Option<Duration>,
     recorded: Vec<(Cause, Option<String>)>,
     sent: Vec<Signal>,
     killed_at: Option<Duration>,
     is_asked: bool,
-    /// Whether a stop was asked for while the main process ran.
+    /// Whether a stop was requested while the main process ran.
     was_wanted_to_end: bool,
-    /// Since when everything stands still, and for how long it did before.
+    /// Since when everything has been stopped, and for how long it was before.
     stands_since: Option<Duration>,
     stood: Duration,
     is_ready: bool,
@@ -62,7 +62,7 @@ impl World {
             Happening::ChildrenLeft(_) => {}
             Happening::Stop(grace) => {
                 self.was_wanted_to_end |= self.exit.is_none();
-                self.life.stop(grace, "somebody".to_owned(), self.now);
+                self.life.stop(grace, "a caller".to_owned(), self.now);
                 if self.outcomes.is_empty() {
                     self.bound(self.now + grace.unwrap_or(self.life.grace));
                 }
@@ -73,7 +73,7 @@ impl World {
                     was_tried = true;
                     if is_possible { Ok(()) } else { Err("impossible".to_owned()) }
                 };
-                let answer = self.life.signal(signal, "somebody".to_owned(), self.now, send);
+                let answer = self.life.signal(signal, "a caller".to_owned(), self.now, send);
                 let is_alive = self.exit.is_none();
                 assert_eq!((was_tried, answer == Answer::Accepted), (is_alive, is_alive && is_possible));
                 self.sent.extend((answer == Answer::Accepted).then_some(signal));
@@ -102,7 +102,7 @@ impl World {
         self.main_ends(Exit { signal: Some(signal), ..Exit::unseen(Timestamp::UNIX_EPOCH) });
     }
 
-    /// Does what is to be done, as a driver does.
+    /// Performs all due actions, as a driver does.
     fn act(&mut self) {
         for turn in 0.. {
             assert!(turn < 10, "it never comes to rest: {self:?}");
@@ -110,7 +110,7 @@ impl World {
             match action {
                 Action::RecordStop { cause, requester, grace } => {
                     assert!(self.outcomes.is_empty());
-                    assert!(cause == Cause::Stopped || self.stands_since.is_none(), "no time is up in a pause");
+                    assert!(cause == Cause::Stopped || self.stands_since.is_none(), "no timeout runs during a pause");
                     self.recorded.push((cause, requester));
                     self.bound(self.now + grace);
                 }
@@ -135,12 +135,12 @@ impl World {
                     }
                 }
                 Action::LookAtUse => self.life.used(Some(Duration::ZERO), self.now),
-                Action::NoteStall { .. } => panic!("it is stopped then"),
+                Action::NoteStall { .. } => panic!("a stalled job is stopped"),
                 Action::NotePause { .. } | Action::NoteNotReady => {}
                 Action::NoteLease { .. } => panic!("it has no lease"),
                 Action::StartAgain | Action::CallOff => panic!("it has one attempt"),
                 Action::NoteReady => {
-                    assert!(!self.is_ready, "it is ready once");
+                    assert!(!self.is_ready, "it becomes ready once");
                     self.is_ready = true;
                 }
                 Action::Pause => {
@@ -166,7 +166,7 @@ impl World {
     }
 
     fn kill(&mut self) {
-        assert!(self.is_asked, "nothing is killed that was not asked before");
+        assert!(self.is_asked, "nothing is killed before it was asked");
         assert!(self.outcomes.len() == 1 || self.kill_by.is_some_and(|at| at <= self.now), "the grace is granted");
         self.killed_at.get_or_insert(self.now);
         if self.is_mortal {
@@ -175,7 +175,7 @@ impl World {
         self.dies_of(Signal::KILL);
     }
 
-    /// Lets all that is due happen, and nothing else, until nothing is.
+    /// Lets everything that is due happen, and nothing else, until nothing is due.
     fn rest(&mut self) {
         for turn in 0.. {
             assert!(turn < 1000, "it never ends: {self:?}");
@@ -193,7 +193,7 @@ impl World {
                 assert!(self.stands_since.is_some() && self.kill_by.is_none(), "{self:?}");
                 return;
             }
-            assert!(self.exit.is_none() && self.kill_by.is_none(), "each stop ends, as does each end: {self:?}");
+            assert!(self.exit.is_none() && self.kill_by.is_none(), "every stop and every end completes: {self:?}");
             return;
         };
         assert_eq!(self.outcomes.len(), 1, "{self:?}");
@@ -204,7 +204,7 @@ impl World {
         match outcome.cause {
             Cause::Exited => assert_eq!((exit.code.is_some(), exit.signal, who), (true, None, None)),
             Cause::Signalled => assert!(exit.signal.is_some() && !was_sent && who.is_none(), "{self:?}"),
-            Cause::Stopped => assert!(who == Some("somebody") && (was_sent || self.was_wanted_to_end), "{self:?}"),
+            Cause::Stopped => assert!(who == Some("a caller") && (was_sent || self.was_wanted_to_end), "{self:?}"),
             Cause::TimedOut => assert!(who.is_none() && self.timeout <= Some(self.now - self.stood), "{self:?}"),
             Cause::NotReady => assert!(who.is_none() && !self.is_ready, "{self:?}"),
             Cause::Stalled => assert!(who.is_none() && self.life.stall.is_some(), "{self:?}"),
@@ -214,7 +214,7 @@ impl World {
         let was_stopped = matches!(outcome.cause, Cause::Stopped | Cause::TimedOut | Cause::Stalled | Cause::NotReady);
         assert!(was_stopped || !self.was_wanted_to_end, "{self:?}");
         for (cause, requester) in &self.recorded {
-            assert_eq!((*cause, requester.as_deref()), (outcome.cause, who), "what was begun is what is recorded");
+            assert_eq!((*cause, requester.as_deref()), (outcome.cause, who), "the recorded stop matches the outcome");
         }
         assert!(self.recorded.is_empty() || outcome.stragglers == 0, "a stop names no stragglers: {self:?}");
     }
@@ -296,8 +296,8 @@ fn world() -> impl Strategy<Value = World> {
 proptest! {
     #![proptest_config(cases(512))]
 
-    /// Exactly one end, never before that of the main process, whose cause and signal agree with what happened; and
-    /// nothing is killed that was not asked, nor before its grace is over.
+    /// There is exactly one end, never before that of the main process, and its cause and signal agree with the events;
+    /// nothing is killed before it was asked and its grace is over.
     #[test]
     fn every_life_has_one_end_that_agrees_with_it(mut world in world(), happenings in vec(happening(), 0..30)) {
         for happening in happenings {
@@ -308,7 +308,7 @@ proptest! {
         world.check();
     }
 
-    /// If only time goes by from a stop on, the job has ended when the grace is over and twice what the dying may take.
+    /// If nothing but time happens after a stop, the job ends within the grace plus twice the time that dying may take.
     #[test]
     fn every_stop_is_bounded(mut world in world(), happenings in vec(happening(), 0..30), grace in span()) {
         for happening in happenings {

@@ -1,19 +1,19 @@
-//! Whether a job is ready, as its spec says when it is, and what happens when it is not in time.
+//! Whether a job is ready as its spec defines it, and what happens if it is not in time.
 
 use std::time::Duration;
 
 use crate::spec::{JobSpec, NotReady};
 
-/// How a job is getting on that is to be ready some time.
+/// The state of a job that should become ready.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Readiness {
-    /// It is not ready, and has until then, if that is limited.
+    /// It is not ready, and has until then, if there is a limit.
     Awaited { until: Option<Duration>, rule: NotReady },
-    /// It is, and that is to be put on record.
+    /// It is ready, and that has to be recorded.
     Come,
 }
 
-/// What is to be done about it.
+/// What has to be done.
 pub(super) enum Due {
     NoteReady,
     NoteNotReady,
@@ -21,7 +21,7 @@ pub(super) enum Due {
 }
 
 impl Readiness {
-    /// Begins to wait for a job that is new; nothing if nobody is told of its readiness.
+    /// Begins to wait for a new job; `None` if its spec has no conditions.
     pub(super) fn of(spec: &JobSpec) -> Option<Self> {
         (!spec.ready.is_empty()).then(|| Self::Awaited { until: spec.ready_timeout(), rule: spec.not_ready })
     }
@@ -34,21 +34,21 @@ impl Readiness {
         }
     }
 
-    /// So much time does not count.
+    /// This much time does not count.
     pub(super) fn not_counted(&mut self, time: Duration) {
         if let Self::Awaited { until: Some(until), .. } = self {
             *until = until.saturating_add(time);
         }
     }
 
-    /// Goes on with a job of the driver before, which has reported what came before this age.
+    /// Continues a job of the previous driver, which has reported what was due before this age.
     pub(super) fn resume(&mut self, now: Duration) {
         if let Self::Awaited { until, rule: NotReady::Continue } = self {
             until.take_if(|until| *until <= now);
         }
     }
 
-    /// Returns what is to be done now; each thing is returned once. What has come is put on record, whatever became of the job since.
+    /// Returns what to do now, each thing once. Readiness is recorded whatever happened to the job since.
     pub(super) fn next(readiness: &mut Option<Self>, is_active: bool, now: Duration) -> Option<Due> {
         match readiness {
             Some(Self::Come) => {

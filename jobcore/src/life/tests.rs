@@ -18,14 +18,14 @@ fn died(signal: Signal) -> Exit {
 }
 
 fn stop(life: &mut Life, grace: Option<Duration>, now: Duration) {
-    life.stop(grace, "somebody".to_owned(), now);
+    life.stop(grace, "a caller".to_owned(), now);
 }
 
 fn recorded(grace: Duration) -> Option<Action> {
-    Some(Action::RecordStop { cause: Cause::Stopped, requester: Some("somebody".to_owned()), grace })
+    Some(Action::RecordStop { cause: Cause::Stopped, requester: Some("a caller".to_owned()), grace })
 }
 
-/// Does all that is to be done, of a job that has no processes but the main one.
+/// Does everything that is due, for a job with no process but the main one.
 fn due(life: &mut Life, now: Duration) -> Vec<Action> {
     std::iter::from_fn(|| life.next(now)).collect()
 }
@@ -52,7 +52,7 @@ fn a_main_process_that_leaves_nothing_ends_the_job_at_once() {
 }
 
 #[test]
-fn what_ends_with_the_last_words_is_no_straggler() {
+fn a_process_that_ends_within_the_last_words_is_no_straggler() {
     let mut life = life(|spec| spec);
     life.main_ended(exited(0), SECOND);
     assert_eq!(life.end(|| false), None);
@@ -80,13 +80,13 @@ fn stragglers_are_counted_and_left_if_the_spec_says_so() {
     life.main_ended(exited(0), SECOND);
     assert_eq!(due(&mut life, SECOND), [Action::Count]);
     life.counted(2);
-    let outcome = life.end(|| panic!("that does not decide")).unwrap();
+    let outcome = life.end(|| panic!("it is not needed")).unwrap();
     assert_eq!((why(&outcome), outcome.stragglers), ((Cause::Exited, None), 2));
     assert_eq!((life.deadline(), life.next(SECOND * 100)), (None, None), "they are left alone");
 }
 
 #[test]
-fn what_was_left_is_stopped_when_that_is_asked_for_after_the_end() {
+fn stragglers_that_were_left_can_be_stopped_after_the_end() {
     let mut life = life(|spec| spec.stragglers(Stragglers::Leave));
     life.main_ended(exited(0), SECOND);
     assert_eq!(due(&mut life, SECOND), [Action::Count]);
@@ -117,7 +117,7 @@ fn a_stop_is_recorded_and_then_asks_and_then_kills() {
     assert_eq!((life.deadline(), life.next(SECOND * 5)), (Some(SECOND * 5), Some(Action::Kill)));
     life.main_ended(died(Signal::KILL), SECOND * 5);
     let outcome = life.end(|| true).unwrap();
-    assert_eq!(why(&outcome), (Cause::Stopped, Some("somebody")));
+    assert_eq!(why(&outcome), (Cause::Stopped, Some("a caller")));
     assert_eq!((outcome.signal, outcome.stragglers), (Some(Signal::KILL), 0), "a stop names no stragglers");
 }
 
@@ -132,7 +132,7 @@ fn a_stop_asks_the_main_process_by_its_own_signal_for_half_of_the_grace() {
 }
 
 #[test]
-fn what_the_main_process_leaves_in_a_stop_is_asked_at_once() {
+fn stragglers_of_a_stop_are_asked_at_once() {
     let mut life = life(|spec| spec.stop_signal(Signal::INT));
     stop(&mut life, None, SECOND);
     due(&mut life, SECOND);
@@ -143,7 +143,7 @@ fn what_the_main_process_leaves_in_a_stop_is_asked_at_once() {
 }
 
 #[test]
-fn a_main_process_that_cannot_be_asked_is_terminated_with_all_others() {
+fn a_main_process_that_cannot_be_asked_is_terminated_with_the_others() {
     let mut life = life(|spec| spec.stop_signal(Signal::INT));
     stop(&mut life, None, SECOND);
     assert_eq!(due(&mut life, SECOND)[1..], [Action::Ask(Signal::INT)]);
@@ -157,13 +157,13 @@ fn a_second_stop_may_shorten_the_grace_and_does_not_ask_again() {
     stop(&mut life, None, SECOND);
     due(&mut life, SECOND);
     life.stop(Some(SECOND), "another".to_owned(), SECOND * 2);
-    assert_eq!(due(&mut life, SECOND * 2), [recorded(SECOND).unwrap()], "who asked first is recorded");
+    assert_eq!(due(&mut life, SECOND * 2), [recorded(SECOND).unwrap()], "the first requester is recorded");
     life.stop(Some(SECOND * 100), "another".to_owned(), SECOND * 2);
     assert_eq!((life.next(SECOND * 2), life.deadline()), (None, Some(SECOND * 3)), "it never gets longer");
 }
 
 #[test]
-fn a_timeout_is_a_stop_that_nobody_asked_for() {
+fn a_timeout_is_a_stop_without_a_requester() {
     let mut life = life(|spec| spec.timeout(SECOND));
     assert_eq!((life.deadline(), life.next(SECOND - MOMENT)), (Some(SECOND), None));
     let record = Action::RecordStop { cause: Cause::TimedOut, requester: None, grace: SECOND * 4 };
@@ -174,7 +174,7 @@ fn a_timeout_is_a_stop_that_nobody_asked_for() {
 }
 
 #[test]
-fn no_time_is_up_for_what_has_ended_or_is_being_stopped() {
+fn a_job_that_has_ended_or_is_being_stopped_does_not_time_out() {
     let mut ended = life(|spec| spec.timeout(SECOND));
     ended.main_ended(exited(0), MOMENT);
     assert_eq!(ended.next(MOMENT), None);
@@ -183,11 +183,11 @@ fn no_time_is_up_for_what_has_ended_or_is_being_stopped() {
     stop(&mut stopped, None, MOMENT);
     assert_eq!(due(&mut stopped, SECOND).len(), 2);
     stopped.main_ended(died(Signal::TERM), SECOND);
-    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("a caller")));
 }
 
 #[test]
-fn who_asks_after_the_main_process_has_ended_did_not_end_the_job() {
+fn a_request_after_the_main_process_has_ended_did_not_end_the_job() {
     let mut life = life(|spec| spec);
     life.main_ended(exited(4), SECOND);
     stop(&mut life, Some(Duration::ZERO), SECOND);
@@ -198,7 +198,7 @@ fn who_asks_after_the_main_process_has_ended_did_not_end_the_job() {
 }
 
 #[test]
-fn killing_is_repeated_until_it_is_given_up_and_the_rest_is_named() {
+fn killing_is_repeated_until_it_is_given_up_and_the_survivors_are_named() {
     let mut life = life(|spec| spec);
     stop(&mut life, Some(Duration::ZERO), SECOND);
     due(&mut life, SECOND);
@@ -211,7 +211,7 @@ fn killing_is_repeated_until_it_is_given_up_and_the_rest_is_named() {
     life.survived(vec![survivor()]);
     let outcome = life.end(|| false).unwrap();
     assert_eq!(outcome.survivors, [survivor()]);
-    assert_eq!((life.deadline(), life.next(SECOND * 100)), (None, None), "nobody tries for ever");
+    assert_eq!((life.deadline(), life.next(SECOND * 100)), (None, None), "it is not tried forever");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_main_process_that_cannot_be_killed_keeps_the_job_from_ending() {
 }
 
 #[test]
-fn children_of_what_was_killed_are_killed_when_it_has_ended() {
+fn children_of_a_killed_process_are_killed_when_it_has_ended() {
     let mut life = life(|spec| spec);
     stop(&mut life, None, SECOND);
     due(&mut life, SECOND);
@@ -243,15 +243,15 @@ fn children_of_what_was_killed_are_killed_when_it_has_ended() {
 }
 
 #[test]
-fn dying_of_a_signal_that_was_sent_was_asked_for() {
+fn dying_of_a_sent_signal_counts_as_requested() {
     for (dies_of, expected) in [
-        (Signal::INT, (Cause::Stopped, Some("somebody"))),
+        (Signal::INT, (Cause::Stopped, Some("a caller"))),
         (Signal::TERM, (Cause::Signalled, None)),
         (Signal::CONT, (Cause::Signalled, None)),
     ] {
         let mut life = life(|spec| spec);
-        assert_eq!(life.signal(Signal::INT, "somebody".to_owned(), SECOND, || Ok(())), Answer::Accepted);
-        let refused = life.signal(Signal::CONT, "somebody".to_owned(), SECOND, || Err("no".to_owned()));
+        assert_eq!(life.signal(Signal::INT, "a caller".to_owned(), SECOND, || Ok(())), Answer::Accepted);
+        let refused = life.signal(Signal::CONT, "a caller".to_owned(), SECOND, || Err("no".to_owned()));
         assert_eq!(refused, Answer::Refused { reason: "no".to_owned() });
         life.main_ended(died(dies_of), SECOND);
         assert_eq!(why(&life.end(|| true).unwrap()), expected, "{dies_of}");
@@ -262,7 +262,7 @@ fn dying_of_a_signal_that_was_sent_was_asked_for() {
 fn no_signal_is_sent_to_a_main_process_that_has_ended() {
     let mut life = life(|spec| spec);
     life.main_ended(exited(0), SECOND);
-    let refused = life.signal(Signal::INT, "somebody".to_owned(), SECOND, || panic!("it may be another's"));
+    let refused = life.signal(Signal::INT, "a caller".to_owned(), SECOND, || panic!("it may belong to another job"));
     assert_eq!(refused, Answer::Refused { reason: "its main process has ended".to_owned() });
 }
 
@@ -274,7 +274,7 @@ fn goes_on(before: Duration) -> [Action; 2] {
     [Action::Continue, Action::NotePause { since: None, before }]
 }
 
-/// Pauses a job all of whose processes stand still at once.
+/// Pauses a job whose processes all stop at once.
 fn pause(life: &mut Life, now: Duration, before: Duration) {
     life.pause(now).unwrap();
     assert_eq!([life.next(now), life.next(now)], pauses(now, before).map(Some));
@@ -288,7 +288,7 @@ fn resume(life: &mut Life, now: Duration, before: Duration) {
 }
 
 #[test]
-fn the_time_of_a_paused_job_stands_still() {
+fn the_clock_of_a_paused_job_stands_still() {
     let mut life = life(|spec| spec.timeout(SECOND * 10).stall(SECOND * 4));
     life.moved(SECOND * 3);
     pause(&mut life, SECOND * 3, Duration::ZERO);
@@ -306,7 +306,7 @@ fn the_time_of_a_paused_job_stands_still() {
 }
 
 #[test]
-fn a_pause_goes_on_until_everything_stands_still_and_no_longer_than_that_makes_sense() {
+fn a_pause_is_retried_until_everything_is_stopped_but_not_forever() {
     let mut life = life(|spec| spec);
     life.pause(SECOND).unwrap();
     assert_eq!([life.next(SECOND), life.next(SECOND)], pauses(SECOND, Duration::ZERO).map(Some));
@@ -319,12 +319,12 @@ fn a_pause_goes_on_until_everything_stands_still_and_no_longer_than_that_makes_s
         tries += 1;
     }
     assert!((10..1000).contains(&tries), "{tries}");
-    // Whoever asks again has it tried again.
+    // A second request tries again.
     life.pause(SECOND * 60).unwrap();
     assert_eq!(life.next(SECOND * 60), Some(Action::Pause));
     life.stands_still(Vec::new(), SECOND * 60);
     assert_eq!((life.pause_answer(), life.deadline()), (Answer::processes(0), None));
-    // Its end may have left others that run.
+    // Its end may have left others running.
     life.child_ended(SECOND * 61);
     assert_eq!(life.next(SECOND * 61), Some(Action::Pause));
 }
@@ -333,7 +333,7 @@ fn a_pause_goes_on_until_everything_stands_still_and_no_longer_than_that_makes_s
 fn pausing_twice_and_resuming_twice_change_nothing() {
     let mut life = life(|spec| spec);
     life.resume(SECOND).unwrap();
-    assert_eq!(due(&mut life, SECOND), [Action::Continue], "others may have stopped what is in it");
+    assert_eq!(due(&mut life, SECOND), [Action::Continue], "others may have stopped its processes");
     pause(&mut life, SECOND, Duration::ZERO);
     life.pause(SECOND * 2).unwrap();
     assert_eq!(life.next(SECOND * 2), Some(Action::Pause));
@@ -342,12 +342,12 @@ fn pausing_twice_and_resuming_twice_change_nothing() {
     life.resume(SECOND * 4).unwrap();
     assert_eq!(due(&mut life, SECOND * 4), [Action::Continue]);
     pause(&mut life, SECOND * 5, SECOND * 2);
-    assert_eq!(life.signal(Signal::CONT, "somebody".to_owned(), SECOND * 6, || Ok(())), Answer::Accepted);
+    assert_eq!(life.signal(Signal::CONT, "a caller".to_owned(), SECOND * 6, || Ok(())), Answer::Accepted);
     assert_eq!(due(&mut life, SECOND * 6), goes_on(SECOND * 3));
 }
 
 #[test]
-fn a_paused_job_is_stopped_at_once_and_cannot_be_paused_then() {
+fn a_paused_job_is_stopped_at_once_and_cannot_be_paused_again() {
     let mut life = life(|spec| spec);
     pause(&mut life, SECOND, Duration::ZERO);
     stop(&mut life, None, SECOND * 2);
@@ -360,9 +360,9 @@ fn a_paused_job_is_stopped_at_once_and_cannot_be_paused_then() {
     assert_eq!(life.resume(SECOND * 4), Err("it has ended".to_owned()));
 }
 
-/// Somebody else killed its main process.
+/// Its main process was killed from outside.
 #[test]
-fn what_is_left_of_a_paused_job_stands_still_until_it_is_resumed() {
+fn stragglers_of_a_paused_job_stay_stopped_until_it_is_resumed() {
     for rule in [Stragglers::Stop, Stragglers::Leave] {
         let mut life = life(|spec| spec.stragglers(rule));
         pause(&mut life, SECOND, Duration::ZERO);
@@ -401,7 +401,7 @@ fn awaited(rule: NotReady) -> Life {
 }
 
 #[test]
-fn a_job_is_ready_once_and_its_time_for_that_is_over_then() {
+fn a_job_becomes_ready_once_and_then_has_no_time_limit_for_it() {
     let mut life = awaited(NotReady::Stop);
     assert_eq!((life.awaits_readiness(), life.deadline()), (true, Some(SECOND * 5)));
     life.is_ready();
@@ -409,7 +409,7 @@ fn a_job_is_ready_once_and_its_time_for_that_is_over_then() {
     life.is_ready();
     assert_eq!((due(&mut life, SECOND * 60), life.deadline()), (vec![], None));
     assert!(!life.awaits_readiness());
-    // What came in its last moment is on record, too.
+    // Readiness in its last moment is recorded, too.
     let mut life = awaited(NotReady::Stop);
     life.is_ready();
     life.main_ended(exited(0), SECOND);
@@ -425,7 +425,7 @@ fn awaits_nothing() -> Life {
 }
 
 #[test]
-fn what_is_not_ready_in_time_is_stopped_or_reported() {
+fn a_job_that_is_not_ready_in_time_is_stopped_or_reported() {
     let mut stopped = awaited(NotReady::Stop);
     let record = Action::RecordStop { cause: Cause::NotReady, requester: None, grace: SECOND * 4 };
     assert_eq!(due(&mut stopped, SECOND * 5), [record, Action::Terminate]);
@@ -457,7 +457,7 @@ fn readiness_is_not_reported_again_by_the_next_driver() {
 }
 
 #[test]
-fn the_kernel_is_blamed_only_where_nobody_asked() {
+fn the_kernel_is_blamed_only_without_a_request() {
     let killed = Exit { is_out_of_memory: true, ..died(Signal::KILL) };
     let mut alone = life(|spec| spec);
     alone.main_ended(killed, SECOND);
@@ -465,11 +465,11 @@ fn the_kernel_is_blamed_only_where_nobody_asked() {
     let mut stopped = life(|spec| spec);
     stop(&mut stopped, None, SECOND);
     stopped.main_ended(killed, SECOND);
-    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+    assert_eq!(why(&stopped.end(|| true).unwrap()), (Cause::Stopped, Some("a caller")));
 }
 
 #[test]
-fn an_end_that_nobody_saw_is_not_made_up() {
+fn an_unseen_end_is_not_made_up() {
     let mut life = life(|spec| spec);
     life.main_ended(Exit::unseen(Timestamp::UNIX_EPOCH), SECOND);
     let outcome = life.end(|| true).unwrap();
@@ -494,7 +494,7 @@ fn a_stop_is_resumed_with_the_rest_of_its_grace() {
     assert_eq!(due(&mut life, SECOND * 61), [Action::Kill]);
 }
 
-/// Looks at the use of CPU whenever that is due until this age, and returns what was to be noted, and when.
+/// Reports the CPU time whenever that is due until this age, and returns what was to be noted, and when.
 fn watch(
     life: &mut Life,
     until: Duration,
@@ -514,10 +514,10 @@ fn watch(
 }
 
 #[test]
-fn a_job_that_does_nothing_is_stalled_once_until_it_goes_on() {
+fn an_idle_job_is_reported_as_stalled_once_until_it_continues() {
     let mut life = life(|spec| spec.stall(SECOND * 4));
     let still = |_| Some(SECOND);
-    assert_eq!(watch(&mut life, SECOND * 4, still), [], "what it used before the first look is not known");
+    assert_eq!(watch(&mut life, SECOND * 4, still), [], "its use before the first look is unknown");
     assert_eq!(watch(&mut life, SECOND * 60, still), [(SECOND * 5, Some(SECOND))]);
     life.moved(SECOND * 61);
     assert_eq!(watch(&mut life, SECOND * 62, still), [(SECOND * 62, None)]);
@@ -525,11 +525,11 @@ fn a_job_that_does_nothing_is_stalled_once_until_it_goes_on() {
     let works = |now: Duration| Some(now / 2);
     assert_eq!(watch(&mut life, SECOND * 120, works), [(SECOND * 91, None)]);
     life.main_ended(exited(0), SECOND * 121);
-    assert_eq!(life.deadline(), Some(SECOND * 121 + LAST_WORDS), "nobody looks any more");
+    assert_eq!(life.deadline(), Some(SECOND * 121 + LAST_WORDS), "its CPU time is no longer checked");
 }
 
 #[test]
-fn who_works_or_is_paused_is_not_stalled_and_who_only_breathes_is() {
+fn a_job_that_works_or_is_paused_is_not_stalled_but_one_that_only_ticks_is() {
     let stalls = |cpu: &dyn Fn(Duration) -> Option<Duration>| {
         let mut life = life(|spec| spec.stall(SECOND * 4));
         watch(&mut life, SECOND * 60, cpu).len()
@@ -537,12 +537,12 @@ fn who_works_or_is_paused_is_not_stalled_and_who_only_breathes_is() {
     assert_eq!(stalls(&|now| Some(now / 100)), 0);
     assert_eq!(stalls(&|_| None), 0);
     assert_eq!(stalls(&|now| Some(now / 2000)), 1);
-    // With the end of a process that nobody waited for, its time is gone.
+    // When a process ends that was never waited for, its time disappears.
     assert_eq!(stalls(&|now| Some(SECOND * 100 - now)), 0);
 }
 
 #[test]
-fn a_stalled_job_is_stopped_if_that_is_asked_for() {
+fn a_stalled_job_is_stopped_if_its_spec_says_so() {
     let mut stopped = life(|spec| spec.stall(SECOND * 4).stall_stop(true));
     assert_eq!(watch(&mut stopped, SECOND * 4, |_| Some(SECOND)), []);
     assert_eq!(stopped.next(SECOND * 5), Some(Action::LookAtUse));
@@ -554,7 +554,7 @@ fn a_stalled_job_is_stopped_if_that_is_asked_for() {
 }
 
 #[test]
-fn a_stall_that_was_reported_by_the_driver_before_is_not_reported_again() {
+fn a_stall_reported_by_the_previous_driver_is_not_reported_again() {
     let mut life = life(|spec| spec.stall(SECOND * 4));
     life.resume_stall();
     assert_eq!(watch(&mut life, SECOND * 60, |_| Some(SECOND)), []);
@@ -567,7 +567,7 @@ fn the_command_is_started_again_after_the_delay() {
     let spec = JobSpec::command(["true"]).timeout(SECOND).build().unwrap();
     let mut life = Life::between_attempts(&spec, SECOND * 5);
     assert!(life.is_wanted() && !life.is_active() && !life.has_exited());
-    assert_eq!((life.deadline(), life.next(SECOND * 5 - MOMENT)), (Some(SECOND * 5), None), "no time is up in between");
+    assert_eq!((life.deadline(), life.next(SECOND * 5 - MOMENT)), (Some(SECOND * 5), None), "no timeout in between");
     assert_eq!(life.end(|| true), None);
     assert_eq!(life.next(SECOND * 5), Some(Action::StartAgain));
 }
@@ -577,14 +577,14 @@ fn between_two_attempts_a_job_can_only_be_stopped() {
     let spec = JobSpec::command(["true"]).build().unwrap();
     let mut life = Life::between_attempts(&spec, SECOND * 5);
     assert!(life.pause(SECOND).unwrap_err().contains("is not running"));
-    let sent = life.signal(Signal::TERM, "somebody".to_owned(), SECOND, || panic!("there is nobody to send it to"));
+    let sent = life.signal(Signal::TERM, "a caller".to_owned(), SECOND, || panic!("there is no process to send it to"));
     assert!(matches!(sent, Answer::Refused { .. }), "{sent:?}");
     stop(&mut life, Some(SECOND), SECOND);
     assert_eq!(life.deadline(), Some(Duration::ZERO));
     assert_eq!((life.next(SECOND), life.next(SECOND)), (recorded(SECOND), Some(Action::CallOff)));
     life.called_off(Timestamp::UNIX_EPOCH, SECOND);
     assert_eq!((life.next(SECOND), life.next(SECOND)), (TERMINATED, None));
-    assert_eq!(why(&life.end(|| true).unwrap()), (Cause::Stopped, Some("somebody")));
+    assert_eq!(why(&life.end(|| true).unwrap()), (Cause::Stopped, Some("a caller")));
     assert_eq!(life.end(|| true), None, "it ends once");
 }
 

@@ -1,4 +1,4 @@
-//! Taking charge of a process that was started elsewhere.
+//! Adopting a process that was started elsewhere.
 
 use super::JobManager;
 use crate::environment::JOB_ID;
@@ -14,7 +14,7 @@ use crate::sys::process::{self, Seen};
 use crate::sys::stat::{self, Stat};
 
 impl JobManager {
-    /// Refuses a process that is gone, belongs to a job that has not ended, or is a supervisor.
+    /// Refuses a process that has ended, belongs to an unfinished job, or is a supervisor.
     pub(super) async fn check_adoption(&self, spec: &JobSpec) -> Result<()> {
         let Some(process) = spec.adopts.as_ref().map(|adoption| &adoption.process) else { return Ok(()) };
         let pid = process.pid;
@@ -32,16 +32,17 @@ impl JobManager {
         let named = stat::variable(&stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok());
         let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         for id in self.store.ids(&Query::default().with_statuses(unfinished), None, usize::MAX).await? {
-            // One that cannot be read is in charge of nothing.
+            // A job that cannot be read claims no process.
             let Ok(job) = self.job(id).await else { continue };
             if !job.status().is_final() && (job.pid.is_some_and(|main| line.contains(&main)) || named == Some(id)) {
-                return refuse(format!("process {pid} belongs to job {} already", id.short()));
+                return refuse(format!("process {pid} already belongs to job {}", id.short()));
             }
         }
         Ok(())
     }
 
-    /// Returns the job that has the key of another; refuses one that has ended if that other is a process that is still running.
+    /// Returns the existing job with the same key; refuses it if it has ended although the process to adopt is still
+    /// running.
     pub(super) fn check_existing(&self, job: Job, adopts: bool) -> Result<Job> {
         if adopts && job.status().is_final() {
             let reason = format!("the process was job {}, which has ended; remove that job first", job.id.short());

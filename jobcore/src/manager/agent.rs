@@ -1,4 +1,4 @@
-//! What an agent is doing, read from its output, and never twice from the beginning.
+//! What an agent is doing, read from its output without reading any part twice.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,15 @@ use crate::job::Job;
 use crate::output::{Cursor, OutputQuery, Piece, Position, Stream};
 use crate::state::Status;
 
-/// Under which name the state of a reading is kept.
+/// The name under which the state of a reading is cached.
 const CACHE: &str = "digest";
-/// The version of it. Whatever changes what is read of the same output makes another.
+/// Its version. Every change in how the same output is read needs a new one.
 const VERSION: u32 = 3;
-/// How much is read before it is worth keeping where that ended, in bytes of both streams.
+/// How much must be read before the position is worth caching, in bytes of both streams.
 const WORTH_KEEPING: u64 = 64 << 10;
-/// How much of the end of standard error is looked at for a reason, in bytes.
+/// How much of the end of standard error is searched for a reason, in bytes.
 const LAST_WORDS: u64 = 16 << 10;
-/// How much of what is incomplete is kept, in bytes: beyond that, it is cheaper to read it again.
+/// How much incomplete input is cached, in bytes: beyond that, it is cheaper to read it again.
 const SMALL: usize = 256 << 10;
 
 /// How far an output was read, and what was found.
@@ -34,7 +34,7 @@ impl Reading {
         Self { v: VERSION, cursor: Cursor::default(), fold: Fold::new(format) }
     }
 
-    /// Returns what was kept, if it is understood.
+    /// Returns a cached reading, if it can be used.
     fn from_bytes(bytes: &[u8], format: Format) -> Option<Self> {
         let reading: Self = serde_json::from_slice(bytes).ok()?;
         (reading.v == VERSION && reading.fold.format() == format).then_some(reading)
@@ -42,7 +42,7 @@ impl Reading {
 }
 
 impl JobManager {
-    /// Returns what an agent says, if the job is a run of one.
+    /// Returns what an agent reports, if the job is an agent run.
     pub(super) async fn agent_shape(&self, job: &Job) -> Result<Option<Box<AgentShape>>> {
         let Some(run) = &job.agent_run() else { return Ok(None) };
         let digest = self.digest(job.id, run.format).await?;
@@ -53,17 +53,17 @@ impl JobManager {
         Ok(Some(Box::new(AgentShape::new(run, job.status(), digest, last_words))))
     }
 
-    /// Returns what a CLI says on standard error when it gives up.
+    /// Returns what a CLI reports on standard error when it gives up.
     async fn last_words(&self, id: JobId, has_begun: bool) -> Result<Option<Failure>> {
         let query = OutputQuery::from(Position::TailBytes(LAST_WORDS)).with_stream(Some(Stream::Stderr));
         let chunk = self.output(id, &query.with_max_bytes(LAST_WORDS)).await?;
         Ok(agent::last_words(&chunk.bytes(Some(Stream::Stderr)), has_begun))
     }
 
-    /// Reads what an agent wrote in this format, and returns what it is doing or what came of it.
+    /// Reads what an agent wrote in this format, and returns what it is doing or how it ended.
     ///
-    /// What was read before is not read again: where that ended is kept with the job, as a cache. An output of any size
-    /// takes the memory of its longest line, at most.
+    /// Output that was read before is not read again: the position is cached with the job. An output of any size needs
+    /// at most the memory of its longest line.
     ///
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`].
@@ -72,7 +72,7 @@ impl JobManager {
     }
 
     async fn digest_here(&self, id: JobId, format: Format) -> Result<Digest> {
-        // The status first: when it says that the job is over, the output is whole.
+        // The status first: if it says that the job has ended, the output is complete.
         let is_over = self.job(id).await?.status().is_final();
         let mut reading = self.reading(id, format).await?;
         let read = self.read_on(id, &mut reading).await?;
@@ -87,21 +87,21 @@ impl JobManager {
 
     /// Returns where an earlier reading ended, or else the beginning.
     async fn reading(&self, id: JobId, format: Format) -> Result<Reading> {
-        // A cache that cannot be read is none.
+        // An unreadable cache counts as none.
         let kept = self.store.cached(id, CACHE).await.ok().flatten();
         let reading = kept.and_then(|bytes| Reading::from_bytes(&bytes, format));
         let end = self.output(id, &OutputQuery::from(Position::Start).with_max_bytes(0)).await?.end;
         Ok(reading.filter(|reading| reading.cursor <= end).unwrap_or_else(|| Reading::new(format)))
     }
 
-    /// Reads what is there by now, and returns how many bytes of the output that was, of both streams.
+    /// Reads what is available, and returns how many bytes of output that was, of both streams.
     async fn read_on(&self, id: JobId, reading: &mut Reading) -> Result<u64> {
         let (begin, mut until) = (reading.cursor, None);
         loop {
             let from = Position::Cursor(reading.cursor);
             let query = OutputQuery::from(from).with_stream(reading.fold.format().stream()).with_until(until);
             let chunk = self.output(id, &query).await?;
-            // What is written meanwhile is for the next time: this ends.
+            // What is written meanwhile is left to the next call, so that this one ends.
             until.get_or_insert(chunk.end);
             for piece in &chunk.pieces {
                 match piece {
@@ -114,7 +114,7 @@ impl JobManager {
             if !chunk.more {
                 return Ok(reading.cursor.0 - begin.0);
             }
-            // Gigabytes may be looked at: others have their turn, and whoever waits for this may give up.
+            // There may be gigabytes to read: other tasks get a turn, and the caller may cancel.
             tokio::task::yield_now().await;
         }
     }
@@ -153,7 +153,7 @@ mod tests {
         claim.finish(&Ended::new(None, Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH))).await.unwrap();
     }
 
-    /// A running job in a store on disk that keeps so many bytes of its output.
+    /// A running job in a store on disk that keeps at most this many bytes of its output.
     async fn on_disk(output_limit: u64) -> (tempfile::TempDir, JobManager, JobId, Box<dyn JobClaim>) {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(FileStore::open(directory.path().join("store")).unwrap());
@@ -180,13 +180,13 @@ mod tests {
             }
             end(&mut claim).await;
             assert_eq!(jobs.digest(id, Format::Claude).await.unwrap(), expected(Format::Claude, &sample));
-            // What was kept for one format is nothing to another.
+            // What was cached for one format is useless for another.
             assert_eq!(jobs.digest(id, Format::Text).await.unwrap(), expected(Format::Text, &sample));
         });
     }
 
     #[test]
-    fn what_was_read_is_not_read_again() {
+    fn output_that_was_read_is_not_read_again() {
         block_on(async {
             let (_directory, jobs, id, mut claim) = on_disk(0).await;
             let long = format!(
@@ -202,7 +202,7 @@ mod tests {
             let mut reading = jobs.reading(id, Format::Opencode).await.unwrap();
             assert_eq!(jobs.read_on(id, &mut reading).await.unwrap(), sample.len() as u64);
             assert_eq!(reading.fold.digest().tool_calls, Some(times as u64 + 1));
-            // Too little to be kept, until it is the last.
+            // Too little to be cached, until it is the last.
             for (is_over, left) in [(false, sample.len() as u64), (true, 0)] {
                 if is_over {
                     end(&mut claim).await;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_is_of_no_use_is_made_anew() {
+    fn a_useless_cache_is_replaced() {
         block_on(async {
             let (_directory, jobs, id, mut claim) = on_disk(0).await;
             let sample = sample("codex/tool.jsonl");
@@ -241,7 +241,7 @@ mod tests {
                 assert_eq!(jobs.digest(id, Format::Codex).await.unwrap(), digest);
                 assert_eq!(jobs.store.cached(id, CACHE).await.unwrap().unwrap(), kept);
             }
-            // One that cannot be written or read is none.
+            // A cache that cannot be written or read counts as none.
             let path = crate::store::file::job_directory(jobs.store.directory().unwrap(), id).join("digest.cache");
             std::fs::remove_file(&path).unwrap();
             std::fs::create_dir(&path).unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_kept_is_told() {
+    fn dropped_output_is_reported() {
         block_on(async {
             let (_directory, jobs, id, mut claim) = on_disk(64 * 1024).await;
             let sample = sample("claude/tool-allowed.jsonl");

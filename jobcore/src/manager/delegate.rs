@@ -1,4 +1,4 @@
-//! Runs of coding agents: what has to be so before one starts, and what belongs to it.
+//! Runs of coding agents: the preconditions of a run, and its worktree and conversation.
 
 use crate::agent::{
     AGENT_DEPTH, AGENTS, Agent, AgentError, AgentRun, Delegation, NewWorktree, REPOSITORY_VARIABLES, Worktree,
@@ -15,14 +15,15 @@ use crate::sys::members;
 use super::JobManager;
 
 impl JobManager {
-    /// Asks an agent to do something, as a job. When this returns, it is on record and somebody is in charge of it, or it is
-    /// queued. `environment` is that of the job, `described` says more of it, such as a name; a worktree that was asked for
-    /// is part of its spec.
+    /// Submits a job that runs an agent. When this returns, the job is on record and either has a holder or is queued.
+    /// `environment` becomes that of the job, and `described` adds details such as a name; a requested worktree is part
+    /// of its spec.
     ///
     /// # Errors
-    /// All that can be known before is refused here, and leaves nothing behind: [`AgentError::Refused`] if the agent is not
-    /// installed, would fail at once, or the settings of the store do not permit it, [`Error::InvalidSpec`] for what it
-    /// cannot be asked, [`AgentError::Git`] for a worktree that cannot be made, and what [`JobManager::submit`] refuses.
+    /// Whatever can be known beforehand is refused here, and leaves nothing behind: [`AgentError::Refused`] if the
+    /// agent is not installed, would fail at once, or is forbidden by the settings of the store; [`Error::InvalidSpec`]
+    /// for a request that the agent does not support; [`AgentError::Git`] for a worktree that cannot be made; and
+    /// whatever [`JobManager::submit`] refuses.
     pub async fn delegate(
         &self,
         agent: &Agent,
@@ -46,7 +47,7 @@ impl JobManager {
                 let (wanted, environment) = (spec.clone(), spec.environment.clone());
                 let made = self.move_into_worktree(&mut spec, &worktree).await?;
                 let submitted = match self.submit_run(spec).await {
-                    // Another call made it meanwhile.
+                    // Another call submitted it meanwhile.
                     Err(Error::KeyTaken { key, id }) => {
                         self.same_call(&wanted).await.and_then(|job| job.ok_or(Error::KeyTaken { key, id }))
                     }
@@ -55,14 +56,14 @@ impl JobManager {
                 if submitted.as_ref().ok().and_then(worktree_of).as_ref() != Some(&made)
                     && let Err(error) = made.remove(&environment).await
                 {
-                    tracing::warn!(path = %made.path.display(), %error, "a worktree that no job needs was left");
+                    tracing::warn!(path = %made.path.display(), %error, "a worktree without a job was not removed");
                 }
                 submitted
             }
         }
     }
 
-    /// Submits a run. The limit that its group has is one of agents to whoever asked for it.
+    /// Submits a run. To the caller, the limit of its group is a limit on agents.
     async fn submit_run(&self, spec: JobSpec) -> Result<Job> {
         self.submit(spec).await.map_err(|error| match error {
             Error::TooFast { group, limit, retry_after } if group.as_str() == AGENTS => {
@@ -72,11 +73,12 @@ impl JobManager {
         })
     }
 
-    /// Removes the git worktree that was made for a job which is over, and its branch.
+    /// Removes the git worktree that was made for a job that has ended, and its branch.
     ///
     /// # Errors
-    /// [`AgentError::WouldLose`] if something would be lost with it, unless `force` is set, [`Error::Refused`] if another job runs in
-    /// it, and for a job that has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`], [`AgentError::Git`].
+    /// [`AgentError::WouldLose`] if that would lose work, unless `force` is set; [`Error::Refused`] if another job runs
+    /// in the worktree, or the job has none; [`Error::StillLive`], [`Error::StragglersLeft`], [`Error::NotFound`],
+    /// [`AgentError::Git`].
     pub async fn remove_worktree(&self, id: JobId, force: bool, environment: &Environment) -> Result<()> {
         self.check_removable(id).await?;
         let refuse = |reason: String| Err(Error::Refused { id, reason });
@@ -84,7 +86,7 @@ impl JobManager {
         let Some(worktree) = worktree_of(&job) else { return refuse("no worktree was made for it".to_owned()) };
         let load = self.store.load().await?;
         for slot in load.running.iter().chain(&load.waiting) {
-            // One that is gone does not need it.
+            // A job that was removed does not need it.
             let Ok(other) = self.job(slot.id).await else { continue };
             if !other.status().is_final() && other.spec.cwd.starts_with(&worktree.path) {
                 return refuse(format!("job {} is {} in its worktree", other.label(), other.status()));
@@ -98,13 +100,13 @@ impl JobManager {
         worktree.remove(environment).await
     }
 
-    /// Makes the run one of the agent's that this program descends from. Its environment may not say so: some agents start
-    /// their MCP servers with hardly any.
+    /// Nests the run below the agent run that this program descends from. The environment may not show it: some agents
+    /// start their MCP servers with hardly any.
     async fn deepen(&self, spec: &mut JobSpec) -> Result<()> {
         let line = members::own_line();
         let mut depth = 0;
         for slot in self.store.load().await?.running {
-            // One that is gone or cannot be read has nobody to ask for anything.
+            // A job that was removed or cannot be read did not start this program.
             let Ok(job) = self.job(slot.id).await else { continue };
             if let (Some(run), Some(pid)) = (job.agent_run(), job.pid)
                 && line.contains(&pid)
@@ -129,14 +131,14 @@ impl JobManager {
             error => error,
         })?;
         if let Some(path) = asked.add_dirs.iter().find(|path| !path.is_dir()) {
-            let reason = format!("`{}` is no directory", path.display());
+            let reason = format!("`{}` is not a directory", path.display());
             return Err(Error::InvalidSpec { field: "add dir", reason });
         }
         self.check_permitted(spec).await?;
         agent.obstacle(asked, &spec.environment).map_or(Ok(()), |reason| Err(refused(reason)))
     }
 
-    /// Makes a worktree and lets the job run in it.
+    /// Creates a worktree and moves the job into it.
     async fn move_into_worktree(&self, spec: &mut JobSpec, wanted: &NewWorktree) -> Result<Worktree> {
         let other = self.mint(self.clock.now())?.short();
         let name = spec.name.as_ref().map_or(other.as_str(), |name| name.as_str()).to_owned();
@@ -153,8 +155,7 @@ impl JobManager {
         Ok(made)
     }
 
-    /// Returns the run that has the key of this one, which was asked for a worktree: of the same key is also one that differs
-    /// in nothing but that.
+    /// Returns the run with the same key. A run that differs only in its worktree counts as the same.
     async fn same_call(&self, spec: &JobSpec) -> Result<Option<Job>> {
         let Some(key) = &spec.key else { return Ok(None) };
         let Some(id) = self.store.keyed(key).await? else { return Ok(None) };
@@ -168,7 +169,7 @@ impl JobManager {
         }
     }
 
-    /// Refuses to go on with a conversation that another run has, or where the agent would not find it.
+    /// Refuses to continue a conversation that another run is using, or that the agent would not find.
     async fn check_conversation(&self, agent: &Agent, asked: &Delegation, spec: &JobSpec) -> Result<()> {
         let Some(session) = &asked.resume else { return Ok(()) };
         let load = self.store.load().await?;
@@ -182,14 +183,14 @@ impl JobManager {
             let has_it = run.resumes.as_ref() == Some(session)
                 || self.digest(job.id, run.format).await?.session_id.as_ref() == Some(session);
             if has_it {
-                let reason = "it has this conversation now; wait for its end, then continue".to_owned();
+                let reason = "it is using this conversation; wait until it has ended, then continue".to_owned();
                 return Err(Error::Refused { id: job.id, reason });
             }
         }
         Ok(())
     }
 
-    /// Returns what the agent calls the conversation to go on with, which may be named by the job that had it.
+    /// Returns the agent's id of the conversation to continue, which may be given as the job that had it.
     async fn conversation(&self, agent: &Agent, reference: &str, asked: &Delegation) -> Result<String> {
         let found = match self.find(reference).await {
             Ok(id) => self.job(id).await,
@@ -206,17 +207,17 @@ impl JobManager {
                 let reason = format!("it is a run of `{}`, and no other agent can resume it", run.agent);
                 return Err(Error::Refused { id: job.id, reason });
             }
-            None => return Err(Error::Refused { id: job.id, reason: "it is no run of an agent".to_owned() }),
+            None => return Err(Error::Refused { id: job.id, reason: "it is not an agent run".to_owned() }),
         };
         if !job.status().is_final() {
-            let reason = "it is still running; wait for its end, then continue".to_owned();
+            let reason = "it is still running; wait until it has ended, then continue".to_owned();
             return Err(Error::Refused { id: job.id, reason });
         }
         if agent.stays_where_it_was() && (asked.worktree.is_some() || asked.cwd != job.spec.cwd) {
             let reason = format!("`{}` finds its conversation only in `{}`", agent.name, job.spec.cwd.display());
             return Err(Error::Refused { id: job.id, reason });
         }
-        // One that went on and was stopped before it told anything kept its id.
+        // A run that resumed a conversation and was stopped before it reported anything keeps that conversation's id.
         let session = self.digest(job.id, run.format).await?.session_id.or(run.resumes);
         let reason = "it ended before it reported its conversation; there is nothing to resume";
         session.ok_or_else(|| Error::Refused { id: job.id, reason: reason.to_owned() })

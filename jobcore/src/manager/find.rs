@@ -1,4 +1,4 @@
-//! Which job is meant by what somebody typed.
+//! Which job a typed reference means.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,24 +10,25 @@ use crate::job::Job;
 use crate::name::Name;
 use crate::store::Query;
 
-/// How many jobs are looked at for one that may have been meant: the newest.
+/// How many jobs, the newest first, are considered as suggestions.
 const LOOKED_AT: usize = 100;
-/// How many are suggested at most.
+/// The most suggestions.
 const SUGGESTED: usize = 3;
-/// Longer references are no slips of the keyboard.
+/// Longer references are not typing mistakes.
 const LONGEST: usize = 64;
 
 impl JobManager {
-    /// Returns the job that a person or a program means: by its full id; by its name; or by a part of its id, see [`IdPrefix`].
+    /// Returns the job that a reference means: by its full id, by its name, or by part of its id, see [`IdPrefix`].
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is taken as it is.
+    /// [`Error::NotFound`] and [`Error::Ambiguous`]. A full id is not looked up.
     pub async fn find(&self, reference: &str) -> Result<JobId> {
         self.find_in(reference, None).await
     }
 
-    /// Returns the job that is meant in this project, as [`JobManager::find`] does. A name means the newest job of this project that has
-    /// it; if there is none, the only unfinished job of another project; if there is none either, the newest of all.
+    /// Returns the job that a reference means in this project, as [`JobManager::find`] does. A name means the newest
+    /// job of this project that has it; failing that, the only unfinished job of another project; failing that, the
+    /// newest job of all.
     ///
     /// # Errors
     /// As [`JobManager::find`].
@@ -41,7 +42,7 @@ impl JobManager {
 
     async fn find_here(&self, reference: &str, project: Option<&Path>) -> Result<JobId> {
         let not_found = || Error::NotFound { reference: reference.to_owned() };
-        // No job is called like a part of an id.
+        // No job has a name that looks like part of an id.
         if !looks_like_id(reference)
             && let Ok(name) = reference.parse::<Name>()
             && let Some(id) = self.named(&name, project).await?
@@ -53,7 +54,7 @@ impl JobManager {
         candidates.retain(|id| part.matches(*id));
         let mut found = Vec::new();
         for id in candidates {
-            // A store may know of ids whose jobs were never published, or have been removed.
+            // A store may know ids of jobs that were never published or have been removed.
             if !matches!(self.store.evidence(id).await, Err(Error::NotFound { .. })) {
                 found.push(id);
             }
@@ -65,9 +66,9 @@ impl JobManager {
         }
     }
 
-    /// Returns the job that is called so, as somebody in this project says it.
+    /// Returns the job with this name, as used in this project.
     async fn named(&self, name: &Name, project: Option<&Path>) -> Result<Option<JobId>> {
-        // Also one that has ended: nobody who stops it is to stop a job of another project instead.
+        // Even one that has ended: a stop must not reach a job of another project instead.
         if let Some(id) = self.store.named(name, project).await? {
             return Ok(Some(id));
         }
@@ -91,7 +92,7 @@ impl JobManager {
         Ok(None)
     }
 
-    /// Returns whether a job has ended, or is no longer on record.
+    /// Returns whether a job has ended or is no longer on record.
     pub(super) async fn has_ended(&self, id: JobId) -> Result<bool> {
         match self.store.evidence(id).await {
             Err(Error::NotFound { .. } | Error::Damaged { .. }) => Ok(true),
@@ -99,7 +100,7 @@ impl JobManager {
         }
     }
 
-    /// Returns whether a job is called so: a store may return more jobs than a query wants.
+    /// Returns whether a job has this name: a store may return more jobs than match a query.
     async fn is_named(&self, id: JobId, name: &Name) -> Result<bool> {
         match self.store.evidence(id).await {
             Err(Error::NotFound { .. } | Error::Damaged { .. }) => Ok(false),
@@ -107,8 +108,8 @@ impl JobManager {
         }
     }
 
-    /// Returns what may have been meant by a reference that [`JobManager::find`] does not know: names and short ids of the
-    /// newest jobs that look like it, at most three, the likeliest first. Empty if nothing does, or the store cannot be
+    /// Returns what a reference that [`JobManager::find`] does not know may have meant: at most three names and short
+    /// ids of the newest jobs that resemble it, the likeliest first. Empty if nothing does, or if the store cannot be
     /// read.
     pub async fn near(&self, reference: &str) -> Vec<String> {
         if reference.len() > LONGEST {
@@ -118,7 +119,7 @@ impl JobManager {
         let mut near = Vec::new();
         let mut seen = BTreeSet::new();
         for id in ids {
-            // One that was removed, or cannot be read, is not what was meant.
+            // A job that was removed or cannot be read is not what was meant.
             let Ok(job) = self.store.evidence(id).await.and_then(|evidence| evidence.judge(self.clock.now())) else {
                 continue;
             };
@@ -127,24 +128,24 @@ impl JobManager {
                 Some((distance, name))
             }));
         }
-        // Among those that are equally near, the newest come first, as they were found.
+        // Among equally near names, those of the newest jobs come first, as they were found.
         near.sort_by_key(|(distance, _)| *distance);
         near.into_iter().take(SUGGESTED).map(|(_, name)| name).collect()
     }
 }
 
-/// Returns what a job is called.
+/// Returns the names of a job.
 fn names_of(job: &Job) -> impl Iterator<Item = String> {
     job.spec.name.iter().map(ToString::to_string).chain([job.id.short()])
 }
 
-/// Returns in how many characters a reference differs from a name, if it is few enough to be a slip.
+/// Returns by how many characters a reference differs from a name, if they are few enough for a typing mistake.
 fn distance(reference: &str, name: &str) -> Option<usize> {
     let length = reference.chars().count();
     if length < 2 {
         return None;
     }
-    // Whoever typed only the beginning meant the beginning.
+    // A short reference is compared with the beginning of the name.
     let beginning: String = name.chars().take(length).collect();
     let whole = strsim::osa_distance(reference, name);
     let part = strsim::osa_distance(reference, &beginning);
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_typing_mistake_is_near_and_another_word_is_not() {
         for (reference, name, near) in [
             ("wbe", "web", true),
             ("web", "web-server", true),

@@ -1,4 +1,4 @@
-//! What happens to jobs and what they write, as it comes.
+//! Events of jobs and their output, as they come.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::store::JobEvent;
 /// How many events are read at a time.
 const PAGE: usize = 1000;
 
-/// A stream of what comes: [`JobManager::follow_output`], [`JobManager::follow_view`] and [`JobManager::follow_events`]. After an error it has ended; it can be
-/// begun again where the last item ended.
+/// A stream of items as they come: [`JobManager::follow_output`], [`JobManager::follow_view`] and
+/// [`JobManager::follow_events`]. An error ends it; a new one can continue where the last item ended.
 ///
-/// It is a [`Stream`], for combinators such as those of the crate `futures-util`, and [`Follow::next`] does without them.
+/// It is a [`Stream`], for combinators such as those of the crate `futures-util`; [`Follow::next`] works without them.
 /// Nothing is read before it is polled, and nothing is lost if a future of `next` is dropped.
 #[must_use = "nothing is read until it is polled"]
 pub struct Follow<T>(Option<Turn<T>>);
 
-/// The next item and what follows it; nothing at the end.
+/// The next item and what follows it; `None` at the end.
 struct Turn<T>(Pin<Box<Coming<(T, Self)>>>);
 
 type Coming<T> = dyn Future<Output = Result<Option<T>>> + Send;
@@ -44,7 +44,7 @@ impl<T: 'static> Turn<T> {
 }
 
 impl<T> Follow<T> {
-    /// Returns the next item when it has come; nothing at the end.
+    /// Returns the next item when it has come; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<T>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -72,7 +72,7 @@ impl<T> fmt::Debug for Follow<T> {
     }
 }
 
-/// What is read of a job's output.
+/// Reads a job's output.
 struct Output {
     jobs: JobManager,
     id: JobId,
@@ -82,9 +82,9 @@ struct Output {
 
 enum Then {
     Look,
-    /// There is more, and the job had ended or had not.
+    /// There is more; whether the job had ended.
     Read(Box<OutputReader>, bool),
-    /// There was no more than this.
+    /// There was nothing more up to this cursor.
     Wait(Cursor),
     End,
 }
@@ -96,7 +96,7 @@ impl Source for Output {
         loop {
             let (mut output, has_ended) = match self.then {
                 Then::Look => {
-                    // Looked at before reading: what was written before an end is read after it is known.
+                    // Checked before reading, so that everything written before the end is read after it is known.
                     let has_ended = self.jobs.job(self.id).await?.status().is_final();
                     (Box::new(self.jobs.output_reader(self.id).await?), has_ended)
                 }
@@ -122,19 +122,19 @@ impl Source for Output {
     }
 }
 
-/// A part of a view as text: whole lines, but for one that is longer than 64 KiB, and a last one without an end of line.
+/// A part of a view as text: whole lines, except for one longer than 64 KiB and a last one without an end of line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ViewPart {
     /// The text.
     pub text: Vec<u8>,
-    /// Whether it begins within a line that is so long that its beginning was not looked for.
+    /// Whether it begins within a line so long that its beginning was not searched for.
     pub cut: bool,
-    /// Whether fewer lines are shown than were asked for, since there was no room to remember them.
+    /// Whether fewer lines are shown than requested, because there was no room to remember them.
     pub fewer: bool,
 }
 
-/// What is shown of a job's output.
+/// Reads a view of a job's output.
 struct ViewOf {
     jobs: JobManager,
     id: JobId,
@@ -145,7 +145,7 @@ struct ViewOf {
     then: Then,
 }
 
-/// Writes down what is to be shown now.
+/// Writes what should be shown now.
 fn write(viewer: &mut Viewer, text: &mut ViewText) {
     loop {
         viewer.write_whole(text);
@@ -161,7 +161,7 @@ impl Source for ViewOf {
         loop {
             let (mut output, is_over) = match self.then {
                 Then::Look => {
-                    // Looked at before reading: what was written before an end is read after it is known.
+                    // Checked before reading, so that everything written before the end is read after it is known.
                     let is_over = !self.follows || self.jobs.job(self.id).await?.status().is_final();
                     (Box::new(self.jobs.output_reader(self.id).await?), is_over)
                 }
@@ -200,7 +200,7 @@ impl Source for ViewOf {
     }
 }
 
-/// What is read of the events of a store.
+/// Reads the events of a store.
 struct EventsOf {
     jobs: JobManager,
     next: u64,
@@ -225,10 +225,10 @@ impl Source for EventsOf {
 }
 
 impl JobManager {
-    /// Follows the output of a job: what the query asks for and then what comes, chunk by chunk, until the job has ended and all
-    /// of it is read, or until the end of the query. The limits of the query are those of a chunk.
+    /// Follows the output of a job: returns what the query matches and then what comes, chunk by chunk, until the job
+    /// has ended and everything is read, or until the end of the query. The limits of the query apply to each chunk.
     ///
-    /// To go on later, in another program too, begin at the cursor of the last chunk.
+    /// To continue later, even in another program, begin at the cursor of the last chunk.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -255,22 +255,22 @@ impl JobManager {
         Follow(Some(Turn::of(Output { jobs: self.clone(), id, query, then: Then::Look })))
     }
 
-    /// Shows a view of a job's output as text, part by part: what the query asks for, and if it is followed what then comes,
-    /// until the job has ended or as many lines were shown as are asked for. A budget of the view is not looked at:
-    /// [`JobManager::view`] is for those.
+    /// Shows a view of a job's output as text, part by part: what the query matches and, if `follows`, what comes then,
+    /// until the job has ended or the requested number of lines was shown. A budget of the view is ignored: use
+    /// [`JobManager::view`] for those.
     ///
-    /// The parts of several jobs can be printed as they come, and no line is torn by another.
+    /// The parts of several jobs can be printed as they come without tearing lines apart.
     pub fn follow_view(&self, id: JobId, query: &OutputQuery, view: &View, follows: bool) -> Follow<ViewPart> {
         let (viewer, query) = Viewer::new(view, &query.with_max_bytes(u64::MAX));
         let (jobs, text) = (self.clone(), ViewText::new(view, None));
         Follow(Some(Turn::of(ViewOf { jobs, id, viewer, query, text, follows, then: Then::Look })))
     }
 
-    /// Follows what happens to the jobs of the store, from event number `since` on. It has no end.
+    /// Follows the events of the store's jobs, from event number `since`. It has no end.
     ///
-    /// Events are numbered without a gap: a number that is missing was that of an event that is no longer kept. To go on
-    /// later, begin at the number after that of the last event; for what happens from now on, at the end of
-    /// [`JobManager::events`]. What nobody did is no event, see [`JobManager::happened`].
+    /// Events are numbered without gaps: a missing number belongs to an event that is no longer kept. To continue
+    /// later, begin at the number after the last event; to get only what happens from now on, begin at the end of
+    /// [`JobManager::events`]. What no process did is no event, see [`JobManager::happened`].
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -328,7 +328,7 @@ mod tests {
             for _ in 0..2 {
                 assert!(chunks.next().await.is_none());
             }
-            // Where it is taken up again, and where it is bounded.
+            // Continued from a cursor, and with an end.
             let rest = OutputQuery::from(Position::Cursor(first.cursor)).with_until(Some(Cursor(6)));
             let mut chunks = jobs.follow_output(id, rest);
             assert_eq!(chunks.next().await.unwrap().unwrap().bytes(None), b"two");

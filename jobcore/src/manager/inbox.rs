@@ -1,4 +1,4 @@
-//! Ends of jobs that are to be delivered to those who submitted them.
+//! Ends of jobs that are to be delivered to the callers that submitted them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,22 +21,23 @@ use crate::store::{EventKind, Inbox, InboxState, Query};
 
 /// How many events are read at a time.
 const PAGE: usize = 1_000;
-/// Of how many events more it is recorded that they were looked at, although there was nothing to deliver among them.
+/// After how many events without anything to deliver the progress is recorded.
 const PROGRESS: u64 = 1_000;
-/// Ends before that are no news to a caller whose inbox is new.
+/// For a caller with a new inbox, ends older than this are not news.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long an inbox may take to be let go of. Whoever delivers something holds it as long as that takes.
+/// How long to wait for an inbox that another process holds. It is held as long as a delivery takes.
 const BUSY: Duration = Duration::from_secs(2);
-/// How long a host may take to ask for the end of a task before that is delivered in another way.
+/// How long a host may take to ask for the end of a task before that is delivered another way.
 const TASK: SignedDuration = SignedDuration::from_secs(20);
-/// How often an end is looked for that is not to be delivered yet.
+/// How often to look for an end that may not be delivered yet.
 const WITHHELD: Duration = Duration::from_secs(5);
 
-/// Ends of jobs that are being delivered to their caller. Until this is dropped, nobody else delivers any to it.
+/// Ends of jobs that are being delivered to their caller. Until this is dropped, no other process delivers any to it.
 ///
-/// They count as delivered with [`Delivery::acknowledge`]. Without it, as when the process dies before, they are delivered again.
+/// [`Delivery::acknowledge`] marks them as delivered. Without it, for example because the process dies first, they are
+/// delivered again.
 #[derive(Debug)]
-#[must_use = "what is not acknowledged is delivered again"]
+#[must_use = "ends that are not acknowledged are delivered again"]
 pub struct Delivery {
     jobs: Vec<Job>,
     known: Vec<JobId>,
@@ -45,7 +46,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Returns the jobs that have ended, the oldest end first.
+    /// Returns the jobs that have ended, the earliest end first.
     pub fn jobs(&self) -> &[Job] {
         &self.jobs
     }
@@ -62,15 +63,15 @@ impl Delivery {
     }
 }
 
-/// The right to wait for ends of a caller's jobs, until it is dropped.
+/// The right to wait for the ends of a caller's jobs, until it is dropped.
 #[derive(Debug)]
 pub struct Watch(#[expect(dead_code, reason = "it is held")] Box<dyn Inbox>);
 
 impl JobManager {
-    /// Returns the jobs of a caller that have ended without it having been told, the oldest end first. Changes nothing.
+    /// Returns the jobs of a caller whose ends have not been delivered to it, the earliest end first. Changes nothing.
     ///
-    /// A caller that never asked is told of the jobs that ended within the last seven days. Stores that keep no inboxes deliver
-    /// nothing.
+    /// A caller without an inbox gets the jobs that ended within the last seven days. Stores that keep no inboxes
+    /// deliver nothing.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -84,11 +85,11 @@ impl JobManager {
         self.offload(looking).await
     }
 
-    /// Takes the ends that [`JobManager::inbox`] returns, except those of `known`: the caller learns of these by other means at the
-    /// same time, and they count as delivered with the rest. Returns nothing if there is nothing to deliver or to count, or if
-    /// another process goes on delivering ends to this caller.
+    /// Takes the ends that [`JobManager::inbox`] returns, except those of `known`: the caller learns of these by other
+    /// means at the same time, and they count as delivered with the rest. Returns `None` if there is nothing to deliver
+    /// or to count, or if another process keeps delivering ends to this caller.
     ///
-    /// The end of a task is left out for 20 seconds: its host asks for it, see [`JobManager::expect_task`].
+    /// The end of a task is withheld for 20 seconds, because its host asks for it: see [`JobManager::expect_task`].
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -97,7 +98,7 @@ impl JobManager {
         self.offload(move |jobs| async move { Ok(jobs.deliver_here(&caller, &[], known).await?.0) }).await
     }
 
-    /// Takes the ends of these jobs alone, of which the caller learns by other means. As [`JobManager::deliver`].
+    /// Takes only the ends of these jobs, of which the caller learns by other means. As [`JobManager::deliver`].
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -106,15 +107,15 @@ impl JobManager {
         Ok(delivery.map(|delivery| Delivery { jobs: Vec::new(), ..delivery }))
     }
 
-    /// Takes the next ends as [`JobManager::deliver`], and waits for them. Returns nothing when no job of the caller is
-    /// unfinished, other than those that listen on a TCP port if `servers` is false.
+    /// Takes the next ends as [`JobManager::deliver`] does, and waits for them. Returns `None` when the caller has no
+    /// unfinished job, not counting those that listen on a TCP port if `servers` is false.
     ///
     /// # Errors
     /// If the store cannot be read or written.
     pub async fn deliver_next(&self, caller: &Caller, servers: bool) -> Result<Option<Delivery>> {
         let mut next = self.store.events(0, 0).await?.end;
         loop {
-            // First: of a job that is not among these, the event is there by now.
+            // First: the event of a job that is not among these has been written by now.
             let (mut ids, mut ended) = (Vec::new(), Vec::new());
             for job in self.unfinished(caller).await? {
                 if job.status().is_final() {
@@ -135,8 +136,8 @@ impl JobManager {
         }
     }
 
-    /// Lets one program at a time wait for ends of a caller's jobs: returns nothing while another does, or if there is nothing to
-    /// wait for. The inbox stays free meanwhile.
+    /// Lets one program at a time wait for the ends of a caller's jobs: returns `None` while another one does, or if
+    /// there is nothing to wait for. The inbox stays free meanwhile.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -153,13 +154,13 @@ impl JobManager {
     /// Records that the caller knows of the ends of these jobs, whether or not they are in its inbox.
     ///
     /// # Errors
-    /// If the store cannot be read or written, or another process goes on delivering ends to this caller.
+    /// If the store cannot be read or written, or another process keeps delivering ends to this caller.
     pub async fn acknowledge(&self, caller: &Caller, ids: &[JobId]) -> Result<()> {
         let ids = ids.to_vec();
         self.change_inbox(caller, move |state| ids.iter().for_each(|id| state.deliver(*id))).await
     }
 
-    /// Records that the host of the caller knows a job as an MCP task, and asks for its end.
+    /// Records that the host of the caller knows a job as an MCP task, and will ask for its end.
     ///
     /// # Errors
     /// As [`JobManager::acknowledge`].
@@ -167,8 +168,8 @@ impl JobManager {
         self.change_inbox(caller, move |state| state.tasks.push(id)).await
     }
 
-    /// Returns the jobs of a project that have ended without any conversation having been told, among those that other callers
-    /// than `caller` submitted: each of them once. Their own callers are still told when they come back.
+    /// Returns the ended jobs of a project that no conversation has been notified of, among those submitted by callers
+    /// other than `caller`: each of them once. Their own callers are still notified when they come back.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -177,7 +178,8 @@ impl JobManager {
         self.offload(move |jobs| async move { jobs.recap_here(&project, &caller).await }).await
     }
 
-    /// Returns the jobs of a project that have ended without their callers having been told, the oldest end first. Changes nothing.
+    /// Returns the ended jobs of a project whose callers have not been notified, the earliest end first. Changes
+    /// nothing.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -196,7 +198,7 @@ impl JobManager {
         self.offload(looking).await
     }
 
-    /// Returns the callers whose jobs in a project have ended of late, and these jobs.
+    /// Returns the callers whose jobs in a project have ended recently, and these jobs.
     async fn callers_of(&self, project: &Path) -> Result<BTreeMap<Caller, BTreeSet<JobId>>> {
         let of_project = Query::default().with_project(Some(project.to_owned()));
         let mut callers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -227,8 +229,8 @@ impl JobManager {
         Ok(told)
     }
 
-    /// Returns the ends that are to be delivered now, and whether there are others for later. `ended` have ended for certain: the
-    /// event may not be written yet.
+    /// Returns the ends to deliver now, and whether others are withheld. The jobs in `ended` have certainly ended,
+    /// though their events may not be written yet.
     async fn deliver_here(
         &self,
         caller: &Caller,
@@ -257,7 +259,7 @@ impl JobManager {
         Ok((Some(Delivery { jobs, known, inbox, state }), is_withheld))
     }
 
-    /// Returns whether a caller has no inbox and needs none: nothing is written for one that has missed nothing.
+    /// Returns whether a caller has no inbox and needs none: nothing is written for a caller that has missed nothing.
     async fn has_nothing_new(&self, caller: &Caller) -> Result<bool> {
         Ok(match self.store.inbox_state(caller).await? {
             None => self.up_to_now(caller, None).await?.pending.is_empty(),
@@ -277,7 +279,7 @@ impl JobManager {
         self.offload(changing).await
     }
 
-    /// Takes the inbox of a caller; nothing if another goes on having it.
+    /// Takes the inbox of a caller; `None` if another process keeps holding it.
     async fn take_inbox(&self, caller: &Caller) -> Result<Option<Box<dyn Inbox>>> {
         let deadline = Instant::now() + BUSY;
         loop {
@@ -295,7 +297,7 @@ impl JobManager {
         let of_caller = Query::default().with_caller(Some(caller.clone()));
         self.tend().await;
         let Some(mut state) = state else {
-            // First, so that what ends meanwhile is found twice rather than never.
+            // First, so that ends in the meantime are found twice rather than never.
             let end = self.store.events(0, 0).await?.end;
             let mut state = InboxState::new(caller.clone(), end, now);
             let ended = self.ended_since(of_caller, self.recently()).await?;
@@ -304,7 +306,7 @@ impl JobManager {
         };
         loop {
             let events = self.store.events(state.next, PAGE).await?;
-            // Some are no longer kept, or all were lost and numbers begin again.
+            // Some are no longer kept, or all were lost and the numbers start again.
             if events.gone > 0 || events.end < state.next {
                 let missed = self.ended_since(of_caller.clone(), state.at).await?;
                 missed.iter().for_each(|job| state.add(job.id));
@@ -321,7 +323,7 @@ impl JobManager {
         }
     }
 
-    /// Returns the jobs whose ends are pending. What was removed since was removed by somebody who knows.
+    /// Returns the jobs whose ends are pending. A job that was removed since needs no delivery.
     async fn pending(&self, state: &mut InboxState) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         for id in state.pending.clone() {
@@ -334,20 +336,21 @@ impl JobManager {
         Ok(jobs)
     }
 
-    /// Returns the jobs of a query that have ended since a time, the oldest end first.
+    /// Returns the jobs matching a query that have ended since a time, the earliest end first.
     async fn ended_since(&self, query: Query, since: Timestamp) -> Result<Vec<Job>> {
         let mut jobs = self.list_here(&query.with_ended(Period::new(Some(since), None))).await?.jobs;
         jobs.sort_by_key(ended_at);
         Ok(jobs)
     }
 
-    /// Returns the jobs of a caller that have not ended, and perhaps some that have ended only just now.
+    /// Returns the unfinished jobs of a caller, and perhaps some that have only just ended.
     async fn unfinished(&self, caller: &Caller) -> Result<Vec<Job>> {
         let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let query = Query::default().with_caller(Some(caller.clone())).with_statuses(unfinished);
         let mut jobs = Vec::new();
         for id in self.store.ids(&query, None, usize::MAX).await? {
-            // One that is gone or cannot be read is not waited for; others may share the mark of a caller.
+            // A job that was removed or cannot be read is not waited for; the index may also return jobs of other
+            // callers.
             if let Ok(job) = self.job(id).await
                 && job.spec.caller.as_ref() == Some(caller)
             {
@@ -360,13 +363,14 @@ impl JobManager {
     /// Waits for the first of several jobs to end.
     async fn first_to_end(&self, ids: &[JobId]) -> Result<()> {
         match self.wait(ids, WaitFor::Any, None).await {
-            // Removed once it had ended.
+            // It was removed after it had ended.
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Waits until the caller submits a job, as seen by the events from number `next` on. Returns the number of the event after.
+    /// Waits until the caller submits a job, according to the events from number `next`. Returns the number of the
+    /// event after that.
     async fn submitted_by(&self, caller: &Caller, mut next: u64) -> Result<u64> {
         loop {
             let events = self.store.events(next, PAGE).await?;
@@ -443,7 +447,7 @@ mod tests {
             self.jobs.submit(spec).await.unwrap().id
         }
 
-        /// Submits a job and waits for its end, and for what is written of it.
+        /// Submits a job and waits for its end and for the event.
         async fn ended(&self, of: &str) -> JobId {
             let next = self.jobs.events(0, 0).await.unwrap().end;
             let id = self.submit("true", of).await;
@@ -465,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_delivered_to_its_caller_once_and_again_only_unless_acknowledged() {
+    fn an_end_is_delivered_to_its_caller_until_it_is_acknowledged() {
         block_on(async {
             for world in worlds() {
                 let (first, _) = (world.ended(OWN).await, world.ended("codex:2").await);
@@ -485,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_acknowledged_before_it_is_seen_or_was_removed_is_not_delivered() {
+    fn ends_that_were_acknowledged_early_or_whose_jobs_were_removed_are_not_delivered() {
         block_on(async {
             for world in worlds() {
                 let running = world.submit("sleep", OWN).await;
@@ -513,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_was_lost_loses_no_end() {
+    fn no_end_is_lost_with_the_event_feed() {
         block_on(async {
             let [_, world] = worlds();
             for _ in 0..3 {
@@ -561,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recap_names_the_ends_of_other_conversations_once_and_they_are_delivered_all_the_same() {
+    fn a_recap_names_the_ends_of_other_conversations_once_and_they_are_still_delivered() {
         block_on(async {
             for world in worlds() {
                 let (own, other) = (world.ended(OWN).await, world.ended("codex:2").await);
@@ -579,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_doors_one_delivers() {
+    fn only_one_of_several_front_ends_delivers() {
         block_on(async {
             for world in worlds() {
                 let mut ids = [world.ended(OWN).await, world.ended(OWN).await];

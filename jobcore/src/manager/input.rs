@@ -1,4 +1,4 @@
-//! Talking to jobs.
+//! Sending input to jobs.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::output::Cursor;
 use crate::state::State;
 use crate::sys::pty::TerminalSize;
 
-/// What came of sending something to a job.
+/// The result of sending input to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// How many bytes the job, or the pipe to it, took.
+    /// How many bytes were taken by the job, or by the pipe to it.
     pub bytes: usize,
-    /// How many it did not take, since it does not read now, or does not any more.
+    /// How many were not taken, because the job is not reading at the moment or no longer reads.
     pub refused: usize,
-    /// Where its output ended before: what it answers is behind this.
+    /// Where its output ended before: its answer comes after this.
     pub cursor: Cursor,
 }
 
-/// What is sent to a job: text and keys, in the order in which they were added.
+/// Input for a job: text and keys, in the order in which they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Message {
@@ -41,12 +41,13 @@ enum Part {
 }
 
 impl Message {
-    /// These bytes, as they are.
+    /// Creates a message of these bytes, as they are.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self::default().with_bytes(bytes)
     }
 
-    /// This text as a line: ended by a line feed, or by Enter on a terminal, unless it ends with one already.
+    /// Creates a message of this text as a line: ended by a line feed, or by Enter on a terminal, unless it already
+    /// ends with one.
     pub fn line(text: impl Into<Vec<u8>>) -> Self {
         Self::default().with_line(text)
     }
@@ -66,7 +67,7 @@ impl Message {
         self
     }
 
-    /// Presses these keys then.
+    /// Adds these key presses.
     pub fn with_keys(mut self, keys: Vec<Key>) -> Self {
         self.parts.extend(keys.into_iter().map(Part::Key));
         self
@@ -98,18 +99,18 @@ impl Message {
 }
 
 impl JobManager {
-    /// How long [`JobManager::send`] waits by default for a job that does not read.
+    /// How long [`JobManager::send`] waits by default for a job that is not reading.
     pub const PATIENCE: Duration = Duration::from_millis(500);
 
-    /// Sends something to the input of a job, or types it on its terminal. Never waits for longer than `patience` while the
-    /// job takes nothing. Up to 4 KiB arrive as a whole, whoever else sends at the same time (`PIPE_BUF`, pipe(7)).
+    /// Sends a message to the input of a job, or types it on its terminal. Never waits longer than `patience` while the
+    /// job takes nothing. Up to 4 KiB arrive in one piece even if others send at the same time (`PIPE_BUF`, pipe(7)).
     ///
-    /// On a terminal that is read line by line, as it is at first, the kernel keeps 4,095 bytes of a line and drops what is
-    /// behind them, termios(3).
+    /// On a terminal that is read line by line, the initial mode, the kernel keeps 4,095 bytes of a line and drops the
+    /// rest, termios(3).
     ///
     /// # Errors
-    /// [`Error::NoInput`] for a job that was not submitted with an input or a terminal, whose input was ended, or that has
-    /// closed it; [`Error::NoTerminal`] for keys to a job without one; [`Error::NotRunning`].
+    /// [`Error::NoInput`] for a job that was submitted without an input or a terminal, whose input was ended, or that
+    /// has closed it; [`Error::NoTerminal`] for keys to a job without a terminal; [`Error::NotRunning`].
     pub async fn send(&self, id: JobId, message: &Message, patience: Duration) -> Result<Sent> {
         let job = self.listener(id).await?;
         let cursor = Cursor(job.output.bytes);
@@ -120,16 +121,16 @@ impl JobManager {
         }
     }
 
-    /// Lets a job read the end of its input; on a terminal, presses Ctrl-D. What was sent before is read before.
+    /// Lets a job read the end of its input; on a terminal, presses Ctrl-D. What was sent earlier is read first.
     ///
     /// # Errors
-    /// As [`JobManager::send`]. An input that was ended before is no error.
+    /// As [`JobManager::send`]. Ending an input twice is no error.
     pub async fn end_input(&self, id: JobId) -> Result<()> {
         self.listener(id).await?;
         self.ask(id, Request::EndInput).await
     }
 
-    /// Gives the terminal of a job another size. Whatever is drawn there is drawn again, even if it has that size already.
+    /// Resizes the terminal of a job. Its contents are redrawn even if it already has that size.
     ///
     /// # Errors
     /// [`Error::NoTerminal`]; [`Error::NotRunning`].
@@ -141,8 +142,8 @@ impl JobManager {
         self.ask(id, Request::Resize { size }).await
     }
 
-    /// Waits for the answer to what was sent: for output behind `cursor` that is followed by `quiet` without any, or for
-    /// the end of the job; for `limit` at most.
+    /// Waits for the answer to what was sent: for output after `cursor` that is followed by silence for `quiet`, or for
+    /// the end of the job; at most for `limit`.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -164,7 +165,7 @@ impl JobManager {
         }
     }
 
-    /// Returns a job that something can be sent to.
+    /// Returns a job that can receive input.
     async fn listener(&self, id: JobId) -> Result<Job> {
         let job = self.job(id).await?;
         match &job.state {
@@ -176,7 +177,7 @@ impl JobManager {
         }
     }
 
-    /// Asks whoever runs a job to do something.
+    /// Sends a request to the holder of a job.
     pub(super) async fn ask(&self, id: JobId, request: Request) -> Result<()> {
         match self.store.request(id, request).await {
             Ok(Answer::Refused { reason }) => Err(Error::Refused { id, reason }),
@@ -185,7 +186,7 @@ impl JobManager {
         }
     }
 
-    /// Returns the error that says more: that the job ended meanwhile, if it did.
+    /// Returns the more specific error if the job has ended meanwhile.
     async fn why_not(&self, id: JobId, error: Error) -> Error {
         match self.job(id).await {
             Ok(job) if job.status().is_final() => Error::NotRunning { id, status: job.status() },

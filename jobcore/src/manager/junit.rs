@@ -8,14 +8,14 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::sys::file;
 
-/// How much is read of a report.
+/// How much of a report is read.
 const LARGEST: u64 = 4 << 20;
-/// File systems date by the kernel's last tick, which may have been before the job was started.
+/// File systems use the time of the kernel's last tick, which may be before the start of the job.
 const TICK: Duration = Duration::from_millis(10);
 
 impl JobManager {
-    /// Returns what failed according to a JUnit report that the command of a job names, such as `--junitxml=report.xml`, and
-    /// that was written since the job was started. Nothing if there is none, or it cannot be read.
+    /// Returns the failures in a JUnit report that the command of a job names, such as `--junitxml=report.xml`, and
+    /// that was written after the job was started. `None` if there is none, or it cannot be read.
     ///
     /// # Errors
     /// None today.

@@ -1,4 +1,4 @@
-//! Processes that jobs have left behind, and that nobody watches any more.
+//! Processes that jobs left behind and that nothing supervises any more.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::sys::stat::{self, Stat};
 use crate::sys::{pausing, process};
 use crate::words::quoted;
 
-/// How often processes are looked at that are to end, of which nobody is told.
+/// How often to check processes that should end, since nothing reports their end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A process that is still running although its job has ended, and that no supervisor stays with.
+/// A process that is still running although its job has ended and has no supervisor any more.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Leftover {
     /// The process.
     pub pid: i32,
-    /// What it runs, as it could be typed.
+    /// Its command line, quoted for a shell.
     pub command: String,
-    /// The job that it belongs to, as its environment says.
+    /// The job that it belongs to, according to its environment.
     pub job: Job,
     stat: Stat,
 }
 
 impl JobManager {
-    /// Returns the processes that can be seen to belong to jobs of this store which have ended, and that nobody is in charge of: by
-    /// the job's id in the environment that they were started with. What removed that, or belongs to a job that was removed, is
-    /// not found, nor are processes of other users.
+    /// Returns the visible processes of ended jobs of this store that have no holder, found by the job's id in their
+    /// initial environment. A process that removed the id, or whose job was removed, is not found, and neither are
+    /// processes of other users.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -67,7 +67,7 @@ impl JobManager {
         Ok(found)
     }
 
-    /// Returns the processes of jobs that were started elsewhere and adopted: their environment may name the job that started them.
+    /// Returns the processes of adopted jobs: their environment may name an earlier job, which started them.
     async fn adopted(&self) -> Result<HashSet<i32>> {
         let query = Query::default().with_statuses(vec![Status::Running, Status::Paused]).with_limit(None);
         let jobs = self.list_here(&query).await?.jobs.into_iter();
@@ -80,8 +80,8 @@ impl JobManager {
         self.offload(members).await
     }
 
-    /// Ends processes that were found: asks them, and kills those that are still there after `grace`. Returns those that are left even
-    /// then.
+    /// Ends these processes: asks them to, and kills those that are left after `grace`. Returns those that are left
+    /// even then.
     pub async fn end_leftovers(&self, leftovers: Vec<Leftover>, grace: Duration) -> Vec<Leftover> {
         let mut left = leftovers;
         for (signals, patience) in [(&[Signal::TERM, Signal::CONT] as &[_], grace), (&[Signal::KILL], LOOK_AGAIN * 20)]
@@ -112,7 +112,7 @@ impl Leftover {
     }
 }
 
-/// Returns the processes that say of which job they are, but for supervisors and this one.
+/// Returns the processes that carry the id of a job, except supervisors and this process.
 fn marked() -> Vec<(Stat, JobId)> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let living = stat::all().into_iter().filter(|stat| stat.pid != own && !stat.is_dead());

@@ -1,4 +1,4 @@
-//! Which jobs there are: those that a query wants, in its order.
+//! Listing jobs: those that match a query, in its order.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -11,16 +11,17 @@ use crate::state::Status;
 use crate::store::query::{Order, SortKey};
 use crate::store::{Query, Tally};
 
-/// How many ids are asked for at a time.
+/// How many ids are requested at a time.
 const PAGE: usize = 256;
-/// How many jobs are kept at least while they are sorted: fewer are sorted again and again.
+/// How many jobs are at least kept while sorting, so that small limits do not cause a sort after every few jobs.
 const SORTED_AT_ONCE: usize = 1024;
 
 impl JobManager {
     /// Lists jobs, in the order of the query.
     ///
-    /// A job is opened only if the store does not know already that it is not wanted, and only until the limit is reached, unless
-    /// the order is one by which a store does not find jobs: any but [`SortKey::Submitted`] and [`SortKey::Ended`].
+    /// A job is opened only if the store cannot rule it out without that, and only until the limit is reached, unless
+    /// stores do not find jobs in the requested order: that is true of all orders but [`SortKey::Submitted`] and
+    /// [`SortKey::Ended`].
     ///
     /// # Errors
     /// If the store cannot be read. A job whose records cannot be read is part of the answer.
@@ -50,8 +51,8 @@ impl JobManager {
         let mut collector = Collector::new(query);
         let mut before = None;
         if query.skip > 0 && query.wants_all() {
-            // No job has to be opened to be passed over. One that is gone or cannot be read counts here: then others are
-            // seen twice by whoever goes on behind them, and none is left out.
+            // No job has to be opened to be skipped. Removed and unreadable jobs count here: a caller that pages on may
+            // then see jobs twice, but misses none.
             let passed = self.store.ids(query, None, query.skip).await?;
             if passed.len() < query.skip {
                 return Ok(collector.listing);
@@ -70,7 +71,7 @@ impl JobManager {
         }
     }
 
-    /// Lists those of these jobs that are wanted, as they are ordered.
+    /// Lists the matching jobs among these, in the given order.
     async fn in_order(&self, query: &Query, ids: Vec<JobId>) -> Result<Listing> {
         let mut collector = Collector::new(query);
         for id in ids {
@@ -81,7 +82,7 @@ impl JobManager {
         Ok(collector.listing)
     }
 
-    /// Returns the jobs that may be wanted, ordered by their ends. Only those are opened of which no end is known.
+    /// Returns the jobs that may match, ordered by their ends. Only jobs without a known end are opened.
     async fn by_end(&self, query: &Query) -> Result<Vec<JobId>> {
         let ids = self.store.ids(query, None, usize::MAX).await?;
         let wanted: HashSet<JobId> = ids.iter().copied().collect();
@@ -93,7 +94,7 @@ impl JobManager {
                 Some(ended_at) => Some(*ended_at),
                 None => match self.job(id).await {
                     Ok(job) => job.state.outcome().map(|outcome| outcome.ended_at),
-                    // It is met again in its place.
+                    // The error is reported when the job is opened again for the listing.
                     Err(_) => None,
                 },
             };
@@ -103,7 +104,7 @@ impl JobManager {
         Ok(places.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Lists jobs in an order that is only known when all that may be wanted have been opened.
+    /// Lists jobs in an order that is known only after all that may match have been opened.
     async fn sorted(&self, query: &Query) -> Result<Listing> {
         let now = self.clock.now();
         let keeps = query.limit.map(|limit| query.skip.saturating_add(limit).saturating_add(1));
@@ -128,7 +129,7 @@ impl JobManager {
         Ok(Listing { jobs: jobs.into(), damaged, more })
     }
 
-    /// Counts the jobs that a query wants by their status, without regard to how many it lists.
+    /// Counts the jobs that match a query by status, regardless of the limit of the query.
     ///
     /// # Errors
     /// If the store cannot be read. A job whose records cannot be read is not counted.
@@ -158,12 +159,12 @@ impl JobManager {
     }
 }
 
-/// Sorts jobs that are listed the newest first; those that are equal stay in that order.
+/// Sorts jobs that are listed newest first; equal jobs stay in that order.
 fn sort(jobs: &mut [Job], order: Order, now: Timestamp) {
     jobs.sort_by(|one, other| order.compare(one, other, now));
 }
 
-/// What is listed of jobs that come in the order in which they are wanted.
+/// The listing of jobs that come in the requested order.
 struct Collector<'q> {
     query: &'q Query,
     skip: usize,
@@ -176,7 +177,7 @@ impl<'q> Collector<'q> {
         Self { query, skip: query.skip, listing }
     }
 
-    /// Lists a job if it is wanted, and returns whether another may be listed.
+    /// Lists a job if it matches, and returns whether another may be listed.
     fn add(&mut self, id: JobId, found: Result<Job>) -> bool {
         let is_wanted = match &found {
             Ok(job) => self.query.matches(job),
@@ -222,8 +223,8 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
-    /// A job that was submitted, started and ended at these seconds, and exited with this code; its lock is held until it has
-    /// ended.
+    /// A job that was submitted, started and ended at these seconds, and exited with this code; its lock is held until
+    /// it ends.
     async fn job(store: &dyn JobStore, name: &str, times: &[i64], code: i32) -> (JobId, Option<Box<dyn JobClaim>>) {
         let spec = JobSpec::shell(format!("run {name}")).cwd("/").name(name.parse().unwrap()).label("of", "test");
         let id = JobId::mint(at(times[0]), &SystemRandom).unwrap();
@@ -242,7 +243,7 @@ mod tests {
         (id, None)
     }
 
-    /// The names of the jobs that are listed, and whether there are more.
+    /// The names of the listed jobs, and whether there are more.
     async fn listed(jobs: &JobManager, query: &Query) -> String {
         let listing = jobs.list(query).await.unwrap();
         assert!(listing.damaged.is_empty(), "{query:?}: {:?}", listing.damaged);
@@ -301,15 +302,15 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_listed_as_they_are_wanted() {
+    fn jobs_are_listed_as_requested() {
         block_on(check(Arc::new(MemoryStore::new())));
         let directory = tempfile::tempdir().unwrap();
         block_on(check(Arc::new(FileStore::open(directory.path().join("store")).unwrap())));
     }
 
-    /// One that is opened turns out to be damaged.
+    /// Opening the damaged job would list it as damaged.
     #[test]
-    fn only_jobs_that_may_be_wanted_are_opened() {
+    fn only_jobs_that_may_match_are_opened() {
         block_on(async {
             let directory = tempfile::tempdir().unwrap();
             let root = directory.path().join("store");

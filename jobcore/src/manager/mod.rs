@@ -1,19 +1,19 @@
-//! The facade that every front end uses: whatever needs an `if` about jobs is here.
+//! The facade that every front end uses: all decisions about jobs are made here.
 
 // In the order in which to read them:
-// - `find.rs`, `list.rs`: which job is meant, and which jobs there are
-// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `schedules.rs`, `rerun.rs`: starting what is due, how often, why a job is
-//   queued, changing what is queued, schedules, and running again what has ended
-// - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and what is sent to a job
-// - `leftovers.rs`, `adopt.rs`: what ended jobs have left behind, and processes that were started elsewhere
+// - `find.rs`, `list.rs`: which job is meant, and which jobs exist
+// - `start.rs`, `starts.rs`, `queue.rs`, `order.rs`, `schedules.rs`, `rerun.rs`: starting what is due, counting starts,
+//   why a job is queued, changing what is queued, schedules, and running ended jobs again
+// - `stop.rs`, `pause.rs`, `input.rs`: stopping, signals, pausing, and sending input
+// - `leftovers.rs`, `adopt.rs`: what ended jobs left behind, and processes that were started elsewhere
 // - `wait.rs`, `reach.rs`: waiting for many jobs, and for one
 // - `read.rs`, `follow.rs`, `view.rs`: reading output, following it and events, and views of output
-// - `inbox.rs`: ends that are to be delivered
-// - `report.rs`, `waiting.rs`, `used.rs`, `junit.rs`: jobs as every interface prints them, whether they wait for input, what
-//   they use, and reports that their commands leave on disk
-// - `delegate.rs`, `agent.rs`, `usage.rs`: runs of agents
-// - `offload.rs`, `workplace.rs`: where work is done that takes more than microseconds
-// - `tests.rs`: calls that fail or meet
+// - `inbox.rs`: ends that are to be delivered to callers
+// - `report.rs`, `waiting.rs`, `used.rs`, `junit.rs`: jobs as every interface prints them, whether they wait for input,
+//   what they use, and reports that their commands leave on disk
+// - `delegate.rs`, `agent.rs`, `usage.rs`: agent runs
+// - `offload.rs`, `workplace.rs`: where work that takes more than microseconds is done
+// - `tests.rs`: calls that fail or coincide
 
 mod adopt;
 #[cfg(feature = "agents")]
@@ -86,22 +86,22 @@ use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
 use crate::store::{Change, Disposable, Events, JobClaim, JobStore, Lending, Retention, StoreSettings, Submitted};
 use crate::sys::{namespace, world};
 
-/// How long the supervisor of a job may take to be gone when the end is on record and nothing was left.
+/// How long the supervisor of a job may take to exit when the end is on record and no process was left.
 const LETTING_GO: Duration = Duration::from_millis(500);
 /// How long a supervisor may take to record the process of its command.
 const STARTING: Duration = Duration::from_millis(250);
-/// How many events are looked at in one read.
+/// How many events one read covers.
 const EVENTS_AT_ONCE: usize = 10_000;
-/// How often either is looked at: it takes a few milliseconds.
+/// How often to check in both cases: they take a few milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Jobs of one store: submit, look, wait, stop, remove.
+/// Jobs of one store: submit, inspect, wait, stop, remove.
 ///
-/// Clones share the store and the runner. Nothing here is cached: what is returned was true when it was looked at.
+/// Clones share the store and the runner. Nothing is cached: what is returned was true at the time of the call.
 ///
-/// No method blocks the thread that polls it for longer than it takes to read the records of one job, some microseconds:
-/// whatever may take longer is done on threads of the tokio runtime's blocking pool, 32 at most, unless
-/// [`JobManager::with_inline_work`] says otherwise.
+/// No method blocks the polling thread for longer than it takes to read the records of one job, some microseconds:
+/// anything that may take longer runs on threads of the tokio runtime's blocking pool, 32 at most, unless
+/// [`JobManager::with_inline_work`] is used.
 #[derive(Debug, Clone)]
 pub struct JobManager {
     store: Arc<dyn JobStore>,
@@ -117,7 +117,7 @@ pub struct JobManager {
     lending: Arc<Mutex<Weak<Lending>>>,
 }
 
-/// How often a job is looked at that this program may not put a supervisor in charge of: it is in a sandbox, or another
+/// How often to look at a job for which this program may not start a supervisor: it is in a sandbox or in another
 /// container, or runs jobs only within itself.
 const UNSUPERVISED: Duration = Duration::from_millis(200);
 
@@ -125,9 +125,9 @@ const UNSUPERVISED: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Listing {
-    /// Those that match.
+    /// The matching jobs.
     pub jobs: Vec<Job>,
-    /// Those of which nothing is known but the reason.
+    /// Jobs whose records cannot be read, with the reason.
     pub damaged: Vec<(JobId, Error)>,
     /// Whether there may be more than the limit allowed.
     pub more: bool,
@@ -136,11 +136,11 @@ pub struct Listing {
 impl JobManager {
     /// Uses this store and this runner.
     ///
-    /// A runner whose supervisors are another program starts that once, and blocks until it has answered: see
+    /// A runner whose supervisors are another program starts that program once, and blocks until it has answered: see
     /// [`LocalRunner::with_program`](crate::LocalRunner::with_program).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if they do not work together, with the reason.
+    /// [`Error::Unsupported`] with the reason, if they do not work together.
     pub fn new(store: Arc<dyn JobStore>, runner: Arc<dyn Runner>) -> Result<Self> {
         runner.check(store.as_ref())?;
         let name = format!("a program with process id {}", std::process::id());
@@ -165,32 +165,33 @@ impl JobManager {
         Self { clock, ..self }
     }
 
-    /// Makes ids with this randomness.
+    /// Mints ids with this randomness.
     #[must_use]
     pub fn with_random(self, random: Arc<dyn Random>) -> Self {
         Self { random, ..self }
     }
 
-    /// Signs stops with this name.
+    /// Records stops under this name.
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
     }
 
-    /// Says which job this program runs in: [`JobManager::stop_all`] stops that one last, since this program ends with it.
+    /// Sets the job that this program runs in: [`JobManager::stop_all`] stops that one last, since this program ends
+    /// with it.
     #[must_use]
     pub fn with_own_job(self, own_job: Option<JobId>) -> Self {
         Self { own_job, ..self }
     }
 
-    /// Permits only what this policy permits too. That of the store's settings holds whatever is set here.
+    /// Also permits only what this policy permits. The policy in the store's settings applies in any case.
     #[cfg(feature = "policy")]
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
     }
 
-    /// Refuses what the settings and the policy of the store, or the policy of this manager, do not permit. Returns the settings.
+    /// Refuses what the settings and policy of the store or the policy of this manager forbid. Returns the settings.
     async fn check_permitted(&self, spec: &JobSpec) -> Result<StoreSettings> {
         let settings = self.store.settings().await?;
         #[cfg(feature = "agents")]
@@ -203,7 +204,7 @@ impl JobManager {
         {
             let of_its_end = spec.of_its_end();
             let others: Vec<_> = spec.of_its_readiness().chain(of_its_end).collect();
-            // What runs already is not run by this.
+            // A process that is already running is not started by this.
             for spec in Some(spec).filter(|spec| spec.adopts.is_none()).into_iter().chain(&others) {
                 settings.policy.check(spec).and_then(|()| self.policy.check(spec))?;
             }
@@ -216,18 +217,18 @@ impl JobManager {
         &self.store
     }
 
-    /// Submits a job. When this returns, the job is on record and somebody other than the caller is in charge of it, or
-    /// it is queued. With a key that a job on record has, that job is returned, and nothing is started.
+    /// Submits a job. When this returns, the job is on record, and either a process other than the caller holds it or
+    /// it is queued. If a job on record has the same key, that job is returned, and nothing is started.
     ///
     /// # Errors
-    /// What can be known before is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
+    /// Whatever can be known beforehand is refused here, and leaves nothing behind: [`Error::InvalidSpec`],
     /// [`Error::ProgramNotFound`], [`Error::NotExecutable`], [`Error::BadCwd`], [`Error::NameTaken`],
-    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`], what a layer above refuses;
-    /// [`Error::Unsupported`] where `/proc` does not show this program's own processes. So does a store without room. An
-    /// error means that nothing was started, and that nothing will be: what was on record already is withdrawn. Where it
-    /// cannot be, the job is returned.
+    /// [`Error::KeyTaken`], [`Error::Full`], [`Error::TooFast`], [`Error::Forbidden`], refusals of a layer above, and
+    /// [`Error::Unsupported`] if `/proc` does not show this program's own processes. A store without room fails the
+    /// same way. An error means that nothing was started, and that nothing will be: what was already on record is
+    /// withdrawn. If that is impossible, the job is returned.
     pub async fn submit(&self, spec: JobSpec) -> Result<Job> {
-        // On the heap: whoever waits for it may have little stack.
+        // On the heap: the polling thread may have little stack.
         self.offload(move |jobs| Box::pin(async move { jobs.submit_here(spec).await })).await
     }
 
@@ -252,37 +253,38 @@ impl JobManager {
         let is_delayed = submission.spec.not_before.is_some() || !submission.spec.when.is_empty() || has_guard;
         let mut known = Evidence::new(submission.as_recorded());
         let submitted = self.store.submit(submission).await?;
-        // From here on the job is on record, and may be started by anybody at any time.
+        // From here on the job is on record, and any process may start it at any time.
         let started = match submitted {
             Submitted::Existing(id) => {
                 let job = self.job(id).await?;
                 return self.check_existing(job, known.submission.spec.adopts.is_some());
             }
             Submitted::Due(claim) => self.start(claim).await.map(|()| true),
-            // It runs already, whatever the limits say.
+            // It is already running, whatever the limits are.
             Submitted::Queued if known.submission.spec.adopts.is_some() => self.start_now(id).await.map(|job| job.held),
             Submitted::Queued => self.start_submitted(id, is_delayed).await,
         };
         match started {
             Ok(is_started) => known.held = is_started,
             Err(error) if self.withdraw(id).await => return Err(error),
-            Err(error) => tracing::warn!(%id, %error, "a job that was submitted may not have been started"),
+            Err(error) => tracing::warn!(%id, %error, "a submitted job may not have been started"),
         }
-        // Its id is the answer, whether or not more is to be learned of it. That it waits in the queue is known.
+        // The answer is its id, whether or not more can be learned about it. A job waiting in the queue needs no
+        // further look.
         let looked = match known.held {
             true => self.job(id).await,
             false => self.as_it_is(id).await,
         };
         match looked {
             Err(error) => {
-                tracing::warn!(%id, %error, "a job that was submitted could not be looked at");
+                tracing::warn!(%id, %error, "a submitted job could not be read");
                 Ok(known.judge(now)?.0)
             }
             looked => looked,
         }
     }
 
-    /// Starts what is due now that a job was submitted, and returns whether that was among it.
+    /// Starts what is due after a job was submitted, and returns whether that job was among it.
     async fn start_submitted(&self, id: JobId, is_delayed: bool) -> Result<bool> {
         let started = start_due(self.store.as_ref(), |claim| self.start(claim)).await?;
         if is_delayed {
@@ -294,7 +296,7 @@ impl JobManager {
         }
     }
 
-    /// Withdraws a job that was submitted, and returns whether it never was and never will be started. Its end is put on record
+    /// Withdraws a submitted job, and returns whether it never was and never will be started. Its end is recorded
     /// before it is removed, so that it stays unstarted even if it cannot be removed.
     async fn withdraw(&self, id: JobId) -> bool {
         let withdrawn = async {
@@ -309,7 +311,7 @@ impl JobManager {
             claim.finish(&Ended::new(None, outcome)).await?;
             drop(claim);
             if let Err(error) = self.store.remove(id).await {
-                tracing::debug!(%id, %error, "a job that was withdrawn could not be removed");
+                tracing::debug!(%id, %error, "a withdrawn job could not be removed");
             }
             Ok::<_, Error>(true)
         };
@@ -323,8 +325,8 @@ impl JobManager {
         }
     }
 
-    /// Takes the lock of a job that could not be started; nothing if another process has started it. A process that another
-    /// thread of this program is forking has a copy of the lock until it executes its own program.
+    /// Takes the lock of a job that could not be started; `None` if another process has started it. A process that
+    /// another thread of this program is forking has a copy of the lock until it executes its own program.
     async fn claim_unstarted(&self, id: JobId) -> Result<Option<Box<dyn JobClaim>>> {
         let deadline = tokio::time::Instant::now() + STARTING;
         loop {
@@ -339,7 +341,7 @@ impl JobManager {
         }
     }
 
-    /// Changes the settings of the store, for everybody and from now on, and starts what is due then.
+    /// Changes the settings of the store, for all its users and from now on, and starts what then is due.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -363,12 +365,12 @@ impl JobManager {
         let evidence = self.store.evidence(id).await?;
         let (job, verdict) = evidence.judge(self.clock.now())?;
         match verdict {
-            // Asked before the lock is taken, which whoever may adopt it would find taken.
+            // Checked before the lock is taken: a process that may adopt the job would find it held.
             Verdict::OnRecord if job.is_unsupervised() && evidence.is_to_be_adopted_by(&world::capture()?)? => {
                 let looking_after = move |jobs: Self| async move {
                     match jobs.look_after(id).await {
                         Ok(Some(job)) => Ok(job),
-                        // Somebody else is doing it: to him a stop can be sent.
+                        // Another process is doing it, and accepts stops.
                         Ok(None) | Err(_) => jobs.as_it_is(id).await,
                     }
                 };
@@ -389,8 +391,8 @@ impl JobManager {
         }
     }
 
-    /// Returns a job as [`JobManager::job`] does. One that is just being started is waited for, a quarter of a second at most:
-    /// a moment after its submission, its process is not on record yet.
+    /// Returns a job as [`JobManager::job`] does, but waits up to a quarter of a second for one that is just being
+    /// started: a moment after the submission, its process is not on record yet.
     ///
     /// # Errors
     /// As [`JobManager::job`].
@@ -406,16 +408,17 @@ impl JobManager {
         }
     }
 
-    /// Puts a job back into the queue that was lost from it, and returns whether it was. Where that fails it is as before.
+    /// Puts a job that was missing from the queue back into it, and returns whether it was missing. If that fails,
+    /// nothing changes.
     async fn is_put_back(&self, id: JobId) -> bool {
         self.store.put_back(id).await.unwrap_or_else(|error| {
-            tracing::debug!(%id, %error, "whether a job that waits is in the queue could not be seen to");
+            tracing::debug!(%id, %error, "could not make sure that a waiting job is in the queue");
             false
         })
     }
 
-    /// Looks after a job that lost its holder: puts a new supervisor in charge of its command, or puts on record that it is over
-    /// and that nobody saw its end. Returns the job as it is then; nothing if somebody else is doing that.
+    /// Looks after a job that lost its holder: starts a new supervisor for its command, or records that it has ended
+    /// unseen. Returns the job as it is then; `None` if another process is doing that.
     async fn look_after(&self, id: JobId) -> Result<Option<Job>> {
         match look_after(self.store.as_ref(), id, self.clock.now()).await? {
             Found::Held => Ok(None),
@@ -439,10 +442,11 @@ impl JobManager {
         Ok(self.store.evidence(id).await?.judge(self.clock.now())?.0)
     }
 
-    /// Returns a job that was found to have ended while another process holds its lock: that process is about to put the end on
-    /// record. An end that is reported before it is on record would be taken back by the next look, which finds the lock held.
+    /// Returns a job that was found to have ended while another process holds its lock: that process is about to record
+    /// the end. An end reported before it is on record would be contradicted by the next look, which finds the lock
+    /// held.
     async fn recorded_elsewhere(&self, id: JobId) -> Result<Job> {
-        // A holder that was stopped by a signal records nothing.
+        // A holder that is stopped by a signal records nothing.
         let _ = tokio::time::timeout(LETTING_GO, self.store.changed(Change::Settled(id))).await;
         match self.look_after(id).await? {
             Some(recorded) => Ok(recorded),
@@ -450,7 +454,7 @@ impl JobManager {
         }
     }
 
-    /// Returns what happened to jobs, as [`JobStore::events`].
+    /// Returns the events of jobs, as [`JobStore::events`] does.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -462,7 +466,8 @@ impl JobManager {
         self.offload(reading).await
     }
 
-    /// Returns the number of the first event that is kept and happened at this time or later; that of the next event, if none did.
+    /// Returns the number of the first kept event that happened at this time or later; if there is none, the number of
+    /// the next event.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -480,8 +485,8 @@ impl JobManager {
         }
     }
 
-    /// Returns when there may be an event of this number or a later one. What nobody did, such as a queued job that nobody
-    /// starts, is no event; to see to that, look at the store now and then.
+    /// Returns when there may be an event with this number or a later one. What no process did, such as a queued job
+    /// that none starts, is no event; to notice that, look at the store now and then.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -489,8 +494,8 @@ impl JobManager {
         self.store.changed(Change::Event(number)).await
     }
 
-    /// Removes jobs that are over and that are not to be kept, the oldest first, and returns those that it removed. What
-    /// somebody is in charge of stays: the stragglers of a job may run on.
+    /// Removes ended jobs that should not be kept, the oldest first, and returns those that it removed. Held jobs stay:
+    /// their stragglers may still be running.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -509,7 +514,7 @@ impl JobManager {
         for job in excess.drain(..) {
             match self.store.remove(job.id).await {
                 Ok(()) => removed.push(job),
-                // Somebody else removed it, or is in charge of what is left of it.
+                // Another process removed it, or holds it because of its stragglers.
                 Err(Error::NotFound { .. } | Error::Refused { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -522,7 +527,7 @@ impl JobManager {
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`].
     pub async fn output_text(&self, id: JobId, query: &OutputQuery) -> Result<OutputShape> {
-        // The status first: when it says that the job is over, the output is whole.
+        // The status first: if it says that the job has ended, the output is complete.
         let status = self.job(id).await?.status();
         let chunk = self.output(id, query).await?.whole_characters(status.is_final());
         let text = |stream| String::from_utf8_lossy(&chunk.bytes(Some(stream))).into_owned();
@@ -538,7 +543,7 @@ impl JobManager {
         })
     }
 
-    /// Returns when there is output behind `cursor`, or nothing more will come.
+    /// Returns when there is output after `cursor`, or when no more will come.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -552,7 +557,7 @@ impl JobManager {
         self.store.changed(Change::Output { id, beyond: cursor.0 }).await
     }
 
-    /// Removes the record and the output of a job that is over, or whose records cannot be read.
+    /// Removes the record and the output of a job that has ended, or whose records cannot be read.
     ///
     /// # Errors
     /// [`Error::StillLive`], [`Error::Unsupervised`], [`Error::StragglersLeft`], [`Error::NotFound`].
@@ -561,7 +566,7 @@ impl JobManager {
         self.offload(move |jobs| async move { jobs.store.remove(id).await }).await
     }
 
-    /// Refuses what somebody may still be in charge of.
+    /// Refuses a job that may still have a holder.
     async fn check_removable(&self, id: JobId) -> Result<()> {
         match self.job(id).await {
             Ok(job) if job.is_unsupervised() => Err(Error::Unsupervised { id, pid: job.pid }),
@@ -572,7 +577,7 @@ impl JobManager {
         }
     }
 
-    /// Returns whether nobody is in charge of a job that is over, within a time.
+    /// Returns whether a job that has ended is released by its holder within `time`.
     async fn is_let_go(&self, id: JobId, time: Duration) -> Result<bool> {
         let deadline = tokio::time::Instant::now() + time;
         loop {
@@ -591,32 +596,33 @@ impl JobManager {
         job.shape(self.clock.now())
     }
 
-    /// Does what those left undone who were killed: puts supervisors in charge of commands that lost theirs, puts ends on
-    /// record that nobody saw, and starts what is due.
+    /// Does what killed processes left undone: starts supervisors for commands that lost theirs, records ends that no
+    /// process saw, and starts what is due.
     async fn tend(&self) {
         if let Err(error) = self.try_to_tend().await {
             tracing::debug!(%error, "what is due could not be started");
         }
     }
 
-    /// Does so, and returns why what is due could not be started: that is left to the next process that uses the store.
+    /// Does the same, and returns why what is due could not be started: that is left to the next process that uses the
+    /// store.
     async fn try_to_tend(&self) -> Result<()> {
         self.offload(|jobs| async move { jobs.tend_here().await }).await
     }
 
     async fn tend_here(&self) -> Result<()> {
-        // Those first, since a slot may be free then.
+        // Those first, since they may free a slot.
         for id in self.store.unattended().await.unwrap_or_default() {
             match self.job(id).await {
                 Ok(job) if job.status().is_final() => run_hooks(self.runner.as_ref(), &self.store, id).await,
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%id, %error, "a job without a holder could not be looked at"),
+                Err(error) => tracing::debug!(%id, %error, "a job without a holder could not be read"),
             }
         }
         self.start_due().await
     }
 
-    /// Puts the end of a job on record that this program takes charge of, and has run what is due at its end.
+    /// Records the end of a job that this program has claimed, and has its end hooks run.
     async fn finish(&self, mut claim: Box<dyn JobClaim>, ended: &Ended) -> Result<()> {
         let id = claim.submission().job_id;
         claim.finish(ended).await?;
@@ -632,7 +638,7 @@ impl JobManager {
         started.failed.map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Sees to it that what is due later is started then.
+    /// Makes sure that what is due later is started then.
     async fn wake_later(&self) {
         let woken = match self.store.next_start().await {
             Ok(Some(at)) => self.runner.wake_at(&self.store, at).await,

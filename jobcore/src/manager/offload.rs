@@ -1,4 +1,4 @@
-//! Where work is done that takes more than microseconds.
+//! Where work that takes more than microseconds is done.
 
 use std::convert::Infallible;
 
@@ -10,27 +10,27 @@ use super::workplace::Workplace;
 use crate::error::{Error, Result};
 
 impl JobManager {
-    /// Does all work on the thread that asks for it.
+    /// Does all work on the calling thread.
     ///
-    /// By default, what takes more than some microseconds (reading and writing files, starting processes) is done on threads
-    /// of the tokio runtime's blocking pool, so that other tasks go on meanwhile. A program that has nothing else to do
-    /// meanwhile, such as a command line, saves the thread.
+    /// By default, work that takes more than some microseconds (reading and writing files, starting processes) runs on
+    /// threads of the tokio runtime's blocking pool, so that other tasks can run meanwhile. A program with nothing else
+    /// to do, such as a command line, saves the thread.
     #[must_use]
     pub fn with_inline_work(self) -> Self {
         Self { workplace: Workplace::Inline, ..self }
     }
 
-    /// Does `work`, with a manager that does all of it inline, where it keeps no task of the runtime waiting.
+    /// Does `work`, with a manager that works inline, on a thread where it blocks no other task of the runtime.
     ///
-    /// Dropping the future drops the work at the next point where that waits for something; what it does without waiting,
-    /// such as a submit to a store on disk, is done to its end.
+    /// Dropping the future drops the work at the next point where it waits for something; what it does without waiting,
+    /// such as a submit to a store on disk, is completed.
     pub(super) async fn offload<T, F>(&self, work: impl FnOnce(Self) -> F + Send + 'static) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send,
     {
         let jobs = Self { workplace: Workplace::Inline, ..self.clone() };
-        // Without a runtime there are no other tasks that would wait.
+        // Without a runtime there are no other tasks to block.
         let (Workplace::Pool(room), Ok(runtime)) = (&self.workplace, Handle::try_current()) else {
             return work(jobs).await;
         };
@@ -77,7 +77,7 @@ mod tests {
         JobSpec::command(["/bin/true"]).build().unwrap()
     }
 
-    /// A runner that takes the thread that it is called on until another task of the runtime lets it go.
+    /// A runner that blocks its calling thread until another task of the runtime releases it.
     #[derive(Debug)]
     struct Blocks {
         entered: tasks::UnboundedSender<ThreadId>,
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// A manager whose starts block, and the two ends of that.
+    /// A manager whose starts block, and both ends of the channels that control them.
     fn blocking() -> (JobManager, tasks::UnboundedReceiver<ThreadId>, mpsc::Sender<()>) {
         let (entered, entries) = tasks::unbounded_channel();
         let (sender, go) = mpsc::channel();
@@ -110,7 +110,7 @@ mod tests {
         (JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap(), entries, sender)
     }
 
-    /// Lets each start go when it has begun: a task that has its turn only while the runtime's one thread is free.
+    /// Releases each start once it has begun: a task that gets its turn only while the runtime's only thread is free.
     fn let_go(mut entries: tasks::UnboundedReceiver<ThreadId>, go: mpsc::Sender<()>) {
         tokio::spawn(async move {
             while let Some(thread) = entries.recv().await {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_waits_ends_with_whoever_asked_for_it() {
+    fn waiting_work_ends_with_its_caller() {
         block_on(async {
             let (jobs, _entries, _go) = blocking();
             let (working, mut is_working) = tasks::unbounded_channel();

@@ -1,4 +1,4 @@
-//! Changing what is queued: its place, and what it is to run.
+//! Changing what is queued: its place, and what it will run.
 
 use std::collections::BTreeSet;
 
@@ -17,27 +17,27 @@ use crate::store::{JobClaim, Slot};
 use crate::sys::load::Readings;
 use crate::sys::world;
 
-/// How many ancestors of a job are looked at: nobody nests jobs that deep.
+/// How many ancestors of a job are checked: jobs are never nested that deep.
 const MAX_ANCESTORS: usize = 64;
 
-/// Why nobody can wait for a schedule.
+/// Why a wait for a schedule is refused.
 const ENDLESS: &str = "it is a schedule, which does not end by itself";
 
-/// How far apart jobs are that are submitted in the same moment.
+/// The distance between jobs that are submitted at the same moment.
 const STEP: u128 = 1 << 64;
 
 impl JobManager {
     /// Keeps a queued job from being started until it is released.
     ///
     /// # Errors
-    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version; of a store that
-    /// keeps no places, [`Error::Unsupported`].
+    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued or was submitted by a later version;
+    /// [`Error::Unsupported`] for a store that keeps no places.
     pub async fn hold(&self, id: JobId) -> Result<Job> {
         self.change_place(id, |place, _| place.on_hold = true).await
     }
 
-    /// Lets a queued job be started when it is its turn: one that is on hold, or that was to be started later. A schedule goes on
-    /// with its next time: those that came while it was on hold are left out.
+    /// Lets a queued job start when it is its turn: one that is on hold, or that was delayed. A schedule continues with
+    /// its next time: times that passed while it was on hold are skipped.
     ///
     /// # Errors
     /// As [`JobManager::hold`].
@@ -54,7 +54,7 @@ impl JobManager {
         .await
     }
 
-    /// Starts a queued job before those of a lower priority.
+    /// Starts a queued job before those with a lower priority.
     ///
     /// # Errors
     /// As [`JobManager::hold`].
@@ -62,7 +62,7 @@ impl JobManager {
         self.change_place(id, move |place, _| place.priority = priority).await
     }
 
-    /// Starts a queued job at this time at the earliest. A schedule has it as its next time.
+    /// Starts a queued job no earlier than this time. For a schedule, this becomes its next time.
     ///
     /// # Errors
     /// As [`JobManager::hold`].
@@ -70,7 +70,7 @@ impl JobManager {
         self.change_place(id, move |place, _| place.not_before = Some(until)).await
     }
 
-    /// Moves a queued job, which takes over the priority of the job that it then stands beside.
+    /// Moves a queued job, which takes over the priority of the job next to its new place.
     ///
     /// # Errors
     /// As [`JobManager::hold`]; [`Error::Refused`] also if the other job is not queued.
@@ -92,7 +92,7 @@ impl JobManager {
             MoveTo::First | MoveTo::Before(_) => after.or(before),
             MoveTo::Last | MoveTo::After(_) => before.or(after),
         };
-        // There is no other to be moved past.
+        // There is no other job to move past.
         let Some(Slot { place: Place { priority, .. }, .. }) = beside.cloned() else { return self.job(id).await };
         let order =
             |slot: Option<&Slot>| slot.filter(|slot| slot.place.priority == priority).map(|slot| slot.place.order);
@@ -103,14 +103,14 @@ impl JobManager {
         self.change_place(id, move |place, _| (place.priority, place.order) = (priority, between)).await
     }
 
-    /// Moves jobs further away from the place that is returned, after `before`, for another job.
+    /// Moves jobs further back to make a free place after `before`, and returns that place.
     async fn make_room(&self, before: u128, priority: i32, after: &[Slot]) -> Result<u128> {
         let mut order = before + STEP;
         let between = order;
         for slot in after.iter().filter(|slot| slot.place.priority == priority) {
             order += STEP;
             match self.change_place(slot.id, move |place, _| place.order = order).await {
-                // It waits no longer, and stands in nobody's way.
+                // It no longer waits, and is not in the way.
                 Err(Error::Refused { .. } | Error::NotFound { .. }) => {}
                 changed => drop(changed?),
             }
@@ -118,7 +118,7 @@ impl JobManager {
         Ok(between)
     }
 
-    /// Changes where a queued job stands, and starts what is due then.
+    /// Changes the place of a queued job, and starts what then is due.
     ///
     /// # Errors
     /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a later version.
@@ -133,7 +133,7 @@ impl JobManager {
         .await
     }
 
-    /// Lets go of a job that was changed, and starts what is due then.
+    /// Releases a changed job, and starts what then is due.
     async fn let_go(&self, claim: Box<dyn JobClaim>) -> Result<Job> {
         let id = claim.submission().job_id;
         self.store.admit().await?.note_change(id).await?;
@@ -142,15 +142,15 @@ impl JobManager {
         self.job(id).await
     }
 
-    /// Changes what a queued job is to run and how, as if it had been submitted like this. Its id, name, key and place in the queue
-    /// stay, and so do what its command is given to read and who submitted it. With another rule to repeat it, the next time of a
-    /// schedule is the first of that rule after now.
+    /// Changes what a queued job will run and how, as if it had been submitted this way. Its id, name, key and place in
+    /// the queue stay, and so do its input and its submitter. If the rule of a schedule changes, its next time is the
+    /// first time of the new rule after now.
     ///
-    /// `change` is given the spec with its environment. It is called once, unless the job cannot be edited.
+    /// `change` gets the spec including its environment. It is called once, unless the job cannot be edited.
     ///
     /// # Errors
-    /// As [`JobManager::submit`] and [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted by a
-    /// later version.
+    /// As [`JobManager::submit`] and [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or was submitted
+    /// by a later version.
     pub async fn edit(&self, id: JobId, change: impl FnOnce(&mut JobSpec) + Send + 'static) -> Result<Job> {
         self.offload(move |jobs| async move {
             let mut claim = jobs.claim_queued(id).await?;
@@ -158,14 +158,14 @@ impl JobManager {
             let before = submission.spec.clone();
             let rule = before.repeat.as_ref().map(|repeat| repeat.rule.clone());
             submission.spec.environment = claim.environment().await?;
-            // The shell on record has the option if it is to have it.
+            // If the option was set, it is part of the recorded shell.
             submission.spec.pipefail = Some(false);
             change(&mut submission.spec);
             let spec = &mut submission.spec;
             (spec.name, spec.key, spec.caller, spec.parent) = (before.name, before.key, before.caller, before.parent);
             (spec.stdin, spec.run_of) = (before.stdin, before.run_of);
             if rule.is_some() != spec.repeat.is_some() {
-                let reason = "a job becomes no schedule and a schedule stays one; submit another".to_owned();
+                let reason = "a schedule stays one, and other jobs cannot become one; submit another".to_owned();
                 return Err(Error::InvalidSpec { field: "repeat", reason });
             }
             spec.validate()?;
@@ -191,21 +191,21 @@ impl JobManager {
 
     /// Takes the lock of a job that waits in the queue.
     pub(super) async fn claim_queued(&self, id: JobId) -> Result<Box<dyn JobClaim>> {
-        // Another program may just be looking at it.
+        // Another program may be looking at it right now.
         let Some(claim) = self.claim_unstarted(id).await? else { return Err(not_queued(id)) };
         let evidence = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?;
         if evidence.start.is_some() || evidence.ended.is_some() {
             return Err(not_queued(id));
         }
         if evidence.submission.v > RECORD_VERSION || !world::capture()?.may_act_for(&evidence.submission.world) {
-            let reason = "it was submitted in another namespace or sandbox, or by a later version, and has to be changed from there";
+            let reason = "it was submitted in another namespace or sandbox, or by a later version, and can only be changed from there";
             return Err(Error::Refused { id, reason: reason.to_owned() });
         }
         Ok(claim)
     }
 
-    /// Refuses what would wait for ever: for jobs that are not on record, or for more of a resource than there is; and what would
-    /// not wait at all, for a figure that the system does not tell.
+    /// Refuses what would wait forever: for jobs that are not on record, or for more of a resource than exists; and
+    /// what could not wait at all, for a figure that the system does not report.
     pub(super) async fn check_queue(&self, spec: &JobSpec) -> Result<()> {
         for After { job_id, when } in &spec.after {
             let other = self.store.evidence(*job_id).await?;
@@ -213,7 +213,7 @@ impl JobManager {
                 return Err(Error::Refused { id: *job_id, reason: ENDLESS.to_owned() });
             }
             if *when == AfterWhen::Ready && other.submission.spec.ready.is_empty() {
-                let reason = "it has no condition by which it becomes ready; submit it with one, such as `port:3000`";
+                let reason = "it has no readiness condition; submit it with one, such as `port:3000`";
                 return Err(Error::Refused { id: *job_id, reason: reason.to_owned() });
             }
         }
@@ -232,18 +232,19 @@ impl JobManager {
         Ok(())
     }
 
-    /// Refuses to let a job wait for others of which one waits for it.
+    /// Refuses to let a job wait for others if one of those waits for it.
     async fn check_cycle(&self, id: JobId, after: &[After]) -> Result<()> {
         match self.leads_to(after, |after| after.job_id == id).await? {
             true => {
-                let reason = "it would be started after itself: a job that it waits for waits for it".to_owned();
+                let reason = "it would be started after itself: it waits for a job that waits for it".to_owned();
                 Err(Error::Refused { id, reason })
             }
             false => Ok(()),
         }
     }
 
-    /// Refuses to wait for a schedule, and for a queued job that is started after this program's own job has ended, or after one that waits for that.
+    /// Refuses to wait for a schedule, and for a queued job that starts after this program's own job has ended, or
+    /// after a job that waits for that one.
     pub(super) async fn check_wait(&self, job: &Job) -> Result<()> {
         if job.spec.repeat.is_some() {
             let last = job.place.last_run.map(|run| format!("; its last run is {run}")).unwrap_or_default();
@@ -264,15 +265,14 @@ impl JobManager {
         let is_end_of_own = |after: &After| after.when != AfterWhen::Ready && waiting.contains(&after.job_id);
         match self.leads_to(&job.spec.after, is_end_of_own).await? {
             true => {
-                let reason =
-                    "it starts after the job that would wait for it has ended, so that the wait would never end";
+                let reason = "it starts only after the waiting job has ended, so the wait would never end";
                 Err(Error::Refused { id: job.id, reason: reason.to_owned() })
             }
             false => Ok(()),
         }
     }
 
-    /// Returns whether one of these jobs, or of the unfinished ones that they wait for in turn, is meant.
+    /// Returns whether `is_meant` holds for one of these jobs, or for an unfinished job that they wait for in turn.
     async fn leads_to(&self, after: &[After], is_meant: impl Fn(&After) -> bool + Sync) -> Result<bool> {
         let (mut open, mut seen) = (after.to_vec(), BTreeSet::new());
         while let Some(after) = open.pop() {
@@ -295,7 +295,7 @@ fn beside_itself(id: JobId) -> Error {
     Error::Refused { id, reason: "it cannot be moved before or after itself".to_owned() }
 }
 
-/// Returns a place between two others, or before or after one; nothing if there is none.
+/// Returns a place between two others, or before or after one; `None` if there is none.
 fn between(before: Option<u128>, after: Option<u128>) -> Option<u128> {
     match (before, after) {
         (None, None) => Some(STEP),
@@ -314,7 +314,7 @@ mod tests {
     use crate::testing::{FakeRunner, ManualClock, Script};
     use crate::{MemoryStore, Status};
 
-    /// A manager of which one job runs, and these wait.
+    /// A manager with one running job, and these waiting.
     async fn queue(count: usize) -> (JobManager, Vec<JobId>) {
         let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", Script::new().stays());
         let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_moved_to_where_they_are_meant_to_be() {
+    fn jobs_are_moved_to_the_requested_places() {
         block_on(async {
             let (jobs, ids) = queue(4).await;
             jobs.move_to(ids[3], MoveTo::First).await.unwrap();
@@ -351,7 +351,7 @@ mod tests {
             assert_eq!(order(&jobs, &ids).await, [1, 3, 0, 2]);
             let refused = jobs.move_to(ids[2], MoveTo::Before(ids[2])).await.unwrap_err();
             assert!(refused.to_string().contains("before or after itself"), "{refused}");
-            // Again and again at the same place.
+            // Repeatedly at the same place.
             for _ in 0..50 {
                 jobs.move_to(ids[2], MoveTo::Before(ids[0])).await.unwrap();
                 jobs.move_to(ids[1], MoveTo::After(ids[2])).await.unwrap();

@@ -1,4 +1,4 @@
-//! Pausing jobs, letting them go on, and renewing their leases.
+//! Pausing and resuming jobs, and renewing their leases.
 
 use std::time::Duration;
 
@@ -12,18 +12,19 @@ use crate::job::Job;
 use crate::state::{State, Survivor};
 use crate::words::counted;
 
-/// How long processes may take to stand still.
+/// How long processes may take to stop.
 const STANDING_STILL: Duration = Duration::from_secs(5);
-/// How soon it is asked again while some do not.
+/// How soon to ask again while some have not stopped.
 const AGAIN: Duration = Duration::from_millis(50);
 
 impl JobManager {
-    /// Pauses a job: returns when all of its processes stand still. So does its time, for timeout and stall; its slot stays
-    /// taken. It goes on when it is resumed, and ends when it is stopped. A job that is paused already stays so.
+    /// Pauses a job, and returns when all of its processes are stopped. Its clocks for timeout and stall stop too; its
+    /// slot stays taken. It continues when it is resumed, and ends when it is stopped. A paused job stays paused.
     ///
     /// # Errors
-    /// [`Error::NotRunning`] for a job that has not started or has ended; [`Error::Refused`] for one that is being stopped,
-    /// one that has processes of other users, which are named, and one whose supervisor is of a version that cannot do this;
+    /// [`Error::NotRunning`] for a job that has not started or has ended; [`Error::Refused`] for one that is being
+    /// stopped, one with processes of other users, which are named, and one whose supervisor is of a version without
+    /// this feature;
     /// [`Error::Unsupervised`]; [`Error::NoAnswer`].
     pub async fn pause(&self, id: JobId) -> Result<Job> {
         let until = Instant::now() + STANDING_STILL;
@@ -38,7 +39,7 @@ impl JobManager {
         }
     }
 
-    /// Lets a job go on that is paused, by [`JobManager::pause`] or by a signal. One that runs goes on running.
+    /// Lets a job continue that was paused by [`JobManager::pause`] or by a signal. A running job keeps running.
     ///
     /// # Errors
     /// As [`JobManager::pause`].
@@ -47,7 +48,7 @@ impl JobManager {
         self.job(id).await
     }
 
-    /// Lets the lease of a running job begin again.
+    /// Restarts the lease of a running job.
     ///
     /// # Errors
     /// As [`JobManager::pause`]; [`Error::Refused`] for a job that has no lease.
@@ -56,23 +57,23 @@ impl JobManager {
         self.job(id).await
     }
 
-    /// Pauses several jobs at the same time, and returns what came of it in the order of the ids. The job that this program runs
-    /// in comes last, since this program is paused with it.
+    /// Pauses several jobs at the same time, and returns the results in the order of the ids. The job that this program
+    /// runs in comes last, since this program is paused with it.
     pub async fn pause_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
         self.each(ids, |jobs, id| async move { jobs.pause(id).await }).await
     }
 
-    /// Resumes several jobs at the same time, and returns what came of it in the order of the ids.
+    /// Resumes several jobs at the same time, and returns the results in the order of the ids.
     pub async fn resume_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
         self.each(ids, |jobs, id| async move { jobs.resume(id).await }).await
     }
 
-    /// Renews the leases of several jobs at the same time, and returns what came of it in the order of the ids.
+    /// Renews the leases of several jobs at the same time, and returns the results in the order of the ids.
     pub async fn renew_all(&self, ids: &[JobId]) -> Vec<(JobId, Result<Job>)> {
         self.each(ids, |jobs, id| async move { jobs.renew(id).await }).await
     }
 
-    /// Asks the supervisor of a job that runs, and another one if that was killed meanwhile.
+    /// Asks the supervisor of a running job, or its successor if it was killed meanwhile.
     async fn ask_of_running(&self, id: JobId, request: Request) -> Result<Answer> {
         let mut is_first = true;
         loop {
@@ -97,5 +98,5 @@ fn cannot_pause(moving: &[Survivor]) -> String {
     let name = |process: &Survivor| format!("process {} ({}) {}", process.pid, process.name, process.reason);
     let named: Vec<_> = moving.iter().map(name).collect();
     let count = counted(named.len(), "process", "processes");
-    format!("all of it is paused but for {count}: {}", named.join("; "))
+    format!("all of its processes are paused except {count}: {}", named.join("; "))
 }

@@ -1,4 +1,4 @@
-//! Why jobs are queued, and behind which others.
+//! Why jobs are queued, and after which others.
 
 use super::JobManager;
 use crate::clock::Timestamp;
@@ -15,10 +15,10 @@ use crate::sys::load::Readings;
 use crate::sys::world;
 
 impl JobManager {
-    /// Returns why a job is queued; nothing if it is not.
+    /// Returns why a job is queued; `None` if it is not.
     ///
-    /// What binds is the limit of its group, if that is reached, since nothing else that ends makes room for it; else that of
-    /// the store. A job for which there is room waits for a program that may start it.
+    /// If the limit of its group is reached, that is the reason, since nothing outside the group makes room for it;
+    /// otherwise it is the limit of the store. A job for which there is room waits for a program that may start it.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -29,8 +29,8 @@ impl JobManager {
         }
     }
 
-    /// Keeps queued jobs from being started, or lets them be started again: those of a group, or all of the store. What runs goes
-    /// on.
+    /// Keeps queued jobs of a group, or of the whole store, from being started, or lets them start again. Running jobs
+    /// continue.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -47,7 +47,7 @@ impl JobManager {
         Ok(())
     }
 
-    /// Lets at most this many slots of a group be in use at a time, from now on; 0 means no limit but the store's.
+    /// Limits how many slots of a group may be in use at a time, from now on; 0 leaves only the store's limit.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -59,7 +59,7 @@ impl JobManager {
         Ok(())
     }
 
-    /// Returns the job that has been running for the longest time, of a group if one is named.
+    /// Returns the job, of a group if one is named, that has been running for the longest time.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -69,7 +69,7 @@ impl JobManager {
             if group.is_some() && slot.group.as_ref() != group {
                 continue;
             }
-            // One that is gone or cannot be read is not the one to name.
+            // A job that was removed or cannot be read is not the one to name.
             let Ok(job) = self.job(slot.id).await else { continue };
             if !job.status().is_final() && oldest.as_ref().is_none_or(|oldest| job.submitted_at < oldest.submitted_at) {
                 oldest = Some(job);
@@ -132,7 +132,7 @@ impl JobManager {
                 queued(QueueReason::GroupLimit { group, running: in_use, limit }, position)
             }
             LimitOn::Store => {
-                // Those that wait for their group do not compete for what becomes free.
+                // Jobs that wait for their group do not compete for slots that become free.
                 let competes = |other: &Slot| room.reached(other, &[]).is_none_or(|limit| limit.on == LimitOn::Store);
                 let position = position(load, job.id, now, competes);
                 queued(QueueReason::StoreLimit { running: in_use, limit }, position)
@@ -144,7 +144,7 @@ impl JobManager {
         }
     }
 
-    /// Returns those of the jobs that have not ended.
+    /// Returns those of the jobs that have not ended, or not become ready if that is waited for.
     async fn not_ended(&self, after: &[After]) -> Result<Vec<After>> {
         let mut unfinished = Vec::new();
         for after in after {
@@ -158,7 +158,7 @@ impl JobManager {
         Ok(unfinished)
     }
 
-    /// Returns why a job is not started for which there is room: what is left may be kept for jobs before it.
+    /// Returns why a job for which there is room is not started: the room may be reserved for jobs before it.
     async fn why_passed_over(&self, job: &Job, load: &Load, mut room: Room<'_>) -> Result<QueueReason> {
         let now = self.clock.now();
         for other in load.waiting.iter().take_while(|other| other.id != job.id).filter(|other| other.is_eligible(now)) {
@@ -170,7 +170,7 @@ impl JobManager {
         }
     }
 
-    /// Returns why a job that may be started is not.
+    /// Returns why a job that may be started has not been.
     async fn why_not_started(&self, id: JobId) -> Result<QueueReason> {
         let submission = self.store.evidence(id).await?.submission;
         let own = world::capture()?;
@@ -183,7 +183,7 @@ impl JobManager {
     }
 }
 
-/// Returns the place of a job among those that wait, of which only some count; nothing if it does not wait any more.
+/// Returns the position of a job among the waiting jobs that count; `None` if it no longer waits.
 fn position(load: &Load, id: JobId, now: Timestamp, counts: impl Fn(&Slot) -> bool) -> Option<usize> {
     let place = load.waiting.iter().position(|slot| slot.id == id)?;
     Some(1 + load.waiting[..place].iter().filter(|slot| slot.is_eligible(now) && counts(slot)).count())
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_that_binds_is_named_with_the_place_among_those_that_wait_for_it() {
+    fn the_reached_limit_is_named_with_the_position_among_the_jobs_that_wait_for_it() {
         block_on(async {
             let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", Script::new().stays());
             let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();
@@ -229,7 +229,7 @@ mod tests {
             assert_eq!(why(&second).await.as_deref(), Some("1 of 1 running in group web, position 2"));
             submit(Some("db")).await;
             submit(None).await;
-            // Neither the two that wait for their group nor that of the same group count before them.
+            // Neither the two that wait for their group nor the one of the same group count as being before them.
             let (third, fourth) = (submit(Some("db")).await, submit(None).await);
             assert_eq!(why(&third).await.as_deref(), Some("3 of 3 running, position 1"));
             assert_eq!(why(&fourth).await.as_deref(), Some("3 of 3 running, position 2"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_less_busy_machine_names_the_condition_and_is_started_past_it() {
+    fn a_job_that_waits_for_a_less_busy_machine_names_the_condition_and_can_be_started_anyway() {
         block_on(async {
             let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", Script::new().stays());
             let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(runner)).unwrap();

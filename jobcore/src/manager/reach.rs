@@ -1,4 +1,4 @@
-//! Waiting for one job to come to something.
+//! Waiting for one job to meet a condition.
 
 use std::path::Path;
 use std::pin::pin;
@@ -19,32 +19,32 @@ use crate::sys::appear::Appearance;
 use crate::sys::port::{self, Listener};
 use crate::until::Until;
 
-/// A line without an end counts when nothing has followed for so long: it is a prompt.
+/// A line without an end counts if nothing follows for this long: it is a prompt.
 const PROMPT: Duration = Duration::from_millis(100);
-/// How often ports are looked at, of which the kernel tells nobody: soon at first, later at this distance.
+/// How often to check ports, since the kernel does not report them: soon at first, later at the longer interval.
 const PORTS_FIRST: Duration = Duration::from_millis(20);
 const PORTS_LAST: Duration = Duration::from_millis(250);
-/// How often what is left of a job that has ended is looked at: nobody tells of its end.
+/// How often to check the stragglers of an ended job, since nothing reports their end.
 const STRAGGLERS: Duration = Duration::from_millis(200);
-/// One at a time: however many wait for ports in this program, there is time for other things.
+/// One check at a time: however many waits for ports there are in this program, other work gets its turn.
 static LOOK_AT_PORTS: Semaphore = Semaphore::const_new(1);
 
 /// How far a job has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reached {
-    /// Whether it is what was waited for. If not, and the job has ended and left nothing running, it never will be.
+    /// Whether the condition is met. If not, and the job has ended without stragglers, it never will be.
     pub met: bool,
-    /// Where to go on reading: behind the line that was waited for, or else behind all output so far.
+    /// Where to continue reading: after the matching line, or else after all output so far.
     pub cursor: Cursor,
-    /// The line that was waited for.
+    /// The matching line.
     pub line: Option<String>,
-    /// Why a port does not count on which somebody listens.
+    /// Why a listening port was not counted.
     pub note: Option<String>,
 }
 
 impl Reached {
-    /// Says of a job as it is now whether it has come to something.
+    /// Describes a job as it is now, and whether the condition is met.
     pub(super) fn now(job: &Job, met: bool) -> Self {
         Self { met, cursor: Cursor(job.output.bytes), line: None, note: None }
     }
@@ -55,13 +55,13 @@ fn reached(job: Job, met: bool) -> (Job, Reached) {
     (job, reached)
 }
 
-/// Returns whether nothing more comes of a job: it has ended, and so has what it left running.
+/// Returns whether nothing more can come from a job: it has ended, and so have its stragglers.
 fn is_over(job: &Job) -> bool {
     job.status().is_final() && !job.has_living_stragglers()
 }
 
 impl JobManager {
-    /// Returns when a job has come to something, or is over and never will.
+    /// Returns when a job has met the condition, or has ended so that it never will.
     pub(super) async fn reach(&self, id: JobId, options: &WaitOptions) -> Result<(Job, Reached)> {
         match &options.until {
             Until::Exit => Ok(reached(self.wait_for(id).await?, true)),
@@ -78,7 +78,7 @@ impl JobManager {
         loop {
             let job = self.job(id).await?;
             if job.spec.ready.is_empty() {
-                let reason = "it was submitted without a condition for when it is ready".to_owned();
+                let reason = "it was submitted without a readiness condition".to_owned();
                 return Err(Error::Refused { id, reason });
             }
             if job.ready_at.is_some() || job.status().is_final() {
@@ -108,7 +108,7 @@ impl JobManager {
             note: None,
         };
         loop {
-            // Looked at before reading: what was written before an end is read after it is known.
+            // Checked before reading, so that everything written before the end is read after it is known.
             let job = self.job(id).await?;
             let is_over = is_over(&job);
             let chunk = self.output(id, &OutputQuery::from(Position::Cursor(cursor))).await?;
@@ -133,7 +133,7 @@ impl JobManager {
         }
     }
 
-    /// Returns when there may be more output of a job, or of what is left of it.
+    /// Returns when there may be more output of a job or of its stragglers.
     async fn more_to_read(&self, job: &Job, cursor: Cursor) -> Result<()> {
         if job.has_living_stragglers() {
             sleep(STRAGGLERS).await;
@@ -157,7 +157,7 @@ impl JobManager {
             }
             let end = Cursor(job.output.bytes);
             let written = output::last_written(self.store.log(id).await?.as_ref())?;
-            // When it was started is not on record yet in the first moments.
+            // In the first moments, its start is not on record yet.
             let last = written.into_iter().chain(job.state.started_at()).max().unwrap_or(seen_queued);
             let quiet = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
             let Some(left) = time.checked_sub(quiet).filter(|left| !left.is_zero()) else {
@@ -165,7 +165,7 @@ impl JobManager {
             };
             match timeout(left, self.more_output(id, end)).await {
                 Ok(more) => more?,
-                // It was seen to be quiet, whatever a clock says that was set back.
+                // It was quiet all that time, even if a clock that was set back shows less.
                 Err(_) => {
                     let job = self.job(id).await?;
                     if job.output.bytes == end.0 && !job.status().is_final() {
@@ -215,7 +215,7 @@ impl JobManager {
         self.offload(looking).await
     }
 
-    /// Returns whether a job is seen to listen on a TCP port.
+    /// Returns whether a job visibly listens on a TCP port.
     pub(super) async fn is_server(&self, job: &Job) -> Result<bool> {
         let Some(running) = self.store.evidence(job.id).await?.running.filter(|_| job.pid.is_some()) else {
             return Ok(false);
@@ -227,7 +227,7 @@ impl JobManager {
         self.offload(looking).await
     }
 
-    /// Returns what stands in the way of a job that has not come to something.
+    /// Returns what keeps a job from meeting the condition.
     pub(super) async fn obstacle(&self, job: &Job, until: &Until) -> Option<String> {
         let Until::Port(port) = until else { return None };
         note(*port, &self.port_listener(job, *port).await.ok()?)
@@ -243,7 +243,7 @@ impl JobManager {
             }
             let job = self.job(id).await?;
             if is_over(&job) {
-                // What was made before the end is found after it is known.
+                // A file created before the end is found, since the check follows the end.
                 return Ok(reached(job, path.exists()));
             }
             tokio::select! {
@@ -255,13 +255,13 @@ impl JobManager {
     }
 }
 
-/// Returns why somebody who listens on a port does not count.
+/// Returns why a listener on a port does not count.
 fn note(port: u16, listener: &Listener) -> Option<String> {
     match listener {
         Listener::Other(Some((pid, name))) => {
-            Some(format!("port {port} is held by process {pid} ({name}), which is not of this job"))
+            Some(format!("port {port} is held by process {pid} ({name}), which does not belong to this job"))
         }
-        Listener::Other(None) => Some(format!("port {port} is held by a process that is not of this job")),
+        Listener::Other(None) => Some(format!("port {port} is held by a process that does not belong to this job")),
         Listener::Nobody | Listener::Own => None,
     }
 }
@@ -278,7 +278,7 @@ mod tests {
     use crate::record::Start;
     use crate::sys::process;
 
-    /// A clock that was set back since.
+    /// A clock that was set back.
     #[derive(Debug)]
     struct SetBack;
 
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_makes_nobody_wait_for_longer() {
+    fn a_clock_that_was_set_back_does_not_prolong_a_wait() {
         block_on(async {
             let (jobs, id, mut claim) = writes(&[(Stream::Stdout, b"x")]).await;
             let holder = process::identify(std::process::id().try_into().unwrap()).unwrap();

@@ -7,14 +7,14 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::output::{Cursor, JobLog, LogReader, OutputChunk, OutputQuery};
 
-/// The output of one job, for whoever reads much of it: [`JobManager::output_reader`].
+/// The output of one job, for callers that read much of it: [`JobManager::output_reader`].
 ///
-/// What is on record of the job is read once and not again for each chunk. A chunk that comes near the end of the output has
-/// what is there when it is read; only what could not be kept at the very end is known as it was at the beginning.
+/// The job's records are read once, not for each chunk. A chunk near the end of the output contains what exists when it
+/// is read; only the amount that could not be kept at the very end stays as it was at the beginning.
 pub struct OutputReader {
     jobs: JobManager,
     id: JobId,
-    /// Nothing if the last read failed, or was given up.
+    /// `None` if the last read failed or was cancelled.
     log: Option<LogReader<Box<dyn JobLog>>>,
 }
 
@@ -22,13 +22,13 @@ impl OutputReader {
     /// Reads a chunk.
     ///
     /// # Errors
-    /// As [`JobManager::output`]. Nothing can be read after one.
+    /// As [`JobManager::output`]. After an error nothing more can be read.
     pub async fn read(&mut self, query: &OutputQuery) -> Result<OutputChunk> {
         let (id, query) = (self.id, *query);
         let mut log = self.log.take().ok_or_else(|| Error::not_found(id))?;
         let reading = move |jobs: JobManager| async move {
             let chunk = log.read(&query);
-            // It may have been removed while it was read: then what was read may have holes.
+            // It may have been removed during the read, and what was read may have holes.
             jobs.store.log(id).await?;
             Ok((chunk?, log))
         };
@@ -37,7 +37,7 @@ impl OutputReader {
         Ok(chunk)
     }
 
-    /// Returns how many bytes between two places were dropped, as far as is known from what was read last; 0 before that.
+    /// Returns how many bytes between two positions were dropped, as far as the last read showed; 0 before the first.
     pub fn dropped(&self, from: Cursor, to: Cursor) -> u64 {
         self.log.as_ref().map_or(0, |log| log.dropped(from.0, to.0))
     }

@@ -1,4 +1,4 @@
-//! Jobs as every interface prints them, with what has to be looked up for that.
+//! Jobs as every interface prints them, with everything that has to be looked up for that.
 
 use super::JobManager;
 use crate::error::Result;
@@ -10,19 +10,19 @@ use crate::store::file::layout::Layout;
 use crate::store::file::on_end::EndHooks;
 
 impl JobManager {
-    /// Returns the shape in which a job is printed, as of now, with what the agent says that it is a run of, why it is queued
-    /// if it is, whether it waits for input, what its processes use while it runs, and what was run at its end.
+    /// Returns the shape in which a job is printed, as of now: including the report of its agent, why it is queued,
+    /// whether it waits for input, what its processes use, and what was run at its end, as far as these apply.
     ///
     /// # Errors
-    /// As [`JobManager::output`] and [`JobManager::job`], and only for the run of an agent, for a queued job and for one that
-    /// takes input.
+    /// As [`JobManager::output`] and [`JobManager::job`], and only for an agent run, a queued job, or a job that takes
+    /// input.
     pub async fn report(&self, job: &Job) -> Result<JobShape> {
         let on_end = self.hook_runs(job);
         let shape = self.report_with(job, self.why_queued(job).await?).await?;
         Ok(JobShape { on_end, ..self.with_used(job, shape).await? })
     }
 
-    /// Adds to the shape of a job what its processes use at this moment, if it runs.
+    /// Adds what the processes of a job use at this moment to its shape, if it is running.
     ///
     /// # Errors
     /// As [`JobManager::used`].
@@ -34,8 +34,8 @@ impl JobManager {
         Ok(shape)
     }
 
-    /// Returns the shapes of many jobs, as [`JobManager::report`]. One of which there is no more to know, since it was removed
-    /// meanwhile or cannot be read, is told as it is given.
+    /// Returns the shapes of many jobs, as [`JobManager::report`]. A job that was removed meanwhile or cannot be read
+    /// is reported as given.
     pub async fn reports(&self, jobs: &[Job]) -> Vec<JobShape> {
         // One look at the queue for all of them.
         let is_queued = |job: &Job| job.status() == Status::Queued;
@@ -54,7 +54,7 @@ impl JobManager {
         shapes
     }
 
-    /// Returns what was run at the end of a job, as far as that can be read.
+    /// Returns what was run at the end of a job, as far as it can be read.
     fn hook_runs(&self, job: &Job) -> Vec<HookRun> {
         let root = self.store.directory().filter(|_| job.status().is_final());
         root.and_then(|root| EndHooks::new(&Layout::new(root)).runs(job.id).ok()).unwrap_or_default()

@@ -7,13 +7,13 @@ use crate::id::JobId;
 use crate::spec::{JobSpec, Stdin};
 
 impl JobManager {
-    /// Returns what would run an ended job again, for [`JobManager::submit`]: its spec with this environment instead of its own, of
-    /// which nothing is kept. It has no key, is no process that is running already, waits for no other job and is not on hold; who submits it, and what it is given to
-    /// read, is for the caller to say.
+    /// Returns a spec that runs an ended job again, for [`JobManager::submit`]: the job's spec with this environment,
+    /// because its own is not kept. It has no key, adopts no running process, waits for no other job and is not on
+    /// hold. The caller sets who submits it and what input it is given.
     ///
     /// # Errors
-    /// As [`JobManager::job`]; [`Error::Refused`] for a job that has not ended, for one whose input is not kept, and for a run of
-    /// an agent, which has a conversation to be resumed.
+    /// As [`JobManager::job`]; [`Error::Refused`] for a job that has not ended, for one whose input is not kept, and
+    /// for an agent run, whose conversation can be resumed instead.
     pub async fn again(&self, id: JobId, environment: Environment) -> Result<JobSpec> {
         let job = self.job(id).await?;
         let refused = |reason: &str| Err(Error::Refused { id, reason: reason.to_owned() });
@@ -25,12 +25,12 @@ impl JobManager {
             return refused("it is an agent run: resume its conversation instead");
         }
         if job.spec.stdin == Stdin::Given {
-            return refused("what its command was given to read is not kept; submit it again with its input");
+            return refused("the input of its command is not kept; submit it again with its input");
         }
         let first = JobSpec { environment, key: None, caller: None, parent: None, ..*job.spec };
         let first =
             JobSpec { after: Vec::new(), on_hold: false, not_before: None, ends_with: None, adopts: None, ..first };
-        // The shell on record has the option if it is to have it.
+        // If the option was set, it is part of the recorded shell.
         Ok(JobSpec { pipefail: Some(false), ..first })
     }
 }

@@ -1,4 +1,4 @@
-//! Schedules: which there are, and a run besides the rule.
+//! Schedules: listing them, and starting a run outside the rule.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,12 @@ use crate::shape::JobShape;
 pub struct Schedule {
     /// The schedule: a queued job with [`JobSpec::repeat`](crate::JobSpec::repeat).
     pub job: Job,
-    /// Its last run, if there was one that is still on record.
+    /// Its last run, if that is still on record.
     pub last_run: Option<Job>,
 }
 
 impl Schedule {
-    /// Returns the next time; nothing while the schedule is on hold.
+    /// Returns the next time; `None` while the schedule is on hold.
     pub fn next(&self) -> Option<Timestamp> {
         self.job.place.not_before.filter(|_| !self.job.place.on_hold)
     }
@@ -32,15 +32,15 @@ impl Schedule {
 pub struct ScheduleShape {
     /// The schedule.
     pub schedule: JobShape,
-    /// Its last run, if there was one that is still on record.
+    /// Its last run, if that is still on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<JobShape>,
 }
 
 impl JobManager {
-    /// Returns the schedules, those first whose time comes first. [`JobManager::submit`] adds one, for a spec with
-    /// [`JobSpec::repeat`](crate::JobSpec::repeat); [`JobManager::hold`] pauses it, [`JobManager::release`] resumes it,
-    /// [`JobManager::edit`] and [`JobManager::delay`] change it, and [`JobManager::stop`] removes it.
+    /// Returns the schedules, the one with the earliest next time first. [`JobManager::submit`] adds one, for a spec
+    /// with [`JobSpec::repeat`](crate::JobSpec::repeat); [`JobManager::hold`] pauses it, [`JobManager::release`]
+    /// resumes it, [`JobManager::edit`] and [`JobManager::delay`] change it, and [`JobManager::stop`] removes it.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -49,7 +49,7 @@ impl JobManager {
             jobs.tend().await;
             let mut schedules = Vec::new();
             for slot in jobs.store.load().await?.waiting.into_iter().filter(|slot| slot.repeats) {
-                // One that is gone, or cannot be read, is no schedule that could be run.
+                // A job that was removed or cannot be read is not a schedule that could run.
                 let Ok(job) = jobs.job(slot.id).await else { continue };
                 let last_run = match job.place.last_run {
                     Some(run) => jobs.job(run).await.ok(),
@@ -73,18 +73,19 @@ impl JobManager {
         shapes
     }
 
-    /// Runs a schedule now, besides its rule, and returns the run. Its next time stays as it is.
+    /// Starts a run of a schedule now, outside its rule, and returns the run. The next time of the schedule does not
+    /// change.
     ///
     /// # Errors
-    /// As [`JobManager::job`] and [`JobManager::submit`]; [`Error::Refused`] if the job is no schedule, if its last run has not
-    /// ended, or if it is not for this program to change.
+    /// As [`JobManager::job`] and [`JobManager::submit`]; [`Error::Refused`] if the job is not a schedule, if its last
+    /// run has not ended, or if this program may not change it.
     pub async fn run_schedule(&self, id: JobId) -> Result<Job> {
         self.offload(move |jobs| async move {
             let refused = |reason: String| Error::Refused { id, reason };
             let mut claim = jobs.claim_queued(id).await?;
             let schedule = claim.submission().clone();
             if schedule.spec.repeat.is_none() {
-                return Err(refused("it is no schedule".to_owned()));
+                return Err(refused("it is not a schedule".to_owned()));
             }
             let mut place = claim.place().await?;
             if let Some(last) = place.last_run
@@ -98,7 +99,7 @@ impl JobManager {
             let run = jobs.mint(now)?;
             let submission = schedule.of_run(run, now, now, claim.secrets().await?);
             jobs.check_permitted(&submission.spec).await?;
-            // First, as the store does it: whoever looks for what is due must not put another run beside this one.
+            // First, as the store does: a process that looks for what is due must not start another run meanwhile.
             place.last_run = Some(run);
             claim.set_place(&place).await?;
             jobs.store.create(submission).await?;

@@ -10,16 +10,16 @@ use crate::store::JobClaim;
 use crate::store::tend::evidence_of_own;
 use crate::sys::world;
 
-/// How often a job is started, of which nothing is on record then, before it is ended as one that cannot be.
+/// How often to start a job whose start is never recorded, before it is ended as impossible to start.
 const TRIES: u32 = 3;
 
 impl JobManager {
-    /// Starts a queued job now, past the limits and before all others, also if its queue is paused. It has a slot then, so that
-    /// others wait longer. A job that another program is just starting is left to that.
+    /// Starts a queued job now, past the limits and before all others, even if its group is paused. It then takes a
+    /// slot, so that others wait longer. A job that another program is just starting is left to that program.
     ///
     /// # Errors
-    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued, or not for this program to start; that it could not
-    /// be started: then it is still queued.
+    /// As [`JobManager::job`]; [`Error::Refused`] if the job is not queued or this program may not start it; any error
+    /// of the start, after which the job is still queued.
     pub async fn start_now(&self, id: JobId) -> Result<Job> {
         self.offload(move |jobs| async move {
             let Some(mut claim) = jobs.store.claim(id).await? else {
@@ -32,11 +32,11 @@ impl JobManager {
                 return Err(not_queued(id));
             }
             if !world::capture()?.may_act_for(&submission.world) || submission.v > RECORD_VERSION {
-                let reason = "it was submitted in another namespace or sandbox, or by a later version, and has to be started from there".to_owned();
+                let reason = "it was submitted in another namespace or sandbox, or by a later version, and can only be started from there".to_owned();
                 return Err(Error::Refused { id, reason });
             }
             if submission.spec.repeat.is_some() {
-                let reason = "it is a schedule, which is not started itself; have a run of it now instead".to_owned();
+                let reason = "it is a schedule, which is not started itself; start a run of it instead".to_owned();
                 return Err(Error::Refused { id, reason });
             }
             claim.take_slot().await?;
@@ -46,8 +46,8 @@ impl JobManager {
         .await
     }
 
-    /// Puts somebody in charge of a job that is due. One that is due again and again, since whoever was put in charge ended
-    /// before the command was started, is ended: whoever waits for it would wait for ever.
+    /// Starts a supervisor for a job that is due. A job that is due again and again, because its supervisors ended
+    /// before they started the command, is ended: its waiters would wait forever.
     pub(super) async fn start(&self, claim: Box<dyn JobClaim>) -> Result<()> {
         let id = claim.submission().job_id;
         if self.starts.of(id) >= TRIES {
@@ -79,7 +79,7 @@ mod tests {
     use crate::store::JobStore;
     use crate::{JobSpec, MemoryStore, Status};
 
-    /// A runner whose supervisors end at once, and do nothing.
+    /// A runner whose supervisors end at once without doing anything.
     #[derive(Debug, Default)]
     struct Dies(AtomicU32);
 
@@ -100,15 +100,15 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_supervisors_all_end_before_its_command_is_started_ends() {
+    fn a_job_ends_if_all_its_supervisors_end_before_its_command_is_started() {
         block_on(async {
             let runner = Arc::new(Dies::default());
             let jobs = JobManager::new(Arc::new(MemoryStore::new()), runner.clone()).unwrap();
             let submitted = jobs.submit(JobSpec::command(["/bin/true"]).build().unwrap()).await.unwrap();
-            // There may be better luck at another time.
+            // Another attempt may succeed.
             assert_eq!((submitted.status(), runner.0.load(Ordering::Relaxed)), (Status::Queued, 1));
             let waiting = tokio::time::timeout(Duration::from_secs(60), jobs.wait_for(submitted.id));
-            let job = waiting.await.expect("nobody waits for ever").unwrap();
+            let job = waiting.await.expect("the wait ends").unwrap();
             let outcome = job.state.outcome().unwrap();
             assert_eq!((job.status(), outcome.cause), (Status::Failed, Cause::SpawnFailed));
             assert!(outcome.message.as_ref().unwrap().contains("its supervisor ended 3 times"), "{outcome:?}");

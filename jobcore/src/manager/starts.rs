@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::JobId;
 
-/// Of how many jobs it is known that they were started. A job that is due again is due before those that have never been.
+/// How many jobs are remembered as started. A job that is due again comes before those that have never been due.
 const REMEMBERED: usize = 512;
 
-/// How often this program put somebody in charge of which job. Clones share it.
+/// How often this program started a supervisor for each job. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Starts(Arc<Mutex<VecDeque<(JobId, u32)>>>);
 

@@ -19,21 +19,21 @@ use crate::store::tend::evidence_of_own;
 use crate::sys::pausing;
 use crate::sys::process::{self, Seen};
 
-/// How much longer than its grace a stop is waited for.
+/// How long to wait for a stop beyond its grace.
 const BEYOND_GRACE: Duration = Duration::from_secs(2);
-/// How many are stopped at a time: each takes a few descriptors, of which many shells allow 1,024.
+/// How many jobs are stopped at a time: each needs a few descriptors, of which many shells allow 1,024.
 const AT_ONCE: usize = 200;
 
-/// Why a job is not declared gone.
-const SUPERVISED: &str = "its supervisor is alive, in another container or sandbox perhaps";
+/// Why a job cannot be declared gone.
+const SUPERVISED: &str = "its supervisor is alive, perhaps in another container or sandbox";
 
 /// How to stop a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopOptions {
-    /// How long it may take to end by itself before it is killed; as the spec says, if absent.
+    /// How long it may take to end on its own before it is killed; if absent, the grace in its spec.
     pub grace: Option<Duration>,
-    /// Whether to wait for the proof that nothing of it is left, for the grace and two seconds.
+    /// Whether to wait for proof that none of its processes is left, for the grace and two seconds.
     pub wait: bool,
 }
 
@@ -44,45 +44,45 @@ impl Default for StopOptions {
 }
 
 impl StopOptions {
-    /// Gives the job this long to end by itself.
+    /// Gives the job this long to end on its own.
     #[must_use]
     pub fn with_grace(self, grace: Option<Duration>) -> Self {
         Self { grace, ..self }
     }
 
-    /// Waits for the proof, or does not.
+    /// Sets whether to wait for the proof.
     #[must_use]
     pub fn with_wait(self, wait: bool) -> Self {
         Self { wait, ..self }
     }
 }
 
-/// What a stop came to.
+/// The result of a stop.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StopReport {
-    /// The job is over and nothing of it is left, but for the survivors that its outcome names.
+    /// The job has ended and none of its processes is left, except the survivors in its outcome.
     Stopped(Job),
-    /// It was over before, and nothing of it is left.
+    /// It had already ended, and none of its processes is left.
     AlreadyEnded(Job),
-    /// It was over before, and the processes that it had left are stopped.
+    /// It had already ended, and its stragglers are stopped.
     StragglersStopped {
         /// The job.
         job: Job,
-        /// How many were left.
+        /// How many stragglers there were.
         processes: u32,
     },
-    /// It has been asked to end, and is not over yet; or it is over, and what was left of it has been asked to end.
+    /// It has been asked to end, and has not ended yet; or it has ended, and its stragglers have been asked to end.
     Stopping {
         /// The job.
         job: Job,
-        /// How many processes are left, as far as that could be found out.
+        /// How many processes are left, if known.
         processes: Option<u32>,
-        /// Some of those that were killed already, and why they are still there.
+        /// Some of those that were already killed, and why they are still there.
         survivors: Vec<Survivor>,
     },
-    /// Its supervisor does not answer (it may be stopped by a signal). The processes that could be seen were signalled
-    /// from here; the end will be on record when the supervisor goes on.
+    /// Its supervisor does not answer (a signal may have stopped it). The visible processes were signalled from here;
+    /// the end will be recorded when the supervisor continues.
     Bypassed {
         /// The job.
         job: Job,
@@ -116,14 +116,14 @@ impl JobManager {
     }
 
     /// Stops several jobs at the same time, and returns the reports in the order of the ids. The job that this program
-    /// runs in comes when the others are over: [`JobManager::with_own_job`].
+    /// runs in is stopped after the others have ended: [`JobManager::with_own_job`].
     pub async fn stop_all(&self, ids: &[JobId], options: &StopOptions) -> Vec<(JobId, Result<StopReport>)> {
         let options = *options;
         self.each(ids, move |jobs, id| async move { jobs.stop(id, &options).await }).await
     }
 
-    /// Does something to several jobs at the same time, and returns what came of it in the order of the ids. The job that this
-    /// program runs in comes last.
+    /// Applies `what` to several jobs at the same time, and returns the results in the order of the ids. The job that
+    /// this program runs in comes last.
     pub(super) async fn each<T, Doing>(
         &self,
         ids: &[JobId],
@@ -151,7 +151,7 @@ impl JobManager {
         done.into_iter().map(|(_, id, came)| (id, came)).collect()
     }
 
-    /// Ends a job that nobody has started; nothing if somebody does so at this moment.
+    /// Ends a job that has not been started; `None` if another process is starting it at this moment.
     async fn end_unstarted(&self, id: JobId) -> Result<Option<Job>> {
         let Some(claim) = self.store.claim(id).await? else { return Ok(None) };
         let (job, _) = evidence_of_own(self.store.as_ref(), claim.as_ref()).await?.judge(self.clock.now())?;
@@ -164,15 +164,16 @@ impl JobManager {
         self.job(id).await.map(Some)
     }
 
-    /// Ends a job on record because a person says that the container or sandbox it ran in no longer exists: it is
-    /// orphaned, and its slot and name are free. Nothing is signalled. A job that has ended is returned as it is.
+    /// Records the end of a job because a person says that the container or sandbox it ran in no longer exists: it
+    /// becomes orphaned, and its slot and name are free. Nothing is signalled. A job that has ended is returned as it
+    /// is.
     ///
-    /// For a job whose lock is free and whose processes cannot be seen from here, so that nothing but the word of a person
-    /// tells whether they live.
+    /// For a job whose lock is free and whose processes are not visible from here, so that only a person can tell
+    /// whether they are alive.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Refused`] for a job that was not started, that is supervised, or of which it can be
-    /// seen from here whether it lives.
+    /// [`Error::NotFound`]; [`Error::Refused`] for a job that was not started, that is supervised, or whose processes
+    /// are visible from here.
     pub async fn declare_gone(&self, id: JobId) -> Result<Job> {
         let refused = |reason: &str| Err(Error::Refused { id, reason: reason.to_owned() });
         let job = self.job(id).await?;
@@ -199,7 +200,7 @@ impl JobManager {
         let id = job.id;
         let mut answer = self.store.request(id, Request::stop(options.grace, &self.name)).await;
         if matches!(answer, Err(Error::NoAnswer { .. })) && !self.job(id).await?.status().is_final() {
-            // Its supervisor may have been killed meanwhile: the look has put another in charge.
+            // Its supervisor may have been killed meanwhile: the look has started another one.
             answer = self.store.request(id, Request::stop(options.grace, &self.name)).await;
         }
         match answer {
@@ -222,12 +223,12 @@ impl JobManager {
         })
     }
 
-    /// Stops what was left of a job that is over.
+    /// Stops the stragglers of an ended job.
     async fn stop_stragglers(&self, job: Job, options: &StopOptions) -> Result<StopReport> {
         let id = job.id;
         let (before, _) = self.what_is_left(id).await;
         if let Err(Error::NoAnswer { .. }) = self.store.request(id, Request::stop(options.grace, &self.name)).await {
-            // Nothing was left: its supervisor was on its way out.
+            // No process was left: its supervisor was about to exit.
             return Ok(StopReport::AlreadyEnded(job));
         }
         let limit = options.grace.unwrap_or(job.spec.grace()) + BEYOND_GRACE;
@@ -241,7 +242,7 @@ impl JobManager {
         Ok(StopReport::Stopping { job, processes, survivors })
     }
 
-    /// Asks how many processes of a job are left, and which of them were killed in vain.
+    /// Asks how many processes of a job are left, and which of them survived being killed.
     async fn what_is_left(&self, id: JobId) -> (Option<u32>, Vec<Survivor>) {
         match self.store.request(id, Request::Count).await {
             Ok(Answer::Processes { count, survivors }) => (Some(count), survivors),
@@ -249,15 +250,15 @@ impl JobManager {
         }
     }
 
-    /// Goes on without the supervisor's answer.
+    /// Continues without the supervisor's answer.
     async fn stop_unanswered(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
         let job = self.job(id).await?;
         match &job.state {
-            // It was asked, and has ended before its answer was read.
+            // It was asked, and ended before its answer was read.
             State::Ended(end) if end.outcome.stopped_by.as_deref() == Some(&self.name) => {
                 return Ok(StopReport::Stopped(job));
             }
-            // It ended while it was asked.
+            // It ended during the request.
             State::Ended(_) => return Ok(StopReport::AlreadyEnded(job)),
             State::Queued => return Err(Error::NoAnswer { id }),
             State::Running(run) | State::Paused(run) if !run.supervised => {
@@ -269,7 +270,7 @@ impl JobManager {
         let (Some(_), Some(running)) = (job.pid, running) else { return Err(Error::NoAnswer { id }) };
         let mut processes = self.signal_all(id, &running, &[Signal::TERM, Signal::CONT]).await?;
         if options.wait && processes > 0 {
-            // Nobody reaps them while their supervisor stands still, but the dead are not counted.
+            // Nothing reaps them while their supervisor is stopped, but dead processes are not counted.
             tokio::time::sleep(options.grace.unwrap_or(job.spec.grace())).await;
             self.signal_all(id, &running, &[Signal::KILL]).await?;
             processes = self.signal_all(id, &running, &[]).await?;
@@ -277,7 +278,7 @@ impl JobManager {
         Ok(StopReport::Bypassed { job: self.job(id).await?, processes })
     }
 
-    /// Sends signals to all processes of a job that can be seen, and returns how many these are.
+    /// Sends signals to all visible processes of a job, and returns how many there are.
     async fn signal_all(&self, id: JobId, running: &Running, signals: &'static [Signal]) -> Result<u32> {
         let main = running.process.clone();
         let sending = move |_| async move {
@@ -295,10 +296,10 @@ impl JobManager {
         self.offload(sending).await
     }
 
-    /// Sends one signal to the process group of a job's main process, and does nothing more.
+    /// Sends one signal to the process group of a job's main process, and nothing more.
     ///
     /// # Errors
-    /// [`Error::NotRunning`] for a job that is over or not started; [`Error::Unsupervised`]; [`Error::NoAnswer`].
+    /// [`Error::NotRunning`] for a job that has ended or was not started; [`Error::Unsupervised`]; [`Error::NoAnswer`].
     pub async fn signal(&self, id: JobId, signal: Signal) -> Result<()> {
         let job = self.job(id).await?;
         match &job.state {

@@ -1,5 +1,5 @@
-//! What holds when calls fail or meet: a submission that is refused never runs, one that may run is named, and an end that was
-//! reported stays.
+//! What holds when calls fail or coincide: a refused submission never runs, one that may run is returned, and a
+//! reported end is final.
 
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -21,16 +21,17 @@ fn broken<T>() -> Result<T> {
     Err(Error::Io { action: "read", path: "a disk".into(), source: std::io::ErrorKind::Other.into() })
 }
 
-/// A store of which some calls fail after a job was created: the first and the second of each kind, as a plan says.
+/// A store in which some calls fail after a job was created: the first and the second of each kind, according to a
+/// plan.
 #[derive(Debug)]
 struct Failing<S> {
     store: S,
     plan: Mutex<Option<Plan>>,
-    /// What to do when a job was created.
+    /// Called when a job was created.
     created: fn(&S),
 }
 
-/// Which calls fail, by their place in [`CALLS`]; the second call of a kind is as many places later.
+/// Which calls fail, by their place in [`CALLS`]; the second calls come after all first calls.
 #[derive(Debug, Clone, Copy, Default)]
 struct Plan {
     fails: u32,
@@ -207,7 +208,7 @@ impl JobClaim for FailingClaim {
     }
 }
 
-/// Starts nothing but puts it on record, and keeps charge of it; or fails to.
+/// Starts nothing but records the start and holds the job; or fails to.
 #[derive(Debug, Default)]
 struct Starter {
     fails: bool,
@@ -244,7 +245,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Submits where the calls of this plan fail, and checks that the answer is true, and stays so.
+/// Submits while the calls of this plan fail, and checks that the answer is true and stays true.
 fn check(fails: u32, runner_fails: bool) {
     let what = format!("{fails:010b}, {runner_fails}");
     let plan = Mutex::new(Some(Plan { fails, seen: 0 }));
@@ -252,7 +253,7 @@ fn check(fails: u32, runner_fails: bool) {
     let runner = Arc::new(Starter { fails: runner_fails, ..Starter::default() });
     let jobs = JobManager::new(store.clone(), runner.clone()).unwrap();
     let submitted = block_on(jobs.submit(JobSpec::command(["/bin/true"]).cwd("/").build().unwrap()));
-    // From here on all is well, and another program uses the store.
+    // From here on nothing fails, and another program uses the store.
     *store.plan.lock().unwrap() = None;
     let other = Arc::new(Starter::default());
     let others = JobManager::new(store, other.clone()).unwrap();
@@ -267,7 +268,7 @@ fn check(fails: u32, runner_fails: bool) {
         }
         Err(error) => {
             assert_eq!(started, [], "{what}: it runs, and was refused: {error}");
-            // One that could not be removed is on record as what it is.
+            // One that could not be removed is on record as never started.
             for job in &listed {
                 assert_eq!(job.state.outcome().map(|outcome| outcome.cause), Some(Cause::NeverStarted), "{what}");
             }
@@ -277,9 +278,9 @@ fn check(fails: u32, runner_fails: bool) {
     }
 }
 
-/// The job stayed in the queue and ran later, and ran twice if the submission was tried again.
+/// The job used to stay in the queue and run later, and to run twice if the submission was tried again.
 #[test]
-fn what_a_submission_says_holds_whatever_fails_after_the_job_was_published() {
+fn the_answer_to_a_submission_holds_whatever_fails_after_the_job_was_published() {
     for fails in 0..1 << (2 * CALLS.len()) {
         for runner_fails in [false, true] {
             check(fails, runner_fails);
@@ -288,7 +289,7 @@ fn what_a_submission_says_holds_whatever_fails_after_the_job_was_published() {
 }
 
 #[test]
-fn a_submission_that_finds_the_admission_lock_busy_when_its_job_is_out_leaves_nothing_that_would_run() {
+fn a_submission_that_finds_the_admission_lock_busy_after_publishing_leaves_nothing_that_would_run() {
     use std::fs::File;
     static HELD: Mutex<Option<File>> = Mutex::new(None);
     let directory = tempfile::tempdir().unwrap();
@@ -310,10 +311,10 @@ fn a_submission_that_finds_the_admission_lock_busy_when_its_job_is_out_leaves_no
     assert_eq!(runner.started(), []);
 }
 
-/// A look that met another one, which was about to record the end, reported it too, and the next look found the lock held and
-/// reported the job as running; or it reported the job as running itself.
+/// A look that coincided with another one, which was about to record the end, used to report it too, and the next look
+/// found the lock held and reported the job as running; or it reported the job as running itself.
 #[test]
-fn an_end_is_reported_when_it_is_on_record() {
+fn an_end_is_reported_only_once_it_is_on_record() {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(FileStore::open(directory.path().join("store")).unwrap());
     let jobs = JobManager::new(store.clone(), Arc::new(Starter::default())).unwrap();
@@ -336,7 +337,8 @@ fn an_end_is_reported_when_it_is_on_record() {
     });
 }
 
-/// Fails to start a job while another thread of this program forks, whose child has a copy of the lock until it executes.
+/// Fails to start a job while another thread of this program forks, whose child has a copy of the lock until it
+/// executes.
 #[derive(Debug)]
 struct FailingAmongForks;
 
@@ -360,7 +362,7 @@ impl Runner for FailingAmongForks {
     }
 }
 
-/// The job stayed in the queue, and its submission returned it as running.
+/// The job used to stay in the queue, and its submission returned it as running.
 #[test]
 fn a_submission_is_withdrawn_while_another_thread_forks() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What runs of agents cost.
+//! What agent runs cost.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::store::Query;
 
 impl JobManager {
-    /// Returns what runs of agents used that match a query, the newest first. What a CLI tells of a session that was
-    /// resumed includes what it had used before: that is taken off, as far as the earlier runs are on record.
+    /// Returns what the matching agent runs used, the newest first. A CLI reports the usage of a resumed session
+    /// including its earlier runs: that is subtracted, as far as the earlier runs are on record.
     ///
     /// # Errors
     /// If the store cannot be read. Runs whose records cannot be read are left out.
@@ -20,7 +20,7 @@ impl JobManager {
 
     async fn usage_here(&self, query: &Query) -> Result<Vec<Spent>> {
         let mut all = self.list(&Query::default().with_group(AGENTS.parse().ok())).await?.jobs;
-        // In the order in which they were submitted: a session goes on where an earlier run ended.
+        // In the order of submission: a session continues where an earlier run ended.
         all.reverse();
         let mut sessions: HashMap<(String, String), (f64, Usage)> = HashMap::new();
         let mut spent = Vec::new();
@@ -30,12 +30,12 @@ impl JobManager {
                 Ok(digest) => digest,
                 Err(Error::NotFound { .. }) => continue,
                 Err(error) => {
-                    tracing::warn!(id = %job.id, %error, "what a run of an agent used cannot be read");
+                    tracing::warn!(id = %job.id, %error, "the usage of an agent run cannot be read");
                     continue;
                 }
             };
             let (agent, format) = (run.agent, run.format);
-            // One that was stopped may have been about to tell.
+            // A run that was stopped may have been about to report.
             let at_least = digest.incomplete || !job.status().is_final() || digest.success.is_none();
             let Digest { cost_usd, usage, session_id, .. } = digest;
             let mut own = (cost_usd, usage);
@@ -43,7 +43,7 @@ impl JobManager {
                 let before = sessions.entry((agent.clone(), id)).or_default();
                 if format.sums_up_cost() {
                     own.0 = own.0.map(|cost| if cost < before.0 { cost } else { cost - before.0 });
-                    // One that failed at once may tell that nothing was spent.
+                    // A run that failed at once may report that nothing was spent.
                     before.0 = before.0.max(cost_usd.unwrap_or_default());
                 }
                 if format.sums_up_usage() {
@@ -70,7 +70,7 @@ mod tests {
     use crate::testing::ManualClock;
     use crate::{JobManager, JobSpec, MemoryStore, Query};
 
-    /// What claude writes at the end of a run whose session has cost so much by then.
+    /// What claude writes at the end of a run whose session has cost this much so far.
     fn result(cost: f64, tokens: u64) -> String {
         serde_json::json!({ "type": "result", "subtype": "success", "is_error": false, "result": "Done.",
             "session_id": "a", "total_cost_usd": cost, "modelUsage": { "m": { "inputTokens": tokens } } })
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_resumed_costs_nothing_twice() {
+    fn a_resumed_session_is_not_counted_twice() {
         block_on(async {
             let clock = Arc::new(ManualClock::default());
             let mut runner = FakeRunner::new(&clock);
             for (prompt, output) in [
                 ("first", result(0.5, 100)),
                 ("second", result(0.75, 150)),
-                // It was stopped, and told nothing.
+                // It was stopped, and reported nothing.
                 ("third", "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"a\"}\n".to_owned()),
                 ("fourth", result(1.0, 160)),
             ] {
@@ -105,7 +105,7 @@ mod tests {
             let figures: Vec<_> = spent.iter().map(|spent| (spent.cost_usd, spent.usage.input_tokens)).collect();
             let expected = [(Some(0.25), Some(10)), (None, None), (Some(0.25), Some(50)), (Some(0.5), Some(100))];
             assert_eq!(figures, expected);
-            // What it had cost before is known although it is not asked for.
+            // The earlier cost is known although those runs do not match the query.
             let query = Query::default().with_labels(vec![("for".to_owned(), "fourth".to_owned())]);
             assert_eq!(jobs.usage(&query).await.unwrap()[0].cost_usd, Some(0.25));
         });

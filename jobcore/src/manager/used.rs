@@ -10,22 +10,22 @@ use crate::store::file::supervisors::{is_other_supervisor, parse_arguments};
 use crate::sys::members;
 use crate::sys::stat::{self, Stat};
 
-/// What the processes of a running job use, all of them together, as far as they can be seen.
+/// What all processes of a running job together use, as far as they can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Used {
-    /// How much CPU time they have used so far. Two looks tell how busy the job is.
+    /// The CPU time they have used so far. Two readings show how busy the job is.
     pub cpu: Duration,
-    /// How much memory they have now. What several of them share counts for each.
+    /// The memory they have now. Shared memory counts once for each process.
     pub memory_bytes: u64,
-    /// How many they are.
+    /// The number of processes.
     pub processes: u32,
 }
 
 impl JobManager {
-    /// Returns what the processes of a job use at this moment; nothing if it does not run, or none of them can be seen.
+    /// Returns what the processes of a job use at this moment; `None` if it is not running or none of them can be seen.
     ///
-    /// Only the processes of this job are looked at, so the cost does not depend on how many others there are.
+    /// Only the processes of this job are inspected, so the cost does not depend on how many others there are.
     ///
     /// # Errors
     /// If the runtime is being shut down.
@@ -40,7 +40,8 @@ fn used(main: i32, id: JobId) -> Option<Used> {
     let main = Stat::read(main)?;
     let is_own_supervisor =
         |stat: &Stat| parse_arguments(&stat::arguments(stat)).is_some_and(|(_, supervised)| supervised == id);
-    // What lost its parent is a child of the supervisor. Without one, only what still descends from the main process is found.
+    // A process that lost its parent is a child of the supervisor. Without a supervisor, only descendants of the main
+    // process are found.
     let members = match Stat::read(main.parent).filter(is_own_supervisor) {
         Some(supervisor) => members::descendants(supervisor.pid, is_other_supervisor),
         None => {
@@ -65,7 +66,7 @@ mod tests {
     use crate::{InProcessRunner, JobSpec, MemoryStore};
 
     #[test]
-    fn what_a_job_uses_is_that_of_its_whole_tree() {
+    fn usage_covers_the_whole_tree_of_a_job() {
         block_on(async {
             let jobs = JobManager::new(Arc::new(MemoryStore::new()), Arc::new(InProcessRunner::new())).unwrap();
             let line =

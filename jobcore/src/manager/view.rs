@@ -7,12 +7,12 @@ use crate::output::{Cursor, Excerpt, OutputQuery, Position, Stream, View, Viewed
 use crate::shape::OutputShape;
 
 impl JobManager {
-    /// Reads a part of a view of a job's output: its first lines, as far as the limits of the query allow, or with a budget
-    /// its first and its last. What is read is what was there at the beginning; how much that is makes no difference to
-    /// the memory that it takes.
+    /// Reads a part of a view of a job's output: its first lines, as far as the limits of the query allow, or with a
+    /// budget its first and last lines. It covers the output that existed at the beginning; the memory needed does not
+    /// depend on how much that is.
     ///
-    /// Where only matching lines are shown, or lines are folded, all of what the query asks for is looked at. Else what
-    /// is between the first and the last lines is not.
+    /// If only matching lines are shown, or lines are folded, everything that the query covers is read. Otherwise what
+    /// is between the first and the last lines is skipped.
     ///
     /// # Errors
     /// As [`JobManager::output`] and [`JobManager::job`].
@@ -22,7 +22,7 @@ impl JobManager {
     }
 
     async fn view_here(&self, id: JobId, query: &OutputQuery, view: &View) -> Result<Viewed> {
-        // The status first: when it says that the job is over, the output is whole.
+        // The status first: if it says that the job has ended, the output is complete.
         let status = self.job(id).await?.status();
         let (mut viewer, mut source) = Viewer::new(view, query);
         let mut excerpt = Excerpt::new(view, query);
@@ -46,7 +46,7 @@ impl JobManager {
             if query.max_lines.is_none() && view.is_line_by_line() {
                 source = skip(&mut output, source, &mut excerpt, &mut viewer, end).await?;
             }
-            // Gigabytes may be looked at: others have their turn, and whoever waits for this may give up.
+            // There may be gigabytes to read: other tasks get a turn, and the caller may cancel.
             tokio::task::yield_now().await;
         }
         let (untold, is_stopped) = (viewer.untold(), excerpt.is_full() || viewer.is_full());
@@ -74,7 +74,7 @@ impl JobManager {
         let viewed = self.view(id, query, view).await?;
         let text = |stream| match viewed.has_lines_of(stream) {
             true => String::from_utf8_lossy(&viewed.text(view, Some(stream))).into_owned(),
-            // No word of what was left out either: the other stream may be all there is.
+            // No note about left-out lines either: the other stream may be all there is.
             false => String::new(),
         };
         Ok(OutputShape {
@@ -90,7 +90,7 @@ impl JobManager {
     }
 }
 
-/// Leaves out what will not be shown: goes on near the end if only that is still wanted, and it is not here already.
+/// Skips what will not be shown: continues near the end if only that is still wanted and has not been reached yet.
 async fn skip(
     output: &mut OutputReader,
     source: OutputQuery,
@@ -102,7 +102,7 @@ async fn skip(
         return Ok(source);
     };
     let last = OutputQuery { from: Position::TailBytes(bytes), ..source };
-    // Of one stream, the last bytes may begin before.
+    // For a single stream, the last bytes may begin earlier.
     let first = output.read(&last.with_max_bytes(1)).await?;
     let Some(begins) = first.begins().filter(|begins| *begins > viewer.cursor()) else { return Ok(source) };
     viewer.jump();
@@ -133,7 +133,7 @@ pub(super) mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
-    /// A job that has written these parts, one each second, and is over.
+    /// A job that has written these parts, one each second, and has ended.
     async fn wrote(parts: &[(Stream, &[u8])]) -> (JobManager, JobId) {
         let (jobs, id, mut claim) = writes(parts).await;
         let outcome = Outcome::new(Cause::Exited, Timestamp::UNIX_EPOCH);
@@ -141,7 +141,7 @@ pub(super) mod tests {
         (jobs, id)
     }
 
-    /// A job that has written these parts and is not over.
+    /// A job that has written these parts and has not ended.
     pub(in crate::manager) async fn writes(parts: &[(Stream, &[u8])]) -> (JobManager, JobId, Box<dyn JobClaim>) {
         let store = Arc::new(MemoryStore::new());
         let jobs = JobManager::new(store.clone(), Arc::new(InProcessRunner::new())).unwrap();
@@ -178,7 +178,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn matching_lines_have_context_and_groups_as_grep_has_them() {
+    fn matching_lines_have_context_and_groups_as_in_grep() {
         let lines = "a\nb\nX1\nc\nX2\nd\ne\nf\ng\nX3";
         let cases: &[(u64, u64, &str)] = &[
             (0, 0, "X1/X2/X3"),
@@ -200,7 +200,7 @@ pub(super) mod tests {
     fn repeated_lines_are_counted() {
         let fold = View::default().with_fold(true);
         assert_eq!(shown("a\nb\nb\nb\na\na\n", all(), &fold), "a/b/[repeated 2 more times]/a/[repeated once more]/");
-        assert_eq!(shown("b\nb\nb", all(), &fold), "b/[repeated once more]/b", "the last may go on");
+        assert_eq!(shown("b\nb\nb", all(), &fold), "b/[repeated once more]/b", "the last line may continue");
         let folded = grep("[ab]", 0, 0).with_fold(true);
         assert_eq!(shown("a\nx\na\nb\n", all(), &folded), "a/[repeated once more]/b/");
         let stamped = fold.with_timestamps(true);
@@ -209,7 +209,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_view() {
+    fn line_limits_count_the_lines_of_the_view() {
         let output = "1\nx\n2\nx\n3\n4\n4\n4\n";
         let tail = |count| OutputQuery::from(Position::TailLines(count));
         let head = |count| all().with_max_lines(Some(count));
@@ -228,7 +228,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_what_came_since_a_time() {
+    fn only_output_since_a_time_is_shown() {
         block_on(async {
             let (jobs, id) = wrote(&[(OUT, b"zero\n"), (ERR, b"one\n"), (OUT, b"two\n"), (ERR, b"three\n")]).await;
             let view = View::default().with_timestamps(true);
@@ -242,7 +242,7 @@ pub(super) mod tests {
         });
     }
 
-    /// Two streams, lines of all lengths, characters of all lengths, the streams changing within lines.
+    /// Two streams, lines of all lengths, characters of all widths, and streams that change within lines.
     fn mixed() -> impl Strategy<Value = Vec<(Stream, String)>> {
         let letter =
             prop_oneof![1 => Just('\n'), 1 => Just('日'), 1 => Just('é'), 17 => proptest::char::range('a', 'r')];
@@ -290,7 +290,7 @@ pub(super) mod tests {
                 for (whole, stream) in texts.iter().zip([OUT, ERR]) {
                     let expected: Vec<u8> =
                         parts.iter().filter(|(of, _)| *of == stream).flat_map(|(_, bytes)| bytes.to_vec()).collect();
-                    // Where a line was torn between the streams it is said so.
+                    // A line torn between the streams is marked as such.
                     let found = whole.replace("…\n", "").replace('…', "");
                     assert!(found.as_bytes() == expected, "{size} {stream:?}: not what was written");
                 }
@@ -299,7 +299,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_budget_keeps_the_beginning_and_the_end_and_tells_exactly_what_is_between() {
+    fn a_budget_keeps_the_beginning_and_the_end_and_reports_exactly_what_is_between() {
         let lines: String = (0..20_000).map(|i| format!("line {i}\n")).collect();
         let long = "0123456789日".repeat(40_000);
         for (output, budget) in
@@ -339,7 +339,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_left_out_of_matching_lines_is_counted() {
+    fn matching_lines_that_are_left_out_are_counted() {
         let lines: String = (0..20_000).map(|i| format!("line {i}\n")).collect();
         block_on(async {
             let (jobs, id) = wrote(&[(OUT, lines.as_bytes())]).await;
@@ -361,7 +361,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_line_matches_as_a_whole_and_is_cut_off_where_there_is_little_room() {
+    fn a_long_line_matches_as_a_whole_and_is_cut_if_there_is_little_room() {
         let line = format!("begin {} end\n", "日x".repeat(200));
         let output = format!("short\n{line}").repeat(10);
         let shown = shown(&output, all(), &grep("^begin.*end$", 0, 0).with_budget(Some(1024)));
@@ -391,7 +391,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_stop_before_a_match_with_context_goes_on_before_it() {
+    fn a_view_that_stops_before_a_match_with_context_continues_before_it() {
         let view = grep("X", 2, 0);
         block_on(async {
             let (jobs, id) = wrote(&[(OUT, b"a\nb\nX\nc\n")]).await;

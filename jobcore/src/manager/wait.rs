@@ -1,4 +1,4 @@
-//! Waiting for jobs to end, or to come to something else.
+//! Waiting for jobs to end or to meet another condition.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -20,17 +20,17 @@ use crate::state::Status;
 use crate::store::{Change, Lending};
 use crate::until::Until;
 
-/// How often somebody who waits for a queued job looks whether it is for him to start it.
+/// How often a waiter checks whether it should start a queued job.
 const QUEUED: Duration = Duration::from_secs(1);
 
-/// Of how many jobs something is waited for.
+/// Whether to wait for all jobs or for any one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing between one and all")]
 pub enum WaitFor {
-    /// All of them.
+    /// For all jobs.
     #[default]
     All,
-    /// One of them.
+    /// For any one job.
     Any,
 }
 
@@ -38,37 +38,37 @@ pub enum WaitFor {
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct WaitOptions {
-    /// Of how many jobs.
+    /// Whether to wait for all jobs or for any one.
     pub what: WaitFor,
-    /// For what.
+    /// The condition to wait for.
     pub until: Until,
-    /// From where on output is looked at; from its first byte, if absent.
+    /// Where to begin looking at output; at its first byte if absent.
     pub cursor: Option<Cursor>,
-    /// For how long at most.
+    /// The longest time to wait.
     pub timeout: Option<Duration>,
     notice: Option<Notice>,
     arrival: Option<Arrival>,
 }
 
-/// What is called at once when something stands in the way of a job.
+/// Called at once when something stands in the way of a job.
 type Notice = Arc<dyn Fn(JobId, &str) + Send + Sync>;
-/// What is called at once when a job has come to what was waited for, or no longer can.
+/// Called at once when a job has met the condition, or no longer can.
 type Arrival = Arc<dyn Fn(&Job) + Send + Sync>;
 
 impl WaitOptions {
-    /// Waits for all of the jobs, or for one.
+    /// Waits for all of the jobs, or for any one.
     #[must_use]
     pub fn with_what(self, what: WaitFor) -> Self {
         Self { what, ..self }
     }
 
-    /// Waits for this.
+    /// Waits for this condition.
     #[must_use]
     pub fn with_until(self, until: Until) -> Self {
         Self { until, ..self }
     }
 
-    /// Looks at output from there on.
+    /// Looks at output only from this cursor.
     #[must_use]
     pub fn with_cursor(self, cursor: Option<Cursor>) -> Self {
         Self { cursor, ..self }
@@ -80,14 +80,14 @@ impl WaitOptions {
         Self { timeout, ..self }
     }
 
-    /// Calls this, while the waiting goes on, when something stands in the way of a job: once for each thing.
+    /// Calls this during the wait when something stands in the way of a job: once for each reason.
     #[must_use]
     pub fn with_notice(self, notice: impl Fn(JobId, &str) + Send + Sync + 'static) -> Self {
         Self { notice: Some(Arc::new(notice)), ..self }
     }
 
-    /// Calls this for each job as soon as it has come to what is waited for, or no longer can since it has ended, while the
-    /// others are still waited for. Of a wait for any, it is called for the first alone.
+    /// Calls this for each job as soon as it has met the condition, or no longer can because it has ended, while the
+    /// others are still waited for. In a wait for any job, it is called only for the first.
     #[must_use]
     pub fn with_arrival(self, arrival: impl Fn(&Job) + Send + Sync + 'static) -> Self {
         Self { arrival: Some(Arc::new(arrival)), ..self }
@@ -115,20 +115,20 @@ impl fmt::Debug for WaitOptions {
     }
 }
 
-/// Why a wait is over.
+/// Why a wait has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// It is as it was waited for.
+    /// The condition was met.
     Met,
-    /// It never will be: jobs are over that would be needed for it.
+    /// The condition can no longer be met: jobs that it depends on have ended.
     Impossible,
-    /// The time was up before.
+    /// The time was up first.
     TimedOut,
 }
 
-/// What a wait came to.
+/// The result of a wait.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Waited {
@@ -136,18 +136,18 @@ pub struct Waited {
     pub jobs: Vec<Job>,
     /// How far each of them has come.
     pub reached: Vec<Reached>,
-    /// Which of them came first, by its place in `jobs`, when one was enough.
+    /// Which of them met the condition first, by its index in `jobs`, if one was enough.
     pub first: Option<usize>,
-    /// Whether the time was up before.
+    /// Whether the time was up first.
     pub timed_out: bool,
     what: WaitFor,
 }
 
-/// What a wait came to, as every interface prints it.
+/// The result of a wait, as every interface prints it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WaitShape {
-    /// Why it is over.
+    /// Why the wait has ended.
     pub reason: WaitReason,
     /// The jobs, in the order in which they were given.
     pub jobs: Vec<WaitedJob>,
@@ -160,14 +160,14 @@ pub struct WaitedJob {
     /// The job as it is now.
     #[serde(flatten)]
     pub job: JobShape,
-    /// Whether it is what was waited for.
+    /// Whether it met the condition.
     pub met: bool,
-    /// Where to go on reading, or waiting for output.
+    /// Where to continue reading, or waiting for output.
     pub cursor: Cursor,
     /// The line that was waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
-    /// Why it is not what was waited for, although it looks like it.
+    /// Why the condition was not met although it looks that way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -182,7 +182,7 @@ impl Waited {
         WaitShape { reason: self.reason(), jobs: jobs.collect() }
     }
 
-    /// Returns why the wait is over.
+    /// Returns why the wait has ended.
     pub fn reason(&self) -> WaitReason {
         let is_met = match self.what {
             WaitFor::Any => self.first.is_some() || self.jobs.is_empty(),
@@ -200,8 +200,8 @@ impl JobManager {
     /// Waits for one job to end, however long it takes.
     ///
     /// # Errors
-    /// As [`JobManager::job`]; the job may also be removed meanwhile. Of a queued job also that this process lacks what it
-    /// would need to start it.
+    /// As [`JobManager::job`]; the job may also be removed meanwhile. For a queued job, also that this process lacks
+    /// the resources to start it.
     pub async fn wait_for(&self, id: JobId) -> Result<Job> {
         let mut lending = None;
         loop {
@@ -212,12 +212,12 @@ impl JobManager {
             }
             if lending.is_none() {
                 lending = self.lend_own_slot().await;
-                // What waits for a slot may have this one.
+                // A job that waits for a slot may get this one.
                 if lending.is_some() {
                     continue;
                 }
             }
-            // Without descriptors, say, this process starts nothing however long it waits.
+            // Without free descriptors, for example, this process starts nothing however long it waits.
             if let (Status::Queued, Err(error)) = (job.status(), tended)
                 && error.lacks_resources()
             {
@@ -228,8 +228,9 @@ impl JobManager {
         }
     }
 
-    /// Lends the slot of the job that this program runs in, which would be needed for ever if all slots were those of jobs that
-    /// wait for others. Returns nothing if it runs in none, or this cannot be done: then it keeps its slot.
+    /// Lends the slot of the job that this program runs in: otherwise jobs could wait forever if all slots belonged to
+    /// jobs that wait for others. Returns `None` if it runs in no job, or if this is impossible: then it keeps its
+    /// slot.
     pub(super) async fn lend_own_slot(&self) -> Option<Arc<Lending>> {
         let own = self.own_job?;
         let shared = || self.lending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,16 +242,16 @@ impl JobManager {
         Some(lending)
     }
 
-    /// Waits while there is nobody whose end could be waited for: a job that is queued, or one that runs without a
-    /// supervisor. Returns after a while at the latest, so that what has become due is seen to.
+    /// Waits while no holder's end could be waited for: the job is queued, or runs without a supervisor. Returns after
+    /// a while at the latest, so that what has become due gets started.
     pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
         if job.status() == Status::Queued {
             self.check_wait(job).await?;
-            // Whoever should start it may have been killed: then it is for those who wait to do so.
+            // The process that should start it may have been killed: then its waiters do so.
             return timeout(QUEUED, self.store.changed(Change::LeftQueue(job.id))).await.unwrap_or(Ok(()));
         }
         if job.is_unsupervised() {
-            // Nobody could be put in charge from here, and nobody tells a stranger of the end.
+            // No supervisor could be started from here, and other processes are not notified of the end.
             tokio::time::sleep(UNSUPERVISED).await;
         }
         Ok(())
@@ -264,11 +265,11 @@ impl JobManager {
         self.wait_until(ids, &WaitOptions::default().with_what(what).with_timeout(timeout)).await
     }
 
-    /// Waits for one or all of several jobs to come to something. Returns as soon as that is so, or cannot be so any more
-    /// since jobs are over that would be needed for it, or the time is up.
+    /// Waits for one or all of several jobs to meet a condition. Returns as soon as it is met, can no longer be met
+    /// because jobs that it depends on have ended, or the time is up.
     ///
     /// # Errors
-    /// As [`JobManager::job`], for the first job of which that is true.
+    /// As [`JobManager::job`], for the first job that fails.
     pub async fn wait_until(&self, ids: &[JobId], options: &WaitOptions) -> Result<Waited> {
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
@@ -276,7 +277,7 @@ impl JobManager {
         }
         let mut first = None;
         if matches!((options.what, &options.until), (WaitFor::Any, Until::Exit)) {
-            // What has ended already is told by the order of the arguments.
+            // Among jobs that have already ended, the order of the arguments decides.
             first = jobs.iter().position(|job| job.status().is_final());
             if let Some(first) = first {
                 options.arrived(&jobs[first]);
@@ -309,8 +310,7 @@ impl JobManager {
         Ok(Waited { jobs, reached: progress, what: options.what, first, timed_out })
     }
 
-    /// Collects how far jobs come, until it is decided what becomes of the whole. Returns which came first, if one is
-    /// enough.
+    /// Collects how far jobs come, until the outcome is decided. Returns which came first, if one is enough.
     async fn collect(
         &self,
         ids: &[JobId],

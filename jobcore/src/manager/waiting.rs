@@ -14,16 +14,16 @@ use crate::store::file::job_directory;
 use crate::sys::reading::{self, Source};
 use crate::words::cut;
 
-/// For how long a job has written nothing that waits for input and not for its turn.
+/// How long a job that waits for input, and not just for CPU time, has written nothing.
 const QUIET: Duration = Duration::from_secs(1);
-/// How long a last line may be, in characters, and how much output is looked at for it.
+/// The longest last line to report, in characters, and how many bytes of output are searched for it.
 const LONGEST: usize = 200;
 const LOOKED_AT: u64 = 1024;
 
 impl JobManager {
-    /// Returns whether a job waits for input: it has been quiet for a second, and one of the processes in the foreground of its
-    /// terminal, or in the group of its main process, is blocked until it can read from its terminal or its standard input.
-    /// Nothing where the kernel does not tell. Costs nothing for a job that takes no input.
+    /// Returns whether a job waits for input: it has been quiet for a second, and one of the processes in the
+    /// foreground of its terminal, or in the group of its main process, is blocked until it can read from its terminal
+    /// or its standard input. `None` if the kernel does not report that. Costs nothing for a job that takes no input.
     ///
     /// # Errors
     /// As [`JobManager::output`].
@@ -31,7 +31,7 @@ impl JobManager {
         match (&job.state, job.pid) {
             (State::Running(run), Some(pid)) if job.spec.takes_input() => {
                 let (job, started_at) = (job.clone(), run.started_at);
-                // All descendants are looked at, of which there may be many.
+                // All descendants are inspected, and there may be many.
                 self.offload(move |jobs| async move { jobs.waiting_here(&job, pid, started_at).await }).await
             }
             _ => Ok(None),
@@ -51,12 +51,12 @@ impl JobManager {
             (None, None) => return Ok(None),
         };
         match (job.waiting, reading::is_awaited(main, source)) {
-            // What was sent through a pipe is not seen by its supervisor.
+            // The supervisor does not see input that is sent through a pipe.
             (_, Some(false)) | (None, None) => Ok(None),
             (Some(waiting), _) => {
                 Ok(Some(WaitingForInput { since: Some(waiting.at), last_line: self.asked(job, waiting).await? }))
             }
-            // Its supervisor has stopped looking, or is gone.
+            // Its supervisor has stopped looking, or has ended.
             (None, Some(true)) => {
                 let began = self.clock.now().checked_sub(QUIET).unwrap_or(Timestamp::UNIX_EPOCH);
                 let recent = OutputQuery::from(Position::TailBytes(1)).with_since(Some(began));
@@ -67,8 +67,8 @@ impl JobManager {
         }
     }
 
-    /// Returns the line with which a job asks: the last one on its terminal, or what it has begun to write into a pipe; never
-    /// what was typed behind it.
+    /// Returns the line with which a job asks: the last one on its terminal, or the unfinished one that it wrote into a
+    /// pipe; never what was typed after it.
     async fn asked(&self, job: &Job, waiting: Waiting) -> Result<Option<String>> {
         let until = match waiting.typed_from {
             Some(from) if !self.written(job, from, waiting.output_bytes).await?.contains(&b'\n') => from,

@@ -1,17 +1,17 @@
-//! On which threads a manager works.
+//! Which threads a manager works on.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// How many threads of the runtime's blocking pool the clones of a manager use at the same time, at most: a thousand who
-/// wait for jobs must not start a thousand threads.
+/// How many threads of the runtime's blocking pool the clones of a manager use at the same time, at most: a thousand
+/// callers that wait for jobs must not start a thousand threads.
 const THREADS: usize = 32;
 
-/// On which threads a manager works. Clones share the limit.
+/// Which threads a manager works on. Clones share the limit.
 #[derive(Debug, Clone)]
 pub(super) enum Workplace {
-    /// On the thread that asks.
+    /// On the calling thread.
     Inline,
     /// On threads of the runtime's blocking pool.
     Pool(Arc<Semaphore>),

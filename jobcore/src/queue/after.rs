@@ -15,26 +15,26 @@ use crate::state::Status;
 pub struct After {
     /// The job.
     pub job_id: JobId,
-    /// What must have become of it.
+    /// What must have happened to it.
     pub when: AfterWhen,
 }
 
 impl After {
-    /// Waits for this of a job.
+    /// Waits for this to happen to a job.
     pub fn new(job_id: JobId, when: AfterWhen) -> Self {
         Self { job_id, when }
     }
 }
 
-/// What must have become of a job before another one is started.
+/// What must have happened to a job before another one is started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AfterWhen {
-    /// It has ended, however it did.
+    /// It has ended in any way.
     #[default]
     Ended,
-    /// It is completed.
+    /// It has completed.
     Ok,
     /// It has failed, timed out or been orphaned.
     Failed,
@@ -43,12 +43,12 @@ pub enum AfterWhen {
 }
 
 impl AfterWhen {
-    /// Returns whether this is met by a job that has ended with this status, and had not become ready.
+    /// Returns whether a job that ended with this status, without having become ready, meets this.
     pub fn is_met_by(self, status: Status) -> bool {
         match self {
             Self::Ended => true,
             Self::Ok => status == Status::Completed,
-            // Nothing has failed that was not even tried, and nothing is to be repaired after a stop that was asked for.
+            // A job that was never tried has not failed, and a requested stop needs no repair.
             Self::Failed => matches!(status, Status::Failed | Status::TimedOut | Status::Orphaned),
             Self::Ready => false,
         }

@@ -1,4 +1,4 @@
-//! Conditions on how busy the machine is, under which jobs start.
+//! Conditions on the load of the machine for starting jobs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ pub use crate::sys::load::Measure;
 
 const FORMS: &str = "write `load<4`, `free-mem>8G`, `cpu-pressure<20`, `memory-pressure<10` or `io-pressure<10`";
 
-/// A condition on how busy the machine is, under which a job starts: `load<4`, `free-mem>8G`, `memory-pressure<10`.
+/// A condition on the load of the machine for starting a job: `load<4`, `free-mem>8G`, `memory-pressure<10`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub struct LoadCondition {
-    /// What is looked at.
+    /// The figure.
     pub measure: Measure,
-    /// On which side of the amount it has to be.
+    /// On which side of the amount it must be.
     pub side: Side,
     /// The amount, in bytes for memory and in percent for a pressure.
     pub amount: f64,
@@ -37,7 +37,7 @@ pub enum Side {
 }
 
 impl LoadCondition {
-    /// Returns whether it holds by these figures; nothing where the system does not tell.
+    /// Returns whether these figures meet it; `None` if the system does not report its figure.
     pub(crate) fn holds(&self, readings: &Readings) -> Option<bool> {
         readings.get(self.measure).map(|now| match self.side {
             Side::Below => now < self.amount,
@@ -46,14 +46,14 @@ impl LoadCondition {
     }
 }
 
-/// Returns the first of the conditions that does not hold by these figures. One on a figure that the system does not tell
-/// keeps nothing from starting: it would for ever.
+/// Returns the first condition that these figures do not meet. A condition on a figure that the system does not report
+/// is ignored, since it would keep jobs from starting forever.
 pub(crate) fn unmet(conditions: &[LoadCondition], readings: &Readings) -> Option<Unmet> {
     let condition = *conditions.iter().find(|condition| condition.holds(readings) == Some(false))?;
     readings.get(condition.measure).map(|now| Unmet { condition, now })
 }
 
-/// Refuses conditions on a figure that the system does not tell.
+/// Refuses conditions on a figure that the system does not report.
 pub(crate) fn check_known(conditions: &[LoadCondition], readings: &Readings) -> Result<(), String> {
     match conditions.iter().find(|condition| condition.holds(readings).is_none()) {
         Some(condition) => Err(format!("`{condition}` has no effect: this system does not report that figure")),
@@ -61,7 +61,8 @@ pub(crate) fn check_known(conditions: &[LoadCondition], readings: &Readings) -> 
     }
 }
 
-/// Returns a number other than 0 for the conditions of a job, by which jobs with the same ones are recognized; 0 for none.
+/// Returns a number that identifies the conditions of a job, so that jobs with the same ones are recognised; 0 if there
+/// are none.
 pub(crate) fn tag(conditions: &[LoadCondition]) -> u32 {
     if conditions.is_empty() {
         return 0;
@@ -70,13 +71,13 @@ pub(crate) fn tag(conditions: &[LoadCondition]) -> u32 {
     crc32fast::hash(texts.join("\n").as_bytes()).max(1)
 }
 
-/// A condition that does not hold.
+/// A condition that is not met.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Unmet {
     /// The condition.
     pub condition: LoadCondition,
-    /// What the figure is now.
+    /// The current figure.
     #[serde(serialize_with = "whole_as_integer")]
     pub now: f64,
 }
@@ -110,7 +111,7 @@ impl fmt::Display for Unmet {
 }
 
 impl Unmet {
-    /// Returns the same in few characters, for a table: `load<4, now 5.20`.
+    /// Returns the same in short, for a table: `load<4, now 5.20`.
     pub(super) fn in_short(&self) -> String {
         let Self { condition, now } = self;
         match condition.measure {
@@ -144,14 +145,14 @@ impl FromStr for LoadCondition {
             _ => {
                 let is_plain = !amount.is_empty() && amount.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
                 let number = amount.parse::<f64>().ok().filter(|_| is_plain && amount.len() <= LONGEST_NUMBER);
-                number.ok_or_else(|| wrong(&format!("`{amount}` is no number, such as `4` or `0.5`")))?
+                number.ok_or_else(|| wrong(&format!("`{amount}` is not a number such as `4` or `0.5`")))?
             }
         };
         Ok(Self { measure, side, amount })
     }
 }
 
-/// How many digits a number may have that is no size: more are a slip, and would not be printed as they were written.
+/// How many digits a plain number may have: more are a typing mistake, and would not be printed as written.
 const LONGEST_NUMBER: usize = 12;
 
 impl fmt::Display for LoadCondition {
@@ -164,7 +165,7 @@ impl fmt::Display for LoadCondition {
         write!(f, "{}{side}", name(*measure))?;
         match measure {
             Measure::FreeMemory => {
-                // As it is read back exactly.
+                // In a form that is read back exactly.
                 let bytes = *amount as u64;
                 let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
                 match units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_written_alike() {
+    fn conditions_are_printed_as_they_were_read() {
         for text in
             ["load<4", "load>0.5", "free-mem>8G", "free-mem>1536M", "free-mem>1", "cpu-pressure<20", "io-pressure<0"]
         {
@@ -218,21 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_refused_with_what_is() {
+    fn an_invalid_condition_is_refused_with_valid_examples() {
         for (wrong, reason) in [
             ("", "write `load<4`"),
             ("load", "write `load<4`"),
             ("load=4", "write `load<4`"),
             ("swap<4", "write `load<4`"),
             ("<4", "write `load<4`"),
-            ("load<", "`` is no number"),
-            ("load<=4", "`=4` is no number"),
-            ("load<-1", "`-1` is no number"),
-            ("load<1e3", "`1e3` is no number"),
-            ("load<inf", "`inf` is no number"),
-            ("load<.", "`.` is no number"),
-            ("load<1234567890123", "is no number"),
-            ("memory-pressure<10%", "`10%` is no number"),
+            ("load<", "`` is not a number"),
+            ("load<=4", "`=4` is not a number"),
+            ("load<-1", "`-1` is not a number"),
+            ("load<1e3", "`1e3` is not a number"),
+            ("load<inf", "`inf` is not a number"),
+            ("load<.", "`.` is not a number"),
+            ("load<1234567890123", "is not a number"),
+            ("memory-pressure<10%", "`10%` is not a number"),
             ("free-mem>8Q", "the unit is not known"),
             ("free-mem>", "there is no number"),
         ] {
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_condition_that_does_not_hold_is_named_with_what_is() {
+    fn the_first_unmet_condition_is_named_with_the_current_figure() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("loadavg"), "5.2 2.25 1.77 6/116 13569\n").unwrap();
         fs::write(directory.path().join("meminfo"), "MemAvailable:    3145728 kB\n").unwrap();
@@ -253,7 +254,7 @@ mod tests {
         assert_eq!(unmet(&["free-mem>2G", "load<4"]).unwrap(), "the load average is below 4; it is 5.20 now");
         assert_eq!(unmet(&["free-mem>8G", "load<4"]).unwrap(), "free memory is above 8.0 GiB; it is 3.0 GiB now");
         assert_eq!(unmet(&["load<5.2"]).unwrap(), "the load average is below 5.2; it is 5.20 now");
-        // What is not told keeps nothing from starting.
+        // An unreported figure keeps nothing from starting.
         assert_eq!(unmet(&["memory-pressure<10"]), None);
         let some = conditions(&["load<4", "memory-pressure<10"]);
         let refused = check_known(&some, &readings).unwrap_err();

@@ -1,9 +1,9 @@
-//! The queue in words: where a job stands in it, what it waits for, and why it has not been started.
+//! The queue in words: a job's place in it, what the job waits for, and why it has not been started.
 
 // In the order in which to read them:
-// - `place.rs`: where a job stands
+// - `place.rs`: the place of a job
 // - `after.rs`: jobs that others wait for
-// - `repeat.rs`: when a job is run again and again
+// - `repeat.rs`: when a schedule runs
 // - `load.rs`: how busy the machine may be for a job to start
 // - `reason.rs`: why a job has not been started
 

@@ -1,4 +1,4 @@
-//! Why a job is queued, in the shape and the words that every interface has for it.
+//! Why a job is queued, in the shape and the words that all interfaces use.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use crate::id::JobId;
 use crate::limit::Resource;
 use crate::name::Name;
 
-/// How many of the jobs that are waited for are named.
+/// How many of the awaited jobs are named.
 const NAMED: usize = 3;
 
-/// Why a job is queued, and for how long it has been.
+/// Why a job is queued, and since when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InQueue {
     /// What keeps it from starting.
     #[serde(flatten)]
     pub reason: QueueReason,
-    /// Its place among the jobs that wait for the same, the first is 1. Absent if it is about to start.
+    /// Its position among the jobs that wait for the same thing, counted from 1. Absent if it is about to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<usize>,
     /// Since when it has been queued.
@@ -32,7 +32,7 @@ pub struct InQueue {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueReason {
-    /// The slots of its group are in use, or so many of them that it does not fit.
+    /// The slots of its group are in use, or too many of them for it to fit.
     GroupLimit {
         /// The group.
         group: Name,
@@ -41,7 +41,7 @@ pub enum QueueReason {
         /// How many it has.
         limit: u32,
     },
-    /// The slots of the store are in use, or so many of them that it does not fit.
+    /// The slots of the store are in use, or too many of them for it to fit.
     StoreLimit {
         /// How many are in use.
         running: u64,
@@ -59,29 +59,29 @@ pub enum QueueReason {
         /// How much there is.
         limit: u32,
     },
-    /// Jobs that come first wait for the same slots or resources, and there is not enough for both.
+    /// Jobs before it wait for the same slots or resources, and there is not enough for both.
     Reserved,
-    /// It was put on hold.
+    /// It is on hold.
     OnHold,
-    /// It is to be started later.
+    /// It will be started later.
     Scheduled {
         /// When.
         at: Timestamp,
     },
     /// It is a schedule, which is never started itself.
     Repeats {
-        /// When a run of it is started.
+        /// When its runs are started.
         repeat: Repeat,
         /// The next time; absent if it is on hold.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
-        /// Its last run, if it was run.
+        /// Its last run, if it has had one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_run: Option<JobId>,
     },
-    /// It is to be started after other jobs.
+    /// It will be started after other jobs.
     After {
-        /// Those that it still waits for.
+        /// The jobs that it still waits for.
         after: Vec<After>,
     },
     /// Its group is paused, or the whole store if no group is named.
@@ -90,15 +90,15 @@ pub enum QueueReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<Name>,
     },
-    /// A condition of the job on how busy the machine is does not hold.
+    /// A condition of the job on the load of the machine is not met.
     Load(Unmet),
-    /// A condition of the store on how busy the machine is does not hold.
+    /// A condition of the store on the load of the machine is not met.
     Guard(Unmet),
     /// It was submitted in another pid or mount namespace, and only a program there may start it.
     OtherNamespace,
-    /// This program is in a sandbox that the submitter was not in, and only a program outside may start it.
+    /// This program is in a sandbox that the submitter was not in, and only a program outside may start the job.
     Sandboxed,
-    /// It was submitted by a later version, and only a program of that may start it.
+    /// It was submitted by a later version, and only a program of that version may start it.
     LaterVersion,
     /// Nothing: it starts as soon as a program looks at the queue.
     Due,
@@ -133,7 +133,7 @@ impl fmt::Display for InQueue {
             QueueReason::Load(unmet) => write!(f, "it starts when {unmet}"),
             QueueReason::Guard(unmet) => write!(f, "the store starts jobs only when {unmet}"),
             QueueReason::OtherNamespace => {
-                f.write_str("it was submitted in another namespace, such as a container, and starts from there only")
+                f.write_str("it was submitted in another namespace, such as a container, and can only start there")
             }
             QueueReason::Sandboxed => {
                 f.write_str("this program is in a sandbox that the submitter was not in, and may not start it")
@@ -146,7 +146,7 @@ impl fmt::Display for InQueue {
 }
 
 impl InQueue {
-    /// Returns the same in few characters, for a table: `#2: 4 of 4 in agents`.
+    /// Returns the reason in short, for a table: `#2: 4 of 4 in agents`.
     pub fn in_short(&self) -> String {
         let reason = match &self.reason {
             QueueReason::GroupLimit { group, running, limit } => format!("{running} of {limit} in {group}"),
@@ -171,7 +171,7 @@ impl InQueue {
     }
 }
 
-/// Names the first few of the jobs that are waited for.
+/// Names the first few of the awaited jobs.
 fn listed(after: &[After]) -> String {
     let name = |after: &After| match after.when {
         AfterWhen::Ended => after.job_id.short(),

@@ -1,4 +1,4 @@
-//! When a job is run again and again.
+//! When a schedule runs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,16 +18,16 @@ use crate::parse_error::ParseError;
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// From when on a time counts as missed: nobody was there when it came.
+/// After what delay a time counts as missed: no program was running when it came.
 const MISSED_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// When a job is run again and again: a rule, and what happens if a time was missed.
+/// When a schedule runs: a rule, and what happens if a time was missed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Repeat {
     /// The rule.
     pub rule: RepeatRule,
-    /// What happens when times were missed, because the machine was off for example.
+    /// What happens when times were missed, for example because the machine was off.
     #[serde(default, skip_serializing_if = "Missed::is_run")]
     pub missed: Missed,
 }
@@ -38,7 +38,7 @@ pub struct Repeat {
 pub struct RunOf {
     /// The schedule.
     pub job_id: JobId,
-    /// For which of its times the job was run; when it was asked for, if it was run besides the rule.
+    /// The scheduled time of the run; the time of the request if it was started outside the rule.
     pub at: Timestamp,
 }
 
@@ -49,16 +49,18 @@ impl RunOf {
     }
 }
 
-/// A rule that says when a job is run.
+/// A rule for when a job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RepeatRule {
-    /// At this distance, in milliseconds. It counts from one time to the next, however late a run was started.
+    /// At this interval, in milliseconds. It counts from one scheduled time to the next, however late a run was
+    /// started.
     EveryMs(u64),
-    /// When a clock shows one of these times.
+    /// When a clock in a time zone shows one of these times.
     Cron {
-        /// The times, in the five fields of cron (minute, hour, day of the month, month, day of the week), or as `@daily`.
+        /// The times, in the five fields of cron (minute, hour, day of the month, month, day of the week), or as
+        /// `@daily`.
         pattern: String,
         /// The time zone of the clock, by its IANA name.
         zone: String,
@@ -73,7 +75,7 @@ pub enum Missed {
     /// One run makes up for all of them.
     #[default]
     Run,
-    /// They are left out.
+    /// They are skipped.
     Skip,
 }
 
@@ -91,13 +93,13 @@ impl FromStr for Missed {
         match text {
             "run" => Ok(Self::Run),
             "skip" => Ok(Self::Skip),
-            _ => Err(ParseError::new(format!("`{text}` says nothing about missed times: use `run` or `skip`"))),
+            _ => Err(ParseError::new(format!("`{text}` is not a rule for missed times: use `run` or `skip`"))),
         }
     }
 }
 
 impl Repeat {
-    /// Repeats a job at this distance.
+    /// Repeats a job at this interval.
     pub fn every(period: Duration) -> Self {
         let rule = RepeatRule::EveryMs(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
         Self { rule, missed: Missed::default() }
@@ -109,13 +111,13 @@ impl Repeat {
         Self { rule, missed: Missed::default() }
     }
 
-    /// Says what happens when times were missed.
+    /// Sets what happens when times were missed.
     #[must_use]
     pub fn with_missed(self, missed: Missed) -> Self {
         Self { missed, ..self }
     }
 
-    /// Checks what can be known without looking at the machine.
+    /// Checks what can be known without inspecting the machine.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -129,11 +131,11 @@ impl Repeat {
         }
     }
 
-    /// Returns the first time: `at` if that is given, or the first after that which the pattern has. Without it, a rule that has
-    /// only a distance begins now.
+    /// Returns the first time: for an interval, `at` or else now; for a pattern, the first match at or after `at`, or
+    /// else after now.
     ///
     /// # Errors
-    /// If the time zone is not known here, or the pattern has no time.
+    /// If the time zone is not known here, or the pattern never matches.
     pub(crate) fn first(&self, at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, ParseError> {
         match (&self.rule, at) {
             (RepeatRule::EveryMs(_), at) => Ok(at.unwrap_or(now)),
@@ -142,10 +144,10 @@ impl Repeat {
         }
     }
 
-    /// Returns the next time after `now`, of the series to which `last` belongs.
+    /// Returns the next time after `now` in the series that contains `last`.
     ///
     /// # Errors
-    /// If the time zone is not known here, or no further time comes.
+    /// If the time zone is not known here, or there is no further time.
     pub(crate) fn next(&self, last: Timestamp, now: Timestamp) -> Result<Timestamp, ParseError> {
         match &self.rule {
             RepeatRule::EveryMs(period) => {
@@ -159,7 +161,7 @@ impl Repeat {
         }
     }
 
-    /// Returns whether a time that has come is left out because it was missed.
+    /// Returns whether a time that has come is skipped because it was missed.
     pub(crate) fn leaves_out(&self, time: Timestamp, now: Timestamp) -> bool {
         self.missed == Missed::Skip && now.duration_since(time) > MISSED_AFTER
     }
@@ -177,7 +179,7 @@ impl fmt::Display for Repeat {
     }
 }
 
-const NO_TIME: &str = "no such time comes";
+const NO_TIME: &str = "there is no such time";
 
 fn parse(pattern: &str) -> Result<Cron, ParseError> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
@@ -191,12 +193,12 @@ fn parse(pattern: &str) -> Result<Cron, ParseError> {
     })
 }
 
-/// Finds the first time of a pattern after this one, or at it.
+/// Finds the first time of a pattern after this one, or exactly at it if `inclusive`.
 fn find(pattern: &str, zone: &str, from: Timestamp, inclusive: bool) -> Result<Timestamp, ParseError> {
     let cron = parse(pattern)?;
     let zone = TimeZone::get(zone)
         .map_err(|_| ParseError::new(format!("the time zone `{zone}` is not known on this machine")))?;
-    // The pattern has no fractions of a second, and one is no reason to leave a time out.
+    // Patterns have no fractions of a second, and a fraction is no reason to skip a time.
     let whole = Timestamp::from_second(from.as_second()).unwrap_or(from);
     let (from, inclusive) = if whole < from { (whole, false) } else { (from, inclusive) };
     let found = cron.find_next_occurrence(&from.to_zoned(zone), inclusive);
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_is_kept_however_late_a_run_was() {
+    fn an_interval_is_kept_however_late_a_run_was() {
         let hourly = Repeat::every(Duration::from_secs(3600));
         let first = hourly.first(None, at("2026-11-29T10:20:00.5Z")).unwrap();
         assert_eq!(first, at("2026-11-29T10:20:00.5Z"));
@@ -237,7 +239,7 @@ mod tests {
 
     /// On 2026-03-29 there is no time from 02:00 to 03:00 in Berlin.
     #[test]
-    fn a_time_that_does_not_exist_in_spring_comes_right_after_the_gap() {
+    fn a_time_that_is_skipped_in_spring_comes_right_after_the_gap() {
         let times = times(&berlin("30 2 * * *"), "2026-03-28T00:00:00Z", 3);
         assert_eq!(times, ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
         let hourly = self::times(&berlin("15 * * * *"), "2026-03-29T00:00:00Z", 3);
@@ -246,7 +248,7 @@ mod tests {
 
     /// On 2026-10-25 the time from 02:00 to 03:00 comes twice in Berlin.
     #[test]
-    fn a_time_that_comes_twice_in_autumn_is_one_and_each_hour_is_an_hour() {
+    fn a_time_that_comes_twice_in_autumn_counts_once_but_hourly_runs_stay_hourly() {
         let times = times(&berlin("30 2 * * *"), "2026-10-24T10:00:00Z", 2);
         assert_eq!(times, ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
         let hourly = self::times(&berlin("15 * * * *"), "2026-10-24T23:30:00Z", 4);
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_time_of_a_pattern_may_be_the_one_that_is_given() {
+    fn the_first_time_of_a_pattern_may_be_the_given_time() {
         let (daily, now) = (berlin("0 12 * * *"), at("2026-11-29T11:00:00Z"));
         assert_eq!(daily.first(None, now).unwrap(), at("2026-11-30T11:00:00Z"));
         assert_eq!(daily.first(Some(now), now).unwrap(), now);
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_left_out_only_if_that_is_asked_for() {
+    fn missed_times_are_skipped_only_on_request() {
         let (run, time) = (Repeat::every(Duration::from_secs(60)), at("2026-11-29T11:00:00Z"));
         let skip = run.clone().with_missed(Missed::Skip);
         for (now, expected) in [("2026-11-29T11:01:00Z", false), ("2026-11-29T11:01:00.1Z", true)] {
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         for pattern in ["", "0 3 * *", "0 0 3 * * *", "61 3 * * *", "@reboot"] {
             let error = berlin(pattern).check().unwrap_err().to_string();
             assert!(error.contains("five fields"), "{error}");
@@ -295,10 +297,10 @@ mod tests {
     }
 
     #[test]
-    fn what_never_comes_and_what_is_nowhere_is_refused() {
+    fn a_time_that_never_comes_and_an_unknown_zone_are_refused() {
         let now = at("2026-11-29T11:00:00Z");
         let error = |repeat: &Repeat| repeat.first(None, now).unwrap_err().to_string();
-        assert_eq!(error(&berlin("0 0 30 2 *")), "`0 0 30 2 *`: no such time comes");
+        assert_eq!(error(&berlin("0 0 30 2 *")), "`0 0 30 2 *`: there is no such time");
         assert!(error(&Repeat::cron("@daily", "Europe/Nowhere")).contains("`Europe/Nowhere` is not known"));
         for period in [Duration::ZERO, Duration::from_millis(999), LONGEST * 2] {
             assert!(Repeat::every(period).check().is_err(), "{period:?}");
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read_back_and_said_in_words() {
+    fn rules_are_read_back_and_printed_in_words() {
         let repeats = [
             (Repeat::every(Duration::from_secs(5400)), "every 1h 30m", r#"{"rule":{"every_ms":5400000}}"#),
             (

@@ -21,7 +21,7 @@ use crate::supervisor;
 use crate::sys::confine;
 use crate::sys::process::{self, ProcessId};
 
-/// The command, and the pipes that its output comes through.
+/// The command, and the pipes for its output.
 pub(super) struct Child {
     pub(super) process: tokio::process::Child,
     pub(super) pid: i32,
@@ -34,7 +34,7 @@ pub(super) type Output = (Stream, Box<dyn AsyncRead + Send + Sync + Unpin>);
 /// Starts the command of a job.
 ///
 /// # Errors
-/// Why it could not be started, in words for people.
+/// Why it could not be started, for people.
 pub(super) fn spawn(
     claim: &dyn JobClaim,
     environment: Environment,
@@ -46,7 +46,7 @@ pub(super) fn spawn(
     if spec.terminal.is_some() {
         return Err("only a detached supervisor can give a job a terminal".to_owned());
     }
-    // Before anything runs, as far as that can be known.
+    // Before anything runs, as far as this can be known.
     confine::check(&spec.limits).map_err(|error| error.to_string())?;
     let variables = exec::variables(submission, environment, place, attempt);
     let stdin = match (&spec.stdin, stdin) {
@@ -84,7 +84,7 @@ pub(super) fn spawn(
     let pid = process.id().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
     let identity = process::identify(pid).ok();
     if let Err(error) = confine::give(pid, &spec.limits) {
-        // Its own group, which begins with it.
+        // It leads its own process group.
         let _ = process::signal_group(pid, Signal::KILL);
         return Err(error.to_string());
     }

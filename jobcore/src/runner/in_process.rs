@@ -1,4 +1,4 @@
-//! Jobs as children of the host program: for any store, and gone with the program.
+//! Jobs as children of the host program: for any store, and only as long as the program lives.
 
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
@@ -37,20 +37,20 @@ use crate::sys::stat::Stat;
 
 /// Runs each job as a child of this program, watched by a task of the current tokio runtime.
 ///
-/// Works with any store. When the program ends, nobody watches the jobs any more: they are then found without a holder
-/// and called orphaned. If processes of a job outlive its end, the task stays with them, as a supervisor does. A stop reaches
-/// what a job started as far as it can be seen: its process group, the descendants, and whatever carries the job's id in its
-/// environment.
+/// Works with any store. When the program ends, the jobs are no longer watched: they are then found without a holder
+/// and reported as orphaned. If a job leaves stragglers, the task stays with them, as a supervisor does. A stop reaches
+/// what a job started as far as it can be seen: its process group, the descendants, and every process with the job's id
+/// in its environment.
 #[derive(Debug, Clone, Default)]
 pub struct InProcessRunner {
-    /// When a task wakes up next that starts what is due then.
+    /// When a task wakes up next to start what is due then.
     waking: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// A number that no process has: `PID_MAX_LIMIT`, proc_sys_kernel(5), is far lower.
 const NO_PROCESS: i32 = i32::MAX;
 
-/// How long is slept at most until a time of day: the clock may be set.
+/// The longest sleep until a time of day: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl InProcessRunner {
@@ -72,7 +72,7 @@ impl Runner for InProcessRunner {
 
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         if claim.submission().spec.adopts.is_some() {
-            let reason = "only a detached supervisor can take charge of a process that was started elsewhere";
+            let reason = "only a detached supervisor can adopt a process that was started elsewhere";
             return Err(Error::Unsupported { reason: reason.to_owned() });
         }
         let companion = match Companion::of(claim.submission().spec.ends_with.as_ref()) {
@@ -89,7 +89,7 @@ impl Runner for InProcessRunner {
         Ok(())
     }
 
-    /// Starts the next attempt of a job of which nothing is left.
+    /// Starts the next attempt of a job without processes.
     async fn adopt(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         let evidence = evidence_of_own(store.as_ref(), claim.as_ref()).await?;
         let next = evidence.next_attempt(Timestamp::now()).ok_or_else(super::cannot_adopt)?;
@@ -133,12 +133,12 @@ impl Runner for InProcessRunner {
             let layout = Layout::new(root);
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = supervisor::on_end::run_here(&layout, id) {
-                    tracing::warn!(%id, %error, "what is due at the end of a job could not be run");
+                    tracing::warn!(%id, %error, "the end hooks of a job could not be run");
                 }
             });
             return Ok(());
         }
-        // A store of this program only, which has no place where it could be read what came of it.
+        // A store of this program only, with no place to record the result.
         let (job, _) = store.evidence(id).await?.judge(Timestamp::now())?;
         let settings = store.settings().await?;
         let hooks = settings.hooks(&job);
@@ -146,7 +146,7 @@ impl Runner for InProcessRunner {
             tokio::task::spawn_blocking(move || {
                 for hook in hooks {
                     let ran = supervisor::on_end::run_unrecorded(&job, &hook, settings.on_end_timeout);
-                    tracing::debug!(%id, %ran, "something was run at the end of a job");
+                    tracing::debug!(%id, %ran, "an end hook of a job has run");
                 }
             });
         }
@@ -157,7 +157,7 @@ impl Runner for InProcessRunner {
 /// Starts the command of an attempt.
 ///
 /// # Errors
-/// The outer one is the store's; the inner one says why the command could not be started.
+/// The outer error is the store's; the inner one says why the command could not be started.
 async fn start_command(claim: &mut dyn JobClaim, attempt: u32) -> Result<std::result::Result<Child, String>> {
     let (environment, place) = (claim.environment().await?, claim.place().await?);
     let stdin = match claim.submission().spec.stdin {
@@ -175,13 +175,13 @@ fn failure(reason: String) -> Outcome {
     outcome
 }
 
-/// Watches a job by a task of its own.
+/// Watches a job in a task of its own.
 fn watch(watcher: Watcher) {
     let (store, id) = (Arc::clone(&watcher.store), watcher.claim.submission().job_id);
     tokio::spawn(async move {
         let staying = watcher.watch().await;
         let runtime = Handle::current();
-        // Starting processes and removing files take their time.
+        // Starting processes and removing files takes time.
         tokio::task::spawn_blocking(move || runtime.block_on(follow_up(&store, id)));
         if let Some(watcher) = staying {
             watcher.stay_with_stragglers().await;
@@ -189,7 +189,7 @@ fn watch(watcher: Watcher) {
     });
 }
 
-/// Puts the end of a job on record that never had a process.
+/// Records the end of a job that never had a process.
 async fn finish_unstarted(store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>, ended: &Ended) -> Result<()> {
     let id = claim.submission().job_id;
     claim.finish(ended).await?;
@@ -198,7 +198,7 @@ async fn finish_unstarted(store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim
     Ok(())
 }
 
-/// Does what follows from the end of a job: starts what is due, has run what is due at its end, and removes what is not to be
+/// Does what follows from the end of a job: starts what is due, has its end hooks run, and removes what should not be
 /// kept.
 async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
     start_due(&InProcessRunner::new(), store).await;
@@ -212,35 +212,35 @@ async fn follow_up(store: &Arc<dyn JobStore>, id: JobId) {
 struct Watcher {
     store: Arc<dyn JobStore>,
     claim: Box<dyn JobClaim>,
-    /// Which attempt this is, and how those before went.
+    /// Which attempt this is, and how earlier ones went.
     start: Start,
-    /// The command; nothing between two attempts.
+    /// The command; `None` between two attempts.
     child: Option<Child>,
     /// Why the command of a later attempt could not be started.
     failure: Option<Outcome>,
-    /// What is on record of the main process; nothing if it could not be identified.
+    /// The record of the main process; `None` if it could not be identified.
     running: Option<Running>,
-    /// What it is yet to come to before it is ready; nothing if nobody is told, or it is.
+    /// What must still happen before the job is ready; `None` if it has no conditions or is ready.
     readiness: Option<Readiness>,
     started_at: Timestamp,
     since: Instant,
     life: Life,
     /// The process that the job ends with.
     companion: Option<AsyncFd<OwnedFd>>,
-    /// What is left of the job, as far as that is known: nothing is known before the main process has ended.
+    /// The stragglers of the job, as far as known: nothing is known before the main process has ended.
     stragglers: Stragglers,
     /// What keeps the job from running while it is paused.
     standstill: Option<Standstill>,
     buffer: Vec<u8>,
 }
 
-/// What is left of a job.
+/// The processes that are left of a job.
 enum Stragglers {
     Unknown,
     Nothing,
-    /// Some processes, of which this is one: before it has ended, nothing changes.
+    /// Some processes, of which this is one: until it ends, nothing changes.
     Some(AsyncFd<OwnedFd>),
-    /// Some processes, of which none could be waited for: it is looked again at this time.
+    /// Some processes, but none that could be waited for: look again at this time.
     Unwatched(Instant),
 }
 
@@ -249,11 +249,11 @@ enum Wake {
     Output(usize, std::io::Result<usize>),
     Request(Incoming),
     Exit(std::io::Result<ExitStatus>),
-    /// The process that the job ends with is gone.
+    /// The process that the job ends with has ended.
     CompanionEnded,
-    /// One of those that are left may have ended.
+    /// One of the stragglers may have ended.
     FewerStragglers,
-    /// Something has come of what is tried out of the job.
+    /// A readiness probe has a result.
     Tried,
     Due,
     TimeUp,
@@ -302,7 +302,7 @@ impl Watcher {
         (self.child, self.stragglers) = (Some(child), Stragglers::Unknown);
     }
 
-    /// Begins the time before the next attempt.
+    /// Begins the delay before the next attempt.
     fn rest(&mut self) {
         let spec = &self.claim.submission().spec;
         let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -349,7 +349,7 @@ impl Watcher {
         self.child.as_ref().map_or(NO_PROCESS, |child| child.pid)
     }
 
-    /// Watches the job until its end is on record, and returns what watches on if anything is left of it.
+    /// Watches the job until its end is on record, and returns the watcher if any processes may be left.
     async fn watch(mut self) -> Option<Self> {
         self.record_running().await;
         let mut ended = self.attempt().await;
@@ -369,7 +369,7 @@ impl Watcher {
         (!matches!(self.stragglers, Stragglers::Nothing)).then_some(self)
     }
 
-    /// Watches one attempt to its end, from the time before it on if that is not over.
+    /// Watches one attempt to its end, including the delay before it if that is not over.
     async fn attempt(&mut self) -> Ended {
         let mut outcome = loop {
             self.act().await;
@@ -385,7 +385,7 @@ impl Watcher {
         Ended::new(was_started.then_some(self.started_at), outcome)
     }
 
-    /// Stays with what is left of a job that has ended: keeps its output, and stops it when that is asked for.
+    /// Stays with the stragglers of an ended job: keeps their output, and stops them on request.
     async fn stay_with_stragglers(mut self) {
         while !matches!(self.stragglers, Stragglers::Nothing) {
             self.turn(None).await;
@@ -394,8 +394,8 @@ impl Watcher {
         self.drain().await;
     }
 
-    /// Keeps what still comes until nobody has the pipes any more, or the time for last words is up: what is left, or cannot
-    /// be seen, may write for ever.
+    /// Keeps what still comes until the pipes are closed or the time for last words is up: stragglers, or processes
+    /// that cannot be seen, may keep writing forever.
     async fn drain(&mut self) {
         let until = Instant::now() + LAST_WORDS;
         while self.has_outputs() && self.turn(Some(until)).await {
@@ -407,14 +407,14 @@ impl Watcher {
         self.child.as_ref().is_some_and(|child| child.outputs.iter().any(Option::is_some))
     }
 
-    /// Waits for something to happen, and takes note of it; returns false if nothing has before the time is up.
+    /// Waits for something to happen, and handles it; returns false if nothing has happened when the time is up.
     async fn turn(&mut self, until: Option<Instant>) -> bool {
         match self.wake(until).await {
             Wake::Output(index, read) => self.keep(index, read).await,
             Wake::Request(incoming) => self.serve(incoming).await,
             Wake::Exit(status) => {
                 let now = Timestamp::now();
-                // If somebody else in this program reaped the child, nobody will ever know.
+                // If other code in this program reaped the child, its status is lost.
                 let exit = status.map_or(Exit::unseen(now), |status| Exit::new(status, now));
                 self.life.main_ended(exit, self.since.elapsed());
                 self.look().await;
@@ -456,7 +456,7 @@ impl Watcher {
         }
     }
 
-    /// Keeps what was read from an output.
+    /// Keeps output that was read.
     async fn keep(&mut self, index: usize, read: std::io::Result<usize>) {
         let half = self.buffer.len() / 2;
         let Some(child) = &mut self.child else { return };
@@ -474,7 +474,7 @@ impl Watcher {
         }
     }
 
-    /// Looks whether the job is ready, as far as that takes no time, and has tried out what does.
+    /// Checks whether the job is ready, and starts the probes that are due.
     fn look_for_ready(&mut self) {
         let Some(readiness) = &mut self.readiness else { return };
         if self.life.awaits_readiness() && readiness.look(std::time::Instant::now()) {
@@ -527,12 +527,12 @@ impl Watcher {
         incoming.answer(answer);
     }
 
-    /// Does all that is to be done now.
+    /// Does everything that is due now.
     async fn act(&mut self) {
         let now = self.since.elapsed();
         while let Some(action) = self.life.next(now) {
             match action {
-                // A claim has no record of it, for whatever takes over from this program.
+                // Claims keep no record of these for a successor of this program.
                 Action::RecordStop { .. } | Action::NoteStall { .. } => {}
                 Action::LookAtUse => {
                     let members = self.members().await;
@@ -556,7 +556,7 @@ impl Watcher {
                 Action::NoteLease { rest } => self.note(|running| running.renew(Timestamp::now(), rest)).await,
                 Action::NoteReady => {
                     self.note(|running| running.become_ready(Timestamp::now())).await;
-                    // Others may have waited for that.
+                    // Other jobs may have waited for that.
                     let store = Arc::clone(&self.store);
                     let runtime = Handle::current();
                     tokio::task::spawn_blocking(move || {
@@ -592,8 +592,8 @@ impl Watcher {
         }
     }
 
-    /// Returns the processes of the job that can be seen. All processes of the machine are looked at for that, however many
-    /// there are, while other tasks of the runtime go on.
+    /// Returns the visible processes of the job. That means inspecting all processes of the machine, so other tasks of
+    /// the runtime run meanwhile.
     async fn members(&self) -> Vec<Stat> {
         let (main, id) = self.identity();
         aside(move || visible_members(main.as_ref(), id)).await
@@ -603,7 +603,7 @@ impl Watcher {
         (self.main().cloned(), self.claim.submission().job_id)
     }
 
-    /// Stops all processes of the job, and returns those that do not stand still yet.
+    /// Stops all processes of the job, and returns those that are not stopped yet.
     async fn stop_all(&mut self) -> Vec<Survivor> {
         let (main, id) = self.identity();
         let until = std::time::Instant::now() + STANDING_STILL;
@@ -619,21 +619,21 @@ impl Watcher {
         moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
     }
 
-    /// Puts on record what is noted of the main process. Without that the job goes on all the same.
+    /// Records a note about the main process. Without that record the job still runs.
     async fn note(&mut self, change: impl FnOnce(&mut Running) -> Note) {
         let Some(running) = &mut self.running else { return };
         let note = change(running);
         if let Err(error) = self.claim.note(running, note).await {
-            tracing::warn!(%error, "what was noted of a job is not on record");
+            tracing::warn!(%error, "a note about a job was not recorded");
         }
     }
 
-    /// Returns when the job was of this age, which is of that age now.
+    /// Returns the time at which the job was of age `age`, given that its age now is `now`.
     fn time_at(&self, age: Duration, now: Duration) -> Timestamp {
         Timestamp::now().checked_sub(now.saturating_sub(age)).unwrap_or(self.started_at)
     }
 
-    /// Sends signals to the processes of the job that can be seen, and returns these.
+    /// Sends signals to the visible processes of the job, and returns these.
     async fn send_all(&self, signals: &[Signal]) -> Vec<Stat> {
         let members = self.members().await;
         for signal in signals {
@@ -644,7 +644,7 @@ impl Watcher {
         members
     }
 
-    /// Looks for what is left of the job.
+    /// Looks for stragglers of the job.
     async fn look(&mut self) {
         let watch = |stat: &Stat| {
             let process = process::identify(stat.pid).ok()?;
@@ -658,12 +658,12 @@ impl Watcher {
     }
 }
 
-/// Does what takes its time while other tasks of the runtime go on.
+/// Does slow work while other tasks of the runtime run.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime ends, and with it whoever watches the job.
+        // The runtime is shutting down, and with it the watcher of the job.
         Err(_) => std::future::pending().await,
     }
 }
@@ -696,7 +696,7 @@ async fn end_of(process: Option<&AsyncFd<OwnedFd>>) {
     }
 }
 
-/// Returns when there may be fewer processes left than there were.
+/// Returns when there may be fewer stragglers than before.
 async fn fewer(stragglers: &Stragglers) {
     match stragglers {
         Stragglers::Unknown | Stragglers::Nothing => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! Jobs under a detached supervisor process each: they survive everything but the machine.
+//! Jobs that each have a detached supervisor process: they survive everything but the machine.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -16,14 +16,14 @@ use crate::sys::{child, own};
 
 /// Runs each job under a supervisor process of its own.
 ///
-/// The supervisor is this program, started again; see [`supervisor::run_if_asked`]. It is out of the caller's session
-/// before [`Runner::start`] returns, inherits nothing of it, and outlives it. The caller's only duty, to reap it when it
-/// ends while the caller still lives, is done by a task of the current tokio runtime, which waits for that one process
-/// and touches no other child and no signal handler.
+/// The supervisor is this program, started again; see [`supervisor::run_if_asked`]. It has left the caller's session
+/// before [`Runner::start`] returns, inherits nothing from it, and outlives it. The caller's only duty, to reap a
+/// supervisor that ends before the caller does, is done by a task of the current tokio runtime, which waits for that
+/// one process and touches no other child and no signal handler.
 #[derive(Debug, Clone)]
 pub struct LocalRunner {
     program: PathBuf,
-    /// Whether another program has said that it is a supervisor; nothing to ask where it is this one.
+    /// Whether another program has identified itself as a supervisor; `None` if the supervisor is this program.
     answered: Option<Arc<OnceLock<()>>>,
 }
 
@@ -31,8 +31,8 @@ impl LocalRunner {
     /// Returns a runner whose supervisors are this program.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless [`supervisor::run_if_asked`] was called, and before this program had threads: it
-    /// would start a second copy of itself where a supervisor is meant.
+    /// [`Error::Unsupported`] unless [`supervisor::run_if_asked`] was called before this program had threads: otherwise
+    /// it would start a second copy of itself instead of a supervisor.
     pub fn new() -> Result<Self> {
         supervisor::check_prepared()?;
         let program = own::program().context("find", "this program".as_ref())?;
@@ -41,13 +41,13 @@ impl LocalRunner {
 
     /// Returns a runner whose supervisors are another program, one that calls [`supervisor::run_if_asked`].
     ///
-    /// The program is started once to ask it, by [`Runner::check`] and so by [`JobManager::new`](crate::JobManager::new),
-    /// which fails if it does not answer within 5 s.
+    /// The program is started once as a probe, by [`Runner::check`] and so by
+    /// [`JobManager::new`](crate::JobManager::new), which fails if it does not answer within 5 s.
     pub fn with_program(program: impl Into<PathBuf>) -> Self {
         Self { answered: Some(Arc::default()), ..Self::trusting(program.into()) }
     }
 
-    /// Returns a runner whose supervisors are a program that need not be asked.
+    /// Returns a runner whose supervisors are a program that is not probed.
     pub(crate) fn trusting(program: PathBuf) -> Self {
         Self { program, answered: None }
     }
@@ -77,7 +77,7 @@ impl Runner for LocalRunner {
     }
 
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()> {
-        // A supervisor sees by the records that the job was started before.
+        // The supervisor finds in the records that the job was started before.
         self.start(store, claim).await
     }
 

@@ -1,7 +1,7 @@
-//! What makes a job run.
+//! What runs jobs.
 
 // In the order in which to read them:
-// - `local.rs`: a detached supervisor for each job
+// - `local.rs`: each job under its own detached supervisor
 // - `in_process.rs`, `child.rs`, `readiness.rs`: jobs as children of this program
 // - `fake/`: jobs that follow a script
 // - `conformance/`: the contract, as tests
@@ -25,71 +25,72 @@ use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::store::{JobClaim, JobStore, tend};
 
-/// What makes a job run: starts the command of a claimed job and has somebody watch it.
+/// Runs jobs: starts the command of a claimed job and has it watched.
 ///
-/// Everything after the start goes through the store: whoever watches the job holds its lock, keeps its output, answers
-/// what is asked through [`JobStore::request`], and puts its end on record. So any front end can look at and stop any
-/// job, whatever runner started it.
+/// Everything after the start goes through the store: the holder of the job keeps its output, answers requests made
+/// through [`JobStore::request`], and records its end. So any front end can inspect and stop any job, whatever runner
+/// started it.
 #[async_trait]
 pub trait Runner: Send + Sync + Debug {
-    /// Returns whether this runner can run jobs that are kept in `store`.
+    /// Checks that this runner can run jobs that are kept in `store`.
     ///
     /// # Errors
     /// [`Error::Unsupported`], with the reason, if it cannot.
     fn check(&self, store: &dyn JobStore) -> Result<()>;
 
-    /// Starts the job. When this returns, somebody else than the caller holds the claim, and the job goes its way; that
-    /// the command cannot be executed is an end of the job and no error. When it has ended, whoever watched it starts
-    /// what is due then, as [`JobStore::next_due`] says.
+    /// Starts the job. When this returns, the claim has passed from the caller to the holder of the running job. A
+    /// command that cannot be executed is an end of the job, not an error. When the job has ended, its holder starts
+    /// what is due then, see [`JobStore::next_due`].
     ///
     /// # Errors
-    /// If nobody could be put in charge. Then the claim is dropped and nothing was started.
+    /// If no holder could be started. Then the claim is dropped and nothing was started.
     async fn start(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
 
-    /// Puts somebody in charge of a job whose command runs on after whoever watched it was killed. The command is never
-    /// started again. Its output goes on, and its exit code is recorded where the kernel tells strangers.
+    /// Starts a new holder for a job whose command is still running after its holder was killed. The command is never
+    /// started again. Its output continues, and its exit code is recorded if the kernel reports it to processes other
+    /// than the parent.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for runners whose jobs end with whoever watches them.
+    /// [`Error::Unsupported`] for runners whose jobs end with their holder.
     async fn adopt(&self, store: &Arc<dyn JobStore>, claim: Box<dyn JobClaim>) -> Result<()>;
 
-    /// Sees to it that what is due at this time is started then, although nobody uses the store at that moment. To be called
-    /// again after each change of [`JobStore::next_start`].
+    /// Makes sure that what is due at this time is started then, even if no process uses the store at that moment. Call
+    /// it again after each change of [`JobStore::next_start`].
     ///
-    /// With a runner that does not override this, it is started by whoever uses the store next.
+    /// With a runner that does not override this, the next user of the store starts it.
     ///
     /// # Errors
-    /// If nobody could be found to do it.
+    /// If no process could be started for it.
     async fn wake_at(&self, _: &Arc<dyn JobStore>, _: Timestamp) -> Result<()> {
         Ok(())
     }
 
-    /// Sees to it that somebody else than the caller runs what is due at the end of a job that has ended: the lines of its spec,
-    /// of its group and of the store. What is being run already, or was, is not run again.
+    /// Has another process than the caller run the end hooks of an ended job: the lines of its spec, of its group and
+    /// of the store. Hooks that are running or have run are not run again.
     ///
     /// A runner that does not override this runs none.
     ///
     /// # Errors
-    /// If nobody could be found to do it.
+    /// If no process could be started for it.
     async fn run_hooks(&self, _: &Arc<dyn JobStore>, _: JobId) -> Result<()> {
         Ok(())
     }
 }
 
-/// Has run what is due at the end of a job. What fails is left to whoever uses the store next.
+/// Has the end hooks of a job run. Failures are left to the next user of the store.
 pub(crate) async fn run_hooks(runner: &dyn Runner, store: &Arc<dyn JobStore>, id: JobId) {
     if let Err(error) = runner.run_hooks(store, id).await {
-        tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
+        tracing::debug!(%id, %error, "the end hooks of a job could not be run");
     }
 }
 
-/// The refusal of a runner whose jobs end with this program.
+/// The refusal by a runner whose jobs end with this program.
 fn cannot_adopt() -> Error {
     let reason = "a job that ran within a program that was killed can only be adopted by a detached supervisor";
     Error::Unsupported { reason: reason.to_owned() }
 }
 
-/// Starts what is due now that a slot is free. What cannot be started is left to whoever uses the store next.
+/// Starts what is due after a slot has become free. What cannot be started is left to the next user of the store.
 async fn start_due(runner: &dyn Runner, store: &Arc<dyn JobStore>) {
     let _ = tend::start_due(store.as_ref(), |claim| runner.start(store, claim)).await;
 }

@@ -1,4 +1,4 @@
-//! Whether a job within this program is ready: what a supervisor does with a process of its own is done by a thread here.
+//! Whether a job within this program is ready: a supervisor uses a separate process for probes, this uses a thread.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use crate::supervisor::ready::outputs::Outputs;
 use crate::supervisor::ready::probes::Probes;
 use crate::sys::process::ProcessId;
 
-/// What is yet to be met before a job is ready.
+/// What must still happen before a job is ready.
 #[derive(Debug)]
 pub(super) struct Readiness {
     outputs: Outputs,
     tried: Tried,
 }
 
-/// What is tried out.
+/// The state of the probes.
 #[derive(Debug)]
 enum Tried {
-    /// At this time, if it is looked at.
+    /// They run at this time, at the next look.
     At(Instant, Box<Probes>),
     Now(JoinHandle<(Probes, Option<Duration>)>),
-    /// All that there was.
+    /// All conditions are met.
     Done,
 }
 
 impl Readiness {
-    /// Begins to look; nothing if nobody is told of the readiness of the job.
+    /// Begins to look; `None` if the spec has no conditions.
     pub(super) fn of(submission: &Submission, main: ProcessId) -> Option<Self> {
         let probes = Probes::of(submission, main, false);
         let tried = probes.map_or(Tried::Done, |probes| Tried::At(Instant::now(), Box::new(probes)));
@@ -37,7 +37,7 @@ impl Readiness {
         (!spec.ready.is_empty()).then(|| Self { outputs: Outputs::of(spec), tried })
     }
 
-    /// Takes note of what was written now; so many bytes were with that.
+    /// Notes what was just written; the output is `end` bytes long with it.
     pub(super) fn written(&mut self, stream: Stream, at: Timestamp, bytes: &[u8], end: u64) {
         if self.outputs.have_come() {
             return;
@@ -48,7 +48,7 @@ impl Readiness {
         self.outputs.feed(&OutputChunk { pieces, cursor, end: cursor, more: false, cut: false }, Instant::now());
     }
 
-    /// Returns when to look although nothing happens.
+    /// Returns when to look even if nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         let tried_at = match &self.tried {
             Tried::At(at, _) => Some(*at),
@@ -57,7 +57,7 @@ impl Readiness {
         self.outputs.due().into_iter().chain(tried_at).min()
     }
 
-    /// Looks at what is due, and returns whether everything is met.
+    /// Checks what is due, and returns whether all conditions are met.
     pub(super) fn look(&mut self, now: Instant) -> bool {
         self.outputs.look(now);
         self.tried = match std::mem::replace(&mut self.tried, Tried::Done) {
@@ -70,14 +70,14 @@ impl Readiness {
         self.outputs.have_come() && matches!(self.tried, Tried::Done)
     }
 
-    /// Returns when something has come of what is tried out now. May be cancelled.
+    /// Returns when the running probes have a result. Cancel safe.
     pub(super) async fn tried(&mut self) {
         let Tried::Now(trying) = &mut self.tried else { return std::future::pending().await };
         self.tried = match trying.await {
             Ok((probes, Some(after))) => Tried::At(Instant::now() + after, Box::new(probes)),
             Ok((_, None)) => Tried::Done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime ends, and with it whoever watches the job.
+            // The runtime is shutting down, and with it the watcher of the job.
             Err(_) => return std::future::pending().await,
         };
     }

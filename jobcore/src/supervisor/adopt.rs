@@ -1,4 +1,4 @@
-//! Taking charge of a command whose supervisor was killed.
+//! Taking over a command whose supervisor was killed.
 
 use std::fs::File;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::sys::cgroup::MemoryGroup;
 use crate::sys::oom::OomKills;
 use crate::sys::process::{self, ProcessId};
 
-/// Why a stop cannot be proven to have missed none of its processes.
+/// Why a stop cannot be proven to have reached all of its processes.
 const CAVEAT: &str = "its first supervisor had been killed";
 
-/// Takes care of what there is of a job that may have run, which is never started again.
-// By itself, so that the stack of a supervisor that takes over nothing has no room for this.
+/// Takes over a job that may have run, and whose command is not started again.
+// A function of its own, so that a supervisor that takes over nothing spends no stack on it.
 #[inline(never)]
 pub(super) fn take_over(
     records: &Records,
@@ -36,12 +36,12 @@ pub(super) fn take_over(
     (before, holder): (Start, ProcessId),
     control: Result<File>,
 ) -> Result<()> {
-    // First of all: with the last who has a pipe open goes what is in it.
+    // First of all: what is in a pipe is lost when the last process closes it.
     let mut pipes = match &submission.spec.adopts {
         Some(adoption) => stranger::outputs_again(adoption, records),
         None => open_pipes(records)?,
     };
-    // Only a hint for those who wait: without it they look again and again.
+    // Only a hint for waiters: without it they look again and again.
     let start = Start { holder, dedicated: true, ..before.clone() };
     let _ = records.start_again(&start);
     let control = control?;
@@ -59,7 +59,7 @@ pub(super) fn take_over(
     let restart = submission.spec.restart.as_ref().filter(|_| !was_stopped);
     match start.next(restart, &ended, Timestamp::now()) {
         Some(next) => {
-            // Without this record it is found out again.
+            // Without this record the same is found out again.
             let _ = records.start(&next);
             Supervisor::between_attempts(records, submission, next, control)?.run();
         }
@@ -68,7 +68,8 @@ pub(super) fn take_over(
     Ok(())
 }
 
-/// Opens the pipes that the supervisor before had. A job that ran within another program wrote to that, and has none.
+/// Opens the pipes of the previous supervisor. A job that ran within another program wrote to that program, and has
+/// none.
 fn open_pipes(records: &Records) -> Result<Vec<OutputPipe>> {
     let job = &records.job;
     let paths = [(job.stdout(), Stream::Stdout), (job.stderr(), Stream::Stderr)];
@@ -76,7 +77,7 @@ fn open_pipes(records: &Records) -> Result<Vec<OutputPipe>> {
     there.map(|(path, stream)| OutputPipe::make(&path, stream).context("open the pipe", &path)).collect()
 }
 
-/// Keeps what a command wrote that ended while nobody watched it.
+/// Keeps what a command wrote that ended while it was not watched.
 fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
     let Ok(mut log) = FileLogWriter::resume(&records.job, limit) else { return };
     for mut pipe in pipes {
@@ -84,7 +85,7 @@ fn rescue(records: &Records, limit: u64, pipes: Vec<OutputPipe>) {
     }
 }
 
-/// Takes charge of a command and of its pipes, and goes on with a stop that was under way; nothing if no process of the job is
+/// Takes over a command and its pipes, and continues a stop that was under way; `None` if no process of the job is
 /// left.
 fn adopt<'a>(
     records: &'a Records,
@@ -97,7 +98,7 @@ fn adopt<'a>(
     let job = &records.job;
     let running = match read.get::<Running>()? {
         Some(running) => Some(running),
-        // It was killed after the start of the command and before that was on record.
+        // The supervisor was killed between the start of the command and its record.
         None => {
             let first = || process::identify(visible_members(None, records.id).first()?.pid).ok();
             let main = submission.spec.adopts.as_ref().map(|adoption| adoption.process.clone()).or_else(first);
@@ -112,7 +113,7 @@ fn adopt<'a>(
     let main_end = MainEnd::of_stranger(&main).context("watch", "/proc".as_ref())?;
     let mut log = FileLogWriter::resume(job, submission.spec.output_limit)?;
     stranger::pump(pipes, &mut log);
-    // How long the machine was asleep while nobody watched is not known.
+    // How long the machine was suspended while the job was not watched is unknown.
     let age_at = |at: Timestamp| Duration::try_from(at.duration_since(started_at)).unwrap_or_default();
     let age = age_at(Timestamp::now());
     let caveat = if submission.spec.adopts.is_some() { stranger::CAVEAT } else { CAVEAT };
@@ -121,7 +122,7 @@ fn adopt<'a>(
     if is_gone && family.members().is_empty() {
         return Ok(None);
     }
-    // A terminal is gone with the supervisor that held it.
+    // A terminal disappears with the supervisor that held it.
     let input = match &submission.spec {
         spec if spec.terminal.is_none() => input::Open::resume(job).map_or(Input::None, Input::Pipe),
         _ => Input::None,
@@ -139,7 +140,7 @@ fn adopt<'a>(
         supervisor.life.resume_stall();
     }
     if waiting.is_some() {
-        // Who read when the supervisor was killed has read the end since.
+        // A process that was reading when the supervisor was killed has reached the end of its input since.
         records.note(|running| running.waiting = None, None);
     }
     supervisor.life.resume_pause(paused_at.map(age_at), Duration::from_millis(paused_ms), age);
@@ -172,9 +173,9 @@ mod tests {
     use crate::store::file::log::FileLog;
     use crate::sys::{pipe, world};
 
-    /// It ended between the opening of its pipes and the look at it.
+    /// It ended after its pipes were opened and before it was looked at.
     #[test]
-    fn what_a_command_wrote_that_ended_while_nobody_watched_is_kept() {
+    fn output_of_a_command_that_ended_while_unwatched_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("store");
         let store = FileStore::open(&root).unwrap();

@@ -19,22 +19,21 @@ use crate::store::file::layout::JobDir;
 use crate::sys::spawn::{self, Source};
 use crate::sys::{confine, world};
 
-/// By what something can be sent to a job.
+/// How input reaches a job.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Nothing can.
+    /// Not at all.
     None,
-    /// A pipe, which is the command's standard input.
+    /// Through a pipe, which is the command's standard input.
     Pipe(input::Open),
-    /// A terminal.
+    /// Through a terminal.
     Terminal(Terminal),
 }
 
-/// Starts the command as the leader of a session of its own, and returns its process id and how something can be sent to
-/// it.
+/// Starts the command as the leader of its own session, and returns its process id and how input reaches it.
 ///
 /// # Errors
-/// Why it could not be started, in words for people.
+/// Why it could not be started, for people.
 pub(super) fn start(
     submission: &Submission,
     limits: &Limits,
@@ -62,7 +61,7 @@ pub(super) fn start(
     };
     let stdin = stdin.as_ref().map_or(Source::File("/dev/null".as_ref()), |stdin| Source::Descriptor(stdin.as_fd()));
     let (stdout, stderr) = (job.stdout(), job.stderr());
-    // Opened for reading too: a pipe that has a reader within the job breaks for nobody when its supervisor is killed.
+    // Opened for reading too: with a reader inside the job, the pipe does not break when the supervisor is killed.
     let stderr = if spec.merge { Source::Same } else { Source::ReadWrite(&stderr) };
     Ok((spawn(submission, limits, environment, place, [stdin, Source::ReadWrite(&stdout), stderr])?, input))
 }
@@ -81,7 +80,7 @@ fn spawn(
         (exec::arguments(submission), exec::variables(submission, environment, place, attempt));
     let spawn = |program: &Path, arguments: &[Vec<u8>]| spawn::session_leader(program, arguments, &variables, streams);
     let spawned = world::lend(&submission.world, limits, || execute(&submission.program, arguments, spawn));
-    // A supervisor that stays there keeps a file system busy, but what was started was started.
+    // A supervisor that stays there keeps a file system busy, but the command has been started.
     let _ = std::env::set_current_dir("/");
     let main = spawned.map_err(|error| error.to_string())?.map_err(|error| {
         let reason = match missing(streams) {
@@ -94,7 +93,8 @@ fn spawn(
     Ok(main)
 }
 
-/// Returns a file that the new process could not open since it is not there: posix_spawn(3) does not say what failed.
+/// Returns a file that the new process could not open because it does not exist: posix_spawn(3) does not report what
+/// failed.
 fn missing(streams: [Source<'_>; 3]) -> Option<&Path> {
     streams.into_iter().find_map(|source| match source {
         Source::File(path) | Source::ReadWrite(path) => Some(path).filter(|path| !path.exists()),
@@ -102,8 +102,8 @@ fn missing(streams: [Source<'_>; 3]) -> Option<&Path> {
     })
 }
 
-/// Executes a program by `spawn`, with these arguments, of which the first is its name. A script that names no interpreter
-/// is given to `sh`, as execvp(3) and the shells do it; posix_spawn(3) does not.
+/// Executes a program through `spawn`, with these arguments, the first of which is its name. A script that names no
+/// interpreter is given to `sh`, as execvp(3) and shells do; posix_spawn(3) does not.
 pub(crate) fn execute<T>(
     program: &Path,
     mut arguments: Vec<Vec<u8>>,
@@ -118,8 +118,8 @@ pub(crate) fn execute<T>(
     }
 }
 
-/// Returns why a program could not be executed, in words. execve(2) says of a script whose interpreter is missing what it says
-/// of a missing script.
+/// Returns why a program could not be executed, in words. execve(2) fails the same way if a script or its interpreter
+/// is missing.
 fn refusal(program: &Path, error: &io::Error) -> String {
     let shown = program.display();
     match interpreter(program).filter(|interpreter| error.kind() == io::ErrorKind::NotFound && !interpreter.exists()) {
@@ -132,7 +132,7 @@ fn refusal(program: &Path, error: &io::Error) -> String {
 
 /// Returns the interpreter that a script names in its first line.
 fn interpreter(program: &Path) -> Option<PathBuf> {
-    // As much as the kernel looks at.
+    // As many bytes as the kernel looks at.
     let mut beginning = Vec::new();
     File::open(program).ok()?.take(256).read_to_end(&mut beginning).ok()?;
     let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_not_be_opened_is_named_and_not_the_program() {
+    fn a_missing_stream_is_reported_instead_of_the_program() {
         let gone = Path::new("/nosuch/pipe");
         let streams = [Source::File("/dev/null".as_ref()), Source::ReadWrite(gone), Source::Same];
         assert_eq!(missing(streams), Some(gone));

@@ -7,17 +7,17 @@ use crate::record::Ended;
 use crate::state::{Cause, Outcome};
 use crate::sys::process::{self, ProcessId, Seen};
 
-/// Who is said to have stopped a job whose companion is gone.
+/// The recorded requester when a job is stopped because its companion has ended.
 pub(crate) const SESSION_END: &str = "the end of its session";
 
-/// What is known of the process that a job ends with.
+/// What is known about the process that a job ends with.
 #[derive(Debug)]
 pub(crate) enum Companion {
-    /// There is none, or none that can be seen from here.
+    /// There is none, or none that is visible from here.
     None,
-    /// It lives; its descriptor can be read when it ends.
+    /// It is alive; its descriptor can be read when it ends.
     Alive(OwnedFd),
-    /// It is gone.
+    /// It has ended.
     Gone,
 }
 
@@ -32,7 +32,7 @@ impl Companion {
         }
     }
 
-    /// Returns the end of a job whose companion was gone before it started.
+    /// Returns the end of a job whose companion ended before it was started.
     pub(crate) fn unstarted() -> Ended {
         let mut outcome = Outcome::new(Cause::NeverStarted, Timestamp::now());
         outcome.stopped_by = Some(SESSION_END.to_owned());

@@ -1,4 +1,5 @@
-//! How a supervisor begins: by its records it starts the command, or takes over what may have been started, or does neither.
+//! How a supervisor begins: depending on its records it starts the command, takes over what may have been started, or
+//! does neither.
 
 use std::fs::File;
 use std::time::Duration;
@@ -17,15 +18,15 @@ use crate::store::file::{JobFile, Records, control};
 use crate::sys::process::ProcessId;
 use crate::sys::{heap, namespace};
 
-/// Runs the job to its end. The lock falls when this returns and the process ends.
+/// Runs the job to its end. The lock is released when this returns and the process ends.
 pub(super) fn supervise(records: &Records) -> Result<()> {
     let read = records.read()?;
     let submission = read.submission()?;
     if submission.v > RECORD_VERSION {
-        // Whoever wrote this knows better; the job stays queued for a supervisor that does, too.
+        // A newer version wrote this; the job stays queued for a supervisor that understands it.
         return Ok(());
     }
-    // A front end starts no supervisor where this fails; by the processes of another namespace it would stop strangers.
+    // A front end starts no supervisor if this fails: given processes of another namespace, it would stop strangers.
     namespace::check_proc()?;
     let holder = ProcessId::of_this_program()?;
     let control_path = records.job.control();
@@ -43,7 +44,7 @@ pub(super) fn supervise(records: &Records) -> Result<()> {
 }
 
 /// Starts the command, and watches it to its end.
-// By itself, so that the records are read with more of the stack left.
+// A function of its own, so that more of the stack is left while the records are read.
 #[inline(never)]
 fn start(
     records: &Records,
@@ -59,7 +60,7 @@ fn start(
         None => Watched::start(records, &read, submission, start.attempt),
     };
     let started = control.and_then(|control| Ok((control, start_command()?)));
-    // What was needed to start the command is larger than all that is needed from here on.
+    // Starting the command needed more memory than anything from here on.
     drop(read);
     heap::trim();
     match started {

@@ -10,10 +10,10 @@ use crate::store::{HandOver, JobClaim};
 use crate::sys::spawn::{self, Source};
 use crate::sys::{descriptor, heap};
 
-/// Starts a supervisor for a job, and returns its process id: from then on the job is the supervisor's.
+/// Starts a supervisor for a job, and returns its process id: from then on the job belongs to the supervisor.
 pub(crate) fn start(program: &Path, claim: Box<dyn JobClaim>) -> Result<i32> {
     let Some(HandOver { directory, id, lock }) = claim.hand_over() else {
-        return Err(Error::Unsupported { reason: "no other process can hold the lock of this job".to_owned() });
+        return Err(Error::Unsupported { reason: "the lock of this job cannot be handed over".to_owned() });
     };
     let lock = away(lock)?;
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), directory.as_os_str().as_bytes()];

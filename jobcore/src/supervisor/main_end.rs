@@ -1,4 +1,4 @@
-//! How the end of the main process is learnt of: by being its parent, or as a stranger who has its pidfd.
+//! How a supervisor learns of the end of the main process: as its parent, or through a pidfd.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,9 +10,9 @@ use crate::sys::process::{self, ProcessId, Seen};
 
 #[derive(Debug)]
 pub(super) enum MainEnd {
-    /// It is a child, whose end is told as those of all others are.
+    /// It is a child, whose end is reported like those of all other children.
     Child(child::Ends),
-    /// It is somebody else's.
+    /// It is not a child.
     Stranger { process: ProcessId, fd: OwnedFd },
     /// It ended while no supervisor was there to see it.
     Unseen,
@@ -23,10 +23,10 @@ impl MainEnd {
         child::Ends::watch().map(Self::Child)
     }
 
-    /// Watches a process that is no child.
+    /// Watches a process that is not a child.
     ///
     /// # Errors
-    /// If it lives and cannot be watched.
+    /// If it is alive and cannot be watched.
     pub(super) fn of_stranger(process: &ProcessId) -> io::Result<Self> {
         match (process::open(process), process::look(process)) {
             (Some(fd), _) => Ok(Self::Stranger { fd, process: process.clone() }),
@@ -35,8 +35,8 @@ impl MainEnd {
         }
     }
 
-    /// Returns what becomes ready when there is something to collect. `has_exited` says whether the end of the main process
-    /// was collected before: nothing follows it but the ends of other children.
+    /// Returns what becomes ready when there is something to collect. `has_exited` tells that the end of the main
+    /// process was collected before: after it, only other children end.
     pub(super) fn as_fd(&self, has_exited: bool) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Child(ends) => Some(ends.as_fd()),
@@ -45,13 +45,12 @@ impl MainEnd {
         }
     }
 
-    /// Reaps what there is to reap, and returns how the main process ended if it has. To be called when the descriptor
-    /// says that there is something.
+    /// Reaps what has ended, and returns how the main process ended if it has. Call it when the descriptor is ready.
     pub(super) fn collect(&self, main: i32) -> Option<Exit> {
         match self {
             Self::Child(ends) => {
                 ends.clear();
-                // Every child of a supervisor is its job's: reaping any takes no status away from anybody.
+                // Every child of a supervisor belongs to its job: reaping any child takes no status from other code.
                 let reaped: Vec<_> = std::iter::from_fn(child::reap_any).collect();
                 let own = reaped.into_iter().find(|(pid, _)| *pid == main);
                 own.map(|(_, status)| Exit::new(status, Timestamp::now()))

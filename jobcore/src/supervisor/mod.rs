@@ -1,20 +1,21 @@
-//! The process that watches one job: detached from whoever started it, and the parent of everything the job starts.
+//! The process that supervises one job: detached from the process that started it, and the parent of everything the job
+//! starts.
 //!
-//! It is the program that embeds this library, started again with a hidden first argument, so that there is nothing to
-//! install and nothing to find. That argument is looked at before anything else; from there on the process is plain
-//! single-threaded code without an async runtime.
+//! It is the program that embeds this library, started again with a hidden first argument, so that nothing has to be
+//! installed or found. That argument is checked before anything else; from then on the process is plain single-threaded
+//! code without an async runtime.
 
 // In the order in which to read them:
-// - `launch.rs`, `probe.rs`: starting a supervisor, and whether a program would be one
-// - `entry.rs`: what it does first
-// - `watched.rs`, `command.rs`, `adopt.rs`, `stranger.rs`: how it comes by a command
+// - `launch.rs`, `probe.rs`: starting a supervisor, and checking whether a program can be one
+// - `entry.rs`: how it begins
+// - `watched.rs`, `command.rs`, `adopt.rs`, `stranger.rs`: how it gets a command to watch
 // - `run.rs`: its loop
-// - `requests.rs`, `companion.rs`: what it answers, and the process that a job ends with
+// - `requests.rs`, `companion.rs`: the requests it answers, and the process that a job ends with
 // - `main_end.rs`, `tree.rs`: how it learns of the end, and what it may kill
-// - `pipe.rs`, `terminal.rs`, `quiet.rs`: what goes in and out, and whether the job waits for more
+// - `pipe.rs`, `terminal.rs`, `quiet.rs`: output and input, and whether the job waits for input
 // - `ready/`: whether it is ready
-// - `outcome.rs`, `tend.rs`: the end on record, and what it does for other jobs
-// - `on_end.rs`, `sleeper.rs`: what is run when a job has ended, and what waits for jobs that are due later
+// - `outcome.rs`, `tend.rs`: recording the end, and what it does for other jobs
+// - `on_end.rs`, `sleeper.rs`: what is run when a job has ended, and the process that waits for jobs that are due later
 
 mod adopt;
 mod command;
@@ -58,7 +59,7 @@ pub(crate) use probe::probe;
 /// Sends a signal to the process group that the main process of a job leads.
 ///
 /// # Errors
-/// Why it cannot be sent, in words for people.
+/// Why it cannot be sent, for people.
 pub(crate) fn signal_main(main: i32, signal: Signal) -> std::result::Result<(), String> {
     sent(signal, process::signal_group(main, signal))
 }
@@ -67,15 +68,15 @@ fn sent(signal: Signal, sent: io::Result<()>) -> std::result::Result<(), String>
     sent.map_err(|error| format!("cannot send {signal}: {error}"))
 }
 
-/// Whether there was one thread only when this program could have become a supervisor; nothing if it never could.
+/// Whether this program had only one thread when it could have become a supervisor; unset if it never could.
 static WAS_ALONE: OnceLock<bool> = OnceLock::new();
 
-/// Turns this process into a supervisor if it was started as one, and does not return then.
+/// Turns this process into a supervisor if it was started as one, and then does not return.
 ///
 /// Call it first thing in `main`, before there are threads, a runtime or a command line. A program that uses a
-/// [`LocalRunner`](crate::LocalRunner) must do so, or name another program that does. A `main` under
-/// `#[tokio::main]` is too late: the runtime has started its threads by then, and a supervisor can have none. Such a
-/// process never becomes a supervisor, and [`LocalRunner::new`](crate::LocalRunner::new) fails in it and says so.
+/// [`LocalRunner`](crate::LocalRunner) must do so, or name another program that does. A `main` under `#[tokio::main]`
+/// is too late: by then the runtime has started its threads, and a supervisor must have none. Such a process never
+/// becomes a supervisor, and [`LocalRunner::new`](crate::LocalRunner::new) fails in it with an explanation.
 ///
 /// Costs one system call in a program that was not started as a supervisor.
 pub fn run_if_asked() {
@@ -83,8 +84,8 @@ pub fn run_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == MARKER) {
         let arguments: Vec<_> = arguments.collect();
-        // With another thread, signals that are blocked here would be delivered there, and descriptors that are closed
-        // here be in use there.
+        // With another thread, signals blocked here would be delivered to it, and it might be using descriptors that
+        // are closed here.
         std::process::exit(match is_alone && main(&arguments).is_ok() {
             true => 0,
             false => 1,
@@ -142,14 +143,14 @@ fn main(arguments: &[OsString]) -> std::result::Result<(), Box<dyn std::error::E
     Ok(())
 }
 
-/// Keeps of all that was inherited only the lock, which came as standard input, and the `/dev/null` that the others are, and lets
-/// go of everything else.
+/// Keeps only two of the inherited descriptors, the lock, which came as standard input, and the `/dev/null` of the
+/// other streams, and closes everything else.
 fn detach() -> io::Result<File> {
     let lock = descriptor::keep_stdin()?;
     std::env::set_current_dir("/")?;
     world::set_own_umask();
-    // Nothing but SIGKILL ends a supervisor before its job: a signal that was meant for a whole session, at a shutdown
-    // say, reaches the command too, and what became of it is worth a record.
+    // Only SIGKILL ends a supervisor before its job: a signal meant for a whole session, for example at a shutdown,
+    // also reaches the command, and how that ends should be recorded.
     signals::block_all()?;
     limits::raise();
     own::become_reaper(c"jobcore-super")?;

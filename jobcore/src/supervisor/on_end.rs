@@ -1,6 +1,7 @@
-//! What is run when a job has ended: by a process of its own, which nobody waits for and which nothing of the job knows.
+//! What is run when a job has ended: by a process of its own that nothing waits for and that shares nothing with the
+//! job.
 //!
-//! Nothing that a job wrote is part of the line: the job is told of as JSON on standard input, and by variables.
+//! Nothing that a job wrote becomes part of the command line: it is passed as JSON on standard input, and in variables.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
@@ -31,19 +32,19 @@ use crate::sys::spawn::{self, Source};
 use crate::sys::{child, file, members, own, signals, user};
 use crate::units::short_duration;
 
-/// The variable by which what is run at the end of a job knows the job. It is not the one of the job's own processes, whom a stop
-/// would reach.
+/// The variable that names the job to what is run at its end. It differs from the one of the job's own processes, which
+/// a stop would reach.
 const ENDED_JOB: &str = "JOBCORE_ENDED_JOB_ID";
-/// How much is kept of what is printed.
+/// How many bytes of output are kept.
 const OUTPUT: usize = 4096;
-/// How long what was killed may take to be gone, and at what distance it is looked for.
+/// How long killed processes may take to end, and how often to check.
 const GONE: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Where programs are looked for, after the directory of this one.
+/// Where programs are looked up, after the directory of this one.
 const SEARCHED: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts a process that runs what is due at the end of a job, and returns its id; nothing if nothing is due or somebody runs
-/// it already.
+/// Starts a process that runs what is due at the end of a job, and returns its id; `None` if nothing is due or another
+/// process runs it already.
 pub(crate) fn start(program: &Path, layout: &Layout, id: JobId) -> Result<Option<i32>> {
     let Some(turn) = EndHooks::new(layout).take(id)? else { return Ok(None) };
     let lock = away(turn.file.into())?;
@@ -53,17 +54,17 @@ pub(crate) fn start(program: &Path, layout: &Layout, id: JobId) -> Result<Option
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::Descriptor(lock.as_fd()), Source::ReadWrite("/dev/null".as_ref()), Source::Same];
     let started = spawn::session_leader(program, &arguments, &[], streams);
-    started.map(Some).context("run what is due at the end of a job by", program)
+    started.map(Some).context("run the end hooks of a job with", program)
 }
 
-/// Is such a process, which was handed this turn.
+/// Runs as such a process, which was handed this turn.
 pub(super) fn run_as_process(layout: &Layout, id: JobId, turn: File) -> Result<()> {
     let Some(turn) = EndHooks::new(layout).adopt(id, turn)? else { return Ok(()) };
     let reach = Reach::Descendants(Family::Own { layout: layout.clone(), id, apart: None });
     turn.run(|turn, hook, begun, is_again| run_due(turn, hook, begun, is_again, &reach))
 }
 
-/// Runs what is due at the end of a job within this program. It takes as long as that.
+/// Runs what is due at the end of a job within this program, and returns when it has ended.
 pub(crate) fn run_here(layout: &Layout, id: JobId) -> Result<()> {
     let Some(turn) = EndHooks::new(layout).take(id)? else { return Ok(()) };
     turn.run(|turn, hook, begun, is_again| run_due(turn, hook, begun, is_again, &Reach::Visible))
@@ -71,7 +72,7 @@ pub(crate) fn run_here(layout: &Layout, id: JobId) -> Result<()> {
 
 fn run_due(turn: &Turn, hook: &Hook, begun: HookRun, is_again: bool, reach: &Reach) -> HookRun {
     if is_again {
-        // What was left behind by whoever was killed.
+        // What a killed predecessor left running.
         Reach::Visible.kill(None, turn.job.id);
     }
     run(&turn.job, hook, turn.limit, begun, Some(&turn.layout.root), reach)
@@ -82,16 +83,16 @@ pub(crate) fn run_unrecorded(job: &Job, hook: &Hook, limit: Duration) -> HookRun
     run(job, hook, limit, HookRun::begin(hook.of, Timestamp::now()), None, &Reach::Visible)
 }
 
-/// Where the processes are looked for that a line has started.
+/// Where to look for the processes that a line has started.
 enum Reach {
     /// Among the descendants of this process, which has no others.
     Descendants(Family),
-    /// Among all that can be seen.
+    /// Among all visible processes.
     Visible,
 }
 
 impl Reach {
-    /// Kills what a line has started, and returns how many processes that were.
+    /// Kills what a line has started, and returns how many processes were found.
     fn kill(&self, main: Option<&ProcessId>, id: JobId) -> usize {
         match self {
             Self::Descendants(family) => {
@@ -110,7 +111,7 @@ impl Reach {
     }
 }
 
-/// Runs one line, until it has ended or its time is up. What it leaves behind is killed.
+/// Runs one line until it has ended or its time is up. Stragglers are killed.
 fn run(job: &Job, hook: &Hook, limit: Duration, begun: HookRun, store: Option<&Path>, reach: &Reach) -> HookRun {
     let ran = spawn(job, hook, store).map(|running| running.until(Instant::now() + limit, reach, job.id));
     let ended = HookRun { ended_at: Some(Timestamp::now()), ..begun };
@@ -126,15 +127,15 @@ fn run(job: &Job, hook: &Hook, limit: Duration, begun: HookRun, store: Option<&P
     }
 }
 
-/// A line that runs.
+/// A running line.
 struct Running {
     child: Child,
     identity: Option<ProcessId>,
-    /// What it prints, until nobody has it open any more.
+    /// Its output, until no process has it open any more.
     output: Option<PipeReader>,
 }
 
-/// How it ended, if it did by itself, and the end of what it printed.
+/// How it ended, if it did on its own, and the end of its output.
 struct Ran {
     status: Option<ExitStatus>,
     output: Vec<u8>,
@@ -149,7 +150,7 @@ fn spawn(job: &Job, hook: &Hook, store: Option<&Path>) -> std::io::Result<Runnin
     let mut command = Command::new(HOOK_SHELL);
     command.arg("-c").arg(&hook.line).current_dir(cwd).env_clear().process_group(0);
     command.envs(variables(job, store).iter());
-    // A file, which is whole at once: nobody has to go on writing, or fails where nothing is read.
+    // A file is complete at once: nothing has to keep writing, or fails if the line does not read.
     command.stdin(file::in_memory(&json)?).stderr(stdout.try_clone()?).stdout(Stdio::from(stdout));
     let child = signals::lend_none(|| command.spawn())?;
     let identity = i32::try_from(child.id()).ok().and_then(|pid| process::identify(pid).ok());
@@ -163,7 +164,7 @@ impl Running {
         let mut status = None;
         while status.is_none() && Instant::now() < deadline {
             let rest = deadline.saturating_duration_since(Instant::now());
-            // Without a descriptor that tells of its end, it is looked for.
+            // Without a descriptor that reports its end, look again and again.
             let timeout = if end.is_some() { rest } else { rest.min(LOOK_AGAIN) };
             self.turn(end.as_ref().map(AsFd::as_fd), timeout, &mut output);
             status = self.child.try_wait().ok().flatten();
@@ -180,7 +181,7 @@ impl Running {
         Ran { status, output }
     }
 
-    /// Waits until there is something to do, and does it; returns whether something was read.
+    /// Waits until there is something to do, and does it; returns whether anything was read.
     fn turn(&mut self, end: Option<BorrowedFd<'_>>, timeout: Duration, output: &mut Vec<u8>) -> bool {
         let reading = self.output.as_ref().map(|pipe| Wanted::Read(pipe.as_fd()));
         let wanted = reading.into_iter().chain(end.map(Wanted::Read));
@@ -198,8 +199,8 @@ impl Running {
     }
 }
 
-/// Returns the environment of what is run at the end of a job. That of the job itself has been erased, and supervisors have
-/// none: it is made of what the system says of the user, and of the job.
+/// Returns the environment of what is run at the end of a job. The job's own environment has been erased, and
+/// supervisors have none, so it is built from what the system knows about the user, and from the job.
 fn variables(job: &Job, store: Option<&Path>) -> Environment {
     let mut variables = Environment::default();
     let directory = own::program().and_then(|program| program.read_link()).ok();
@@ -245,7 +246,7 @@ fn variables(job: &Job, store: Option<&Path>) -> Environment {
     variables
 }
 
-/// Returns the beginning of a command: a long one would leave no room for anything else, execve(2).
+/// Returns the beginning of a command: a long one would leave no room for the rest, execve(2).
 fn cut(command: &str) -> String {
     crate::words::cut(command, 1000)
 }

@@ -1,4 +1,4 @@
-//! How the end of a job gets on record.
+//! How the end of a job is recorded.
 
 use std::time::{Duration, Instant};
 
@@ -13,19 +13,19 @@ use crate::store::file::log::FileLog;
 use crate::sys::child;
 use crate::sys::process::{self, ProcessId, Seen};
 
-/// How long the end of a job is tried to be put on record, and at what distance.
+/// How long to keep trying to record the end of a job, and how often.
 const RECORDING: Duration = Duration::from_secs(600);
 const RECORDING_AGAIN: Duration = Duration::from_millis(200);
 
-/// What there is to say of a main process that the kernel killed for its memory.
+/// The message for a main process that the kernel killed because of its memory.
 const OUT_OF_MEMORY: &str = "the kernel killed it because memory ran out";
 
-/// Returns the end of an attempt, with what its life does not know.
+/// Returns the end of an attempt, completed with what its life does not know.
 pub(super) fn end_of(watched: &Watched, was_stopped: bool, mut outcome: Outcome) -> Ended {
     if let Family::Adopted { caveat, .. } = watched.family {
-        // What it used was told to its parent, or to nobody.
+        // Its usage is reported only to its parent.
         outcome.message =
-            was_stopped.then(|| format!("{caveat}; what was stopped is what could be seen to belong to it"));
+            was_stopped.then(|| format!("{caveat}; only processes that visibly belonged to it were stopped"));
     } else {
         (outcome.cpu_ms, outcome.peak_rss_bytes) = child::usage();
     }
@@ -45,7 +45,7 @@ pub(super) fn failure(reason: &str) -> Outcome {
     outcome
 }
 
-/// Returns an end that nobody saw, of an attempt of which this process was in charge.
+/// Returns the end of an attempt of this holder that no process saw.
 pub(super) fn loss(records: &Records, holder: &ProcessId) -> Ended {
     let running: Option<Running> = records.read().and_then(|read| read.get()).ok().flatten();
     let was_rebooted = process::look(holder) == Seen::Rebooted;
@@ -57,12 +57,12 @@ pub(super) fn loss(records: &Records, holder: &ProcessId) -> Ended {
     Ended::new(running.map(|running| running.at), outcome)
 }
 
-/// Puts the end on record, and tends the store. There is room for it; should it fail all the same, it is tried again while the
-/// lock is kept.
+/// Records the end, and tends the store. Room is reserved for it; should it fail all the same, it is retried while the
+/// lock is held.
 pub(super) fn record(records: &Records, ended: &Ended) {
     let deadline = Instant::now() + RECORDING;
     let mut finished = records.finish(ended);
-    // Where somebody deleted the store, there will never be a place for it.
+    // If the store was deleted, there will never be a place for it.
     while finished.is_err() && records.job.record().exists() && Instant::now() < deadline {
         std::thread::sleep(RECORDING_AGAIN);
         finished = records.finish(ended);

@@ -1,5 +1,5 @@
-//! The supervisor's end of what a job writes to: a pipe, small while it is quiet, larger for a job that writes much; a terminal;
-//! or what a process writes to that was started elsewhere.
+//! The supervisor's end of a job's output: a pipe, small while it is quiet and larger for a job that writes much; a
+//! terminal; or the output of a process that was started elsewhere.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -15,38 +15,38 @@ use crate::sys::pipe;
 use crate::sys::watch::Watch;
 
 /// A quiet pipe takes little of what one user may have in pipes, `pipe-user-pages-soft` in pipe(7): of a thousand jobs
-/// with the 64 KiB that a pipe has by default, the last would get one page each.
+/// with the default of 64 KiB per pipe, the last would get one page each.
 const SMALL: usize = 16 * 1024;
 const LARGE: usize = 1024 * 1024;
-/// A pipe that has been quiet for so long is made small again.
+/// A pipe that has been quiet for this long is made small again.
 const QUIET: Duration = Duration::from_secs(1);
-/// How much is moved before anything else gets its turn.
+/// How many bytes are moved before other work gets its turn.
 const TURN: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct OutputPipe {
     file: File,
-    /// Tells that there is something to read, where `file` does not.
+    /// Reports that there is something to read, if `file` does not.
     watch: Option<Watch>,
     stream: Stream,
-    /// How large the pipe is; 0 if it is none of the supervisor's own.
+    /// The size of the pipe; 0 if it is not one of the supervisor's own.
     size: usize,
     used: Instant,
 }
 
 impl OutputPipe {
-    /// Makes the named pipe, or takes over that of a supervisor before, and opens it.
+    /// Creates and opens the named pipe, or takes over the one of an earlier supervisor.
     pub(super) fn make(path: &Path, stream: Stream) -> io::Result<Self> {
         let file = pipe::make_and_open(path, SMALL)?;
         Ok(Self { file, watch: None, stream, size: SMALL, used: Instant::now() })
     }
 
-    /// Reads from a terminal, which has one size and one stream.
+    /// Reads from a terminal, which has a fixed size and one stream.
     pub(super) fn of_terminal(file: File) -> Self {
         Self { file, watch: None, stream: Stream::Stdout, size: 0, used: Instant::now() }
     }
 
-    /// Reads what a process writes to that was started elsewhere.
+    /// Reads the output of a process that was started elsewhere.
     pub(super) fn of_followed(Followed { file, watch }: Followed, stream: Stream) -> Self {
         Self { file, watch, stream, size: 0, used: Instant::now() }
     }
@@ -55,12 +55,12 @@ impl OutputPipe {
         self.size != 0
     }
 
-    /// Returns whether it is a file, of which there may be something to read although nothing tells of it any more.
+    /// Returns whether it is a file, which may have something to read although nothing reports it any more.
     pub(super) fn is_file(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Moves what is there into the log, but not much more than a pipe can hold.
+    /// Moves what is available into the log, but not much more than a pipe can hold.
     pub(super) fn pump(&mut self, log: &mut FileLogWriter) -> io::Result<()> {
         if let Some(watch) = &self.watch {
             begin_again_if_emptied(&mut self.file, watch)?;
@@ -84,7 +84,7 @@ impl OutputPipe {
         Ok(())
     }
 
-    /// Returns when the pipe should be made small, if it is not.
+    /// Returns when the pipe should be made small, if it is large.
     pub(super) fn shrinks_at(&self) -> Option<Instant> {
         (self.size > SMALL).then(|| self.used + QUIET)
     }
@@ -97,14 +97,14 @@ impl OutputPipe {
     }
 
     fn resize(&mut self, size: usize) {
-        // Where it cannot grow it does not, and is not asked to at every turn.
+        // If it cannot grow, it does not, and this is not tried again at every turn.
         self.size = pipe::resize(&self.file, size).unwrap_or(size);
     }
 }
 
-/// Takes note of what a watch tells of a file, and goes to its beginning if it was emptied and begun again, as by `copytruncate` of
-/// logrotate(8).
-// By itself, so that the stack of a supervisor that follows no file has no room for this.
+/// Consumes the notices of a file's watch, and returns to the beginning of a file that was truncated and written again,
+/// as by `copytruncate` of logrotate(8).
+// A function of its own, so that a supervisor that follows no file spends no stack on it.
 #[inline(never)]
 fn begin_again_if_emptied(file: &mut File, watch: &Watch) -> io::Result<()> {
     let _ = watch.has_word();
@@ -115,7 +115,7 @@ fn begin_again_if_emptied(file: &mut File, watch: &Watch) -> io::Result<()> {
 }
 
 impl AsFd for OutputPipe {
-    /// Returns what can be read when there is something to move.
+    /// Returns the descriptor that becomes readable when there is something to move.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_ref().map_or(self.file.as_fd(), Watch::as_fd)
     }

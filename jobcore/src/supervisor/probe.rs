@@ -1,4 +1,4 @@
-//! Whether a program would be a supervisor if it were started as one: it is asked, once, before a job depends on it.
+//! Whether a program can be a supervisor: it is asked once, before a job depends on it.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
@@ -13,23 +13,23 @@ use crate::sys::ready::{self, Wanted};
 use crate::sys::spawn::{self, Source};
 use crate::sys::{child, process};
 
-/// What stands in the place of a store and a job.
+/// Takes the place of a store and a job.
 pub(super) const WORD: &str = "probe";
 
-/// How long the answer may take. A good one takes a millisecond.
+/// How long the answer may take. A correct one takes a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn expected() -> String {
     format!("{NAME} {HANDOVER_VERSION}\n")
 }
 
-/// Answers whoever asks this program.
+/// Answers a probe of this program.
 pub(super) fn answer() -> io::Result<()> {
     io::stdout().write_all(expected().as_bytes())
 }
 
-/// Asks a program whether it is one that calls [`run_if_asked`](super::run_if_asked), and waits for the answer for a
-/// bounded time. Whatever else the program is, it is killed then.
+/// Asks a program whether it calls [`run_if_asked`](super::run_if_asked), and waits for the answer for a bounded time.
+/// A program that does not answer correctly is killed.
 ///
 /// # Errors
 /// [`Error::Unsupported`] if it is not, and [`Error::Io`] if it cannot be started.
@@ -43,7 +43,7 @@ pub(crate) fn probe(program: &Path) -> Result<()> {
     drop(writer);
     let is_right = read_answer(&reader).is_ok_and(|answer| answer == expected().as_bytes());
     if !is_right {
-        // It has not been reaped yet, so that the number is still its own.
+        // It has not been reaped yet, so the number is still its own.
         let _ = process::signal_group(pid, Signal::KILL);
     }
     child::reap(pid);
@@ -61,7 +61,7 @@ pub(crate) fn probe(program: &Path) -> Result<()> {
     }
 }
 
-/// Reads what a program writes, until it closes its output, or has written more than an answer, or the time is up.
+/// Reads what a program writes until it closes its output, has written more than an answer, or the time is up.
 fn read_answer(mut reader: &PipeReader) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + PATIENCE;
     let (mut answer, mut buffer) = (Vec::new(), [0; 64]);

@@ -1,8 +1,8 @@
-//! What a supervisor sees of a job that is quiet: whether one that takes input waits for it, and whether one that may not is
-//! stalled.
+//! What a supervisor observes of a quiet job: whether a job that takes input waits for it, and whether a job with a
+//! stall limit is stalled.
 //!
-//! Nobody tells when a job begins to wait, so it looks, and only at a job
-//! that has been quiet for a while, at growing distances and a few times: a job that does nothing costs nothing for ever.
+//! The kernel does not report when a job begins to wait, so the supervisor looks: only at a job that has been quiet for
+//! a while, at growing intervals and a few times, so that an idle job eventually costs nothing.
 
 use std::time::{Duration, Instant};
 
@@ -17,16 +17,16 @@ use crate::sys::members::cpu_time;
 use crate::sys::pty::LineMode;
 use crate::sys::reading::{self, Source};
 
-/// How long after the last output or input it is looked, in seconds.
+/// How long after the last output or input to look, in seconds.
 const LOOKS: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
 
-/// How long a job has been quiet, and what was seen of it since.
+/// How long a job has been quiet, and what was observed since.
 #[derive(Debug)]
 pub(super) struct Quiet {
     since: Instant,
-    /// How often it has been looked.
+    /// The number of looks so far.
     looks: usize,
-    /// Whether it is on record that it waits.
+    /// Whether the job is on record as waiting.
     is_noted: bool,
 }
 
@@ -36,7 +36,7 @@ impl Quiet {
         Self { since: Instant::now(), looks: 0, is_noted: false }
     }
 
-    /// Returns when to look next; nothing once there is no more to learn.
+    /// Returns when to look next; `None` once there is nothing more to learn.
     pub(super) fn looks_at(&self) -> Option<Instant> {
         let after = LOOKS.get(self.looks).filter(|_| !self.is_noted)?;
         Some(self.since + Duration::from_secs(*after))
@@ -44,13 +44,13 @@ impl Quiet {
 }
 
 impl Supervisor<'_> {
-    /// Takes note that the job has written, or was given, something.
+    /// Notes that the job has written or received something.
     pub(super) fn note_activity(&mut self) {
         let now = self.age();
         self.life.moved(now);
         let Some(quiet) = &mut self.quiet else { return };
         if quiet.is_noted {
-            // The terminal shows what is typed of a line. Until that is finished, the job gets nothing of it.
+            // The terminal echoes the beginning of a typed line, but the job gets nothing until the line is finished.
             if matches!(&self.watched.input, Input::Terminal(terminal)
                 if terminal.line_began().is_some() && terminal.line_mode() != LineMode::Raw)
             {
@@ -61,13 +61,13 @@ impl Supervisor<'_> {
         *quiet = Quiet::new();
     }
 
-    /// Looks how much CPU time the job has used.
+    /// Checks how much CPU time the job has used.
     pub(super) fn look_at_use(&mut self) {
         let (members, now) = (self.watched.family.members(), self.age());
         self.life.used(cpu_time(&members, self.watched.main), now);
     }
 
-    /// Puts on record since when the job is paused, by its age, or that it no longer is, and for how long it was before.
+    /// Records since which age the job has been paused, or that it no longer is, and how long it was paused before.
     pub(super) fn note_pause(&self, since: Option<Duration>, before: Duration) {
         let since = since.map(|age| self.time_at(age));
         let event = if since.is_some() { EventKind::Paused } else { EventKind::Resumed };
@@ -77,13 +77,13 @@ impl Supervisor<'_> {
         self.records.note(change, Some(event));
     }
 
-    /// Puts on record that the job is ready.
+    /// Records that the job is ready.
     pub(super) fn note_ready(&self) {
         let change = |running: &mut Running| {
             running.become_ready(Timestamp::now());
         };
         self.records.note(change, Some(EventKind::Ready));
-        // Others may have waited for that.
+        // Other jobs may have waited for that.
         tend::tend_all(&self.records.layout, None);
     }
 
@@ -94,19 +94,19 @@ impl Supervisor<'_> {
         self.records.note(change, None);
     }
 
-    /// Returns when the job was of this age.
+    /// Returns the time at which the job was of this age.
     fn time_at(&self, age: Duration) -> Timestamp {
         let before = self.age().saturating_sub(age);
         Timestamp::now().checked_sub(before).unwrap_or(self.watched.started_at)
     }
 
-    /// Puts on record since when the job is stalled, by its age, or that it is no longer.
+    /// Records since which age the job has been stalled, or that it no longer is.
     pub(super) fn note_stall(&self, since: Option<Duration>) {
         let since = since.map(|age| self.time_at(age));
         self.records.note(|running| running.stalled_at = since, since.map(|_| EventKind::Stalled));
     }
 
-    /// Looks whether the job waits for input, if it is time for that, and puts it on record then.
+    /// Checks whether the job waits for input, if it is time for that, and records it.
     pub(super) fn look_for_waiting(&mut self) {
         let Some(quiet) = &mut self.quiet else { return };
         if quiet.looks_at().is_none_or(|at| at > Instant::now()) || !self.life.is_active() {
@@ -119,7 +119,7 @@ impl Supervisor<'_> {
             Input::Pipe(_) => (Source::Pipe(&pipe), None),
             Input::None => return,
         };
-        // A program of another user, such as sudo, shows nothing but that its terminal hides what is typed.
+        // A program of another user, such as sudo, shows only that its terminal hides typed input.
         let hides = || terminal.is_some_and(|terminal| terminal.line_mode() == LineMode::Hidden);
         if reading::is_awaited(self.watched.main, source).unwrap_or_else(hides) {
             let mut waiting = Waiting::new(Timestamp::now(), self.watched.log.size().bytes);

@@ -1,4 +1,4 @@
-//! What is asked of a supervisor, and its answers.
+//! Requests to a supervisor, and its answers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::control::{Answer, Request};
 use crate::store::file::control;
 
 impl Supervisor<'_> {
-    /// Answers all that has been asked.
+    /// Answers all pending requests.
     pub(super) fn answer_requests(&mut self) {
         loop {
             match control::read_request(&self.control) {
@@ -39,14 +39,14 @@ impl Supervisor<'_> {
             Request::Resize { size } => match &self.watched.input {
                 Input::Terminal(terminal) => match terminal.resize(size) {
                     Ok(()) => Answer::Accepted,
-                    Err(error) => Answer::Refused { reason: format!("its terminal cannot get this size: {error}") },
+                    Err(error) => Answer::Refused { reason: format!("its terminal cannot be resized: {error}") },
                 },
                 Input::None | Input::Pipe(_) => Answer::Refused { reason: "it has no terminal".to_owned() },
             },
             Request::Stop { grace_ms, requester } => {
                 let now = self.age();
                 self.life.stop(grace_ms.map(Duration::from_millis), requester, now);
-                // What is accepted is on record: whatever takes over from this process goes on with it.
+                // What is accepted is on record: a successor of this process continues with it.
                 self.act();
                 Answer::Accepted
             }
@@ -54,7 +54,7 @@ impl Supervisor<'_> {
                 let (watched, now) = (&self.watched, self.age());
                 let send = || watched.family.signal_main(watched.main, signal);
                 let answer = self.life.signal(signal, requester, now, || super::sent(signal, send()));
-                // What continues by that is on record when it is answered.
+                // A resumption that this causes is on record before the answer.
                 self.act();
                 answer
             }
@@ -89,7 +89,7 @@ impl Supervisor<'_> {
                 terminal.end(self.watched.log.size().bytes);
                 self.watched.input = Input::Terminal(terminal);
             }
-            // It was ended before, or there never was any: nothing more can be read.
+            // It was ended before, or never existed: nothing more can be read.
             Input::None => {}
         }
         Answer::Accepted

@@ -1,4 +1,4 @@
-//! The loop of a supervisor: output, requests, ends of processes and deadlines, until nothing of the job is left.
+//! The loop of a supervisor: output, requests, ends of processes and deadlines, until no process of the job is left.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -27,17 +27,17 @@ use crate::sys::oom::OomKills;
 use crate::sys::pausing::Standstill;
 use crate::sys::ready::{self, Wanted};
 
-/// What there is to do.
+/// What is ready to be handled.
 struct Ready {
-    /// Which of the output pipes can be read.
+    /// Which of the output pipes are readable.
     pipes: Vec<bool>,
     is_asked: bool,
     has_ended: bool,
-    /// Whether the process that the job ends with is gone.
+    /// Whether the process that the job ends with has ended.
     companion_ended: bool,
-    /// Whether something came to be typed, or there is room for it.
+    /// Whether input has come that should be typed, or there is room for it.
     is_typed_to: bool,
-    /// Whether something has come of what is tried out of the job.
+    /// Whether a readiness probe has a result.
     is_tried: bool,
 }
 
@@ -45,20 +45,20 @@ struct Ready {
 pub(super) struct Supervisor<'a> {
     pub(super) records: &'a Records,
     submission: &'a Submission,
-    /// Which attempt this is, and how those before went.
+    /// Which attempt this is, and how earlier ones went.
     start: Start,
     pub(super) control: File,
     pub(super) watched: Watched,
     pub(super) life: Life,
     companion: Companion,
-    /// How long a job that takes input has been quiet; nothing for any other.
+    /// How long a job that takes input has been quiet; `None` for other jobs.
     pub(super) quiet: Option<Quiet>,
-    /// What the job is yet to come to before it is ready; nothing if nobody is told, or it is.
+    /// What must still happen before the job is ready; `None` if it has no conditions or is ready.
     pub(super) readiness: Option<Readiness>,
-    /// When this process took charge of the command, and how old that was then.
+    /// When this process took over the command, and how old the command was then.
     since: Instant,
     age_then: Duration,
-    /// Whether nobody tells when what is left of the job is gone, so that it is looked for again and again.
+    /// Whether nothing reports the end of what is left of the job, so that it has to be checked again and again.
     looks_again: bool,
     /// What keeps the job from running while it is paused.
     standstill: Option<Standstill>,
@@ -67,7 +67,7 @@ pub(super) struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    /// Watches a command that was started this long ago.
+    /// Watches a command that was started `age` ago.
     pub(super) fn new(
         records: &'a Records,
         submission: &'a Submission,
@@ -97,7 +97,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Takes charge of a job whose next attempt is to be started.
+    /// Takes over a job whose next attempt has to be started.
     pub(super) fn between_attempts(
         records: &'a Records,
         submission: &'a Submission,
@@ -115,11 +115,11 @@ impl<'a> Supervisor<'a> {
         self.age_then + self.since.elapsed()
     }
 
-    /// Runs the job to its end, and stays with what is left of it then.
+    /// Runs the job to its end, and then stays with its stragglers.
     pub(super) fn run(&mut self) {
         let mut ended = self.attempt();
         while let Some(next) = self.start.next(self.submission.spec.restart.as_ref(), &ended, Timestamp::now()) {
-            // Without this record the job goes on all the same.
+            // Without this record the job still runs.
             let _ = self.records.start(&next);
             self.start = next;
             self.rest();
@@ -127,7 +127,7 @@ impl<'a> Supervisor<'a> {
         }
         ended.started_at = self.start.first_started_at().or(ended.started_at);
         record(self.records, &ended);
-        // Its output is kept, and it is stopped when that is asked for.
+        // Their output is kept, and they are stopped on request.
         while !is_empty(&self.watched.family, &mut self.looks_again) {
             self.turn();
             self.act();
@@ -135,7 +135,7 @@ impl<'a> Supervisor<'a> {
         self.drain();
     }
 
-    /// Runs one attempt to its end, from the time before it on if that is not over.
+    /// Runs one attempt to its end, including the delay before it if that is not over.
     fn attempt(&mut self) -> Ended {
         let outcome = loop {
             self.act();
@@ -152,24 +152,24 @@ impl<'a> Supervisor<'a> {
         end_of(&self.watched, self.life.was_stopped(), outcome)
     }
 
-    /// Begins the time before the next attempt.
+    /// Begins the delay before the next attempt.
     fn rest(&mut self) {
         self.watched.let_go();
         let due_at = self.start.due_at.unwrap_or(Timestamp::UNIX_EPOCH);
         let delay = Duration::try_from(due_at.duration_since(Timestamp::now())).unwrap_or_default();
-        // A clock that was set back makes nobody wait for longer than the rule says.
+        // A clock that was set back must not make the delay longer than the rule allows.
         let longest = self.submission.spec.restart.as_ref().map(Restart::backoff_max).unwrap_or_default();
         let life = Life::between_attempts(&self.submission.spec, delay.min(longest));
         self.begin(life.with_lease_of(&self.life, self.age()));
     }
 
     /// Starts the command again.
-    // By itself, so that the stack of a supervisor that starts its command once has no room for this.
+    // A function of its own, so that a supervisor that starts its command once spends no stack on it.
     #[inline(never)]
     fn start_again(&mut self) {
         self.start = self.start.now_due(Timestamp::now());
         let start = || {
-            // Before it is started: who takes over from this process must not start it a second time.
+            // Before it is started: a successor of this process must not start it a second time.
             self.records.start(&self.start)?;
             Watched::start(self.records, &self.records.read()?, self.submission, self.start.attempt)
         };
@@ -190,13 +190,13 @@ impl<'a> Supervisor<'a> {
         (self.since, self.age_then, self.looks_again) = (Instant::now(), Duration::ZERO, false);
     }
 
-    /// Goes on with a stop that the supervisor before had begun.
+    /// Continues a stop that the previous supervisor had begun.
     pub(super) fn resume_stop(&mut self, stopping: Stopping) {
         let (rest, now) = (stopping.rest(Timestamp::now()), self.age());
         self.life.resume_stop(stopping.cause, stopping.requester, rest, now);
     }
 
-    /// Waits until there is something to do, and returns what.
+    /// Waits until there is something to do, and returns it.
     fn wait(&self) -> Ready {
         let now = Instant::now();
         let deadlines = [
@@ -231,19 +231,19 @@ impl<'a> Supervisor<'a> {
         Ready { pipes: ready, is_asked, has_ended, companion_ended, is_typed_to, is_tried }
     }
 
-    /// Returns whether the job goes on although the process that it ends with is gone.
+    /// Returns whether the job is still running although the process that it ends with has ended.
     fn has_lost_companion(&self) -> bool {
         self.life.is_wanted() && matches!(self.companion, Companion::Gone)
     }
 
-    /// Waits until something happens, and takes note of it.
+    /// Waits until something happens, and handles it.
     fn turn(&mut self) {
         let ready = self.wait();
         let now = Instant::now();
         let is_active = ready.is_typed_to || ready.pipes.contains(&true);
         for (pipe, is_ready) in self.watched.pipes.iter_mut().zip(&ready.pipes) {
             if *is_ready {
-                // What cannot be read now is tried again at the next turn.
+                // What cannot be read now is retried at the next turn.
                 let _ = pipe.pump(&mut self.watched.log);
             } else {
                 pipe.shrink_if_quiet(now);
@@ -255,7 +255,7 @@ impl<'a> Supervisor<'a> {
             readiness.collect();
         }
         if ready.has_ended {
-            // What it wrote before its end came before that.
+            // What it wrote before its end comes first.
             self.look_for_ready();
             self.reap();
             self.look_for_ready();
@@ -263,7 +263,7 @@ impl<'a> Supervisor<'a> {
         if ready.is_typed_to
             && let Input::Terminal(terminal) = &mut self.watched.input
         {
-            // What cannot be typed now is tried again at the next turn.
+            // What cannot be typed now is retried at the next turn.
             let _ = terminal.pump(self.watched.log.size().bytes);
         }
         if is_active {
@@ -278,7 +278,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Looks whether the job is ready.
+    /// Checks whether the job is ready.
     fn look_for_ready(&mut self) {
         let Some(readiness) = &mut self.readiness else { return };
         if self.life.is_paused() {
@@ -305,7 +305,7 @@ impl<'a> Supervisor<'a> {
         self.life.child_ended(now);
     }
 
-    /// Does all that is to be done now.
+    /// Performs all actions that are due now.
     pub(super) fn act(&mut self) {
         let now = self.age();
         while let Some(action) = self.life.next(now) {
@@ -367,11 +367,11 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Moves into the log what is still in the pipes. A turn moves more than a pipe can hold, and nobody is left to
-    /// write; or somebody was left, and goes on writing for ever.
+    /// Moves what is still in the pipes into the log. A turn moves more than a pipe can hold, and no writer is left; if
+    /// one is left, it might keep writing forever.
     fn drain(&mut self) {
         let pipes = self.watched.pipes.iter().map(|pipe| Wanted::Read(pipe.as_fd()));
-        // A log is made for the first byte, and not to find out that there is none.
+        // A log is created for the first byte, not to find out that there is none.
         let ready = ready::wait(pipes, Some(Duration::ZERO));
         for (pipe, _) in self.watched.pipes.iter_mut().zip(ready).filter(|(pipe, is_ready)| *is_ready || pipe.is_file())
         {
@@ -380,16 +380,17 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// Returns what looks whether a job waits for input, if it takes any.
+/// Returns the state for noticing whether a job waits for input, if it takes any.
 fn quiet_of(watched: &Watched) -> Option<Quiet> {
     (!matches!(watched.input, Input::None)).then(Quiet::new)
 }
 
-/// Returns whether no process of the job is left, and whether it is to be looked again although nobody says so.
+/// Returns whether no process of the job is left, and sets whether to check again without notice.
 fn is_empty(family: &Family, looks_again: &mut bool) -> bool {
     let remaining = family.remaining();
     let is_adopted = matches!(family, Family::Adopted { .. });
-    // Nobody tells a stranger that they are gone, nor that another supervisor which is coming up is on record.
+    // An adopter is not notified of their end, nor is there a notice when a starting supervisor of another job gets on
+    // record.
     *looks_again = !remaining.is_empty() && (is_adopted || remaining.iter().all(is_other_supervisor));
     remaining.is_empty()
 }

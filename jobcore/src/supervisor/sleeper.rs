@@ -1,5 +1,5 @@
-//! The process that sleeps until a job is due: one for a store, and only while something is due later. While a job waits for the
-//! machine to be less busy, it looks every few seconds.
+//! The process that sleeps until a job is due: one per store, and only while a job is due later. While a job waits for
+//! the machine to be less busy, it checks every few seconds.
 
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ use crate::sys::spawn::{self, Source};
 use crate::sys::watch::Watch;
 use crate::sys::{alarm, heap, own};
 
-/// Sees to it that a process is awake at this time. Returns its id if it was started by this.
+/// Makes sure that a process will be awake at this time. Returns its id if this started it.
 pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<Option<i32>> {
     if Sleeper::open(layout)?.is_awake_at(at)? {
         return Ok(None);
@@ -28,10 +28,10 @@ pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<O
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::ReadWrite("/dev/null".as_ref()), Source::Same, Source::Same];
     let started = spawn::session_leader(program, &arguments, &[heap::SPARING.to_vec()], streams);
-    started.map(Some).context("start what waits for jobs that are due later by", program)
+    started.map(Some).context("start the process that waits for delayed jobs from", program)
 }
 
-/// Is that process.
+/// Runs as that process.
 pub(super) fn run(layout: &Layout) -> Result<()> {
     let sleeper = Sleeper::open(layout)?;
     if !sleeper.take()? {
@@ -44,7 +44,7 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
     while due.is_none()
         && let Some(at) = store.sleep_until(&sleeper)?
     {
-        // Words of what was written before, by this process as well.
+        // Discard notices of earlier writes, including this process's own.
         while watch.has_word().context("read from", &sleeper.path)? {}
         alarm::wait_until(at, watch.as_fd());
         if Timestamp::now() >= at {
@@ -54,14 +54,14 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
             }
         }
     }
-    // What it starts are its children: the next that sleeps is another process, so that they are not left without a parent that
-    // waits for them.
+    // The processes it starts are its children. It ends instead of sleeping again, so that another process sleeps next
+    // and they get a parent that reaps them.
     drop(sleeper);
     tend::tend_all(layout, due);
     Ok(())
 }
 
-/// Sees to it that a process is awake when the next job is due, if one is due later.
+/// Makes sure that a process will be awake when the next job is due, if one is due later.
 pub(super) fn ensure_for(layout: &Layout, next: Option<Timestamp>) {
     let Some(at) = next else { return };
     let program = own::program().context("find", "this program".as_ref());

@@ -1,4 +1,4 @@
-//! Taking charge of a process that was started elsewhere.
+//! Adopting a process that was started elsewhere.
 
 use super::command::Input;
 use super::main_end::MainEnd;
@@ -14,14 +14,14 @@ use crate::store::file::Records;
 use crate::store::file::log::{FileLog, FileLogWriter};
 use crate::sys::oom::OomKills;
 
-/// Why a stop of one cannot be proven to have missed none of its processes.
+/// Why a stop of an adopted process cannot be proven to have reached all of its processes.
 pub(super) const CAVEAT: &str = "it was started elsewhere";
 
-/// Takes charge of the process.
+/// Adopts the process.
 ///
 /// # Errors
-/// The outer one is the store's or the system's; the inner one says why the process cannot be watched.
-// By itself, so that the stack of a supervisor that starts its command has no room for this.
+/// The outer error is the store's or the system's; the inner one says why the process cannot be watched.
+// A function of its own, so that a supervisor that starts its command spends no stack on it.
 #[inline(never)]
 pub(super) fn take_charge(
     records: &Records,
@@ -56,14 +56,15 @@ pub(super) fn take_charge(
     }))
 }
 
-/// Follows the output of the process from where the supervisor before stopped. Where that fails, the process is watched without.
+/// Follows the output of the process from where the previous supervisor stopped. If that fails, the process is watched
+/// without its output.
 pub(super) fn outputs_again(adoption: &Adoption, records: &Records) -> Vec<OutputPipe> {
     let read = read_before(adoption, &FileLog::new(records.job.clone()));
     read.ok().and_then(|read| outputs(adoption, read).ok()).unwrap_or_default()
 }
 
-/// Returns how many bytes of each stream are in the log. Of two files, of which part was dropped, what came while no supervisor was
-/// there is in doubt: then it is what both have now.
+/// Returns how many bytes of each stream are in the log. If two streams are followed and some of their output was
+/// dropped, the positions are unknown, and both continue at their current ends.
 fn read_before(adoption: &Adoption, log: &FileLog) -> Result<[u64; 2]> {
     let size = log.size()?;
     let has_two = matches!(adoption.stderr, Outlet::File { .. }) && adoption.stdout.is_followed();
@@ -82,7 +83,7 @@ fn read_before(adoption: &Adoption, log: &FileLog) -> Result<[u64; 2]> {
     Ok(if size.dropped == 0 { read } else { [u64::MAX; 2] })
 }
 
-/// Opens what the process writes to, each after so many bytes were read of it.
+/// Opens the outputs of the process, each after the bytes already read.
 fn outputs(adoption: &Adoption, read: [u64; 2]) -> Result<Vec<OutputPipe>, String> {
     let pid = adoption.process.pid;
     let outlets = [(&adoption.stdout, Stream::Stdout, 1), (&adoption.stderr, Stream::Stderr, 2)];
@@ -95,10 +96,10 @@ fn outputs(adoption: &Adoption, read: [u64; 2]) -> Result<Vec<OutputPipe>, Strin
     Ok(pipes)
 }
 
-/// Moves into the log what was written to files before they were watched.
+/// Moves what was written to files before they were watched into the log.
 pub(super) fn pump(pipes: &mut [OutputPipe], log: &mut FileLogWriter) {
     for pipe in pipes.iter_mut().filter(|pipe| pipe.is_file()) {
-        // What cannot be read now is tried again when there is more.
+        // What cannot be read now is retried when there is more.
         let _ = pipe.pump(log);
     }
 }

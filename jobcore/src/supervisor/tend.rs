@@ -1,4 +1,4 @@
-//! What a supervisor does for the store beside its own job.
+//! What a supervisor does for the store besides its own job.
 
 use super::launch::start;
 use super::on_end;
@@ -9,13 +9,13 @@ use crate::store::file::{FileStore, Left, Records};
 use crate::store::{JobClaim, JobStore, tend};
 use crate::sys::own;
 
-/// Gives the slot of the job back unless something is left to do for the job, starts what is due now, and puts supervisors in
-/// charge of jobs that lost theirs. What cannot be done from here is left to whoever uses the store next.
+/// Releases the slot of the job unless something is left to do for it, starts what is due now, and starts supervisors
+/// for jobs that lost theirs. What cannot be done from here is left to the next user of the store.
 pub(super) fn tend(records: &Records, is_done: bool) {
     tend_for(&records.layout, is_done.then_some(records.id));
 }
 
-/// Starts what is due now, this first, and does for the store what everybody does that uses it.
+/// Starts what is due now, `due` first, and does for the store what all its users do.
 pub(super) fn tend_all(layout: &Layout, due: Option<Box<dyn JobClaim>>) {
     if let (Some(claim), Ok(program)) = (due, own::program()) {
         let _ = start(&program, claim);
@@ -25,14 +25,14 @@ pub(super) fn tend_all(layout: &Layout, due: Option<Box<dyn JobClaim>>) {
     sleeper::ensure_for(layout, next);
 }
 
-/// Does so, and gives the slot of a job back for which nothing is left to do.
+/// Does the same, and releases the slot of a job for which nothing is left to do.
 fn tend_for(layout: &Layout, done: Option<JobId>) {
     let store = FileStore::checked(layout);
     let Ok(program) = own::program() else { return };
     let start = |claim| std::future::ready(start(&program, claim).map(drop));
     let run_hooks = |id| {
         if let Err(error) = on_end::start(&program, layout, id) {
-            tracing::debug!(%id, %error, "what is due at the end of a job could not be run");
+            tracing::debug!(%id, %error, "the end hooks of a job could not be run");
         }
     };
     tend::at_once(async {
@@ -44,7 +44,7 @@ fn tend_for(layout: &Layout, done: Option<JobId>) {
                 }
                 sleeper::ensure_for(layout, next_start);
                 match (next, has_others) {
-                    // Nothing waits, and nobody else can have been killed.
+                    // Nothing waits, and no other supervisor can have been killed.
                     (None, false) => {}
                     (None, true) => tend::adopt(&store, start, run_hooks).await,
                     (Some(claim), _) => {
@@ -58,7 +58,7 @@ fn tend_for(layout: &Layout, done: Option<JobId>) {
     });
 }
 
-/// Whoever makes a store larger sees to it that it does not grow for ever. What fails is tried by the next.
+/// A job that makes a store larger also keeps it from growing forever. Failures are left to the next one.
 pub(super) fn prune(records: &Records) {
     let _ = FileStore::checked(&records.layout).prune_if_due();
 }

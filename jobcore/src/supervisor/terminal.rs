@@ -1,4 +1,4 @@
-//! The terminal of a job: what is sent to the job is typed here, and what it shows is its output.
+//! The terminal of a job: input to the job is typed here, and what the terminal shows is its output.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,21 +11,21 @@ use crate::sys::pipe;
 use crate::sys::pty::{LineMode, Pty, TerminalSize};
 use crate::sys::ready::Wanted;
 
-/// How much is typed before anything else gets its turn: no less than a pipe holds.
+/// How much is typed before other work gets its turn: no less than a pipe holds.
 const TURN: usize = 64 * 1024;
-/// Ctrl-D, which ends what is read from a terminal; termios(3), VEOF.
+/// Ctrl-D, which ends input from a terminal; termios(3), VEOF.
 const END: u8 = 4;
-/// What finishes a line or gives it up: Enter, Ctrl-C, Ctrl-D; termios(3), ICRNL, VINTR, VEOF.
+/// What finishes or abandons a line: Enter, Ctrl-C, Ctrl-D; termios(3), ICRNL, VINTR, VEOF.
 const LINE_ENDS: [u8; 4] = [b'\n', b'\r', 3, END];
 
 #[derive(Debug)]
 pub(super) struct Terminal {
     pty: Pty,
-    /// The pipe through which comes what is to be typed.
+    /// The pipe that brings the input to type.
     input: File,
-    /// What has come and has not been typed yet, since the job does not read.
+    /// Input that has not been typed yet, since the job is not reading.
     pending: Vec<u8>,
-    /// How much had been written when a line was begun that has not been finished.
+    /// How much output there was when the unfinished line was begun.
     line_began: Option<u64>,
 }
 
@@ -36,27 +36,27 @@ impl Terminal {
         Ok(Self { pty, input, pending: Vec::new(), line_began: None })
     }
 
-    /// Returns the device that the command is to open.
+    /// Returns the device for the command to open.
     pub(super) fn device(&self) -> &Path {
         &self.pty.path
     }
 
-    /// Returns how much had been written when a line was begun that has not been finished; nothing without one.
+    /// Returns how much output there was when the unfinished line was begun; `None` if there is none.
     pub(super) fn line_began(&self) -> Option<u64> {
         self.line_began
     }
 
-    /// Returns what becomes of a line that is typed.
+    /// Returns what the terminal does with typed lines.
     pub(super) fn line_mode(&self) -> LineMode {
         self.pty.line_mode()
     }
 
-    /// Returns what the job's output comes from.
+    /// Returns the source of the job's output.
     pub(super) fn output(&self) -> io::Result<File> {
         self.pty.master.try_clone()
     }
 
-    /// Returns what to wait for: that something comes, or that the job has read some of what came.
+    /// Returns what to wait for: input, or that the job has read some of it.
     pub(super) fn waits_for(&self) -> Wanted<'_> {
         match self.pending.is_empty() {
             true => Wanted::Read(self.input.as_fd()),
@@ -64,7 +64,7 @@ impl Terminal {
         }
     }
 
-    /// Types what has come, as far as the job takes it, which has written this much before.
+    /// Types what has come, as far as the job takes it; `written` is how much the job has written so far.
     pub(super) fn pump(&mut self, written: u64) -> io::Result<()> {
         let mut typed = 0;
         while typed < TURN {
@@ -86,9 +86,9 @@ impl Terminal {
         Ok(())
     }
 
-    /// Types Ctrl-D behind what has come before.
+    /// Types Ctrl-D after the input that came before.
     pub(super) fn end(&mut self, written: u64) {
-        // One read takes all that a pipe holds, whatever size it got.
+        // One read takes all that a pipe holds, whatever its size.
         let mut before = vec![0; TURN];
         let count = self.input.read(&mut before).unwrap_or(0);
         self.pending.extend_from_slice(&before[..count]);

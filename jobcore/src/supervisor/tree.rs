@@ -1,9 +1,9 @@
-//! The processes of a job: everything that descends from its supervisor, but for other jobs: their supervisors, and
-//! commands whose supervisor was killed.
+//! The processes of a job: everything that descends from its supervisor, except other jobs, that is their supervisors
+//! and commands whose supervisor was killed.
 //!
-//! A supervisor is a child subreaper, prctl(2): whoever loses his parent becomes its child, double forks and new
-//! sessions included. So a job is empty when no child is left but those of other jobs, and killing the children again
-//! and again until then misses nobody.
+//! A supervisor is a child subreaper, prctl(2): every process that loses its parent becomes its child, including double
+//! forks and new sessions. So a job is empty when no children are left except those of other jobs, and killing the
+//! children repeatedly until then misses none.
 
 use std::io;
 use std::time::Instant;
@@ -22,31 +22,31 @@ use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
 use crate::sys::{child, members};
 
-/// Where the processes of a job are looked for.
+/// Where to look for the processes of a job.
 #[derive(Debug, Clone)]
 pub(super) enum Family {
-    /// Among the descendants of this process: none of them can get away.
+    /// Among the descendants of this process: none of them can escape.
     Own {
         /// The store, which knows the commands of other jobs.
         layout: Layout,
         /// The job.
         id: JobId,
-        /// A child that is none of the job's processes, by its number and when it started.
+        /// A child that does not belong to the job, by its number and start time.
         apart: Option<(i32, u64)>,
     },
-    /// Among all processes, as far as they can be seen to belong together: this process never was their reaper.
+    /// Among all processes, as far as they visibly belong together: this process never was their reaper.
     Adopted {
         /// The main process.
         main: ProcessId,
         /// The job, whose processes have its id in their environment.
         id: JobId,
-        /// Why a stop cannot be proven to have missed none of them, for the record of the end.
+        /// Why a stop cannot be proven to have reached all of them, for the record of the end.
         caveat: &'static str,
     },
 }
 
 impl Family {
-    /// Returns the job's living processes, of its own parents before their children.
+    /// Returns the job's living processes; own ones with parents before their children.
     pub(super) fn members(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_descendants(layout, *id, *apart),
@@ -54,7 +54,7 @@ impl Family {
         }
     }
 
-    /// Stops all of them until each stands still, and returns those that do not by this time.
+    /// Pauses all of them, and returns those that still run at `until`.
     pub(super) fn pause(
         &self,
         standstill: &mut Option<Standstill>,
@@ -71,8 +71,8 @@ impl Family {
         moving.into_iter().map(|(stat, reason)| Survivor::new(stat.pid, stat.name, reason)).collect()
     }
 
-    /// Sends a signal to the process group that the main process leads; to that alone if it leads none, as may be with one that was
-    /// started elsewhere.
+    /// Sends a signal to the process group of the main process, or only to the main process if it leads no group, which
+    /// is possible for one that was started elsewhere.
     pub(super) fn signal_main(&self, main: i32, signal: Signal) -> io::Result<()> {
         match (self, process::signal_group(main, signal)) {
             (Self::Adopted { main, .. }, Err(_)) => process::signal_one(main, signal),
@@ -80,7 +80,7 @@ impl Family {
         }
     }
 
-    /// As [`Family::signal_main`], to what may be stopped and shall obey all the same.
+    /// As [`Family::signal_main`], but continues the processes so that even stopped ones obey.
     pub(super) fn signal_main_even_stopped(&self, main: i32, signal: Signal) -> io::Result<()> {
         let sent = self.signal_main(main, signal);
         let _ = self.signal_main(main, Signal::CONT);
@@ -92,8 +92,8 @@ impl Family {
         pausing::continue_all(&self.members());
     }
 
-    /// Returns what must be gone for the job to be empty: its own children, zombies among them, of whom all others
-    /// descend; or all members.
+    /// Returns what must be gone for the job to be empty: own children, zombies included, from which all others
+    /// descend; or all members of an adopted job.
     pub(super) fn remaining(&self) -> Vec<Stat> {
         match self {
             Self::Own { layout, id, apart } => own_children(layout, *id, *apart, is_proven_supervisor),
@@ -101,11 +101,11 @@ impl Family {
         }
     }
 
-    /// Asks all of them to end, and lets those go on that are stopped, since they could not obey otherwise.
+    /// Asks all of them to end, and continues stopped ones, which could not obey otherwise.
     ///
-    /// The group of the main process gets the signal at once, so that no fork in it is missed; others one by one, each once. They are
-    /// looked for before that: a main process that ends at once leaves its children to this process in the middle of a look. And they
-    /// are looked for after it, since others were forked meanwhile.
+    /// The group of the main process gets the signal all at once, so that no fork in it is missed; the others get it
+    /// one by one, each once. They are looked up first, because a main process that ends at once leaves its children to
+    /// this process in the middle of a look, and again afterwards, because others may have been forked meanwhile.
     pub(super) fn terminate(&self, main: Option<i32>) {
         let ask = |stat: &Stat| {
             if main.is_none() || Some(stat.group) != main {
@@ -122,14 +122,14 @@ impl Family {
         self.members().iter().filter(is_new).for_each(ask);
     }
 
-    /// Kills all of them, from the leaves up: a parent that respawns its children has none left to miss it.
+    /// Kills all of them, from the leaves up, so that no parent is left to respawn its children.
     pub(super) fn kill_all(&self) {
         for stat in self.members().iter().rev() {
             let _ = process::signal(stat, Signal::KILL);
         }
     }
 
-    /// Kills what remains now, and returns how many there are.
+    /// Kills what is left now, and returns how many there are.
     pub(super) fn kill_remaining(&self) -> usize {
         let remaining = self.remaining();
         for stat in remaining.iter().filter(|stat| !stat.is_dead() && !is_other_supervisor(stat)) {
@@ -138,7 +138,7 @@ impl Family {
         remaining.len()
     }
 
-    /// Names what is still there after it was killed, with the reason as far as it can be seen.
+    /// Names the processes that are still there after being killed, with the reason as far as it is visible.
     pub(super) fn survivors(&self) -> Vec<Survivor> {
         let reason = |stat: &Stat| match (stat.state, process::signal(stat, Signal::KILL)) {
             _ if stat.is_dead() => "has ended and cannot be reaped yet: a debugger may hold it".to_owned(),
@@ -159,7 +159,8 @@ fn own_descendants(layout: &Layout, id: JobId, apart: Option<(i32, u64)>) -> Vec
     found
 }
 
-/// Returns the processes of the job with those that are dead. The children of one are looked for after itself.
+/// Returns the processes of the job, including dead ones. The children of a process are looked up after the process
+/// itself.
 fn own_tree(layout: &Layout, id: JobId, apart: Option<(i32, u64)>) -> Vec<Stat> {
     let mut found = own_children(layout, id, apart, is_other_supervisor);
     let mut next = 0;
@@ -187,11 +188,11 @@ fn own_children(
     children.filter(|stat| !is_foreign(stat) && !is_other_command(stat, layout, id)).collect()
 }
 
-/// Returns whether a child is the command of another job of the store. When the supervisor of a job is killed that was
-/// started within this one, its children become ours, and are no more of this job than before.
+/// Returns whether a child is the command of another job of the store. When the supervisor of a job that was started
+/// from within this job is killed, its children become ours, but do not become part of this job.
 ///
-/// Whoever says so in his environment must be the living main process that the records of that job name, or of its
-/// session, into which nobody can get who was not born in it.
+/// A process whose environment names another job must be the living main process in that job's records, or be in its
+/// session, which no process can enter that was not born in it.
 fn is_other_command(stat: &Stat, layout: &Layout, own: JobId) -> bool {
     let Some(id) = stat::variable(stat, JOB_ID).and_then(|id| id.parse::<JobId>().ok()) else {
         return false;

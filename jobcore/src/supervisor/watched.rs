@@ -1,4 +1,4 @@
-//! A command that is watched: how it is started.
+//! A watched command, and how it is started.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::sys::cgroup::MemoryGroup;
 use crate::sys::oom::OomKills;
 use crate::sys::process;
 
-/// A command, and what it takes to watch it.
+/// A command, and what is needed to watch it.
 pub(super) struct Watched {
     pub(super) log: FileLogWriter,
     pub(super) pipes: Vec<OutputPipe>,
@@ -35,7 +35,7 @@ pub(super) struct Watched {
 const NO_PROCESS: i32 = i32::MAX;
 
 impl Watched {
-    /// Returns what there is to watch between two attempts, for a supervisor that saw none.
+    /// Returns what a supervisor that has seen no attempt watches between two attempts.
     pub(super) fn between_attempts(records: &Records, limit: u64) -> Result<Self> {
         let log = FileLogWriter::resume(&records.job, limit)?;
         let family = Family::Own { layout: records.layout.clone(), id: records.id, apart: None };
@@ -44,7 +44,7 @@ impl Watched {
         Ok(Self { log, pipes, input, family, main_end, main, started_at, oom_kills: None, memory: None })
     }
 
-    /// Lets go of a command that is over, as far as another is to be started.
+    /// Drops what belonged to an ended command, before another is started.
     pub(super) fn let_go(&mut self) {
         (self.input, self.main_end, self.main) = (Input::None, MainEnd::Unseen, NO_PROCESS);
         self.pipes.clear();
@@ -54,7 +54,7 @@ impl Watched {
     /// Starts the command.
     ///
     /// # Errors
-    /// The outer one is the store's or the system's; the inner one says why the command could not be started.
+    /// The outer error is the store's or the system's; the inner one says why the command could not be started.
     pub(super) fn start(
         records: &Records,
         read: &JobFile,
@@ -96,13 +96,13 @@ impl Watched {
             pipes.push(OutputPipe::of_terminal(output));
         }
         let started_at = Timestamp::now();
-        // A process that is over already is still there to be looked at, since only this one may reap it.
+        // A process that has already ended can still be inspected, since only this process may reap it.
         if let Ok(process) = process::identify(main) {
-            // Without this record the job goes on all the same; should this process die, nobody will find the command.
+            // Without this record the job still runs; but if this process dies, nothing will find the command.
             let _ = records.running(&Running::new(process, started_at));
         }
         if submission.spec.restart.is_none() {
-            // Tried again at the end. What is secret in it is on the disk no longer than it must be.
+            // Tried again at the end. Secrets in it should not stay on disk longer than necessary.
             let _ = records.erase_environment(read);
         }
         let limit = submission.spec.output_limit;

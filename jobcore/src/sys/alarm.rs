@@ -1,4 +1,4 @@
-//! Waiting for a time of day, whatever becomes of the clock meanwhile.
+//! Waiting for a time of day, even if the clock is set meanwhile.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use rustix::time::{self, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerF
 
 use super::ready::{self, Wanted};
 
-/// How long is waited at most where the kernel does not report that the clock was set.
+/// The longest wait if the kernel does not report that the clock was set.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Waits until this time, until the clock is set, or until `other` can be read: which of these it was is for the caller to look.
-/// Time during which the machine is asleep counts, timerfd_create(2).
+/// Waits until this time, until the clock is set, or until `other` can be read; the caller checks which it was. Time
+/// during which the machine is suspended counts, timerfd_create(2).
 pub(crate) fn wait_until(at: Timestamp, other: BorrowedFd<'_>) {
     #[cfg(target_os = "linux")]
     if let Ok(alarm) = time::timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC) {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_at_its_time_or_by_the_other_descriptor() {
+    fn a_wait_ends_at_its_time_or_when_the_other_descriptor_is_readable() {
         let (reader, writer) = std::io::pipe().unwrap();
         let soon = Timestamp::now() + Duration::from_millis(20);
         wait_until(soon, reader.as_fd());

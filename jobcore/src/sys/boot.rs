@@ -1,4 +1,4 @@
-//! Which boot of the machine this is, and how long ago something happened in it.
+//! Which boot of the machine this is, and how long ago something in it happened.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) fn id() -> &'static str {
     })
 }
 
-/// Returns how long ago a process was started, by its start time as this process would read it.
+/// Returns how long ago a process was started, given its start time as read by this process.
 pub(crate) fn age(start_time: u64) -> Option<Duration> {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let start = start_time.checked_mul(1000)?.checked_div(rustix::param::clock_ticks_per_second())?;

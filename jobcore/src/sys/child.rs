@@ -1,4 +1,4 @@
-//! The children of this process: word of their ends, reaping them, and what they used.
+//! The children of this process: notices of their ends, reaping them, and what they used.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,10 +11,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::{TimeVal, TimeValLike};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions};
 
-/// How many bytes one of `ru_maxrss` means, getrusage(2): Linux counts in kibibytes, macOS in bytes.
+/// How many bytes one unit of `ru_maxrss` is, getrusage(2): Linux counts in kibibytes, macOS in bytes.
 const RSS_UNIT: u64 = if cfg!(target_os = "macos") { 1 } else { 1024 };
 
-/// Word of the ends of children, signalfd(2): can be read when one has ended. The process must block all signals.
+/// Notices of the ends of children, signalfd(2): readable when one has ended. The process must block all signals.
 #[derive(Debug)]
 pub(crate) struct Ends(SignalFd);
 
@@ -24,9 +24,9 @@ impl Ends {
         Ok(Self(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    /// Takes note of all that have ended: from here on it can be read when others do.
+    /// Discards pending notices; it becomes readable again when the next child ends.
     pub(crate) fn clear(&self) {
-        // However many have ended, the signal is there once.
+        // The signal is pending once, however many children have ended.
         let _ = self.0.read_signal();
     }
 }
@@ -43,7 +43,7 @@ pub(crate) fn has_none() -> bool {
     matches!(rustix::process::waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
 }
 
-/// Reaps a child that has ended, whichever it is, and returns it and how it ended; nothing if there is none.
+/// Reaps any one child that has ended, and returns it and how it ended; `None` if there is none.
 pub(crate) fn reap_any() -> Option<(i32, ExitStatus)> {
     let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
     Some((pid.as_raw_nonzero().get(), ExitStatus::from_raw(status.as_raw())))
@@ -55,7 +55,8 @@ pub(crate) fn reap(pid: i32) {
     let _ = pid.map(|pid| rustix::process::waitid(pid, WaitIdOptions::EXITED));
 }
 
-/// Reaps a child when it ends, by a task of the current tokio runtime. To be called before anybody else can have reaped it.
+/// Reaps a child when it ends, in a task of the current tokio runtime. Call it before anything else can have reaped the
+/// child.
 pub(crate) fn reap_when_ended(pid: i32) {
     let Some(pid) = Pid::from_raw(pid) else { return };
     let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
@@ -66,8 +67,8 @@ pub(crate) fn reap_when_ended(pid: i32) {
     });
 }
 
-/// Returns CPU time in milliseconds, and the peak memory of the largest process in bytes, of all children that were
-/// reaped and of their children that they reaped, getrusage(2).
+/// Returns CPU time in milliseconds, and the peak memory of the largest process in bytes, of all reaped children and of
+/// the children that they reaped, getrusage(2).
 pub(crate) fn usage() -> (Option<u64>, Option<u64>) {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (None, None) };
     let millis = |time: TimeVal| time.num_milliseconds();

@@ -1,4 +1,4 @@
-//! Giving a command the limits that its job carries.
+//! Applying a job's limits to its command.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::{cpus, io_priority, limits};
 use crate::error::{Error, Result};
 use crate::job_limits::{Cpus, Limits};
 
-/// A limit of getrlimit(2): its name in a spec, that in `ulimit` and limits.conf(5), and how much there may be.
+/// A limit of getrlimit(2): its name in a spec, its name in `ulimit` and limits.conf(5), the resource, and the amount.
 type Amount = (&'static str, &'static str, Resource, u64);
 
 fn amounts(limits: &Limits) -> impl Iterator<Item = Amount> {
@@ -24,7 +24,7 @@ fn amounts(limits: &Limits) -> impl Iterator<Item = Amount> {
     amounts.into_iter().filter_map(|(field, name, resource, amount)| Some((field, name, resource, amount?)))
 }
 
-/// Refuses limits that this process could give to no command.
+/// Refuses limits that this process could not give to any command.
 ///
 /// # Errors
 /// [`Error::InvalidSpec`], naming the limit.
@@ -44,7 +44,7 @@ pub(crate) fn check(limits: &Limits) -> Result<()> {
     check_amounts(limits)
 }
 
-/// Refuses more than the hard limits: they would hold all the same.
+/// Refuses more than the hard limits, which would apply anyway.
 fn check_amounts(limits: &Limits) -> Result<()> {
     for (field, name, resource, amount) in amounts(limits) {
         if let Some(hard) = getrlimit(resource).maximum.filter(|hard| *hard < amount) {
@@ -54,8 +54,8 @@ fn check_amounts(limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether this process may have this niceness. A lower one than its own is for the privileged, and for those to whom
-/// `RLIMIT_NICE` permits it.
+/// Returns whether this process may have this niceness. A lower one than its own needs privileges or a permissive
+/// `RLIMIT_NICE`.
 fn may_have_niceness(nice: i32) -> bool {
     getpriority_process(None).is_ok_and(|own| own <= nice) || may_go_down_to(nice)
 }
@@ -74,10 +74,10 @@ fn may_go_down_to(_: i32) -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Calls `within` while this process has the limits, and these soft limits beside them. The niceness stays.
+/// Calls `within` while this process has the limits and, in addition, these soft limits. The niceness stays.
 ///
 /// # Errors
-/// [`Error::InvalidSpec`], naming the limit that it cannot have.
+/// [`Error::InvalidSpec`], naming the limit that cannot be applied.
 pub(super) fn lend<T>(limits: &Limits, soft: &BTreeMap<String, u64>, within: impl FnOnce() -> T) -> Result<T> {
     check_amounts(limits)?;
     if let Some(nice) = limits.nice {
@@ -99,28 +99,28 @@ pub(super) fn lend<T>(limits: &Limits, soft: &BTreeMap<String, u64>, within: imp
     }
 }
 
-/// Makes the limits hard of a command that was started with them as soft ones.
+/// Makes the limits hard for a command that was started with them as soft limits.
 #[cfg(target_os = "linux")]
 pub(crate) fn make_hard(pid: i32, limits: &Limits) {
     use rustix::process::{Rlimit, prlimit};
 
     let Some(process) = Pid::from_raw(pid) else { return };
     for (_, _, resource, amount) in amounts(limits) {
-        // One that cannot be limited has ended, or acts as another user by now, who is privileged.
+        // A process that cannot be limited has ended, or acts as another, privileged user by now.
         let _ = prlimit(Some(process), resource, Rlimit { current: Some(amount), maximum: Some(amount) });
     }
 }
 
-/// No other system can do that to another process.
+/// Other systems cannot do that to another process.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn make_hard(_: i32, _: &Limits) {}
 
-/// Gives the limits to a process that was just started without them.
+/// Applies the limits to a process that was just started without them.
 ///
 /// # Errors
-/// [`Error::InvalidSpec`], naming the limit that it cannot have.
+/// [`Error::InvalidSpec`], naming the limit that cannot be applied.
 pub(crate) fn give(pid: i32, limits: &Limits) -> Result<()> {
-    // Without a number it has ended.
+    // Without a number it has ended: there is nothing to limit.
     let Some(process) = Pid::from_raw(pid) else { return Ok(()) };
     make_hard(pid, limits);
     if let Some(nice) = limits.nice {
@@ -138,7 +138,7 @@ pub(crate) fn give(pid: i32, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Leaves alone what has ended.
+/// Ignores that the process has ended.
 fn unless_gone<T: Default>(done: io::Result<T>) -> io::Result<T> {
     match done {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => Ok(T::default()),
@@ -146,18 +146,18 @@ fn unless_gone<T: Default>(done: io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Returns the limit that may be why a program could not be executed under them.
+/// Returns why a program could not be executed, if one of these limits may be the reason.
 pub(crate) fn reason(limits: &Limits, error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
-        Errno::AGAIN => limits.processes.map(|_| "its user has as many processes as the job may be one of"),
-        Errno::NOMEM => limits.memory.map(|_| "its limit of memory is too small"),
-        Errno::MFILE => limits.open_files.map(|_| "its limit of open files is too small"),
+        Errno::AGAIN => limits.processes.map(|_| "its user already has as many processes as the limit allows"),
+        Errno::NOMEM => limits.memory.map(|_| "its memory limit is too low"),
+        Errno::MFILE => limits.open_files.map(|_| "its limit of open files is too low"),
         _ => None,
     }
 }
 
 fn not_given(field: &'static str, wanted: impl fmt::Display, error: impl fmt::Display) -> Error {
-    refused(field, format!("it cannot be given {wanted}: {error}"))
+    refused(field, format!("it cannot be set to {wanted}: {error}"))
 }
 
 fn without(missing: &Cpus) -> Error {

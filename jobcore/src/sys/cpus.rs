@@ -1,4 +1,4 @@
-//! On which CPUs a process may run, sched_setaffinity(2).
+//! Which CPUs a process may run on, sched_setaffinity(2).
 
 use std::io;
 
@@ -9,16 +9,16 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::file;
 use crate::job_limits::Cpus;
 
-/// Returns the CPUs that this machine has in use, if it says.
+/// Returns the CPUs that are online on this machine, if known.
 pub(super) fn online() -> Option<Cpus> {
     file::read_text("/sys/devices/system/cpu/online").ok()?.trim().parse().ok()
 }
 
-/// Lets a process, or this one, run on these CPUs only. The kernel leaves out what the process may not have, cpuset(7), and so
-/// the CPUs that are missing are returned then.
+/// Restricts a process, or this one, to these CPUs. The kernel silently leaves out those that the process may not use,
+/// cpuset(7), so the missing CPUs are returned.
 ///
 /// # Errors
-/// If the process may have none of them, or is gone.
+/// If the process may use none of them, or has ended.
 #[cfg(target_os = "linux")]
 pub(super) fn confine(process: Option<Pid>, cpus: &Cpus) -> io::Result<Option<Cpus>> {
     let mut set = CpuSet::new();
@@ -28,7 +28,7 @@ pub(super) fn confine(process: Option<Pid>, cpus: &Cpus) -> io::Result<Option<Cp
     Ok(cpus.without(|cpu| given.is_set(cpu.into())))
 }
 
-/// Calls `within` while this process runs on these CPUs only, and returns the CPUs that it could not have instead, if any.
+/// Calls `within` while this process runs only on these CPUs, or returns the CPUs that it may not use, if any.
 ///
 /// # Errors
 /// As [`confine`].
@@ -37,18 +37,18 @@ pub(super) fn lend<T>(cpus: &Cpus, within: impl FnOnce() -> T) -> io::Result<Res
     let own = sched_getaffinity(None)?;
     let confined = confine(None, cpus);
     let done = confined.map(|missing| missing.map_or_else(|| Ok(within()), Err));
-    // It was given these, and may have them again.
+    // These were its own CPUs, so it may use them again.
     let _ = sched_setaffinity(None, &own);
     done
 }
 
-/// No other system has it.
+/// Not available on other systems.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn confine(_: Option<Pid>, _: &Cpus) -> io::Result<Option<Cpus>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// No other system has it.
+/// Not available on other systems.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn lend<T>(_: &Cpus, _: impl FnOnce() -> T) -> io::Result<Result<T, Cpus>> {
     Err(io::ErrorKind::Unsupported.into())

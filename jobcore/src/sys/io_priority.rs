@@ -8,22 +8,22 @@ use nix::libc::c_int;
 
 use crate::job_limits::IoPriority;
 
-/// `IOPRIO_WHO_PROCESS`: one process, or rather its thread of that number.
+/// `IOPRIO_WHO_PROCESS`: one process, or rather the thread with that number.
 const PROCESS: c_int = 1;
-/// `IOPRIO_CLASS_SHIFT`: the class stands above the level.
+/// `IOPRIO_CLASS_SHIFT`: the class occupies the bits above the level.
 const CLASS: c_int = 13;
 
-/// What is asked of the kernel.
+/// The request to the kernel.
 #[derive(Clone, Copy)]
 enum Call {
     Get,
     Set(c_int),
 }
 
-/// Gives a process this priority; 0 is this process.
+/// Sets the I/O priority of a process; 0 is this process.
 ///
 /// # Errors
-/// If it may not have it, or is gone.
+/// If it may not have this priority, or has ended.
 pub(super) fn set(pid: i32, priority: IoPriority) -> io::Result<()> {
     let value = match priority {
         IoPriority::BestEffort(level) => (2 << CLASS) | c_int::from(level),
@@ -32,7 +32,7 @@ pub(super) fn set(pid: i32, priority: IoPriority) -> io::Result<()> {
     call(pid, Call::Set(value)).map(drop)
 }
 
-/// Calls `within` while this process has this priority.
+/// Calls `within` while this process has this I/O priority.
 ///
 /// # Errors
 /// As [`set`].
@@ -56,7 +56,7 @@ fn call(pid: i32, call: Call) -> io::Result<c_int> {
     c_int::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }
 
-/// No other system has them.
+/// Not available on other systems.
 #[cfg(not(target_os = "linux"))]
 fn call(_: i32, _: Call) -> io::Result<c_int> {
     Err(io::ErrorKind::Unsupported.into())

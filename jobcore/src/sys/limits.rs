@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The limits of getrlimit(2), by the names that people know from `ulimit` and limits.conf(5).
+/// The limits of getrlimit(2), by their names in `ulimit` and limits.conf(5).
 const LIMITS: [(&str, Resource); 10] = [
     ("as", Resource::As),
     ("core", Resource::Core),
@@ -18,7 +18,7 @@ const LIMITS: [(&str, Resource); 10] = [
     ("stack", Resource::Stack),
 ];
 
-/// Returns the soft limits by name. What is not limited is absent.
+/// Returns the soft limits by name. Unlimited resources are absent.
 pub(super) fn soft() -> BTreeMap<String, u64> {
     LIMITS.into_iter().filter_map(|(name, resource)| Some((name.to_owned(), getrlimit(resource).current?))).collect()
 }
@@ -34,7 +34,7 @@ pub(super) fn lend<T>(soft: &BTreeMap<String, u64>, within: impl FnOnce() -> T) 
             (None, hard) => hard,
         };
         if current != own.current {
-            // What cannot be restored is left as it is: the job runs under the limits of whoever started it.
+            // What cannot be restored stays: the job then runs under the limits of the process that started it.
             let _ = setrlimit(resource, Rlimit { current, ..own });
             others.push((resource, own));
         }
@@ -46,7 +46,7 @@ pub(super) fn lend<T>(soft: &BTreeMap<String, u64>, within: impl FnOnce() -> T) 
     done
 }
 
-/// Lifts the soft limits that would hinder a supervisor: a submitter's limit of file size or CPU time is for its
+/// Lifts the soft limits that would hinder a supervisor: a submitter's limit on file size or CPU time is meant for its
 /// command, not for the log.
 pub(crate) fn raise() {
     lift(&[Resource::As, Resource::Cpu, Resource::Data, Resource::Fsize, Resource::Nofile]);
@@ -77,13 +77,13 @@ pub(crate) fn processes() -> Option<u64> {
     getrlimit(Resource::Nproc).current
 }
 
-/// Returns how large the stack of the main thread may become, in bytes.
+/// Returns how large the stack of the main thread may grow, in bytes.
 #[cfg(feature = "front")]
 pub(crate) fn stack() -> Option<u64> {
     getrlimit(Resource::Stack).current
 }
 
-/// Returns how large a file may become, in bytes, whatever the soft limit says.
+/// Returns the hard limit of the size of a file, in bytes.
 pub(crate) fn largest_file() -> Option<u64> {
     getrlimit(Resource::Fsize).maximum
 }

@@ -5,29 +5,29 @@ use std::sync::OnceLock;
 
 use super::file;
 
-/// A figure that says how busy the machine is.
+/// A figure for how busy the machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Measure {
-    /// How many processes ran or were about to, on average over the last minute, proc_loadavg(5).
+    /// The average number of processes that ran or were ready to run over the last minute, proc_loadavg(5).
     Load,
     /// How many bytes of memory are available to new programs without swapping: `MemAvailable` of proc_meminfo(5).
     FreeMemory,
-    /// In what part of the last ten seconds some process waited for a CPU, in percent.
+    /// The percentage of the last ten seconds during which some process waited for a CPU.
     CpuPressure,
-    /// In what part of the last ten seconds some process waited for memory, in percent.
+    /// The percentage of the last ten seconds during which some process waited for memory.
     MemoryPressure,
-    /// In what part of the last ten seconds some process waited for a disk, in percent.
+    /// The percentage of the last ten seconds during which some process waited for a disk.
     IoPressure,
 }
 
 impl Measure {
-    /// All of them.
+    /// All measures.
     pub(crate) const ALL: [Self; 5] =
         [Self::Load, Self::FreeMemory, Self::CpuPressure, Self::MemoryPressure, Self::IoPressure];
 }
 
-/// The figures of one moment: each is read once, when it is asked for.
+/// The figures of one moment: each is read once, on first use.
 #[derive(Debug)]
 pub(crate) struct Readings {
     proc: PathBuf,
@@ -35,17 +35,17 @@ pub(crate) struct Readings {
 }
 
 impl Readings {
-    /// Returns those of this machine.
+    /// Returns the readings of this machine.
     pub(crate) fn now() -> Self {
         Self::of(Path::new("/proc"))
     }
 
-    /// Returns those that a directory tells which looks like `/proc`.
+    /// Returns the readings from a directory that looks like `/proc`.
     pub(crate) fn of(proc: &Path) -> Self {
         Self { proc: proc.to_owned(), read: Default::default() }
     }
 
-    /// Returns a figure; nothing where the system does not tell.
+    /// Returns a figure; `None` if the system does not report it.
     pub(crate) fn get(&self, measure: Measure) -> Option<f64> {
         *self.read[measure as usize].get_or_init(|| match measure {
             Measure::Load => self.text("loadavg")?.split_ascii_whitespace().next()?.parse().ok(),
@@ -61,7 +61,7 @@ impl Readings {
         })
     }
 
-    /// Returns the pressure on something, <https://docs.kernel.org/accounting/psi.html>.
+    /// Returns the pressure on a resource, <https://docs.kernel.org/accounting/psi.html>.
     fn pressure(&self, on: &str) -> Option<f64> {
         let text = self.text(&format!("pressure/{on}"))?;
         let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read_once_and_what_is_not_told_is_unknown() {
+    fn figures_are_read_once_and_unreported_ones_are_unknown() {
         let directory = tempfile::tempdir().unwrap();
         let proc = directory.path();
         fs::create_dir(proc.join("pressure")).unwrap();

@@ -1,8 +1,8 @@
 //! The lock of a job: an open-file-description lock, fcntl_locking(2), on the file of its records.
 //!
-//! Such a lock lives as long as any descriptor of its open file does, in whatever process, and the kernel drops it when
-//! the last one is gone, however the process ended. It can be looked at without being taken. Neither is true of
-//! `flock` (a look takes it) or of the classic process lock (any close of the file drops it), so they are not used.
+//! Such a lock lasts as long as any descriptor of its open file, in any process; the kernel releases it with the last
+//! one, however the process ended. It can be tested without being taken. Neither is true of `flock` (testing takes it)
+//! or of the classic process lock (any close of the file releases it), so they are not used.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,9 +14,9 @@ use nix::libc;
 
 use super::stat::{self, Stat};
 
-/// The byte of the file that is locked. Version 0.1.0 also locked byte 0, for waiters that nobody wrote.
+/// The locked byte of the file. Version 0.1.0 also locked byte 0, for waiters that were never written.
 const LIFE: i64 = 1;
-/// The byte that is locked, by any number of programs, while the job only waits for others.
+/// The byte that any number of programs lock while the job only waits for others.
 const LENT: i64 = 2;
 
 fn life(kind: i32) -> libc::flock {
@@ -33,7 +33,7 @@ fn byte(start: i64, kind: i32) -> libc::flock {
     }
 }
 
-/// Takes the lock if nobody else has it, and returns whether it did. A lock that this open file has already counts.
+/// Takes the lock if it is free, and returns whether it did. A lock that this open file already has counts.
 pub(crate) fn try_take(file: &File) -> io::Result<bool> {
     match fcntl(file, FcntlArg::F_OFD_SETLK(&life(libc::F_WRLCK))) {
         Ok(_) => Ok(true),
@@ -42,13 +42,13 @@ pub(crate) fn try_take(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Lets go of the lock, also for all copies of this open file.
+/// Releases the lock, also for all copies of this open file.
 pub(crate) fn release(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&life(libc::F_UNLCK)))?;
     Ok(())
 }
 
-/// Takes the lock within a time, and returns whether it did. For locks that are held for microseconds.
+/// Takes the lock within `time`, and returns whether it did. For locks that are held for microseconds.
 pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + time;
     let mut pause = Duration::from_micros(20);
@@ -62,7 +62,7 @@ pub(crate) fn take_within(file: &File, time: Duration) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Returns whether anybody but this open file holds the lock. Takes nothing.
+/// Returns whether anything but this open file holds the lock, without taking it.
 pub(crate) fn is_held(file: &File) -> io::Result<bool> {
     is_locked(file, LIFE)
 }
@@ -73,7 +73,7 @@ pub(crate) fn lend(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether a job is marked by [`lend`] elsewhere than through this open file.
+/// Returns whether [`lend`] marks a job through another open file.
 pub(crate) fn is_lent(file: &File) -> io::Result<bool> {
     is_locked(file, LENT)
 }
@@ -84,7 +84,7 @@ fn is_locked(file: &File, start: i64) -> io::Result<bool> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
-/// Returns whether a process holds the lock itself, as far as it can be looked into.
+/// Returns whether a process itself holds the lock, as far as it can be inspected.
 pub(crate) fn is_held_by(file: &File, process: &Stat) -> bool {
     let Ok(lock) = file.metadata() else { return false };
     let is_lock = |fd: i32| {
@@ -98,8 +98,8 @@ pub(crate) fn is_held_by(file: &File, process: &Stat) -> bool {
     stat::numbers(&process.path("fd")).any(|fd| is_lock(fd) && holds(fd))
 }
 
-/// Returns whether a line of `/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5), says that this open file has the lock of life:
-/// `lock: 1: OFDLCK ADVISORY WRITE -1 00:1b:4711 0 1`, in which the last two are the first byte and the last.
+/// Returns whether a line of `/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5), shows that this open file holds the lock of
+/// life: `lock: 1: OFDLCK ADVISORY WRITE -1 00:1b:4711 0 1`, where the last two are the first and the last byte.
 fn is_life(line: &str) -> bool {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
     let ["lock:", _, "OFDLCK", _, "WRITE", _, _, first, last] = words.as_slice() else { return false };
@@ -111,19 +111,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_holder_is_told_from_one_who_only_opened_it() {
+    fn the_holder_is_distinguished_from_a_process_that_only_opened_the_file() {
         let own = Stat::read(std::process::id().try_into().unwrap()).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         let (holder, other) = (file.reopen().unwrap(), file.reopen().unwrap());
-        assert!(!is_held_by(&other, &own), "nobody has it");
+        assert!(!is_held_by(&other, &own), "it is free");
         assert!(try_take(&holder).unwrap());
         assert!(is_held_by(&other, &own));
         drop(holder);
-        assert!(!is_held_by(&other, &own), "it was let go of");
+        assert!(!is_held_by(&other, &own), "it was released");
     }
 
     #[test]
-    fn a_look_takes_nothing_and_the_last_close_frees() {
+    fn testing_takes_nothing_and_the_last_close_releases() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let (holder, other) = (file.reopen().unwrap(), file.reopen().unwrap());
         assert!(!is_held(&other).unwrap());
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn many_may_lend_what_another_holds() {
+    fn many_may_lend_a_lock_that_another_holds() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = || file.reopen().unwrap();
         let (holder, first, second, looker) = (open(), open(), open(), open());

@@ -1,4 +1,4 @@
-//! Who descends from whom, and which processes belong together as far as that can be seen.
+//! Descent between processes, and which processes belong together as far as that can be seen.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::process::{ProcessId, is_comparable};
 use super::stat::{Stat, all, children, has_variable};
 
-/// Returns the living processes that belong to a job as far as that can be seen from outside: the session and group of
-/// its main process, their descendants, and whoever has the job's id in the environment it was started with.
+/// Returns the living processes that belong to a job as far as can be seen from outside: the session and group of its
+/// main process, their descendants, and any process with the job's id in its initial environment.
 ///
-/// Whatever has the number of the main process by now is not taken for it. What left the session, cleared its environment and
-/// lost its parents is not found. What `is_foreign` says of is left out, with everything below it.
+/// A later process with the number of the main process is not taken for it. A process that left the session, cleared
+/// its environment and lost its parents is not found. Processes for which `is_foreign` returns true are left out, with
+/// all of their descendants.
 pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let everybody = all();
-    // A number is given to a new process only when nobody has it as session or group any more: when somebody else has
-    // it, none of these kin are left, and whoever looks like them is a stranger.
+    // The kernel reuses a number only when no process has it as session or group any more: if another process has it,
+    // no relatives of the main process are left, and any process that looks like one is a stranger.
     let is_taken =
         |main: &ProcessId| everybody.iter().any(|stat| stat.pid == main.pid && stat.start_time != main.start_time);
     let main = main.filter(|main| is_comparable(main) && !is_taken(main)).map(|main| main.pid);
@@ -29,7 +30,8 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
     let foreign: HashSet<i32> = candidates.iter().filter(|stat| is_foreign(stat)).map(|stat| stat.pid).collect();
     let descends = |stat: &Stat| {
         let mut pid = stat.pid;
-        // No chain of parents is longer than there are processes; a table read while it changes might hold a ring.
+        // No chain of parents is longer than the number of processes; a table read while it changes might contain a
+        // cycle.
         for _ in 0..parents.len() {
             if foreign.contains(&pid) {
                 return false;
@@ -47,8 +49,8 @@ pub(crate) fn visible_tree(main: Option<&ProcessId>, marker: &str, is_foreign: i
     candidates.into_iter().filter(|stat| descends(stat)).cloned().collect()
 }
 
-/// Returns the processes that descend from this one, without it, found from parent to child: that costs nothing for all others
-/// there are. What `is_foreign` says of is left out, with everything below it.
+/// Returns the descendants of this process, without itself, searching from parent to child so that unrelated processes
+/// cost nothing. Processes for which `is_foreign` returns true are left out, with all of their descendants.
 pub(crate) fn descendants(root: i32, is_foreign: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let below = |pid: i32| children(pid).into_iter().filter_map(Stat::read).filter(|stat| !is_foreign(stat));
     let mut found: Vec<Stat> = below(root).collect();
@@ -61,32 +63,32 @@ pub(crate) fn descendants(root: i32, is_foreign: impl Fn(&Stat) -> bool) -> Vec<
     found
 }
 
-/// Returns the CPU time of these processes, with that of the children that they have waited for; nothing while the main one is
-/// stopped by a signal.
+/// Returns the CPU time of these processes, including the children that they have waited for; `None` while the main
+/// process is stopped by a signal.
 pub(crate) fn cpu_time(members: &[Stat], main: i32) -> Option<Duration> {
     let is_paused = members.iter().any(|stat| stat.pid == main && stat.state == b'T');
     (!is_paused).then(|| cpu_time_of(members))
 }
 
-/// Returns the CPU time of these processes, with that of the children that they have waited for.
+/// Returns the CPU time of these processes, including the children that they have waited for.
 pub(crate) fn cpu_time_of(members: &[Stat]) -> Duration {
     let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
     Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
-/// Returns how much memory of these processes is resident; what several of them share counts for each.
+/// Returns how much memory of these processes is resident; shared memory counts once for each process.
 pub(crate) fn resident_bytes(members: &[Stat]) -> u64 {
     let pages: u64 = members.iter().map(|stat| stat.resident_pages).sum();
     pages * rustix::param::page_size() as u64
 }
 
-/// Returns the numbers of this process and of all that it descends from, as far as they can be seen.
+/// Returns the numbers of this process and of all its ancestors, as far as they can be seen.
 #[cfg(feature = "agents")]
 pub(crate) fn own_line() -> Vec<i32> {
     i32::try_from(std::process::id()).map(line_of).unwrap_or_default()
 }
 
-/// Returns the number of a process and those of all that it descends from, as far as they can be seen.
+/// Returns the numbers of a process and of all its ancestors, as far as they can be seen.
 pub(crate) fn line_of(pid: i32) -> Vec<i32> {
     std::iter::successors(Some(pid), |pid| Some(Stat::read(*pid)?.parent).filter(|parent| *parent > 0)).collect()
 }
@@ -96,9 +98,9 @@ mod tests {
     use super::*;
     use crate::sys::process::identify;
 
-    /// A stop by what can be seen would signal a stranger otherwise.
+    /// Otherwise a stop based on what can be seen would signal a stranger.
     #[test]
-    fn whoever_has_the_number_now_is_not_in_the_tree() {
+    fn a_later_process_with_the_same_number_is_not_in_the_tree() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let main = identify(child.id().try_into().unwrap()).unwrap();
         let tree = |main: &ProcessId| visible_tree(Some(main), "JOBCORE_JOB_ID=none", |_| false);

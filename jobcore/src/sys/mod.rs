@@ -1,23 +1,23 @@
-//! What talks to the kernel, so that nothing else has to. Each file offers one facility by what it is for, with the difference
-//! between systems inside it; callers know no system.
+//! Everything that talks to the kernel. Each file offers one facility, named for its purpose, and hides the differences
+//! between systems; callers need not know the system.
 //!
-//! Elsewhere, rustix and nix serve for names and numbers of POSIX that the standard library lacks, and for the terminal that a
-//! person sits at. `tests/layers.rs` has the list of those files.
+//! Elsewhere, rustix and nix are used only for POSIX names and numbers that the standard library lacks, and for the
+//! user's terminal. `tests/layers.rs` lists those files.
 
 // In the order in which to read them:
-// - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process, and the user as whom it acts
-// - `cpus.rs`, `io_priority.rs`, `confine.rs`: limits that a command is given
-// - `cgroup.rs`: control groups, which limit the memory of a whole job and let it stand still
-// - `world.rs`, `namespace.rs`, `boot.rs`, `load.rs`: what a command inherits, what of the machine is seen from here, and how
-//   busy that is
-// - `stat.rs`, `process.rs`, `members.rs`: which processes there are, who one is, and which belong together
-// - `pausing.rs`: stopping all of a tree, and letting it continue
-// - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, kills for want of memory, who listens, and who waits for
-//   its input
+// - `own.rs`, `user.rs`, `descriptor.rs`, `signals.rs`, `limits.rs`, `heap.rs`: this process and its user
+// - `cpus.rs`, `io_priority.rs`, `confine.rs`: the limits given to a command
+// - `cgroup.rs`: control groups that limit the memory of a whole job, or freeze it
+// - `world.rs`, `namespace.rs`, `boot.rs`, `load.rs`: what a command inherits, how much of the machine is visible from
+//   here, and how busy the machine is
+// - `stat.rs`, `process.rs`, `members.rs`: which processes exist, how to identify one, and which belong together
+// - `pausing.rs`: stopping all processes of a tree, and letting them continue
+// - `child.rs`, `oom.rs`, `port.rs`, `reading.rs`: ends of children, out-of-memory kills, which process listens on a
+//   port, and which waits for input
 // - `spawn.rs`, `pty.rs`, `pipe.rs`: starting a command, its terminal and its pipes
-// - `outlet.rs`: where a process writes to that was started elsewhere
+// - `outlet.rs`: where a process that was started elsewhere writes to
 // - `lock.rs`, `watch.rs`, `appear.rs`, `file.rs`: files
-// - `ready.rs`, `alarm.rs`: waiting for any of it, and for a time of day
+// - `ready.rs`, `alarm.rs`: waiting for any of these, and for a time of day
 
 pub(crate) mod alarm;
 pub(crate) mod appear;

@@ -1,4 +1,4 @@
-//! Pid namespaces, pid_namespaces(7): in which one a process number counts, and whether that one still exists.
+//! Pid namespaces, pid_namespaces(7): the one in which a process number counts, and whether it still exists.
 
 use std::fs;
 use std::io;
@@ -12,12 +12,12 @@ use super::stat::{self, Stat};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 
-/// The pid namespace that the machine itself starts with has this number, `PROC_PID_INIT_INO` of the kernel. From there all
-/// processes can be seen.
+/// The number of the initial pid namespace, the kernel's `PROC_PID_INIT_INO`. All processes are visible from it.
 pub(crate) const FIRST: u64 = 0xefff_fffc;
 
-/// How far the age of a process may be from the time since it was seen, for its start time to count from the same moment as
-/// here: in a time namespace, time_namespaces(7), it does not. Whoever is younger by more than that is younger for certain.
+/// How far the age of a process may differ from the time since it was seen before its start time is taken to count from
+/// another moment than ours, as in a time namespace, time_namespaces(7). A process younger by more than
+/// `YOUNGER_SECONDS` is certainly younger.
 const ALIKE: Duration = Duration::from_secs(1);
 const YOUNGER_SECONDS: u64 = 2;
 
@@ -27,15 +27,15 @@ pub(crate) fn own(kind: &str) -> io::Result<u64> {
     Ok(fs::metadata(format!("/proc/self/ns/{kind}"))?.ino())
 }
 
-/// Returns the pid namespace of this process; 0 where `/proc` does not show the processes of just that namespace, so that
-/// nothing found there has a meaning here.
+/// Returns the pid namespace of this process; 0 if `/proc` does not show the processes of exactly that namespace, so
+/// that nothing found there applies here.
 pub(crate) fn own_pid() -> u64 {
     static NAMESPACE: OnceLock<u64> = OnceLock::new();
     *NAMESPACE.get_or_init(|| if has_own_proc() { own("pid").unwrap_or(0) } else { 0 })
 }
 
-/// Returns whether `/proc` counts processes as this process does. It does not after `unshare --pid --fork` until a `/proc`
-/// of the new namespace is mounted.
+/// Returns whether `/proc` numbers processes as this process does. After `unshare --pid --fork` it does not until a
+/// `/proc` of the new namespace is mounted.
 pub(crate) fn has_own_proc() -> bool {
     static IS_OWN: OnceLock<bool> = OnceLock::new();
     *IS_OWN.get_or_init(|| {
@@ -44,16 +44,16 @@ pub(crate) fn has_own_proc() -> bool {
     })
 }
 
-/// Returns whether there is a `/proc` that counts processes in another way than this process does.
+/// Returns whether there is a `/proc` that numbers processes differently from this process.
 pub(crate) fn has_foreign_proc() -> bool {
     cfg!(target_os = "linux") && !has_own_proc()
 }
 
-/// What makes `/proc` show the processes of this namespace.
+/// How to make `/proc` show the processes of this namespace.
 pub(crate) const MOUNT_PROC: &str = "mount it for this namespace, as `unshare --pid --fork --mount-proc` does";
 
-/// Refuses to supervise jobs where `/proc` does not count processes as this one does: they could neither be recognised nor
-/// stopped.
+/// Refuses to supervise jobs if `/proc` does not number processes as this process does: they could be neither
+/// recognised nor stopped.
 ///
 /// # Errors
 /// [`Error::Unsupported`] with the reason.
@@ -61,12 +61,12 @@ pub(crate) fn check_proc() -> Result<()> {
     if !has_foreign_proc() {
         return Ok(());
     }
-    let reason = format!("no job can be started here, since `/proc` is not that of this pid namespace; {MOUNT_PROC}");
+    let reason = format!("jobs cannot be started here because `/proc` belongs to another pid namespace; {MOUNT_PROC}");
     Err(Error::Unsupported { reason })
 }
 
-/// Returns whether it is certain that no process is left of the pid namespace of `process`, which was seen right after its
-/// start, `at`. That can only be told from the first namespace of the machine, and only if `/proc` hides nothing.
+/// Returns whether it is certain that no process is left in the pid namespace of `process`, which was seen at `at`,
+/// right after its start. That can be known only in the machine's initial namespace, and only if `/proc` hides nothing.
 pub(crate) fn has_ended(process: &ProcessId, at: Timestamp) -> bool {
     if own_pid() != FIRST || process.boot_id != boot::id() {
         return false;
@@ -81,8 +81,8 @@ pub(crate) fn has_ended(process: &ProcessId, at: Timestamp) -> bool {
     is_empty("/proc".as_ref(), process.pid_namespace, latest)
 }
 
-/// Returns whether no process in the namespace of this number was started at `latest` or before. The number of a namespace is
-/// soon given to another one; but the first process of each is older than all others in it, and ends last.
+/// Returns whether no process in this namespace was started at `latest` or before. Namespace numbers are soon reused,
+/// but the first process of a namespace is older than all others in it, and ends last.
 fn is_empty(proc: &Path, namespace: u64, latest: u64) -> bool {
     // With `hidepid`, proc(5), the first process is among those that other users cannot see.
     let shows_all = fs::read(proc.join("1/status")).is_ok();
@@ -95,18 +95,19 @@ fn may_be_within(process: &Path, namespace: u64, latest: u64) -> bool {
         Ok(link) if link.as_os_str() != format!("pid:[{namespace}]").as_str() => return false,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
         Ok(_) => {}
-        // Of another user's process the link cannot be read. One that has a single number is in the first namespace.
+        // The link of another user's process cannot be read. A process with a single number is in the initial
+        // namespace.
         Err(_) => match super::file::read_text(process.join("status")) {
             Ok(status) if numbers(&status) == Some(1) => return false,
             Ok(_) | Err(_) => {}
         },
     }
-    // It may have ended since, or be a zombie that nobody has reaped.
+    // It may have ended since, or be an unreaped zombie.
     let stat = super::file::read(process.join("stat")).ok().and_then(|line| Stat::parse(&line));
     stat.map_or_else(|| process.exists(), |stat| !stat.is_dead() && stat.start_time <= latest)
 }
 
-/// Returns how many numbers a process has, one in each namespace from that of `/proc` to its own.
+/// Returns how many numbers a process has: one in each namespace, from that of `/proc` down to its own.
 fn numbers(status: &str) -> Option<usize> {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     Some(numbers.split_ascii_whitespace().count())
@@ -118,13 +119,14 @@ mod tests {
 
     use super::*;
 
-    /// A process as `/proc` shows it: its number, the link to its namespace, its numbers, and the state and threads in its stat.
+    /// A process as `/proc` shows it: its number, the link to its namespace, its numbers, and the state and threads in
+    /// its stat.
     fn add(proc: &Path, pid: &str, link: Option<&str>, numbers: &str, state: &str) {
         let process = proc.join(pid);
         fs::create_dir_all(process.join("ns")).unwrap();
         match link {
             Some(link) => symlink(link, process.join("ns/pid")).unwrap(),
-            // A link that is there and cannot be read, whoever reads it.
+            // A link that exists but cannot be read, even by root.
             None => fs::write(process.join("ns/pid"), "").unwrap(),
         }
         fs::write(process.join("status"), format!("Name:\tx\n{numbers}Threads:\t1\n")).unwrap();
@@ -133,25 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_ended_only_if_nobody_can_be_in_it() {
+    fn a_namespace_has_ended_only_if_no_process_can_be_in_it() {
         const STARTED: u64 = 987;
         let empty = |link: Option<&str>, numbers: &str, state: &str| {
             let proc = tempfile::tempdir().unwrap();
             add(proc.path(), "1", Some("pid:[4026531836]"), "NSpid:\t1\n", "S");
             add(proc.path(), "77", link, numbers, state);
-            assert!(is_empty(proc.path(), 42, STARTED - 1), "its number was given to another");
+            assert!(is_empty(proc.path(), 42, STARTED - 1), "its number was reused");
             is_empty(proc.path(), 42, STARTED)
         };
-        assert!(empty(Some("pid:[43]"), "NSpid:\t77\t1\n", "S"), "it is in another");
-        assert!(!empty(Some("pid:[42]"), "NSpid:\t77\t1\n", "S"), "it is in it");
+        assert!(empty(Some("pid:[43]"), "NSpid:\t77\t1\n", "S"), "it is in another namespace");
+        assert!(!empty(Some("pid:[42]"), "NSpid:\t77\t1\n", "S"), "it is in this namespace");
         assert!(empty(Some("pid:[42]"), "NSpid:\t77\t1\n", "Z"), "it is dead");
-        assert!(empty(None, "NSpid:\t77\n", "S"), "it is in the first");
-        assert!(!empty(None, "NSpid:\t77\t5\n", "S"), "it may be in it");
-        assert!(!empty(None, "", "S"), "the kernel does not say");
+        assert!(empty(None, "NSpid:\t77\n", "S"), "it is in the initial namespace");
+        assert!(!empty(None, "NSpid:\t77\t5\n", "S"), "it may be in this namespace");
+        assert!(!empty(None, "", "S"), "the kernel does not report it");
     }
 
     #[test]
-    fn where_processes_are_hidden_nothing_is_certain() {
+    fn nothing_is_certain_if_processes_are_hidden() {
         let proc = tempfile::tempdir().unwrap();
         add(proc.path(), "77", Some("pid:[4026531836]"), "NSpid:\t77\n", "S");
         assert!(!is_empty(proc.path(), 42, u64::MAX));

@@ -1,9 +1,9 @@
-//! Whether the kernel killed a process because memory ran out. It says so only by a number that it counts for each control
-//! group, cgroups(7).
+//! Whether the kernel killed a process because memory ran out. It reports that only by a counter in each control group,
+//! cgroups(7).
 
 use std::path::{Path, PathBuf};
 
-/// How often the kernel had killed in the control group of a process when that was looked at first.
+/// How many processes the kernel had killed in the control group of a process at the first look.
 #[derive(Debug)]
 pub(crate) struct OomKills {
     file: PathBuf,
@@ -11,7 +11,7 @@ pub(crate) struct OomKills {
 }
 
 impl OomKills {
-    /// Begins to count in the control group of a process; `self` is this one. Nothing where the kernel does not count.
+    /// Begins to count in the control group of a process; `self` is this one. `None` if the kernel does not count.
     pub(crate) fn of(process: &str) -> Option<Self> {
         Self::at("/".as_ref(), process)
     }
@@ -26,14 +26,14 @@ impl OomKills {
         groups.lines().flat_map(counters).find_map(|file| Self::in_file(root.join("sys/fs/cgroup").join(file)))
     }
 
-    /// Returns whether the kernel has killed since.
+    /// Returns whether the kernel has killed a process since.
     pub(crate) fn have_risen(&self) -> bool {
         kills(&self.file).is_some_and(|now| now > self.before)
     }
 }
 
-/// Returns the files that may count for a line of `/proc/PID/cgroup`. They count what is killed in that group, and not what is
-/// killed in those below it.
+/// Returns the files that may hold the counter for a line of `/proc/PID/cgroup`. They count kills in that group, but
+/// not in the groups below it.
 fn counters(line: &str) -> Vec<String> {
     let mut fields = line.splitn(3, ':');
     let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn kills_are_counted_from_the_first_look_on() {
+    fn kills_are_counted_from_the_first_look() {
         for (groups, file, text) in [
             (
                 "0::/user/a b\n",
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_counts_nothing_is_known() {
+    fn nothing_is_known_if_the_kernel_does_not_count() {
         let root = tempfile::tempdir().unwrap();
         assert!(OomKills::at(root.path(), "self").is_none());
         for groups in ["", "0::/a\n", "noise\n", "4:memoryless:/a\n"] {
@@ -105,6 +105,6 @@ mod tests {
         }
         write(root.path(), "proc/self/cgroup", "0::/a\n");
         write(root.path(), "sys/fs/cgroup/a/memory.events.local", "oom 4\n");
-        assert!(OomKills::at(root.path(), "self").is_none(), "another number");
+        assert!(OomKills::at(root.path(), "self").is_none(), "another counter");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a process that was started elsewhere writes to, and reading that too: its descriptors, proc_pid_fd(5).
+//! Where a process that was started elsewhere writes to, and reading from there: its descriptors, proc_pid_fd(5).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -13,25 +13,25 @@ use serde::{Deserialize, Serialize};
 
 use super::watch::Watch;
 
-/// Where a standard stream of a process goes that was started elsewhere.
+/// Where a standard stream of a process that was started elsewhere goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outlet {
-    /// To a file, which can be read too.
+    /// To a file, which can also be read.
     File {
         /// Its path.
         path: PathBuf,
         /// Its inode number.
         inode: u64,
-        /// Its size when it was looked at: what is written from there on is output of the job.
+        /// Its size at the first look: output of the job starts there.
         from: u64,
     },
-    /// To a pipe that no process read when it was looked at.
+    /// To a pipe that no process was reading at the first look.
     Pipe,
     /// Standard error goes where standard output does.
     Stdout,
-    /// To something whose content cannot be read without taking it away from another process, or at all.
+    /// To something whose content cannot be read at all, or not without taking it from another process.
     NotFollowed(String),
 }
 
@@ -76,19 +76,20 @@ impl Outlet {
         }
     }
 
-    /// Returns whether what goes there becomes output of the job.
+    /// Returns whether what is written there becomes output of the job.
     pub fn is_followed(&self) -> bool {
         !matches!(self, Self::NotFollowed(_))
     }
 
-    /// Opens what is to be read, after `read` bytes of it were, or all that there are; nothing if there is nothing.
+    /// Opens it for reading, after the first `read` bytes or at its end if it is shorter; `None` if there is nothing to
+    /// follow.
     ///
     /// # Errors
-    /// If it cannot be read, or nobody would tell of what is written there.
+    /// If it cannot be read, or writes to it cannot be watched.
     pub(crate) fn open(&self, pid: i32, fd: i32, read: u64) -> io::Result<Option<Followed>> {
         match self {
             Self::File { path, inode, from } => {
-                // A file is still the same when the process is gone, or has other descriptors.
+                // The file stays the same after the process has ended or has other descriptors.
                 let is_it = |file: &File| file.metadata().is_ok_and(|metadata| metadata.ino() == *inode);
                 let opened = File::open(descriptor(pid, fd)).ok().filter(is_it);
                 let mut file = match opened {
@@ -102,7 +103,7 @@ impl Outlet {
                 Ok(Some(Followed { file, watch: Some(watch) }))
             }
             Self::Pipe => {
-                // With an end to write to, it does not count as hung up when the process has closed its own.
+                // With a write end of our own, the pipe does not count as hung up when the process closes its end.
                 let flags = OFlags::NONBLOCK.bits().cast_signed();
                 let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(descriptor(pid, fd))?;
                 Ok(Some(Followed { file, watch: None }))
@@ -123,16 +124,16 @@ impl fmt::Display for Outlet {
     }
 }
 
-/// What is read of a process that was started elsewhere.
+/// The output of a process that was started elsewhere, opened for reading.
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) file: File,
-    /// Tells of what is written to a file. A pipe tells of it itself.
+    /// Reports writes to a file. A pipe reports its own.
     pub(crate) watch: Option<Watch>,
 }
 
-/// Returns whether a process has a pipe open to read it: where none has, a named one cannot be opened to be written to, fifo(7), and
-/// an end to write to of any other has an error, poll(2).
+/// Returns whether a process has a pipe open for reading. Without a reader, a named pipe cannot be opened for writing,
+/// fifo(7), and the write end of any other pipe reports an error, poll(2).
 fn has_reader(pipe: &Path) -> io::Result<bool> {
     let writing = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(pipe);
     match writing {

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// Returns the program that this process executes: on Linux itself, even if its file has been replaced by an upgrade since.
+/// Returns the path of this process's program: on Linux the program itself, even if an upgrade has replaced its file
+/// since.
 pub(crate) fn program() -> io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok(PathBuf::from("/proc/self/exe")),
@@ -13,22 +14,23 @@ pub(crate) fn program() -> io::Result<PathBuf> {
     }
 }
 
-/// Returns whether this process has one thread, as far as `/proc` says: where it says nothing, it has.
+/// Returns whether this process has one thread, as far as `/proc` shows it; if it shows nothing, it has.
 pub(crate) fn is_single_threaded() -> bool {
-    // A directory has a link for each directory in it, here one a thread, and two more: one call, and nothing to parse.
+    // A directory has one link for each directory in it, here one per thread, and two more: one call, and nothing to
+    // parse.
     std::fs::metadata("/proc/self/task").map_or(true, |threads| threads.nlink() <= 3)
 }
 
-/// Makes this process the new parent of all its descendants that lose theirs, `PR_SET_CHILD_SUBREAPER` of prctl(2), and gives it
-/// a name in lists of processes: one that was started as `/proc/self/exe` would be shown as `exe`.
+/// Makes this process the new parent of all descendants that lose theirs, `PR_SET_CHILD_SUBREAPER` of prctl(2), and
+/// names it for process lists, which would show a program started as `/proc/self/exe` as `exe`.
 #[cfg(target_os = "linux")]
 pub(crate) fn become_reaper(name: &CStr) -> io::Result<()> {
     let _ = rustix::thread::set_name(name);
-    // Any process id says that it is to be one.
+    // Any process id switches it on.
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))?)
 }
 
-/// There is no such call.
+/// Not available on this system.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn become_reaper(_: &CStr) -> io::Result<()> {
     Ok(())
@@ -40,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_second_thread_is_noticed() {
-        // Tests have threads of their own; that one alone is seen as such is shown by each program that embeds this.
+        // Tests have threads of their own; each program that embeds this shows that a lone thread is recognised.
         let (stay, until) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || until.recv().unwrap_err());
         assert!(!is_single_threaded());

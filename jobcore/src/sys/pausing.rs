@@ -1,5 +1,5 @@
-//! Stopping all processes of a tree, so that none gets away, and letting them continue: in a freezer where one can be made, else
-//! by a signal.
+//! Stopping all processes of a tree, so that none escapes, and letting them continue: by freezing them if a control group can be
+//! made, else by a signal.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -9,25 +9,27 @@ use super::process;
 use super::stat::Stat;
 use crate::signal::Signal;
 
-/// How long to wait for processes that were just stopped: on another processor, one takes a moment.
+/// How long to wait for processes that were just stopped: one on another CPU takes a moment.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// What keeps a tree from running beside signals. When it is dropped, only these still do.
+/// The freezer of a paused tree, if there is one. The tree is thawed when this is dropped; processes that were stopped by a signal
+/// stay so.
 #[derive(Debug)]
 pub(crate) struct Standstill(Option<Freezer>);
 
 impl Standstill {
-    /// Begins to stop a tree of which this is a process. The name is that of its freezer, and of no other's.
+    /// Makes the freezer of the tree that this process belongs to. Its name must be unique.
     pub(crate) fn of(pid: i32, name: &str) -> Self {
         Self(Freezer::of(pid, name))
     }
 
-    /// Stops all processes that `look` returns, parents before their children, until each stands still; dead ones may be among
-    /// them. Returns those that do not by this time, with the reason.
+    /// Stops all processes that `look` returns, parents before their children, until none of them runs; dead ones may be
+    /// among them. Returns those that still run at `until`, each with the reason.
     ///
-    /// One that was forked between a look and the stop of its parent is found by the next look. So they all stand still only
-    /// when two looks one after the other find the same processes: what dies between them may have left children to others.
-    /// Without a freezer, the group of the main process gets a signal at once, so that most of them have no time to fork.
+    /// A process forked between a look and the stop of its parent is found by the next look. So all are stopped only when
+    /// two consecutive looks find the same processes: a process that dies between them may have left children to other
+    /// parents. Without a freezer, the group of the main process gets a signal at once, so that most of them have no time to
+    /// fork.
     pub(crate) fn stop_all(
         &self,
         main: Option<i32>,
@@ -69,20 +71,21 @@ impl Standstill {
     }
 }
 
-/// Lets processes continue that stand still in a freezer of this name, if they do.
+/// Lets processes continue that are in a freezer of this name, which an earlier supervisor has left.
 pub(crate) fn thaw(members: &[Stat], name: &str) {
     drop(members.iter().find_map(|stat| Freezer::around(stat.pid, name)));
 }
 
-/// Lets processes continue, children before their parents: a shell that watches its children for stops sees none of this one.
+/// Lets processes continue, children before their parents, so that a shell watching its children for stops does not
+/// notice.
 pub(crate) fn continue_all(members: &[Stat]) {
     for stat in members.iter().rev() {
         let _ = process::signal(stat, Signal::CONT);
     }
 }
 
-/// Returns whether a process does nothing until it is let go on. One that waits uninterruptibly, as for the exec of a child
-/// that it has just started, stops before it does anything else if it was `asked`.
+/// Returns whether a process does nothing until it is continued. A process in uninterruptible sleep, for example
+/// waiting for the exec of a child that it has just started, stops before it does anything else if it was `asked`.
 fn stands_still(stat: &Stat, asked: &HashSet<(i32, u64)>) -> bool {
     match stat.state {
         b'T' | b't' => true,

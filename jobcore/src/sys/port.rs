@@ -1,4 +1,4 @@
-//! Who listens on a TCP port, proc_pid_net(5).
+//! Which process listens on a TCP port, proc_pid_net(5).
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,26 +8,27 @@ use std::path::{Path, PathBuf};
 use super::process;
 use super::stat::{self, Stat};
 
-/// Who listens.
+/// Which process listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// Nobody.
+    /// None.
     Nobody,
-    /// One of those that were asked about, or somebody of whom it cannot be told that he is none of them.
+    /// One of the given processes, or one that cannot be ruled out.
     Own,
-    /// Somebody else: his process id and name, where they can be seen.
+    /// Another process: its id and name, if they can be seen.
     Other(Option<(i32, String)>),
 }
 
-/// The state of a socket that listens, in `/proc/net/tcp`; `TCP_LISTEN` of the kernel.
+/// The state of a listening socket in `/proc/net/tcp`, the kernel's `TCP_LISTEN`.
 const LISTENS: &str = "0A";
 
-/// Returns who listens on a port, as the process `main` sees the network, and whether that is one of `members`.
+/// Returns which process listens on a port, in the network that the process `main` sees, and whether it is one of
+/// `members`.
 pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) -> Listener {
-    // What is left of a job sees the network as its main process did.
+    // Processes that outlive the main process see the same network.
     let Some(view) = view(main, &members) else { return Listener::Nobody };
     let Some(sockets) = listening(Some(port), &view) else {
-        // One who is gone listens no more. Without a list there is nothing but to try.
+        // A dead process listens to nothing. Without a socket table, all that is left is to try to connect.
         let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         return if answers() { Listener::Own } else { Listener::Nobody };
     };
@@ -50,13 +51,14 @@ pub(crate) fn listener(port: u16, main: i32, members: impl Fn() -> Vec<Stat>) ->
     }
 }
 
-/// Returns whether one of `members` is seen to listen on a port, as the process `main` sees the network.
+/// Returns whether one of `members` is seen to listen on a port, in the network that the process `main` sees.
 pub(crate) fn listens(main: i32, members: impl Fn() -> Vec<Stat>) -> bool {
     let sockets = view(main, &members).and_then(|view| listening(None, &view)).unwrap_or_default();
     !sockets.is_empty() && members().iter().any(|member| holds(member, &sockets) == Some(true))
 }
 
-/// Returns where the process `main`, or another member while that is gone, is seen in `/proc`; nothing if all are gone.
+/// Returns the `/proc` directory of the network of the process `main`, or of another member if that has ended; `None`
+/// if all have ended.
 fn view(main: i32, members: &impl Fn() -> Vec<Stat>) -> Option<PathBuf> {
     let main = match Stat::read(main).filter(|stat| !stat.is_dead()) {
         Some(stat) => Some(stat.path("net")),
@@ -65,7 +67,7 @@ fn view(main: i32, members: &impl Fn() -> Vec<Stat>) -> Option<PathBuf> {
     main.or_else(|| members().first().map(|member| member.path("net")))
 }
 
-/// Returns whether a process is over, also where `/proc` hides those of other users.
+/// Returns whether a process has ended, even if `/proc` hides those of other users.
 fn is_gone(pid: i32) -> bool {
     match Stat::read(pid) {
         Some(stat) => stat.is_dead(),
@@ -77,7 +79,8 @@ fn process_is_there(stat: &Stat) -> bool {
     Stat::read(stat.pid).is_some_and(|now| now.start_time == stat.start_time && !now.is_dead())
 }
 
-/// Returns the inodes of the sockets that listen on a port, or on any, by the tables in `net`; nothing where those cannot be seen.
+/// Returns the inodes of the sockets that listen on a port, or on any, from the tables in `net`; `None` if they cannot
+/// be read.
 fn listening(port: Option<u16>, net: &Path) -> Option<HashSet<u64>> {
     let mut sockets = HashSet::new();
     let mut seen = false;
@@ -89,7 +92,7 @@ fn listening(port: Option<u16>, net: &Path) -> Option<HashSet<u64>> {
     seen.then_some(sockets)
 }
 
-/// Returns the inode of a row of `/proc/net/tcp`, if it is of a socket that listens on this port, or on any.
+/// Returns the inode in a row of `/proc/net/tcp`, if its socket listens on this port, or on any.
 fn inode(row: &str, port: Option<u16>) -> Option<u64> {
     let mut words = row.split_ascii_whitespace();
     let (_, local) = words.nth(1)?.rsplit_once(':')?;
@@ -99,7 +102,7 @@ fn inode(row: &str, port: Option<u16>) -> Option<u64> {
     words.nth(5)?.parse().ok()
 }
 
-/// Returns whether a process has one of the sockets open; nothing if that cannot be seen.
+/// Returns whether a process has one of the sockets open; `None` if that cannot be seen.
 fn holds(process: &Stat, sockets: &HashSet<u64>) -> Option<bool> {
     let entries = fs::read_dir(process.path("fd")).ok()?;
     let is_one = |link: &Path| {
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_its_holders() {
+    fn a_port_belongs_to_the_process_that_listens() {
         let own = i32::try_from(std::process::id()).unwrap();
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -142,9 +145,9 @@ mod tests {
         while !is_zombie() {
             std::thread::yield_now();
         }
-        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "one that has just ended");
+        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "a process that has just ended");
         gone.wait().unwrap();
-        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "one that is gone");
+        assert_eq!(listener(port, pid, Vec::new), Listener::Nobody, "a reaped process");
         drop(socket);
         assert_eq!(listener(port, own, Vec::new), Listener::Nobody);
     }

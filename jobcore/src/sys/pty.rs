@@ -15,42 +15,42 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "a terminal has these two dimensions")]
 pub struct TerminalSize {
-    /// How wide it is.
+    /// The width.
     pub columns: u16,
-    /// How high it is.
+    /// The height.
     pub rows: u16,
 }
 
 impl Default for TerminalSize {
-    /// What programs take for granted.
+    /// The size that programs assume.
     fn default() -> Self {
         Self { columns: 80, rows: 24 }
     }
 }
 
-/// What a terminal does with a line that is typed.
+/// What a terminal does with typed lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineMode {
-    /// It is collected and shown.
+    /// Lines are collected and echoed.
     Shown,
-    /// It is collected and not shown, as that of a password.
+    /// Lines are collected without an echo, as for a password.
     Hidden,
-    /// Each key goes to the program, which does with it what it likes.
+    /// Each key goes straight to the program.
     Raw,
 }
 
-/// A pseudo-terminal: the end of whoever plays the person in front of it, and the other end, held so that the terminal
-/// stays what it is while no process of the job has it open.
+/// A pseudo-terminal: the master, and also the slave, held open so that the terminal keeps its state while no process
+/// of the job has it open.
 #[derive(Debug)]
 pub(crate) struct Pty {
     pub(crate) master: File,
     slave: OwnedFd,
-    /// The device that a command is to open.
+    /// The device for a command to open.
     pub(crate) path: PathBuf,
 }
 
 impl Pty {
-    /// Makes one of this size.
+    /// Opens a pseudo-terminal of this size.
     pub(crate) fn open(size: TerminalSize) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         #[cfg(target_os = "linux")]
@@ -75,7 +75,7 @@ impl Pty {
         Ok(pty)
     }
 
-    /// Returns whether the kernel collects what is typed into lines, and shows it; termios(3).
+    /// Returns whether the kernel collects typed input into lines, and whether it echoes them; termios(3).
     pub(crate) fn line_mode(&self) -> LineMode {
         match rustix::termios::tcgetattr(&self.slave).map(|termios| termios.local_modes) {
             Ok(modes) if !modes.contains(LocalModes::ICANON) => LineMode::Raw,
@@ -84,14 +84,14 @@ impl Pty {
         }
     }
 
-    /// Gives it another size. Whoever is in the foreground is told.
+    /// Changes the size and notifies the foreground process group.
     pub(crate) fn resize(&self, size: TerminalSize) -> io::Result<()> {
         let before = rustix::termios::tcgetwinsize(&self.slave)?;
         self.set_size(size)?;
         if (before.ws_col, before.ws_row) == (size.columns, size.rows)
             && let Ok(foreground) = rustix::termios::tcgetpgrp(&self.master)
         {
-            // The kernel tells only of a change; but whoever has just come wants the screen drawn again.
+            // The kernel notifies only of a change, but a newly attached terminal needs the screen redrawn.
             let _ = rustix::process::kill_process_group(foreground, rustix::process::Signal::WINCH);
         }
         Ok(())
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_becomes_of_a_line_is_known() {
+    fn the_line_mode_is_read_from_the_terminal() {
         let pty = Pty::open(TerminalSize::default()).unwrap();
         assert_eq!(pty.line_mode(), LineMode::Shown);
         for (without, expected) in [(LocalModes::ECHO, LineMode::Hidden), (LocalModes::ICANON, LineMode::Raw)] {

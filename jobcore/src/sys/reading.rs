@@ -1,9 +1,10 @@
-//! Whether a process waits for its input, as the kernel knows it: by the system call in which each of its threads is blocked,
-//! proc_pid_syscall(5), and the descriptors that this is about. Nothing is concluded from what a program has printed.
+//! Whether a process waits for its input, according to the kernel: by the system call in which each of its threads is
+//! blocked, proc_pid_syscall(5), and the descriptors passed to it. Nothing is inferred from what a program has printed.
 //!
-//! `/proc/PID/syscall` and `/proc/PID/mem` can be read by whoever may trace the process, ptrace(2): with Yama's
-//! `ptrace_scope` 1, which is common, by its ancestors. Who may not has `/proc/PID/wchan`, proc_pid_wchan(5), in which
-//! function of the kernel it sleeps: that rules most processes out, but proves nothing, since a pipe is a pipe.
+//! `/proc/PID/syscall` and `/proc/PID/mem` are readable for processes that may trace this one, ptrace(2): with Yama's
+//! `ptrace_scope` 1, which is common, for its ancestors. Others can read `/proc/PID/wchan`, proc_pid_wchan(5), the
+//! kernel function in which it sleeps: that rules most processes out but proves nothing, since it does not say which
+//! pipe.
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
@@ -21,7 +22,7 @@ pub(crate) enum Source<'p> {
     Pipe(&'p Path),
 }
 
-/// Functions of the kernel in which whoever waits for a terminal or a pipe sleeps: in a read, by the names that they had
+/// Kernel functions in which a thread sleeps while it waits for a terminal or a pipe: in a read, under the names used
 /// since Linux 4.4, or until one of several descriptors is ready.
 const READING: [&str; 10] = [
     "n_tty_read",
@@ -38,12 +39,12 @@ const READING: [&str; 10] = [
 /// `POLLIN`, poll(2), and `EPOLLIN`, epoll_ctl(2).
 const IN: u32 = 1;
 
-/// Returns whether a process in the foreground of a job, whose main process this is, is blocked until something can be read
-/// from that source; nothing where the kernel does not tell. In the foreground is what the terminal says, tcgetpgrp(3), and
-/// without one the process group of the main process.
+/// Returns whether a process in the foreground of a job with this main process is blocked until `source` has something
+/// to read; `None` if the kernel does not report it. The foreground is the terminal's foreground process group,
+/// tcgetpgrp(3), or without a terminal the process group of the main process.
 ///
-/// Blocked is a process with a thread in a read, in a poll for nothing else, or in an epoll whose other descriptors are the
-/// program's own: one that may be woken by a socket or by a child does not wait for its input alone.
+/// A process is blocked if one of its threads is in a read, in a poll for nothing else, or in an epoll whose other
+/// descriptors are the program's own. A program that a socket or a child may wake does not wait for its input alone.
 pub(crate) fn is_awaited(main: i32, source: Source<'_>) -> Option<bool> {
     let Some(main) = Stat::read(main) else { return Some(false) };
     let group = match source {
@@ -63,8 +64,8 @@ pub(crate) fn is_awaited(main: i32, source: Source<'_>) -> Option<bool> {
     any(looks)
 }
 
-/// Returns whether one of these looks saw a read: one that did is enough, and without it nobody can say that there is none
-/// while one may have.
+/// Returns whether one of these looks saw a read. One is enough; if none did but some could not tell, the answer is
+/// unknown.
 fn any(looks: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut known = Some(false);
     for look in looks {
@@ -77,12 +78,12 @@ fn any(looks: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     known
 }
 
-/// What tells the input of a job from other files.
+/// Distinguishes the input of a job from other files.
 #[derive(Debug)]
 enum Input {
-    /// The number of the terminal's device.
+    /// The device number of the terminal.
     Terminal { major: u32, minor: u32 },
-    /// Where the pipe is.
+    /// The identity of the pipe.
     Pipe { device: u64, inode: u64 },
 }
 
@@ -105,7 +106,8 @@ impl Input {
         match self {
             Self::Terminal { major, minor } if file.file_type().is_char_device() => {
                 let device = (rustix::fs::major(file.rdev()), rustix::fs::minor(file.rdev()));
-                // The second is `/dev/tty`, the terminal of whoever opens it: a prompt for a password reads that.
+                // The second is `/dev/tty`, the controlling terminal of the process that opens it: password prompts
+                // read from it.
                 device == (*major, *minor) || device == (5, 0)
             }
             Self::Terminal { .. } => false,
@@ -113,13 +115,13 @@ impl Input {
         }
     }
 
-    /// Returns whether a descriptor of a process is this input; nothing where that cannot be seen.
+    /// Returns whether a descriptor of a process is this input; `None` if that cannot be seen.
     fn is_descriptor(&self, stat: &Stat, descriptor: u64) -> Option<bool> {
         let file = fs::metadata(stat.path(&format!("fd/{descriptor}")));
         file.ok().map(|file| self.is(&file))
     }
 
-    /// Returns whether a thread of a sleeping process is blocked in a read of this.
+    /// Returns whether a thread of a sleeping process is blocked in a read of this input.
     fn is_read_by(&self, stat: &Stat) -> Option<bool> {
         let threads = format!("/proc/{}/task", stat.pid);
         any(stat::numbers(threads.as_ref()).map(|thread| self.is_read_by_thread(stat, thread)))
@@ -129,7 +131,7 @@ impl Input {
         let directory = format!("/proc/{}/task/{thread}", stat.pid);
         let Ok(call) = file::read_text(format!("{directory}/syscall")) else {
             let place = file::read_text(format!("{directory}/wchan")).ok()?;
-            // `0` is what it says to those who may not know.
+            // `0` is shown to processes without permission.
             let may_read = place == "0" || READING.iter().any(|function| place.starts_with(function));
             return (!may_read).then_some(false);
         };
@@ -146,9 +148,9 @@ impl Input {
         }
     }
 
-    /// Returns whether a poll is for this and nothing else.
+    /// Returns whether a poll is for this input and nothing else.
     fn is_all_of_poll(&self, stat: &Stat, descriptors: u64, count: u64) -> Option<bool> {
-        // `struct pollfd`, poll(2): a negative descriptor is none.
+        // `struct pollfd`, poll(2): negative descriptors are ignored.
         let bytes = memory(stat, descriptors, count.checked_mul(8)?)?;
         let (entries, _) = bytes.as_chunks::<8>();
         let polled = entries.iter().map(|[a, b, c, d, events, ..]| (i32::from_ne_bytes([*a, *b, *c, *d]), *events));
@@ -156,9 +158,9 @@ impl Input {
         self.is_all_of(stat, polled.map(|(descriptor, events)| (u32::from(events) & IN != 0).then_some(descriptor)))
     }
 
-    /// Returns whether a select is for this and nothing else.
+    /// Returns whether a select is for this input and nothing else.
     fn is_all_of_select(&self, stat: &Stat, count: u64, read: u64, write: u64) -> Option<bool> {
-        // `fd_set`, select(2): words of one bit for each descriptor.
+        // `fd_set`, select(2): words with one bit per descriptor.
         let set = |address: u64| match address {
             0 => Some(Vec::new()),
             _ => {
@@ -174,7 +176,7 @@ impl Input {
         self.is_all_of(stat, set(read)?.into_iter().map(Some))
     }
 
-    /// Returns whether there are descriptors, each of them is wanted for reading, and each is this.
+    /// Returns whether there is at least one descriptor, and each is wanted for reading and is this input.
     fn is_all_of(&self, stat: &Stat, wanted: impl Iterator<Item = Option<u64>>) -> Option<bool> {
         let mut is_any = false;
         for descriptor in wanted {
@@ -187,8 +189,8 @@ impl Input {
         Some(is_any)
     }
 
-    /// Returns whether an epoll is for this, and for nothing else that others could bring about: descriptors of the program's
-    /// own, as every event loop has them, and no child.
+    /// Returns whether an epoll is for this input and for nothing else that others could trigger: its other descriptors
+    /// are the program's own, as in every event loop, and it has no child.
     fn is_all_of_epoll(&self, stat: &Stat, epoll: u64) -> Option<bool> {
         // `tfd:        0 events:       19 data: ...`, proc_pid_fdinfo(5).
         let listed = file::read_text(stat.path(&format!("fdinfo/{epoll}"))).ok()?;
@@ -224,7 +226,7 @@ enum Wait {
 }
 
 impl Wait {
-    /// Returns what a number means; nothing for a call that waits for no input.
+    /// Returns what a number means; `None` for a call that does not wait for input.
     #[cfg(target_os = "linux")]
     fn of(number: i64) -> Option<Self> {
         use nix::libc;
@@ -233,7 +235,7 @@ impl Wait {
             libc::SYS_ppoll => Some(Self::Poll),
             libc::SYS_pselect6 => Some(Self::Select),
             libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => Some(Self::Epoll),
-            // Later machines have only those above.
+            // Newer architectures have only the calls above.
             #[cfg(target_arch = "x86_64")]
             libc::SYS_poll => Some(Self::Poll),
             #[cfg(target_arch = "x86_64")]
@@ -244,14 +246,14 @@ impl Wait {
         }
     }
 
-    /// Returns nothing: this system has no such numbers.
+    /// Returns `None`: this system has no such numbers.
     #[cfg(not(target_os = "linux"))]
     fn of(_: i64) -> Option<Self> {
         None
     }
 }
 
-/// Reads memory of a process, proc_pid_mem(5); nothing if it may not be read, or is more than any set of descriptors takes.
+/// Reads memory of a process, proc_pid_mem(5); `None` if it is not readable or larger than any set of descriptors.
 fn memory(stat: &Stat, address: u64, size: u64) -> Option<Vec<u8>> {
     const MOST: u64 = 8 * 1024;
     let mut bytes = vec![0; usize::try_from(size).ok().filter(|_| size <= MOST)?];
@@ -269,7 +271,7 @@ mod tests {
     use crate::sys::pty::{Pty, TerminalSize};
     use crate::sys::spawn;
 
-    /// Looks until the answer is the expected one, or time is up.
+    /// Looks until the answer is the expected one, or the time is up.
     fn settles(main: i32, source: Source<'_>, expected: bool) -> Option<bool> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -281,7 +283,7 @@ mod tests {
         }
     }
 
-    /// Runs a line on a terminal of its own.
+    /// Runs a command line on a terminal of its own.
     fn on_terminal(line: &str) -> (Pty, i32) {
         let pty = Pty::open(TerminalSize::default()).unwrap();
         let words = ["bash", "-c", line].map(|word| word.as_bytes().to_vec());
@@ -298,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_the_terminal_waits_for_it() {
+    fn a_reader_of_the_terminal_waits_for_it() {
         for line in [
             "read -p 'Overwrite? [y/N] ' answer; :",
             "read -s answer; :",
             "read answer < /dev/tty; :",
             "cat; :",
             "exec bash --norc --noprofile -i",
-            // In the foreground is the group of the command, not that of the shell.
+            // The foreground is the group of the command, not that of the shell.
             "set -m; cat; :",
         ] {
             let (_pty, main) = on_terminal(line);
@@ -314,9 +316,9 @@ mod tests {
         }
     }
 
-    /// Each of them takes a while to be there; none may ever be taken for one that waits.
+    /// Each takes a while to get there; none may ever be reported as waiting.
     #[test]
-    fn who_does_something_else_does_not_wait() {
+    fn a_process_that_does_something_else_does_not_wait() {
         for (line, marker) in [
             ("printf 'Overwrite? [y/N] '; exec sleep 1000", "sleep"),
             ("printf 'Overwrite? [y/N] '; while :; do :; done", "bash"),
@@ -337,7 +339,7 @@ mod tests {
         }
     }
 
-    /// Runs a line whose input is the named pipe.
+    /// Runs a command line whose input is the named pipe.
     fn on_pipe(path: &Path, line: &str) -> (File, Child) {
         let both = pipe::make_and_open(path, 4096).unwrap();
         let reader = File::open(path).unwrap();
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_the_pipe_waits_for_it_and_for_no_other() {
+    fn a_reader_of_the_pipe_waits_for_it_and_for_no_other() {
         let directory = tempfile::tempdir().unwrap();
         for (number, (line, expected)) in [
             ("read answer; :", true),
@@ -374,13 +376,13 @@ mod tests {
     }
 
     #[test]
-    fn of_nobody_there_is_nothing_to_say() {
+    fn a_process_that_does_not_exist_does_not_wait() {
         assert_eq!(is_awaited(i32::MAX, Source::Terminal), Some(false));
     }
 
-    /// A process of another user shows neither its system call nor where it sleeps.
+    /// Another user's process shows neither its system call nor where it sleeps.
     #[test]
-    fn where_the_kernel_does_not_tell_nothing_is_known() {
+    fn nothing_is_known_if_the_kernel_does_not_report_it() {
         let source = Input::Terminal { major: 136, minor: 0 };
         let nobody = Stat::read(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert_eq!(source.is_read_by_thread(&nobody, i32::MAX), None);

@@ -10,14 +10,14 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What a descriptor is to be ready for.
+/// A descriptor, and what it should be ready for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'f> {
     Read(BorrowedFd<'f>),
     Write(BorrowedFd<'f>),
 }
 
-/// Waits until one of the descriptors is ready, or the time is up; for ever without one. Returns which are ready.
+/// Waits until one of the descriptors is ready or the time is up; without a timeout, forever. Returns which are ready.
 pub(crate) fn wait<'f>(wanted: impl IntoIterator<Item = Wanted<'f>>, timeout: Option<Duration>) -> Vec<bool> {
     let descriptor = |wanted| match wanted {
         Wanted::Read(fd) => PollFd::from_borrowed_fd(fd, PollFlags::IN),
@@ -28,19 +28,19 @@ pub(crate) fn wait<'f>(wanted: impl IntoIterator<Item = Wanted<'f>>, timeout: Op
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     });
-    // A wait that failed is a wait that is over, with nothing ready.
+    // A wait that fails ends with nothing ready.
     let _ = rustix::event::poll(&mut descriptors, timeout.as_ref());
     descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect()
 }
 
-/// Registers a descriptor with the current tokio runtime, to be told when it can be read.
+/// Registers a descriptor with the current tokio runtime, to be notified when it can be read.
 pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: `AsyncFd` asks that the descriptor stays the same open file until it is dropped. It owns it, an `OwnedFd`
-    // always returns the same number, and nobody else can close it.
+    // SAFETY: `AsyncFd` requires that the descriptor stays the same open file until it is dropped. It owns it, an
+    // `OwnedFd` always returns the same number, and nothing else can close it.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
 }
 
-/// Reads what there is as soon as there is something, and nothing once it is no longer polled.
+/// Reads what is available as soon as there is something, and nothing once it is no longer polled.
 #[cfg(feature = "front")]
 pub(crate) async fn read(fd: &AsyncFd<OwnedFd>, bytes: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -53,17 +53,17 @@ pub(crate) async fn read(fd: &AsyncFd<OwnedFd>, bytes: &mut [u8]) -> io::Result<
     }
 }
 
-/// Returns when nobody reads a pipe or socket any more. Of a file nothing can be told, and this does not return.
+/// Returns when a pipe or socket no longer has a reader. Files report nothing; for them, this never returns.
 #[cfg(feature = "front")]
 pub(crate) async fn unread(fd: OwnedFd) {
-    // SAFETY: as in `readable`: it owns the descriptor, which nobody else can close.
+    // SAFETY: as in `readable`: it owns the descriptor, which nothing else can close.
     let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::ERROR) };
     let Ok(fd) = registered else { return std::future::pending().await };
     let _ = fd.ready(Interest::ERROR).await;
 }
 
-/// Returns when the other end of a pipe or socket is closed, also while something in it is unread. Of a file nothing can be
-/// told, and this does not return.
+/// Returns when the other end of a pipe or socket is closed, even while it holds unread data. Files report nothing; for
+/// them, this never returns.
 #[cfg(feature = "front")]
 pub(crate) async fn closed(fd: OwnedFd) {
     let Ok(fd) = readable(fd) else { return std::future::pending().await };

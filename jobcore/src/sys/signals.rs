@@ -1,4 +1,4 @@
-//! Signals that are kept from this thread, sigprocmask(2).
+//! Signals that this thread blocks, sigprocmask(2).
 
 use std::io;
 
@@ -11,7 +11,7 @@ pub(crate) fn block_all() -> io::Result<()> {
     Ok(SigSet::all().thread_block()?)
 }
 
-/// Calls `spawn` with no signal blocked, which what is started would inherit, and blocks again what was.
+/// Calls `spawn` with no signal blocked, because a child would inherit the mask, and then restores the mask.
 pub(crate) fn lend_none<T>(spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let spawned = spawn();
@@ -19,10 +19,10 @@ pub(crate) fn lend_none<T>(spawn: impl FnOnce() -> io::Result<T>) -> io::Result<
     spawned
 }
 
-/// Blocks the signals by which a process dies that makes a file larger than its limit, or writes to a pipe that nobody reads, so
-/// that the write fails instead.
+/// Blocks the signals that would kill a process when a file exceeds its size limit or a pipe has no reader, so that the
+/// write fails instead.
 #[cfg(feature = "front")]
 pub(crate) fn block_those_of_writes() {
-    // Where they cannot be blocked, it is as without this.
+    // If they cannot be blocked, their default action stays.
     let _ = SigSet::from_iter([Signal::SIGXFSZ, Signal::SIGPIPE]).thread_block();
 }

@@ -1,4 +1,4 @@
-//! Starting a process out of a library: never by fork, with nothing inherited but what is named.
+//! Starting a process from a library: never by fork, and with nothing inherited but what is named.
 
 use std::ffi::CString;
 use std::io;
@@ -12,7 +12,8 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 
-/// What becomes standard input, output or error. A file is opened by the new process: a terminal becomes that of its session.
+/// What becomes standard input, output or error. The new process opens files itself, so that a terminal becomes the one
+/// of its session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source<'a> {
     Descriptor(BorrowedFd<'a>),
@@ -20,17 +21,17 @@ pub(crate) enum Source<'a> {
     File(&'a Path),
     /// For reading and writing.
     ReadWrite(&'a Path),
-    /// What the stream before it is.
+    /// The same as the stream before it.
     Same,
 }
 
 /// Starts `program` as the leader of a new session, with default signals and an empty mask, posix_spawn(3).
 ///
-/// It is out of the caller's session and group at its first instruction, so that no terminal that closes takes it
-/// along. The caller's descriptors, but for those that become its streams, must be close-on-exec.
+/// It has left the caller's session and group before its first instruction, so that a closing terminal does not take it
+/// along. The caller's descriptors, except those that become its streams, must be close-on-exec.
 ///
 /// # Errors
-/// Also those of the exec itself: the caller learns at once that a program cannot be executed.
+/// Includes errors of the exec itself: the caller learns at once that a program cannot be executed.
 pub(crate) fn session_leader(
     program: &Path,
     arguments: &[Vec<u8>],
@@ -48,7 +49,8 @@ pub(crate) fn session_leader(
                 debug_assert!(source.as_raw_fd() > 2, "the caller keeps its descriptors away from 0, 1 and 2");
                 actions.add_dup2(source.as_raw_fd(), target)?;
             }
-            // The first terminal that the leader of a session opens becomes its own, tty(4); the session comes first.
+            // The first terminal that a session leader opens becomes its controlling terminal, tty(4); the session is
+            // created first.
             Source::File(path) => actions.add_open(target, path, OFlag::O_RDONLY, Mode::empty())?,
             Source::ReadWrite(path) => actions.add_open(target, path, OFlag::O_RDWR, Mode::empty())?,
             Source::Same => actions.add_dup2(target - 1, target)?,
@@ -63,12 +65,13 @@ pub(crate) fn session_leader(
     Ok(pid.as_raw())
 }
 
-/// Returns whether a spawn failed since the kernel does not know what kind of program it is: a script that names no interpreter.
+/// Returns whether a spawn failed because the kernel does not recognise the kind of program: a script that names no
+/// interpreter.
 pub(crate) fn is_no_format(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
 }
 
-/// Returns how many bytes the kernel takes of arguments and environment together, execve(2), if there is a limit.
+/// Returns how many bytes of arguments and environment together the kernel accepts, execve(2), if there is a limit.
 pub(crate) fn longest() -> Option<usize> {
     nix::unistd::sysconf(nix::unistd::SysconfVar::ARG_MAX).ok().flatten()?.try_into().ok()
 }

@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them, proc_pid_stat(5): which there are, their children, and what each tells of itself.
+//! Processes as `/proc` shows them, proc_pid_stat(5): which exist, their children, and what is known about each.
 
 use std::fs;
 use std::io;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 
-/// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as it is needed.
+/// One line of `/proc/PID/stat`, proc_pid_stat(5), as far as needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(crate) pid: i32,
     pub(crate) name: String,
-    /// The state of the main thread; once that has exited, the state of another one that has not.
+    /// The state of the main thread; after it has exited, the state of another thread that has not.
     pub(crate) state: u8,
     pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
-    /// The device of the terminal that controls it; 0 for none.
+    /// The device of its controlling terminal; 0 for none.
     pub(super) terminal: u32,
     /// The process group in the foreground of that terminal; -1 for none.
     pub(super) foreground: i32,
@@ -25,16 +25,16 @@ pub(crate) struct Stat {
     pub(super) cpu_ticks: u64,
     /// How much memory is resident, in pages.
     pub(super) resident_pages: u64,
-    /// How many threads there are, counting a main thread that has exited.
+    /// The number of threads, counting a main thread that has exited.
     threads: i64,
-    /// The thread through which the process can be looked into: of a main thread that has exited nothing can be read.
+    /// The thread through which the process is inspected: nothing can be read about a main thread that has exited.
     thread: i32,
-    /// How it ended, of a zombie, as wait(2) tells it.
+    /// How a zombie ended, as wait(2) reports it.
     pub(super) exit_status: Option<i32>,
 }
 
 impl Stat {
-    /// Reads the line of a process; nothing if it is gone.
+    /// Reads the line of a process; `None` if it has ended.
     pub(crate) fn read(pid: i32) -> Option<Self> {
         let stat = Self::parse(&file::read(format!("/proc/{pid}/stat")).ok()?)?;
         match stat.has_lost_main_thread() {
@@ -44,7 +44,7 @@ impl Stat {
     }
 
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        // The name stands in parentheses and may itself hold blanks and parentheses.
+        // The name is in parentheses and may itself contain blanks and parentheses.
         let open = line.iter().position(|byte| *byte == b'(')?;
         let close = line.iter().rposition(|byte| *byte == b')')?;
         let name = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
@@ -59,7 +59,7 @@ impl Stat {
             parent: number(4)?.try_into().ok()?,
             group: number(5)?.try_into().ok()?,
             session: number(6)?.try_into().ok()?,
-            // Shown as a number with a sign.
+            // Printed as a signed number.
             terminal: u32::from_ne_bytes(i32::try_from(number(7)?).ok()?.to_ne_bytes()),
             foreground: number(8)?.try_into().ok()?,
             start_time: number(22)?.try_into().ok()?,
@@ -71,8 +71,8 @@ impl Stat {
         })
     }
 
-    /// Returns whether the main thread has exited while others run on, as after pthread_exit(3) in `main`. The kernel shows
-    /// such a process as a zombie, and yet it lives.
+    /// Returns whether the main thread has exited while others still run, as after pthread_exit(3) in `main`. The
+    /// kernel shows such a process as a zombie although it is alive.
     fn has_lost_main_thread(&self) -> bool {
         self.state == b'Z' && self.threads > 1
     }
@@ -81,16 +81,16 @@ impl Stat {
         let directory = format!("/proc/{}/task", self.pid);
         let read = |thread: i32| Self::parse(&file::read(format!("{directory}/{thread}/stat")).ok()?);
         let living = numbers(directory.as_ref()).filter_map(read).find(|thread| !matches!(thread.state, b'Z' | b'X'));
-        // If all of them exited since, the next look will show a zombie without other threads.
+        // If all of them have exited since, the next look will show a zombie without other threads.
         living.map_or(self.clone(), |living| Self { state: living.state, thread: living.pid, ..self })
     }
 
-    /// Returns whether the process is over: a zombie, or about to be one.
+    /// Returns whether the process has ended: a zombie, or about to become one.
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X') && !self.has_lost_main_thread()
     }
 
-    /// Returns whether a terminal controls the process.
+    /// Returns whether the process has a controlling terminal.
     #[cfg(feature = "front")]
     pub(crate) fn has_terminal(&self) -> bool {
         self.terminal != 0
@@ -103,19 +103,19 @@ impl Stat {
         ["/dev/pts/", "/dev/tty"].iter().any(|kind| input.to_string_lossy().starts_with(kind))
     }
 
-    /// Returns the path of something that `/proc` has for each thread: `environ`, `fd`, `net/tcp`.
+    /// Returns the path of a file that `/proc` has for each thread: `environ`, `fd`, `net/tcp`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         format!("/proc/{}/task/{}/{name}", self.pid, self.thread).into()
     }
 }
 
-/// Returns the numbers among the names in a directory of `/proc`: processes, or threads of one.
+/// Returns the numbers among the names in a directory of `/proc`: processes, or threads of one process.
 pub(super) fn numbers(directory: &Path) -> impl Iterator<Item = i32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Returns the children of a process: those of all its threads.
+/// Returns the children of all threads of a process.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let mut found = Vec::new();
@@ -132,7 +132,7 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     found
 }
 
-/// Returns all processes that can be seen.
+/// Returns all visible processes.
 pub(crate) fn all() -> Vec<Stat> {
     numbers("/proc".as_ref()).filter_map(Stat::read).collect()
 }
@@ -141,20 +141,20 @@ pub(super) fn has_variable(stat: &Stat, variable: &str) -> bool {
     environment(stat).split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
 }
 
-/// Returns the value of a variable in the environment that a process was started with.
+/// Returns the value of a variable in the initial environment of a process.
 pub(crate) fn variable(stat: &Stat, name: &str) -> Option<String> {
     let environment = environment(stat);
     let mut entries = environment.split(|byte| *byte == 0);
     entries.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
-/// Returns the environment that a process was started with, each variable ended by a NUL; empty where that cannot be seen.
+/// Returns the initial environment of a process, each variable terminated by a NUL; empty if it cannot be read.
 pub(crate) fn environment(stat: &Stat) -> Vec<u8> {
     file::read(stat.path("environ")).unwrap_or_default()
 }
 
-/// Returns the pipes, sockets and terminals that a process has open, by the names that tell them from all others; none
-/// where that cannot be seen.
+/// Returns the pipes, sockets and terminals that a process has open, by their unique names; none if they cannot be
+/// seen.
 pub(crate) fn open_ends(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok());
@@ -163,7 +163,7 @@ pub(crate) fn open_ends(pid: i32) -> Vec<String> {
         .collect()
 }
 
-/// Returns the arguments of a process; none if it is gone, a zombie or a kernel thread.
+/// Returns the arguments of a process; none if it has ended, is a zombie or a kernel thread.
 pub(crate) fn arguments(stat: &Stat) -> Vec<Vec<u8>> {
     let line = file::read(stat.path("cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(Stat::parse(b"42 (torn"), None);
     }
 
-    /// Its state is that of a zombie, and the number of its threads says that it is none.
+    /// The state is that of a zombie, but the number of threads shows that it is not one.
     #[test]
     fn a_process_lives_while_any_of_its_threads_does() {
         let stat = |state: char, threads: u32| {

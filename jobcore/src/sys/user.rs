@@ -1,14 +1,14 @@
-//! The user as whom this process acts, and what it may do.
+//! The user that this process acts as, and what that user may do.
 
 use std::path::Path;
 
 use rustix::fs::Access;
 
-/// Whether programs keep secrets where files do not show them.
+/// Whether programs keep secrets in a keychain, where files do not show them.
 #[cfg(feature = "agents")]
 pub(crate) const HAS_KEYCHAIN: bool = cfg!(target_os = "macos");
 
-/// What the system has on record of a user, passwd(5).
+/// What the system has on record about a user, passwd(5).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
@@ -16,7 +16,7 @@ pub(crate) struct Account {
     pub(crate) shell: String,
 }
 
-/// Returns what the system has on record of this user; nothing if it is a directory service that has it. Read without the C
+/// Returns what the system has on record about this user; `None` if only a directory service has it. Read without the C
 /// library, which would load code for that.
 pub(crate) fn account() -> Option<Account> {
     account_in(&std::fs::read_to_string("/etc/passwd").ok()?, id())
@@ -31,11 +31,11 @@ fn account_in(table: &str, id: u32) -> Option<Account> {
     })
 }
 
-/// What can be done to a file.
+/// What can be done with a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed {
     Read,
-    /// Of a directory: enter it.
+    /// For a directory: enter it.
     Execute,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Returns whether it is the user whom no permission and few limits hold back.
+/// Returns whether this is root, whom no permission and few limits restrict.
 pub(crate) fn is_root() -> bool {
     id() == 0
 }

@@ -1,4 +1,4 @@
-//! Word of files that change, inotify(7).
+//! Notification of changed files, inotify(7).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,15 +9,15 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
-/// Tells of changes in directories, from the moment on that each is watched.
+/// Reports changes in directories from the moment on that each is watched.
 #[derive(Debug)]
 pub(crate) struct Watch(OwnedFd);
 
 impl Watch {
-    /// Makes one that watches nothing.
+    /// Creates a watch that watches nothing yet.
     ///
     /// # Errors
-    /// Where the kernel has none, or none left for this user: then there is nothing but to look again.
+    /// If the kernel has no inotify, or the user's limit is reached: the only way then is to look again.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?))
     }
@@ -27,7 +27,7 @@ impl Watch {
         self.add(directory, WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF)
     }
 
-    /// Watches for files in a directory that are made or written to.
+    /// Watches for files in a directory that are created or written to.
     pub(crate) fn writes(&self, directory: &Path) -> io::Result<()> {
         self.add(directory, WatchFlags::MODIFY | WatchFlags::CREATE)
     }
@@ -42,12 +42,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns whether something has changed since it was asked last.
+    /// Returns whether something has changed since the last call.
     pub(crate) fn has_word(&self) -> io::Result<bool> {
         take_word(&self.0)
     }
 
-    /// Registers it with the current tokio runtime.
+    /// Registers the watch with the current tokio runtime.
     pub(crate) fn register(self) -> io::Result<Changes> {
         super::ready::readable(self.0).map(|fd| Changes(Some(fd)))
     }
@@ -76,8 +76,8 @@ impl Changes {
 }
 
 impl Drop for Changes {
-    /// The kernel holds up who closes such a descriptor until nobody can be looking at its watches, for 5 to 20 ms: that is left
-    /// to another thread, since something has just changed and is waited for.
+    /// Closing such a descriptor blocks for 5 to 20 ms, until the kernel is sure that no thread is looking at its
+    /// watches. Another thread does it, since something has just changed and a caller is waiting for it.
     fn drop(&mut self) {
         if let (Some(fd), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn_blocking(|| drop(fd));
@@ -93,7 +93,7 @@ fn take_word(fd: &OwnedFd) -> io::Result<bool> {
     }
 }
 
-/// Returns whether this kernel tells of bytes that are moved into a file by [`move_into`](super::pipe::move_into).
+/// Returns whether this kernel notifies of bytes that [`move_into`](super::pipe::move_into) moves into a file.
 pub(crate) fn tells_of_moved_bytes() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());

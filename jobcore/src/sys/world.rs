@@ -12,7 +12,7 @@ use super::{confine, file, limits, namespace};
 use crate::error::{IoContext, Result};
 use crate::job_limits::Limits;
 
-/// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it may.
+/// What a process inherits and a command may depend on, as the submitter had it. The supervisor restores what it can.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct World {
@@ -22,7 +22,7 @@ pub struct World {
     /// The niceness, getpriority(2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nice: Option<i32>,
-    /// Soft resource limits by name (`nofile`, `core` …), getrlimit(2). What is not limited is absent.
+    /// Soft resource limits by name (`nofile`, `core` …), getrlimit(2). Unlimited resources are absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub soft_limits: BTreeMap<String, u64>,
     /// The pid namespace, by its inode number.
@@ -31,14 +31,14 @@ pub struct World {
     /// The mount namespace, by its inode number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount_namespace: Option<u64>,
-    /// Whether the process was in a sandbox: one that may gain no privileges (`NoNewPrivs` in proc_pid_status(5)), or
-    /// that has a filter of system calls (`Seccomp`).
+    /// Whether the process was in a sandbox: it may gain no privileges (`NoNewPrivs` in proc_pid_status(5)) or has a
+    /// system call filter (`Seccomp`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandboxed: bool,
 }
 
 impl World {
-    /// Returns whether a process of this world may start or adopt a job that was submitted in `theirs`: it sees the same
+    /// Returns whether a process in this world may start or adopt a job submitted in `theirs`: it sees the same
     /// processes and files, and is in no sandbox that the submitter was not in.
     pub(crate) fn may_act_for(&self, theirs: &Self) -> bool {
         self.shares_namespaces_with(theirs) && (!self.sandboxed || theirs.sandboxed)
@@ -51,13 +51,13 @@ impl World {
     }
 }
 
-/// Where Linux tells of this process.
+/// Where Linux describes this process.
 const STATUS: &str = "/proc/self/status";
 
 /// Returns the world of this process.
 ///
 /// # Errors
-/// If the system does not say. A world that is only half known fits no process, so no process could start what was submitted
+/// If the system does not report it. A partly known world matches no process, so no process could start a job submitted
 /// in it.
 pub(crate) fn capture() -> Result<World> {
     let status = match cfg!(target_os = "linux") {
@@ -81,20 +81,21 @@ fn own_namespace(kind: &str) -> Result<Option<u64>> {
     let path = format!("/proc/self/ns/{kind}");
     match namespace::own(kind) {
         Ok(inode) => Ok(Some(inode)),
-        // A kernel without such namespaces, in which everybody is in the same one.
+        // A kernel without such namespaces: all processes share one.
         Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self").exists() => Ok(None),
         Err(_) if cfg!(not(target_os = "linux")) => Ok(None),
         Err(error) => Err(error).context("look at", path.as_ref()),
     }
 }
 
-/// Reads the umask, so that it is not changed for a moment, as umask(2) would for every thread.
+/// Reads the umask instead of calling umask(2), which would change it briefly for every thread.
 fn umask_in(status: &str) -> Option<u32> {
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(mask.trim(), 8).ok()
 }
 
-/// What is known of the umask of this process: nothing yet, that files belong to their owner, or that they would not.
+/// What is known of the umask of this process: nothing yet, that it leaves the owner's permissions alone, or that it
+/// does not.
 static UMASK: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
 const SPARES_OWNER: u8 = 1;
@@ -106,8 +107,8 @@ fn remember_umask(umask: Option<u32>) -> u8 {
     known
 }
 
-/// Returns whether what this process makes has to be given its mode, since the umask takes it away from its own owner.
-/// Looked at once, and whenever a job is submitted.
+/// Returns whether files of this process need their mode set explicitly, because the umask takes permissions from the
+/// owner. Checked once, and again whenever a job is submitted.
 pub(crate) fn umask_hits_owner() -> bool {
     let known = match UMASK.load(Ordering::Relaxed) {
         UNKNOWN => remember_umask(umask_in(&file::read_text(STATUS).unwrap_or_default())),
@@ -116,18 +117,18 @@ pub(crate) fn umask_hits_owner() -> bool {
     known == HITS_OWNER
 }
 
-/// Sets the umask under which a supervisor makes its own files.
+/// Sets the umask for a supervisor's own files.
 pub(crate) fn set_own_umask() {
     let own = Mode::RWXG | Mode::RWXO;
     rustix::process::umask(own);
     remember_umask(Some(own.bits()));
 }
 
-/// Calls `spawn` with the umask and the soft limits of `world` and with the limits that a job carries, and takes them back. The
+/// Calls `spawn` with the umask and soft limits of `world` and the job's own limits, and restores them afterwards. The
 /// niceness stays.
 ///
 /// # Errors
-/// [`Error::InvalidSpec`](crate::Error::InvalidSpec), naming the limit of the job that it cannot be given.
+/// [`Error::InvalidSpec`](crate::Error::InvalidSpec), naming the limit of the job that cannot be applied.
 pub(crate) fn lend<T>(world: &World, limits: &Limits, spawn: impl FnOnce() -> T) -> Result<T> {
     if limits.nice.is_none() {
         renice(world);
@@ -142,7 +143,7 @@ pub(crate) fn lend<T>(world: &World, limits: &Limits, spawn: impl FnOnce() -> T)
     })
 }
 
-/// Gives this process the niceness of `world` where it has another; a lower one may not be allowed.
+/// Gives this process the niceness of `world` if it has another; a lower one may not be allowed.
 fn renice(world: &World) {
     if let Some(nice) = world.nice
         && rustix::process::getpriority_process(None) != Ok(nice)

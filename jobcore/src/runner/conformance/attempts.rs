@@ -1,4 +1,4 @@
-//! What every runner does with a job whose command is started again.
+//! How every runner treats a job whose command is started again.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn often() -> Restart {
     Restart::default().with_backoff(Duration::from_millis(1), Duration::from_millis(20))
 }
 
-/// Each attempt knows its number, has the whole environment and what was given to it to read, and its own output and end.
+/// Each attempt knows its number, gets the whole environment and the given input, and has its own output and end.
 pub async fn a_command_that_fails_is_started_again(bench: &Bench) {
     let line = "read word; echo \"$word $JOBCORE_ATTEMPT\"; test $JOBCORE_ATTEMPT = 3";
     let (job, outcome) = bench.finish(bench.shell(line).given("given\n").restart(often())).await;
@@ -50,27 +50,27 @@ pub async fn attempts_are_limited(bench: &Bench) {
 }
 
 /// A timeout counts for each attempt.
-pub async fn an_attempt_whose_time_is_up_is_followed_by_another(bench: &Bench) {
+pub async fn an_attempt_that_times_out_is_followed_by_another(bench: &Bench) {
     let slow = bench.shell("exec sleep 1000").timeout(Duration::from_millis(50)).restart(often().with_limit(Some(1)));
     let (job, outcome) = bench.finish(slow).await;
     assert_eq!((job.status(), outcome.cause, job.attempt), (Status::TimedOut, Cause::TimedOut, 2));
     assert_eq!(job.attempts[0].outcome.cause, Cause::TimedOut);
 }
 
-/// Nothing of it runs then, and it is started no more.
+/// None of its processes runs then, and it is not started again.
 pub async fn a_job_is_stopped_between_two_attempts(bench: &Bench) {
     let delay = Duration::from_secs(1000);
     let job = bench.submit(bench.shell("exit 3").restart(Restart::default().with_backoff(delay, delay))).await;
-    // Submitted, started, and then this.
+    // Submitted, started, and then retrying.
     let (store, rests) = (bench.other.store(), Change::Event(2));
-    while !rests.has_come(store.as_ref()).await.expect("it can be found out") {
-        store.changed(rests).await.expect("it is heard of");
+    while !rests.has_come(store.as_ref()).await.expect("it can be read") {
+        store.changed(rests).await.expect("changes are reported");
     }
     let resting = bench.other.job(job.id).await.expect("it is there");
     assert!(resting.next_attempt_at.is_some(), "{resting:?}");
     assert_eq!((resting.status(), resting.pid, resting.attempt), (Status::Running, None, 2));
     assert_eq!(resting.attempts[0].outcome.exit_code, Some(3));
-    let signal = bench.other.signal(job.id, crate::signal::Signal::TERM).await.expect_err("nobody can get it");
+    let signal = bench.other.signal(job.id, crate::signal::Signal::TERM).await.expect_err("no process can get it");
     assert!(signal.to_string().contains("is not running"), "{signal}");
     let (job, outcome) = stopped(bench, &job, &quickly()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Killed, Cause::Stopped, None));
@@ -78,8 +78,8 @@ pub async fn a_job_is_stopped_between_two_attempts(bench: &Bench) {
     assert_eq!((job.attempt, job.attempts.len(), job.next_attempt_at), (2, 1, None));
 }
 
-/// A stop is meant for the job.
-pub async fn what_is_stopped_is_not_started_again(bench: &Bench) {
+/// A stop is meant for the job, not for one attempt.
+pub async fn a_stopped_job_is_not_started_again(bench: &Bench) {
     let job = bench.submit(bench.shell("touch ready; sleep 1000 & wait").restart(often())).await;
     bench.file("ready").await;
     let (job, outcome) = stopped(bench, &job, &quickly()).await;

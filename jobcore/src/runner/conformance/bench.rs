@@ -1,4 +1,4 @@
-//! Where a runner is tested, and what is left nowhere when a case fails.
+//! Where a runner is tested, with a cleanup after failed cases.
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::store::file::supervisors::parse_arguments;
 use crate::sys::stat::{self, Stat};
 use crate::sys::{members, process};
 
-/// How long a wait may take that should end.
+/// How long a wait that should end may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The variable by which what a job of a bench started is found.
+/// The variable that marks processes started by jobs of a bench.
 pub(super) const BENCH: &str = "JOBCORE_CONFORMANCE";
-/// How long a supervisor whose command was killed may take to end by itself.
+/// How long a supervisor may take to exit after its command was killed.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
-/// Where a runner is tested: a store of its own, and a directory to work in. A case that fails leaves nothing running: when
+/// Where a runner is tested: a store of its own, and a working directory. A failed case leaves nothing running: when
 /// this is dropped by a panic, it kills what its jobs started.
 #[derive(Debug)]
 pub struct Bench {
@@ -104,7 +104,7 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    /// Kills what jobs started, whatever became of their records, and then the supervisors that do not end by themselves.
+    /// Kills what jobs started, whatever their records say, and then the supervisors that do not exit.
     pub(super) fn kill_all(&self) {
         let begin = Instant::now();
         while begin.elapsed() < LETTING_GO * 2 {
@@ -138,7 +138,7 @@ impl Bench {
     }
 }
 
-/// Another process that a case needs, which ends with it.
+/// Returns whether another process of a case is alive.
 pub(super) fn is_alive(pid: i32) -> bool {
     Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }

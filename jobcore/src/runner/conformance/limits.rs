@@ -1,13 +1,13 @@
-//! What every runner does with the limits of a job.
+//! How every runner applies the limits of a job.
 
 use super::Bench;
 use crate::error::Error;
 use crate::spec::{Cpus, IoPriority, Limits};
 use crate::state::Status;
 
-/// Hard limits come right after the start, and with a runner whose jobs are its own children so do all others: the command waits
-/// for them.
-pub async fn the_limits_of_a_job_hold_for_its_command(bench: &Bench) {
+/// Hard limits come right after the start, and with a runner whose jobs are its own children so do all others, so the
+/// command waits for them.
+pub async fn the_limits_of_a_job_apply_to_its_command(bench: &Bench) {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
     let own = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("it is there");
     let cpu = own.trim().parse::<Cpus>().expect("it is a list").iter().next().expect("it runs on one");
@@ -26,7 +26,7 @@ pub async fn the_limits_of_a_job_hold_for_its_command(bench: &Bench) {
 }
 
 /// Nothing is left behind.
-pub async fn limits_that_cannot_be_given_are_refused(bench: &Bench) {
+pub async fn limits_that_cannot_be_applied_are_refused(bench: &Bench) {
     let refused = [
         (Limits::default().with_cpus("1000-1023".parse().expect("it is a list")), "cpus"),
         (Limits::default().with_open_files(1 << 62), "open_files"),

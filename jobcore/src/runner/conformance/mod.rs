@@ -4,8 +4,8 @@
 // In the order in which to read them:
 // - `bench.rs`: where the cases run
 // - `attempts.rs`: jobs whose command is started again
-// - `leases.rs`: jobs that have to be renewed
-// - `limits.rs`: jobs that carry limits
+// - `leases.rs`: jobs with a lease
+// - `limits.rs`: jobs with limits
 
 mod attempts;
 mod bench;
@@ -28,15 +28,15 @@ use crate::until::Until;
 use bench::{PATIENCE, is_alive, stands};
 
 pub use attempts::{
-    a_command_that_fails_is_started_again, a_job_is_stopped_between_two_attempts,
-    an_attempt_whose_time_is_up_is_followed_by_another, attempts_are_limited, what_is_stopped_is_not_started_again,
+    a_command_that_fails_is_started_again, a_job_is_stopped_between_two_attempts, a_stopped_job_is_not_started_again,
+    an_attempt_that_times_out_is_followed_by_another, attempts_are_limited,
 };
 pub use bench::Bench;
-pub use leases::{a_job_that_is_not_renewed_is_stopped, a_job_that_is_renewed_goes_on};
-pub use limits::{limits_that_cannot_be_given_are_refused, the_limits_of_a_job_hold_for_its_command};
+pub use leases::{a_job_that_is_not_renewed_is_stopped, a_renewed_job_continues};
+pub use limits::{limits_that_cannot_be_applied_are_refused, the_limits_of_a_job_apply_to_its_command};
 
-/// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner that the second expression
-/// gives over the [`Backend`](crate::store::conformance::Backend) of the first.
+/// Makes a test of each case of the contract of [`Runner`](crate::runner::Runner), for the runner of the second
+/// expression over the [`Backend`](crate::store::conformance::Backend) of the first.
 #[macro_export]
 macro_rules! runner_conformance {
     ($backend:expr, $runner:expr) => {
@@ -45,43 +45,43 @@ macro_rules! runner_conformance {
             a_signal_is_recorded
             both_streams_are_kept_apart
             merged_streams_keep_their_order
-            nothing_is_read_unless_a_file_is_named
+            standard_input_is_empty_unless_a_file_is_named
             a_file_is_read_from_its_beginning
-            what_is_given_is_read_to_its_end
-            what_is_sent_is_read_and_so_is_the_end
-            nobody_waits_for_a_job_that_does_not_read
-            what_takes_no_input_says_so
+            given_input_is_read_to_its_end
+            sent_input_and_its_end_are_read
+            a_send_does_not_block_on_a_job_that_does_not_read
+            a_job_that_takes_no_input_refuses_it_with_the_reason
             the_environment_and_the_directory_are_those_of_the_spec
-            arguments_arrive_as_they_are
-            what_cannot_be_executed_is_an_ended_job
+            arguments_arrive_unchanged
+            a_program_that_cannot_be_executed_ends_the_job
             a_script_that_names_no_interpreter_is_run_by_sh
             a_stop_asks_first
             a_stop_begins_with_the_signal_of_the_spec
-            a_stop_kills_what_does_not_obey
+            a_stop_kills_processes_that_do_not_obey
             a_stop_reaches_children_that_left_the_session
             a_timeout_ends_the_job
             a_command_that_fails_is_started_again
             attempts_are_limited
-            an_attempt_whose_time_is_up_is_followed_by_another
+            an_attempt_that_times_out_is_followed_by_another
             a_job_is_stopped_between_two_attempts
-            what_is_stopped_is_not_started_again
-            the_limits_of_a_job_hold_for_its_command
-            limits_that_cannot_be_given_are_refused
+            a_stopped_job_is_not_started_again
+            the_limits_of_a_job_apply_to_its_command
+            limits_that_cannot_be_applied_are_refused
             a_signal_is_sent_once
             a_paused_job_stands_still_until_it_is_resumed
-            a_paused_job_is_stopped
-            the_time_of_a_paused_job_stands_still
+            a_paused_job_can_be_stopped
+            the_clock_of_a_paused_job_stands_still
             a_job_is_ready_when_its_conditions_are_met
-            a_job_that_is_not_ready_in_time_is_stopped_or_goes_on
+            a_job_that_is_not_ready_in_time_is_stopped_or_continues
             a_job_ends_with_the_process_that_its_spec_names
             a_job_that_is_not_renewed_is_stopped
-            a_job_that_is_renewed_goes_on
+            a_renewed_job_continues
             stragglers_are_stopped_and_counted
             a_stop_is_answered_while_stragglers_are_being_stopped
             stragglers_are_left_if_the_spec_says_so
-            what_was_left_is_stopped_when_that_is_asked_for
+            stragglers_that_were_left_can_be_stopped
             output_is_followed_to_the_end
-            what_was_asked_is_answered_for_every_handle
+            requests_are_answered_for_every_handle
             usage_is_recorded_or_absent
         }
     };
@@ -120,7 +120,7 @@ async fn stopped(bench: &Bench, job: &Job, options: &StopOptions) -> (Job, Outco
     (job, outcome)
 }
 
-/// Zero is completed, everything else failed.
+/// Zero means completed, everything else failed.
 pub async fn an_exit_code_is_recorded(bench: &Bench) {
     for (code, status) in [(0, Status::Completed), (1, Status::Failed), (255, Status::Failed)] {
         let (job, outcome) = bench.finish(bench.shell(&format!("exit {code}"))).await;
@@ -129,7 +129,7 @@ pub async fn an_exit_code_is_recorded(bench: &Bench) {
     }
 }
 
-/// A death that nobody asked for is a failure.
+/// A death that was not requested is a failure.
 pub async fn a_signal_is_recorded(bench: &Bench) {
     let (job, outcome) = bench.finish(bench.shell("kill -KILL $$")).await;
     assert_eq!((job.status(), outcome.cause), (Status::Failed, Cause::Signalled));
@@ -152,22 +152,22 @@ pub async fn merged_streams_keep_their_order(bench: &Bench) {
     assert_eq!(bench.output(&job, None).await, expected);
 }
 
-/// A prompt fails at once instead of waiting for ever.
-pub async fn nothing_is_read_unless_a_file_is_named(bench: &Bench) {
+/// A prompt fails at once instead of waiting forever.
+pub async fn standard_input_is_empty_unless_a_file_is_named(bench: &Bench) {
     let (job, outcome) = bench.finish(bench.shell("read answer; echo \"got $?\"")).await;
     assert_eq!(outcome.exit_code, Some(0));
     assert_eq!(bench.output(&job, None).await, "got 1\n");
 }
 
-/// The file is what a shell's `<` would give.
+/// The file is read as with a shell's `<`.
 pub async fn a_file_is_read_from_its_beginning(bench: &Bench) {
     std::fs::write(bench.directory.join("input"), "first\nsecond\n").expect("it is written");
     let (job, _) = bench.finish(bench.shell("cat").stdin(Stdin::File("input".into()))).await;
     assert_eq!(bench.output(&job, None).await, "first\nsecond\n");
 }
 
-/// Whatever it is, and however much more than a pipe holds.
-pub async fn what_is_given_is_read_to_its_end(bench: &Bench) {
+/// Any bytes, and much more than a pipe holds.
+pub async fn given_input_is_read_to_its_end(bench: &Bench) {
     let given: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
     let (job, outcome) = bench.finish(bench.shell("cat").given(given.clone()).output_limit(0)).await;
     assert_eq!(outcome.exit_code, Some(0));
@@ -178,8 +178,8 @@ pub async fn what_is_given_is_read_to_its_end(bench: &Bench) {
     assert_eq!(bench.output(&job, None).await, "end\n");
 }
 
-/// Input goes on between two who send, and ends when it is ended.
-pub async fn what_is_sent_is_read_and_so_is_the_end(bench: &Bench) {
+/// Input stays open between two senders, and ends when it is ended.
+pub async fn sent_input_and_its_end_are_read(bench: &Bench) {
     let job = bench.submit(bench.shell("cat; echo end").stdin(Stdin::Open)).await;
     for (jobs, text) in [(&bench.jobs, "one"), (&bench.other, "two\n")] {
         let sent = jobs.send(job.id, &Message::line(text), PATIENCE).await.expect("it is sent");
@@ -194,8 +194,8 @@ pub async fn what_is_sent_is_read_and_so_is_the_end(bench: &Bench) {
     assert!(matches!(late, Err(Error::NotRunning { .. })), "{late:?}");
 }
 
-/// What is taken is told; what is not can be sent later.
-pub async fn nobody_waits_for_a_job_that_does_not_read(bench: &Bench) {
+/// The number of accepted bytes is reported; the rest can be sent later.
+pub async fn a_send_does_not_block_on_a_job_that_does_not_read(bench: &Bench) {
     let line = "echo ready; while [ ! -e go ]; do sleep 0.02; done; wc -c";
     let job = bench.submit(bench.shell(line).stdin(Stdin::Open)).await;
     let bytes = vec![b'x'; 1024 * 1024];
@@ -214,8 +214,8 @@ pub async fn nobody_waits_for_a_job_that_does_not_read(bench: &Bench) {
     assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["ready", "1048576"]);
 }
 
-/// The reason is told: there never was an input, it was ended, or the job has closed it.
-pub async fn what_takes_no_input_says_so(bench: &Bench) {
+/// There never was an input, it was ended, or the job has closed it.
+pub async fn a_job_that_takes_no_input_refuses_it_with_the_reason(bench: &Bench) {
     let send = async |job: &Job| bench.jobs.send(job.id, &Message::line("x"), PATIENCE).await;
     let never = bench.submit(bench.shell("sleep 1000")).await;
     let closed = bench.submit(bench.shell("exec 0<&-; echo > closed; sleep 1000").stdin(Stdin::Open)).await;
@@ -237,7 +237,7 @@ pub async fn what_takes_no_input_says_so(bench: &Bench) {
     }
 }
 
-/// Nothing of the host program's leaks in.
+/// Nothing leaks in from the host program.
 pub async fn the_environment_and_the_directory_are_those_of_the_spec(bench: &Bench) {
     let spec =
         JobSpec::command(["/usr/bin/env"]).cwd(&bench.directory).env("ONE", "1 =2").env("JOBCORE_JOB_ID", "outer");
@@ -247,7 +247,7 @@ pub async fn the_environment_and_the_directory_are_those_of_the_spec(bench: &Ben
     let mut lines: Vec<_> = output.lines().collect();
     lines.sort_unstable();
     let id = format!("JOBCORE_JOB_ID={}", job.id);
-    // A store that keeps no places gives no numbers.
+    // A store that keeps no places assigns no slot numbers.
     let slot = bench.jobs.job(job.id).await.expect("it is there").place.slot.map(|slot| format!("JOBCORE_SLOT={slot}"));
     let mut expected = vec![id.as_str(), "JOBCORE_PARENT_JOB_ID=outer", "ONE=1 =2"];
     expected.splice(2..2, slot.as_deref());
@@ -257,8 +257,8 @@ pub async fn the_environment_and_the_directory_are_those_of_the_spec(bench: &Ben
     assert_eq!(Path::new(bench.output(&job, None).await.trim_end()), expected);
 }
 
-/// No shell touches an argv; a line may begin with a dash.
-pub async fn arguments_arrive_as_they_are(bench: &Bench) {
+/// No shell interprets an argv; a line may begin with a dash.
+pub async fn arguments_arrive_unchanged(bench: &Bench) {
     let words = ["/usr/bin/printf", "[%s]", "a b", "", "$HOME", "*", "-n", "ä\n"];
     let (job, _) = bench.finish(JobSpec::command(words)).await;
     assert_eq!(bench.output(&job, None).await, "[a b][][$HOME][*][-n][ä\n]");
@@ -267,9 +267,10 @@ pub async fn arguments_arrive_as_they_are(bench: &Bench) {
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "line\n");
 }
 
-/// What submit cannot know is found out by the start, and told.
-pub async fn what_cannot_be_executed_is_an_ended_job(bench: &Bench) {
-    // Written by a job: what this process writes may be open in what another test starts, and is busy then.
+/// What submit cannot know is found out at the start, and reported.
+pub async fn a_program_that_cannot_be_executed_ends_the_job(bench: &Bench) {
+    // Written by a job: a file written by this process may be open in a process that another test starts, and then it
+    // is busy.
     bench.finish(bench.shell("echo '#!/nosuch/interpreter' > no-program; chmod 755 no-program")).await;
     let path = bench.directory.join("no-program");
     let (job, outcome) = bench.finish(JobSpec::command([path.to_str().expect("it is text")])).await;
@@ -279,7 +280,7 @@ pub async fn what_cannot_be_executed_is_an_ended_job(bench: &Bench) {
     assert!(message.contains("no-program"), "{message}");
 }
 
-/// As execvp(3) and every shell do.
+/// As with execvp(3) and every shell.
 pub async fn a_script_that_names_no_interpreter_is_run_by_sh(bench: &Bench) {
     bench.finish(bench.shell("echo 'echo \"$0 $1\"' > script; chmod 755 script")).await;
     let (job, _) = bench.finish(JobSpec::command(["./script", "a b"]).cwd(&bench.directory)).await;
@@ -298,9 +299,9 @@ pub async fn a_stop_asks_first(bench: &Bench) {
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
 }
 
-/// It goes to the main process and its group alone. What is left then is asked as always.
+/// It goes only to the main process and its group. Whatever is left then is asked as usual.
 pub async fn a_stop_begins_with_the_signal_of_the_spec(bench: &Bench) {
-    // The child is the last to be ready: it is started when the main process has set its traps, which it does not inherit.
+    // The child is the last to be ready: it starts after the main process has set its traps, which it does not inherit.
     let line = "trap 'echo main; exit 7' INT; trap 'echo wrong' TERM; \
                 setsid bash -c 'trap \"echo child; exit\" TERM; touch ready; while :; do sleep 0.02; done' & \
                 while :; do sleep 0.02; done";
@@ -309,8 +310,8 @@ pub async fn a_stop_begins_with_the_signal_of_the_spec(bench: &Bench) {
     let (job, outcome) = stopped(bench, &job, &StopOptions::default()).await;
     assert_eq!((job.status(), outcome.exit_code), (Status::Killed, Some(7)));
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "main\nchild\n");
-    // One that takes no notice of it is asked as any other before it is killed, after half of the grace: the other half has
-    // to be enough for its answer on a machine under load.
+    // A job that ignores the signal is asked as usual before it is killed, after half of the grace: the other half must
+    // be enough for its answer on a loaded machine.
     let line = "trap '' INT; trap 'echo bye; exit 0' TERM; touch deaf; while :; do sleep 0.02; done";
     let job = bench.submit(bench.shell(line).stop_signal(Signal::INT).grace(Duration::from_secs(8))).await;
     bench.file("deaf").await;
@@ -319,8 +320,8 @@ pub async fn a_stop_begins_with_the_signal_of_the_spec(bench: &Bench) {
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
 }
 
-/// One that does not is.
-pub async fn a_stop_kills_what_does_not_obey(bench: &Bench) {
+/// A job that does not obey is killed.
+pub async fn a_stop_kills_processes_that_do_not_obey(bench: &Bench) {
     let line = "trap '' TERM; (trap '' TERM; echo $BASHPID; while :; do sleep 1; done) & echo $$ > main; echo $! > child; \
                 touch ready; while :; do sleep 1; done";
     let job = bench.submit(bench.shell(line)).await;
@@ -330,7 +331,7 @@ pub async fn a_stop_kills_what_does_not_obey(bench: &Bench) {
     assert!(!is_alive(bench.pid("main")) && !is_alive(bench.pid("child")));
 }
 
-/// Leaving the session and losing one's parent does not help.
+/// Leaving the session and losing the parent does not help.
 pub async fn a_stop_reaches_children_that_left_the_session(bench: &Bench) {
     let line = "(setsid sh -c 'trap \"\" TERM; echo $$ > escaped.new; mv escaped.new escaped; exec sleep 1000' &) ; sleep 1000";
     let job = bench.submit(bench.shell(line)).await;
@@ -340,14 +341,14 @@ pub async fn a_stop_reaches_children_that_left_the_session(bench: &Bench) {
     bench.until("the escaped process to be gone", || !is_alive(escaped)).await;
 }
 
-/// Time is up for the whole job.
+/// The time limit applies to the whole job.
 pub async fn a_timeout_ends_the_job(bench: &Bench) {
     let (job, outcome) = bench.finish(bench.shell("exec sleep 1000").timeout(Duration::from_millis(50))).await;
     assert_eq!((job.status(), outcome.cause), (Status::TimedOut, Cause::TimedOut));
     assert_eq!((outcome.signal, outcome.stopped_by), (Some(Signal::TERM), None));
 }
 
-/// Whoever is named may have ended before the job is started, while it runs, or later than the job.
+/// The named process may end before the job is started, while it is running, or after it.
 pub async fn a_job_ends_with_the_process_that_its_spec_names(bench: &Bench) {
     let session = std::process::Command::new("sleep").arg("1000").spawn().expect("it is started");
     let session = Companion(session);
@@ -367,7 +368,7 @@ pub async fn a_job_ends_with_the_process_that_its_spec_names(bench: &Bench) {
     assert_eq!((late.state.started_at(), bench.directory.join("late").exists()), (None, false));
 }
 
-/// A signal is not a stop; dying of it is what was asked for.
+/// A signal is not a stop, but dying of it counts as requested.
 pub async fn a_signal_is_sent_once(bench: &Bench) {
     let line = "trap 'touch got' USR1; touch ready; while [ ! -e go ]; do sleep 0.02; done; exit 3";
     let job = bench.submit(bench.shell(line)).await;
@@ -384,7 +385,7 @@ pub async fn a_signal_is_sent_once(bench: &Bench) {
     assert!(bench.jobs.signal(job.id, Signal::INT).await.is_err(), "it has ended");
 }
 
-/// A job leaves nothing behind.
+/// A job leaves no processes behind.
 pub async fn stragglers_are_stopped_and_counted(bench: &Bench) {
     let (job, outcome) = bench.finish(bench.shell("sleep 1000 & echo $! > child; exit 4")).await;
     assert_eq!((job.status(), outcome.exit_code, outcome.stragglers), (Status::Failed, Some(4), 1));
@@ -392,7 +393,7 @@ pub async fn stragglers_are_stopped_and_counted(bench: &Bench) {
     bench.until("the straggler to be gone", || !is_alive(child)).await;
 }
 
-/// Whoever cannot wait for the grace of what is left asks for less. The end of the job stays its own.
+/// A caller that cannot wait for the grace of the stragglers can shorten it. The recorded end of the job stays its own.
 pub async fn a_stop_is_answered_while_stragglers_are_being_stopped(bench: &Bench) {
     use crate::control::{Answer, Request};
     let line = "(trap '' TERM; : > child; while :; do sleep 1; done) & echo $$ > main; \
@@ -403,13 +404,13 @@ pub async fn a_stop_is_answered_while_stragglers_are_being_stopped(bench: &Bench
     bench.until("the main process to end", || !is_alive(main)).await;
     let count = bench.other.store().request(job.id, Request::Count).await.expect("it is answered");
     assert!(matches!(count, Answer::Processes { count: 1.., .. }), "{count:?}");
-    assert!(bench.other.signal(job.id, Signal::INT).await.is_err(), "there is nobody to get it");
+    assert!(bench.other.signal(job.id, Signal::INT).await.is_err(), "no process can get it");
     let (job, outcome) = stopped(bench, &job, &quickly()).await;
     assert_eq!((job.status(), outcome.cause, outcome.exit_code), (Status::Failed, Cause::Exited, Some(4)));
     assert_eq!(outcome.stopped_by, None);
 }
 
-/// With all that it started, whatever session that is in; and however often it is paused.
+/// Including all processes that it started, in whatever session, and even if it is paused twice.
 pub async fn a_paused_job_stands_still_until_it_is_resumed(bench: &Bench) {
     let line =
         "setsid sh -c 'echo $$ > child.new; mv child.new child; while :; do echo; done' & while :; do echo; done";
@@ -424,7 +425,7 @@ pub async fn a_paused_job_stands_still_until_it_is_resumed(bench: &Bench) {
     }
     let resumed = bench.other.resume(job.id).await.expect("it is resumed");
     assert_eq!((resumed.status(), resumed.paused > Duration::ZERO), (Status::Running, true));
-    bench.until("both to go on", || [resumed.pid.expect("it runs"), child].iter().all(|pid| !stands(*pid))).await;
+    bench.until("both to continue", || [resumed.pid.expect("it runs"), child].iter().all(|pid| !stands(*pid))).await;
     assert_eq!(bench.jobs.resume(job.id).await.expect("it runs").status(), Status::Running);
     let (ended, _) = stopped(bench, &job, &quickly()).await;
     for refused in [bench.jobs.pause(ended.id).await, bench.jobs.resume(ended.id).await] {
@@ -433,8 +434,8 @@ pub async fn a_paused_job_stands_still_until_it_is_resumed(bench: &Bench) {
     assert!(ended.paused > Duration::ZERO);
 }
 
-/// It hears of it.
-pub async fn a_paused_job_is_stopped(bench: &Bench) {
+/// It gets the signal.
+pub async fn a_paused_job_can_be_stopped(bench: &Bench) {
     let line = "trap 'echo bye; exit 0' TERM; touch ready; while :; do sleep 0.02; done";
     let job = bench.submit(bench.shell(line)).await;
     bench.file("ready").await;
@@ -444,8 +445,8 @@ pub async fn a_paused_job_is_stopped(bench: &Bench) {
     assert_eq!(bench.output(&job, Some(Stream::Stdout)).await, "bye\n");
 }
 
-/// What was left of it when it was paused is left when it is resumed.
-pub async fn the_time_of_a_paused_job_stands_still(bench: &Bench) {
+/// What was left of it before the pause is left afterwards.
+pub async fn the_clock_of_a_paused_job_stands_still(bench: &Bench) {
     let timeout = Duration::from_millis(300);
     let job = bench.submit(bench.shell("exec sleep 1000").timeout(timeout)).await;
     bench.jobs.pause(job.id).await.expect("it is paused");
@@ -457,7 +458,7 @@ pub async fn the_time_of_a_paused_job_stands_still(bench: &Bench) {
     assert!(job.run_time().expect("it ran") >= timeout + job.paused && job.paused >= timeout, "{job:?}");
 }
 
-/// Lines that it writes, files, and lines that succeed; and whoever waits is woken.
+/// Lines of its output, files, and commands that succeed; and the waiter is woken.
 pub async fn a_job_is_ready_when_its_conditions_are_met(bench: &Bench) {
     let line = "while [ ! -e go ]; do sleep 0.02; done; echo listening; touch made; exec sleep 1000";
     let conditions = ["output:^listening$", "file:made", "cmd:test \"$WORD\" = said && test -e made"];
@@ -481,7 +482,7 @@ pub async fn a_job_is_ready_when_its_conditions_are_met(bench: &Bench) {
 }
 
 /// As its spec says.
-pub async fn a_job_that_is_not_ready_in_time_is_stopped_or_goes_on(bench: &Bench) {
+pub async fn a_job_that_is_not_ready_in_time_is_stopped_or_continues(bench: &Bench) {
     let spec = || {
         let never = "file:never".parse().expect("it is a condition");
         bench.shell("exec sleep 1000").ready(never).ready_timeout(Duration::from_millis(100))
@@ -498,7 +499,7 @@ pub async fn a_job_that_is_not_ready_in_time_is_stopped_or_goes_on(bench: &Bench
     stopped(bench, &job, &quickly()).await;
 }
 
-/// A program that puts itself into the background may be a job.
+/// A program that puts itself into the background can be a job.
 pub async fn stragglers_are_left_if_the_spec_says_so(bench: &Bench) {
     let line = "(while [ ! -e go ]; do sleep 0.02; done) & echo $! > child; exit 0";
     let (job, outcome) = bench.finish(bench.shell(line).stragglers(Stragglers::Leave)).await;
@@ -509,8 +510,9 @@ pub async fn stragglers_are_left_if_the_spec_says_so(bench: &Bench) {
     bench.until("the straggler to end", || !is_alive(child)).await;
 }
 
-/// Whoever runs a job stays with what it left, keeps its output and answers; the end on record stays as it is.
-pub async fn what_was_left_is_stopped_when_that_is_asked_for(bench: &Bench) {
+/// The holder of a job stays with its stragglers, keeps their output and answers requests; the recorded end does not
+/// change.
+pub async fn stragglers_that_were_left_can_be_stopped(bench: &Bench) {
     let line = "(trap 'echo bye; exit' TERM; : > ready; while :; do sleep 0.02; done) & echo $! > child; \
                 while [ ! -e ready ]; do sleep 0.02; done; exit 4";
     let (job, before) = bench.finish(bench.shell(line).stragglers(Stragglers::Leave)).await;
@@ -541,8 +543,8 @@ pub async fn output_is_followed_to_the_end(bench: &Bench) {
     assert_eq!(seen, b"1\n2\n3\n");
 }
 
-/// Whoever asks need not be who started it.
-pub async fn what_was_asked_is_answered_for_every_handle(bench: &Bench) {
+/// The requester need not be the one that started the job.
+pub async fn requests_are_answered_for_every_handle(bench: &Bench) {
     use crate::control::{Answer, Request};
     let job = bench.submit(bench.shell("touch ready; sleep 1000 & wait")).await;
     bench.file("ready").await;
@@ -551,7 +553,7 @@ pub async fn what_was_asked_is_answered_for_every_handle(bench: &Bench) {
     stopped(bench, &job, &quickly()).await;
 }
 
-/// What is not known is not made up.
+/// Unknown values are left out, not made up.
 pub async fn usage_is_recorded_or_absent(bench: &Bench) {
     let (_, outcome) = bench.finish(bench.shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")).await;
     assert!(outcome.cpu_ms.is_none_or(|ms| ms > 0));
@@ -573,7 +575,7 @@ mod tests {
     use crate::sys::members;
     use crate::{FileStore, InProcessRunner};
 
-    /// Starts a job, and fails then.
+    /// Starts a job, and then fails.
     #[derive(Debug)]
     struct Broken;
 
@@ -605,7 +607,7 @@ mod tests {
                 let bench = Bench::new(&backend, &runner);
                 marker.set(format!("{BENCH}={}", bench.directory.display())).unwrap();
                 // Its first job sleeps for 1,000 seconds.
-                what_takes_no_input_says_so(&bench).await;
+                a_job_that_takes_no_input_refuses_it_with_the_reason(&bench).await;
             });
         }));
         let message = failed.unwrap_err().downcast::<String>().unwrap();

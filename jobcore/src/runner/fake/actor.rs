@@ -1,4 +1,4 @@
-//! Plays a script, and drives the life of the job by it.
+//! Plays a script, and drives the life of a job with it.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::store::{Incoming, JobClaim};
 use crate::sys::process::ProcessId;
 use crate::testing::{ManualClock, later};
 
-/// What signal(7) calls `Ign` and `Stop`: of all other signals a process dies unless it says otherwise.
+/// The signals with the default actions `Ign` and `Stop` in signal(7): a process dies of all others unless it handles
+/// them.
 const HARMLESS: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"];
 const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 
@@ -23,7 +24,7 @@ const PAUSING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 pub(super) struct Actor {
     claim: Box<dyn JobClaim>,
     runner: FakeRunner,
-    /// Which attempt this is, and how those before went.
+    /// Which attempt this is, and how earlier ones went.
     start: Start,
     script: Script,
     pause: Option<Pause>,
@@ -31,14 +32,14 @@ pub(super) struct Actor {
     failure: Option<Outcome>,
     life: Life,
     running: Running,
-    /// Since when the job stands still, if it does.
+    /// Since which age the job has been paused, if it is.
     stands_since: Option<Duration>,
     started_at: Timestamp,
-    /// How far it has come: not past what the clock shows, but behind where that was moved far at once.
+    /// Its current age: never past the clock, but behind it after the clock has been moved far at once.
     age: Duration,
 }
 
-/// What keeps a script from going on.
+/// What holds up a script.
 #[derive(Debug, Clone)]
 enum Pause {
     Until(Duration),
@@ -85,7 +86,7 @@ impl Actor {
         }
     }
 
-    /// Begins the time before the next attempt.
+    /// Begins the delay before the next attempt.
     fn rest(&mut self, now: Timestamp) {
         let due_at = self.start.due_at.unwrap_or(now);
         let delay = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
@@ -99,7 +100,7 @@ impl Actor {
         (self.pause, self.stands_since) = (None, None);
     }
 
-    /// Follows the script of the command from its beginning again.
+    /// Follows the script of the command from the beginning again.
     async fn start_again(&mut self) {
         let now = later(self.started_at, self.age);
         self.start = self.start.now_due(now);
@@ -117,7 +118,7 @@ impl Actor {
         self.record_running().await;
     }
 
-    /// Plays one attempt to its end, from the time before it on if that is not over.
+    /// Plays one attempt to its end, including the delay before it if that is not over.
     async fn attempt(&mut self) -> Ended {
         let mut outcome = self.play().await;
         (outcome.output_bytes, outcome.dropped_bytes) = (self.claim.output().bytes, self.claim.output().dropped);
@@ -140,7 +141,7 @@ impl Actor {
         }
     }
 
-    /// Does all that is to be done now to the one process that there seems to be.
+    /// Does everything that is due now to the one simulated process.
     async fn obey(&mut self) {
         while let Some(action) = self.life.next(self.age) {
             match action {
@@ -184,12 +185,12 @@ impl Actor {
 
     async fn note(&mut self, note: Note) {
         if let Err(error) = self.claim.note(&self.running, note).await {
-            tracing::warn!(%error, "what was noted of a job is not on record");
+            tracing::warn!(%error, "a note about a job was not recorded");
         }
     }
 
-    /// Waits until the script goes on, or something is due, or somebody asks something: in this order, so that what was due
-    /// before a request came is done before it.
+    /// Waits until the script continues, something is due, or a request comes: in this order, so that what was due
+    /// before a request is done before it.
     async fn wait(&mut self, pause: Pause) {
         let (clock, started_at) = (self.runner.clock.clone(), self.started_at);
         let deadline = self.life.deadline();
@@ -208,7 +209,7 @@ impl Actor {
         }
     }
 
-    /// Goes through the script to where it has to wait, or to its end.
+    /// Follows the script until it has to wait, or to its end.
     async fn go_on(&mut self) {
         while let Some(step) = self.script.steps.pop_front() {
             match step {
@@ -231,7 +232,7 @@ impl Actor {
         match self.script.end {
             End::Exit(code) => self.end(Some(code), None),
             End::Die(signal) => self.end(None, Some(signal)),
-            // What answers a signal has started long ago.
+            // A script that answers a signal was started long ago.
             End::Stay | End::CannotStart(_) => self.pause = Some(Pause::Forever),
         }
     }
@@ -287,7 +288,7 @@ impl Actor {
         incoming.answer(answer);
     }
 
-    /// Gets a signal: dies of it, or follows another script from now on, or takes no notice.
+    /// Handles a signal: the job dies, switches to another script, or ignores it.
     fn receive(&mut self, signal: Signal) {
         let trap = self.script.traps.iter().rev().find(|(trapped, _)| *trapped == signal && signal != Signal::KILL);
         match trap.cloned() {
@@ -303,14 +304,14 @@ fn age_at(at: Timestamp, started_at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(started_at)).unwrap_or_default()
 }
 
-/// Returns when a job is of this age, and the age.
+/// Returns when a job has reached this age, and the age.
 async fn reached(clock: &ManualClock, started_at: Timestamp, age: Option<Duration>) -> Duration {
     let Some(age) = age else { return std::future::pending().await };
     clock.reached(later(started_at, age)).await;
     age
 }
 
-/// Returns when a pause is over, and at what age of the job it was; never if that is after `deadline`.
+/// Returns when a pause is over, and the age of the job at that time; never if that is after `deadline`.
 async fn pause_is_over(
     pause: &Pause,
     clock: &ManualClock,

@@ -2,7 +2,7 @@
 
 // In the order in which to read them:
 // - `script.rs`: what a job does
-// - `actor.rs`: plays it
+// - `actor.rs`: playing a script
 
 mod actor;
 mod script;
@@ -27,17 +27,16 @@ use script::End;
 
 pub use script::{Gate, Script};
 
-/// Lets jobs follow scripts. Nothing is executed; output, waits, stops and signals are as with every other runner.
+/// Lets jobs follow scripts. Nothing is executed; output, waits, stops and signals work as with every other runner.
 ///
 /// All time is that of a [`ManualClock`]: how long a job takes, its timeout, its grace. While the clock stands still, a
-/// job goes on until its script takes time or waits; when the clock is moved past several moments at once, each is
-/// recorded as of its own. A job that waits in the queue starts at the time that the clock shows then.
+/// job continues until its script takes time or waits; when the clock is moved past several moments at once, each event
+/// is recorded at its own time. A queued job starts at the time that the clock then shows.
 ///
-/// What is sent to a job that takes input is taken, as far as a pipe has room, and read by nobody; a terminal is only said
-/// to be there.
+/// Input sent to a job is accepted as far as a pipe has room, and is never read; a terminal only seems to exist.
 ///
 /// Works with any store, and its jobs end with the program, as those of the
-/// [`InProcessRunner`](crate::InProcessRunner). It removes no old jobs by itself, since a store goes by the real time.
+/// [`InProcessRunner`](crate::InProcessRunner). It does not remove old jobs, since a store goes by the real time.
 ///
 /// See [`testing`](crate::testing) for an example.
 #[derive(Debug, Clone)]
@@ -48,14 +47,14 @@ pub struct FakeRunner {
 }
 
 impl FakeRunner {
-    /// Returns a runner that knows no command yet: what no script is about cannot be started.
+    /// Returns a runner without scripts: commands without a script cannot be started.
     pub fn new(clock: &ManualClock) -> Self {
         let unknown = |spec: &JobSpec| Script::cannot_start(format!("there is no script for `{}`", line(spec)));
         Self { clock: clock.clone(), scripts: Vec::new(), otherwise: Choice(Arc::new(unknown)) }
     }
 
-    /// Lets a command follow a script: a shell line as it is, or a program and its arguments with blanks between them.
-    /// The last script for a command counts.
+    /// Lets a command follow a script. The command is a shell line as it is, or a program and its arguments separated
+    /// by spaces. The last script for a command counts.
     #[must_use]
     pub fn script(mut self, command: impl Into<String>, script: Script) -> Self {
         self.scripts.push((command.into(), script));
@@ -100,7 +99,7 @@ impl Runner for FakeRunner {
     async fn start(&self, store: &Arc<dyn JobStore>, mut claim: Box<dyn JobClaim>) -> Result<()> {
         let now = self.clock.now();
         let holder = ProcessId::of_this_program()?;
-        // One that never was and never will be: no number is so high (`PID_MAX_LIMIT`, proc_sys_kernel(5)).
+        // A process that never exists: no process number is this high (`PID_MAX_LIMIT`, proc_sys_kernel(5)).
         let process = ProcessId { pid: i32::MAX, start_time: 0, ..holder.clone() };
         let start = Start::new(holder, false, now);
         claim.start(&start).await?;
@@ -114,7 +113,7 @@ impl Runner for FakeRunner {
         };
         let (runner, store) = (self.clone(), Arc::clone(store));
         tokio::spawn(async move {
-            // As long as somebody could read it, something can be sent.
+            // Input can be sent as long as the read end is open.
             let _input = input;
             Actor::new(claim, runner.clone(), start, script, process).act().await;
             start_due(&runner, &store).await;
@@ -136,7 +135,7 @@ fn failure(reason: String, now: Timestamp) -> Outcome {
 
 #[cfg(test)]
 mod conformance {
-    //! What the contract says of jobs that need no real process, with scripts that do what the lines of the cases do.
+    //! The contract's cases that need no real process, with scripts that do what the command lines of the cases do.
 
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
@@ -181,11 +180,11 @@ mod conformance {
                 a_signal_is_recorded
                 both_streams_are_kept_apart
                 merged_streams_keep_their_order
-                what_cannot_be_executed_is_an_ended_job
+                a_program_that_cannot_be_executed_ends_the_job
                 a_stop_asks_first
                 a_timeout_ends_the_job
                 output_is_followed_to_the_end
-                what_was_asked_is_answered_for_every_handle
+                requests_are_answered_for_every_handle
                 usage_is_recorded_or_absent
             }
         };
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_script_is_about_does_not_start() {
+    async fn a_command_without_a_script_does_not_start() {
         let clock = ManualClock::new();
         let jobs = manager(&clock, FakeRunner::new(&clock).script("true", Script::new()));
         let job = submit(&jobs, "false").await;
@@ -263,9 +262,9 @@ mod tests {
         assert_eq!(newest_first, [known.id, job.id]);
     }
 
-    /// Although the clock is moved far at once, and before any of them has begun.
+    /// Even if the clock is moved far at once, and before any job has begun.
     #[tokio::test]
-    async fn each_moment_is_recorded_as_of_its_own() {
+    async fn each_event_is_recorded_at_its_own_time() {
         let clock = ManualClock::new();
         let runner = FakeRunner::new(&clock)
             .script("short", Script::new().takes(SECOND * 20).takes(SECOND * 10))
@@ -301,7 +300,7 @@ mod tests {
         let spec = JobSpec::shell("fails").restart(restart).build().unwrap();
         let job = jobs.submit(spec).await.unwrap();
         clock.advance(SECOND * 1000);
-        // Four of a second, and 10, 20 and 30 between them.
+        // Four attempts of one second, and delays of 10, 20 and 30 seconds between them.
         assert_eq!(end(&jobs, &job).await, (64_000, Status::Failed, Cause::Exited));
         let job = jobs.job(job.id).await.unwrap();
         let began: Vec<_> = job.attempts.iter().map(|attempt| attempt.started_at.unwrap()).collect();
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_wait_until_they_are_told_to_go_on_and_in_the_queue() {
+    async fn jobs_wait_at_a_gate_and_in_the_queue() {
         let clock = ManualClock::new();
         let gate = Gate::new(&clock);
         let runner = FakeRunner::new(&clock).script("gated", Script::new().waits_for(&gate).takes(SECOND));
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_script_stands_still_while_its_job_is_paused() {
+    async fn a_script_does_not_continue_while_its_job_is_paused() {
         let clock = ManualClock::new();
         let jobs = manager(&clock, FakeRunner::new(&clock).script("long", Script::new().takes(SECOND * 50)));
         let job = submit(&jobs, "long").await;
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_script_says_when_its_job_is_ready() {
+    async fn a_script_determines_when_its_job_is_ready() {
         let clock = ManualClock::new();
         let script = |time| Script::new().takes(time).is_ready().stays();
         let jobs = manager(
@@ -384,9 +383,9 @@ mod tests {
         jobs.stop(early.id, &StopOptions::default()).await.unwrap();
     }
 
-    /// As every runner does: the signal of the spec first, and after half of the grace the usual one.
+    /// As with every runner: first the signal of the spec, and after half of the grace the usual one.
     #[tokio::test]
-    async fn what_ignores_its_stop_signal_is_terminated() {
+    async fn a_job_that_ignores_its_stop_signal_is_terminated() {
         let clock = ManualClock::new();
         let runner = FakeRunner::new(&clock).script("deaf", Script::new().stays().ignores(Signal::INT));
         let jobs = manager(&clock, runner);
@@ -398,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ignores_a_stop_is_killed_when_the_grace_is_over() {
+    async fn a_job_that_ignores_a_stop_is_killed_after_the_grace() {
         let clock = ManualClock::new();
         let runner = FakeRunner::new(&clock).script("deaf", Script::new().stays().ignores(Signal::TERM));
         let jobs = manager(&clock, runner);

@@ -13,7 +13,7 @@ use crate::signal::Signal;
 use crate::spec::JobSpec;
 use crate::testing::ManualClock;
 
-/// What a job does: one thing after another, and then its end. Without any, it exits with 0 at once.
+/// What a job does: one step after another, and then its end. Without any step, it exits with 0 at once.
 ///
 /// It dies of signals as processes do, unless it [ignores](Script::ignores) or [answers](Script::answers) them.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ use crate::testing::ManualClock;
 pub struct Script {
     pub(super) steps: VecDeque<Step>,
     pub(super) end: End,
-    /// What becomes of a signal: nothing, or another script.
+    /// The reaction to a signal: none, or another script.
     pub(super) traps: Vec<(Signal, Option<Script>)>,
 }
 
@@ -63,7 +63,8 @@ impl Script {
         Self::default()
     }
 
-    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`] with this reason.
+    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`] with this
+    /// reason.
     pub fn cannot_start(reason: impl Into<String>) -> Self {
         Self { end: End::CannotStart(reason.into()), ..Self::default() }
     }
@@ -78,22 +79,22 @@ impl Script {
         self.step(Step::Write(Stream::Stderr, bytes.as_ref().to_vec()))
     }
 
-    /// Does what the command would do to the world, such as writing a file. It should not block.
+    /// Has an effect that the command would have, such as writing a file. It should not block.
     pub fn does(self, what: impl Fn(&JobSpec) + Send + Sync + 'static) -> Self {
         self.step(Step::Do(Effect(Arc::new(what))))
     }
 
-    /// Is ready from here on, whatever the conditions of its spec are: nothing is looked at or tried out.
+    /// Becomes ready here, whatever the conditions of its spec are: nothing is checked or probed.
     pub fn is_ready(self) -> Self {
         self.step(Step::BeReady)
     }
 
-    /// Lets so much time go by, by the clock.
+    /// Takes this much time on the clock.
     pub fn takes(self, time: Duration) -> Self {
         self.step(Step::Take(time))
     }
 
-    /// Goes on when the gate is open.
+    /// Waits until the gate is open.
     pub fn waits_for(self, gate: &Gate) -> Self {
         self.step(Step::WaitFor(gate.clone()))
     }
@@ -103,24 +104,23 @@ impl Script {
         Self { end: End::Exit(code), ..self }
     }
 
-    /// Ends by this signal, which nobody sent.
+    /// Dies of this signal, without a sender.
     pub fn dies_of(self, signal: Signal) -> Self {
         Self { end: End::Die(signal), ..self }
     }
 
-    /// Does not end by itself: it stays until it is stopped.
+    /// Does not end on its own: it stays until it is stopped.
     pub fn stays(self) -> Self {
         Self { end: End::Stay, ..self }
     }
 
-    /// Does not care about a signal. One that ignores `SIGTERM` is killed when the grace is over; `SIGKILL` cannot be
-    /// ignored.
+    /// Ignores a signal. A job that ignores `SIGTERM` is killed after the grace; `SIGKILL` cannot be ignored.
     pub fn ignores(mut self, signal: Signal) -> Self {
         self.traps.push((signal, None));
         self
     }
 
-    /// Follows another script from when it gets this signal.
+    /// Switches to another script when it gets this signal.
     pub fn answers(mut self, signal: Signal, script: Script) -> Self {
         self.traps.push((signal, Some(script)));
         self
@@ -132,7 +132,7 @@ impl Script {
     }
 }
 
-/// What jobs wait for until a test lets them go on. Clones are the same gate; once open, it stays open.
+/// Holds jobs until a test lets them continue. Clones are the same gate; once open, it stays open.
 #[derive(Debug, Clone)]
 pub struct Gate {
     clock: ManualClock,
@@ -145,17 +145,17 @@ impl Gate {
         Self { clock: clock.clone(), opened_at: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// Lets all jobs go on that wait, and those that come later.
+    /// Lets all waiting jobs continue, and those that come later.
     pub fn open(&self) {
         self.opened_at.send_modify(|at| *at = at.or(Some(self.clock.now())));
     }
 
-    /// Returns when it is open, and since when it is.
+    /// Returns when the gate is open, and since when it has been.
     pub(super) async fn opened(&self) -> Timestamp {
         let mut opened_at = self.opened_at.subscribe();
         match opened_at.wait_for(Option::is_some).await.map(|at| *at) {
             Ok(Some(at)) => at,
-            // The sender is this gate: it is not gone while it is asked.
+            // The sender belongs to this gate, so it still exists.
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }

@@ -1,8 +1,8 @@
-//! Whether a job is ready, as its spec says when it is: found out without anybody waiting for it, and only until it is.
+//! Whether a job is ready as its spec defines it: checked without any waiter, and only until it is.
 
 // In the order in which to read them:
-// - `outputs.rs`: what the job writes
-// - `probes.rs`, `prober.rs`: what is tried out, and the process that does that
+// - `outputs.rs`: conditions on the output
+// - `probes.rs`, `prober.rs`: conditions that are probed, and the process that does so
 
 pub(crate) mod outputs;
 pub(crate) mod prober;
@@ -21,45 +21,44 @@ use crate::sys::child;
 use outputs::Outputs;
 use prober::Prober;
 
-/// What is yet to be met before a job is ready.
+/// What must still happen before a job is ready.
 #[derive(Debug)]
 pub(super) struct Readiness {
     outputs: Outputs,
-    /// How far the output was looked at.
+    /// How far the output was read.
     cursor: Cursor,
     prober: Prober,
 }
 
 impl Readiness {
-    /// Begins to look; nothing if nobody is told of the readiness of the job.
-    /// Output before `from` is not looked at.
+    /// Begins to look; `None` if the spec has no conditions. Output before `from` is ignored.
     pub(super) fn of(spec: &JobSpec, from: Cursor) -> Option<Self> {
         let is_tried = spec.ready.iter().any(|condition| !condition.is_output());
         let prober = if is_tried { Prober::Due(Instant::now()) } else { Prober::Done };
         (!spec.ready.is_empty()).then(|| Self { outputs: Outputs::of(spec), cursor: from, prober })
     }
 
-    /// Returns what can be read when something has come of what is tried out.
+    /// Returns what becomes readable when a probe has a result.
     pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.prober.as_fd()
     }
 
-    /// Returns when to look although nothing happens.
+    /// Returns when to look even if nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         self.outputs.due().into_iter().chain(self.prober.due()).min()
     }
 
-    /// Takes note of what has come of what is tried out.
+    /// Collects the result of the probes.
     pub(super) fn collect(&mut self) {
         self.prober.collect(Instant::now());
     }
 
-    /// Stops trying until it is looked at again.
+    /// Stops probing until the next look.
     pub(super) fn stop(&mut self) {
         self.prober.stop(Instant::now());
     }
 
-    /// Looks as far as that takes no time, has tried out what does, and returns whether everything is met.
+    /// Checks what takes no time, has the rest probed, and returns whether all conditions are met.
     pub(super) fn look(&mut self, records: &Records, watched: &mut Watched) -> bool {
         let (now, written) = (Instant::now(), watched.log.size().bytes);
         if !self.outputs.have_come() && written > self.cursor.0 {
@@ -78,7 +77,7 @@ impl Readiness {
         match &mut watched.family {
             Family::Own { apart, .. } if started.is_some() => *apart = started,
             Family::Own { .. } => {}
-            // Of one's own children, there are none but what was started here.
+            // Its only own children are those started here.
             Family::Adopted { .. } => drop(child::reap_any()),
         }
         self.outputs.have_come() && matches!(self.prober, Prober::Done)

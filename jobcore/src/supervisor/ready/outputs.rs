@@ -1,4 +1,4 @@
-//! Conditions on what a job writes: looked at as it passes.
+//! Conditions on what a job writes, checked as it passes.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use crate::output::{LineMatcher, OutputChunk};
 use crate::spec::JobSpec;
 use crate::until::{Condition, Until};
 
-/// A line without an end counts when nothing has followed for so long: it is a prompt.
+/// A line without an end counts if nothing follows for this long: it is a prompt.
 const PROMPT: Duration = Duration::from_millis(100);
 
-/// The lines that are yet to come.
+/// The lines that have not come yet.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     awaited: Vec<LineMatcher>,
-    /// When a line counts that is not at its end.
+    /// When an unfinished line counts.
     prompt_at: Option<Instant>,
 }
 
@@ -27,12 +27,12 @@ impl Outputs {
         Self { awaited: spec.ready.iter().filter_map(pattern).collect(), prompt_at: None }
     }
 
-    /// Returns whether nothing more has to be looked at.
+    /// Returns whether nothing more needs to be checked.
     pub(crate) fn have_come(&self) -> bool {
         self.awaited.is_empty()
     }
 
-    /// Adds what was written next.
+    /// Adds the next output.
     pub(crate) fn feed(&mut self, chunk: &OutputChunk, now: Instant) {
         self.awaited.retain_mut(|line| {
             line.feed(chunk.clone());
@@ -41,12 +41,12 @@ impl Outputs {
         self.prompt_at = self.awaited.iter().any(|line| line.open_match().is_some()).then(|| now + PROMPT);
     }
 
-    /// Returns when to look again although nothing was written.
+    /// Returns when to look again even if nothing is written.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.prompt_at
     }
 
-    /// Lets a line count that is not at its end, if it is time for that.
+    /// Counts an unfinished line, if it is time for that.
     pub(crate) fn look(&mut self, now: Instant) {
         if self.prompt_at.take_if(|at| *at <= now).is_some() {
             self.awaited.retain(|line| line.open_match().is_none());

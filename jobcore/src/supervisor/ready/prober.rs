@@ -1,4 +1,4 @@
-//! The process that tries out whether a job is ready: one that may wait for answers, as its supervisor may not.
+//! The process that probes whether a job is ready: it may wait for answers, which its supervisor may not.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,10 +20,11 @@ use crate::sys::{own, process};
 
 /// The last argument of such a process.
 pub(crate) const WORD: &str = "ready";
-/// After what time another one is started when one is gone without an answer.
+/// When to start another one after one has ended without an answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Is such a process: answers on standard output when all is met, or ends when nobody holds the other end of its standard input.
+/// Runs as such a process: answers on standard output when all conditions are met, or ends when the other end of its
+/// standard input is closed.
 pub(crate) fn run_as_process(layout: &Layout, id: JobId) -> Result<()> {
     let read = Jobs::new(layout).read(id)?;
     let Some(Running { process: main, .. }) = read.get()? else { return Ok(()) };
@@ -38,13 +39,13 @@ pub(crate) fn run_as_process(layout: &Layout, id: JobId) -> Result<()> {
     io::stdout().write_all(b"+").context("answer", "standard output".as_ref())
 }
 
-/// Such a process, as its supervisor knows it.
+/// Such a process, as seen by its supervisor.
 #[derive(Debug)]
 pub(super) enum Prober {
-    /// It is to be started at this time.
+    /// It should be started at this time.
     Due(Instant),
     Runs(Process),
-    /// It has said that all is met.
+    /// It has reported that all conditions are met.
     Done,
 }
 
@@ -53,12 +54,12 @@ pub(super) struct Process {
     pid: i32,
     start_time: u64,
     answer: PipeReader,
-    /// Closed with this process, however it ends.
+    /// Closed when this process ends, in whatever way.
     _needed: PipeWriter,
 }
 
 impl Prober {
-    /// Starts it if it is time for that. Returns who it is, if it was.
+    /// Starts it if it is time. Returns its identity if it was started.
     pub(super) fn start_if_due(&mut self, layout: &Layout, id: JobId, now: Instant) -> Option<(i32, u64)> {
         if !matches!(self, Self::Due(at) if *at <= now) {
             return None;
@@ -76,7 +77,7 @@ impl Prober {
         }
     }
 
-    /// Returns what can be read when it has answered, or has ended.
+    /// Returns what becomes readable when it has answered or ended.
     pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Runs(process) => Some(process.answer.as_fd()),
@@ -91,7 +92,7 @@ impl Prober {
         }
     }
 
-    /// Reads its answer, which is there.
+    /// Reads its answer, which has arrived.
     pub(super) fn collect(&mut self, now: Instant) {
         if let Self::Runs(process) = self {
             let is_met = process.answer.read(&mut [0; 1]).is_ok_and(|count| count > 0);
@@ -116,7 +117,7 @@ impl Process {
         let null = Source::ReadWrite("/dev/null".as_ref());
         let streams = [Source::Descriptor(stdin.as_fd()), Source::Descriptor(stdout.as_fd()), null];
         let pid = spawn::session_leader(&own::program()?, &words.map(<[u8]>::to_vec), &[], streams)?;
-        // Whatever has become of it since, it has not been reaped.
+        // Even if it has ended since, it has not been reaped.
         let start_time = Stat::read(pid).map_or(0, |stat| stat.start_time);
         Ok(Self { pid, start_time, answer, _needed: needed })
     }
@@ -124,7 +125,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // What it has just started is in its group.
+        // What it has just started is in its process group.
         if Stat::read(self.pid).is_some_and(|stat| stat.start_time == self.start_time && !stat.is_dead()) {
             let _ = process::signal_group(self.pid, Signal::KILL);
         }

@@ -1,5 +1,5 @@
-//! Conditions that are tried out: whether somebody listens, a file is there, a line succeeds. That may take its time, so nobody
-//! does it who has other things to do.
+//! Conditions that are probed: whether something listens, a file exists, a command succeeds. That may take time, so it
+//! is not done by a process with other things to do.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -22,36 +22,36 @@ use crate::sys::stat::{self, Stat};
 use crate::sys::world;
 use crate::until::{Condition, Until, Url};
 
-/// After what time it is tried again: soon at first, later at this distance.
+/// When to probe again: soon at first, later at the longer interval.
 const FIRST: Duration = Duration::from_millis(250);
 const LAST: Duration = Duration::from_secs(1);
 /// How long a connection and an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long a line may run before it is killed.
+/// How long a command may run before it is killed.
 const RUN: Duration = Duration::from_secs(10);
-/// As much of an answer as its status needs: `HTTP/1.1 200`.
+/// As many bytes of an answer as its status needs: `HTTP/1.1 200`.
 const STATUS: usize = 12;
 
-/// What is yet to be met of one job.
+/// The conditions of one job that are not yet met.
 #[derive(Debug)]
 pub(crate) struct Probes {
     awaited: Vec<Condition>,
     submission: Submission,
     main: ProcessId,
-    /// Whether this process has another world than the job, and may take on that of the job for a moment.
+    /// Whether this process lives in another world than the job, and may take on the job's for a moment.
     lends_world: bool,
     distance: Duration,
 }
 
 impl Probes {
-    /// Tries out what a spec names for a job that runs as `main`; nothing if there is nothing to try.
+    /// Probes the conditions of a spec for a job that runs as `main`; `None` if there is nothing to probe.
     pub(crate) fn of(submission: &Submission, main: ProcessId, lends_world: bool) -> Option<Self> {
         let awaited: Vec<_> = submission.spec.ready.iter().filter(|one| !one.is_output()).cloned().collect();
         let submission = submission.clone();
         (!awaited.is_empty()).then(|| Self { awaited, submission, main, lends_world, distance: FIRST })
     }
 
-    /// Tries out what was not met yet: each is met once. Returns after what time to do so again; nothing if all were.
+    /// Probes the conditions not yet met; each has to be met once. Returns when to do so again; `None` if all are met.
     pub(crate) fn look(&mut self) -> Option<Duration> {
         let awaited = std::mem::take(&mut self.awaited);
         self.awaited = awaited.into_iter().filter(|condition| !self.is_met(condition)).collect();
@@ -67,7 +67,7 @@ impl Probes {
                 port::listener(*port, self.main.pid, members) == Listener::Own
             }
             Condition::Until(Until::File(path)) => self.submission.spec.cwd.join(path).exists(),
-            // Nothing else of this kind is taken by a spec, and lines are looked at as they pass.
+            // A spec accepts no others of this kind, and lines are checked as they pass.
             Condition::Until(_) => false,
             Condition::Address { host, port } => connect(host, *port).is_ok(),
             Condition::Http(url) => get(url).is_ok_and(|status| (200..400).contains(&status)),
@@ -75,7 +75,7 @@ impl Probes {
         }
     }
 
-    /// Starts a line as the job would, with what its main process was started with.
+    /// Starts a command line as the job would, with the environment of its main process.
     fn spawn(&self, line: &str) -> io::Result<Child> {
         let main = Stat::read(self.main.pid).filter(|stat| stat.start_time == self.main.start_time);
         let environment = main.map(|stat| stat::environment(&stat)).filter(|variables| !variables.is_empty());
@@ -100,11 +100,11 @@ impl Probes {
     }
 }
 
-/// Returns whether a line exits with 0 in time. It is killed when the time is up, with all that is below it.
+/// Returns whether a command exits with 0 in time. When the time is up, it is killed with all of its descendants.
 fn succeeds(mut child: Child) -> bool {
     let pid = i32::try_from(child.id()).unwrap_or(0);
     let open = process::identify(pid).ok().and_then(|process| process::open(&process));
-    // One that cannot be opened has ended.
+    // A process that cannot be opened has ended.
     let has_ended = open.is_none_or(|open| ready::wait([Wanted::Read(open.as_fd())], Some(RUN)) == [true]);
     if !has_ended {
         kill_tree(pid);
@@ -125,7 +125,7 @@ fn kill_tree(root: i32) {
     }
 }
 
-/// Connects to the first address of a host where somebody listens.
+/// Connects to the first address of a host that accepts.
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::NotFound);
     for address in (host.trim_matches(['[', ']']), port).to_socket_addrs()? {
@@ -137,7 +137,7 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(failed)
 }
 
-/// Asks for something by HTTP, and returns the status of the answer.
+/// Sends an HTTP request, and returns the status of the answer.
 fn get(url: &Url) -> io::Result<u16> {
     let mut stream = connect(&url.host, url.port)?;
     stream.set_read_timeout(Some(ANSWER))?;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_known_by_its_status() {
+    fn an_answer_is_judged_by_its_status() {
         let (status, request) = answered("HTTP/1.1 204 No Content\r\n\r\n");
         assert_eq!(status, Some(204));
         assert!(request.starts_with("GET /health?a=1 HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
