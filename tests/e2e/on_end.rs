@@ -459,7 +459,7 @@ fn the_terminal_is_told_of_an_end() {
     let output = told("JOBCORE_NOTIFY=osc9 $JOBCLI wait a; true");
     assert!(!output.contains('\u{1b}'), "{output:?}");
     let output = told("JOBCORE_NOTIFY=nothing $JOBCLI wait a; true");
-    assert!(output.contains("`nothing` is none of `osc9`, `osc777` and `bell`"), "{output:?}");
+    assert!(output.contains("`nothing` is not one of `osc9`, `osc777` and `bell`"), "{output:?}");
     let ran = env.run(["wait", "--notify", "a"]);
     assert!(!ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'), "{ran}");
 }

@@ -233,7 +233,7 @@ mod tests {
             ("load<.", "`.` is no number"),
             ("load<1234567890123", "is no number"),
             ("memory-pressure<10%", "`10%` is no number"),
-            ("free-mem>8Q", "the unit is not known"),
+            ("free-mem>8Q", "the unit is unknown"),
             ("free-mem>", "there is no number"),
         ] {
             let error = wrong.parse::<LoadCondition>().unwrap_err().to_string();
