@@ -212,8 +212,8 @@ pub fn parse_patterns(text: &str) -> Result<Vec<VariablePattern>, ParseError> {
     text.split(',').map(|pattern| pattern.trim().parse()).collect()
 }
 
-/// Variables that are set if they are unset, for callers without a terminal. They tell programs that would wait for a
-/// person, or buffer their output, not to do so.
+/// Variables that are set if they are unset, for callers without a terminal. They keep programs from waiting
+/// for a person, and from buffering their output.
 pub const UNATTENDED_DEFAULTS: [(&str, &str); 4] =
     [("PYTHONUNBUFFERED", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")];
 

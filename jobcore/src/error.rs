@@ -352,7 +352,7 @@ mod tests {
         }
         assert_eq!(
             found, 28,
-            "the types in the test above, patterns of variables and templates (which accept almost any text), and those of front ends"
+            "the types above, patterns of variables, templates (which accept any text), and types of front ends"
         );
     }
 }

@@ -38,8 +38,8 @@ pub struct Limits {
     /// memory that is writable. Address space that is only reserved, as some runtimes do, counts if it is writable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// The number of processes and threads of the user, in all jobs and outside of them, from which on it can start no
-    /// more: `RLIMIT_NPROC` of getrlimit(2). The kernel does not enforce it for privileged users.
+    /// It can start no process or thread while its user has this many, in all jobs and elsewhere: `RLIMIT_NPROC` of
+    /// getrlimit(2). The kernel does not enforce it for privileged users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
     /// The maximum number of open files.

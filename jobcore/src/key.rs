@@ -93,8 +93,9 @@ impl FromStr for Key {
     fn from_str(name: &str) -> Result<Self, ParseError> {
         let unknown = || {
             ParseError::new(format!(
-                "`{name}` is not a key; write a character, `C-c` for Ctrl-C, `M-x` for Alt-x, or Enter, Tab, S-Tab, Escape, \
-                 Space, Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12"
+                "`{name}` is not a key; write a character, `C-c` for Ctrl-C, `M-x` for Alt-x, or Enter, Tab, S-Tab, \
+                 Escape, Space, Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, \
+                 F1 to F12"
             ))
         };
         Ok(Self { name: name.to_owned(), bytes: bytes_of(name).ok_or_else(unknown)? })

@@ -266,7 +266,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     let mut in_sandbox = full();
     in_sandbox.env("IS_SANDBOX", "1");
     if nix::unistd::geteuid().is_root() {
-        agents.refused(full(), 4, "root cannot give it full permissions");
+        agents.refused(full(), 4, "it refuses full permissions as root");
     }
     let ran = Ran::of(in_sandbox);
     assert!(agents.argv(ran.stdout.trim()).contains(&"--permission-mode=bypassPermissions".to_owned()), "{ran}");
@@ -392,7 +392,7 @@ fn a_key_makes_it_idempotent() {
     // Prompts are told apart also where they begin alike.
     let long = |end: &str| format!("{}{end}", "x".repeat(1_000));
     agents.ok(["delegate", "--key", "long", &long("a")]);
-    agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "runs another command");
+    agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "has another command");
 }
 
 #[test]

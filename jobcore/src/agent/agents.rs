@@ -205,7 +205,7 @@ impl Agent {
     /// is created.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`] for requests that no agent or not this one supports, saying what would work.
+    /// [`Error::InvalidSpec`] for requests that this agent does not support, saying what would work.
     pub fn spec(&self, asked: &Delegation, mut environment: Environment) -> Result<JobSpecBuilder> {
         asked.check()?;
         let mut asked = asked.clone();

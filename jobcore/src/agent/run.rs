@@ -158,8 +158,8 @@ impl AgentRun {
         let refuse = |reason: String| Err(AgentError::Refused { agent: self.agent.clone(), reason });
         if self.permission_mode == PermissionMode::Full && !settings.full {
             return refuse(
-                "the settings of the store do not allow agents full permissions; use another permission mode, or ask the user to \
-                 set `agents.full`"
+                "the settings of the store do not allow agents full permissions; use another permission mode, or ask \
+                 the user to set `agents.full`"
                     .to_owned(),
             );
         }

@@ -106,7 +106,8 @@ impl Worktree {
         }
         if let Some(other) = blocking {
             let reason = format!(
-                "branch `{branch}` conflicts with the existing branch `{other}`; choose another with `--worktree=BRANCH`"
+                "branch `{branch}` conflicts with the existing branch `{other}`; choose another \
+                 with `--worktree=BRANCH`"
             );
             return Err(failed(reason));
         }
@@ -124,7 +125,7 @@ impl Worktree {
             error = failed(format!("a git hook (perhaps post-checkout) failed in the new worktree: {reason}"));
         }
         if let Err(left) = self.take_away(environment).await {
-            tracing::warn!(path = %self.path.display(), error = %left, "a worktree whose creation failed could not be removed");
+            tracing::warn!(path = %self.path.display(), error = %left, "a worktree that failed could not be removed");
         }
         Err(error)
     }

@@ -232,7 +232,8 @@ fn cgroup(machine: &Machine, jobs: u32) -> Option<Finding> {
         if let Some(limit) = machine.number(&file("memory.max")) {
             if machine.read(&file("memory.oom.group")).is_some_and(|group| group.trim() == "1") {
                 let detail = format!(
-                    "when {} of memory are used up, all processes of this control group are killed: jobs and supervisors",
+                    "when {} of memory are used up, all processes of this control group are killed: jobs and \
+                     supervisors",
                     format_size(limit)
                 );
                 return Some(Err(Doubt::degraded(detail).advise("set `memory.oom.group` to 0 (`OOMPolicy=continue`)")));

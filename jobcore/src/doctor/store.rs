@@ -154,7 +154,8 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
     };
     if let Err(error) = move_byte(&probe.file) {
         let detail = format!(
-            "output cannot be spliced into files here ({error}): if a supervisor is killed, one buffer of output may be lost"
+            "output cannot be spliced into files here ({error}): if a supervisor is killed, one buffer of \
+             output may be lost"
         );
         return Some(Doubt::degraded(detail).advise("use a store on another file system"));
     }

@@ -136,7 +136,8 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         }
         Error::Unsupervised { pid: Some(pid), .. } => {
             let text = format!(
-                "no other supervisor can be started from here, for example in a sandbox; `kill {pid}` ends the main process"
+                "no other supervisor can be started from here, for example in a sandbox; `kill {pid}` ends \
+                 the main process"
             );
             (codes::REFUSED, Some(text))
         }
@@ -199,7 +200,8 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         Error::NoTerminal { .. } => (
             codes::REFUSED,
             hint(
-                "submit it with `--tty`; without a terminal, `jobcli send` sends text and `jobcli kill --signal INT` interrupts",
+                "submit it with `--tty`; without a terminal, `jobcli send` sends text and \
+                 `jobcli kill --signal INT` interrupts",
             ),
         ),
         Error::NoInput { .. } | Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => {

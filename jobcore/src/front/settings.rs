@@ -303,8 +303,8 @@ impl Settings {
             Some(user) if user != 0 => Err(crate::Error::StoreRefused {
                 path: self.store.clone(),
                 reason: format!(
-                    "root would create it in a directory of user {user}, who could not use it then; run the command with \
-                     `sudo -H`, or name a store with `--store`"
+                    "root would create it in a directory of user {user}, who could then not use it; run the command \
+                     with `sudo -H`, or name a store with `--store`"
                 ),
             }),
             _ => Ok(()),

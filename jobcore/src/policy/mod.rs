@@ -206,7 +206,8 @@ impl Policy {
         let reason = if variables::is_code(name) {
             "a shell runs the value of this variable"
         } else if !self.allow.is_empty() && !variables::may_be_set(name, &self.allow_variables) {
-            "this variable could change what the allowed commands run; `policy.allow_variables` lists those that may be set"
+            "this variable could change what the allowed commands run; `policy.allow_variables` lists those that \
+             may be set"
         } else {
             return Ok(());
         };

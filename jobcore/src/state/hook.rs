@@ -59,10 +59,10 @@ impl HookRun {
 impl fmt::Display for HookRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.of {
-            HookOf::Caller => "that of its caller's host ",
-            HookOf::Job => "the job's own ",
-            HookOf::Group => "that of its group ",
-            HookOf::Store => "that of the store ",
+            HookOf::Caller => "the host's on_end ",
+            HookOf::Job => "the job's on_end ",
+            HookOf::Group => "the group's on_end ",
+            HookOf::Store => "the store's on_end ",
         })?;
         match (&self.message, self.exit_code, self.signal) {
             _ if self.ended_at.is_none() => f.write_str("has been started")?,

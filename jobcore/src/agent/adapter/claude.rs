@@ -117,7 +117,7 @@ fn text(schema: &Schema) -> Result<String> {
 fn obstacle(place: &Place<'_>) -> Option<String> {
     let is_sandbox = place.environment.get("IS_SANDBOX").is_some_and(|value| value == "1");
     if place.asked.permission_mode == PermissionMode::Full && place.is_root && !is_sandbox {
-        let reason = "root cannot give it full permissions; use another permission mode or another user, or set \
+        let reason = "it refuses full permissions as root; use another permission mode or another user, or set \
                       IS_SANDBOX=1 in a sandbox";
         return Some(reason.to_owned());
     }

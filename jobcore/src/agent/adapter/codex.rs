@@ -29,7 +29,8 @@ const LONGEST: usize = 1 << 20;
 fn invocation(asked: &Delegation) -> Result<Invocation> {
     no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; use a timeout instead")?;
     no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex does not know its cost; use a timeout instead")?;
-    let reason = "Codex does not permit single tools: its sandbox confines all of them; use another permission mode, or add directories";
+    let reason = "Codex does not permit single tools: its sandbox confines all of them; use another \
+                  permission mode, or add directories";
     no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
     no_way_for("session id", asked.session_id.is_some(), "Codex chooses it; leave it out")?;
     let length = asked.prompt.chars().count();

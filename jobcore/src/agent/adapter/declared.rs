@@ -72,7 +72,8 @@ impl Declared {
         if words.iter().any(|word| word.len() > LONGEST) {
             let size = asked.prompt.len();
             return refuse(format!(
-                "{size} bytes, but `{name}` takes it as an argument of at most {LONGEST}; put it into a file and name the file"
+                "{size} bytes, but `{name}` takes it as an argument of at most {LONGEST}; put it into a file and \
+                 name the file"
             ));
         }
         arguments.extend(words);
@@ -85,8 +86,8 @@ fn filled(field: &'static str, template: &[String], value: &str) -> Result<Vec<S
     let own_word = template.iter().position(|word| word == "{}");
     let is_behind_dashes = own_word.and_then(|at| template.get(at.checked_sub(1)?)).is_some_and(|word| word == "--");
     if value.starts_with('-') && own_word.is_some() && !is_behind_dashes {
-        let reason = "it begins with a dash and would be taken for a flag; declare its arguments as `--flag={}`, or with \
-                      `--` before `{}`";
+        let reason = "it begins with a dash and would be taken for a flag; declare its arguments as `--flag={}`, or \
+                      with `--` before `{}`";
         return Err(Error::InvalidSpec { field, reason: reason.to_owned() });
     }
     Ok(template.iter().map(|word| word.replace("{}", value)).collect())
