@@ -1,36 +1,37 @@
-//! Values that a layer above keeps with a job, and that mean nothing to the layers that keep them.
+//! Values that a layer above stores with a job, and that mean nothing to the layers that store them.
 
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Values by name, such as what is known of a job as the run of a coding agent.
+/// Values by name, such as the facts that belong to an agent run.
 ///
-/// They are stored as JSON in the record of the submission, beside the fields of the spec. A name must not be that of a field,
-/// now or in a later version: one with a prefix, such as `example.com/ticket`, never is. Fields that a later version wrote
-/// are read as annotations.
+/// They are stored as JSON in the record of the submission, beside the fields of the spec. A name must never equal that
+/// of a field, now or in a later version: a name with a prefix, such as `example.com/ticket`, never does. Fields that a
+/// later version wrote are read as annotations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Annotations(BTreeMap<String, serde_json::Value>);
 
 impl Annotations {
-    /// Returns whether there are none.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns whether there is a value of this name.
+    /// Returns whether there is a value with this name.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Returns the value of this name, or nothing if there is none or it is not of this type.
+    /// Returns the value with this name, or `None` if there is none or it has another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         T::deserialize(self.0.get(name)?).ok()
     }
 
-    /// Sets the value of this name. A value that JSON cannot express, such as a map whose keys are not text, removes it.
+    /// Sets the value with this name. A value that JSON cannot express, such as a map whose keys are not text, removes
+    /// it.
     pub fn set(&mut self, name: impl Into<String>, value: &impl Serialize) {
         let name = name.into();
         match serde_json::to_value(value) {
@@ -39,7 +40,7 @@ impl Annotations {
         }
     }
 
-    /// Returns whether `others` has all of these with the same values.
+    /// Returns whether `others` contains all of these with the same values.
     pub(crate) fn are_in(&self, others: &Self) -> bool {
         self.0.iter().all(|(name, value)| others.0.get(name) == Some(value))
     }
@@ -55,12 +56,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_read_back_as_what_it_was() {
+    fn a_value_is_read_back_unchanged() {
         let mut annotations = Annotations::default();
         assert!(annotations.is_empty());
         annotations.set("range", &(1, 2));
         assert_eq!(annotations.get::<(u8, u8)>("range"), Some((1, 2)));
-        assert_eq!(annotations.get::<String>("range"), None, "it is no text");
+        assert_eq!(annotations.get::<String>("range"), None, "it is not a text");
         assert_eq!(annotations.get::<u8>("other"), None);
         let mut more = annotations.clone();
         more.set("field_of_a_later_version", &true);

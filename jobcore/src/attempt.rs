@@ -1,4 +1,4 @@
-//! The runs of a command that is started again, and whether another follows.
+//! The attempts of a command that is restarted, and the decision whether another follows.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::state::{Cause, Outcome, Status};
 /// How many attempts are kept on record: the first, and the last ones.
 const KEPT: usize = 100;
 
-/// A run of the command of a job that was followed by another.
+/// A run of a job's command that was followed by another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -20,9 +20,9 @@ pub struct Attempt {
     /// When the command was started, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// How it ended. The output that it speaks of is that of this attempt alone.
+    /// How it ended. The output sizes in it are those of this attempt alone.
     pub outcome: Outcome,
-    /// Where its output ends, in bytes of all the output of the job. It begins where that of the attempt before ends.
+    /// Where its output ends, as an offset in the output of the job. It begins where that of the previous attempt ends.
     pub output_end: u64,
 }
 
@@ -34,12 +34,13 @@ impl Attempt {
     }
 }
 
-/// Returns where the output begins of the attempt that follows these.
+/// Returns where the output of the attempt that follows these begins.
 pub(crate) fn output_start(before: &[Attempt]) -> u64 {
     before.last().map_or(0, |attempt| attempt.output_end)
 }
 
-/// Returns the delay until the attempt that follows these, of which the last has just ended; nothing if none follows.
+/// Returns the delay before the attempt that follows these, the last of which has just ended, or `None` if none
+/// follows.
 pub(crate) fn delay(restart: &Restart, attempts: &[Attempt]) -> Option<Duration> {
     let last = attempts.last()?;
     let is_within_limit = restart.limit.is_none_or(|limit| last.number <= limit);
@@ -53,14 +54,14 @@ pub(crate) fn delay(restart: &Restart, attempts: &[Attempt]) -> Option<Duration>
 
 fn deserves_another(restart: &Restart, last: &Attempt) -> bool {
     let outcome = &last.outcome;
-    // What could not be killed would run beside the next attempt.
+    // A process that could not be killed would run beside the next attempt.
     if !outcome.survivors.is_empty() {
         return false;
     }
     match outcome.status() {
         Status::Killed | Status::Skipped | Status::Queued | Status::Running | Status::Paused => false,
         Status::Completed => restart.when == RestartWhen::Always,
-        // A command that could never be started will not be found the next time either.
+        // A command that could not be started at first will not be found the next time either.
         Status::Failed if outcome.cause == Cause::SpawnFailed && last.number == 1 => false,
         Status::Failed | Status::TimedOut | Status::Orphaned => {
             let code = outcome.exit_code.and_then(|code| u8::try_from(code).ok());
@@ -69,7 +70,7 @@ fn deserves_another(restart: &Restart, last: &Attempt) -> bool {
     }
 }
 
-/// Adds an attempt to those before it. Of very many, some in the middle are forgotten.
+/// Adds an attempt to the earlier ones. If there are very many, one in the middle is dropped.
 pub(crate) fn add(attempts: &mut Vec<Attempt>, attempt: Attempt) {
     attempts.push(attempt);
     if attempts.len() > KEPT {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_followed_by_as_many_attempts_as_are_allowed() {
+    fn a_failure_is_retried_up_to_the_limit() {
         let rule = restart(RestartWhen::OnFailure, Some(2));
         assert_eq!(delay(&rule, &[attempt(1, 1, SECOND)]), Some(SECOND));
         assert_eq!(delay(&rule, &[attempt(1, 1, SECOND), attempt(2, 1, SECOND)]), Some(SECOND * 2));
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_brings_back_the_first_delay() {
+    fn a_long_run_resets_the_delay() {
         let rule = restart(RestartWhen::OnFailure, None);
         let attempts =
             [attempt(1, 1, SECOND), attempt(2, 1, SECOND), attempt(3, 1, SECOND * 10), attempt(4, 1, SECOND)];
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exit_codes_that_are_named_are_worth_another_attempt() {
+    fn only_the_named_exit_codes_are_retried() {
         let rule = restart(RestartWhen::OnFailure, None).with_exit_codes([75]);
         let mut last = attempt(1, 75, SECOND);
         assert!(delay(&rule, std::slice::from_ref(&last)).is_some());
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stopped_or_cannot_be_started_is_not_tried_again() {
+    fn a_stopped_or_unstartable_command_is_not_retried() {
         let rule = restart(RestartWhen::Always, None);
         for (number, cause, expected) in [
             (1, Cause::Stopped, false),
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_the_first_and_the_last_are_kept() {
+    fn the_first_and_the_last_of_many_attempts_are_kept() {
         let mut attempts = Vec::new();
         for number in 1..=300 {
             add(&mut attempts, attempt(number, 1, SECOND));

@@ -1,4 +1,5 @@
-//! Jobs for programs without a tokio runtime: the calls of [`crate::JobManager`] by the same names, which return when they are done.
+//! Jobs for programs without a tokio runtime: the methods of [`crate::JobManager`] under the same names, as blocking
+//! calls.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -39,12 +40,12 @@ use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::{Disposable, Events, JobEvent, JobStore, Query, Retention, StoreSettings};
 
-/// Jobs of one store, as [`crate::JobManager`] has them.
+/// The jobs of a store, as in [`crate::JobManager`].
 ///
-/// A thread of its own drives a tokio runtime for as long as there is a clone of it: supervisors are reaped there, and jobs of
-/// an [`InProcessRunner`](crate::InProcessRunner) run there. So it may be used anywhere, even by a task of another runtime, which
-/// it blocks meanwhile. From a function that the manager itself calls, such as that of [`WaitOptions::with_notice`], nothing can
-/// be asked: the answer is [`Error::Unsupported`].
+/// A separate thread drives a tokio runtime for as long as there is a clone of this manager: it reaps supervisors and
+/// runs the jobs of an [`InProcessRunner`](crate::InProcessRunner). The manager can therefore be used anywhere, even
+/// from a task of another runtime, which it blocks meanwhile. A callback that the manager itself invokes, such as that
+/// of [`WaitOptions::with_notice`], cannot call it: it gets [`Error::Unsupported`].
 #[derive(Debug, Clone)]
 pub struct JobManager {
     jobs: manager::JobManager,
@@ -54,7 +55,7 @@ pub struct JobManager {
 /// The thread that drives the runtime.
 struct Worker {
     runtime: Handle,
-    /// Dropped to end it.
+    /// Dropped to end the runtime.
     goes_on: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,12 +77,12 @@ impl Worker {
 
     fn run<T: Send + 'static>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         if self.is_this_thread() {
-            let reason = "a function that a blocking `JobManager` calls can ask it for nothing";
+            let reason = "a callback of a blocking `JobManager` cannot call it";
             return Err(Error::Unsupported { reason: reason.to_owned() });
         }
         let (tell, told) = mpsc::sync_channel(1);
         self.runtime.spawn(async move {
-            // A task of its own, so that a panic is reported too.
+            // A separate task, so that a panic is reported too.
             let done = tokio::spawn(call).await;
             let _ = tell.send(done);
         });
@@ -101,7 +102,7 @@ impl Drop for Worker {
         if !self.is_this_thread()
             && let Some(thread) = self.thread.take()
         {
-            // A panic in it was reported to the caller.
+            // A panic of the thread was reported to the caller.
             let _ = thread.join();
         }
     }
@@ -113,9 +114,9 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// What comes, item by item: [`JobManager::follow_output`] and [`JobManager::follow_events`].
+/// An iterator over items as they arrive: [`JobManager::follow_output`] and [`JobManager::follow_events`].
 #[derive(Debug)]
-#[must_use = "nothing is read until it is asked"]
+#[must_use = "nothing is read until it is iterated"]
 pub struct Follow<T> {
     follow: Option<manager::Follow<T>>,
     worker: Arc<Worker>,
@@ -141,7 +142,7 @@ impl<T: Send + 'static> Iterator for Follow<T> {
 }
 
 impl JobManager {
-    /// Uses this store and this runner, as [`crate::JobManager::new`] does.
+    /// Creates a manager for this store and this runner, as [`crate::JobManager::new`] does.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if they do not work together; [`Error::Io`] if no thread can be started.
@@ -149,7 +150,7 @@ impl JobManager {
         Self::of(manager::JobManager::new(store, runner)?)
     }
 
-    /// Asks this manager, which may have a clock, a name or a policy of its own.
+    /// Creates a blocking manager around this one, which may have its own clock, name or policy.
     ///
     /// # Errors
     /// [`Error::Io`] if no thread can be started.
@@ -157,7 +158,7 @@ impl JobManager {
         Ok(Self { jobs, worker: Arc::new(Worker::new()?) })
     }
 
-    /// Returns the manager that this one asks.
+    /// Returns the asynchronous manager.
     pub fn inner(&self) -> &manager::JobManager {
         &self.jobs
     }
@@ -173,23 +174,23 @@ impl JobManager {
     /// Submits a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::submit`].
+    /// See [`crate::JobManager::submit`].
     pub fn submit(&self, spec: JobSpec) -> Result<Job> {
         self.run(|jobs| async move { jobs.submit(spec).await })
     }
 
-    /// Returns a job as it is now.
+    /// Returns the current state of a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::job`].
+    /// See [`crate::JobManager::job`].
     pub fn job(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.job(id).await })
     }
 
-    /// Finds the job that people call so: by its id, a part of it, or its name.
+    /// Finds a job by its id, a part of its id, or its name.
     ///
     /// # Errors
-    /// As [`crate::JobManager::find`].
+    /// See [`crate::JobManager::find`].
     pub fn find(&self, reference: &str) -> Result<JobId> {
         let reference = reference.to_owned();
         self.run(|jobs| async move { jobs.find(&reference).await })
@@ -198,25 +199,25 @@ impl JobManager {
     /// Lists jobs, in the order of the query.
     ///
     /// # Errors
-    /// As [`crate::JobManager::list`].
+    /// See [`crate::JobManager::list`].
     pub fn list(&self, query: &Query) -> Result<Listing> {
         let query = query.clone();
         self.run(|jobs| async move { jobs.list(&query).await })
     }
 
-    /// Counts the jobs that a query wants by their status.
+    /// Counts the jobs that match a query by their status.
     ///
     /// # Errors
-    /// As [`crate::JobManager::count`].
+    /// See [`crate::JobManager::count`].
     pub fn count(&self, query: &Query) -> Result<BTreeMap<Status, u64>> {
         let query = query.clone();
         self.run(|jobs| async move { jobs.count(&query).await })
     }
 
-    /// Returns the shape in which a job is printed, with what has to be looked up for that.
+    /// Returns the shape in which a job is printed, including what has to be looked up for it.
     ///
     /// # Errors
-    /// As [`crate::JobManager::report`].
+    /// See [`crate::JobManager::report`].
     pub fn report(&self, job: &Job) -> Result<JobShape> {
         let job = job.clone();
         self.run(|jobs| async move { jobs.report(&job).await })
@@ -225,23 +226,23 @@ impl JobManager {
     /// Waits until a job has ended.
     ///
     /// # Errors
-    /// As [`crate::JobManager::wait_for`].
+    /// See [`crate::JobManager::wait_for`].
     pub fn wait_for(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.wait_for(id).await })
     }
 
-    /// Waits for one or all of several jobs to end, for `timeout` at most.
+    /// Waits for any or all of several jobs to end, for `timeout` at most.
     ///
     /// # Errors
-    /// As [`crate::JobManager::wait`].
+    /// See [`crate::JobManager::wait`].
     pub fn wait(&self, ids: &[JobId], what: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
         self.wait_until(ids, &WaitOptions::default().with_what(what).with_timeout(timeout))
     }
 
-    /// Waits for one or all of several jobs to come to something.
+    /// Waits for any or all of several jobs to meet a condition.
     ///
     /// # Errors
-    /// As [`crate::JobManager::wait_until`].
+    /// See [`crate::JobManager::wait_until`].
     pub fn wait_until(&self, ids: &[JobId], options: &WaitOptions) -> Result<Waited> {
         let (ids, options) = (ids.to_vec(), options.clone());
         self.run(|jobs| async move { jobs.wait_until(&ids, &options).await })
@@ -250,7 +251,7 @@ impl JobManager {
     /// Reads output of a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::output`].
+    /// See [`crate::JobManager::output`].
     pub fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputChunk> {
         let query = *query;
         self.run(|jobs| async move { jobs.output(id, &query).await })
@@ -259,7 +260,7 @@ impl JobManager {
     /// Reads output of a job as text.
     ///
     /// # Errors
-    /// As [`crate::JobManager::output_text`].
+    /// See [`crate::JobManager::output_text`].
     pub fn output_text(&self, id: JobId, query: &OutputQuery) -> Result<OutputShape> {
         let query = *query;
         self.run(|jobs| async move { jobs.output_text(id, &query).await })
@@ -268,7 +269,7 @@ impl JobManager {
     /// Reads a part of a view of a job's output.
     ///
     /// # Errors
-    /// As [`crate::JobManager::view`].
+    /// See [`crate::JobManager::view`].
     pub fn view(&self, id: JobId, query: &OutputQuery, view: &View) -> Result<Viewed> {
         let (query, view) = (*query, view.clone());
         self.run(|jobs| async move { jobs.view(id, &query, &view).await })
@@ -289,27 +290,27 @@ impl JobManager {
         Follow { follow: Some(self.jobs.follow_events(since)), worker: self.worker.clone() }
     }
 
-    /// Returns what happened to jobs.
+    /// Returns what has happened to jobs.
     ///
     /// # Errors
-    /// As [`crate::JobManager::events`].
+    /// See [`crate::JobManager::events`].
     pub fn events(&self, since: u64, limit: usize) -> Result<Events> {
         self.run(|jobs| async move { jobs.events(since, limit).await })
     }
 
-    /// Sends something to the input of a job.
+    /// Sends a message to the input of a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::send`].
+    /// See [`crate::JobManager::send`].
     pub fn send(&self, id: JobId, message: &Message, patience: Duration) -> Result<Sent> {
         let message = message.clone();
         self.run(|jobs| async move { jobs.send(id, &message, patience).await })
     }
 
-    /// Ends the input of a job.
+    /// Closes the input of a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::end_input`].
+    /// See [`crate::JobManager::end_input`].
     pub fn end_input(&self, id: JobId) -> Result<()> {
         self.run(|jobs| async move { jobs.end_input(id).await })
     }
@@ -317,7 +318,7 @@ impl JobManager {
     /// Stops a job and all of its processes.
     ///
     /// # Errors
-    /// As [`crate::JobManager::stop`].
+    /// See [`crate::JobManager::stop`].
     pub fn stop(&self, id: JobId, options: &StopOptions) -> Result<StopReport> {
         let options = *options;
         self.run(|jobs| async move { jobs.stop(id, &options).await })
@@ -326,7 +327,7 @@ impl JobManager {
     /// Keeps a queued job from being started until it is released.
     ///
     /// # Errors
-    /// As [`crate::JobManager::hold`].
+    /// See [`crate::JobManager::hold`].
     pub fn hold(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.hold(id).await })
     }
@@ -334,39 +335,39 @@ impl JobManager {
     /// Returns the schedules.
     ///
     /// # Errors
-    /// As [`crate::JobManager::schedules`].
+    /// See [`crate::JobManager::schedules`].
     pub fn schedules(&self) -> Result<Vec<Schedule>> {
         self.run(|jobs| async move { jobs.schedules().await })
     }
 
-    /// Runs a schedule now, besides its rule, and returns the run.
+    /// Runs a schedule now, in addition to its rule, and returns the run.
     ///
     /// # Errors
-    /// As [`crate::JobManager::run_schedule`].
+    /// See [`crate::JobManager::run_schedule`].
     pub fn run_schedule(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.run_schedule(id).await })
     }
 
-    /// Lets a queued job be started when it is its turn.
+    /// Lets a queued job be started when its turn comes.
     ///
     /// # Errors
-    /// As [`crate::JobManager::release`].
+    /// See [`crate::JobManager::release`].
     pub fn release(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.release(id).await })
     }
 
-    /// Starts a queued job before those of a lower priority.
+    /// Sets the priority of a queued job: it is started before those of a lower priority.
     ///
     /// # Errors
-    /// As [`crate::JobManager::set_priority`].
+    /// See [`crate::JobManager::set_priority`].
     pub fn set_priority(&self, id: JobId, priority: i32) -> Result<Job> {
         self.run(|jobs| async move { jobs.set_priority(id, priority).await })
     }
 
-    /// Starts a queued job at this time at the earliest.
+    /// Delays a queued job: it is not started before this time.
     ///
     /// # Errors
-    /// As [`crate::JobManager::delay`].
+    /// See [`crate::JobManager::delay`].
     pub fn delay(&self, id: JobId, until: Timestamp) -> Result<Job> {
         self.run(|jobs| async move { jobs.delay(id, until).await })
     }
@@ -374,23 +375,23 @@ impl JobManager {
     /// Moves a queued job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::move_to`].
+    /// See [`crate::JobManager::move_to`].
     pub fn move_to(&self, id: JobId, to: MoveTo) -> Result<Job> {
         self.run(|jobs| async move { jobs.move_to(id, to).await })
     }
 
-    /// Changes what a queued job is to run.
+    /// Changes the spec of a queued job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::edit`].
+    /// See [`crate::JobManager::edit`].
     pub fn edit(&self, id: JobId, change: impl FnOnce(&mut JobSpec) + Send + 'static) -> Result<Job> {
         self.run(|jobs| async move { jobs.edit(id, change).await })
     }
 
-    /// Starts a queued job now, past the limits.
+    /// Starts a queued job now, regardless of the limits.
     ///
     /// # Errors
-    /// As [`crate::JobManager::start_now`].
+    /// See [`crate::JobManager::start_now`].
     pub fn start_now(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.start_now(id).await })
     }
@@ -398,23 +399,23 @@ impl JobManager {
     /// Pauses a job with all of its processes.
     ///
     /// # Errors
-    /// As [`crate::JobManager::pause`].
+    /// See [`crate::JobManager::pause`].
     pub fn pause(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.pause(id).await })
     }
 
-    /// Lets a job go on that is paused.
+    /// Resumes a paused job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::resume`].
+    /// See [`crate::JobManager::resume`].
     pub fn resume(&self, id: JobId) -> Result<Job> {
         self.run(|jobs| async move { jobs.resume(id).await })
     }
 
-    /// Sends a signal to the main process of a job and its group.
+    /// Sends a signal to the process group of the main process of a job.
     ///
     /// # Errors
-    /// As [`crate::JobManager::signal`].
+    /// See [`crate::JobManager::signal`].
     pub fn signal(&self, id: JobId, signal: Signal) -> Result<()> {
         self.run(|jobs| async move { jobs.signal(id, signal).await })
     }
@@ -422,29 +423,29 @@ impl JobManager {
     /// Removes the record and the output of a job that has ended.
     ///
     /// # Errors
-    /// As [`crate::JobManager::remove`].
+    /// See [`crate::JobManager::remove`].
     pub fn remove(&self, id: JobId) -> Result<()> {
         self.run(|jobs| async move { jobs.remove(id).await })
     }
 
-    /// Removes jobs that have ended and are not to be kept.
+    /// Removes ended jobs that are not to be kept.
     ///
     /// # Errors
-    /// As [`crate::JobManager::prune`].
+    /// See [`crate::JobManager::prune`].
     pub fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
         let retention = retention.clone();
         self.run(|jobs| async move { jobs.prune(&retention, dry_run).await })
     }
 
-    /// Returns the processes that ended jobs left behind.
+    /// Returns the processes that ended jobs left running.
     ///
     /// # Errors
-    /// As [`crate::JobManager::leftovers`].
+    /// See [`crate::JobManager::leftovers`].
     pub fn leftovers(&self) -> Result<Vec<Leftover>> {
         self.run(|jobs| async move { jobs.leftovers().await })
     }
 
-    /// Ends processes that were found so: see [`crate::JobManager::end_leftovers`].
+    /// Ends leftover processes that were found: see [`crate::JobManager::end_leftovers`].
     ///
     /// # Errors
     /// If this program has no runtime.
@@ -455,7 +456,7 @@ impl JobManager {
     /// Changes the settings of the store.
     ///
     /// # Errors
-    /// As [`crate::JobManager::change_settings`].
+    /// See [`crate::JobManager::change_settings`].
     pub fn change_settings(&self, change: impl FnMut(&mut StoreSettings) + Send + 'static) -> Result<StoreSettings> {
         self.run(|jobs| async move { jobs.change_settings(change).await })
     }
@@ -497,9 +498,9 @@ mod tests {
         assert!(matches!(jobs.job(job.id), Err(Error::NotFound { .. })));
     }
 
-    /// It goes on while nobody asks: what it wrote is not lost, and its timeout ends it.
+    /// The job continues between calls: its output is kept, and its timeout ends it.
     #[test]
-    fn a_job_goes_on_between_two_calls() {
+    fn a_job_continues_between_two_calls() {
         let jobs = jobs();
         let spec = JobSpec::shell("echo out; exec sleep 60").inherit_env().timeout(Duration::from_millis(100));
         let job = jobs.submit(spec.build().unwrap()).unwrap();
@@ -510,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_runtime_it_blocks_and_does_not_panic() {
+    fn inside_a_runtime_it_blocks_and_does_not_panic() {
         for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
             builder.enable_all().build().unwrap().block_on(async {
                 let jobs = jobs();
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_it_calls_gets_an_error_and_may_be_the_last_to_have_it() {
+    fn a_callback_gets_an_error_and_may_hold_the_last_clone() {
         let jobs = jobs();
         let job = jobs.submit(shell("sleep 0.05")).unwrap();
         let (asked, told) = (Mutex::new(Some(jobs.clone())), Arc::new(Mutex::new(None)));
@@ -532,6 +533,6 @@ mod tests {
         });
         jobs.wait_until(&[job.id], &options).unwrap();
         let told = told.lock().unwrap().clone().unwrap();
-        assert_eq!(told, "a function that a blocking `JobManager` calls can ask it for nothing");
+        assert_eq!(told, "a callback of a blocking `JobManager` cannot call it");
     }
 }

@@ -1,4 +1,4 @@
-//! Who submitted a job.
+//! The caller that submitted a job.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::name::Name;
 use crate::parse_error::ParseError;
 
-/// The longest conversation, in bytes: the path of a directory may stand for one.
+/// The longest id of a conversation, in bytes. It may be the path of a directory.
 const LONGEST: usize = 1024;
 
-/// The conversation, thread or program that submitted a job, as far as its host tells. The end of the job is delivered to it
-/// once, see [`JobManager::deliver`](crate::JobManager::deliver).
+/// The conversation, thread or program that submitted a job, as far as its host identifies it. The end of the job is
+/// delivered to it once, see [`JobManager::deliver`](crate::JobManager::deliver).
 ///
-/// As text it is `HOST:CONVERSATION`, such as `codex:019a5c2f-…`. It is no secret.
+/// As text it is `HOST:CONVERSATION`, such as `codex:019a5c2f-…`. It is not a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Caller {
@@ -23,25 +23,27 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Names a conversation of a host. The conversation has 1 to 1,024 bytes and no control characters.
+    /// Identifies a conversation of a host. The id has 1 to 1,024 bytes and no control characters.
     ///
     /// # Errors
-    /// If it does not.
+    /// If the id does not meet these rules.
     pub fn new(host: Name, conversation: impl Into<String>) -> Result<Self, ParseError> {
         let conversation = conversation.into();
         if !(1..=LONGEST).contains(&conversation.len()) || conversation.chars().any(char::is_control) {
-            let reason = format!("a conversation of `{host}` has 1 to {LONGEST} bytes and no control characters");
+            let reason = format!(
+                "the id of a conversation of `{host}` must have 1 to {LONGEST} bytes and no control characters"
+            );
             return Err(ParseError::new(reason));
         }
         Ok(Self { host, conversation })
     }
 
-    /// Returns the program that has the conversation, such as `claude-code`.
+    /// Returns the program that hosts the conversation, such as `claude-code`.
     pub fn host(&self) -> &Name {
         &self.host
     }
 
-    /// Returns the id of the conversation, as its host calls it; of a host that does not say, the directory that it works in.
+    /// Returns the host's id of the conversation, or the working directory if the host gives none.
     pub fn conversation(&self) -> &str {
         &self.conversation
     }
@@ -59,7 +61,7 @@ impl FromStr for Caller {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let (host, conversation) = text
             .split_once(':')
-            .ok_or_else(|| ParseError::new(format!("`{text}` names no caller: use `HOST:CONVERSATION`")))?;
+            .ok_or_else(|| ParseError::new(format!("`{text}` is not a caller: use `HOST:CONVERSATION`")))?;
         Self::new(host.parse()?, conversation)
     }
 }

@@ -1,25 +1,25 @@
-//! Time and randomness, passed in rather than taken, so that tests can be exact.
+//! Time and randomness, passed in as dependencies so that tests can be exact.
 
 use std::fmt::Debug;
 use std::io;
 
 pub use jiff::Timestamp;
 
-/// Tells the wall-clock time.
+/// Returns the wall-clock time.
 ///
-/// Wall time is only ever recorded and shown. What is decided by time (timeouts, grace) is measured by the
-/// supervisor with a monotonic clock that stands still while the machine sleeps.
+/// Wall time is only recorded and shown. Decisions that depend on time (timeouts, grace) are made by the supervisor
+/// with a monotonic clock that stands still while the machine sleeps.
 pub trait Clock: Send + Sync + Debug {
-    /// Returns the time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Fills bytes with randomness that cannot be guessed.
+/// Fills buffers with unpredictable random bytes.
 pub trait Random: Send + Sync + Debug {
     /// Overwrites all of `bytes`.
     ///
     /// # Errors
-    /// If there is no randomness to be had. What `bytes` holds then must not be used.
+    /// If no randomness is available. The contents of `bytes` must not be used then.
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
@@ -39,7 +39,8 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        // The system call needs neither a descriptor nor `/dev`: it works where all of them are used up, and in a chroot.
+        // The system call needs neither a descriptor nor `/dev`: it works when all descriptors are used up, and in a
+        // chroot.
         Ok(getrandom::fill(bytes)?)
     }
 }

@@ -1,4 +1,4 @@
-//! What a front end may ask of whoever runs a job, and the answers.
+//! Requests that a front end sends to the supervisor or runner of a job, and their answers.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use crate::signal::Signal;
 use crate::state::Survivor;
 use crate::sys::pty::TerminalSize;
 
-/// The version of the protocol. Whoever runs a job may be older or newer than whoever asks: unknown verbs are refused
-/// by an answer, unknown fields are ignored.
+/// The version of the protocol. The two sides may be of different versions: an unknown verb is refused in the answer,
+/// and unknown fields are ignored.
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// The size of every request and answer on its way through a pipe: small enough to be written as a whole or not at
-/// all (`PIPE_BUF`, pipe(7)).
+/// The size of every request and answer in a pipe: small enough to be written as a whole or not at all (`PIPE_BUF`,
+/// pipe(7)).
 pub const FRAME: usize = 512;
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "verb")]
 #[non_exhaustive]
 pub enum Request {
-    /// End the job and all its processes: asked first, killed after the grace.
+    /// Stop the job and all of its processes: they are asked to end, and killed after the grace period.
     Stop {
-        /// How long it may take to end by itself, in milliseconds; absent: as the spec says.
+        /// How long it may take to end by itself, in milliseconds. If absent, the spec decides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grace_ms: Option<u64>,
         /// Who asks.
@@ -36,17 +36,18 @@ pub enum Request {
         /// Who asks.
         requester: String,
     },
-    /// Stop all processes of the job, and its time, until it is resumed; answered with those that do not stand still yet.
+    /// Stop all processes of the job and its clock until it is resumed. The answer names the processes that have not
+    /// stopped yet.
     Pause,
-    /// Let all processes of the job go on, and its time.
+    /// Let all processes of the job and its clock continue.
     Resume,
-    /// Let the lease of the job begin again.
+    /// Renew the lease of the job.
     Renew,
     /// Count the processes of the job.
     Count,
-    /// Let the job read the end of its input; on a terminal, as Ctrl-D does.
+    /// Close the input of the job; on a terminal, as Ctrl-D does.
     EndInput,
-    /// Give its terminal another size; the job is told even if that is the one it has.
+    /// Resize its terminal. The job is notified even if the size is the same.
     Resize {
         /// The size.
         size: TerminalSize,
@@ -54,39 +55,39 @@ pub enum Request {
 }
 
 impl Request {
-    /// Asks for the end of a job.
+    /// Creates a request to stop a job.
     pub fn stop(grace: Option<Duration>, requester: &str) -> Self {
         let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         Self::Stop { grace_ms, requester: short(requester) }
     }
 
-    /// Sends a signal.
+    /// Creates a request to send a signal.
     pub fn signal(signal: Signal, requester: &str) -> Self {
         Self::Signal { signal, requester: short(requester) }
     }
 }
 
-/// Keeps a text within what a frame has room for.
+/// Shortens a text so that it fits into a frame.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
 #[non_exhaustive]
 pub enum Answer {
-    /// It is being done.
+    /// The request is being carried out.
     Accepted,
-    /// So many processes there are.
+    /// How many processes the job has.
     Processes {
         /// How many.
         count: u32,
-        /// Those that were killed and are still there, as far as there is room in the answer.
+        /// Those that were killed and are still there, as many as the answer has room for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         survivors: Vec<Survivor>,
     },
-    /// It is not done, for this reason.
+    /// The request is refused.
     Refused {
         /// Why.
         reason: String,
@@ -94,23 +95,23 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Says how many processes there are.
+    /// Creates an answer with the number of processes.
     pub fn processes(count: u32) -> Self {
         Self::Processes { count, survivors: Vec::new() }
     }
 }
 
-/// One request or answer as it travels: its version, where to answer, and the thing itself.
+/// A request or an answer in transit: its version, where to answer, and its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame<T> {
     pub(crate) v: u32,
-    /// Which request this is or answers; also the name of the pipe to answer through.
+    /// Which request this is or answers. It is also the name of the pipe for the answer.
     pub(crate) request_id: u64,
     pub(crate) body: T,
 }
 
 impl Frame<Answer> {
-    /// Leaves out survivors for which there is no room.
+    /// Leaves out survivors that do not fit.
     pub(crate) fn fitted(mut self) -> Self {
         while serde_json::to_vec(&self).is_ok_and(|json| json.len() > FRAME) {
             let Answer::Processes { survivors, .. } = &mut self.body else { break };
@@ -127,7 +128,8 @@ impl<T: Serialize> Frame<T> {
     pub(crate) fn to_bytes(&self) -> [u8; FRAME] {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let mut bytes = [b' '; FRAME];
-        // Texts are cut before they come here, so that everything fits; what would not is nothing that can be parsed.
+        // Texts were shortened before, so that everything fits. A frame that did not would be invalid JSON and be
+        // rejected.
         let fits = json.len().min(FRAME);
         bytes[..fits].copy_from_slice(&json[..fits]);
         bytes
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn survivors_are_named_as_far_as_there_is_room() {
+    fn survivors_that_do_not_fit_are_left_out() {
         let survivor = |pid| Survivor::new(pid, "\u{1}\u{1}\u{1}\u{1}".repeat(4), "cannot be signalled".to_owned());
         let body = Answer::Processes { count: 8, survivors: (1..=8).map(survivor).collect() };
         let frame = Frame { v: 1, request_id: u64::MAX, body }.fitted();

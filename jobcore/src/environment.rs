@@ -1,4 +1,5 @@
-//! Which environment a job gets: the caller's, less what belongs to a calling agent's session, plus what is set.
+//! The environment of a job: the caller's, without what belongs to a calling agent's session, plus the variables that
+//! are set.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,26 +15,26 @@ use wildmatch::WildMatch;
 use crate::id::JobId;
 use crate::parse_error::ParseError;
 
-/// The variable by which a command knows its job.
+/// The variable that holds the id of the job.
 pub const JOB_ID: &str = "JOBCORE_JOB_ID";
-/// The variable by which a command knows the job that submitted its own.
+/// The variable that holds the id of the job that submitted this one.
 pub const PARENT_JOB_ID: &str = "JOBCORE_PARENT_JOB_ID";
-/// The variable by which a job knows its group, if it is in one.
+/// The variable that holds the group of the job, if it is in one.
 pub const GROUP: &str = "JOBCORE_GROUP";
 
-/// The variable by which a job knows its number among the running jobs of its group, counted from 0.
+/// The variable that holds the number of the job among the running jobs of its group, counted from 0.
 pub const SLOT: &str = "JOBCORE_SLOT";
-/// The variable by which a job that is started again knows which attempt it is; the first is 1.
+/// The variable that holds the number of the attempt of a job that is restarted; the first is 1.
 pub const ATTEMPT: &str = "JOBCORE_ATTEMPT";
-/// What the names of variables begin with by which a job knows which units of a resource it was given: `JOBCORE_RESOURCE_GPU=0,2`.
+/// The prefix of the variables that name the units of a resource that the job was assigned: `JOBCORE_RESOURCE_GPU=0,2`.
 pub const RESOURCE: &str = "JOBCORE_RESOURCE_";
 
-/// What every process of a job has in the environment that it was started with, unless it was cleared.
+/// The variable that every process of a job was started with, unless the environment was cleared.
 pub(crate) fn marker(id: JobId) -> String {
     format!("{JOB_ID}={id}")
 }
 
-/// The environment of a command. Its values are secrets: they are shown by nothing.
+/// The environment of a command. Its values are secrets and are never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -48,7 +49,7 @@ impl Environment {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Removes a variable and returns what it was.
+    /// Removes a variable and returns its value.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
         self.0.remove(name.as_ref())
     }
@@ -58,7 +59,7 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// Returns `NAME=VALUE` for each variable, each ended by a NUL: the form in which a store keeps it.
+    /// Returns `NAME=VALUE` for each variable, each terminated by a NUL: the form in which a store keeps it.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, value) in &self.0 {
@@ -88,8 +89,8 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Variables that belong to the session of the agent that calls, and not to its work: ids, sockets and tokens by which
-/// a nested agent would take itself for a part of the caller. Each is a [`VariablePattern`].
+/// Variables that belong to the session of the calling agent and not to its work: ids, sockets and tokens that would
+/// make a nested agent take itself for a part of the caller. Each is a [`VariablePattern`].
 pub const AGENT_SESSION_VARIABLES: [&str; 9] = [
     "AI_AGENT",
     "CLAUDECODE",
@@ -102,8 +103,9 @@ pub const AGENT_SESSION_VARIABLES: [&str; 9] = [
     "OPENCODE_*",
 ];
 
-/// Variables that match [`AGENT_SESSION_VARIABLES`] and yet are the user's own configuration: kept. By them agents log in,
-/// reach their models and find their settings; no agent sets them for its children. Each is a [`VariablePattern`].
+/// Variables that match [`AGENT_SESSION_VARIABLES`] but are the user's own configuration, and are kept. Agents use them
+/// to log in, to reach their models and to find their settings; no agent sets them for its children. Each is a
+/// [`VariablePattern`].
 pub const KEPT_VARIABLES: [&str; 22] = [
     "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
     "CLAUDE_CODE_CLIENT_*",
@@ -129,7 +131,7 @@ pub const KEPT_VARIABLES: [&str; 22] = [
     "OPENCODE_DISABLE_*",
 ];
 
-/// Variables without which little works: jobs get them also where only others are named. Each is a [`VariablePattern`].
+/// Variables without which little works: jobs get them even when only others are named. Each is a [`VariablePattern`].
 pub const BASIC_VARIABLES: [&str; 14] = [
     "HOME",
     "JOBCORE_*",
@@ -147,8 +149,8 @@ pub const BASIC_VARIABLES: [&str; 14] = [
     "XDG_*",
 ];
 
-/// Names of variables: `*` stands for any characters and `?` for one, anywhere. A name is never empty and has no `=`, so that
-/// a pattern that asks for either is refused: it would match nothing, silently.
+/// A pattern for names of variables: `*` stands for any characters and `?` for one, anywhere. A name is never empty and
+/// has no `=`, so a pattern that requires either is refused: it would silently match nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VariablePattern(WildMatch);
@@ -163,7 +165,7 @@ impl FromStr for VariablePattern {
         match text {
             "" => Err(ParseError::new("an empty pattern matches no variable")),
             text if text.contains('=') => refuse("a pattern is a name, without `=` and a value"),
-            text if text.contains('\0') => refuse("no name has a NUL character"),
+            text if text.contains('\0') => refuse("a name cannot contain a NUL character"),
             text => Ok(Self(WildMatch::new(text))),
         }
     }
@@ -185,12 +187,12 @@ impl From<VariablePattern> for String {
 
 #[cfg(feature = "policy")]
 impl VariablePattern {
-    /// Returns whether this is one of the names that it stands for.
+    /// Returns whether the pattern matches this name.
     pub(crate) fn matches(&self, name: &str) -> bool {
         self.0.matches(name)
     }
 
-    /// Returns whether it is just this name.
+    /// Returns whether the pattern is exactly this name.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.to_string() == name
     }
@@ -205,33 +207,33 @@ impl fmt::Display for VariablePattern {
 /// Parses patterns that are separated by commas.
 ///
 /// # Errors
-/// Says which of them can match nothing, and why.
+/// Names the first pattern that can match nothing, and says why.
 pub fn parse_patterns(text: &str) -> Result<Vec<VariablePattern>, ParseError> {
     text.split(',').map(|pattern| pattern.trim().parse()).collect()
 }
 
-/// What is set, and only where it is unset, for callers without a terminal: programs that would wait for a person, or
-/// hold back their output, are told that nobody is there.
+/// Variables that are set if they are unset, for callers without a terminal. They keep programs from waiting
+/// for a person, and from buffering their output.
 pub const UNATTENDED_DEFAULTS: [(&str, &str); 4] =
     [("PYTHONUNBUFFERED", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")];
 
-/// How the environment of a job is made from that of the caller.
+/// How the environment of a job is derived from that of the caller.
 #[derive(Debug, Clone, Default)]
 pub struct EnvironmentPolicy {
-    /// If there are any, the only names to pass on, beside [`BASIC_VARIABLES`] and those to keep.
+    /// If not empty, the only names to pass on, besides [`BASIC_VARIABLES`] and those in `keep`.
     pub only: Vec<VariablePattern>,
-    /// Further names to leave out.
+    /// Additional names to leave out.
     pub scrub: Vec<VariablePattern>,
-    /// Names to keep whatever else says to leave them out.
+    /// Names to keep even if another rule leaves them out.
     pub keep: Vec<VariablePattern>,
-    /// Variables to set, whatever the caller has.
+    /// Variables to set, regardless of the caller's values.
     pub set: Vec<(OsString, OsString)>,
     /// Whether to add [`UNATTENDED_DEFAULTS`].
     pub unattended: bool,
 }
 
 impl EnvironmentPolicy {
-    /// Returns the environment of a job whose caller has `caller`.
+    /// Returns the environment of a job, given that of its caller.
     pub fn apply(&self, caller: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
         let leaves_out = self.leaves_out();
         let mut environment: Environment = caller.into_iter().filter(|(name, _)| !leaves_out(name)).collect();
@@ -248,13 +250,13 @@ impl EnvironmentPolicy {
         environment
     }
 
-    /// Returns what tells of a name whether it is left out.
+    /// Returns a predicate that decides whether a name is left out.
     fn leaves_out(&self) -> impl Fn(&OsStr) -> bool {
         let known = |names: &[&str]| names.iter().map(|name| VariablePattern(WildMatch::new(name))).collect::<Vec<_>>();
         let (session, settings) = (known(&AGENT_SESSION_VARIABLES), known(&KEPT_VARIABLES));
         let basic = known(&BASIC_VARIABLES);
         move |name| {
-            // What is no UTF-8 in a name is matched by what matches anything.
+            // Replacement characters, for bytes that are not UTF-8, are matched only by wildcards.
             let name = &*name.to_string_lossy();
             let any = |patterns: &[VariablePattern]| patterns.iter().any(|pattern| pattern.0.matches(name));
             let is_session = any(&session) && !any(&settings);
@@ -265,22 +267,23 @@ impl EnvironmentPolicy {
 }
 
 impl Environment {
-    /// Makes it that of a job which runs in `directory`: what is said of the caller's is not true of the job's. `PWD` is set to
-    /// what a shell that had changed into it would say, if it is set at all.
+    /// Adapts the environment to a job that runs in `directory`. `PWD`, if it is set at all, is set to what a shell
+    /// that had changed into the directory would report.
     pub fn enter(&mut self, directory: impl Into<OsString>) {
         if self.get("PWD").is_some() {
             self.set("PWD", directory);
         }
     }
 
-    /// Makes it that of a job on a terminal of its own, which is what everybody's is by now, whatever the caller's is.
+    /// Adapts the environment to a job on its own terminal, whatever the caller's terminal is. Nearly every terminal is
+    /// compatible with this type.
     pub fn enter_terminal(&mut self) {
         self.set("TERM", "xterm-256color");
     }
 }
 
-/// Returns the parts of `NAME=VALUE`. A name may begin with `=`, since some shells make such variables: the first one is the
-/// border only if there is no other.
+/// Returns the parts of `NAME=VALUE`. A name may begin with `=`, because some shells create such variables: a leading
+/// `=` separates name and value only if there is no other.
 pub fn assignment(text: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = text.as_bytes();
     let is_border = |index: &usize| bytes[*index] == b'=';
@@ -288,8 +291,8 @@ pub fn assignment(text: &OsStr) -> Option<(&OsStr, &OsStr)> {
     Some((OsStr::from_bytes(&bytes[..border]), OsStr::from_bytes(&bytes[border + 1..])))
 }
 
-/// Returns the directory `current` under the name by which its user knows it: `pwd`, the value of the variable `PWD`, if
-/// that is an absolute path of the same directory, through symbolic links say; else `current`.
+/// Returns the directory `current` under the name by which its user knows it: `pwd`, the value of the variable `PWD`,
+/// if that is an absolute path of the same directory (for example through a symbolic link), and `current` otherwise.
 pub fn known_directory(current: &Path, pwd: Option<&OsStr>) -> PathBuf {
     let same = |path: &Path| {
         let (a, b) = (path.metadata().ok()?, current.metadata().ok()?);
@@ -302,8 +305,8 @@ pub fn known_directory(current: &Path, pwd: Option<&OsStr>) -> PathBuf {
     }
 }
 
-/// Returns a path with `~` at its beginning replaced by `home`, the value of the variable `HOME`, as shells do; `~user` and
-/// everything else stays as it is.
+/// Returns a path with a leading `~` replaced by `home`, the value of the variable `HOME`, as shells do; `~user` and
+/// everything else is left as it is.
 pub fn expand_home(path: &Path, home: Option<&OsStr>) -> PathBuf {
     match (path.strip_prefix("~"), home.filter(|home| !home.is_empty())) {
         (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => PathBuf::from(home),
@@ -364,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_and_what_little_works_without_is_passed_on() {
+    fn only_named_and_basic_variables_are_passed_on() {
         let policy = EnvironmentPolicy {
             only: patterns("CARGO_*, ?AVA_HOME, LANG"),
             scrub: patterns("LC_*"),
@@ -387,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_match_nothing_is_refused() {
+    fn a_pattern_that_can_match_nothing_is_refused() {
         for (text, reason) in [
             ("", "an empty pattern"),
             ("A,,B", "an empty pattern"),
@@ -402,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_told_of_its_own_directory_and_terminal() {
+    fn a_job_gets_its_own_directory_and_terminal() {
         let mut environment: Environment = [("PWD", "/caller"), ("TERM", "dumb")].into_iter().collect();
         environment.enter("/job");
         environment.enter_terminal();
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_split_at_the_first_border() {
+    fn a_variable_is_split_at_the_first_separator() {
         for (text, expected) in [
             ("A=1", Some(("A", "1"))),
             ("A==b=", Some(("A", "=b="))),
@@ -449,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_called_as_its_user_calls_it() {
+    fn a_directory_has_the_name_that_its_user_knows() {
         let directory = tempfile::tempdir().unwrap();
         let (real, link) = (directory.path().join("real"), directory.path().join("link"));
         std::fs::create_dir(&real).unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong, by what a caller can do about it.
+//! What can go wrong, divided by what a caller can do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::name::Name;
 use crate::state::Status;
 use crate::words::counted;
 
-/// The result of what this library does.
+/// The result of an operation of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, and to what.
+/// What failed, and on what.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The job as described cannot be run; nothing was started and nothing is left behind.
+    /// The job cannot be run as described; nothing was started and nothing is left behind.
     #[error("{field}: {reason}")]
     InvalidSpec {
         /// Which part of the spec is wrong.
@@ -33,7 +33,7 @@ pub enum Error {
         /// The `PATH` that was searched.
         path: String,
     },
-    /// The file is there but cannot be executed; nothing was started.
+    /// The file exists but cannot be executed; nothing was started.
     #[error("`{}` cannot be executed: {reason}", path.display())]
     NotExecutable {
         /// The file.
@@ -49,35 +49,35 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// No job is known by this text.
+    /// No job matches this reference.
     #[error("no job matches `{reference}`")]
     NotFound {
-        /// What was asked for.
+        /// The reference.
         reference: String,
     },
-    /// The short id means several jobs.
+    /// The reference matches several jobs.
     #[error("`{reference}` matches {} jobs", candidates.len())]
     Ambiguous {
-        /// What was asked for.
+        /// The reference.
         reference: String,
-        /// All jobs that it may mean.
+        /// All jobs that match.
         candidates: Vec<JobId>,
     },
-    /// The job is not over, and what was asked needs it to be.
+    /// The job has not ended, and the operation needs it to have ended.
     #[error("job {} is still {status}", id.short())]
     StillLive {
         /// The job.
         id: JobId,
-        /// What it is doing.
+        /// What the job is doing.
         status: Status,
     },
-    /// The job is over, but processes of it were left, and its supervisor is still with them.
+    /// The job has ended, but some of its processes were left running, and its supervisor stays with them.
     #[error("job {} has ended, but some of its processes are still running", id.short())]
     StragglersLeft {
         /// The job.
         id: JobId,
     },
-    /// The job is over, and what was asked needs it to run.
+    /// The job has ended, and the operation needs it to be running.
     #[error("job {} is not running: it is {status}", id.short())]
     NotRunning {
         /// The job.
@@ -85,7 +85,7 @@ pub enum Error {
         /// How it ended.
         status: Status,
     },
-    /// Nothing can be sent to the job.
+    /// The job takes no input.
     #[error("job {} takes no input: {reason}", id.short())]
     NoInput {
         /// The job.
@@ -93,28 +93,28 @@ pub enum Error {
         /// Why not.
         reason: NoInput,
     },
-    /// The job has no terminal, and what was asked needs one.
+    /// The job has no terminal, and the operation needs one.
     #[error("job {} has no terminal", id.short())]
     NoTerminal {
         /// The job.
         id: JobId,
     },
-    /// The job has not ended, as far as can be seen from here, but its supervisor was killed and no other can be put in
-    /// charge by this process: it is in a sandbox, or in another pid namespace than the job.
+    /// As far as this process can see, the job has not ended, but its supervisor was killed, and this process cannot
+    /// start another: it is in a sandbox, or in another pid namespace than the job.
     #[error("job {} has lost its supervisor{}", id.short(), whereabouts(*pid))]
     Unsupervised {
         /// The job.
         id: JobId,
-        /// The command's main process, if it can be seen.
+        /// The main process of the command, if it is visible.
         pid: Option<i32>,
     },
-    /// The job's supervisor lives but did not answer in time (it may be stopped by a signal).
+    /// The job's supervisor is alive but did not answer in time (it may be stopped by a signal).
     #[error("the supervisor of job {} did not answer", id.short())]
     NoAnswer {
         /// The job.
         id: JobId,
     },
-    /// What was asked was refused by whoever runs the job.
+    /// The supervisor or runner of the job refused the request.
     #[error("job {}: {reason}", id.short())]
     Refused {
         /// The job.
@@ -122,7 +122,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A record of this job cannot be read. Other jobs are not concerned; the record is left as it is.
+    /// A record of this job cannot be read. Other jobs are not affected; the record is left as it is.
     #[error("damaged record `{}`: {reason}", path.display())]
     Damaged {
         /// The record.
@@ -130,7 +130,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The store cannot be used as it is.
+    /// The store cannot be used in its present state.
     #[error("store `{}` refused: {reason}", path.display())]
     StoreRefused {
         /// The store's directory.
@@ -138,9 +138,9 @@ pub enum Error {
         /// Why, and what would help.
         reason: String,
     },
-    /// A job that has not ended has this name.
+    /// An unfinished job has this name.
     #[error(
-        "the name `{name}` is that of job {}, which has been {status} in `{}` for {}",
+        "the name `{name}` is taken by job {}, which has been {status} in `{}` for {}",
         id.short(), cwd.display(), humantime::format_duration(*age)
     )]
     NameTaken {
@@ -150,26 +150,26 @@ pub enum Error {
         id: JobId,
         /// What that job is doing.
         status: Status,
-        /// The directory in which it does.
+        /// The directory that it runs in.
         cwd: PathBuf,
-        /// For how long, in whole seconds.
+        /// How long it has been doing that, in whole seconds.
         age: Duration,
-        /// Whether the new job was to run in the same directory: else the other may be somebody else's, and no reason to stop
-        /// it.
+        /// Whether the new job was to run in the same directory. If not, the other job may belong to another project
+        /// and should not simply be stopped.
         same_directory: bool,
     },
-    /// The key is that of a job that runs something else.
-    #[error("the key `{key}` is that of job {}, which runs another command or in another directory", id.short())]
+    /// The key belongs to a job with another command or directory.
+    #[error("the key `{key}` belongs to job {}, which has another command or another directory", id.short())]
     KeyTaken {
         /// The key.
         key: String,
         /// The job that has it.
         id: JobId,
     },
-    /// As many jobs run as may, and the store's settings say that no more are taken. Nothing is left behind.
+    /// The limit of running jobs is reached, and the settings of the store refuse further ones. Nothing is left behind.
     #[error("{0}")]
     Full(ReachedLimit),
-    /// As many jobs of a group were submitted within a minute as may be. Nothing is left behind.
+    /// Too many jobs of a group were submitted within a minute. Nothing is left behind.
     #[error(
         "{} of group {group} {} submitted within a minute; try again in {} s",
         counted(*limit, "job", "jobs"),
@@ -179,15 +179,15 @@ pub enum Error {
     TooFast {
         /// The group.
         group: Name,
-        /// How many may be.
+        /// How many are allowed in a minute.
         limit: u32,
-        /// When there is room for one again.
+        /// When the next one is allowed.
         retry_after: Duration,
     },
     /// A policy does not permit this command. Nothing was started and nothing is left behind.
     #[error("`{command}` is not permitted: {reason}")]
     Forbidden {
-        /// The simple command that was refused, or the whole line if it cannot be judged.
+        /// The simple command that was refused, or the whole line if it cannot be parsed.
         command: String,
         /// Which rule refuses it, and what would be permitted.
         reason: String,
@@ -198,32 +198,32 @@ pub enum Error {
         /// Which parts, and why.
         reason: String,
     },
-    /// A layer above jobs could not do what it was asked, or refused to: what this holds is an error of that layer.
+    /// An error of a layer above jobs, which could not do what it was asked to do or refused to.
     #[error(transparent)]
     Layer(Box<dyn std::error::Error + Send + Sync>),
-    /// An operation of the system failed.
+    /// A system call failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// What was attempted, as a verb.
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Why nothing can be sent to a job.
+/// Why a job takes no input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoInput {
-    /// It was submitted with nothing, or with a file, to read.
-    #[error("it was started without one")]
+    /// It was submitted without an input, or with a file as its input.
+    #[error("it was submitted without an input")]
     NeverHad,
-    /// Somebody ended it.
+    /// Its input was closed on request.
     #[error("its input has been closed")]
     Ended,
-    /// No process of the job reads it any more.
+    /// No process of the job reads it any longer.
     #[error("it no longer reads its input")]
     Closed,
 }
@@ -238,8 +238,8 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    /// Returns whether this process or the system had too little of something (`EMFILE`, `ENFILE`, `ENOMEM`), which says
-    /// nothing of what was to be done.
+    /// Returns whether this process or the system ran out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOMEM`),
+    /// which says nothing about the object of the operation.
     pub(crate) fn lacks_resources(&self) -> bool {
         use nix::libc::{EMFILE, ENFILE, ENOMEM};
         matches!(self, Self::Io { source, .. } if source.raw_os_error().is_some_and(|e| [EMFILE, ENFILE, ENOMEM].contains(&e)))
@@ -253,7 +253,7 @@ impl Error {
 
 fn whereabouts(pid: Option<i32>) -> String {
     match pid {
-        Some(pid) => format!("; its command still runs as process {pid}"),
+        Some(pid) => format!("; its command is still running as process {pid}"),
         None => ", and its main process cannot be seen from here".to_owned(),
     }
 }
@@ -262,7 +262,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-/// Gives every io error the action and the path it lacks.
+/// Adds the action and the path to an I/O error.
 pub(crate) trait IoContext<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T>;
 }
@@ -285,7 +285,7 @@ mod tests {
     use crate::until::Until;
     use crate::{JobId, key, output, policy, query};
 
-    /// As whatever wraps errors of all kinds does, such as anyhow.
+    /// Converts errors as wrappers of all kinds of errors do, such as anyhow.
     fn parse<T>(text: &str) -> std::result::Result<T, Box<dyn Error + Send + Sync + 'static>>
     where
         T: FromStr<Err: Error + Send + Sync + 'static>,
@@ -294,10 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_text_is_an_error_that_can_be_passed_on() {
+    fn a_parse_error_can_be_boxed_and_quotes_the_text() {
         fn reason<T: FromStr<Err: Error + Send + Sync + 'static>>() -> String {
             match parse::<T>("(?") {
-                Ok(_) => panic!("it was taken for a {}", std::any::type_name::<T>()),
+                Ok(_) => panic!("it was parsed as a {}", std::any::type_name::<T>()),
                 Err(error) => error.to_string(),
             }
         }
@@ -331,9 +331,9 @@ mod tests {
         }
     }
 
-    /// The list above is whole.
+    /// Every `FromStr` of the crate is in the list above.
     #[test]
-    fn every_text_that_is_parsed_has_such_an_error() {
+    fn every_type_that_is_parsed_has_the_same_error() {
         let mut found = 0;
         let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
         while let Some(directory) = directories.pop() {
@@ -352,7 +352,7 @@ mod tests {
         }
         assert_eq!(
             found, 28,
-            "those that the test above names, patterns of variables and templates, which hardly a text is not, and those of front ends"
+            "the types above, patterns of variables, templates (which accept any text), and types of front ends"
         );
     }
 }

@@ -1,20 +1,20 @@
-//! Text from elsewhere, made safe to show: what a job wrote, what it is called, where it runs, what somebody typed.
+//! Text from outside, made safe to show: a job's output, its name, its directory, text that was typed.
 //!
-//! A terminal obeys some characters instead of showing them: they move the cursor, change the title, or turn the direction
-//! of what follows. All text for people, and all JSON, goes through one of these functions.
+//! A terminal obeys some characters instead of showing them: they move the cursor, change the title, or reverse the
+//! direction of the text that follows. All text for people, and all JSON, goes through one of these functions.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Returns whether a terminal or a reader of lines would obey this character instead of showing it: the control characters
-/// (C0, DEL, C1), those that turn the direction of text, and the separators of lines and paragraphs.
+/// Returns whether a terminal or a line reader would obey this character instead of showing it: the control characters
+/// (C0, DEL, C1), those that change the direction of text, and the separators of lines and paragraphs.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a text of any number of lines in which every other character that would be obeyed is written as an escape, such
-/// as `\u{1b}`. Line breaks and tabs stay.
+/// Returns a text of any number of lines with every obeyed character escaped, as in `\u{1b}`. Line breaks and tabs
+/// stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     replaced(text, |c, shown| match c {
         '\n' | '\t' => shown.push(c),
@@ -22,8 +22,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Returns a text as one line: a line break becomes `⏎`, a tab a blank, and every other character that would be obeyed an
-/// escape, such as `\u{1b}`.
+/// Returns a text as one line: a line break becomes `⏎`, a tab becomes a blank, and every other obeyed character is
+/// escaped, as in `\u{1b}`.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     replaced(text, |c, shown| match c {
         '\n' => shown.push('⏎'),
@@ -32,13 +32,13 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Returns JSON that says the same and has no character that would be obeyed, such as `\u009b` for a C1 control character.
-/// Line breaks between its parts stay.
+/// Returns equivalent JSON without obeyed characters: a C1 control character becomes `\u009b`, for example. Line breaks
+/// between its parts stay.
 pub fn json(json: &str) -> Cow<'_, str> {
     replaced(json, |c, shown| match c {
-        // JSON has these between its parts only, never within a string.
+        // In JSON these occur only between its parts, never within a string.
         '\n' | '\t' | '\r' => shown.push(c),
-        // None of the others is beyond 16 bits. Writing to a String does not fail.
+        // None of the others needs more than 16 bits. Writing to a String does not fail.
         c => drop(write!(shown, "\\u{:04x}", u32::from(c))),
     })
 }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_harmless_stays_as_it_is() {
+    fn harmless_text_is_unchanged() {
         for text in ["", "naïve 日本語 👩‍👩‍👧 ⏎", "שלום"] {
             assert!(matches!(one_line(text), Cow::Borrowed(_)));
             assert_eq!(one_line(text), text);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({ "text": HOSTILE, "more": [HOSTILE] });
         for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
             let shown = json(&text);

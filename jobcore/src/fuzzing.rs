@@ -1,5 +1,5 @@
-//! What every reader of untrusted bytes must hold, whatever it reads: one function a reader, for the fuzz targets below
-//! `fuzz/` and for the property tests. Each panics if it does not hold.
+//! The invariants of every reader of untrusted bytes, as one function for each reader: for the fuzz targets below
+//! `fuzz/` and for the property tests. Each function panics if its invariant is violated.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
@@ -26,7 +26,7 @@ use crate::sys::process::Seen;
 use crate::until::Until;
 use crate::{Error, JobId, JobSpec, Name, units};
 
-/// Choices that are made by bytes.
+/// Choices that are made from bytes.
 #[derive(Debug)]
 struct Choices<'a>(&'a [u8]);
 
@@ -37,7 +37,7 @@ impl<'a> Choices<'a> {
         *first
     }
 
-    /// A number: mostly a small one, and now and then one near a border of what 64 bits hold.
+    /// Returns a number: usually a small one, sometimes one near the limits of 64 bits.
     fn number(&mut self) -> u64 {
         match self.byte() {
             byte @ 0..200 => byte.into(),
@@ -59,22 +59,22 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// Reads a value; what was read can be written, and is the same when it is read again.
+/// Reads a value and checks that it can be written and is read back unchanged.
 fn read_again<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
     let read: T = serde_json::from_slice(bytes).ok()?;
-    let written = serde_json::to_vec(&read).expect("what was read can be written");
-    assert_eq!(serde_json::from_slice::<T>(&written).expect("what was written can be read"), read);
+    let written = serde_json::to_vec(&read).expect("a value that was read can be written");
+    assert_eq!(serde_json::from_slice::<T>(&written).expect("a value that was written can be read"), read);
     Some(read)
 }
 
-/// Parses a text; what it is shown as is parsed as the same.
+/// Parses a text and checks that its displayed form is parsed as the same value.
 fn parse_again<T: FromStr<Err: Debug> + Display + PartialEq + Debug>(text: &str) {
     let Ok(parsed) = text.parse::<T>() else { return };
     let shown = parsed.to_string();
     assert_eq!(shown.parse::<T>().unwrap_or_else(|error| panic!("`{text}` is shown as `{shown}`: {error:?}")), parsed);
 }
 
-/// The records of a job, one a line: the submission, start, running, ended, a stop; and what is made of them.
+/// The records of a job, one per line (the submission, start, running, ended, a stop), and the job that they describe.
 pub fn records(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
@@ -96,13 +96,13 @@ pub fn records(bytes: &[u8]) {
         assert_eq!(job.id, submission.job_id);
         assert!(
             ended.is_some() == job.state.outcome().is_some() || seen != Seen::Alive(1),
-            "over, and yet alive: {job:?}"
+            "ended, but alive: {job:?}"
         );
         serde_json::to_vec(&job.shape(now)).expect("a job can be shown");
     }
 }
 
-/// Texts by which people and programs name things.
+/// Texts by which people and programs refer to things.
 pub fn words(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     parse_again::<Cursor>(&text);
@@ -119,14 +119,15 @@ pub fn words(bytes: &[u8]) {
     }
 }
 
-/// The settings of a store: what was read is the same when it is written and read, key by key too.
+/// The settings of a store: settings that were read are unchanged after writing and reading them, as a whole and key by
+/// key.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(settings) = toml::from_str::<StoreSettings>(text) else { return };
-    // The largest numbers that a store can have are those of TOML.
+    // TOML cannot express the largest numbers.
     let Ok(written) = toml::to_string(&settings) else { return };
-    let again: StoreSettings = toml::from_str(&written).expect("what was written can be read");
-    // As text, in which what is no number is itself.
+    let again: StoreSettings = toml::from_str(&written).expect("settings that were written can be read");
+    // Compared as text, because a NaN does not equal itself.
     assert_eq!(toml::to_string(&again).ok(), Some(written));
     let mut set = StoreSettings::default();
     for (key, value) in settings.entries() {
@@ -135,14 +136,15 @@ pub fn settings(bytes: &[u8]) {
     settings.retention();
 }
 
-/// What comes through the control pipe of a job, and through the pipe of an answer.
+/// Requests as they arrive on the control pipe of a job, and answers on theirs.
 pub fn request(bytes: &[u8]) {
     match crate::store::file::control::parse_request(bytes) {
         Ok((request_id, request)) => {
             let frame = Frame { v: PROTOCOL_VERSION, request_id, body: request };
-            let written = serde_json::to_vec(&frame).expect("it can be written");
+            let written = serde_json::to_vec(&frame).expect("a frame can be written");
             if written.len() <= crate::control::FRAME {
-                let (id, request) = crate::store::file::control::parse_request(&frame.to_bytes()).expect("it fits");
+                let (id, request) = crate::store::file::control::parse_request(&frame.to_bytes())
+                    .expect("a frame that fits can be parsed");
                 assert_eq!((id, request), (request_id, frame.body));
             }
         }
@@ -151,7 +153,7 @@ pub fn request(bytes: &[u8]) {
     let _ = read_again::<Answer>(bytes);
 }
 
-/// An agent's output: the first byte is the format, the second how it is divided.
+/// The output of an agent: the first byte selects the format, the second how the bytes are divided.
 pub fn agent(bytes: &[u8]) {
     const FORMATS: [Format; 5] = [Format::Claude, Format::Codex, Format::Gemini, Format::Opencode, Format::Text];
     let mut choices = Choices(bytes);
@@ -170,13 +172,13 @@ pub fn agent(bytes: &[u8]) {
     }
     in_pieces += &transcript.end();
     assert_eq!(text, in_pieces, "a transcript depends on how the bytes are divided");
-    let state = serde_json::to_vec(&divided).expect("a state can be kept");
+    let state = serde_json::to_vec(&divided).expect("a state can be saved");
     assert!(state.len() < 4 * bytes.len() + (1 << 20), "{} bytes of state for {}", state.len(), bytes.len());
     let digest = whole.digest();
     assert_eq!(digest, divided.digest(), "a digest depends on how the bytes are divided");
     assert!(digest.activity.as_ref().is_none_or(|line| line.chars().count() <= 120 && !line.contains('\n')));
-    let mut kept: Fold = serde_json::from_slice(&state).expect("a state that was kept can be read");
-    assert_eq!(kept.digest(), digest, "a digest depends on whether the state was kept");
+    let mut kept: Fold = serde_json::from_slice(&state).expect("a saved state can be read");
+    assert_eq!(kept.digest(), digest, "a digest depends on whether the state was saved");
     kept.gap();
     kept.feed(b"\n{}\n");
     serde_json::to_vec(&kept.digest()).expect("a digest can be shown");
@@ -185,12 +187,12 @@ pub fn agent(bytes: &[u8]) {
     }
 }
 
-/// Lines of output, raw or cleaned: the first byte is how they are divided, the second how long a line may be.
+/// Lines of output, raw or cleaned: the first byte selects how they are divided, the second how long a line may be.
 pub fn lines(bytes: &[u8]) {
     crate::output::check_lines(bytes);
 }
 
-/// A pattern of `grep`, up to the first line break, and what it is looked for in.
+/// A pattern of `grep`, up to the first line break, and the text to search.
 pub fn grep(bytes: &[u8]) {
     let (pattern, text) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let Ok(pattern) = std::str::from_utf8(pattern).unwrap_or_default().parse::<Pattern>() else { return };
@@ -198,7 +200,7 @@ pub fn grep(bytes: &[u8]) {
     crate::output::check_grep(&pattern, text.strip_prefix(b"\n").unwrap_or_default());
 }
 
-/// A line for a shell, or words, under a policy: it is judged, one way or the other.
+/// A shell line, or words, under a policy: each is either permitted or refused.
 pub fn policy(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let policy = Policy::new(vec!["npm *".parse().expect("a pattern")], vec!["rm *".parse().expect("a pattern")]);
@@ -212,29 +214,30 @@ pub fn policy(bytes: &[u8]) {
     if let Ok(patterns) = crate::policy::parse_list::<crate::policy::Pattern>(&text) {
         let shown = crate::policy::list_text(&patterns);
         assert_eq!(
-            crate::policy::parse_list::<crate::policy::Pattern>(&shown).expect("what is shown can be parsed"),
+            crate::policy::parse_list::<crate::policy::Pattern>(&shown).expect("a displayed list can be parsed"),
             patterns
         );
     }
 }
 
-/// An index of a day: its whole file, which is written to `path`.
+/// The index of a day: the bytes of its whole file, which is written to `path`.
 pub fn index(bytes: &[u8], path: &std::path::Path) {
     crate::store::file::check_index(bytes, path);
 }
 
-/// Segments of events: the whole file of one.
+/// Segments of events: the bytes of a whole segment file.
 pub fn events(bytes: &[u8]) {
     crate::store::file::check_events(bytes);
 }
 
-/// A log of which the files say anything: what is read is within the bounds, in order, and leads to an end.
+/// A log whose files contain anything: the pieces that are read are within the bounds and in order, and reading reaches
+/// an end.
 pub fn log(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let log = Wild::of(&mut choices);
-    let segments = log.segments().expect("they are there");
+    let segments = log.segments().expect("the segments are listed");
     let end = choices.number();
-    // A writer that goes on with it.
+    // A writer that continues it.
     let kept: Vec<_> = segments.iter().map(|segment| (*segment, 1)).collect();
     let mut writer = LogWriter::resume(Nothing, choices.number(), &kept);
     if writer.prepare(Stream::Stdout, choices.number()).is_ok() {
@@ -255,7 +258,7 @@ pub fn log(bytes: &[u8]) {
         query.max_lines = (flags & 4 != 0).then(|| choices.number());
         query.since =
             (flags & 8 != 0).then(|| Timestamp::from_microsecond(choices.number() as i64).unwrap_or_default());
-        let chunk = crate::output::read(&log, end, &query).expect("it is read");
+        let chunk = crate::output::read(&log, end, &query).expect("the log is read");
         let mut at = None;
         let mut count = 0;
         for piece in &chunk.pieces {
@@ -264,7 +267,7 @@ pub fn log(bytes: &[u8]) {
                 Piece::Gap { offset, bytes } => (*offset, *bytes),
             };
             assert!(at.is_none_or(|at| at <= offset), "pieces overlap: {chunk:?}");
-            at = Some(offset.checked_add(length).expect("no piece is longer than all there is"));
+            at = Some(offset.checked_add(length).expect("a piece ends within 64 bits"));
             count += if matches!(piece, Piece::Data { .. }) { length } else { 0 };
         }
         assert!(count <= query.max_bytes, "{count} bytes of {}", query.max_bytes);
@@ -274,7 +277,7 @@ pub fn log(bytes: &[u8]) {
     let _ = crate::output::last_written(&log);
 }
 
-/// Where nothing is kept.
+/// A backend that stores nothing.
 #[derive(Debug)]
 struct Nothing;
 
@@ -294,7 +297,7 @@ impl LogBackend for Nothing {
     fn remove(&mut self, _: u64) {}
 }
 
-/// A log as damaged files may show it: segments anywhere, rows in no order.
+/// A log as damaged files may present it: segments anywhere, rows in any order.
 #[derive(Debug)]
 struct Wild(BTreeMap<u64, (Vec<u8>, Vec<Row>)>);
 
@@ -306,7 +309,7 @@ impl Wild {
             let bytes = choices.bytes(count).to_vec();
             let rows = (0..choices.byte() % 5).map(|_| {
                 let (stream, micros) = (choices.stream(), choices.number());
-                // As it is read from a file, of which the offset has seven bytes.
+                // Encoded and decoded as in a file, where an offset has seven bytes.
                 Row::from_bytes(Row { offset: choices.number() & (u64::MAX >> 8), stream, micros }.to_bytes())
             });
             let rows = rows.collect();

@@ -1,6 +1,6 @@
-//! What the property tests are fed with: values of all kinds, and real bytes that were damaged.
+//! Inputs for the property tests: values of all kinds, and real bytes that were damaged.
 //!
-//! `PROPTEST_CASES` sets how often each property is tried: the default is little, so that the ordinary suite is quick.
+//! `PROPTEST_CASES` sets how often each property is tried: the default is small, so that the ordinary suite is quick.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::sys::process::ProcessId;
 use crate::sys::world::World;
 use crate::{JobId, JobSpec, Name};
 
-/// A configuration with so many cases, unless `PROPTEST_CASES` asks for another number. What was found wrong once is kept
-/// in a file beside the test, and tried first.
+/// Returns a configuration with this number of cases, unless `PROPTEST_CASES` sets another. Cases that failed once are
+/// kept in a file beside the test and are tried first.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
     let cases = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default().cases,
@@ -29,20 +29,20 @@ pub(crate) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, ..ProptestConfig::default() }
 }
 
-/// One change of bytes.
+/// One change to the bytes.
 #[derive(Debug, Clone)]
 enum Damage {
     Set(Index, u8),
     Cut(Index),
     Take(Index, u8),
     Put(Index, Vec<u8>),
-    /// Repeats a part, many times.
+    /// Repeats a part many times.
     Repeat(Index, u8, u16),
-    /// Goes on with another sample.
+    /// Continues with a part of another sample.
     Join(Index, Index, Index),
 }
 
-/// One of the samples with some damage, or with none.
+/// Returns one of the samples, damaged a few times or not at all.
 pub(crate) fn damaged(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let damage = prop_oneof![
         4 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
@@ -64,7 +64,7 @@ pub(crate) fn damaged(samples: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Numbers at which something may overflow, and other words that readers may stumble over.
+/// Numbers at which something may overflow, and other words that may confuse readers.
 const BORDERS: [&str; 12] = [
     "18446744073709551615",
     "9223372036854775807",
@@ -113,7 +113,7 @@ fn harm(bytes: &mut Vec<u8>, damage: Damage, samples: &[Vec<u8>]) {
     }
 }
 
-/// Some words, one after the other, and some of them very often: what nests, or takes quadratic time.
+/// Some words in a row, some of them repeated very often: inputs that nest, or that take quadratic time.
 pub(crate) fn repeated(words: &'static [&'static str], times: usize) -> impl Strategy<Value = String> {
     let word =
         (select(words), prop_oneof![4 => 1..4_usize, 1 => 1..times]).prop_map(|(word, times)| word.repeat(times));
@@ -128,7 +128,7 @@ pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
         1 => Just(Timestamp::MIN.as_second()),
         1 => Just(Timestamp::MAX.as_second()),
     ]
-    .prop_map(|second| Timestamp::from_second(second).expect("it is within the range"))
+    .prop_map(|second| Timestamp::from_second(second).expect("the time is within the range"))
 }
 
 pub(crate) fn job_id() -> impl Strategy<Value = JobId> {
@@ -139,7 +139,7 @@ pub(crate) fn job_id() -> impl Strategy<Value = JobId> {
 }
 
 pub(crate) fn name() -> impl Strategy<Value = Name> {
-    "[a-z][a-z0-9._-]{0,30}".prop_filter_map("no name", |text| text.parse().ok())
+    "[a-z][a-z0-9._-]{0,30}".prop_filter_map("not a name", |text| text.parse().ok())
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -179,7 +179,7 @@ pub(crate) fn spec() -> impl Strategy<Value = JobSpec> {
         any::<bool>(),
         (limits(), conditions()),
     );
-    (command, settings).prop_filter_map("no job can be like this", |(command, settings)| build(command, settings).ok())
+    (command, settings).prop_filter_map("not a valid job", |(command, settings)| build(command, settings).ok())
 }
 
 type Settings = (
@@ -196,18 +196,18 @@ type Settings = (
     (Limits, Vec<LoadCondition>),
 );
 
-/// Conditions on how busy the machine is.
+/// Conditions on the load of the machine.
 pub(crate) fn conditions() -> impl Strategy<Value = Vec<LoadCondition>> {
     let figure = "(load|cpu-pressure|memory-pressure|io-pressure)[<>][0-9]{1,3}(\\.[0-9]{1,4})?";
     let condition = prop_oneof![figure, "free-mem[<>][0-9]{1,7}[KMGT]?"];
-    vec(condition.prop_map(|text| text.parse().expect("it is a condition")), 0..3)
+    vec(condition.prop_map(|text| text.parse().expect("a condition")), 0..3)
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
     use proptest::option::of;
 
     let io = prop_oneof![Just(IoPriority::Idle), (0..8_u8).prop_map(IoPriority::BestEffort)];
-    let cpus = "[0-9]{1,3}(,[0-9]{1,3}){0,3}".prop_map(|list| list.parse().expect("it is a list"));
+    let cpus = "[0-9]{1,3}(,[0-9]{1,3}){0,3}".prop_map(|list| list.parse().expect("a list of CPUs"));
     let amounts = (of((8_u64 << 20)..), of(1_u64..), of(4_u64..), of(any::<u64>()));
     (of(-20..20), of(cpus), amounts, of(io)).prop_map(|(nice, cpus, amounts, io)| {
         let (memory, processes, open_files, core) = amounts;

@@ -1,4 +1,4 @@
-//! Names of jobs: the full id, and the short form that people type.
+//! Ids of jobs: the full id, and the short form that people type.
 
 use std::fmt;
 use std::io;
@@ -14,14 +14,14 @@ use crate::parse_error::ParseError;
 
 /// The id of a job: a UUIDv7 (RFC 9562, section 5.7), never reused.
 ///
-/// Ids sort by the time at which they were minted, to about a quarter of a microsecond; 62 bits are random. The id
-/// alone names the day directory in which a file store keeps the job.
+/// Ids sort by the time at which they were minted, to about a quarter of a microsecond; 62 bits are random. A file
+/// store derives the directory of the job's day from the id alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// How many hexadecimal digits the random tail has of which short ids are made.
+    /// The number of hexadecimal digits in the random tail, from which short ids are taken.
     const TAIL: usize = 12;
     /// How many of them are shown.
     const SHOWN: usize = 8;
@@ -29,12 +29,12 @@ impl JobId {
     /// Mints an id for a job submitted at `now`.
     ///
     /// # Errors
-    /// If there is no randomness to be had.
+    /// If no randomness is available.
     pub fn mint(now: Timestamp, random: &dyn Random) -> io::Result<Self> {
         let nanos = u128::try_from(now.as_nanosecond()).unwrap_or(0);
         let millis = u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
         // RFC 9562, section 6.2, method 3: the 12 bits after the milliseconds hold a fraction of the millisecond, so
-        // that ids of one millisecond still sort by time.
+        // that ids minted within the same millisecond still sort by time.
         let fraction = u16::try_from((nanos % 1_000_000) * 4096 / 1_000_000).unwrap_or(0);
         let mut tail = [0; 10];
         random.fill(&mut tail[2..])?;
@@ -47,7 +47,7 @@ impl JobId {
         self.0.into_bytes()
     }
 
-    /// Returns the id that has these bytes.
+    /// Returns the id with these bytes.
     ///
     /// # Errors
     /// If they are not those of a UUIDv7.
@@ -62,7 +62,7 @@ impl JobId {
         }
     }
 
-    /// Returns the UTC day on which the job was submitted, as `2026-11-21`.
+    /// Returns the UTC day on which the job was submitted, such as `2026-11-21`.
     pub fn day(self) -> String {
         self.minted_at().strftime("%Y-%m-%d").to_string()
     }
@@ -73,7 +73,7 @@ impl JobId {
         Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns the part that people see and type: 8 of the 12 digits of the random tail.
+    /// Returns the part that is shown and typed: 8 of the 12 digits of the random tail.
     pub fn short(self) -> String {
         let mut tail = self.tail();
         tail.truncate(Self::SHOWN);
@@ -119,11 +119,12 @@ impl FromStr for JobId {
 }
 
 /// A part of an id by which a job can be found: the beginning or the end of the id, with or without its dashes, or the
-/// beginning of its random tail, as short ids are. It has 4 digits or more, and is never a path.
+/// beginning of its random tail, as in short ids. It has 4 digits or more, and is never a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdPrefix(Vec<Digits>);
 
-/// Digits in one place of an id: which those are, and what they are. So a hundred thousand ids are compared in no time.
+/// Digits at one position in an id, as a mask and a value, so that a hundred thousand ids are compared almost
+/// instantly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Digits {
     mask: u128,
@@ -131,7 +132,7 @@ struct Digits {
 }
 
 impl Digits {
-    /// Puts so many digits behind the first `before` of an id.
+    /// Places `count` digits after the first `before` digits of an id.
     fn at(before: usize, count: usize, value: u128) -> Self {
         let behind = 4 * (Simple::LENGTH - before - count);
         let mask = u128::MAX >> (4 * (Simple::LENGTH - count));
@@ -140,17 +141,17 @@ impl Digits {
 }
 
 impl IdPrefix {
-    /// How many digits there are at least: with fewer, a slip of the keyboard would too often be another job.
+    /// The minimum number of digits: with fewer, a typing error would too often match another job.
     const LEAST: usize = 4;
 
-    /// Returns whether `id` is one that this part may mean.
+    /// Returns whether this part matches `id`.
     pub fn matches(&self, id: JobId) -> bool {
         let id = id.0.as_u128();
         self.0.iter().any(|digits| id & digits.mask == digits.value)
     }
 
-    /// Returns what text that looks like a part of an id may mean: those places of one in which its dashes, if it has any, are
-    /// where they belong.
+    /// Returns what a text that looks like a part of an id can match: the positions at which its dashes, if it has any,
+    /// are where they belong.
     fn of(text: &str) -> Option<Self> {
         /// Where a hyphenated id has its dashes.
         const DASHES: [usize; 4] = [8, 13, 18, 23];
@@ -181,14 +182,14 @@ impl FromStr for IdPrefix {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let part = looks_like_id(text).then(|| Self::of(text)).flatten();
         part.ok_or_else(|| {
-            let what = "4 hexadecimal digits or more of its beginning or its end";
+            let what = "give at least 4 hexadecimal digits of its beginning or its end";
             ParseError::new(format!("`{text}` is not a part of an id: {what}"))
         })
     }
 }
 
-/// Returns whether people may mean an id by this text: a part of one, of 4 hexadecimal digits or more, with or without its
-/// dashes. Nothing else is to be called like that.
+/// Returns whether a text can be read as an id: a part of one with 4 hexadecimal digits or more, with or without
+/// dashes. Names that look like this are refused.
 pub(crate) fn looks_like_id(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
     (IdPrefix::LEAST..=Simple::LENGTH).contains(&digits)
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Where the kernel has none to give: the descriptors were used up, and `/dev` was missing in a chroot.
+    /// Simulates a kernel without randomness: no descriptors were left, and `/dev` was missing in a chroot.
     #[derive(Debug)]
     struct None;
 
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn without_randomness_there_is_an_error_and_no_id() {
+    fn minting_without_randomness_fails() {
         assert_eq!(JobId::mint(at(0), &None).unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn wild_references_are_no_jobs() {
+    fn malformed_references_are_refused() {
         let long = "0".repeat(33);
         for text in ["", "..", "../../etc/passwd", "abc", "a-b-c", "----", "abcg", "ab\0cd", &long, "é12é", "*"] {
             assert!(text.parse::<JobId>().is_err() && text.parse::<IdPrefix>().is_err(), "{text}");
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_part_of_an_id_looks_like_one() {
+    fn parts_of_an_id_look_like_an_id() {
         let id = JobId::mint(at(0), &Fixed(0xab)).unwrap();
         for part in [id.short(), id.tail(), id.to_string(), id.to_string()[..10].to_owned(), "FACE".to_owned()] {
             assert!(looks_like_id(&part), "{part}");
@@ -275,7 +276,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever part of it is written, in whatever form.
+        /// Whichever part of it is written, in whichever form.
         #[test]
         fn a_part_of_an_id_is_its_text(id in crate::generate::job_id(), from in 0..36_usize, count in 4..37_usize) {
             let hyphenated = id.to_string();
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_meant_by_the_beginning_or_the_end_of_its_id() {
+    fn a_job_is_found_by_the_beginning_or_the_end_of_its_id() {
         let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
         let matches = |text: &str| text.parse::<IdPrefix>().unwrap().matches(id);
         for text in [
@@ -311,7 +312,7 @@ mod tests {
         ] {
             assert!(matches(text), "{text}");
         }
-        // Its middle, digits with dashes where it has none, and more than there are.
+        // Its middle, digits with misplaced dashes, and too many digits.
         for text in ["fdae", "79d8", "4826", "f732-79d8", "01a1-fdae", "36d7-4826", "36d74826f0c80"] {
             assert!(!matches(text), "{text}");
         }

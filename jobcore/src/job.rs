@@ -1,4 +1,4 @@
-//! A job as everybody sees it.
+//! A job as callers see it.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::state::{State, Status};
 use crate::units::short_duration;
 use crate::words::exit_code;
 
-/// A job at one moment: what it is to run, and what has become of it.
+/// A job at one moment: what it runs and what has happened to it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Job {
@@ -22,45 +22,45 @@ pub struct Job {
     pub id: JobId,
     /// When it was submitted.
     pub submitted_at: Timestamp,
-    /// What it runs. The environment is not part of what is read back.
+    /// What it runs. The environment is not read back.
     pub spec: Box<JobSpec>,
     /// What it is doing, or how it ended.
     pub state: State,
     /// The main process, while it runs.
     pub pid: Option<i32>,
-    /// Whether somebody is in charge of it. Of a job that is over, this says that its supervisor stays with processes
-    /// that were left, or has not ended yet.
+    /// Whether its lock is held. If the job has ended, this means that its supervisor stays with stragglers, or has not
+    /// exited yet.
     pub held: bool,
-    /// How much it has written.
+    /// How much output it has written.
     pub output: OutputSize,
-    /// When its supervisor saw that it waits for input, if it has not gone on since as far as that was seen.
+    /// Set if its supervisor saw that it waits for input and has not seen it continue since.
     pub waiting: Option<Waiting>,
-    /// Since when it is stalled, if its spec says after what time it is and its supervisor saw that.
+    /// Since when it has been stalled, if its spec has a stall time and its supervisor saw it pass.
     pub stalled_at: Option<Timestamp>,
-    /// Where it stands in the queue, and what it was given when it left it.
+    /// Its place in the queue, and what it was assigned when it left the queue.
     pub place: Place,
-    /// For how long it has been paused in all.
+    /// How long it has been paused in total.
     pub paused: Duration,
-    /// When it was ready, if its spec says when it is, and it was.
+    /// When it became ready, if its spec says when it is ready.
     pub ready_at: Option<Timestamp>,
-    /// When it is stopped if it is not renewed before, if it has a lease and runs.
+    /// When it will be stopped unless its lease is renewed, if it has a lease and is running.
     pub lease_until: Option<Timestamp>,
-    /// The number of its attempt: 1 for a job that is not started again, 0 for one that has not been started. Of a job that is over,
-    /// and whose spec does not start it again, it is not read.
+    /// The number of its attempt: 1 for a job that is not restarted, 0 for one that has not been started. It is not
+    /// read for a job that has ended and whose spec does not restart it.
     pub attempt: u32,
-    /// The attempts before that, the oldest first. Of very many, some are not kept.
+    /// The earlier attempts, the oldest first. If there are very many, some are not kept.
     pub attempts: Vec<Attempt>,
-    /// When its command is started again, while it waits for that.
+    /// When its command will be started again, while it waits for that.
     pub next_attempt_at: Option<Timestamp>,
 }
 
 impl Job {
-    /// Returns how its output is shown as it was meant to be seen: cleaned, if it was drawn on a terminal.
+    /// Returns the view for showing its output: cleaned if it was drawn on a terminal.
     pub fn view(&self) -> View {
         View::default().with_clean(self.spec.terminal.is_some())
     }
 
-    /// Returns what people call it: its name, or else its short id.
+    /// Returns the label shown to people: its name and short id, or only its short id.
     pub fn label(&self) -> String {
         match &self.spec.name {
             Some(name) => format!("{name} ({})", self.id.short()),
@@ -68,9 +68,9 @@ impl Job {
         }
     }
 
-    /// Returns one line about the end of the job, or what it is doing: `tests (3f9a2c1b) failed with exit code 2 after 3m`. There
-    /// is nothing in it but letters, digits, blanks and `()._-`, whoever chose the name of the job, so that it may stand
-    /// between quotes in any language.
+    /// Returns one line about the end of the job, or about what it is doing: `tests (3f9a2c1b) failed with exit code 2
+    /// after 3m`. It contains only letters, digits, blanks and `()._-`, whatever the job is called, so that it can be
+    /// quoted in any language.
     pub fn summary(&self) -> String {
         let how = match self.state.outcome().map(|outcome| (outcome.exit_code, outcome.signal)) {
             Some((Some(code), _)) if code != 0 => format!(" with {}", exit_code(code)),
@@ -81,13 +81,13 @@ impl Job {
         format!("{} {}{how}{time}", self.label(), self.status().as_str().replace('_', " "))
     }
 
-    /// Returns how long it ran, if it did and has ended.
+    /// Returns how long it ran, if it was started and has ended.
     pub fn run_time(&self) -> Option<Duration> {
         let ran = self.state.outcome()?.ended_at.duration_since(self.state.started_at()?);
         Some(Duration::try_from(ran).unwrap_or_default())
     }
 
-    /// Returns whether the command runs and nobody watches it.
+    /// Returns whether the command is running without a supervisor.
     pub(crate) fn is_unsupervised(&self) -> bool {
         match &self.state {
             State::Running(run) | State::Paused(run) => !run.supervised,
@@ -95,22 +95,23 @@ impl Job {
         }
     }
 
-    /// Returns whether it runs and is not ready yet, if its spec says when it is.
+    /// Returns whether it is running but not ready yet, if its spec says when it is ready.
     pub fn is_starting(&self) -> bool {
         let runs = matches!(self.state, State::Running(_) | State::Paused(_)) && self.next_attempt_at.is_none();
         runs && !self.spec.ready.is_empty() && self.ready_at.is_none()
     }
 
-    /// Returns whether the job has ended and processes of it are still running: stragglers that were left, or what a stop
-    /// could not end. Where nobody stays with them, as where jobs run within another program, that is not known.
+    /// Returns whether the job has ended and some of its processes are still running: stragglers that were left, or
+    /// processes that could not be ended. This is not known when no supervisor stays with them, as with jobs that run
+    /// inside another program.
     pub fn has_living_stragglers(&self) -> bool {
         let Some(outcome) = self.state.outcome().filter(|_| self.held) else { return false };
         let are_left = self.spec.stragglers == Stragglers::Leave && outcome.stragglers > 0;
         are_left || !outcome.survivors.is_empty()
     }
 
-    /// Returns which part of the output is that of an attempt, in bytes; nothing if there was no such attempt, or what is known of
-    /// it was not kept.
+    /// Returns the range of the output that belongs to an attempt, in bytes, or `None` if there was no such attempt or
+    /// its record was not kept.
     pub fn output_of_attempt(&self, number: u32) -> Option<Range<u64>> {
         let attempts = self.attempts.iter();
         let ends = || attempts.clone().map(|attempt| (attempt.number, attempt.output_end));
@@ -123,13 +124,13 @@ impl Job {
         }
     }
 
-    /// Returns the one word for what the job is doing.
+    /// Returns the status of the job.
     pub fn status(&self) -> Status {
         self.state.status()
     }
 }
 
-/// When a job was seen to wait for input.
+/// That a job was seen waiting for input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Waiting {
@@ -137,14 +138,14 @@ pub struct Waiting {
     pub at: Timestamp,
     /// How much it had written by then.
     pub output_bytes: u64,
-    /// How much it had written when somebody began to type a line that was not finished by then: the terminal may show that
-    /// behind what was asked.
+    /// How much it had written when the unfinished line in its input was begun: the terminal may have echoed that line
+    /// after the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed_from: Option<u64>,
 }
 
 impl Waiting {
-    /// Says that a job that has written this much waits for input, of which nothing was typed yet.
+    /// Creates the record of a job that has written this much and waits for input, with nothing typed yet.
     pub fn new(at: Timestamp, output_bytes: u64) -> Self {
         Self { at, output_bytes, typed_from: None }
     }

@@ -1,4 +1,4 @@
-//! The limits that a job carries.
+//! The resource limits of a job.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,45 +11,45 @@ use crate::parse_error::ParseError;
 use crate::units::format_size;
 use crate::words::counted;
 
-/// The highest number of a CPU, `CPU_SETSIZE` of sched_setaffinity(2).
+/// The highest CPU number: `CPU_SETSIZE` of sched_setaffinity(2).
 const MAX_CPU: u16 = 1023;
 
-/// The least memory: a shell takes a part of it, and so do the arguments and the environment of a command.
+/// The minimum memory limit: a shell needs some of it, and so do the arguments and the environment of a command.
 const MIN_MEMORY: u64 = 8 << 20;
-/// The fewest open files: three streams, and what a program is loaded from.
+/// The minimum number of open files: three streams, and the files that a program is loaded from.
 const MIN_OPEN_FILES: u64 = 4;
 
-/// How much the processes of a job may use, each of them unless something else is said. What is absent is as the submitter had it.
+/// The limits on each process of a job. Limits that are absent are inherited from the submitter.
 ///
-/// No process can raise them again, unless it is privileged. Niceness, CPUs and the priority of I/O are where a process begins: it
-/// may change them as far as the kernel lets it.
+/// An unprivileged process cannot raise them again. Niceness, CPUs and I/O priority are only initial values: a process
+/// may change them as far as the kernel permits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The niceness, from -20 to 19: the higher, the less of a busy CPU there is for it. Where the kernel groups processes by
-    /// session, sched(7), it weighs only between the processes of the job.
+    /// The niceness, from -20 to 19: the higher it is, the smaller the share of a busy CPU. If the kernel groups
+    /// processes by session, sched(7), it matters only among the processes of the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nice: Option<i32>,
     /// The CPUs on which it may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
-    /// How many bytes of memory all processes of the job may have together, `memory.max` of cgroups(7), where its supervisor may make
-    /// a control group for that. Elsewhere, how much of its own each of them may have, `RLIMIT_DATA` of getrlimit(2): heap, stacks
-    /// of threads and other private memory that can be written. Address space that is only reserved counts if it can be written.
+    /// The maximum bytes of memory of all processes of the job together, `memory.max` of cgroups(7), where its supervisor may make
+    /// a control group. Elsewhere, the maximum bytes of private memory of each process, `RLIMIT_DATA` of getrlimit(2): heap, stacks
+    /// of threads and other private memory that is writable. Address space that is only reserved counts if it is writable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// It can start no process or thread while its user has so many in all, whatever job they belong to, `RLIMIT_NPROC` of
-    /// getrlimit(2). The kernel does not keep a privileged user to it.
+    /// It can start no process or thread while its user has this many, in all jobs and elsewhere: `RLIMIT_NPROC` of
+    /// getrlimit(2). The kernel does not enforce it for privileged users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
-    /// How many files it may have open.
+    /// The maximum number of open files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u64>,
-    /// How many bytes of a core file are written when it crashes; 0 means none.
+    /// The maximum bytes of a core file that is written after a crash; 0 means no core files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core: Option<u64>,
-    /// The priority of what it reads from disks and writes to them.
+    /// The priority of its disk I/O.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io: Option<IoPriority>,
 }
@@ -102,26 +102,28 @@ impl Limits {
         *self == Self::default()
     }
 
-    /// Refuses what no machine could give.
+    /// Refuses limits that no machine could satisfy.
     ///
     /// # Errors
     /// [`Error::InvalidSpec`], naming the limit.
     pub(crate) fn validate(&self) -> Result<()> {
         let refuse = |field, reason: String| Err(Error::InvalidSpec { field, reason });
         if self.nice.is_some_and(|nice| !(-20..20).contains(&nice)) {
-            return refuse("nice", "from -20, which has the most of the CPU, to 19".to_owned());
+            return refuse("nice", "must be from -20 (the largest share of the CPU) to 19".to_owned());
         }
         if self.memory.is_some_and(|bytes| bytes < MIN_MEMORY) {
             return refuse(
                 "memory",
-                format!("at least {}; many programs cannot begin with less", format_size(MIN_MEMORY)),
+                format!("must be at least {}; many programs cannot start with less", format_size(MIN_MEMORY)),
             );
         }
         if self.processes == Some(0) {
             return refuse("processes", "0 would keep the job itself from being started".to_owned());
         }
         if self.open_files.is_some_and(|number| number < MIN_OPEN_FILES) {
-            let reason = format!("at least {MIN_OPEN_FILES}: three streams, and what a program is loaded from");
+            let reason = format!(
+                "must be at least {MIN_OPEN_FILES}: three streams, and the files that a program is loaded from"
+            );
             return refuse("open_files", reason);
         }
         Ok(())
@@ -147,24 +149,24 @@ impl fmt::Display for Limits {
     }
 }
 
-/// Some CPUs, by the numbers that the kernel gives them; as text, a list such as `0-3,6`.
+/// A set of CPUs, by their kernel numbers; as text, a list such as `0-3,6`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cpus(BTreeSet<u16>);
 
 impl Cpus {
-    /// Returns their numbers, in order.
+    /// Returns the numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.0.iter().copied()
     }
 
-    /// Returns those that are not among the `others`, if there are any.
+    /// Returns the CPUs for which `others` is false, if there are any.
     pub(crate) fn without(&self, others: impl Fn(u16) -> bool) -> Option<Self> {
         let missing: BTreeSet<_> = self.iter().filter(|cpu| !others(*cpu)).collect();
         (!missing.is_empty()).then_some(Self(missing))
     }
 
-    /// Returns whether this is one of them.
+    /// Returns whether the set contains this CPU.
     pub(crate) fn contains(&self, cpu: u16) -> bool {
         self.0.contains(&cpu)
     }
@@ -180,7 +182,8 @@ impl FromStr for Cpus {
             match (first.parse::<u16>(), last.parse::<u16>()) {
                 (Ok(first), Ok(last)) if first <= last && last <= MAX_CPU => cpus.extend(first..=last),
                 _ => {
-                    let reason = format!("`{text}` is no list of CPUs from 0 to {MAX_CPU}; write for example `0-3,6`");
+                    let reason =
+                        format!("`{text}` is not a list of CPUs from 0 to {MAX_CPU}; write for example `0-3,6`");
                     return Err(ParseError::new(reason));
                 }
             }
@@ -220,14 +223,15 @@ impl fmt::Display for Cpus {
     }
 }
 
-/// The priority of I/O, ioprio_set(2), for disks whose scheduler heeds it; as text, `idle` or for example `best-effort:4`.
+/// The I/O priority, ioprio_set(2), for disks whose scheduler respects it; as text, `idle` or for example
+/// `best-effort:4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum IoPriority {
-    /// Its turn comes when nobody else has anything to read or to write.
+    /// Gets disk time only when no other process needs any.
     Idle,
-    /// It takes part, with a level from 0, the highest, to 7.
+    /// Shares disk time by level, from 0 (the highest) to 7.
     BestEffort(u8),
 }
 
@@ -273,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_cpus_are_written_in_one_way() {
+    fn lists_of_cpus_have_one_written_form() {
         for (text, shown) in [("0", "0"), ("0-3,6", "0-3,6"), ("6,2,1,1-3", "1-3,6"), ("0-1023", "0-1023")] {
             let cpus: Cpus = text.parse().unwrap();
             assert_eq!(cpus.to_string(), shown);
@@ -281,12 +285,12 @@ mod tests {
         }
         for text in ["", "a", "3-1", "0,", "-1", "1024", "0-1024", "0 1", "1-2-3"] {
             let error = text.parse::<Cpus>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{text}` is no list of CPUs")), "{error}");
+            assert!(error.starts_with(&format!("`{text}` is not a list of CPUs")), "{error}");
         }
     }
 
     #[test]
-    fn priorities_of_io_have_a_level_or_are_idle() {
+    fn io_priorities_are_idle_or_have_a_level() {
         for text in ["idle", "best-effort:0", "best-effort:7"] {
             assert_eq!(text.parse::<IoPriority>().unwrap().to_string(), text);
         }
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_machine_could_give_is_refused_by_name() {
+    fn impossible_limits_are_refused_by_name() {
         let none = Limits::default;
         for (limits, field) in [
             (none().with_nice(20), "nice"),
@@ -313,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_said_in_words() {
+    fn limits_are_described_in_words() {
         assert!(Limits::default().is_empty() && Limits::default().to_string().is_empty());
         let limits = Limits::default().with_nice(10).with_cpus("0-3".parse().unwrap()).with_memory(1 << 30);
         let limits = limits.with_processes(1).with_open_files(64).with_core(0).with_io(IoPriority::BestEffort(7));

@@ -1,4 +1,4 @@
-//! The keys of a terminal, by the names that tmux and Emacs have made common.
+//! The keys of a terminal, under the names that tmux and Emacs made common.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::parse_error::ParseError;
 
 /// A key that can be pressed on a job's terminal: `C-c`, `M-x`, `Up`, `F5`, `Enter`, `a`.
 ///
-/// What is sent are the bytes that an xterm sends, in its normal cursor mode.
+/// It sends the bytes that an xterm sends in its normal cursor mode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Key {
@@ -17,7 +17,7 @@ pub struct Key {
     bytes: Vec<u8>,
 }
 
-/// The keys that have a name, and what they send.
+/// The keys that have names, and the bytes that they send.
 const NAMED: &[(&[&str], &str)] = &[
     (&["Enter", "Return", "CR"], "\r"),
     (&["Tab"], "\t"),
@@ -50,17 +50,17 @@ const NAMED: &[(&[&str], &str)] = &[
 ];
 
 impl Key {
-    /// What Enter sends: what ends a line that is typed.
+    /// The byte that Enter sends, which ends a typed line.
     pub const ENTER: u8 = b'\r';
 
-    /// Returns what the key sends.
+    /// Returns the bytes that the key sends.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 fn bytes_of(name: &str) -> Option<Vec<u8>> {
-    // However many of them there are: each is one byte more.
+    // There may be any number of `M-` prefixes: each adds one byte.
     let (mut plain, mut escapes) = (name, Vec::new());
     while let Some(rest) = plain.strip_prefix("M-").filter(|rest| !rest.is_empty()) {
         plain = rest;
@@ -93,8 +93,9 @@ impl FromStr for Key {
     fn from_str(name: &str) -> Result<Self, ParseError> {
         let unknown = || {
             ParseError::new(format!(
-                "`{name}` is no key; write a character, `C-c` for Ctrl-C, `M-x` for Alt-x, or Enter, Tab, S-Tab, Escape, \
-                 Space, Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, F1 to F12"
+                "`{name}` is not a key; write a character, `C-c` for Ctrl-C, `M-x` for Alt-x, or Enter, Tab, S-Tab, \
+                 Escape, Space, Backspace, Up, Down, Left, Right, Home, End, PageUp, PageDown, Insert, Delete, \
+                 F1 to F12"
             ))
         };
         Ok(Self { name: name.to_owned(), bytes: bytes_of(name).ok_or_else(unknown)? })

@@ -1,16 +1,16 @@
 //! Background jobs that survive the call, the session and the program that started them.
 //!
-//! A job is one command that runs in the background. A [`JobSpec`] describes it, a store such as a [`FileStore`] keeps it, a
-//! runner such as a [`LocalRunner`] starts it, and a [`JobManager`] submits, lists, waits for and stops jobs. There is no daemon:
-//! with these two, each running job has one small supervisor process, and any number of programs can use the same store at the
-//! same time.
+//! A job is one command that runs in the background. A [`JobSpec`] describes it, a store such as a [`FileStore`] keeps
+//! it, a runner such as a [`LocalRunner`] starts it, and a [`JobManager`] submits jobs, lists them, waits for them and
+//! stops them. There is no daemon: with a file store and a local runner, each running job has one small supervisor
+//! process, and any number of programs can use the same store at the same time.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //! use jobcore::{FileStore, JobManager, JobSpec, LocalRunner};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // Turns this process into a supervisor if it was started as one: the first thing that main does.
+//! //!     // If this process was started as a supervisor, it becomes one here: call this first in main.
 //!     jobcore::supervisor::run_if_asked();
 //!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //!     runtime.block_on(async {
@@ -25,11 +25,11 @@
 //! ```
 //!
 //! # Guarantees
-//! - When [`JobManager::submit`] returns, the job is on record, and it is queued or has a supervisor. From then on it does not
-//!   depend on the caller, however the caller ends.
-//! - A job's state is never guessed. A job is alive if the kernel reports that its lock is held, and it has ended if there is a
-//!   record of its end.
-//! - A stop ends all processes of a job, or names those that it could not end.
+//! - When [`JobManager::submit`] returns, the job is on record, and it is queued or supervised. From then on it does
+//!   not depend on the caller, however the caller ends.
+//! - A job's state is never guessed. A job is alive if the kernel reports that its lock is held, and it has ended if
+//!   its end is on record.
+//! - A stop ends all processes of a job, or names those that could not be ended.
 //!
 //! [guarantees.md] has the whole list and its limits, and [embedding.md] is a guide.
 //!
@@ -37,23 +37,24 @@
 //! [embedding.md]: https://github.com/jobcore/jobcore/blob/main/docs/embedding.md
 //!
 //! # Where to look
-//! The root has what most programs need. All else is in the module that it belongs to:
+//! The root has what most programs need. Everything else is in its module:
 //!
 //! - what to run: [`spec`], [`environment`]
-//! - what became of it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`digest`] (why well-known tools failed),
-//!   [`queue`]; which jobs there are: [`query`], and a line about each: [`template`]
+//! - what happened to it: [`state`], [`shape`] (jobs as programs print them), [`output`], [`digest`] (why well-known
+//!   tools failed), [`queue`]; selecting jobs: [`query`], and printing one line for each: [`template`]
 //! - what to do with it: [`wait`], [`follow`], [`stop`], [`input`]
-//! - stores and runners of your own: [`store`], [`runner`], [`record`], [`control`], [`clock`]
+//! - your own stores and runners: [`store`], [`runner`], [`record`], [`control`], [`clock`]
 //!
 //! # Features
-//! - `policy`, on by default: which commands may be submitted. Without it, nothing is submitted to a store that has a policy.
-//! - `agents`: runs of coding agents as jobs.
+//! - `policy`, on by default: which commands may be submitted. Without this feature, nothing can be submitted to a
+//!   store that has a policy.
+//! - `agents`: jobs that run coding agents.
 //! - `blocking`: a `JobManager` for programs without tokio.
 //! - `conformance`: the contracts of stores and runners as test suites.
 //! - `testing`: scripted jobs, a clock that stands still and repeatable ids, for tests.
 //!
 //! # What the library leaves to you
-//! It never prints, never reads the terminal, and never reads `$HOME` or the environment by itself.
+//! It never prints, never reads from the terminal, and never reads `$HOME` or the environment by itself.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -113,33 +114,33 @@ mod until;
 pub mod words;
 
 pub mod schedule {
-    //! Jobs that are run again and again: [`JobManager::schedules`](crate::JobManager::schedules).
+    //! Jobs that run repeatedly: [`JobManager::schedules`](crate::JobManager::schedules).
     pub use crate::manager::{Schedule, ScheduleShape};
 }
 
 pub mod follow {
-    //! What comes of jobs, as it comes: [`JobManager::follow_output`](crate::JobManager::follow_output),
+    //! What jobs produce, as it arrives: [`JobManager::follow_output`](crate::JobManager::follow_output),
     //! [`JobManager::follow_view`](crate::JobManager::follow_view) and
-    //! [`JobManager::follow_events`](crate::JobManager::follow_events); and what is there already, chunk by chunk:
-    //! [`JobManager::output_reader`](crate::JobManager::output_reader). And what a job uses at this moment:
+    //! [`JobManager::follow_events`](crate::JobManager::follow_events). Existing output is read chunk by chunk with
+    //! [`JobManager::output_reader`](crate::JobManager::output_reader), and the resources that a job is using with
     //! [`JobManager::used`](crate::JobManager::used).
     pub use crate::manager::{Follow, OutputReader, Used, ViewPart};
 }
 
 pub mod inbox {
-    //! Ends of jobs that are delivered to those who submitted them: [`JobManager::deliver`](crate::JobManager::deliver).
+    //! Ends of jobs, delivered to the callers that submitted them: [`JobManager::deliver`](crate::JobManager::deliver).
     pub use crate::manager::{Delivery, Watch};
 }
 
 pub mod input {
-    //! What is sent to a job: [`JobManager::send`](crate::JobManager::send).
+    //! Input for a job: [`JobManager::send`](crate::JobManager::send).
     pub use crate::error::NoInput;
     pub use crate::key::Key;
     pub use crate::manager::{Message, Sent};
 }
 
 pub mod query {
-    //! Which jobs are wanted, and in which order: what a [`Query`](crate::Query) consists of.
+    //! Selecting and sorting jobs: the parts of a [`Query`](crate::Query).
     pub use crate::store::query::{NamePattern, Order, Period, SortKey};
 }
 
@@ -155,7 +156,7 @@ pub mod ready {
 }
 
 pub mod wait {
-    //! Waiting for jobs to end or to come to something else: [`JobManager::wait_until`](crate::JobManager::wait_until).
+    //! Waiting for jobs to end or to meet another condition: [`JobManager::wait_until`](crate::JobManager::wait_until).
     pub use crate::manager::{Reached, WaitFor, WaitOptions, WaitReason, WaitShape, Waited, WaitedJob};
     pub use crate::until::Until;
 }

@@ -1,4 +1,4 @@
-//! The limits on what runs at a time: resources that jobs take, and what is reached.
+//! Limits on what runs at the same time: the resources that jobs take, and the limit that is reached.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::name::Name;
 use crate::parse_error::ParseError;
 
-/// The name of something of which there is a limited amount, such as `gpu`, `port:3000` or `lock:db`: 1 to 48 letters, digits,
-/// `.`, `_`, `:` and `-`, a letter or a digit first.
+/// The name of something that is limited in amount, such as `gpu`, `port:3000` or `lock:db`: 1 to 48 letters, digits,
+/// `.`, `_`, `:` and `-`, beginning with a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Resource(String);
@@ -58,7 +58,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What a limit is on.
+/// What is limited.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LimitOn {
@@ -74,18 +74,18 @@ pub enum LimitOn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReachedLimit {
-    /// What it is on.
+    /// What is limited.
     pub on: LimitOn,
-    /// How much the job needs.
+    /// How much of it the job needs.
     pub needed: u32,
     /// How much is in use.
     pub in_use: u64,
-    /// How much there is.
+    /// How much of it there is.
     pub limit: u32,
 }
 
 impl ReachedLimit {
-    /// Says that more of something is needed than is left.
+    /// Records that a job needs more of something than is free.
     pub(crate) fn new(on: LimitOn, needed: u32, in_use: u64, limit: u32) -> Self {
         Self { on, needed, in_use, limit }
     }

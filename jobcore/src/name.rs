@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::parse_error::ParseError;
 
-/// A name that people give to a job or a group: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first, and
-/// no full id of a job. A job is given no name that could be a part of an id either: see [`JobSpec::validate`].
+/// A name that people give to a job or a group: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or a
+/// digit, and not the full id of a job. The name of a job must not look like a part of an id either: see
+/// [`JobSpec::validate`].
 ///
 /// [`JobSpec::validate`]: crate::JobSpec::validate
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,8 +35,9 @@ impl FromStr for Name {
         if begins && text.len() <= 64 && text.bytes().all(is_inner) {
             return Ok(Self(text.to_owned()));
         }
-        let reason =
-            format!("`{text}` is no name: 1 to 64 letters, digits, `.`, `_` and `-`, a letter or a digit first");
+        let reason = format!(
+            "`{text}` is not a name: use 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or a digit"
+        );
         Err(ParseError::new(reason))
     }
 }

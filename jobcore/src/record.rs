@@ -1,4 +1,4 @@
-//! The records of a job. They are the truth; everything else is derived from them and from who holds the lock.
+//! The records of a job. Everything else is derived from them and from the state of the lock.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub use crate::job::Waiting;
 pub use crate::sys::process::{ProcessId, Seen};
 pub use crate::sys::world::World;
 
-/// The version that this library writes into its records. A record of a later one is read, not rewritten.
+/// The version that this library writes into its records. Records of later versions are read but not rewritten.
 pub const RECORD_VERSION: u32 = 1;
 
-/// What was submitted: written once, never changed.
+/// The submission: written once, never changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Submission {
@@ -36,14 +36,14 @@ pub struct Submission {
     pub submitted_at: Timestamp,
     /// What to run.
     pub spec: Box<JobSpec>,
-    /// The program to execute: the shell, or what the first word of the argv was found to be.
+    /// The program to execute: the shell, or the program that the first word of the argv resolved to.
     pub program: std::path::PathBuf,
-    /// What the submitter's world was.
+    /// The environment of the submitter: namespaces, umask, limits and the like.
     pub world: World,
 }
 
 impl Submission {
-    /// Puts a spec on record.
+    /// Creates the record of a submission.
     pub fn new(
         job_id: JobId,
         submitted_at: Timestamp,
@@ -54,16 +54,17 @@ impl Submission {
         Self { v: RECORD_VERSION, job_id, submitted_at, spec: Box::new(spec), program, world }
     }
 
-    /// Returns the submission of a run of this schedule, for one of its times.
+    /// Returns the submission of a run of this schedule, for one of its scheduled times.
     pub(crate) fn of_run(&self, id: JobId, at: Timestamp, now: Timestamp, secrets: (Environment, Given)) -> Self {
         let (environment, given) = secrets;
         let spec = self.spec.of_run(RunOf::new(self.job_id, at), environment, given);
         Self::new(id, now, spec, self.program.clone(), self.world.clone())
     }
 
-    /// Returns what will be read of it again: all but the environment of the command and what that is given to read.
+    /// Returns the submission as it will be read back: without the environment of the command and without its given
+    /// input.
     pub(crate) fn as_recorded(&mut self) -> Self {
-        // Either may be large.
+        // Both may be large, so they are moved out instead of cloned.
         let apart = (std::mem::take(&mut self.spec.environment), std::mem::take(&mut self.spec.given));
         let recorded = self.clone();
         (self.spec.environment, self.spec.given) = apart;
@@ -71,8 +72,8 @@ impl Submission {
     }
 }
 
-/// Who took charge of an attempt. Written before the command is started: from here on it may have run. That of a later attempt
-/// puts an end to what was on record of the one before: its [`Running`].
+/// The holder that took charge of an attempt. Written before the command is started: once this record exists, the
+/// command may have run. The record of a later attempt invalidates the [`Running`] record of the previous one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Start {
@@ -80,27 +81,27 @@ pub struct Start {
     pub v: u32,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
-    /// The supervisor, or the program in which the job runs.
+    /// The supervisor, or the program that runs the job itself.
     pub holder: ProcessId,
-    /// Whether the holder is a process of its own that ends with the job.
+    /// Whether the holder is a separate process that ends with the job.
     pub dedicated: bool,
     /// When.
     pub at: Timestamp,
-    /// When the command is to be started, if that is later: until this is absent it has not been.
+    /// When the command is to be started, if that is later. While this is present, the command has not been started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// The attempts before this one, the oldest first. Of very many, some are not kept.
+    /// The attempts before this one, the oldest first. If there are very many, some are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Attempt>,
 }
 
 impl Start {
-    /// Puts on record that `holder` is in charge of the first attempt.
+    /// Records that `holder` took charge of the first attempt.
     pub fn new(holder: ProcessId, dedicated: bool, at: Timestamp) -> Self {
         Self { v: RECORD_VERSION, attempt: 1, holder, dedicated, at, due_at: None, before: Vec::new() }
     }
 
-    /// Returns the record of the attempt that follows this one, which ended so; nothing if none does.
+    /// Returns the record of the attempt that follows this one, given how it ended, or `None` if none follows.
     pub(crate) fn next(&self, restart: Option<&Restart>, ended: &Ended, now: Timestamp) -> Option<Self> {
         let restart = restart?;
         let mut before = self.before.clone();
@@ -113,12 +114,12 @@ impl Start {
         Some(Self { attempt: self.attempt + 1, at: now, due_at, before, ..self.clone() })
     }
 
-    /// Returns the record that the command of this attempt is started now.
+    /// Returns the record of this attempt with its command being started now.
     pub(crate) fn now_due(&self, now: Timestamp) -> Self {
         Self { at: now, due_at: None, ..self.clone() }
     }
 
-    /// Returns where the output of this attempt begins.
+    /// Returns the offset at which the output of this attempt begins.
     pub(crate) fn output_start(&self) -> u64 {
         attempt::output_start(&self.before)
     }
@@ -133,7 +134,7 @@ fn later(at: Timestamp, delay: Duration) -> Timestamp {
     at.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
-/// The command's main process. Written right after it was started.
+/// The main process of the command. Written right after it was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Running {
@@ -143,22 +144,23 @@ pub struct Running {
     pub process: ProcessId,
     /// When it was started.
     pub at: Timestamp,
-    /// That the job was seen to wait for input, until it has written or was given something. Only a supervisor notes that.
+    /// Set when the job was seen waiting for input, until it writes output or gets input. Only a supervisor records
+    /// this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
-    /// Since when the job is stalled, while it is. Only a supervisor notes that.
+    /// Since when the job has been stalled, while it is. Only a supervisor records this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled_at: Option<Timestamp>,
-    /// Since when the job is paused, while it is.
+    /// Since when the job has been paused, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Timestamp>,
-    /// For how long it was paused before that, in milliseconds.
+    /// How long it was paused before that, in milliseconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub paused_ms: u64,
-    /// When the job was ready, as its spec says when it is.
+    /// When the job became ready, by the conditions of its spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
-    /// When the lease of the job ends, if not so long after its start as its spec says.
+    /// When the lease of the job ends, if it has been renewed since the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
 }
@@ -169,7 +171,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Running {
-    /// Puts on record that the command runs as `process`.
+    /// Records that the command runs as `process`.
     pub fn new(process: ProcessId, at: Timestamp) -> Self {
         Self {
             v: RECORD_VERSION,
@@ -186,63 +188,63 @@ impl Running {
 }
 
 impl Running {
-    /// Notes since when the job is paused, or that it goes on, and for how long it was paused before.
+    /// Records since when the job has been paused (or that it continues), and how long it was paused before.
     pub(crate) fn pause(&mut self, since: Option<Timestamp>, before: Duration) -> Note {
         self.paused_at = since.map(in_short);
         self.paused_ms = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         if since.is_some() { Note::Paused } else { Note::Resumed }
     }
 
-    /// Notes when the job was ready.
+    /// Records when the job became ready.
     pub(crate) fn become_ready(&mut self, at: Timestamp) -> Note {
         self.ready_at = Some(in_short(at));
         Note::Ready
     }
 
-    /// Notes how much is left of the lease.
+    /// Records how much of the lease is left.
     pub(crate) fn renew(&mut self, now: Timestamp, rest: Duration) -> Note {
         self.lease_until = now.checked_add(rest).ok().map(in_short);
         Note::Renewed
     }
 }
 
-/// Returns a time without what there is little room for: to the millisecond.
+/// Truncates a time to milliseconds, because the record has little room.
 fn in_short(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
-/// A stop that is under way. Written before the first signal, so that whoever takes over from a supervisor that is killed
-/// meanwhile goes on with it, and knows who asked.
+/// A stop that is under way. Written before the first signal, so that a new supervisor can continue it if this one is
+/// killed meanwhile, and knows who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stopping {
     /// The format of this record.
     pub(crate) v: u32,
-    /// Why: it was asked for, or the time was up.
+    /// Why: it was requested, or a time limit was reached.
     pub(crate) cause: Cause,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) requester: Option<String>,
     /// When.
     pub(crate) at: Timestamp,
-    /// How long after that what is left is killed.
+    /// How long after that the remaining processes are killed.
     pub(crate) grace_ms: u64,
 }
 
 impl Stopping {
-    /// Returns what is left of the grace.
+    /// Returns how much of the grace period is left.
     pub(crate) fn rest(&self, now: Timestamp) -> Duration {
         let age = Duration::try_from(now.duration_since(self.at)).unwrap_or_default();
         Duration::from_millis(self.grace_ms).saturating_sub(age)
     }
 }
 
-/// How it ended. Published before the lock is let go.
+/// The end of the job. Published before the lock is released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Ended {
     /// The format of this record.
     pub v: u32,
-    /// When the command had been started, if it was.
+    /// When the command was started, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// How.
@@ -250,41 +252,41 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Puts an outcome on record.
+    /// Records an outcome.
     pub fn new(started_at: Option<Timestamp>, outcome: Outcome) -> Self {
         Self { v: RECORD_VERSION, started_at, outcome }
     }
 }
 
-/// What the holder of a job puts on record.
+/// A record that the holder of a job writes.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
-#[expect(clippy::exhaustive_enums, reason = "a store that does not know of a record would lose it")]
+#[expect(clippy::exhaustive_enums, reason = "a store that does not know a record would lose it")]
 pub enum Record<'r> {
-    /// Who is in charge: from here on, the command may have run.
+    /// The holder: once this is recorded, the command may have run.
     Start(&'r Start),
     /// The main process.
     Running(&'r Running),
-    /// The main process again, with what was noted of it since, and what that is.
+    /// The main process again, with an addition, and what was added.
     #[serde(serialize_with = "serialize_noted")]
     Noted(&'r Running, Note),
-    /// How it ended. There is one end: it is never replaced.
+    /// The end. There is only one: it is never replaced.
     Ended(&'r Ended),
 }
 
-/// What is noted of a job that runs.
+/// What was recorded about a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
     /// It is paused.
     Paused,
-    /// It was paused, and goes on.
+    /// It was resumed.
     Resumed,
     /// It is ready.
     Ready,
-    /// It was not ready in time, and goes on.
+    /// It was not ready in time, and continues.
     NotReady,
-    /// Its lease began again.
+    /// Its lease was renewed.
     Renewed,
 }
 
@@ -292,37 +294,37 @@ fn serialize_noted<S: Serializer>(running: &Running, _: &Note, serializer: S) ->
     running.serialize(serializer)
 }
 
-/// What there is to say of a job that was withdrawn: nobody is told of one whose submission was refused.
+/// The message of a job that was withdrawn. No end is reported for a job whose submission was refused.
 pub(crate) const WITHDRAWN: &str = "its submission failed";
-/// What there is to say of a job whose pid namespace has ended.
+/// The message of a job whose pid namespace has ended.
 const NAMESPACE_ENDED: &str = "the container or sandbox that it ran in has ended";
 
-/// All that a store knows of a job at one moment.
+/// Everything that a store knows of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Evidence {
     /// What was submitted.
     pub submission: Submission,
-    /// Who took charge, if anybody did.
+    /// The holder that took charge of it, if any.
     pub start: Option<Start>,
     /// The main process, if it was started.
     pub running: Option<Running>,
     /// How it ended, if it has.
     pub ended: Option<Ended>,
-    /// Whether somebody holds the job's lock.
+    /// Whether the job's lock is held.
     pub held: bool,
-    /// What can be seen of the main process. Only asked for where no end is on record.
+    /// What is visible of the main process. Only looked up if no end is on record.
     pub seen: Seen,
-    /// How much was written.
+    /// How much output was written.
     pub output: OutputSize,
-    /// Where it stands in the queue, and what it was given when it left it.
+    /// Its place in the queue, and what it was assigned when it left the queue.
     pub place: Place,
-    /// The stop that was requested and had begun, of a job that may be started again.
+    /// The stop that was requested and had begun, for a job that may be restarted.
     pub(crate) stopping: Option<Stopping>,
 }
 
 impl Evidence {
-    /// Collects what is known.
+    /// Creates the evidence of a submission alone.
     pub fn new(submission: Submission) -> Self {
         let (output, place) = (OutputSize::default(), submission.spec.first_place());
         Self {
@@ -338,29 +340,30 @@ impl Evidence {
         }
     }
 
-    /// Returns whether the supervisor that put itself on record lives, whatever the lock says: its lock file may have been
-    /// replaced, and two supervisors of one job would be one too many.
+    /// Returns whether the supervisor on record is alive, whatever the lock says: its lock file may have been replaced,
+    /// and a job must not have two supervisors.
     pub(crate) fn has_living_supervisor(&self) -> bool {
         let dedicated = self.start.as_ref().filter(|start| start.dedicated);
         dedicated.is_some_and(|start| !matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
-    /// Returns whether the job has become ready, whatever has become of it since.
+    /// Returns whether the job has become ready, whatever has happened to it since.
     pub(crate) fn has_become_ready(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.ready_at.is_some())
     }
 
-    /// Returns whether nothing of the job lives although its lock is held: by a look that is about to record the end.
+    /// Returns whether none of the job's processes lives although its lock is held: another process is about to record
+    /// the end.
     pub(crate) fn is_being_settled(&self) -> bool {
         let is_over = self.ended.is_none() && matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
         let holder = self.start.as_ref().filter(|_| self.held && is_over);
         holder.is_some_and(|start| matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 
-    /// Returns whether the command runs without a supervisor, and a process of this world is to put one in charge of it.
+    /// Returns whether the command runs without a supervisor, and a process of this world should start one for it.
     ///
     /// # Errors
-    /// As [`Evidence::judge`].
+    /// See [`Evidence::judge`].
     pub(crate) fn is_to_be_adopted_by(&self, own: &World) -> Result<bool> {
         let is_understood = self.submission.v <= RECORD_VERSION;
         let (job, _) = self.judge(Timestamp::now())?;
@@ -370,10 +373,10 @@ impl Evidence {
             && !self.has_living_supervisor())
     }
 
-    /// Returns the job that this evidence describes, and whether its end is on record or only found out now: in that
-    /// case whoever may write should put it on record.
+    /// Returns the job that this evidence describes, and whether its end is on record or was only found out now. In the
+    /// latter case a caller that may write should record it.
     ///
-    /// The state is reached step by step, one for each thing that is known.
+    /// The state is derived step by step, one step for each known fact.
     ///
     /// # Errors
     /// [`Error::Refused`] if the records contradict each other.
@@ -421,7 +424,7 @@ impl Evidence {
         Ok((job, verdict))
     }
 
-    /// Returns for how long the job was paused until now, or until its end.
+    /// Returns how long the job was paused until now, or until its end.
     fn paused(&self, state: &State, now: Timestamp) -> Duration {
         if let Some(outcome) = state.outcome() {
             return Duration::from_millis(outcome.paused_ms);
@@ -431,7 +434,7 @@ impl Evidence {
         Duration::from_millis(running.paused_ms).saturating_add(this.unwrap_or_default())
     }
 
-    /// Returns the outcome of a job whose end nobody saw.
+    /// Returns the outcome of a job whose end was not observed.
     pub(crate) fn lost(&self, cause: Cause, message: Option<String>, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::new(cause, now);
         outcome.message = message;
@@ -440,7 +443,7 @@ impl Evidence {
         outcome
     }
 
-    /// Returns when the first attempt was started, as far as that is on record.
+    /// Returns when the first attempt was started, if that is on record.
     fn started_at(&self) -> Option<Timestamp> {
         let first = self.start.as_ref().and_then(Start::first_started_at);
         first.or(self.running.as_ref().map(|running| running.at))
@@ -451,8 +454,8 @@ impl Evidence {
         self.stopping.as_ref().filter(|stopping| stopping.cause == Cause::Stopped)
     }
 
-    /// Returns the attempt that whoever takes charge is to start, as nothing is left of the one on record; nothing if there is
-    /// none.
+    /// Returns the attempt that the next holder is to start when no process of the recorded attempt is left, or `None`
+    /// if there is none.
     pub(crate) fn next_attempt(&self, now: Timestamp) -> Option<Start> {
         let is_left = self.ended.is_some() || !matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
         let (start, restart) = (self.start.as_ref().filter(|_| !is_left)?, self.submission.spec.restart.as_ref()?);
@@ -476,7 +479,7 @@ impl Evidence {
             events.push(Event::Ended(ended.outcome.clone()));
             return (events, Verdict::OnRecord);
         }
-        // Whoever holds the lock of a schedule changes it, or puts a run of it into the queue.
+        // The holder of a schedule's lock is changing the schedule or queueing a run of it.
         if self.start.is_none() && (!self.held || self.submission.spec.repeat.is_some()) {
             return (events, Verdict::OnRecord);
         }
@@ -485,7 +488,7 @@ impl Evidence {
             let mut outcome = self.lost(cause, message.map(str::to_owned), now);
             let is_between_attempts = self.start.as_ref().is_some_and(|start| start.due_at.is_some());
             if let Some(stopping) = self.requested_stop().filter(|_| is_between_attempts) {
-                // Nothing ran, so that the stop was complete when it had begun.
+                // Nothing was running, so the stop was complete as soon as it had begun.
                 (outcome.cause, outcome.stopped_by) = (Cause::Stopped, stopping.requester.clone());
             }
             if self.next_attempt(now).is_some() {
@@ -504,12 +507,13 @@ impl Evidence {
             (false, Seen::Gone) => lost(Cause::SupervisorLost, None, &mut events),
             (false, Seen::NamespaceEnded) => lost(Cause::SupervisorLost, Some(NAMESPACE_ENDED), &mut events),
             (false, Seen::Rebooted) => lost(Cause::Rebooted, None, &mut events),
-            // Nothing is final while a process of the job lives.
+            // Nothing is final while a process of the job is alive.
             (false, Seen::Stragglers) => {
                 events.push(Event::SupervisorLost);
                 Verdict::OnRecord
             }
-            // From here only the lock can be judged, and that it is free is no end: whoever sees the processes will tell.
+            // Only the lock can be judged from here, and a free lock does not prove an end: a process that can see the
+            // job's processes will decide.
             (false, Seen::Unknown) => {
                 events.push(Event::SupervisorLost);
                 Verdict::OnRecord
@@ -523,12 +527,12 @@ impl Evidence {
     }
 }
 
-/// Whether there is something to put on record.
+/// Whether there is something to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// All is on record as it is.
+    /// Everything is on record.
     OnRecord,
-    /// The job is over, and no record says so yet.
+    /// The job has ended, and no record says so yet.
     FoundOut,
 }

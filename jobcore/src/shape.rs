@@ -24,14 +24,14 @@ use crate::until::Condition;
 use crate::words::{exit_code, quoted};
 
 impl JobShape {
-    /// Returns whether the job runs and is not ready yet, if it is said when it is.
+    /// Returns whether the job is running but not ready yet, if its spec says when it is ready.
     pub fn is_starting(&self) -> bool {
         let runs = matches!(self.status, Status::Running | Status::Paused) && self.next_attempt_at.is_none();
         runs && !self.ready.is_empty() && self.ready_at.is_none()
     }
 
-    /// Returns which attempt a job is at whose command was started again, and when that begins if it has not: `attempt 2 in 4s,
-    /// after exit code 1`.
+    /// Returns which attempt a restarted job is at, and when that starts if it has not: `attempt 2 in 4s, after exit
+    /// code 1`.
     pub fn attempt_in_words(&self, now: Timestamp) -> Option<String> {
         let attempt = self.attempt?;
         let Some(at) = self.next_attempt_at else { return Some(format!("attempt {attempt}")) };
@@ -42,8 +42,8 @@ impl JobShape {
 }
 
 impl Job {
-    /// Returns the shape in which every interface prints the job, without why it is queued and what the output of an agent
-    /// says: [`JobManager::report`] reads that. `now` is for the duration of what still runs.
+    /// Returns the shape in which every interface prints the job, without the reason why it is queued and the digest of
+    /// an agent's output, which [`JobManager::report`] looks up. `now` ends the duration of a running job.
     ///
     /// [`JobManager::report`]: crate::JobManager::report
     pub fn shape(&self, now: Timestamp) -> JobShape {
@@ -121,7 +121,7 @@ impl Job {
 
 /// The shape of a job in every interface: `jobcli --json`, MCP results, events.
 ///
-/// What is not known or does not apply is absent, never null. Times are RFC 3339 in UTC. Fields may be added.
+/// Values that are unknown or do not apply are absent, never null. Times are RFC 3339 in UTC. Fields may be added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobShape {
@@ -129,32 +129,33 @@ pub struct JobShape {
     pub job_id: JobId,
     /// The part of the id that people type.
     pub short_id: String,
-    /// What it is called.
+    /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// What it is doing, or how it ended.
     pub status: Status,
-    /// Why it is queued; absent if it is not, and from [`Job::shape`], which looks at nothing but the job.
+    /// Why it is queued; absent if it is not queued, and from [`Job::shape`], which looks only at the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<InQueue>,
     /// The shell line, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The program and its arguments, if it is no shell line.
+    /// The program and its arguments, if it is not a shell line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
     /// The working directory.
     pub cwd: String,
-    /// The group in whose queue it waits or waited.
+    /// The group in whose queue it is or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
-    /// Its number among the running jobs of its group, counted from 0; absent if it is in none, or has not been started.
+    /// Its number among the running jobs of its group, counted from 0; absent if it has no group or has not been
+    /// started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
     /// How many slots it takes; absent for 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
-    /// What it takes beside slots.
+    /// The resources that it takes in addition to slots.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Resource, u32>,
     /// Its priority in the queue; absent for 0.
@@ -163,53 +164,53 @@ pub struct JobShape {
     /// The jobs that it is started after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
-    /// How busy the machine may be when it is started.
+    /// Conditions on the load of the machine that must hold for it to be started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<LoadCondition>,
-    /// When a run of it is started, if it is a schedule.
+    /// When runs of it are started, if it is a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
-    /// The schedule that it is a run of, if it is one, and for which of its times.
+    /// The schedule that it is a run of, if it is one, and the scheduled time that the run is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_of: Option<RunOf>,
     /// The job whose command submitted it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_job_id: Option<JobId>,
-    /// What it can be found by.
+    /// Labels to find it by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Who submitted it, as `HOST:CONVERSATION`.
+    /// The caller that submitted it, as `HOST:CONVERSATION`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
     /// The project that it belongs to: a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// How something can be sent to it while it runs; absent if nothing can.
+    /// How input can be sent to it while it runs; absent if that is not possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
-    /// That it is quiet and one of its processes is blocked in a read of its terminal or of its standard input; absent if it
-    /// is not, if the kernel does not tell, and from [`Job::shape`], which looks at nothing but the job.
+    /// Set if it is quiet and one of its processes is blocked in a read of its terminal or its standard input; absent
+    /// if it is not, if the kernel does not reveal it, and from [`Job::shape`], which looks only at the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for_input: Option<WaitingForInput>,
-    /// Since when it is stalled, as its spec says what that is; absent if it is not.
+    /// Since when it has been stalled, by the stall time of its spec; absent if it is not stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalled_since: Option<Timestamp>,
-    /// When it is ready: when each of these conditions was met; absent if it was not said.
+    /// The conditions that make it ready once all of them have been met; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ready: Vec<Condition>,
-    /// When it was ready; absent until it is.
+    /// When it became ready; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
-    /// When it is stopped if it is not renewed before.
+    /// When it will be stopped unless its lease is renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
-    /// Which attempt it is at, or ended with; absent for the first.
+    /// The current or last attempt; absent for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// When that is started; absent unless the job waits for it.
+    /// When that attempt will be started; absent unless the job is waiting for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
-    /// The attempts before, the oldest first; absent for none.
+    /// The earlier attempts, the oldest first; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptShape>,
     /// The main process, while it runs.
@@ -218,7 +219,7 @@ pub struct JobShape {
     /// `false` for a job that runs without a living supervisor; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervised: Option<bool>,
-    /// The process that it is, if it was not started for this job, and where its output goes.
+    /// The process that the job adopted, if it was not started for this job, and where its output goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<Adoption>,
     /// When it was submitted.
@@ -229,16 +230,16 @@ pub struct JobShape {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// From its start to its end, or to now.
+    /// The time from its start to its end, or to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// For how long of that it was paused; absent if it never was.
+    /// How long it was paused during that time; absent if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_ms: Option<u64>,
-    /// What the main process exited with.
+    /// The exit code of the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The signal that the main process died of.
+    /// The signal that killed the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
     /// `true` if the main process dumped core; absent otherwise.
@@ -247,44 +248,44 @@ pub struct JobShape {
     /// Why it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// What there is to say about the end in words.
+    /// More about the end, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Who asked for its end.
+    /// Who requested its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
-    /// CPU time, user and system, with descendants; while it runs, that of its living processes so far, from
-    /// [`JobManager::report`](crate::JobManager::report) alone.
+    /// CPU time, user and system, including descendants. While the job runs, that of its living processes so far, and
+    /// only from [`JobManager::report`](crate::JobManager::report).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
-    /// Resident memory of its processes now, shared memory counted for each; absent unless it runs, and from [`Job::shape`], which
-    /// looks at nothing but the job.
+    /// Resident memory of its processes now, with shared memory counted for each of them; absent unless it is running,
+    /// and from [`Job::shape`], which looks only at the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// How many processes it has now; absent as `memory_bytes` is.
+    /// How many processes it has now; absent in the same cases as `memory_bytes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
     /// Peak resident memory of its largest process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
-    /// How many processes were left when the main process had ended; absent for none.
+    /// How many processes outlived the main process; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stragglers: Option<u32>,
-    /// `true` for a job that has ended and of which processes are still running; absent otherwise.
+    /// `true` if the job has ended and some of its processes are still running; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stragglers_alive: Option<bool>,
-    /// What could not be stopped; absent for none.
+    /// Processes that could not be stopped; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<Survivor>,
     /// Bytes written by the job.
     pub output_bytes: u64,
-    /// How many of them were not kept.
+    /// How many of those bytes were not kept.
     pub dropped_bytes: u64,
-    /// What was run at its end, with what came of it; absent for nothing, and from [`Job::shape`], which looks at nothing but the
-    /// job.
+    /// The commands that were run at its end, with their results; absent if there are none, and from [`Job::shape`],
+    /// which looks only at the job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on_end: Vec<HookRun>,
-    /// How the agent is getting on, or got on, that the job is a run of; absent for any other job.
+    /// The progress or result of an agent run; absent for any other job.
     #[cfg(feature = "agents")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentShape>>,
@@ -303,15 +304,15 @@ pub struct AttemptShape {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// What the main process exited with.
+    /// The exit code of the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The signal that the main process died of.
+    /// The signal that killed the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
     /// Why it ended.
     pub cause: Cause,
-    /// What there is to say about the end in words.
+    /// More about the end, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Bytes written by this attempt.
@@ -344,15 +345,15 @@ impl AttemptShape {
     }
 }
 
-/// What is known of a job that waits for input.
+/// Details of a job that waits for input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WaitingForInput {
-    /// Since when at the latest; absent if its supervisor has not seen it.
+    /// The time by which it was waiting at the latest; absent if its supervisor has not observed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// The last line on its terminal, or what it has begun to write without one, cleaned and cut to 200 characters: the
-    /// question, and nothing of an answer.
+    /// The last line on its terminal, or the unfinished line of its output if it has no terminal, cleaned and cut to
+    /// 200 characters: the question, without any part of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_line: Option<String>,
 }
@@ -367,7 +368,7 @@ impl fmt::Display for WaitingForInput {
     }
 }
 
-/// How something can be sent to a job.
+/// How input can be sent to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -388,7 +389,7 @@ impl Input {
 }
 
 impl JobShape {
-    /// Returns the command in one line, as it could be typed.
+    /// Returns the command as one line that could be typed.
     pub fn command_line(&self) -> String {
         match (&self.command, &self.argv) {
             (Some(line), _) => line.clone(),
@@ -398,23 +399,23 @@ impl JobShape {
     }
 }
 
-/// A part of a job's output as programs get it: both streams as text, with what is needed to go on.
+/// A part of a job's output as programs get it: both streams as text, and the cursor to continue from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OutputShape {
     /// The full id.
     pub job_id: JobId,
-    /// What the job was doing before its output was read: if that is over and `more` is false, this is the end of it.
+    /// The status of the job before its output was read: if it had ended and `more` is false, the output is complete.
     pub status: Status,
-    /// Standard output; what is no UTF-8 is replaced.
+    /// Standard output; bytes that are not UTF-8 are replaced.
     pub stdout: String,
     /// Standard error, likewise.
     pub stderr: String,
-    /// Pass this to get what follows. It is never within a character.
+    /// Pass this to read on from here. It is never within a character.
     pub cursor: Cursor,
     /// How many bytes of the part that was read were not kept.
     pub omitted_bytes: u64,
-    /// What there was no room for between the beginning and the end; absent for nothing.
+    /// What was left out between the beginning and the end for lack of room; absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
     /// Whether there was more to read.
@@ -429,11 +430,11 @@ mod tests {
     use crate::queue::QueueReason;
 
     #[test]
-    fn words_are_quoted_only_where_a_shell_would_split_them() {
+    fn words_are_quoted_only_if_a_shell_would_split_them() {
         let quoted: Vec<_> = ["make", "-j4", "", "a b", "it's", "$HOME"].into_iter().map(quoted).collect();
         assert_eq!(quoted, ["make", "-j4", "''", "'a b'", r"'it'\''s'", "'$HOME'"]);
     }
-    /// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
+    /// The shape is an interface: fields in the golden file stay as they are; new ones may be added.
     #[test]
     fn the_golden_file_pins_the_shape() {
         use crate::Outcome;

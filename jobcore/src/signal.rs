@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::parse_error::ParseError;
 
-/// A signal, as a process may be sent it or may die of it.
+/// A signal that a process can be sent or be killed by.
 ///
-/// Printed and serialized by name (`SIGTERM`); one without a name on this system is printed as `SIG34`.
+/// Printed and serialized by name (`SIGTERM`); a signal without a name on this system is printed as `SIG34`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Signal(i32);
@@ -21,11 +21,11 @@ impl Signal {
     pub const KILL: Self = Self(nix::libc::SIGKILL);
     /// What Ctrl-C sends.
     pub const INT: Self = Self(nix::libc::SIGINT);
-    /// Means what a program and its users agree on.
+    /// Has the meaning that a program and its users agree on.
     pub(crate) const USR1: Self = Self(nix::libc::SIGUSR1);
-    /// Stops a process, which cannot refuse, until it is let go on.
+    /// Stops a process until it is continued; the process cannot refuse.
     pub const STOP: Self = Self(nix::libc::SIGSTOP);
-    /// Lets a stopped process go on.
+    /// Continues a stopped process.
     pub const CONT: Self = Self(nix::libc::SIGCONT);
 
     /// Returns the signal with this number, whether or not it has a name.
@@ -60,7 +60,8 @@ impl FromStr for Signal {
             Err(_) => format!("SIG{bare}").parse().ok(),
         };
         named.map(|signal| Self(signal as i32)).ok_or_else(|| {
-            let reason = format!("`{text}` is no signal; use a name such as `TERM` or `INT`, or a number from 1 to 31");
+            let reason =
+                format!("`{text}` is not a signal; use a name such as `TERM` or `INT`, or a number from 1 to 31");
             ParseError::new(reason)
         })
     }

@@ -1,4 +1,4 @@
-//! Templates for a line about a job: text with the keys of its public shape in braces.
+//! Templates for a line about a job: text with keys of the job's public shape in braces.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,10 +13,10 @@ use crate::shape::JobShape;
 
 /// A template for a line about a job, such as `{short_id} {status} {labels.branch}`.
 ///
-/// In braces stands a key of the public shape of a job, [`JobShape`], or after a dot one of what the key holds. `{command}` is the
-/// command line, also of a job that was given a program and its arguments. What a job does not have is an empty text; a
-/// number, a list and an object are written as in JSON. `{{` and `}}` are braces, `\t` a tab and `\n` a line break. A control
-/// character in a value is written as an escape, so that no job can write on a terminal.
+/// Braces enclose a key of the public shape of a job, [`JobShape`]; a dot selects a value within it. `{command}` is the
+/// command line, even for a job that was given as a program and its arguments. A missing value is an empty text;
+/// numbers, lists and objects are written as in JSON. `{{` and `}}` are braces, `\t` is a tab and `\n` a line break.
+/// Control characters in values are escaped, so that no job can control the terminal.
 ///
 /// ```
 /// use jobcore::template::Template;
@@ -109,7 +109,7 @@ fn value_of(name: &str) -> Result<Part, ParseError> {
         return Ok(Part::Value { key, within: keys.collect() });
     }
     let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-    Err(ParseError::new(format!("a job has no `{key}`; there are {}", known.join(", "))))
+    Err(ParseError::new(format!("a job has no `{key}`; its keys are {}", known.join(", "))))
 }
 
 impl fmt::Display for Template {
@@ -129,15 +129,15 @@ impl fmt::Display for Template {
     }
 }
 
-/// Returns the keys that the shape of a job has, in its order.
+/// Returns the keys of the shape of a job, in order.
 fn keys_of_shape() -> &'static [&'static str] {
     let mut keys: &[&str] = &[];
-    // It takes note of what the shape asks for, and has nothing to give.
+    // `Keys` records the names of the fields and then fails.
     let _ = JobShape::deserialize(Keys(&mut keys));
     keys
 }
 
-/// Takes note of the keys of a structure.
+/// A deserializer that records the field names of a structure.
 struct Keys<'k>(&'k mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Keys<'_> {
@@ -150,11 +150,11 @@ impl<'de> Deserializer<'de> for Keys<'_> {
         _: V,
     ) -> Result<V::Value, value::Error> {
         *self.0 = fields;
-        Err(value::Error::custom("nothing is read"))
+        Err(value::Error::custom("only the names of the fields are wanted"))
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
-        Err(value::Error::custom("it is no structure"))
+        Err(value::Error::custom("not a structure"))
     }
 
     forward_to_deserialize_any! {
@@ -200,16 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn no_job_writes_on_a_terminal() {
+    fn no_job_controls_the_terminal() {
         assert_eq!(render("{command}", JobSpec::shell("a\n\x1b[31mb").cwd("/")), "a⏎\\u{1b}[31mb");
         let labelled = JobSpec::shell("a").cwd("/").label("l", "\u{202e}x");
         assert!(!render("{labels} {labels.l}", labelled).contains('\u{202e}'));
     }
 
     #[test]
-    fn a_slip_is_refused_with_what_there_is() {
+    fn an_unknown_key_is_refused_with_the_known_ones() {
         for (template, reason) in [
-            ("{colour}", "a job has no `colour`; there are `job_id`, `short_id`, `name`, `status`"),
+            ("{colour}", "a job has no `colour`; its keys are `job_id`, `short_id`, `name`, `status`"),
             ("{}", "a job has no ``"),
             ("{name", "no closing brace"),
             ("name}", "without a `{`"),

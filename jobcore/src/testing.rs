@@ -1,5 +1,5 @@
 //! A kit for the tests of programs that embed jobcore: jobs that follow a script, a clock that stands still, and
-//! randomness that can be repeated. No process is started and nothing is slept, so that such tests are quick and exact.
+//! repeatable randomness. No process is started and nothing sleeps, so such tests are quick and exact.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,8 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is known before a start is still checked by [`JobManager::submit`](crate::JobManager::submit): the directory and
-//! the program of the spec have to exist on the machine that runs the test. A shell line needs no more than a shell.
+//! The checks of [`JobManager::submit`](crate::JobManager::submit) still apply: the directory and the program of the
+//! spec have to exist on the machine that runs the test. A shell line needs only a shell.
 
 use std::io;
 use std::sync::Arc;
@@ -47,29 +47,29 @@ use crate::clock::{Clock, Random, Timestamp};
 
 pub use crate::runner::fake::{FakeRunner, Gate, Script};
 
-/// A clock that stands still until it is moved. Clones are the same clock.
+/// A clock that stands still until it is advanced. Clones are the same clock.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<watch::Sender<Timestamp>>);
 
 impl ManualClock {
-    /// Returns a clock that shows the beginning of 2026, UTC.
+    /// Creates a clock that shows the beginning of 2026, UTC.
     pub fn new() -> Self {
         Self::starting_at(Timestamp::constant(1_767_225_600, 0))
     }
 
-    /// Returns a clock that shows `start`.
+    /// Creates a clock that shows `start`.
     pub fn starting_at(start: Timestamp) -> Self {
         Self(Arc::new(watch::Sender::new(start)))
     }
 
-    /// Moves the clock on; at the end of all time, it stops.
+    /// Advances the clock, at most to the latest time that it can show.
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|now| *now = later(*now, by));
     }
 
-    /// Returns when the clock shows `at` or a later time.
+    /// Waits until the clock shows `at` or a later time.
     pub async fn reached(&self, at: Timestamp) {
-        // The sender is this clock: it is not gone while it is asked.
+        // The clock itself holds the sender, so the channel is open during this call.
         let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
     }
 }
@@ -86,15 +86,15 @@ impl Clock for ManualClock {
     }
 }
 
-/// Returns the moment that comes so long after another.
+/// Returns the time that is this long after another.
 pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// Randomness that is the same for the same seed, and good for nothing but tests.
+/// Randomness that is the same for the same seed, and suitable only for tests.
 ///
-/// The first two bytes of each filling count up. So ids that were minted while the clock stood still sort in the order in
-/// which they were minted, up to 16,384 of them.
+/// The first two bytes of each filling count up, so that up to 16,384 ids that were minted while the clock stood still
+/// sort in the order in which they were minted.
 #[derive(Debug)]
 pub struct SeededRandom {
     seed: u64,
@@ -102,7 +102,7 @@ pub struct SeededRandom {
 }
 
 impl SeededRandom {
-    /// Returns the randomness of this seed.
+    /// Creates the randomness of this seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, fillings: AtomicU64::new(0) }
     }
@@ -121,7 +121,7 @@ impl Random for SeededRandom {
     }
 }
 
-/// The output function of SplitMix64: each bit of what comes out depends on every bit of what goes in.
+/// The output function of SplitMix64: each bit of the output depends on every bit of the input.
 fn mixed(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -135,7 +135,7 @@ mod tests {
     use crate::id::JobId;
 
     #[test]
-    fn a_clock_stands_still_until_it_is_moved() {
+    fn a_clock_stands_still_until_it_is_advanced() {
         let clock = ManualClock::new();
         let other = clock.clone();
         assert_eq!(clock.now().to_string(), "2026-01-01T00:00:00Z");

@@ -1,4 +1,4 @@
-//! Sizes and times as people write them.
+//! Sizes and durations as people write them.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::parse_error::ParseError;
 /// Parses a size in bytes: `500`, `64K`, `10M`, `1.5GiB`. K, M, G and T, with or without `B` or `iB`, are powers of 1024.
 ///
 /// # Errors
-/// Says what is wrong and what would be right.
+/// Says what is wrong, and what would be right.
 pub fn parse_size(text: &str) -> Result<u64, ParseError> {
     let refuse = |reason: &str| {
-        let reason = format!("`{text}` is no size: {reason}; write for example `500K`, `10M` or `2GiB`");
+        let reason = format!("`{text}` is not a size: {reason}; write for example `500K`, `10M` or `2GiB`");
         Err(ParseError::new(reason))
     };
     let trimmed = text.trim();
@@ -24,9 +24,9 @@ pub fn parse_size(text: &str) -> Result<u64, ParseError> {
         "M" => 20,
         "G" => 30,
         "T" => 40,
-        _ => return refuse("the unit is not known"),
+        _ => return refuse("the unit is unknown"),
     };
-    // Whole numbers exactly; a fraction is a matter of taste, and rounded down.
+    // Whole numbers are exact; fractions are rounded down.
     if let Ok(whole) = number.parse::<u64>() {
         return match whole.checked_mul(1 << shift) {
             Some(bytes) => Ok(bytes),
@@ -50,7 +50,7 @@ pub fn format_size(bytes: u64) -> String {
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    // From here on it would be shown as 1024.
+    // From this value on it would be shown as 1024.
     while value >= 1023.95 {
         value /= 1024.0;
         unit += 1;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn malformed_sizes_are_refused() {
         for text in ["", "-1", "M", "1X", "99999999999T", "1e9", "0x10", "1.2.3K", "NaN", "inf"] {
             let error = parse_size(text).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");

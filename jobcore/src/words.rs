@@ -1,24 +1,24 @@
-//! Numbers with their words, and text that is cut to what there is room for.
+//! Numbers with words that agree with them, and text that is cut to fit.
 
 use std::fmt::Display;
 
-/// Returns a number with the word that agrees with it: `1 process is`, `2 processes are`.
+/// Returns a number with the form of the word that agrees with it: `1 process is`, `2 processes are`.
 pub fn counted<T: Copy + From<u8> + PartialEq + Display>(number: T, one: &str, several: &str) -> String {
     format!("{number} {}", if number == T::from(1) { one } else { several })
 }
 
-/// Returns a number of which only the first two digits are told: an estimate.
+/// Returns an estimate of a number: only its first two digits are kept.
 pub fn about(number: u64) -> u64 {
     let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
     number / unit * unit
 }
 
-/// Returns at most so many characters of a text, the last of which is `…` if it is longer.
+/// Cuts a text to at most this many characters; a cut text ends with `…`.
 pub fn cut(text: &str, longest: usize) -> String {
     cut_by(text, longest, |_| 1)
 }
 
-/// Returns what there is room for of a text, as [`cut`], where each character takes what `room_of` says.
+/// Cuts a text like [`cut`], with `room_of` giving the width of each character.
 pub(crate) fn cut_by(text: &str, room: usize, room_of: impl Fn(char) -> usize) -> String {
     if text.chars().map(&room_of).sum::<usize>() <= room {
         return text.to_owned();
@@ -32,10 +32,10 @@ pub(crate) fn cut_by(text: &str, room: usize, room_of: impl Fn(char) -> usize) -
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// Returns an exit code in words. A shell exits with 141 if a part of a pipe was ended by SIGPIPE, since a later part read no
-/// more: of `... | head` that is no failure, and the number alone does not tell.
+/// Returns an exit code in words. A shell exits with 141 if a part of a pipe was killed by SIGPIPE because a later part
+/// stopped reading. For `... | head` that is not a failure, and the number alone does not explain it.
 pub fn exit_code(code: i32) -> String {
-    let why = if code == 141 { " (SIGPIPE in a pipe, as of `... | head`)" } else { "" };
+    let why = if code == 141 { " (SIGPIPE in a pipe, as with `... | head`)" } else { "" };
     format!("exit code {code}{why}")
 }
 
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_says_so() {
+    fn a_cut_text_ends_with_an_ellipsis() {
         assert_eq!([cut("äöü", 3), cut("äöüx", 3), cut("", 0), cut("ä", 0)], ["äöü", "äö…", "", "…"]);
     }
 }

@@ -105,7 +105,7 @@ fn what_is_over_the_limit_makes_figures_lower_bounds() {
     let fake = Fake::new(&format!("calls {CALLS}; result done s 1.5 2"));
     let ran = fake.run(&["delegate", "--wait", "--name", "long", "x"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "done\n"), "{ran}");
-    assert!(ran.stderr.contains("succeeded (at least 1 turn, $1.50, a part of its output is gone)"), "{ran}");
+    assert!(ran.stderr.contains("succeeded (at least 1 turn, $1.50, a part of its output is missing)"), "{ran}");
     let told = fake.told("long");
     let calls = told["tool_calls"].as_u64().unwrap();
     assert!(told["incomplete"] == true && calls > CALLS / 2 && calls < CALLS, "{told}");
@@ -148,7 +148,7 @@ fn an_answer_is_there_while_tasks_go_on_in_the_background() {
     assert_eq!((&told["results"], &told["background"]), (&1.into(), &1.into()), "{told}");
     let ran = fake.run(&["output", "busy"]);
     assert!(ran.stdout.contains("bydm54e2l"), "{ran}");
-    assert!(ran.stderr.contains("answered, and waits for 1 task in the background"), "{ran}");
+    assert!(ran.stderr.contains("answered, waiting for 1 background task"), "{ran}");
     fake.touch("go");
     fake.ok(&["wait", "busy"]);
     let told = fake.told("busy");

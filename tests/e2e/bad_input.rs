@@ -80,7 +80,7 @@ fn a_command_that_cannot_be_run_is_refused_and_leaves_nothing() {
         (&["--grace=99999999999999999999s", "true"], 2, "--grace"),
         (&["--output-limit=-1", "true"], 2, "--output-limit"),
         (&["--output-limit=1", "true"], 2, "at least 4096"),
-        (&["--output-limit=1X", "true"], 2, "the unit is not known"),
+        (&["--output-limit=1X", "true"], 2, "the unit is unknown"),
         (&["--output-limit=99999999999999999999T", "true"], 2, "--output-limit"),
         (&["--label", "=x", "true"], 2, "has no name"),
         (&["--label", "a\nb=x", "true"], 2, "control characters"),
@@ -219,7 +219,7 @@ fn a_command_line_that_the_kernel_would_not_take_is_refused() {
         (JobSpec::shell("x".repeat(200 << 10)), "204800 bytes in one argument"),
         (JobSpec::command(["/bin/echo", "a\0b"]), "NUL"),
         (JobSpec::shell("true").cwd("relative"), "not an absolute path"),
-        (JobSpec::shell("true").env("BIG", "x".repeat(200 << 10)), "larger than the kernel takes"),
+        (JobSpec::shell("true").env("BIG", "x".repeat(200 << 10)), "larger than the kernel accepts"),
     ];
     for (spec, message) in cases {
         let error = submit(&env, spec).unwrap_err();

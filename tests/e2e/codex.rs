@@ -50,7 +50,7 @@ fn a_thread_gets_a_message_that_no_job_could_have_written() {
     );
     assert_eq!(messages(&env), [expected]);
     assert_eq!(env.ok(["inbox", "--caller", &format!("codex:{THREAD}")]), "");
-    assert!(env.ok(["show", &id]).contains("on end       that of its caller's host exited with 0"));
+    assert!(env.ok(["show", &id]).contains("on end       the host's on_end exited with 0"));
 }
 
 #[test]

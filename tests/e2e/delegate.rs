@@ -255,7 +255,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     agents.refused(
         agents.command(["delegate", "--agent", "nobody", "x"]),
         2,
-        "there are claude, codex, gemini, opencode",
+        "use one of claude, codex, gemini, opencode",
     );
     agents.refused(agents.command(["delegate", "--schema", "{", "x"]), 2, "schema: EOF");
     agents.refused(agents.command(["delegate", "--resume", "nosuch", "x"]), 3, "no job matches `nosuch`");
@@ -266,7 +266,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     let mut in_sandbox = full();
     in_sandbox.env("IS_SANDBOX", "1");
     if nix::unistd::geteuid().is_root() {
-        agents.refused(full(), 4, "root may not permit it everything");
+        agents.refused(full(), 4, "it refuses full permissions as root");
     }
     let ran = Ran::of(in_sandbox);
     assert!(agents.argv(ran.stdout.trim()).contains(&"--permission-mode=bypassPermissions".to_owned()), "{ran}");
@@ -356,7 +356,10 @@ fn an_agent_starts_no_other_unless_the_settings_let_it() {
     // Some agents start their tools without the variable that says how deep they are.
     for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
         let (output, jobs) = delegate(prompt);
-        assert!(output.contains("an agent may start no other, unless the user sets `agents.depth`"), "{output}");
+        assert!(
+            output.contains("an agent may not start another agent, unless the user sets `agents.depth`"),
+            "{output}"
+        );
         assert_eq!(jobs, index + 1);
     }
     agents.ok(["config", "set", "agents.depth", "2"]);
@@ -376,7 +379,7 @@ fn a_key_makes_it_idempotent() {
         };
         let first = agents.ok(words("x"));
         assert_eq!(agents.ok(words("x")), first);
-        agents.refused(agents.command(words("y")), 4, "runs another command or in another directory");
+        agents.refused(agents.command(words("y")), 4, "has another command or another directory");
     }
     assert_eq!(agents.git(&repository, &["worktree", "list"]).lines().count(), 2);
     // The branch is there by then; elsewhere it is another request.
@@ -385,11 +388,11 @@ fn a_key_makes_it_idempotent() {
     };
     let first = Ran::of(on_branch(&repository));
     assert_eq!(Ran::of(on_branch(&repository)).stdout, first.stdout, "{first}");
-    agents.refused(on_branch(agents.env.dir()), 4, "runs another command or in another directory");
+    agents.refused(on_branch(agents.env.dir()), 4, "has another command or another directory");
     // Prompts are told apart also where they begin alike.
     let long = |end: &str| format!("{}{end}", "x".repeat(1_000));
     agents.ok(["delegate", "--key", "long", &long("a")]);
-    agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "runs another command");
+    agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "has another command");
 }
 
 #[test]
@@ -441,7 +444,7 @@ fn settings_choose_the_agent_and_how_it_is_started() {
     assert_eq!(agents.record(&told_id(&ran), "cwd").trim(), agents.env.dir().canonicalize().unwrap().to_str().unwrap());
     assert!(agents.spec(&told_id(&ran))["command"]["argv"][0].as_str().unwrap().ends_with("/bin/other"));
     for (text, expected) in [
-        ("permission_mode = 'full'", "`full` has to be asked for with each run"),
+        ("permission_mode = 'full'", "`full` has to be requested for each run"),
         ("[agents.claude]\nformat = 'text'", "`agents.claude` in"),
         ("[agents.claude]\nmodell = 'x'", "unknown field `modell`"),
     ] {

@@ -109,7 +109,7 @@ fn what_cannot_be_proven_now_is_degraded_and_says_why() {
     env.ok(["config", "set", "policy.allow", "make"]);
     let ran = examine(&env);
     assert_eq!((ran.code, result(&steps(&ran), "start")), (Some(0), Some("degraded")), "{ran}");
-    assert!(ran.stdout.contains("not permitted: allowed are: make"), "{ran}");
+    assert!(ran.stdout.contains("not permitted: allowed commands: make"), "{ran}");
     assert_eq!(env.ok(["list", "--all", "--json"]).matches("job_id").count(), 1);
 }
 

@@ -133,12 +133,12 @@ fn what_takes_more_than_it_may_fails() {
 fn what_may_not_be_given_is_refused_by_name_and_leaves_nothing() {
     let env = TestEnv::new();
     for (arguments, code, message) in [
-        (["--nice", "20"], 2, "nice: from -20, which has the most of the CPU, to 19"),
+        (["--nice", "20"], 2, "nice: must be from -20 (the largest share of the CPU) to 19"),
         (["--cpus", "0,1000-1001"], 2, "cpus: there is no CPU 1000-1001; this machine has "),
-        (["--cpus", "3-1"], 2, "`3-1` is no list of CPUs from 0 to 1023; write for example `0-3,6`"),
-        (["--memory", "1K"], 2, "memory: at least 8.0 MiB"),
+        (["--cpus", "3-1"], 2, "`3-1` is not a list of CPUs from 0 to 1023; write for example `0-3,6`"),
+        (["--memory", "1K"], 2, "memory: must be at least 8.0 MiB"),
         (["--max-processes", "0"], 2, "processes: 0 would keep the job itself from being started"),
-        (["--open-files", "3"], 2, "open_files: at least 4"),
+        (["--open-files", "3"], 2, "open_files: must be at least 4"),
         (["--open-files", "4611686018427387904"], 2, "is more than the hard limit `nofile`, "),
         (["--io", "best-effort:8"], 2, "`best-effort:8`: write `idle`, or `best-effort:0` to `best-effort:7`"),
     ] {

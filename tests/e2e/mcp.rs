@@ -131,7 +131,7 @@ fn what_is_wrong_is_told_with_what_would_work() {
         ("execute", json!({ "command": "true", "env": { "PORT": 3000 } }), "env.PORT: 3000 is not a string"),
         ("execute", json!({ "command": "true", "env": { "A=B": "x" } }), "env: `A=B`"),
         ("execute", json!({ "command": "true", "tty": "yes" }), "tty: \"yes\" is not true or false"),
-        ("execute", json!({ "command": "true", "group": "a/b" }), "group: `a/b` is no name"),
+        ("execute", json!({ "command": "true", "group": "a/b" }), "group: `a/b` is not a name"),
         ("execute", json!({ "command": "true", "cwd": "x".repeat(1_000_000) }), "cwd: a path has"),
         ("wait", json!({ "job_ids": null }), "job_ids: name at least one job"),
         ("wait", json!({ "job_ids": ["web"], "wait_s": "5s" }), "wait_s: \"5s\" is not a number"),

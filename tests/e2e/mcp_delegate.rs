@@ -209,7 +209,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     };
     refused(json!({ "prompt": "x" }), &["1 agent was started within a minute; try again in ", " s."]);
     env.ok(["config", "set", "agents.per_minute", "0"]);
-    refused(json!({ "prompt": "x", "name": "live" }), &["the name `live` is that of job"]);
+    refused(json!({ "prompt": "x", "name": "live" }), &["the name `live` is taken by job"]);
     refused(json!({ "prompt": "x", "resume": "live" }), &["it is still running", "wait until it has ended"]);
     env.ok(["config", "set", "groups.agents.limit", "1"]);
     let queued = client.ok("delegate", json!({ "prompt": "x", "wait_s": 0.05 }));

@@ -54,7 +54,7 @@ fn jobs_are_limited_as_the_variables_say() {
     let longer = server.call("execute", &json!({ "command": "sleep 1000", "timeout_s": 2 }));
     assert!(longer.is_error && longer.text.contains("between 0 and 1 seconds"), "{}", longer.text);
     let forbidden = server.call("execute", &json!({ "command": "echo x; touch file" }));
-    assert!(forbidden.is_error && forbidden.text.contains("allowed are: pwd*, sleep, echo"), "{}", forbidden.text);
+    assert!(forbidden.is_error && forbidden.text.contains("allowed commands: pwd*, sleep, echo"), "{}", forbidden.text);
     // People are not concerned.
     env.ok(["run", "--wait", "touch file"]);
 }

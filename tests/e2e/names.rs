@@ -27,7 +27,7 @@ fn a_name_is_unique_among_jobs_that_are_not_over() {
     let first = env.ok(["run", "--name", "web", "sleep 1000"]);
     let taken = env.run(["run", "--name", "web", "touch started"]);
     assert_eq!((taken.code, taken.stdout.as_str()), (Some(4), ""), "{taken}");
-    assert!(taken.stderr.contains("the name `web` is that of job"), "{taken}");
+    assert!(taken.stderr.contains("the name `web` is taken by job"), "{taken}");
     env.ok(["kill", "web"]);
     let second = env.ok(["run", "--name", "web", "exit 5"]);
     assert_eq!(env.run(["wait", "web"]).code, Some(5), "the newest of the name");
@@ -92,7 +92,7 @@ fn a_name_that_is_taken_elsewhere_is_no_reason_to_stop_that_job() {
     let short = &id[24..32];
     let place = env.dir().join("shop");
     let what =
-        format!("error: the name `web` is that of job {short}, which has been running in `{}` for ", place.display());
+        format!("error: the name `web` is taken by job {short}, which has been running in `{}` for ", place.display());
     let here = run("shop");
     assert!(here.code == Some(4) && here.stderr.starts_with(&what), "{here}");
     assert!(here.stderr.contains(&format!("run `jobcli kill {short}` first")), "{here}");

@@ -72,7 +72,7 @@ fn it_is_told_of_every_kind_of_end() {
     assert_eq!(variable(&env, "told", "JOBCORE_STORE").unwrap(), env.store().to_str().unwrap());
     let summary = variable(&env, "told", "JOBCORE_SUMMARY").unwrap();
     assert!(summary.starts_with("tests (") && summary.contains(") failed with exit code 3 after 0."), "{summary}");
-    assert!(env.ok(["show", &id]).contains("on end       the job's own exited with 0: told\n"));
+    assert!(env.ok(["show", &id]).contains("on end       the job's on_end exited with 0: told\n"));
     told(&submit(&env, "true", &line), "completed");
     told(&env.ok(["run", "--on-end", &line, "--timeout", "50ms", "sleep 1000"]), "timed_out");
     told(&submit(&env, "kill -KILL $$", &line), "failed");
@@ -173,7 +173,7 @@ fn its_failure_is_shown_and_what_it_leaves_behind_is_killed() {
     let id = submit(&env, "true", &line);
     let runs = ends(&env, &id, 1);
     assert_eq!((&runs[0]["exit_code"], &runs[0]["output"]), (&6.into(), &"a\u{1b}[2Jb\nno such host\n".into()));
-    assert!(env.ok(["show", &id]).contains("on end       the job's own exited with 6: no such host\n"));
+    assert!(env.ok(["show", &id]).contains("on end       the job's on_end exited with 6: no such host\n"));
     assert!(!is_alive(read(&env, "pid").trim().parse().unwrap()));
     // No signal is blocked in it.
     let id = submit(&env, "true", "kill $$; sleep 1000");
@@ -459,7 +459,7 @@ fn the_terminal_is_told_of_an_end() {
     let output = told("JOBCORE_NOTIFY=osc9 $JOBCLI wait a; true");
     assert!(!output.contains('\u{1b}'), "{output:?}");
     let output = told("JOBCORE_NOTIFY=nothing $JOBCLI wait a; true");
-    assert!(output.contains("`nothing` is none of `osc9`, `osc777` and `bell`"), "{output:?}");
+    assert!(output.contains("`nothing` is not one of `osc9`, `osc777` and `bell`"), "{output:?}");
     let ran = env.run(["wait", "--notify", "a"]);
     assert!(!ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'), "{ran}");
 }

@@ -32,10 +32,10 @@ fn assert_refused(env: &TestEnv, ran: &Ran, why: &str) {
 fn what_is_not_allowed_is_refused_and_leaves_nothing() {
     let env = allowing("echo, git status");
     for line in ["touch ran", "echo x; touch ran", "echo $(touch ran)", "echo x | sh -c 'touch ran'", "git stash"] {
-        assert_refused(&env, &env.run(["run", line]), "allowed are: echo, git status");
+        assert_refused(&env, &env.run(["run", line]), "allowed commands: echo, git status");
     }
     for words in [&["touch", "ran"][..], &["sh", "-c", "touch ran"], &["env", "touch", "ran"]] {
-        assert_refused(&env, &env.run(["run", "--"].iter().chain(words)), "allowed are: ");
+        assert_refused(&env, &env.run(["run", "--"].iter().chain(words)), "allowed commands: ");
     }
     // Nor as what finds out whether a job is ready, whatever the job itself is.
     for command in [&["echo x"][..], &["--", "echo", "x"]] {
@@ -78,7 +78,7 @@ fn a_policy_is_shown_changed_and_taken_away() {
     assert_eq!(env.ok(["config", "get", "policy.allow"]), "npm, git status, cargo *");
     let wrong = env.run(["config", "set", "policy.allow", "npm; rm"]);
     assert_eq!(wrong.code, Some(2), "{wrong}");
-    assert_refused(&env, &env.run(["run", "echo x"]), "allowed are: npm, git status, cargo *");
+    assert_refused(&env, &env.run(["run", "echo x"]), "allowed commands: npm, git status, cargo *");
     env.ok(["config", "set", "policy.allow", ""]);
     assert_eq!(env.ok(["config", "get", "policy.allow"]), "");
     env.ok(["run", "--wait", "echo x; eval \"$X\""]);
@@ -88,17 +88,17 @@ fn a_policy_is_shown_changed_and_taken_away() {
 #[test]
 fn a_front_end_tightens_only() {
     let env = TestEnv::new();
-    assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo, cat", "true"), "allowed are: echo, cat");
+    assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo, cat", "true"), "allowed commands: echo, cat");
     assert_refused(&env, &run_with(&env, "JOBCORE_DENY", "touch", "echo; touch ran"), "`touch` is denied");
     let wrong = run_with(&env, "JOBCORE_DENY", "a; b", "true");
     assert_eq!(wrong.code, Some(2), "{wrong}");
     assert!(wrong.stderr.contains("variable `JOBCORE_DENY`"), "{wrong}");
     env.ok(["config", "set", "policy.allow", "echo"]);
-    assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo, true", "true"), "allowed are: echo");
+    assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo, true", "true"), "allowed commands: echo");
     let config = env.dir().join("config.toml");
     std::fs::write(&config, "allow = [\"cat\"]\ndeny = [\"rm\"]\n").unwrap();
     let with_file = |line: &str| env.run(["--config".as_ref(), config.as_os_str(), "run".as_ref(), line.as_ref()]);
-    assert_refused(&env, &with_file("echo x"), "allowed are: cat");
+    assert_refused(&env, &with_file("echo x"), "allowed commands: cat");
     std::fs::write(&config, "deny = [\"rm\"]\n").unwrap();
     let ran = with_file("echo x");
     assert_eq!(ran.code, Some(0), "{ran}");
@@ -121,12 +121,12 @@ fn only_a_shell_of_the_system_runs_a_line() {
     let env = allowing("echo");
     std::fs::copy("/bin/bash", env.dir().join("bash")).unwrap();
     for shell in ["./bash", &env.dir().join("bash").display().to_string()] {
-        assert_refused(&env, &env.run(["run", "--shell", shell, "echo x"]), "is not one of the system");
-        assert_refused(&env, &run_with(&env, "JOBCORE_SHELL", shell, "echo x"), "is not one of the system");
+        assert_refused(&env, &env.run(["run", "--shell", shell, "echo x"]), "is not a shell of the system");
+        assert_refused(&env, &run_with(&env, "JOBCORE_SHELL", shell, "echo x"), "is not a shell of the system");
     }
     // Wherever the `PATH` leads.
     let path = format!("{}:/usr/bin:/bin", env.dir().display());
-    assert_refused(&env, &run_with(&env, "PATH", &path, "echo x"), "is not one of the system");
+    assert_refused(&env, &run_with(&env, "PATH", &path, "echo x"), "is not a shell of the system");
     env.ok(["run", "--wait", "--shell", "bash", "echo x"]);
     let ran = env.run(["run", "--wait", "--shell", "/usr/bin/bash", "echo x"]);
     assert_eq!(ran.code, Some(0), "{ran}");

@@ -152,7 +152,7 @@ fn what_cannot_be_meant_is_refused_and_nothing_is_stopped() {
         ("[jobs.a]\ncommand = 'a'\ncolour = 'red'\n", "unknown field `colour`"),
         ("[jobs.a]\ncommand = 'a'\nneeds = ['b']\n", "`a` needs \"b\", which is no job in it"),
         ("[jobs.a]\ncommand = 'a'\nneeds = ['a']\n", "before itself"),
-        ("[jobs.'a b']\ncommand = 'a'\n", "`a b` is no name"),
+        ("[jobs.'a b']\ncommand = 'a'\n", "`a b` is not a name"),
         ("jobs = 1\n", "jobs.toml: "),
     ] {
         write(&env, "jobs.toml", text);

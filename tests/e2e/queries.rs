@@ -97,7 +97,10 @@ fn a_template_says_what_is_printed_of_each_job() {
     let command = env.ok(["list", "--name", "argv", "--format", "{command}"]);
     assert_eq!(command, "printf 'a\\u{1b}[2J b'");
     let wrong = env.run(["list", "--format", "{colour}"]);
-    assert!(wrong.code == Some(2) && wrong.stderr.contains("no `colour`; there are `job_id`, `short_id`"), "{wrong}");
+    assert!(
+        wrong.code == Some(2) && wrong.stderr.contains("no `colour`; its keys are `job_id`, `short_id`"),
+        "{wrong}"
+    );
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_path_with_a_space_is_quoted() {
     let shown = env.ok(["show", ran.stdout.trim_end()]);
     assert!(shown.contains(&format!("'{path}' -e\n")), "{shown}");
     for (wrong, code, reason) in [
-        ("bash 'x", 2, "has a quote or a backslash without an end"),
+        ("bash 'x", 2, "has an unterminated quote or backslash"),
         ("", 2, "there is no program in it"),
         ("nosuch -x", 1, "no program `nosuch`"),
     ] {

@@ -87,11 +87,11 @@ fn no_worktree_is_left_of_what_is_refused() {
     let delegate = |more: &[&'static str]| {
         agents.command(["delegate", "--worktree", "--cwd", path].into_iter().chain(more.iter().copied()).chain(["x"]))
     };
-    agents.refused(delegate(&["--key", "taken"]), 4, "the key `taken` is that of job");
+    agents.refused(delegate(&["--key", "taken"]), 4, "the key `taken` belongs to job");
     agents.refused(delegate(&["--max-turns", "0"]), 2, "max turns");
     agents.git(&repository, &["branch", "mine"]);
     let branch = agents.command(["delegate", "--worktree=mine", "--cwd", path, "x"]);
-    agents.refused(branch, 1, "a branch named `mine` exists already");
+    agents.refused(branch, 1, "a branch named `mine` already exists");
     std::fs::create_dir(repository.join("new")).unwrap();
     let new = repository.join("new");
     agents.refused(
@@ -124,7 +124,7 @@ fn a_planted_repository_in_a_worktree_is_refused() {
     std::fs::write(worktree.join(".git"), "gitdir: ./evil\n").unwrap();
     for words in [&["rm", "--worktree", "a"][..], &["rm", "--worktree", "--force", "a"]] {
         let ran = agents.run(words.iter().copied());
-        assert!(ran.code == Some(1) && ran.stderr.contains(".git` is not what git made there"), "{ran}");
+        assert!(ran.code == Some(1) && ran.stderr.contains(".git` is not what git created there"), "{ran}");
         assert!(!ran.stderr.contains("removes it nevertheless"), "{ran}");
     }
     assert!(!traces.exists() && evil.exists());
@@ -228,16 +228,20 @@ fn a_branch_that_no_worktree_can_have_is_refused() {
     let path = repository.to_str().unwrap();
     for word in ["-x", "@", "a..b", "a.lock", "HEAD"] {
         let delegate = ["delegate", &format!("--worktree={word}"), "--cwd", path, "x"];
-        agents.refused(agents.command(delegate), 2, &format!("`{word}` is no name that a branch can have"));
+        agents.refused(agents.command(delegate), 2, &format!("`{word}` is not a valid branch name"));
     }
     let named = ["delegate", "--worktree", "--name", "a..b", "--cwd", path, "x"];
-    agents.refused(agents.command(named), 2, "`jobcore/a..b` is no name that a branch can have; `--worktree=BRANCH`");
+    agents.refused(
+        agents.command(named),
+        2,
+        "`jobcore/a..b` is not a valid branch name; choose another with `--worktree=BRANCH`",
+    );
     agents.git(&repository, &["branch", "jobcore"]);
     let blocked = ["delegate", "--worktree", "--name", "a", "--cwd", path, "x"];
-    agents.refused(agents.command(blocked), 1, "beside the branch `jobcore` there cannot be `jobcore/a`");
+    agents.refused(agents.command(blocked), 1, "branch `jobcore/a` conflicts with the existing branch `jobcore`");
     agents.git(&repository, &["branch", "deep/er"]);
     let blocked_below = ["delegate", "--worktree=deep", "--cwd", path, "x"];
-    agents.refused(agents.command(blocked_below), 1, "beside the branch `deep/er` there cannot be `deep`");
+    agents.refused(agents.command(blocked_below), 1, "branch `deep` conflicts with the existing branch `deep/er`");
     let mut without_git = agents.command(blocked);
     without_git.env("PATH", agents.env.dir().join("bin"));
     agents.refused(without_git, 1, "git: it is not in `PATH`");

@@ -145,7 +145,7 @@ mod tests {
             (
                 Cause::Exited,
                 |o| o.exit_code = Some(141),
-                "failed with exit code 141 (SIGPIPE in a pipe, as of `... | head`) after 12s",
+                "failed with exit code 141 (SIGPIPE in a pipe, as with `... | head`) after 12s",
             ),
             (Cause::Exited, |_| {}, "failed: exited after 12s; its exit code is not known"),
             (

@@ -1,4 +1,4 @@
-//! Which agents there are, and how each is set.
+//! The known agents and their settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,22 +14,22 @@ use crate::program;
 use crate::signal::Signal;
 use crate::spec::{JobSpec, JobSpecBuilder};
 
-/// Output of an agent is kept up to this many bytes: it tells what a person would have seen, and what it cost.
+/// How many bytes of an agent's output are kept. The output is all that reports what the agent did, and what it cost.
 pub const AGENT_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 
-/// An agent that can be asked.
+/// An agent that tasks can be delegated to.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Agent {
     /// Its name.
     pub name: String,
-    /// Its program: a path, or a name to be found on the `PATH` of the job.
+    /// Its program: a path, or a name to be found in the `PATH` of the job.
     pub program: String,
-    /// The model, unless another is asked for.
+    /// The default model.
     pub model: Option<String>,
-    /// The effort, unless another is asked for.
+    /// The default effort.
     pub effort: Option<String>,
-    /// Further arguments.
+    /// Additional arguments.
     pub arguments: Vec<String>,
     kind: Kind,
 }
@@ -40,45 +40,46 @@ enum Kind {
     Declared(Declared),
 }
 
-/// What a settings file says of an agent: `[agents.NAME]`. Templates are arguments in which `{}` stands for the value.
+/// The settings of an agent in a settings file: `[agents.NAME]`. A template is a list of arguments in which `{}` stands
+/// for the value.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct AgentTable {
-    /// Its program; the name of the agent unless it is given.
+    /// Its program. The default is the name of the agent.
     pub program: Option<String>,
-    /// The model, unless another is asked for.
+    /// The default model.
     pub model: Option<String>,
-    /// The effort, unless another is asked for.
+    /// The default effort.
     pub effort: Option<String>,
-    /// Further arguments; of an agent that is declared here, the first ones.
+    /// Additional arguments; for a declared agent, the first ones.
     pub arguments: Option<Vec<String>>,
-    /// What it prints, of an agent that is declared here: `claude`, `codex`, `gemini`, `opencode` or `text`.
+    /// The output format of a declared agent: `claude`, `codex`, `gemini`, `opencode` or `text`.
     pub format: Option<String>,
-    /// The template for the prompt, of an agent that is declared here. Without one it is given on standard input.
+    /// The template for the prompt of a declared agent. Without one, the prompt is passed on standard input.
     pub prompt_arguments: Option<Vec<String>>,
-    /// The template for the model, of an agent that is declared here.
+    /// The template for the model of a declared agent.
     pub model_arguments: Option<Vec<String>>,
-    /// The template for the effort, of an agent that is declared here.
+    /// The template for the effort of a declared agent.
     pub effort_arguments: Option<Vec<String>>,
-    /// The template for the conversation to go on with, of an agent that is declared here.
+    /// The template for the conversation to resume, for a declared agent.
     pub resume_arguments: Option<Vec<String>>,
-    /// The arguments for this permission mode, of an agent that is declared here.
+    /// The arguments of a declared agent for this permission mode.
     pub read_only: Option<Vec<String>>,
-    /// The arguments for this permission mode, of an agent that is declared here.
+    /// The arguments of a declared agent for this permission mode.
     pub edit: Option<Vec<String>>,
-    /// The arguments for this permission mode, of an agent that is declared here.
+    /// The arguments of a declared agent for this permission mode.
     pub full: Option<Vec<String>>,
-    /// What it is sent first when it is stopped, of an agent that is declared here.
+    /// The signal that is sent first to stop a declared agent.
     pub stop_signal: Option<Signal>,
 }
 
-/// All agents that can be asked, by name.
+/// All known and declared agents, by name.
 #[derive(Debug, Clone)]
 pub struct Agents(BTreeMap<String, Agent>);
 
 impl Default for Agents {
-    /// Returns those that this library knows: `claude`, `codex`, `gemini`, `opencode`.
+    /// Returns the agents that this library knows: `claude`, `codex`, `gemini`, `opencode`.
     fn default() -> Self {
         let known = |adapter: &'static Adapter| Agent::new(adapter.name, Kind::Known(adapter));
         Self(ADAPTERS.into_iter().map(|adapter| (adapter.name.to_owned(), known(adapter))).collect())
@@ -86,41 +87,41 @@ impl Default for Agents {
 }
 
 impl Agents {
-    /// Returns their names, in order.
+    /// Returns the names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Returns all of them, in order of their names.
+    /// Returns all agents in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &Agent> {
         self.0.values()
     }
 
-    /// Returns the agent of this name.
+    /// Returns the agent with this name.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`], naming those there are.
+    /// [`Error::InvalidSpec`], naming the known agents.
     pub fn get(&self, name: &str) -> Result<&Agent> {
         self.0.get(name).ok_or_else(|| {
             let names: Vec<_> = self.names().collect();
             let reason = format!(
-                "there is none called `{name}`; there are {}, and those that the settings file declares as `[agents.NAME]`",
+                "`{name}` is not known; use one of {}, or one that the settings file declares as `[agents.NAME]`",
                 names.join(", ")
             );
             Error::InvalidSpec { field: "agent", reason }
         })
     }
 
-    /// Sets what a settings file says of an agent, and declares it if it is not known.
+    /// Applies the settings of an agent from a settings file, and declares the agent if it is not known.
     ///
     /// # Errors
-    /// Says which part of it is wrong.
+    /// Says which setting is wrong.
     pub fn set(&mut self, name: &str, table: AgentTable) -> Result<(), String> {
         let _: Name = name.parse()?;
         let mut agent = match ADAPTERS.into_iter().find(|adapter| adapter.name == name) {
             Some(adapter) => {
                 if let Some(key) = table.declares() {
-                    return Err(format!("`{key}` is known of {}, and cannot be set", adapter.title));
+                    return Err(format!("`{key}` is fixed for {} and cannot be set", adapter.title));
                 }
                 Agent::new(name, Kind::Known(adapter))
             }
@@ -137,7 +138,7 @@ impl Agents {
 }
 
 impl AgentTable {
-    /// Returns a key that is set and that only agents have that are declared.
+    /// Returns a key that is set but allowed only for declared agents.
     fn declares(&self) -> Option<&'static str> {
         let keys = [
             ("format", self.format.is_some()),
@@ -161,7 +162,7 @@ impl AgentTable {
             Some("gemini") => Format::Gemini,
             Some("opencode") => Format::Opencode,
             Some(other) => {
-                return Err(format!("format: `{other}` is none; there are claude, codex, gemini, opencode and text"));
+                return Err(format!("format: `{other}` is not known; use claude, codex, gemini, opencode or text"));
             }
         };
         let templates = [
@@ -172,7 +173,7 @@ impl AgentTable {
         ];
         for (key, template) in templates {
             if template.as_ref().is_some_and(|words| !words.iter().any(|word| word.contains("{}"))) {
-                return Err(format!("{key}: `{{}}` is missing, which stands for the value"));
+                return Err(format!("{key}: the placeholder `{{}}` for the value is missing"));
             }
         }
         Ok(Declared {
@@ -190,7 +191,7 @@ impl AgentTable {
 }
 
 impl Agent {
-    /// Returns whether its program is there, for a job in this directory and with this environment.
+    /// Returns whether its program exists for a job in this directory and with this environment.
     pub fn is_installed(&self, cwd: &Path, environment: &Environment) -> bool {
         program::find(self.program.as_ref(), cwd, environment).is_ok()
     }
@@ -199,11 +200,12 @@ impl Agent {
         Self { name: name.to_owned(), program: name.to_owned(), model: None, effort: None, arguments: Vec::new(), kind }
     }
 
-    /// Describes the job that asks this agent. `environment` is that of the job, and says how many agents deep the caller
-    /// is. Nothing is looked up: a resumed conversation has to be called as the CLI calls it, and no worktree is made.
+    /// Describes the job that runs this agent. `environment` is that of the job, and records how deeply nested the
+    /// caller is. Nothing is looked up: a conversation to resume has to be given by the CLI's own id, and no worktree
+    /// is created.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`] for what cannot be asked, or not of this agent, with what would work.
+    /// [`Error::InvalidSpec`] for requests that this agent does not support, saying what would work.
     pub fn spec(&self, asked: &Delegation, mut environment: Environment) -> Result<JobSpecBuilder> {
         asked.check()?;
         let mut asked = asked.clone();
@@ -226,7 +228,7 @@ impl Agent {
             environment.set(name, value);
         }
         environment.enter(&asked.cwd);
-        // What a settings file declares is the beginning of the command, such as a verb.
+        // The arguments of a declared agent are the beginning of its command, such as a verb.
         let words = [invocation.first, self.arguments.clone(), invocation.arguments].concat();
         let mut spec = JobSpec::command([self.program.clone()].into_iter().chain(words))
             .cwd(&asked.cwd)
@@ -242,12 +244,12 @@ impl Agent {
         Ok(spec)
     }
 
-    /// Returns whether a conversation goes on only in the directory where it was.
+    /// Returns whether a conversation can be resumed only in its original directory.
     pub(crate) fn stays_where_it_was(&self) -> bool {
         matches!(&self.kind, Kind::Known(adapter) if adapter.stays_where_it_was)
     }
 
-    /// Returns whether this may be what the CLI calls a conversation.
+    /// Returns whether this can be the CLI's id of a conversation.
     pub(crate) fn is_session(&self, text: &str) -> bool {
         match &self.kind {
             Kind::Known(adapter) => (adapter.is_session)(text),
@@ -255,10 +257,10 @@ impl Agent {
         }
     }
 
-    /// Says why the agent would fail at once, as far as that can be known without asking it.
+    /// Returns why the agent would fail at once, as far as that is known without running it.
     pub(crate) fn obstacle(&self, asked: &Delegation, environment: &Environment) -> Option<String> {
         let Kind::Known(adapter) = &self.kind else { return None };
-        // A program of another name may well see to it.
+        // A program with another name may be a wrapper that takes care of it.
         let is_known = Path::new(&self.program).file_name().is_some_and(|name| name == adapter.name);
         let place = Place {
             asked,
@@ -269,7 +271,7 @@ impl Agent {
         is_known.then(|| (adapter.obstacle)(&place)).flatten()
     }
 
-    /// Says how people get the program.
+    /// Says how to get the program.
     pub fn remedy(&self) -> String {
         let setting = format!("`agents.{}.program` in the settings file says where it is", self.name);
         match &self.kind {
@@ -279,9 +281,9 @@ impl Agent {
     }
 }
 
-/// Returns how many agents deep whoever has this environment is.
+/// Returns how deeply nested the agent with this environment is.
 fn depth(environment: &Environment) -> u32 {
     let said = environment.get(AGENT_DEPTH).map(|depth| depth.to_string_lossy().into_owned());
-    // Whatever it says, an agent wrote it.
+    // Whatever the value is, an agent set it.
     said.map_or(0, |depth| depth.parse().unwrap_or(1))
 }

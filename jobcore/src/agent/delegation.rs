@@ -1,4 +1,4 @@
-//! What an agent is asked, in words that mean the same for all.
+//! Tasks for agents, in terms that mean the same for all of them.
 
 use std::path::PathBuf;
 
@@ -7,43 +7,43 @@ use serde_json::Value;
 use super::{AgentRun, PermissionMode};
 use crate::error::{Error, Result};
 
-/// What an agent is asked. An adapter translates it for the agent's CLI; what that has no way for is refused.
+/// A task for an agent. An adapter translates it for the agent's CLI, and refuses what the CLI does not support.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Delegation {
     /// What to do.
     pub prompt: String,
-    /// Where, an absolute path.
+    /// The working directory, an absolute path.
     pub cwd: PathBuf,
-    /// The model, as the CLI calls it.
+    /// The model, by the CLI's name.
     pub model: Option<String>,
-    /// How hard it thinks, as the CLI calls it.
+    /// The effort, by the CLI's name.
     pub effort: Option<String>,
-    /// How many turns it may take.
+    /// The maximum number of turns.
     pub max_turns: Option<u32>,
-    /// How much it may cost, in US dollars.
+    /// The maximum cost, in US dollars.
     pub max_budget_usd: Option<f64>,
     /// What it may do without asking.
     pub permission_mode: PermissionMode,
-    /// Tools that it may use beside those, in the CLI's own words: `Bash(git *)`.
+    /// Additional tools that it may use, in the CLI's own syntax: `Bash(git *)`.
     pub allow_tools: Vec<String>,
-    /// Directories beside `cwd` that it may work in.
+    /// Directories in addition to `cwd` that it may work in.
     pub add_dirs: Vec<PathBuf>,
-    /// The conversation to go on with: as the CLI calls it, or the id, short id or name of the job that had it.
+    /// The conversation to resume: the CLI's id, or the id, short id or name of the job that had it.
     pub resume: Option<String>,
     /// The id of the new conversation.
     pub session_id: Option<String>,
-    /// Instructions beside the agent's own.
+    /// Instructions in addition to the agent's own.
     pub system_prompt: Option<String>,
-    /// What the answer has to look like.
+    /// The JSON schema of the answer.
     pub schema: Option<Schema>,
-    /// Makes a git worktree for it, in which it runs.
+    /// Creates a git worktree and runs the agent in it.
     pub worktree: Option<NewWorktree>,
 }
 
 impl Delegation {
-    /// Goes on as an earlier run did: with its limits, its model and what it might do, but for [`PermissionMode::Full`],
-    /// which has to be named each time.
+    /// Continues like an earlier run: with its limits, its model and its permissions, except [`PermissionMode::Full`],
+    /// which has to be requested each time.
     pub fn go_on(&mut self, run: &AgentRun) {
         if run.permission_mode != PermissionMode::Full {
             self.permission_mode = run.permission_mode;
@@ -56,33 +56,33 @@ impl Delegation {
 
 /// A JSON schema.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "it is here or there")]
+#[expect(clippy::exhaustive_enums, reason = "a schema is either inline or in a file")]
 pub enum Schema {
     /// The schema itself.
     Json(Value),
-    /// The absolute path of a file that has it, for as long as the agent runs.
+    /// The absolute path of a file that contains it, which must exist as long as the agent runs.
     File(PathBuf),
 }
 
-/// A git worktree to be made.
+/// A git worktree to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the place follows from the repository")]
+#[expect(clippy::exhaustive_structs, reason = "its directory is derived from the repository")]
 pub struct NewWorktree {
-    /// The branch to make; `jobcore/` and the name of the job unless it is given.
+    /// The branch to create. The default is `jobcore/` and the name of the job.
     pub branch: Option<String>,
 }
 
 impl Delegation {
-    /// Asks an agent to do this there.
+    /// Creates a task with this prompt in this directory.
     pub fn new(prompt: impl Into<String>, cwd: impl Into<PathBuf>) -> Self {
         Self { prompt: prompt.into(), cwd: cwd.into(), ..Self::default() }
     }
 
-    /// Refuses what no agent can be asked.
+    /// Refuses tasks that no agent supports.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |field: &'static str, reason: &str| Err(Error::InvalidSpec { field, reason: reason.to_owned() });
         if self.prompt.trim().is_empty() {
-            return refuse("prompt", "it is empty; say what is to be done");
+            return refuse("prompt", "it is empty; describe the task");
         }
         let words = [
             ("model", self.model.as_deref()),
@@ -96,10 +96,10 @@ impl Delegation {
             return refuse(field, "it is empty; leave it out");
         }
         if self.max_turns == Some(0) {
-            return refuse("max turns", "0 would be no limit to some; leave it out");
+            return refuse("max turns", "0 means no limit to some agents; leave it out");
         }
         if self.max_budget_usd.is_some_and(|budget| !budget.is_finite() || budget <= 0.0) {
-            return refuse("max budget", "it has to be more than 0");
+            return refuse("max budget", "must be more than 0");
         }
         if self.resume.is_some() && self.session_id.is_some() {
             return refuse("session id", "a resumed conversation keeps its own; leave it out");

@@ -1,4 +1,4 @@
-//! What an agent does, in one language for all CLIs.
+//! What an agent does, as events that are the same for all CLIs.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,84 +10,84 @@ use super::digest::{Denial, Failure, Usage};
 use super::words::squeezed;
 use crate::units::short_duration;
 
-/// How long a line is that says what a tool does, in characters.
+/// The maximum length of a line that describes a tool call, in characters.
 const SUMMARY: usize = 120;
-/// How many tools that run at the same time are told apart.
+/// How many concurrent tool calls are told apart.
 const TOOLS_AT_ONCE: usize = 64;
 
-/// Something that an agent did, as its CLI told it.
+/// Something that an agent did, as reported by its CLI.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum AgentEvent {
-    /// A session began, or went on.
+    /// A session began or continued.
     Session {
-        /// By which the CLI resumes it.
+        /// The id that the CLI resumes it by.
         id: Option<String>,
-        /// The model, as the CLI calls it.
+        /// The model, by the CLI's name.
         model: Option<String>,
     },
-    /// The model was asked for its next turn. Events with the same id are of one turn.
+    /// The model was asked for its next turn. Events with the same id belong to one turn.
     Turn {
-        /// What tells it from others.
+        /// The id of the turn.
         id: Option<String>,
     },
-    /// The model said this, whole: also when parts of it were told before.
+    /// The model wrote this text. It is complete, even if parts of it were reported before.
     Text(String),
-    /// The model said this next.
+    /// The model wrote this next part of a text.
     TextDelta(String),
-    /// The model thinks.
+    /// The model is thinking.
     Thinking,
     /// A tool was called.
     ToolStart {
-        /// By which its end is known.
+        /// The id that its end refers to.
         id: String,
-        /// What was called.
+        /// The tool and its purpose.
         tool: Tool,
     },
-    /// A tool is done.
+    /// A tool call ended.
     ToolEnd {
-        /// That of its start.
+        /// The id of its start.
         id: String,
-        /// Whether it did what it was called for.
+        /// Whether it succeeded.
         ok: bool,
-        /// The first line of what went wrong.
+        /// The first line of the error.
         summary: Option<String>,
     },
     /// The model did not answer, and will be asked again.
     Retry(Retry),
-    /// A tool was not permitted.
+    /// A tool call was denied.
     Denied {
-        /// That of the call.
+        /// The id of the call.
         id: Option<String>,
-        /// What was called, if this event tells. The start of the call does.
+        /// The tool, if this event names it; otherwise the start of the call does.
         tool: Option<Tool>,
     },
-    /// So many tasks run in the background: the CLI stays until they are over.
+    /// Background tasks are running: the CLI stays until they end.
     Background {
         /// How many.
         running: u64,
     },
-    /// This was used since the last such event.
+    /// Tokens and costs since the last such event.
     Spent {
         /// Tokens.
         usage: Usage,
         /// US dollars.
         cost_usd: Option<f64>,
     },
-    /// The final word on what it was asked for. There may be several: the last holds.
+    /// The result of the task. There may be several: the last one counts.
     Result(Box<AgentResult>),
-    /// Something went wrong, and the agent may go on.
+    /// An error occurred, and the agent may continue.
     Error(Failure),
-    /// The CLI has something to say that is no error.
+    /// A message of the CLI that is not an error.
     Warning(String),
-    /// An event of a kind that is not known here.
+    /// An event of an unknown kind.
     Unknown {
-        /// What the CLI calls it.
+        /// The CLI's name for it.
         kind: String,
     },
 }
 
 impl AgentEvent {
-    /// Returns whether this comes of an answer of the model.
+    /// Returns whether this is part of an answer of the model.
     pub(super) fn is_answer(&self) -> bool {
         matches!(
             self,
@@ -99,19 +99,19 @@ impl AgentEvent {
 /// The model will be asked again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Retry {
-    /// Which attempt this is, from 1.
+    /// The number of the attempt, from 1.
     pub(super) attempt: u64,
-    /// How many there will be at most.
+    /// The maximum number of attempts.
     pub(super) of: Option<u64>,
-    /// How long is waited before it, in milliseconds.
+    /// How long the CLI waits before it, in milliseconds.
     pub(super) after_ms: Option<u64>,
-    /// The HTTP status that is the reason.
+    /// The HTTP status that caused it.
     pub(super) status: Option<u16>,
     /// The reason in words.
     pub(super) reason: Option<String>,
 }
 
-/// As in `retry 3 of 10 in 2.3s after HTTP 500`.
+/// A description such as `retry 3 of 10 in 2.3s after HTTP 500`.
 impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "retry {}", self.attempt)?;
@@ -129,47 +129,47 @@ impl fmt::Display for Retry {
     }
 }
 
-/// What a final event says. What it does not tell is absent.
+/// The contents of a final event. What it does not report is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct AgentResult {
-    /// Whether the agent says that it is done; not whether what it did is right.
+    /// Whether the agent says that it is done, which does not mean that its work is right.
     pub(super) success: bool,
-    /// The answer; if absent, it is what the model said last.
+    /// The answer. If absent, it is the last text of the model.
     pub(super) text: Option<String>,
-    /// The answer in the form that was asked for.
+    /// The structured answer that was required.
     pub(super) structured: Option<Value>,
-    /// By which the CLI resumes the session.
+    /// The id that the CLI resumes the session by.
     pub(super) session_id: Option<String>,
-    /// The model, if it was only one.
+    /// The model, if there was only one.
     pub(super) model: Option<String>,
-    /// Turns since the result before.
+    /// Turns since the previous result.
     pub(super) turns: Option<u64>,
-    /// Calls of tools, all in all.
+    /// Tool calls in total.
     pub(super) tool_calls: Option<u64>,
-    /// US dollars, all in all.
+    /// US dollars in total.
     pub(super) cost_usd: Option<f64>,
-    /// Tokens, all in all.
+    /// Tokens in total.
     pub(super) usage: Option<Usage>,
-    /// How long it took since the result before.
+    /// How long it took since the previous result.
     pub(super) duration_ms: Option<u64>,
-    /// How long the model was waited for, all in all.
+    /// How long it waited for the model in total.
     pub(super) api_duration_ms: Option<u64>,
-    /// What was not permitted; some of it may have been told before.
+    /// Denied calls; some of them may have been reported before.
     pub(super) denied: Vec<Denial>,
     /// What went wrong.
     pub(super) error: Option<Failure>,
 }
 
-/// A tool and what it is called for.
+/// A tool and the purpose of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tool {
-    /// What the CLI calls it.
+    /// The CLI's name of the tool.
     pub(super) name: String,
-    /// Name and purpose in one short line: `Bash: cargo test`, `Edit src/main.rs`.
+    /// The name and the purpose in one short line: `Bash: cargo test`, `Edit src/main.rs`.
     pub(super) summary: String,
 }
 
-/// Which field of a tool's input tells best what it is called for, and what stands between the name and it.
+/// The fields of a tool's input that describe the purpose of a call best, and what separates the name from it.
 const TELLING: [(&str, &str); 14] = [
     ("command", ": "),
     ("file_path", " "),
@@ -199,13 +199,13 @@ impl Tool {
         Self { name, summary }
     }
 
-    /// Returns what it is called for, without its name; empty if that is not known.
+    /// Returns the purpose without the name; empty if unknown.
     pub(super) fn purpose(&self) -> &str {
         self.summary.strip_prefix(self.name.as_str()).unwrap_or_default().trim_start_matches([':', ' '])
     }
 }
 
-/// The tools that have been called and are not done, the latest last.
+/// The tool calls that have not ended, the latest last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct OpenTools(Vec<(String, Tool)>);
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_one_short_line() {
+    fn a_tool_call_is_described_in_one_short_line() {
         let summary = |name, input: Value| Tool::new(name, &input).summary;
         assert_eq!(summary("Bash", json!({"description": "Run tests", "command": "cargo test\n"})), "Bash: cargo test");
         assert_eq!(summary("Edit", json!({"file_path": "src/main.rs", "old_string": "a"})), "Edit src/main.rs");
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_is_one_line() {
+    fn a_retry_is_described_in_one_line() {
         let retry =
             Retry { attempt: 3, of: Some(10), after_ms: Some(2376), status: Some(500), reason: Some("x".to_owned()) };
         assert_eq!(retry.to_string(), "retry 3 of 10 in 2.3s after HTTP 500");

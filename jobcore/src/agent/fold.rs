@@ -1,4 +1,4 @@
-//! A digest that grows with the output.
+//! A digest that is updated as the output grows.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,22 @@ use super::stderr::Lines;
 use super::stream::{Found, Values};
 use super::words::{background, squeezed};
 
-/// How long a result may be, in bytes.
+/// The maximum length of a result, in bytes.
 const LONGEST_RESULT: usize = 256 << 10;
-/// How long a line is that says what the agent does, in characters.
+/// The maximum length of the line that describes the activity, in characters.
 const ACTIVITY: usize = 120;
-/// How many denials are named.
+/// How many denials are listed.
 const DENIED: usize = 20;
 /// How many denials are told apart.
 const DENIALS: usize = 1000;
-/// The figures that miss what was in a part of the output that could not be read.
+/// The figures that become lower bounds when a part of the output could not be read.
 const COUNTED: [&str; 8] = ["turns", "tool_calls", "retries", "denials", "results", "cost_usd", "usage", "duration_ms"];
 
-/// Reads the output of an agent, piece by piece, and knows at any time what it says: its standard output, and of those
-/// that report some things on standard error only, that too ([`Format::stream`]).
+/// Reads the output of an agent piece by piece, and has a digest of it at any time. It reads standard output and, for
+/// CLIs that report some things only on standard error, that as well ([`Format::stream`]).
 ///
-/// How the bytes are divided makes no difference. The state can be kept, as JSON for example, and gone on from; it is
-/// bounded however long the output is, by the longest line that is read: 32 MiB. There is no clock and no I/O in it.
+/// How the bytes are divided makes no difference. The state can be saved, for example as JSON, and resumed. Its size is
+/// bounded however long the output is, by the longest line that is read: 32 MiB. It uses no clock and does no I/O.
 ///
 /// ```
 /// use jobcore::agent::{Fold, Format};
@@ -41,15 +41,15 @@ const COUNTED: [&str; 8] = ["turns", "tool_calls", "retries", "denials", "result
 pub struct Fold {
     format: Format,
     values: Values,
-    /// Of standard error.
+    /// For standard error.
     #[serde(default)]
     errors: Lines,
-    /// Of plain text.
+    /// For plain text.
     tail: Tail,
     state: State,
 }
 
-/// What is known, and what is needed to know more.
+/// What is known so far, and what is needed to interpret the next events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     digest: Digest,
@@ -59,14 +59,14 @@ struct State {
     turn: Option<String>,
     /// How many turns there were up to the last result, and how many since.
     turns: (u64, u64),
-    /// The calls that were not permitted.
+    /// The ids of the denied calls.
     denied: BTreeSet<String>,
-    /// Whether nothing was done since the last result.
+    /// Whether nothing has happened since the last result.
     rested: bool,
 }
 
 impl Fold {
-    /// Begins at the beginning of an output in this format.
+    /// Starts at the beginning of an output in this format.
     pub fn new(format: Format) -> Self {
         Self {
             format,
@@ -82,7 +82,7 @@ impl Fold {
         self.format
     }
 
-    /// Takes the next bytes of standard output.
+    /// Reads the next bytes of standard output.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.format == Format::Text {
             return self.tail.push(bytes, LONGEST_RESULT);
@@ -91,7 +91,7 @@ impl Fold {
         values.feed(bytes, |found| state.find(*format, found));
     }
 
-    /// Takes the next bytes of standard error.
+    /// Reads the next bytes of standard error.
     pub fn feed_stderr(&mut self, bytes: &[u8]) {
         let Self { format, errors, state, .. } = self;
         errors.feed(bytes, |line| {
@@ -101,7 +101,7 @@ impl Fold {
         });
     }
 
-    /// Goes on behind bytes of the job that are gone. They may have been of the other stream.
+    /// Continues after bytes of the job that are missing. They may have belonged to the other stream.
     pub fn gap(&mut self) {
         self.values.gap();
         self.errors.gap();
@@ -109,7 +109,7 @@ impl Fold {
         self.state.lose();
     }
 
-    /// Returns what is known. A last line without a line break counts if it is complete.
+    /// Returns the digest of what was read so far. A last line without a line break counts if it is complete.
     pub fn digest(&self) -> Digest {
         let mut state = self.state.clone();
         let mut digest = if self.format == Format::Text {
@@ -135,7 +135,7 @@ impl Fold {
         digest
     }
 
-    /// Returns how many bytes the state has of what is incomplete: without them it is small.
+    /// Returns the size of the incomplete input in the state, in bytes. The rest of the state is small.
     pub(crate) fn pending(&self) -> usize {
         self.values.pending()
     }
@@ -160,7 +160,7 @@ impl State {
             }
             _ => {}
         }
-        // Whoever tells more than results tells of tools too.
+        // A CLI that reports more than results reports tool calls as well.
         digest.tool_calls.get_or_insert_default();
         if event.is_answer() {
             digest.retry = None;
@@ -253,7 +253,7 @@ impl State {
             .map(|ms| ms.saturating_add(digest.duration_ms.unwrap_or_default()))
             .or(digest.duration_ms);
         digest.api_duration_ms = result.api_duration_ms.or(digest.api_duration_ms);
-        // What is told all in all is whole again.
+        // A figure that is reported as a total is no longer a lower bound.
         let is_whole = |figure: &str| match figure {
             "tool_calls" => result.tool_calls.is_some(),
             "cost_usd" => result.cost_usd.is_some(),
@@ -289,7 +289,7 @@ impl State {
             self.digest.lower_bounds.insert("denials".to_owned());
             return;
         }
-        // Of a call without an id nothing tells that it was told before.
+        // A call without an id cannot be recognized as reported before.
         let id = denial.id.clone().unwrap_or_else(|| format!("#{}", self.denied.len()));
         if !self.denied.insert(squeezed(&id, ACTIVITY)) {
             return;
@@ -300,7 +300,7 @@ impl State {
         }
     }
 
-    /// A part of the output is missing: what is counted is too little, and there may have been another result in it.
+    /// Handles a missing part of the output: counts are too low, and the part may have contained another result.
     fn lose(&mut self) {
         let digest = &mut self.digest;
         digest.incomplete = true;
@@ -315,13 +315,13 @@ impl State {
         self.digest.activity = Some(squeezed(what, ACTIVITY));
     }
 
-    /// It does what its tools do, or else thinks.
+    /// Sets the activity to that of its latest tool, or to thinking.
     fn thinks(&mut self) {
         let summary = self.tools.latest().map_or("thinking", |tool| &tool.summary).to_owned();
         self.does(&summary);
     }
 
-    /// Says what it is doing when it has said its last word, for now.
+    /// Sets the activity after a result, if nothing has happened since.
     fn rests(&mut self) {
         let activity = match (&self.digest.error, self.digest.background) {
             (_, running) if running > 0 => format!("waiting for {}", background(running)),
@@ -334,18 +334,18 @@ impl State {
     }
 }
 
-/// What the model said last, as far as it is kept.
+/// The last text of the model, as far as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Answer {
     text: String,
     cut: u64,
-    /// Whether what is said next goes on with it.
+    /// Whether the next part continues it.
     open: bool,
 }
 
 impl Answer {
     fn push(&mut self, text: &str) {
-        // Behind what was cut nothing fits.
+        // Nothing is added after a part was cut.
         let room = if self.cut > 0 { 0 } else { LONGEST_RESULT - self.text.len() };
         let kept = text.floor_char_boundary(room);
         self.text.push_str(&text[..kept]);

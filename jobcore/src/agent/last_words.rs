@@ -1,4 +1,4 @@
-//! What a CLI says on standard error when it cannot even begin, or gives up.
+//! The error that a CLI writes to standard error when it cannot start, or gives up.
 
 use std::sync::LazyLock;
 
@@ -10,13 +10,13 @@ use super::event::AgentEvent;
 use super::format::Format;
 use super::words::{plain, squeezed};
 
-/// How long they are, in characters.
+/// The maximum length of the message, in characters.
 const LONGEST: usize = 500;
-/// How much of the end of standard error is looked at, in bytes.
+/// How much of the end of standard error is read, in bytes.
 const LOOKED_AT: usize = 64 << 10;
-/// What most CLIs begin a line with that says what went wrong.
+/// How most CLIs begin a line that reports an error.
 const TELLING: [&str; 6] = ["error:", "error ", "fatal:", "panic", "unknown argument", "an unexpected"];
-/// Lines that say nothing of why it ended: hints, and what was going on anyway. Traces are indented.
+/// Lines that do not explain the end: hints, and unrelated messages. Traces are indented.
 const BESIDES: [&str; 10] = [
     "warning",
     "usage:",
@@ -35,20 +35,20 @@ static LOGGED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^\d{4}-\d\d-\d\d[T ]\S+\s+(?:ERROR|WARN|INFO|DEBUG|TRACE)\s+\S+:").expect("a valid pattern")
 });
 
-/// Returns the most telling line of what was written to standard error, at most 500 characters: a line that says that it
-/// is an error, else the last that is neither a warning nor a trace. Of several errors, the last. Gemini's object in
-/// JSON, the only word of an error there is with `-o json`, is told by its message.
+/// Returns the most informative line of standard error, at most 500 characters: the last line that reports an error, or
+/// else the last one that is neither a warning nor a trace. For Gemini's JSON object, which is the only report of an
+/// error with `-o json`, returns its message.
 ///
-/// What an agent logs while it works is no reason for its end: where it `has_begun`, such lines are passed over.
+/// Lines that an agent logs while it works do not explain its end: if it `has_begun`, they are skipped.
 ///
-/// Give it the end of standard error: no more than 64 KiB of that are looked at.
+/// Pass the end of standard error: at most 64 KiB of it are read.
 pub fn last_words(stderr: &[u8], has_begun: bool) -> Option<Failure> {
     let text = String::from_utf8_lossy(&stderr[stderr.len().saturating_sub(LOOKED_AT)..]);
     if let Some(failure) = object(&text) {
         return Some(failure);
     }
     let clean = without_colours(&text);
-    // Usage and options come below the line that says what is wrong with them.
+    // Usage and options follow the line that reports what is wrong with them.
     let lines =
         || clean.lines().filter(|line| !line.starts_with([' ', '\t'])).map(|line| line.trim_end_matches(" {").trim());
     let is_word = |line: &&str| line.len() > 1 && !begins(line, &BESIDES) && !(has_begun && LOGGED.is_match(line));
@@ -66,7 +66,7 @@ fn begins(line: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|beginning| line.starts_with(beginning))
 }
 
-/// Returns a line of a log without the time before it.
+/// Returns a log line without its leading time.
 fn behind_time(line: &str) -> &str {
     match line.split_once(' ') {
         Some((first, rest)) if first.contains(':') && first.starts_with(|c: char| c.is_ascii_digit()) => {
@@ -76,7 +76,7 @@ fn behind_time(line: &str) -> &str {
     }
 }
 
-/// Returns what an object over the last lines says.
+/// Returns the error in a JSON object in the last lines.
 fn object(text: &str) -> Option<Failure> {
     let begin = text.rfind("\n{").map(|before| before + 1).or_else(|| text.starts_with('{').then_some(0))?;
     let value: Value = serde_json::from_str(text[begin..].trim_end()).ok()?;

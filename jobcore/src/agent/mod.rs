@@ -1,19 +1,19 @@
-//! Runs of coding agents: jobs whose command is the CLI of an agent, and whose standard output tells what the agent does.
+//! Agent runs: jobs whose command is the CLI of a coding agent, and whose standard output reports what the agent does.
 //!
-//! What is said of a run when it is submitted is an [`AgentRun`]. Of what it writes, bytes become JSON values (`stream`),
-//! values become events that are the same for all CLIs (`event`, `format`), and events become a [`Digest`] for programs or a
-//! [`Transcript`] for people. Nothing here does I/O or asks for the time.
+//! An [`AgentRun`] describes a run when it is submitted. Its output is processed in steps: bytes become JSON values
+//! (`stream`), values become events that are the same for all CLIs (`event`, `format`), and events become a [`Digest`]
+//! for programs or a [`Transcript`] for people. None of these steps does I/O or reads a clock.
 
 // In the order in which to read them:
-// - `run.rs`, `delegation.rs`: what a run is, and what an agent is asked
-// - `settings.rs`, `agents.rs`, `adapter/`: which agents there are, and how the CLI of each is called
+// - `run.rs`, `delegation.rs`: the description of a run, and the task for an agent
+// - `settings.rs`, `agents.rs`, `adapter/`: the agents, and how the CLI of each is called
 // - `worktree.rs`: git worktrees of runs
 // - `stream.rs`, `stderr.rs`, `bytes.rs`: bytes to JSON values, and lines of standard error
-// - `event.rs`, `format/`: what an agent does, and how each CLI writes it
-// - `digest.rs`, `fold.rs`, `last_words.rs`: events to figures, as the output grows
-// - `error.rs`: what can go wrong
+// - `event.rs`, `format/`: what an agent does, and how each CLI reports it
+// - `digest.rs`, `fold.rs`, `last_words.rs`: events to a digest, as the output grows
+// - `error.rs`: errors
 // - `transcript.rs`, `report.rs`, `words.rs`: what people and programs are shown
-// - `tests.rs`, `properties.rs`: output of real CLIs, and of any other
+// - `tests.rs`, `properties.rs`: output of real CLIs, and arbitrary output
 
 mod adapter;
 mod agents;

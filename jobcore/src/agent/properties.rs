@@ -1,4 +1,4 @@
-//! What holds for the output of any agent, whatever it is.
+//! Properties of the output of any agent.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::*;
 use crate::fuzzing;
 use crate::generate::{cases, damaged};
 
-/// The end of each piece of a sample, in order.
+/// Returns the pieces of a sample that is divided at these places.
 fn pieces<'s>(bytes: &'s [u8], cuts: &[Index]) -> Vec<&'s [u8]> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.sort_unstable();
@@ -18,7 +18,7 @@ fn pieces<'s>(bytes: &'s [u8], cuts: &[Index]) -> Vec<&'s [u8]> {
     starts.zip(ends).map(|(start, end)| &bytes[start..end]).collect()
 }
 
-/// What the samples begin with, as [`fuzzing::agent`] takes it: the format, and the size of the pieces.
+/// Returns the samples with the prefix that [`fuzzing::agent`] expects: the format and the size of the pieces.
 fn fuzzed() -> Vec<Vec<u8>> {
     let place = |format| match format {
         Format::Claude => 0,
@@ -34,9 +34,9 @@ fn fuzzed() -> Vec<Vec<u8>> {
 proptest! {
     #![proptest_config(cases(24))]
 
-    /// The state may be put away and taken up again at any time.
+    /// The state may be saved and restored at any time.
     #[test]
-    fn how_the_bytes_are_divided_makes_no_difference(sample in any::<Index>(), cuts in vec(any::<Index>(), 0..200)) {
+    fn dividing_the_bytes_makes_no_difference(sample in any::<Index>(), cuts in vec(any::<Index>(), 0..200)) {
         let samples = samples();
         let sample = sample.get(&samples);
         let whole = fold(sample.format, &[&sample.bytes]);
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// A line of somebody else.
+/// A line of another program.
 fn noise() -> impl Strategy<Value = &'static str> {
     select(&["npm WARN deprecated", "{ not JSON", "[warn] x", "{\"a\":", "\u{1b}[0m", "}"][..])
 }

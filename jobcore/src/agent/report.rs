@@ -1,4 +1,4 @@
-//! A run as every interface prints it: what was asked for, how far it is, and what came of it.
+//! An agent run as every interface prints it: the task, the progress and the result.
 
 use std::collections::BTreeSet;
 
@@ -8,33 +8,34 @@ use super::{AgentRun, Digest, Failure, Format, PermissionMode, Usage, Worktree};
 use crate::job::Job;
 use crate::state::Status;
 
-/// How far a run is, or how it ended.
+/// The progress of a run, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Progress {
-    /// It waits for a slot.
+    /// It is queued.
     Queued,
-    /// It runs, and has told nothing yet.
+    /// It is running, and has reported nothing yet.
     Starting,
-    /// It works.
+    /// It is working.
     Working,
-    /// There is a result, and its process is still busy: with tasks in the background, or with ending.
+    /// There is a result, and its process is still busy with background tasks or with ending.
     Answered,
     /// It has ended, and its last result says that it is done.
     Succeeded,
-    /// It has ended otherwise, by itself, or its answer is not what a schema asked for.
+    /// It ended by itself in another way, or its answer does not follow its schema.
     Failed,
-    /// It was stopped, whatever it said of that.
+    /// It was stopped on request, whatever its output says.
     Killed,
-    /// It was stopped, since its time was over.
+    /// It was stopped because a time limit was reached.
     TimedOut,
-    /// Nobody saw its end, and there is no result.
+    /// Its end was not observed, and there is no result.
     Lost,
 }
 
 impl Progress {
-    /// Judges by the status of the job and by what the agent wrote. Whether that follows a schema, only [`AgentShape`] knows.
+    /// Derives the progress from the status of the job and the agent's output. Only [`AgentShape`] knows whether the
+    /// answer follows a schema.
     pub fn of(status: Status, format: Format, digest: &Digest) -> Self {
         match (status, digest.success) {
             (Status::Queued, _) => Self::Queued,
@@ -45,14 +46,14 @@ impl Progress {
             (Status::TimedOut, _) => Self::TimedOut,
             (_, Some(true)) => Self::Succeeded,
             (_, Some(false)) | (Status::Failed | Status::Skipped, None) => Self::Failed,
-            // Plain text has no result event: the exit code is all there is.
+            // Plain text has no result event: only the exit code counts.
             (Status::Completed, None) if format == Format::Text => Self::Succeeded,
             (Status::Completed, None) => Self::Failed,
             (Status::Orphaned, None) => Self::Lost,
         }
     }
 
-    /// Returns the word for it, as in JSON.
+    /// Returns the word, as serialized.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -68,41 +69,41 @@ impl Progress {
     }
 }
 
-/// A run of an agent, within the shape of its job.
+/// An agent run, as a part of the shape of its job.
 ///
-/// What is not known or does not apply is absent, never null. Fields may be added.
+/// Values that are unknown or do not apply are absent, never null. Fields may be added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentShape {
-    /// The agent, by the name that it has in the settings.
+    /// The name of the agent in the settings.
     pub agent: String,
-    /// How far it is. That the process ended well is not enough for `succeeded`, and that it did not is no reason against it.
+    /// The progress. A successful end of the process is neither required nor sufficient for `succeeded`.
     pub progress: Progress,
     /// What it may do without asking.
     pub permission_mode: PermissionMode,
-    /// The beginning of what it was asked.
+    /// The beginning of the prompt.
     pub prompt: String,
-    /// The effort that was asked for.
+    /// The requested effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
-    /// The conversation that it goes on with.
+    /// The conversation that it resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<String>,
-    /// The git worktree that was made for it.
+    /// The git worktree that was created for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
-    /// The figures that are those of the whole conversation, with what earlier runs used: `cost_usd`, `usage`. Empty for a
-    /// run that began its conversation.
+    /// The figures that cover the whole conversation, including earlier runs: `cost_usd`, `usage`. Empty for a run that
+    /// began its conversation.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub of_conversation: BTreeSet<String>,
-    /// What its output says.
+    /// The digest of its output.
     #[serde(flatten)]
     pub digest: Digest,
 }
 
 impl AgentShape {
-    /// Puts together what is known of a run whose job is in this status. `last_words` are those of its standard error: where
-    /// its output has no error, they are one.
+    /// Creates the shape of a run whose job has this status. `last_words` is the error on its standard error, which is
+    /// used if its output contains none.
     pub fn new(run: &AgentRun, status: Status, mut digest: Digest, last_words: Option<Failure>) -> Self {
         let mut progress = Progress::of(status, run.format, &digest);
         if run.schema {
@@ -116,7 +117,7 @@ impl AgentShape {
         if digest.error.is_none() {
             digest.error = match progress {
                 Progress::Failed => Some(reason(&digest, last_words)),
-                // A model that did not answer is why it was still there to be stopped.
+                // If the model did not answer, that is why the run was still there to be stopped.
                 Progress::Killed | Progress::TimedOut => digest.retry.clone().map(|retry| Failure {
                     message: format!("the model had not answered: {}", retry.message),
                     ..retry
@@ -140,7 +141,7 @@ impl AgentShape {
         }
     }
 
-    /// Returns without what may be long, for a list of many.
+    /// Removes values that may be long, for a list of many runs.
     #[must_use]
     pub fn in_short(mut self) -> Self {
         (self.digest.result, self.digest.structured) = (None, None);
@@ -148,7 +149,7 @@ impl AgentShape {
     }
 }
 
-/// Returns why a run failed whose output has no error.
+/// Returns why a run failed, if its output contains no error.
 fn reason(digest: &Digest, last_words: Option<Failure>) -> Failure {
     let status = digest.retry.as_ref().and_then(|retry| retry.http_status);
     if let Some(words) = last_words {
@@ -162,15 +163,15 @@ fn reason(digest: &Digest, last_words: Option<Failure>) -> Failure {
     Failure { message, kind: None, http_status: status }
 }
 
-/// What a run of an agent used by itself, as far as its output tells.
+/// What a single agent run used, as far as its output reports it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Spent {
     /// The run.
     pub job: Job,
-    /// The agent, by the name that it has in the settings.
+    /// The name of the agent in the settings.
     pub agent: String,
-    /// US dollars, as the CLI reckons; absent if it does not.
+    /// US dollars, by the CLI's calculation; absent if it does not calculate it.
     pub cost_usd: Option<f64>,
     /// Tokens.
     pub usage: Usage,
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_says_last_counts_and_a_stop_counts_more() {
+    fn the_last_result_counts_and_a_stop_counts_more() {
         let progress = |status, success| Progress::of(status, Format::Claude, &digest(success));
         for (status, success, expected) in [
             (Status::Running, None, Progress::Working),
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_a_conversation_are_named() {
+    fn figures_of_a_whole_conversation_are_named() {
         let sums = |format, resumes: Option<&str>| {
             let mut run = AgentRun::new("x", format, PermissionMode::Edit, "go on");
             run.resumes = resumes.map(str::to_owned);
@@ -257,11 +258,11 @@ mod tests {
                 Digest { result: Some(text.to_owned()), structured, result_cut_bytes: cut, ..digest(Some(true)) };
             let AgentShape { progress, digest, .. } = AgentShape::new(&run, Status::Completed, digest, None);
             assert_eq!(progress == Progress::Failed, digest.error.is_some());
-            assert_eq!(digest.result.as_deref(), Some(text), "it is what the agent said, all the same");
+            assert_eq!(digest.result.as_deref(), Some(text), "the text of the answer is kept");
             (progress, digest.structured, digest.structured_cut_bytes)
         };
         let list = Some(serde_json::json!([1]));
-        // One CLI says what follows the schema, of others the text is that.
+        // One CLI reports the structured answer; for the others it is parsed from the text.
         for (format, text, structured, expected) in [
             (Format::Claude, "[1]", list.clone(), (Progress::Succeeded, list.clone(), 0)),
             (Format::Claude, "[1]", None, (Progress::Failed, None, 0)),
@@ -270,6 +271,6 @@ mod tests {
         ] {
             assert_eq!(judged(format, text, structured, 0), expected, "{format:?} {text}");
         }
-        assert_eq!(judged(Format::Codex, "[1", None, 10), (Progress::Succeeded, None, 12), "too long to be looked at");
+        assert_eq!(judged(Format::Codex, "[1", None, 10), (Progress::Succeeded, None, 12), "too long to be parsed");
     }
 }

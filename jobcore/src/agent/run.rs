@@ -1,4 +1,4 @@
-//! What is said of a run when it is submitted.
+//! The description of an agent run when it is submitted.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,81 +14,81 @@ use crate::spec::{JobSpec, JobSpecBuilder};
 /// The name of the annotation, [`Annotations`](crate::annotations::Annotations).
 pub(crate) const ANNOTATION: &str = "agent";
 
-/// The variable that tells an agent's commands how deep that agent is, [`AgentRun::depth`].
+/// The variable that holds the nesting depth of an agent for its commands, [`AgentRun::depth`].
 pub const AGENT_DEPTH: &str = "JOBCORE_AGENT_DEPTH";
 
-/// How much of a prompt is kept where everybody sees it, in characters.
+/// How much of a prompt is kept in the record, which others can read, in characters.
 const SHOWN: usize = 500;
 
-/// What is known of a job as the run of an agent.
+/// The facts that make a job an agent run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentRun {
-    /// The agent, by the name that it has in the settings: `claude`.
+    /// The name of the agent in the settings: `claude`.
     pub agent: String,
-    /// What its output is read as.
+    /// The format of its output.
     #[serde(default)]
     pub format: Format,
     /// What it may do without asking.
     pub permission_mode: PermissionMode,
-    /// The beginning of what it was asked, at most 500 characters.
+    /// The beginning of the prompt, at most 500 characters.
     pub prompt: String,
-    /// How many bytes it was asked in all.
+    /// The size of the whole prompt, in bytes.
     pub prompt_bytes: u64,
-    /// A checksum of all of it, by which one prompt is told from another.
+    /// A checksum of the whole prompt, which tells prompts apart.
     #[serde(default)]
     pub prompt_crc32: u32,
-    /// The model that was asked for.
+    /// The requested model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The effort that was asked for.
+    /// The requested effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
-    /// Tools that it may use beside those of its permission mode.
+    /// Tools that it may use in addition to those of its permission mode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_tools: Vec<String>,
-    /// Directories beside its own that it may work in.
+    /// Directories in addition to its own that it may work in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add_dirs: Vec<PathBuf>,
-    /// How many turns it may take.
+    /// The maximum number of turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_turns: Option<u32>,
-    /// How much it may cost, in US dollars.
+    /// The maximum cost, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_budget_usd: Option<f64>,
-    /// Whether a schema says what its answer has to look like.
+    /// Whether its answer has to follow a schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub schema: bool,
-    /// The conversation that it goes on with, as the agent calls it.
+    /// The conversation that it resumes, by the CLI's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<String>,
-    /// How many agents are between it and whoever is no agent; the first has 1.
+    /// How deeply nested it is: an agent that was not started by another agent has depth 1.
     #[serde(default = "first")]
     pub depth: u32,
-    /// The git worktree that was made for it.
+    /// The git worktree that was created for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Worktree>,
 }
 
-/// What an agent may do without asking. Nobody is there to be asked: the rest is refused.
+/// What an agent may do without asking. There is no user to ask: everything else is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "one word for all agents is the point of it")]
+#[expect(clippy::exhaustive_enums, reason = "the modes are the same for all agents")]
 pub enum PermissionMode {
-    /// Look.
+    /// Only look.
     ReadOnly,
     /// Change files below its working directory.
     #[default]
     Edit,
-    /// All that the user may.
+    /// Everything that the user may do.
     Full,
 }
 
 impl PermissionMode {
-    /// All modes, from the least to the most.
+    /// All modes, from the most to the least restricted.
     pub const ALL: [Self; 3] = [Self::ReadOnly, Self::Edit, Self::Full];
 
-    /// Returns the word for the mode, which is the same everywhere.
+    /// Returns the word, which is the same everywhere.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "read_only",
@@ -109,20 +109,20 @@ impl FromStr for PermissionMode {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
-        let reason = || format!("`{text}` is no permission mode; use `read_only`, `edit` or `full`");
+        let reason = || format!("`{text}` is not a permission mode; use `read_only`, `edit` or `full`");
         found.ok_or_else(|| ParseError::new(reason()))
     }
 }
 
-/// A git worktree of a run.
+/// The git worktree of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Worktree {
     /// The repository's main worktree.
     pub repository: PathBuf,
-    /// Where it is.
+    /// Its directory.
     pub path: PathBuf,
-    /// The branch that was made for it.
+    /// The branch that was created for it.
     pub branch: String,
 }
 
@@ -131,7 +131,7 @@ fn first() -> u32 {
 }
 
 impl AgentRun {
-    /// Describes a run of an agent that was asked this.
+    /// Describes a run of an agent with this prompt.
     pub fn new(agent: impl Into<String>, format: Format, permission_mode: PermissionMode, prompt: &str) -> Self {
         Self {
             agent: agent.into(),
@@ -158,15 +158,15 @@ impl AgentRun {
         let refuse = |reason: String| Err(AgentError::Refused { agent: self.agent.clone(), reason });
         if self.permission_mode == PermissionMode::Full && !settings.full {
             return refuse(
-                "the settings of the store let no agent do everything; name another permission mode, or ask the user to \
-                 set `agents.full`"
+                "the settings of the store do not allow agents full permissions; use another permission mode, or ask \
+                 the user to set `agents.full`"
                     .to_owned(),
             );
         }
         if settings.depth != 0 && self.depth > settings.depth {
             let allowed = match settings.depth {
-                1 => "an agent may start no other".to_owned(),
-                depth => format!("agents may be {depth} deep"),
+                1 => "an agent may not start another agent".to_owned(),
+                depth => format!("agents may be nested {depth} deep"),
             };
             return refuse(format!("{allowed}, unless the user sets `agents.depth` to more"));
         }
@@ -175,12 +175,12 @@ impl AgentRun {
 }
 
 impl JobSpec {
-    /// Returns what is known of the job as the run of a coding agent, if it is one.
+    /// Returns the description of the agent run, if the job is one.
     pub fn agent_run(&self) -> Option<AgentRun> {
         self.annotations.get(ANNOTATION)
     }
 
-    /// Changes what is known of the job as the run of a coding agent, if it is one.
+    /// Changes the description of the agent run, if the job is one.
     pub(crate) fn change_agent_run(&mut self, change: impl FnOnce(&mut AgentRun)) {
         if let Some(mut run) = self.agent_run() {
             change(&mut run);
@@ -190,19 +190,19 @@ impl JobSpec {
 }
 
 impl Job {
-    /// Returns what is known of the job as the run of a coding agent, if it is one.
+    /// Returns the description of the agent run, if the job is one.
     pub fn agent_run(&self) -> Option<AgentRun> {
         self.spec.agent_run()
     }
 
-    /// Returns whether the job is the run of a coding agent.
+    /// Returns whether the job is an agent run.
     pub fn is_agent_run(&self) -> bool {
         self.spec.annotations.contains(ANNOTATION)
     }
 }
 
 impl JobSpecBuilder {
-    /// Makes the job a run of a coding agent, in the group of those.
+    /// Makes the job an agent run, in the group of agents.
     pub fn agent(self, run: &AgentRun) -> Self {
         let group = AGENTS.parse().ok();
         let spec = self.annotation(ANNOTATION, run);

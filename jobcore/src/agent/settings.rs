@@ -1,23 +1,23 @@
-//! What is set in a store for runs of agents.
+//! The settings of a store for agent runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::store::{BUILT_IN_GROUP, SetError, StoreSettings};
 
-/// The group of all runs of coding agents.
+/// The group of all agent runs.
 pub const AGENTS: &str = BUILT_IN_GROUP.name;
 
-/// What concerns runs of coding agents: the section `agents` of the settings of a store.
+/// The settings for agent runs: the section `agents` of the settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct AgentSettings {
-    /// How many are submitted within a minute at most; 0 means no limit.
+    /// How many may be submitted within a minute; 0 means no limit.
     pub per_minute: u32,
-    /// How many agents deep one may start another: with 1, none may; 0 means no limit.
+    /// How deeply agents may be nested: with 1, an agent may not start another; 0 means no limit.
     pub depth: u32,
-    /// Whether one may be permitted everything, [`PermissionMode::Full`](super::PermissionMode::Full).
+    /// Whether full permissions are allowed, [`PermissionMode::Full`](super::PermissionMode::Full).
     pub full: bool,
 }
 
@@ -28,10 +28,10 @@ impl Default for AgentSettings {
 }
 
 impl AgentSettings {
-    /// The names by which people get and set what is set.
+    /// The names of the settings.
     pub const KEYS: [&str; 3] = ["agents.per_minute", "agents.depth", "agents.full"];
 
-    /// Returns what is set in a store.
+    /// Returns the settings of a store.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if its section cannot be read.
@@ -41,7 +41,7 @@ impl AgentSettings {
         })
     }
 
-    /// Sets this in a store.
+    /// Writes these settings to those of a store.
     pub fn put(&self, settings: &mut StoreSettings) {
         match *self == Self::default() {
             true => settings.sections.remove(AGENTS, self),
@@ -49,16 +49,16 @@ impl AgentSettings {
         }
     }
 
-    /// Returns all of them as pairs of a name and a value, as [`AgentSettings::set`] takes them.
+    /// Returns all settings as pairs of a name and a value, as accepted by [`AgentSettings::set`].
     pub fn entries(&self) -> Vec<(String, String)> {
         let values = [self.per_minute.to_string(), self.depth.to_string(), self.full.to_string()];
         Self::KEYS.map(str::to_owned).into_iter().zip(values).collect()
     }
 
-    /// Sets one of them from text.
+    /// Sets a setting from text.
     ///
     /// # Errors
-    /// Says what is wrong, and what there is.
+    /// Says what is wrong, and which names or values are allowed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SetError> {
         match key {
             "agents.per_minute" => self.per_minute = SetError::number(value)?,
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_is_read_back_and_the_default_leaves_no_section() {
+    fn settings_are_read_back_and_defaults_leave_no_section() {
         let mut settings = StoreSettings::default();
         assert_eq!(AgentSettings::of(&settings).unwrap(), AgentSettings::default());
         let mut agents = AgentSettings::default();

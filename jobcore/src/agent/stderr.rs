@@ -1,11 +1,11 @@
-//! Lines of standard error, piece by piece, for the CLIs that report some things nowhere else.
+//! Lines of standard error, piece by piece, for CLIs that report some things only there.
 
 use serde::{Deserialize, Serialize};
 
-/// The longest line that is looked at, in bytes.
+/// The longest line that is read, in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// Finds lines in a stream of bytes. The state can be kept and gone on from.
+/// Finds lines in a stream of bytes. The state can be saved and resumed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lines {
     /// The line that has not ended yet, or its beginning.
@@ -17,7 +17,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Takes the next bytes, and hands on each line that ends in them. Of a long line only the beginning is handed on.
+    /// Reads the next bytes, and passes each line that ends in them to `found`. Of a long line, only the beginning is
+    /// passed.
     pub(super) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(&str)) {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let rest = lines.next_back().unwrap_or_default();
@@ -31,7 +32,7 @@ impl Lines {
         self.push(rest);
     }
 
-    /// Goes on after bytes that are not there: the line in which they end does not count.
+    /// Continues after missing bytes: the line in which they end does not count.
     pub(super) fn gap(&mut self) {
         self.line.clear();
         self.is_torn = true;

@@ -1,51 +1,51 @@
 //! From bytes to JSON values, however the bytes are divided and however the values are laid out.
 //!
-//! A CLI writes one value a line, or all of them in one array, or one value over many lines; and now and then somebody
-//! else writes a line in between. So a value begins with a bracket at the beginning of a line and ends with the line in
-//! which that is closed. What begins at the beginning of a line is never taken for a part of what was not closed before:
-//! within a value that is spread over lines, they are indented.
+//! A CLI writes one value per line, or all of them in one array, or one value over many lines, and sometimes another
+//! program writes a line in between. Therefore a value begins with a bracket at the beginning of a line and ends with
+//! the line in which that bracket is closed. A bracket at the beginning of a line is never taken for a part of an
+//! unfinished value: within a value that is spread over lines, brackets are indented.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The longest line that is looked at, in bytes.
+/// The longest line that is read, in bytes.
 const LONGEST_LINE: usize = 32 << 20;
-/// The longest value that is spread over lines, in bytes.
+/// The longest value spread over several lines, in bytes.
 const LONGEST_SPREAD: usize = 16 << 20;
 
-/// Finds JSON values in a stream of bytes. The state can be kept and gone on from.
+/// Finds JSON values in a stream of bytes. The state can be saved and resumed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Values {
     /// The line that has not ended yet.
     #[serde(with = "super::bytes")]
     line: Vec<u8>,
-    /// Whether the rest of this line does not count.
+    /// Whether the rest of this line is skipped.
     skips: bool,
     /// The lines of a value that is not closed yet.
     #[serde(with = "super::bytes")]
     spread: Vec<u8>,
-    /// How many there are.
+    /// How many lines it has.
     lines: u64,
-    /// How many brackets of it are open.
+    /// How many of its brackets are open.
     depth: i64,
-    /// How many lines belong to no value.
+    /// How many lines do not belong to a value.
     pub(super) noise: u64,
 }
 
-/// What is found in a stream.
+/// An item that is found in a stream.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     /// An object.
     Value(Value),
-    /// Something that was too long to be looked at.
+    /// Something that was too long to be read.
     Oversized,
 }
 
 impl Values {
-    /// Takes the next bytes, and hands on the objects that end in them, those of arrays one by one.
+    /// Reads the next bytes, and passes the objects that end in them to `found`, those of arrays one by one.
     pub(super) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Found)) {
         let mut lines = bytes.split(|byte| *byte == b'\n');
-        // What stands behind the last line break goes on in the next bytes.
+        // The bytes after the last line break continue in the next call.
         let rest = lines.next_back().unwrap_or_default();
         for line in lines {
             self.push(line, &mut found);
@@ -71,14 +71,14 @@ impl Values {
         self.line.extend_from_slice(bytes);
     }
 
-    /// Goes on behind bytes that are gone: what is incomplete stays so, and of the line in which they end nothing counts.
+    /// Continues after missing bytes: an incomplete value is dropped, and the line in which they end is skipped.
     pub(super) fn gap(&mut self) {
         self.give_up();
         self.line = Vec::new();
         self.skips = true;
     }
 
-    /// Hands on what would end here if the stream did: the last line need not have a line break.
+    /// Passes the values that end with the stream to `found`: the last line need not have a line break.
     pub(super) fn end(mut self, mut found: impl FnMut(Found)) {
         let line = std::mem::take(&mut self.line);
         if !self.skips {
@@ -86,7 +86,7 @@ impl Values {
         }
     }
 
-    /// Returns how many bytes are kept of what is incomplete.
+    /// Returns the size of the incomplete input, in bytes.
     pub(super) fn pending(&self) -> usize {
         self.line.len() + self.spread.len()
     }
@@ -147,7 +147,7 @@ fn each(value: Value, found: &mut impl FnMut(Found)) {
     }
 }
 
-/// Returns how many more brackets a line opens than it closes. No string of JSON goes on in the next line.
+/// Returns how many more brackets a line opens than it closes. A string in JSON cannot contain a line break.
 fn depth(line: &[u8]) -> i64 {
     let (mut depth, mut quoted, mut escaped) = (0, false, false);
     for byte in line {
@@ -167,7 +167,7 @@ fn depth(line: &[u8]) -> i64 {
 mod tests {
     use super::*;
 
-    /// Returns the `n` of a value, and 0 for what was too long.
+    /// Returns the `n` of a value, or 0 if it was too long.
     fn number(found: Found) -> u64 {
         match found {
             Found::Value(value) => value["n"].as_u64().unwrap(),
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// The `n` of each value that is found in a stream that ends here, and how many lines are noise.
+    /// Returns the `n` of each value in a stream that ends here, and the number of noise lines.
     fn found(bytes: &[u8]) -> (Vec<u64>, u64) {
         let (mut values, mut numbers) = (Values::default(), Vec::new());
         let mut add = |found| numbers.push(number(found));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_swallows_nothing() {
+    fn noise_does_not_hide_values() {
         let cases: &[(&str, &[u64], u64)] = &[
             ("hello\n{\"n\":1}\n42\n\"x\"\n", &[1], 3),
             ("{ warning: no JSON\n{\"n\":1}\n", &[1], 1),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_no_value() {
+    fn a_truncated_value_is_dropped() {
         let text = b"{\"n\":1,\"a\":{\"n\":2}}";
         for end in 1..text.len() {
             assert_eq!(found(&text[..end]), (vec![], 0), "{end}");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_gap_the_next_line_counts() {
+    fn after_a_gap_the_next_line_counts() {
         let (mut values, mut numbers) = (Values::default(), Vec::new());
         let mut add = |found| numbers.push(number(found));
         values.feed(b"{\"n\":1}\n{\n  \"n\": 2,\n  \"a", &mut add);
@@ -247,7 +247,7 @@ mod tests {
             assert!(values.pending() <= LONGEST_LINE);
         }
         values.feed(b"\"}\n{\"n\":2}\n", &mut add);
-        // As is a value over lines.
+        // So is a value over several lines.
         values.feed(b"{\n", &mut add);
         for _ in 0..40 {
             values.feed(&[b' ', b'"', b'a', b'"', b',', b'\n'].repeat(1 << 17), &mut add);

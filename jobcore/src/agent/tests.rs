@@ -1,4 +1,4 @@
-//! Everything against output that real CLIs wrote: `samples/agents`, one folder a CLI, one file a case.
+//! Tests against the output of real CLIs: `samples/agents`, one folder per CLI, one file per case.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,9 +60,9 @@ fn golden(name: &str, json: &str) {
     assert_eq!(json, std::fs::read_to_string(&path).unwrap(), "{name}");
 }
 
-/// The shape is an interface: what is in the golden file stays as it is, and may only be added to.
+/// The shape is an interface: fields in the golden file stay as they are; new ones may be added.
 #[test]
-fn the_golden_file_pins_what_is_read() {
+fn the_golden_file_pins_the_digests() {
     let digests: BTreeMap<_, _> = samples().iter().map(|sample| (sample.name.clone(), digest(sample))).collect();
     let json = serde_json::to_string_pretty(&digests).unwrap() + "\n";
     golden("agent_digests.json", &json);
@@ -70,7 +70,7 @@ fn the_golden_file_pins_what_is_read() {
 }
 
 #[test]
-fn the_golden_file_pins_what_is_told() {
+fn the_golden_file_pins_the_transcripts() {
     let mut told = String::new();
     for sample in samples() {
         let mut transcript = Transcript::new(sample.format);
@@ -98,9 +98,9 @@ fn the_golden_file_pins_the_last_words() {
     assert_eq!(last_words(&b"x".repeat(100_000), false).unwrap().message.chars().count(), 500);
 }
 
-/// While Gemini CLI asked again, a look at it showed an agent that was thinking, for minutes.
+/// Regression: while Gemini CLI retried, it was shown as thinking, for minutes.
 #[test]
-fn what_gemini_reports_on_standard_error_only_is_read() {
+fn retries_that_gemini_reports_only_on_standard_error_are_read() {
     for (name, status, count, last) in [("error429.jsonl.stderr", 429, 9, 5), ("error500.json.stderr", 500, 8, 4)] {
         let stderr = files("gemini").remove(name).unwrap();
         let mut fold = Fold::new(Format::Gemini);
@@ -114,7 +114,7 @@ fn what_gemini_reports_on_standard_error_only_is_read() {
         let mut transcript = Transcript::new(Format::Gemini);
         let told = transcript.feed_stderr(&stderr);
         assert_eq!(told.lines().count() as u64, count, "{told}");
-        // It answered in the end.
+        // It did answer in the end.
         fold.feed(&sample("gemini/plain.jsonl").bytes);
         assert_eq!((fold.digest().success, fold.digest().retry), (Some(true), None), "{name}");
     }
@@ -123,9 +123,9 @@ fn what_gemini_reports_on_standard_error_only_is_read() {
     assert_eq!(others.digest().retries, 0);
 }
 
-/// A tool of Gemini CLI that is refused a path looked as if it had failed.
+/// Regression: a tool of Gemini CLI that was denied a path was shown as failed.
 #[test]
-fn a_path_outside_of_geminis_workspace_is_a_denial() {
+fn a_path_outside_geminis_workspace_is_a_denial() {
     let output = br#"{"type":"tool_use","tool_name":"write_file","tool_id":"w","parameters":{"file_path":"/var/tmp/x"}}
 {"type":"tool_result","tool_id":"w","status":"error","error":{"type":"invalid_tool_params","message":"Path not in workspace: \"/var/tmp/x\" resolves outside"}}
 "#;
@@ -134,9 +134,9 @@ fn a_path_outside_of_geminis_workspace_is_a_denial() {
     assert_eq!((digest.denied[0].tool.as_str(), digest.denied[0].what.as_str()), ("write_file", "/var/tmp/x"));
 }
 
-/// By what the file names say, not by what is read.
+/// The expected results come from the file names, not from what is read.
 #[test]
-fn success_is_what_the_last_result_says() {
+fn success_is_that_of_the_last_result() {
     for sample in samples() {
         let (digest, name) = (digest(&sample), &sample.name);
         let failed = ["error", "maxturns", "nokey", "connrefused", "badmodel", "claude/kill-int-midstream"];
@@ -158,7 +158,7 @@ fn success_is_what_the_last_result_says() {
     }
 }
 
-/// How many whole final events there are, by another way to find them.
+/// Counts the complete final events in another way.
 fn finals(bytes: &[u8]) -> u64 {
     let of_line = |line: &[u8]| serde_json::from_slice::<serde_json::Value>(line).ok();
     let lines: Vec<_> = match of_line(bytes) {
@@ -175,15 +175,15 @@ fn finals(bytes: &[u8]) -> u64 {
     lines.iter().filter(|value| is_final(value)).count() as u64
 }
 
-/// Whatever was cut off, what is read is true of what is there: nothing goes back, and there is no success before the
-/// event that says so is whole.
+/// Wherever the output is cut off, the digest is true of what is there: no figure decreases, and there is no success
+/// before the event that reports it is complete.
 #[test]
 fn a_stream_may_end_anywhere() {
     for sample in samples() {
         let mut fold = Fold::new(sample.format);
         let mut transcript = Transcript::new(sample.format);
         let mut before = Digest::default();
-        // Of long samples, the ends of all lines and what is around them, and every 97th byte.
+        // For long samples, only around the ends of lines and at every 97th byte.
         let near_an_end =
             |at: usize| sample.bytes[at.saturating_sub(3)..sample.bytes.len().min(at + 3)].contains(&b'\n');
         for (at, byte) in sample.bytes.iter().enumerate() {
@@ -214,7 +214,7 @@ fn a_stream_may_end_anywhere() {
 }
 
 #[test]
-fn an_array_of_all_events_is_read_as_the_stream_is() {
+fn an_array_of_all_events_is_read_like_the_stream() {
     for sample in samples().into_iter().filter(|sample| sample.name.ends_with(".jsonl")) {
         let lines: Vec<serde_json::Value> =
             sample.bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
@@ -225,9 +225,9 @@ fn an_array_of_all_events_is_read_as_the_stream_is() {
     }
 }
 
-/// There is a result, the agent waits for what runs in the background, and is woken by its end.
+/// There is a result, but the agent waits for background tasks and is woken when they end.
 #[test]
-fn a_result_is_there_while_the_agent_is_still_busy() {
+fn there_is_a_result_while_the_agent_is_still_busy() {
     let sample = sample("claude/bgtool.jsonl");
     let (mut fold, mut seen) = (Fold::new(Format::Claude), Vec::new());
     for line in sample.bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -235,18 +235,18 @@ fn a_result_is_there_while_the_agent_is_still_busy() {
         let digest = fold.digest();
         seen.push((digest.results, digest.success, digest.background, digest.activity.unwrap_or_default()));
     }
-    // It is busy with the next call, and another task runs already.
+    // It is busy with the next call, and another task is already running.
     let busy = (1, Some(true), 1, "Bash: sleep 200".to_owned());
     assert!(seen.contains(&busy), "{seen:#?}");
     let waits = (1, Some(true), 1, "waiting for 1 background task".to_owned());
     assert!(seen.contains(&waits), "{seen:#?}");
     let last = fold.digest();
     assert!(last.results > 1 && last.background == 0, "{last:#?}");
-    // The cost of the last result is that of all.
+    // The cost in the last result covers all of them.
     assert_eq!(last.usage.input_tokens, Some(100 * 2 * last.results));
 }
 
-/// Where the permissions take a tool away, the model that calls it all the same is told so, and nobody else is.
+/// If the permissions take a tool away, that is reported only to the model that calls it anyway.
 #[test]
 fn calls_of_tools_that_were_taken_away_are_denied() {
     let denied = |name: &str| -> Vec<_> {
@@ -258,14 +258,14 @@ fn calls_of_tools_that_were_taken_away_are_denied() {
     assert_eq!(denied("claude/tool-taken-away.jsonl"), [call("Write", "/home/user/project/x")]);
     assert_eq!(denied("opencode/tool-taken-away.jsonl"), [call("bash", "")]);
     assert_eq!(denied("opencode/denied-outside.jsonl"), [call("write", "/home/user/other/x")]);
-    // One that never was is the model's mistake.
+    // A tool that never existed is the model's mistake.
     let mistake = r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"a","is_error":true,
         "content":"<tool_use_error>Error: No such tool available: Frobnicate</tool_use_error>"}]}}"#;
     assert_eq!(fold(Format::Claude, &[mistake.as_bytes()]).digest().denials, 0);
 }
 
 #[test]
-fn behind_a_gap_figures_are_lower_bounds() {
+fn after_a_gap_figures_are_lower_bounds() {
     let sample = sample("claude/write-denied.jsonl");
     let half = sample.bytes.len() / 2;
     let mut fold = fold(Format::Claude, &[&sample.bytes[..half]]);
@@ -283,14 +283,14 @@ fn behind_a_gap_figures_are_lower_bounds() {
     // Another result may have been in the gap.
     fold.gap();
     assert_eq!((fold.digest().success, fold.digest().result), (None, None));
-    // The steps of opencode are added up: some are missing.
+    // The steps of opencode are added up, so missing ones count.
     let mut fold = self::fold(Format::Opencode, &[&self::sample("opencode/tool.jsonl").bytes]);
     assert_eq!(fold.digest().usage.input_tokens, Some(200));
     fold.gap();
     fold.feed(b"rest of a line\n");
     fold.feed(&self::sample("opencode/plain.jsonl").bytes);
     assert!(fold.digest().lower_bounds.contains("usage"));
-    // Of plain text, only the end is there anyway.
+    // For plain text, only the end is kept anyway.
     let mut fold = self::fold(Format::Text, &[b"one"]);
     fold.gap();
     fold.feed(b"two\n");
@@ -314,7 +314,7 @@ fn a_line_that_is_too_long_is_a_gap() {
 }
 
 #[test]
-fn what_is_long_is_cut_and_counted() {
+fn long_values_are_cut_and_counted() {
     let long = "é".repeat(1 << 20);
     let delta = format!("{{\"type\":\"message\",\"role\":\"assistant\",\"delta\":true,\"content\":\"x{long}\"}}\n");
     let end = "{\"type\":\"result\",\"status\":\"success\"}\n";
@@ -333,7 +333,7 @@ fn what_is_long_is_cut_and_counted() {
 }
 
 #[test]
-fn the_state_is_small_however_long_the_output_is() {
+fn the_state_stays_small_for_any_length_of_output() {
     let mut events = String::new();
     for id in 0..2000 {
         let words = "word ".repeat(100);

@@ -10,18 +10,18 @@ use super::words::{background, dollars, plain, squeezed};
 use crate::units::short_duration;
 use crate::words::counted;
 
-/// How long a line is that is not the model's, in characters.
+/// The maximum length of a line that is not the model's, in characters.
 const LINE: usize = 200;
 
-/// Tells what an agent does while it does it: its words as they are, and a line for each thing that it does. Nothing of it
-/// can take over a terminal: there are no control characters in it but line breaks and tabs.
+/// Describes what an agent does while it does it: its texts verbatim, and a line for each action. The transcript cannot
+/// control a terminal: its only control characters are line breaks and tabs.
 #[derive(Debug)]
 pub struct Transcript {
     format: Format,
     values: Values,
-    /// Of standard error.
+    /// For standard error.
     errors: Lines,
-    /// A character of plain text that is not whole yet.
+    /// The incomplete character at the end of plain text.
     torn: Vec<u8>,
     told: Told,
 }
@@ -30,23 +30,23 @@ pub struct Transcript {
 struct Told {
     text: String,
     tools: OpenTools,
-    /// Whether what was told last is a line that goes on.
+    /// Whether the last text ended within a line.
     within_line: bool,
-    /// Whether the model's words are told as they come: then they will come again as a whole.
+    /// Whether the model's text arrives in parts: then it is reported again as a whole.
     by_parts: bool,
-    /// Whether the model said something since the result before.
+    /// Whether the model wrote anything since the previous result.
     spoke: bool,
-    /// What went wrong, if that was told last.
+    /// The error that was reported last, if nothing followed it.
     error: Option<String>,
 }
 
 impl Transcript {
-    /// Begins at the beginning of an output in this format.
+    /// Starts at the beginning of an output in this format.
     pub fn new(format: Format) -> Self {
         Self { format, values: Values::default(), errors: Lines::default(), torn: Vec::new(), told: Told::default() }
     }
 
-    /// Takes the next bytes of the agent's standard output, and returns what there is to tell.
+    /// Reads the next bytes of the agent's standard output, and returns the text to show.
     pub fn feed(&mut self, bytes: &[u8]) -> String {
         if self.format == Format::Text {
             self.torn.extend_from_slice(bytes);
@@ -60,8 +60,8 @@ impl Transcript {
         std::mem::take(&mut self.told.text)
     }
 
-    /// Takes the next bytes of the agent's standard error, and returns what there is to tell of them: only what the CLI
-    /// reports nowhere else.
+    /// Reads the next bytes of the agent's standard error, and returns the text to show: only what the CLI reports
+    /// nowhere else.
     pub fn feed_stderr(&mut self, bytes: &[u8]) -> String {
         let Self { format, errors, told, .. } = self;
         errors.feed(bytes, |line| {
@@ -72,7 +72,7 @@ impl Transcript {
         std::mem::take(&mut self.told.text)
     }
 
-    /// Goes on behind bytes that are gone, and returns a line that says so.
+    /// Continues after missing bytes, and returns a line that says so.
     pub fn gap(&mut self) -> String {
         self.values.gap();
         self.errors.gap();
@@ -81,7 +81,7 @@ impl Transcript {
         std::mem::take(&mut self.told.text)
     }
 
-    /// Returns what there is to tell when no more will come.
+    /// Returns the remaining text when no more bytes will arrive.
     pub fn end(mut self) -> String {
         let (format, mut told) = (self.format, self.told);
         told.say(&String::from_utf8_lossy(&std::mem::take(&mut self.torn)));
@@ -160,7 +160,7 @@ impl Told {
         self.by_parts = false;
         if !result.success {
             self.fail(result.error.map(|error| error.message).unwrap_or_default());
-            // The next may fail for the same reason.
+            // The next attempt may fail for the same reason.
             self.error = None;
             return;
         }
@@ -172,7 +172,7 @@ impl Told {
         self.line(&format!("✓ done{between}{}", figures.join(", ")));
     }
 
-    /// Tells an error, but not twice: what went wrong may be told again by the result.
+    /// Reports an error, but not twice in a row: the result may report it again.
     fn fail(&mut self, message: String) {
         if self.error.as_ref() != Some(&message) {
             self.line(&format!("✗ error: {message}"));
@@ -202,7 +202,7 @@ impl Told {
     }
 }
 
-/// Returns how many bytes are before a character of which more may come.
+/// Returns the number of bytes before an incomplete character at the end.
 fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
     let torn = (tail..bytes.len()).find(|at| {

@@ -1,18 +1,18 @@
-//! Words as they are shown: plain, bounded, and without what could take over a terminal.
+//! Texts for display: plain, bounded, and unable to control a terminal.
 
 use crate::escape::is_obeyed;
 use crate::words::{counted, cut};
 
-/// Returns at most so many characters, without control characters but line breaks and tabs, and without those that change
-/// the direction of what follows.
+/// Returns at most this many characters, without control characters except line breaks and tabs, and without those that
+/// change the direction of the text that follows.
 pub(super) fn plain(text: &str, longest: usize) -> String {
     let shown: String = text.chars().filter(|c| is_plain(*c)).take(longest + 1).collect();
     cut(&shown, longest)
 }
 
-/// Returns at most so many characters in one line, as [`plain`], with single blanks for all white space.
+/// Returns at most this many characters as one line, like [`plain`], with all white space replaced by single blanks.
 pub(super) fn squeezed(text: &str, longest: usize) -> String {
-    // What is behind that will not be shown, however much it is.
+    // Anything after that will not be shown, however long it is.
     let begin: String = text.chars().take(longest * 4).collect();
     plain(&begin.split_whitespace().collect::<Vec<_>>().join(" "), longest)
 }
@@ -21,7 +21,7 @@ fn is_plain(c: char) -> bool {
     c == '\n' || c == '\t' || !is_obeyed(c)
 }
 
-/// Returns an amount of US dollars as `$0.02`, or with more digits where it is small.
+/// Returns an amount of US dollars such as `$0.02`, with more digits if it is small.
 pub fn dollars(cost: f64) -> String {
     match cost {
         cost if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
@@ -30,7 +30,7 @@ pub fn dollars(cost: f64) -> String {
     }
 }
 
-/// Returns so many tasks in words.
+/// Returns a number of tasks in words.
 pub(super) fn background(tasks: u64) -> String {
     counted(tasks, "background task", "background tasks")
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_takes_over_a_terminal() {
+    fn no_text_controls_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\r\u{9b}2J\u{202e}c\td\ne\u{7f}", 99), "a[31mb2Jc\td\ne");
         assert_eq!(plain("abcdef", 6), "abcdef");
         assert_eq!(plain("abcdefg", 6), "abcde…");

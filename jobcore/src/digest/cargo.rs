@@ -1,4 +1,4 @@
-//! cargo, rustc, clippy, and what runs Rust tests: libtest and nextest.
+//! cargo, rustc, clippy, and the runners of Rust tests: libtest and nextest.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,11 +9,11 @@ use crate::words::counted;
 static ERROR: Lazy = regex!(r"^error(?:\[([\w:]+)\])?: (.+)$");
 static SHORT_ERROR: Lazy = regex!(r"^(\S+\.rs:\d+:\d+): error(?:\[([\w:]+)\])?: (.+)$");
 static PLACE: Lazy = regex!(r"^\s*--> (.+:\d+:\d+)$");
-/// What stands beside the carets under the code.
+/// The label beside the carets under the code.
 static LABEL: Lazy = regex!(r"^\s*\| [^^]*\^+ (.+)$");
 static SYMBOL: Lazy = regex!(r"undefined (?:symbol: |reference to )\S+");
 static CARGO: Lazy = regex!(r"^ {3,}(?:Compiling|Checking|Finished|Running) |^error: could not compile |^Caused by:$");
-/// What only repeats that something failed.
+/// Messages that only repeat that something failed.
 static ONLY_SUMS_UP: Lazy = regex!(
     r"^(?:could not compile|aborting due to|(?:doc)?test failed, to rerun|test run failed|build failed|\d+ targets? failed)"
 );
@@ -32,7 +32,7 @@ struct Tests<'a> {
     details: HashMap<&'a str, Detail>,
     passed: u64,
     failed: u64,
-    /// The failing tests of nextest, which names them twice, and its summary.
+    /// The failing tests of nextest, which names each of them twice, and its summary.
     of_nextest: Vec<&'a str>,
     seen: HashSet<&'a str>,
     summary: Option<&'a str>,
@@ -71,7 +71,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
             run.is_summed_up = true;
         } else if let Some(panic) = PANIC.captures(line) {
             let message = panic.get(2).map_or_else(|| message(after(lines, at)), |old| old.as_str().to_owned());
-            // A documentation test has its place in its name.
+            // The name of a documentation test includes its place.
             let place = Some(panic[3].to_owned()).filter(|place| !place.contains("/rustdoctest"));
             panics.push_error(place.as_deref(), None, message.clone());
             let thread = panic.get(1).map(|name| name.as_str());
@@ -110,7 +110,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     Failures::new(if is_cargo { "cargo" } else { "rustc" }, counts, errors)
 }
 
-/// Returns the message of a panic, which begins the lines.
+/// Returns the message of a panic, which begins these lines.
 fn message(lines: &[&str]) -> String {
     let ends = |line: &&&str| {
         let line = line.trim_start();
@@ -119,7 +119,7 @@ fn message(lines: &[&str]) -> String {
     joined(lines.iter().take_while(ends).copied())
 }
 
-/// Returns how a test failed that did not panic.
+/// Returns how a test failed without a panic.
 fn without_panic(line: &str, rest: &[&str]) -> Option<Detail> {
     if let Some(no_panic) = NO_PANIC.captures(line) {
         return Some(Detail { place: Some(no_panic[2].to_owned()), message: no_panic[1].to_owned() });
@@ -136,7 +136,7 @@ fn place<'a>(rest: &[&'a str]) -> Option<&'a str> {
     block.filter_map(|line| PLACE.captures(line)).find_map(|place| place.get(1)).map(|place| place.as_str())
 }
 
-/// Adds the error that a line begins, if it is one of rustc or of cargo.
+/// Adds the error that begins at a line, if it is one of rustc or of cargo.
 fn error(line: &str, rest: &[&str], is_cargo: bool, errors: &mut Items) {
     if let Some(short) = SHORT_ERROR.captures(line) {
         return errors.push_error(Some(&short[1]), short.get(2).map(|code| code.as_str()), &short[3]);

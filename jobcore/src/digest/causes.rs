@@ -1,15 +1,15 @@
-//! Lines that look like the cause of a failure, for tools that are not known.
+//! Lines that look like the cause of a failure, for unknown tools.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::lines::{Lazy, bounded, regex};
 use crate::words::cut;
 
-/// How many characters of a line are shown.
+/// The maximum length of a line, in characters.
 const LONGEST: usize = 300;
 
 static ERROR: Lazy = regex!(concat!(
-    // What says so in a word of its own: `error:`, `TypeError:`, `error[E0308]`, `ERROR`, `fatal:`.
+    // Lines that use a word for it: `error:`, `TypeError:`, `error[E0308]`, `ERROR`, `fatal:`.
     r"(?:\b|[A-Za-z])(?:[Ee]rror|[Ee]xception)(?: [A-Z]+\d+)?(?:\[[\w:-]+\])?(?::|\s*$)",
     r"|\b(?:[Ff]atal|FATAL|[Pp]anic)\b:?\s",
     r"|\b(?:ERROR|FAIL|FAILED|FAILURE|CRITICAL|not ok)\b",
@@ -22,7 +22,7 @@ static ERROR: Lazy = regex!(concat!(
     r"|\b(?:[Ff]ailed|[Uu]nable) to\b|\bexit(?:ed with)? (?:code|status):? [1-9]",
 ));
 
-/// What matches and is no cause: that there were none.
+/// Matching lines that are not causes, because they say that there were none.
 static NONE: Lazy =
     regex!(r"(?i)\b(?:0|no|without|zero) (?:errors?|exceptions?|fail\w*)\b|\b(?:errors?|fail\w*)[:=] ?0\b");
 
@@ -30,9 +30,9 @@ pub(super) fn is_cause(line: &str) -> bool {
     ERROR.is_match(line) && !NONE.is_match(line)
 }
 
-/// Returns the lines of cleaned output that look like the cause of a failure: those nearest to its end that there is room for
-/// within `budget` bytes, line breaks included, in their order, and each once. The last `shown` lines of the output are passed
-/// over, since they are shown anyway. What is cut ends in `…`.
+/// Returns the lines of cleaned output that look like the cause of a failure: as many of those nearest to its end as
+/// fit into `budget` bytes, including line breaks, in their order and without repetitions. The last `shown` lines of
+/// the output are skipped, because they are shown anyway. A line that was cut ends with `…`.
 pub fn causes(text: &str, shown: usize, budget: usize) -> Vec<String> {
     let (mut causes, mut seen, mut room) = (VecDeque::new(), HashSet::new(), budget);
     for line in text.lines().rev().skip(shown).map(bounded).filter(|line| is_cause(line)) {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_like_a_cause_is_one() {
+    fn lines_that_look_like_a_cause_are_found() {
         let lines = [
             "error: could not compile",
             "main.c:3: error: expected ';'",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_has_the_word_is_none() {
+    fn lines_that_only_contain_the_word_are_not_causes() {
         let lines = [
             "",
             "0 errors",
@@ -113,11 +113,11 @@ mod tests {
             "Killed-time statistics are off by default in failover",
         ];
         let mistaken: Vec<_> = lines.iter().filter(|line| is_cause(line)).collect();
-        assert_eq!(mistaken, [lines.last().unwrap()], "the last is the price of a short word");
+        assert_eq!(mistaken, [lines.last().unwrap()], "the last line is mistaken because of a short word");
     }
 
     #[test]
-    fn those_nearest_to_the_end_come_first_to_what_is_not_shown() {
+    fn causes_nearest_to_the_end_take_precedence() {
         let text = "error: a\nfine\nerror: b\nerror: b\nerror: c\nfine\nerror: d\nlast\n";
         assert_eq!(causes(text, 0, 1000), ["error: a", "error: b", "error: c", "error: d"]);
         assert_eq!(causes(text, 2, 1000), ["error: a", "error: b", "error: c"]);

@@ -3,7 +3,7 @@
 use super::found::{Failures, Items};
 use super::lines::{Lazy, after, joined, regex};
 
-/// Only in files of C and its relatives: other tools use the same form.
+/// Only for files of C and related languages: other tools use the same form.
 static COMPILER: Lazy = regex!(concat!(
     r"^(\S[^:]*\.(?:c|h|cc|hh|cpp|hpp|cxx|hxx|c\+\+|h\+\+|C|H|m|mm|cu|cuh|inl|ipp|tcc|inc|s|S|f|f90):\d+(?::\d+)?)",
     r": (?:fatal )?error: (.+)$"
@@ -15,7 +15,7 @@ static UNDEFINED: Lazy = regex!(
 );
 static LINKER: Lazy = regex!(r"^\S*\b(?:ld|lld|mold)(?:\.\w+)?: (?:error: (.+)|(cannot find .+))$");
 static REFERENCE: Lazy = regex!(r"^>>> referenced by (\S+)");
-/// Other errors of make only tell of the tool that it ran.
+/// Other errors of make only repeat that the tool it ran has failed.
 static MAKE: Lazy = regex!(r"^(?:\S*make(?:\[\d+\])?|(\S+:\d+)): \*\*\* (.+?)\.? +Stop\.$");
 static CMAKE: Lazy = regex!(r"^CMake Error(?: at (\S+:\d+))?(?: \(.*\))?:(?: (.+))?$");
 

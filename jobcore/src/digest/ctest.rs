@@ -28,7 +28,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
             let said = said.map(|line| format!(": {line}")).unwrap_or_default();
             items.push_test(&failed[2], Detail { place: None, message: format!("{}{said}", &failed[3]) });
         } else if let Some(number) = current.filter(|_| !line.is_empty() && !STARTS.is_match(line)) {
-            // The first line that looks like the cause, or else the first.
+            // The first line that looks like a cause, or else the first line.
             let said = outputs.entry(number).or_insert(*line);
             if !is_cause(said) {
                 *said = if is_cause(line) { line } else { *said };

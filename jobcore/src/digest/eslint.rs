@@ -1,4 +1,4 @@
-//! ESLint, as it prints without a format.
+//! ESLint in its default format.
 
 use super::found::{Failures, Items};
 use super::lines::{Lazy, regex};

@@ -1,4 +1,4 @@
-//! What is found in the output of a tool: bounded, one line an item, and how it is printed.
+//! The failures that are found in the output of a tool: bounded, one line per item, and how they are printed.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,23 +8,23 @@ use crate::words::{counted, cut};
 
 /// How many items are kept. All are counted.
 const MOST_ITEMS: usize = 100;
-/// How many characters a name, a place, a summary or a message may have.
+/// The maximum length of a name, a place, a summary or a message, in characters.
 const LONGEST_NAME: usize = 160;
 const LONGEST_MESSAGE: usize = 300;
 
-/// What the output of a tool that failed says about its failures.
+/// The failures that the output of a tool reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failures {
     /// The tool, such as `cargo test`.
     pub tool: &'static str,
-    /// How many failed, and how many did not, in the words of the tool where it has any: `2 failed, 31 passed`.
+    /// How many failed and how many did not, in the tool's own words if it reports it: `2 failed, 31 passed`.
     pub counts: String,
-    /// The first failures, in the order in which the tool names them: at most 100, each of less than 1,000 characters.
+    /// The first failures in the tool's order: at most 100, each shorter than 1,000 characters.
     pub items: Vec<Item>,
-    /// How many failures were found, also those that are not among the items.
+    /// How many failures were found, including those that are not among the items.
     pub total: usize,
-    /// Other tools that failed in the same output, each with its counts: `tsc: 40 errors in 6 files`.
+    /// Other tools that failed in the same output, with their counts: `tsc: 40 errors in 6 files`.
     pub also: Vec<String>,
 }
 
@@ -34,16 +34,16 @@ pub struct Failures {
 pub struct Item {
     /// The name of the test that failed.
     pub test: Option<String>,
-    /// The code of the error, or the rule that was broken, such as `E0308`.
+    /// The code of the error or the violated rule, such as `E0308`.
     pub code: Option<String>,
     /// Where it failed: `file`, `file:line` or `file:line:column`.
     pub place: Option<String>,
-    /// What is reported, in one line; empty if nothing is.
+    /// The message in one line; empty if there is none.
     pub message: String,
 }
 
 impl Failures {
-    /// Makes a digest of the items that a reader found, if it found any.
+    /// Creates a digest of the items that a reader found, if it found any.
     pub(super) fn new(tool: &'static str, counts: impl Into<String>, items: Items) -> Option<Self> {
         let total = items.seen.len();
         let counts = cut(&one_line(&counts.into()), LONGEST_NAME);
@@ -55,8 +55,8 @@ impl Failures {
         format!("{}: {}", self.tool, self.counts)
     }
 
-    /// Returns the digest as text of at most `budget` bytes without a last line break: the tool and its counts, the other tools,
-    /// as many items as there is room for, and how many are left out.
+    /// Returns the digest as text of at most `budget` bytes, without a final line break: the tool and its counts, the
+    /// other tools, as many items as fit, and the number of items left out.
     pub fn render(&self, budget: usize) -> String {
         let also = self.also.iter().map(|other| format!("\nalso {other}"));
         let mut text = self.heading() + &also.collect::<String>();
@@ -82,7 +82,7 @@ impl Failures {
     }
 }
 
-/// Returns what there is room for of a text, in bytes.
+/// Cuts a text to this many bytes.
 fn within(mut text: String, room: usize) -> String {
     const CUT: &str = "…";
     if text.len() > room {
@@ -108,7 +108,7 @@ impl fmt::Display for Item {
     }
 }
 
-/// The items that a reader finds, each once: a header that is included twice has the same errors twice.
+/// The items that a reader finds, without repetitions: a header that is included twice has the same errors twice.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     kept: Vec<Item>,
@@ -136,7 +136,7 @@ impl Items {
         }
     }
 
-    /// Adds a failing test with what is known of it.
+    /// Adds a failing test with its details.
     pub(super) fn push_test(&mut self, test: &str, detail: Detail) {
         self.push(Item { test: Some(test.to_owned()), place: detail.place, message: detail.message, code: None });
     }
@@ -151,14 +151,14 @@ impl Items {
         self.seen.len()
     }
 
-    /// Returns how many errors there are, and in how many files if in several.
+    /// Returns the number of errors, and the number of files if there are several.
     pub(super) fn errors(&self) -> String {
         let errors = counted(self.len() as u64, "error", "errors");
         if self.files.len() > 1 { format!("{errors} in {} files", self.files.len()) } else { errors }
     }
 }
 
-/// Where a test failed, and with which message.
+/// Where a test failed, and its message.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Detail {
     pub(super) place: Option<String>,

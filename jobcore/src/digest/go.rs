@@ -52,7 +52,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
             packages[1] += 1;
         }
     }
-    // A panic ends a verbose run before it says of the test that it failed.
+    // A panic ends a verbose run before the test is reported as failed.
     if let Some(name) = current.filter(|name| !failed.contains(name) && details.contains_key(name)) {
         failed.push(name);
     }
@@ -73,7 +73,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     Failures::new(tool, counts, items)
 }
 
-/// Returns whether a line of a message says more than which test failed where.
+/// Returns whether a line of a message says more than the name and the place of the test.
 fn is_told(line: &&str) -> bool {
     !["Error Trace:", "Test:"].iter().any(|label| line.trim_start().starts_with(label))
 }

@@ -7,7 +7,7 @@ static JEST_FILE: Lazy = regex!(r"^(FAIL|PASS) (?:.* )?(\S+\.\w+)(?: \([\d.]+ m?
 static JEST_SUMMARY: Lazy = regex!(r"^(Test Suites|Tests): +(.+)$");
 static JEST_FRAME: Lazy = regex!(r"^\s+at (?:.* \()?([^()\s]+:\d+:\d+)\)?$");
 static CODE: Lazy = regex!(r"^\s*>?\s*\d* ?\|");
-/// What an assertion of Jest expected and got.
+/// The expected and received values of a Jest assertion.
 static DIFFERENCE: Lazy = regex!(r"^\s*(?:(?:Expected|Received)\b.*: |[-+] )");
 static DIFFERENCE_HEAD: Lazy = regex!(r"^\s*[-+] (?:Expected|Received)\b");
 static VITEST_SUMMARY: Lazy = regex!(r"^\s+(Test Files|Tests)  +(\d.*)$");
@@ -52,7 +52,7 @@ pub(super) fn read_vitest(lines: &[&str]) -> Option<Failures> {
     let mut items = Items::default();
     for (at, line) in lines.iter().enumerate() {
         let Some(name) = line.trim_start().strip_prefix("FAIL  ") else { continue };
-        // Tests that failed in the same way are named together.
+        // Tests that failed in the same way are listed together.
         let rest = after(lines, at).iter().copied().skip_while(|line| line.trim_start().starts_with("FAIL  "));
         let block: Vec<&str> = rest.take_while(|line| !line.starts_with('⎯')).collect();
         let text = block.iter().copied().take_while(|line| !line.is_empty() && !VITEST_FRAME.is_match(line));
@@ -70,7 +70,7 @@ pub(super) fn read_vitest(lines: &[&str]) -> Option<Failures> {
     Failures::new("vitest", counts(lines, &VITEST_SUMMARY, "Test Files"), items)
 }
 
-/// Returns how many tests failed, and how many files if a file as a whole may have.
+/// Returns how many tests failed and, if files can fail as a whole, how many files.
 fn counts(lines: &[&str], summary: &Lazy, of_files: &str) -> String {
     let (mut files, mut tests) = (Counts::default(), Counts::default());
     for found in lines.iter().filter_map(|line| summary.captures(line)) {

@@ -1,4 +1,4 @@
-//! Reports in JUnit's XML, as many test runners write them to a file.
+//! JUnit XML reports, which many test runners write to a file.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use super::lines::{Lazy, bounded, is_own, joined, regex};
 
 static PLACE: Lazy = regex!(r"(?:^|[\s(])((?:[\w.@+~-]*/)*[\w.@+-]+\.[A-Za-z]\w*:\d+(?::\d+)?)");
 static OF_A_LIBRARY: Lazy = regex!(r"\b(?:org\.junit|junit\.framework|java\.base|jdk\.internal|org\.testng)\b");
-/// How much of a text is looked at.
+/// How much of a text is read.
 const LONGEST: usize = 16 * 1024;
 
-/// Returns the digest of a report in JUnit's XML, if a test in it failed. Of a report that is cut, what is there counts.
+/// Returns the digest of a JUnit XML report, if a test in it failed. A truncated report is read as far as it goes.
 pub fn junit_xml(text: &str) -> Option<Failures> {
     let mut items = Items::default();
     let (mut test, mut failure): (Option<Test>, Option<Failure<'_>>) = (None, None);
@@ -45,7 +45,7 @@ pub fn junit_xml(text: &str) -> Option<Failures> {
     Failures::new("JUnit report", format!("{failed} failed, {passed} passed"), items)
 }
 
-/// Adds the failure of a test, and returns how many tests failed by it.
+/// Adds the failure of a test, and returns how many tests it made fail.
 fn report(test: Option<Test>, failure: Option<Failure<'_>>, items: &mut Items) -> u64 {
     let (Some(test), Some(failure)) = (test, failure) else { return 0 };
     items.push_test(&test.name, Detail { place: test.place.or_else(|| failure.place()), message: failure.message() });
@@ -97,12 +97,12 @@ impl Failure<'_> {
     }
 }
 
-/// A start or an end of an element, without its brackets.
+/// A start tag or an end tag, without its brackets.
 #[derive(Debug, Clone, Copy)]
 struct Tag<'a>(&'a str);
 
 impl<'a> Tag<'a> {
-    /// The name of the element, after a `/` if this is its end.
+    /// The name of the element, preceded by a `/` if this is its end.
     fn name(self) -> &'a str {
         self.0.split(|c: char| c.is_whitespace()).next().unwrap_or_default().trim_end_matches('/')
     }
@@ -132,7 +132,8 @@ enum Part<'a> {
     Text(Cow<'a, str>),
 }
 
-/// The tags and texts of what is left of a document. Comments and declarations are passed over; what has no end is the end.
+/// The tags and texts of the rest of a document. Comments and declarations are skipped; an unterminated part ends the
+/// document.
 struct Parts<'a>(&'a str);
 
 impl<'a> Iterator for Parts<'a> {
@@ -171,7 +172,7 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Resolves what stands for one character.
+/// Replaces character references and entities.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return text.into();

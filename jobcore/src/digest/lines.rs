@@ -1,4 +1,4 @@
-//! What the readers have in common: lines, bounded, and how several become one.
+//! Helpers of all readers: bounded lines, and joining several lines into one.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// How many bytes of a line are read.
 const LONGEST_LINE: usize = 4096;
-/// How many lines of what belongs to one failure are looked at, where nothing else ends it.
+/// The maximum number of lines that are read for one failure, if nothing else ends it.
 pub(super) const BLOCK: usize = 80;
 /// How many lines of a message are shown.
 const MESSAGE: usize = 4;
@@ -23,18 +23,18 @@ macro_rules! regex {
 }
 pub(super) use regex;
 
-/// Returns what is read of a line.
+/// Returns the part of a line that is read.
 pub(super) fn bounded(line: &str) -> &str {
     line[..line.floor_char_boundary(LONGEST_LINE)].trim_end()
 }
 
-/// Returns a text in one line, without control characters and repeated blanks.
+/// Returns a text as one line, without control characters and repeated blanks.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the lines of a message in one: the first that are not empty.
+/// Joins the first non-empty lines of a message into one line.
 pub(super) fn joined<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::new();
     for line in lines.into_iter().map(str::trim).filter(|line| !line.is_empty()).take(MESSAGE) {
@@ -48,21 +48,21 @@ pub(super) fn joined<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// Returns the lines after one, as far as they may belong to it.
+/// Returns the lines after this one that may belong to it.
 pub(super) fn after<'l, 'a>(lines: &'l [&'a str], at: usize) -> &'l [&'a str] {
     let rest = lines.get(at + 1..).unwrap_or_default();
     &rest[..rest.len().min(BLOCK)]
 }
 
-/// Returns whether a path is that of what the user wrote, as far as the path shows.
+/// Returns whether a path seems to be that of the user's own code.
 pub(super) fn is_own(path: &str) -> bool {
     const OTHERS: [&str; 6] =
         ["node_modules/", "site-packages/", "/src/testing/", "/src/runtime/", "node:", "<frozen "];
     !OTHERS.iter().any(|other| path.contains(other))
 }
 
-/// How many tests there were of each kind, such as `1 failed, 30 passed`, in all summaries of an output: a tool may have run
-/// several times.
+/// The number of tests of each kind, such as `1 failed, 30 passed`, summed over all summaries in an output: a tool may
+/// have run several times.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     kinds: Vec<(String, u64)>,
@@ -82,7 +82,7 @@ impl Counts {
             }
         }
         if self.summaries > 1 {
-            // The first may have had no failure.
+            // The first summary may have had no failures.
             self.kinds.sort_by_key(|(kind, _)| !["fail", "error"].iter().any(|word| kind.starts_with(word)));
         }
     }

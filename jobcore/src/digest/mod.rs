@@ -1,15 +1,16 @@
-//! What the output of well-known tools says about why they failed: the failing tests and errors, each in one line.
+//! Digests of the output of well-known tools that failed: the failing tests and errors, one line each.
 //!
-//! Pure functions over text that was cleaned of escape sequences. Each takes time linear in its length, whatever it holds.
+//! Pure functions over text without escape sequences. Each takes time linear in the length of the text, whatever it
+//! contains.
 
 // In the order in which to read them:
-// - `found.rs`: what is found, and how it is printed
-// - `lines.rs`: what the readers have in common
+// - `found.rs`: the failures that are found, and how they are printed
+// - `lines.rs`: helpers of all readers
 // - `cargo.rs`, `pytest.rs`, `jest.rs`, `go.rs`, `tap.rs`, `ctest.rs`: tools that run tests
-// - `tsc.rs`, `eslint.rs`, `cc.rs`: tools that only read code
-// - `junit.rs`: reports on disk
-// - `causes.rs`: what is left for all other tools
-// - `tests.rs`, `properties.rs`: what real tools printed, and what holds for any text
+// - `tsc.rs`, `eslint.rs`, `cc.rs`: compilers and linters
+// - `junit.rs`: report files
+// - `causes.rs`: a fallback for all other tools
+// - `tests.rs`, `properties.rs`: output of real tools, and properties of any text
 
 mod cargo;
 mod causes;
@@ -33,10 +34,10 @@ pub use causes::causes;
 pub use found::{Failures, Item};
 pub use junit::junit_xml;
 
-/// A reader of the output of a family of tools, with what that holds in any case if something failed.
+/// A reader for the output of a family of tools, and strings one of which the output contains if such a tool failed.
 type Reader = (&'static [&'static str], fn(&[&str]) -> Option<Failures>);
 
-/// Those of tools that run tests come first, since what they print may hold what compilers print.
+/// Test runners come first, because their output may contain that of compilers.
 const READERS: [Reader; 10] = [
     (&["error", "panicked at", "FAIL"], cargo::read),
     (&["= ERRORS =", "= FAILURES =", "= short test summary info ="], pytest::read),
@@ -50,8 +51,8 @@ const READERS: [Reader; 10] = [
     (&["error: ", "CMake Error", "undefined reference to", "multiple definition of", "cannot find ", "*** "], cc::read),
 ];
 
-/// Returns the digest of cleaned output if it is that of a known tool and tells what failed. If several tools failed, it is the
-/// digest of the first in the order of the readers, which names the others with their counts.
+/// Returns the digest of cleaned output if it comes from a known tool and reports failures. If several tools failed,
+/// this is the digest of the first in the order of the readers, and names the others with their counts.
 pub fn digest(text: &str) -> Option<Failures> {
     let readers = READERS.iter().filter(|(signs, _)| signs.iter().any(|sign| text.contains(sign)));
     let lines: Vec<&str> = text.lines().map(lines::bounded).collect();

@@ -1,4 +1,4 @@
-//! What holds for any text: nothing panics, what is read is bounded, and what is printed keeps within its room.
+//! Properties of any text: nothing panics, what is read is bounded, and printed text fits its budget.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::tests::samples;
 use super::*;
 use crate::generate::{cases, damaged, repeated};
 
-/// What readers look for, and what nests or repeats.
+/// Words that readers look for, and words that nest or repeat.
 const WORDS: &[&str] = &[
     "error[E0308]: a\n",
     " --> a.rs:1:2\n",
@@ -108,14 +108,14 @@ proptest! {
     }
 
     #[test]
-    fn what_repeats_is_read(text in repeated(WORDS, 60), budget in 0..3000_usize) {
+    fn repeated_text_is_read(text in repeated(WORDS, 60), budget in 0..3000_usize) {
         check(&text, budget);
     }
 }
 
-/// A reader that looks at all that is left for each line would take minutes.
+/// A reader that scans all the remaining text for each line would take minutes.
 #[test]
-fn much_of_any_word_takes_no_time_to_speak_of() {
+fn any_repeated_word_is_read_quickly() {
     for word in WORDS {
         let text = word.repeat((1 << 16) / word.len());
         let started = Instant::now();

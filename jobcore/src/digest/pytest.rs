@@ -13,7 +13,7 @@ static PLACE: Lazy = regex!(r"^([^\s:][^:]*:\d+):(?: in .+| [\w.]+)?$");
 static FILE: Lazy = regex!(r#"^\s*File "(.+)", line (\d+)"#);
 static FAILED: Lazy = regex!(r"^(FAILED|ERROR) (.+?)(?: - (.*))?$");
 
-/// A section of what failed: whether it is an error, and which test or file.
+/// The key of a failure section: whether it is an error, and the name of the test or file.
 type Key = (bool, String);
 
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ enum Part {
 
 pub(super) fn read(lines: &[&str]) -> Option<Failures> {
     let (mut part, mut counts) = (Part::Other, Counts::default());
-    // With `--tb=line` what failed has no sections: nothing of it belongs to the last of those that could not be run.
+    // With `--tb=line`, failures have no sections: their lines must not be added to the last section of an error.
     let mut is_in_section = false;
     let mut sections: Vec<(Key, Section<'_>)> = Vec::new();
     let mut failed: Vec<(bool, &str, &str)> = Vec::new();

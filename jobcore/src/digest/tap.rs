@@ -1,4 +1,4 @@
-//! The Test Anything Protocol, and prove, which reads it and prints what is beside it.
+//! The Test Anything Protocol, and prove, which reads it and prints only what is not part of it.
 
 use super::found::{Detail, Failures, Items};
 use super::lines::{Lazy, after, joined, regex};
@@ -6,11 +6,11 @@ use super::lines::{Lazy, after, joined, regex};
 static PLAN: Lazy = regex!(r"^(?:TAP version \d+|1\.\.\d+)");
 static POINT: Lazy = regex!(r"^ *(not )?ok\b(?: \d+)?(?: -)? *(.*)$");
 static ALLOWED: Lazy = regex!(r"(?i)# *(?:todo|skip)\b");
-/// What Test::More says of a failure.
+/// How Test::More reports a failure.
 static FAILED_TEST: Lazy = regex!(r"^ *# +Failed test(?: '(.*)')?(?: at (.+) line (\d+)\.)?$");
 static AT_LINE: Lazy = regex!(r"^ *# +at (.+) line (\d+)\.$");
 static VALUE: Lazy = regex!(r"^ *# +(\w+: .*)$");
-/// The lines of a diagnosis in YAML that tell what failed.
+/// The lines of a YAML diagnosis that describe the failure.
 static PLACE: Lazy = regex!(r#"^ *(?:location|at): *['"]?([^'"]+:\d+)['"]?$"#);
 static MESSAGE: Lazy = regex!(r#"^ *(?:error|message): *(\|-?$|>-?$|.+)$"#);
 static PROVED: Lazy = regex!(r"^Failed (\d+/\d+ subtests)");

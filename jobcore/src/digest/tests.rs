@@ -1,4 +1,4 @@
-//! Everything against what real tools printed: `samples/digest`, with how it was recorded.
+//! Tests against the output of real tools: `samples/digest`, which also documents how it was recorded.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/digest")
 }
 
-/// The samples with their names, in order.
+/// Returns the samples with their names, in order.
 pub(super) fn samples() -> Vec<(String, String)> {
     let paths = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "txt")).collect();
@@ -24,7 +24,7 @@ fn read(name: &str, text: &str) -> Option<Failures> {
 }
 
 #[test]
-fn the_golden_file_pins_what_is_read() {
+fn the_golden_file_pins_the_digests() {
     let mut rendered = String::new();
     for (name, text) in samples() {
         let digest = read(&name, &text);
@@ -47,7 +47,7 @@ fn each_tool_has_a_sample_of_a_run_that_passed() {
 }
 
 #[test]
-fn what_failed_in_one_of_several_runs_is_not_hidden_by_the_others() {
+fn failures_of_one_run_are_not_hidden_by_other_runs() {
     let all = samples();
     let sample = |name: &str| all.iter().find(|(known, _)| known == name).unwrap().1.as_str();
     for (failed, passed, counts) in [
@@ -72,7 +72,7 @@ fn what_failed_in_one_of_several_runs_is_not_hidden_by_the_others() {
 }
 
 #[test]
-fn what_no_known_tool_printed_has_no_digest() {
+fn output_of_unknown_tools_has_no_digest() {
     for text in
         ["", "\n\n", "error: something\n", "hello\nworld", "FAILED\n", "Error: no\n    at x (y.js:1:2)\n", "E   x"]
     {
@@ -82,7 +82,7 @@ fn what_no_known_tool_printed_has_no_digest() {
 }
 
 #[test]
-fn what_has_no_room_is_counted() {
+fn items_without_room_are_counted() {
     let (_, text) = samples().into_iter().find(|(name, _)| name == "tsc-40-errors").unwrap();
     let digest = digest(&text).unwrap();
     assert_eq!((digest.total, digest.items.len()), (41, 41));
@@ -97,13 +97,13 @@ fn what_has_no_room_is_counted() {
 }
 
 #[test]
-fn a_tool_that_failed_beside_another_is_named() {
+fn other_tools_that_failed_are_named() {
     let (_, text) = samples().into_iter().find(|(name, _)| name == "npm-tsc-jest").unwrap();
     let digest = digest(&text).unwrap();
     assert_eq!((digest.tool, digest.also), ("jest", vec!["tsc: 5 errors in 2 files".to_owned()]));
 }
 
-/// As testify prints, and as rustc and pytest printed in former years.
+/// The format of testify, and older formats of rustc and pytest.
 #[test]
 fn other_forms_are_read_too() {
     let go = "--- FAIL: TestSum (0.00s)\n    sum_test.go:10: \n        \tError Trace:\t/x/sum_test.go:10\n        \tError:      \tNot equal: \n\

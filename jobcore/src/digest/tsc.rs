@@ -14,7 +14,7 @@ pub(super) fn read(lines: &[&str]) -> Option<Failures> {
             (Some(file), Some(line), Some(column)) => Some(format!("{}:{line}:{column}", file.as_str())),
             _ => None,
         };
-        // Each line of the explanation is indented more, and the last is what is wrong.
+        // Each line of the explanation is indented further, and the last one is the actual cause.
         let explanation = after(lines, at).iter().take_while(|line| line.starts_with("  ")).last();
         let because = explanation.map(|line| format!(" … {}", line.trim())).unwrap_or_default();
         items.push_error(place.as_deref(), Some(&error[6]), format!("{}{because}", &error[7]));

@@ -11,18 +11,18 @@ use crate::sys::{cgroup, limits, namespace, own, process, user, world};
 use crate::units::format_size;
 use crate::words::counted;
 
-/// What is promised for: docs/guarantees.md.
+/// The oldest kernel that docs/guarantees.md covers.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
-/// A supervisor has about twenty descriptors open; a front end that waits for many jobs has two for each.
+/// A supervisor has about twenty open descriptors; a front end that waits for many jobs has two per job.
 const FEW_DESCRIPTORS: u64 = 256;
 /// The pipes of a job: two, of four pages each.
 const PIPE_PAGES: u64 = 8;
-/// The fewest processes of a job: its supervisor and its command.
+/// The minimum number of processes of a job: its supervisor and its command.
 const JOB_PROCESSES: u64 = 2;
-/// How many jobs are reckoned with where their number is not limited.
+/// The number of jobs to plan for if it is not limited.
 const MANY_JOBS: u32 = 100;
 
-/// The files in which a system tells of itself. A file that is not there tells nothing.
+/// The files in which a system describes itself. A file that does not exist says nothing.
 pub(super) struct Machine {
     root: PathBuf,
 }
@@ -54,7 +54,7 @@ impl Machine {
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
-    /// Returns what this user is called, if that is known on this machine.
+    /// Returns the name of this user, if it is known on this machine.
     pub(super) fn user_name(&self) -> Option<String> {
         let uid = user::id().to_string();
         let passwd = self.read("etc/passwd")?;
@@ -87,7 +87,7 @@ pub(super) fn examine(machine: &Machine, own_job: Option<JobId>, max_running: u3
     }
 }
 
-/// Returns whether this system reports what the guard of the store is on, if it has one.
+/// Returns whether this system reports the figures that the guard of the store needs, if it has a guard.
 pub(super) fn guard(machine: &Machine, guard: &[LoadCondition]) -> Option<Finding> {
     if guard.is_empty() {
         return None;
@@ -105,25 +105,27 @@ fn kernel(release: &str) -> Finding {
     let version = numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok));
     if version.is_some_and(|version| version < OLDEST_KERNEL) {
         let (major, minor) = OLDEST_KERNEL;
-        let detail = format!("Linux {release}: nothing is promised below {major}.{minor}");
+        let detail = format!("Linux {release}: versions before {major}.{minor} are not supported");
         return Err(Doubt::degraded(detail).advise(format!("Linux {major}.{minor} or later")));
     }
-    // A filter of system calls may refuse what the kernel has.
+    // A filter of system calls may refuse what the kernel supports.
     if let Err(error) = process::check_open() {
         let detail = format!(
-            "Linux {release} without pidfd_open(2) ({error}): waits look again and again, and signals \
-                              are not sent"
+            "Linux {release} without pidfd_open(2) ({error}): waiting has to poll, and signals \
+                              cannot be sent"
         );
-        return Err(Doubt::degraded(detail).advise("permit the call in the filter of this sandbox or container"));
+        return Err(
+            Doubt::degraded(detail).advise("permit this system call in the filter of this sandbox or container")
+        );
     }
     Ok(format!("Linux {release}"))
 }
 
-/// Looks at an ELF file, elf(5): whether it is the static program without relocation that a supervisor should be.
+/// Examines an ELF file, elf(5): whether it is the static program without relocation that a supervisor should be.
 fn program(elf: &[u8]) -> Option<Finding> {
     const EXEC: u16 = 2;
     const INTERP: u32 = 3;
-    // Only the two 64-bit headers that there are on machines of today; of others nothing is said.
+    // Only the two 64-bit formats that current machines use; nothing is reported about others.
     let little = match elf.get(..6)? {
         [0x7f, b'E', b'L', b'F', 2, 1] => true,
         [0x7f, b'E', b'L', b'F', 2, 2] => false,
@@ -144,7 +146,7 @@ fn program(elf: &[u8]) -> Option<Finding> {
         return Some(Ok("static and not relocated, as it should be".to_owned()));
     }
     let how = if is_dynamic { "linked dynamically" } else { "relocated when it starts" };
-    let detail = format!("it is {how}: it starts in twice the time, and each running job takes 0.5 MB more");
+    let detail = format!("it is {how}: it takes twice as long to start, and each running job needs 0.5 MB more");
     let advice = "build with RUSTFLAGS=\"-Ctarget-feature=+crt-static -Crelocation-model=static\" and `--target`";
     Some(Err(Doubt::degraded(detail).advise(advice)))
 }
@@ -152,24 +154,25 @@ fn program(elf: &[u8]) -> Option<Finding> {
 fn descriptors() -> Finding {
     match limits::open_files() {
         Some(limit) if limit < FEW_DESCRIPTORS => {
-            let detail = format!("{limit} open files a process: who waits for many jobs takes two for each");
+            let detail = format!("{limit} open files per process: waiting for jobs uses two open files per job");
             Err(Doubt::degraded(detail).advise(format!("`ulimit -n {}`", FEW_DESCRIPTORS * 4)))
         }
-        Some(limit) => Ok(format!("{limit} open files a process")),
+        Some(limit) => Ok(format!("{limit} open files per process")),
         None => Ok("not limited".to_owned()),
     }
 }
 
-/// The soft limit is for commands; a supervisor is held by the hard one.
+/// The soft limit is for commands; the hard limit applies to supervisors.
 fn file_size() -> Option<Finding> {
     let limit = limits::largest_file()?;
-    let detail = format!("no file may be larger than {} (hard limit): output beyond may be lost", format_size(limit));
+    let detail =
+        format!("no file may be larger than {} (hard limit): output beyond that may be dropped", format_size(limit));
     Some(Err(Doubt::degraded(detail).advise("raise `fsize` in limits.conf(5)")))
 }
 
 fn processes(machine: &Machine, jobs: u32) -> Option<Finding> {
     let limit = limits::processes()?;
-    // Root is not held to it.
+    // The limit does not apply to root.
     if user::is_root() {
         return None;
     }
@@ -190,7 +193,7 @@ fn judge_processes(whose: &str, used: u64, limit: u64, jobs: u32) -> Finding {
     let free = limit.saturating_sub(used);
     if free < u64::from(jobs) * JOB_PROCESSES {
         let (free, jobs) = (counted(free, "more process", "more processes"), counted(jobs, "job", "jobs"));
-        let detail = format!("{whose} may start {free}, of {limit}: too few for {jobs}");
+        let detail = format!("{whose} may start {free} of {limit}: too few for {jobs}");
         return Err(Doubt::degraded(detail).advise("raise the limit (`ulimit -u`, `pids.max`), or lower `max_running`"));
     }
     Ok(format!("{free} more may be started"))
@@ -198,20 +201,20 @@ fn judge_processes(whose: &str, used: u64, limit: u64, jobs: u32) -> Finding {
 
 fn pipes(machine: &Machine, jobs: u32) -> Option<Finding> {
     let pages = machine.number("proc/sys/fs/pipe-user-pages-soft")?;
-    // Root is not held to it.
+    // The limit does not apply to root.
     (!user::is_root()).then(|| judge_pipes(pages, jobs))
 }
 
 fn judge_pipes(pages: u64, jobs: u32) -> Finding {
     if pages != 0 && pages < u64::from(jobs) * PIPE_PAGES {
         let (pages, jobs) = (counted(pages, "page", "pages"), counted(jobs, "job", "jobs"));
-        let detail = format!("{pages} for all pipes of the user: those of {jobs} would be small and slow");
+        let detail = format!("{pages} for all pipes of the user: the pipes of {jobs} would be small and slow");
         return Err(Doubt::degraded(detail).advise("raise `fs.pipe-user-pages-soft` with sysctl(8)"));
     }
     Ok("room for the pipes of all jobs".to_owned())
 }
 
-/// Looks at the limits of the cgroup that this program is in, and of all above it: jobs are in the same.
+/// Examines the limits of this program's cgroup and of all those above it: they apply to jobs as well.
 fn control_group(machine: &Machine, jobs: u32) -> Option<Finding> {
     let own = machine.read("proc/self/cgroup")?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
@@ -230,7 +233,8 @@ fn control_group(machine: &Machine, jobs: u32) -> Option<Finding> {
         if let Some(limit) = machine.number(&file("memory.max")) {
             if machine.read(&file("memory.oom.group")).is_some_and(|group| group.trim() == "1") {
                 let detail = format!(
-                    "when {} are used up, all processes of this control group are killed: jobs and supervisors",
+                    "when {} of memory are used up, all processes of this control group are killed: jobs and \
+                     supervisors",
                     format_size(limit)
                 );
                 return Some(Err(Doubt::degraded(detail).advise("set `memory.oom.group` to 0 (`OOMPolicy=continue`)")));
@@ -238,7 +242,7 @@ fn control_group(machine: &Machine, jobs: u32) -> Option<Finding> {
             memory = Some(memory.map_or(limit, |least: u64| least.min(limit)));
         }
     }
-    memory.map(|limit| Ok(format!("jobs and their submitters have {} of memory together", format_size(limit))))
+    memory.map(|limit| Ok(format!("jobs and the programs that submit them share {} of memory", format_size(limit))))
 }
 
 /// Reports what the memory limit of a job applies to.
@@ -250,9 +254,9 @@ fn memory(together: bool) -> Finding {
     .to_owned())
 }
 
-/// Looks for `/proc` with `hidepid` in `/proc/self/mounts`, proc(5).
+/// Checks whether `/proc` belongs to another pid namespace.
 fn foreign_proc(is_foreign: bool) -> Option<Finding> {
-    let detail = "`/proc` is not that of this pid namespace: no job can be started";
+    let detail = "`/proc` belongs to another pid namespace: no job can be started";
     is_foreign.then(|| Err(Doubt::failed(detail).advise(namespace::MOUNT_PROC)))
 }
 
@@ -264,10 +268,10 @@ fn hidepid(mounts: &str) -> Option<Finding> {
         return None;
     }
     let detail = format!(
-        "`/proc` shows only one's own processes (hidepid={value}): what a job left as another user \
+        "`/proc` shows only processes of the same user (hidepid={value}): leftovers of a job that run as another user \
                           cannot be named"
     );
-    Some(Err(Doubt::degraded(detail).advise("mount it with `hidepid=0`, or let jobs be one user's")))
+    Some(Err(Doubt::degraded(detail).advise("mount it with `hidepid=0`, or run the jobs of one user only")))
 }
 
 fn container(namespace: u64, first: Option<&str>) -> Option<Finding> {
@@ -275,18 +279,18 @@ fn container(namespace: u64, first: Option<&str>) -> Option<Finding> {
         return None;
     }
     let first = first.map_or(String::new(), |name| format!(" (`{}`)", name.trim()));
-    let detail = format!("in a container or sandbox: when its process 1{first} ends, all of its jobs do");
-    Some(Err(Doubt::degraded(detail).advise("let process 1 be one that stays, and keep the store outside")))
+    let detail = format!("in a container or sandbox: when its process 1{first} ends, all of its jobs end");
+    Some(Err(Doubt::degraded(detail).advise("use a process 1 that stays, and keep the store outside")))
 }
 
 fn sandbox(sandboxed: bool) -> Option<Finding> {
-    let detail = "in a sandbox (no_new_privs, or a filter of system calls): jobs that were submitted outside are neither \
-                  started nor adopted from here, and those from here stay in it";
-    sandboxed.then(|| Err(Doubt::degraded(detail).advise("submit from outside of the sandbox")))
+    let detail = "in a sandbox (no_new_privs, or a filter of system calls): jobs submitted outside are neither \
+                  started nor adopted from here, and jobs submitted here stay in the sandbox";
+    sandboxed.then(|| Err(Doubt::degraded(detail).advise("submit jobs from outside the sandbox")))
 }
 
 fn nested(job: JobId) -> Finding {
-    Ok(format!("in job {}: jobs that are started here are no part of it, and outlive it", job.short()))
+    Ok(format!("in job {}: jobs submitted here are not part of it, and outlive it", job.short()))
 }
 
 #[cfg(test)]
@@ -300,7 +304,7 @@ mod tests {
         assert_eq!(kernel("strange"), Ok("Linux strange".to_owned()));
     }
 
-    /// A header of 64 bytes and one row behind it.
+    /// A header of 64 bytes followed by one row.
     fn elf(kind: u8, segment: u8) -> Vec<u8> {
         let mut bytes = vec![0; 64 + 56];
         bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
@@ -323,9 +327,9 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_held_against_the_jobs_that_may_run() {
+    fn limits_are_compared_with_the_number_of_jobs() {
         assert!(judge_processes("x", 10, 100, 10).is_ok());
-        assert!(judge_processes("x", 95, 100, 10).unwrap_err().detail.contains("5 more processes, of 100"));
+        assert!(judge_processes("x", 95, 100, 10).unwrap_err().detail.contains("5 more processes of 100"));
         assert!(judge_processes("x", 200, 100, 1).is_err());
         assert!(judge_pipes(16_384, 10).is_ok() && judge_pipes(0, 10).is_ok() && judge_pipes(64, 10).is_err());
         let status = "Name:\tx\nUid:\t7\t7\t7\t7\nThreads:\t3\n";
@@ -333,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_in_proc_is_told() {
+    fn a_proc_that_hides_processes_is_reported() {
         let of = |options: &str| hidepid(&format!("sys /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\n"));
         assert!(of("rw,hidepid=invisible").unwrap().unwrap_err().detail.contains("hidepid=invisible"));
         assert_eq!((of("rw,relatime"), of("rw,hidepid=0"), hidepid("")), (None, None, None));
@@ -369,11 +373,11 @@ mod tests {
         assert!(look().unwrap().unwrap_err().advice.unwrap().contains("OOMPolicy"));
         write("sys/fs/cgroup/a/b/pids.max", "20\n");
         write("sys/fs/cgroup/a/b/pids.current", "5\n");
-        assert!(look().unwrap().unwrap_err().detail.contains("15 more processes, of 20"));
+        assert!(look().unwrap().unwrap_err().detail.contains("15 more processes of 20"));
     }
 
     #[test]
-    fn a_guard_on_what_is_not_reported_has_no_effect() {
+    fn a_guard_on_an_unreported_figure_has_no_effect() {
         let directory = tempfile::tempdir().unwrap();
         let machine = Machine::at(directory.path());
         let look = |condition: &str| guard(&machine, &[condition.parse().unwrap()]).unwrap();
@@ -384,9 +388,9 @@ mod tests {
         assert_eq!(look("load<4"), Ok("reported: `load<4`".to_owned()));
     }
 
-    /// What is not there tells nothing, and breaks nothing.
+    /// A missing file says nothing, and breaks nothing.
     #[test]
-    fn an_empty_machine_is_looked_at_without_a_word_of_it() {
+    fn an_empty_machine_is_examined_without_findings() {
         let directory = tempfile::tempdir().unwrap();
         let mut report = Report::default();
         examine(&Machine::at(directory.path()), None, 10, &mut report);

@@ -1,12 +1,12 @@
-//! Proves that jobs work here, in this store and on this machine, and says what is degraded.
+//! Tests that jobs work in this store and on this machine, and reports what is degraded.
 //!
-//! What can be tried is tried, with real jobs: a promise that was kept a moment ago says more than a version number. What
-//! cannot be tried, since it would take a logout or a full disk, is read from where the system tells it.
+//! What can be tested is tested with real jobs: a promise that was kept a moment ago means more than a version number.
+//! What cannot be tested, because it would take a logout or a full disk, is read from the system's own reports.
 
 // In the order in which to read them:
-// - `report.rs`: what was found, and how good it is
-// - `store.rs`, `machine.rs`, `systemd.rs`: what is looked at
-// - `bench.rs`, `proofs.rs`: real jobs, and what is proven by them
+// - `report.rs`: the findings and their health
+// - `store.rs`, `machine.rs`, `systemd.rs`: what is examined without jobs
+// - `bench.rs`, `proofs.rs`: real jobs, and what they prove
 
 mod bench;
 mod machine;
@@ -35,7 +35,7 @@ use report::Doubt;
 pub use bench::LABEL;
 pub use report::{Health, Report, Step};
 
-/// Looks at a store and at the machine.
+/// Examines a store and the machine.
 ///
 /// ```no_run
 /// # async fn look(jobs: jobcore::JobManager) {
@@ -65,39 +65,39 @@ impl fmt::Debug for Doctor {
 }
 
 impl Doctor {
-    /// Gives the jobs by which things are proven this environment: `sh`, `sleep` and `setsid` are looked for in its
-    /// `PATH`.
+    /// Sets the environment of the test jobs: `sh`, `sleep` and `setsid` are looked up in its `PATH`.
     #[must_use]
     pub fn with_environment(self, environment: Environment) -> Self {
         Self { environment, ..self }
     }
 
-    /// Has a job submitted by a process of its own, which is then killed: that a job outlives its submitter cannot be
-    /// proven by one who lives on.
+    /// Lets a separate process submit a job and be killed afterwards: that a job outlives its submitter cannot be
+    /// proven by a submitter that stays alive.
     ///
-    /// `command` returns a program that submits such a job (the shell line, the shell, the labels and the timeout count)
-    /// to the same store, prints its full id as the first line of its standard output, and then stays.
+    /// `command` returns a program that submits such a job (the shell line, the shell, the labels and the timeout
+    /// matter) to the same store, prints its full id as the first line of its standard output, and then stays.
     #[must_use]
     pub fn with_submitter(self, command: impl Fn(&JobSpec) -> Command + Send + Sync + 'static) -> Self {
         Self { submitter: Some(Arc::new(command)), ..self }
     }
 
-    /// Says which job this program runs in.
+    /// Sets the job that this program runs in.
     #[must_use]
     pub fn with_own_job(self, own_job: Option<JobId>) -> Self {
         Self { own_job, ..self }
     }
 
-    /// Looks at everything. `jobs` is the store with its runner, or why it could not be opened: a step of its own.
+    /// Examines everything. `jobs` is the store with its runner, or the reason why it could not be opened, which
+    /// becomes a step of its own.
     ///
-    /// Takes less than a second where all is well, and is bounded where it is not: each step has some seconds. The jobs
-    /// that it runs have the label [`LABEL`]; they are stopped and removed, whatever becomes of the steps. The events of
-    /// the store tell of them. Other jobs are not touched.
+    /// Takes less than a second if all is well, and is bounded if not: each step has a limit of some seconds. The jobs
+    /// that it runs have the label [`LABEL`]; they are stopped and removed, whatever the outcome of the steps. They
+    /// appear in the events of the store. Other jobs are not touched.
     pub async fn examine(&self, jobs: Result<JobManager>) -> Report {
         let mut report = Report::default();
         let (mut max_running, mut guard) = (0, Vec::new());
         match jobs {
-            // That a store cannot be made for want of room is a matter of room.
+            // If there is no room to create the store, report that as a matter of room.
             Err(error) if error.is_full() => report.add("room", Err(error.into())),
             Err(error) => report.add("store", Err(Doubt::from(error).advise(store::MAKE_WRITABLE))),
             Ok(jobs) => {
@@ -118,18 +118,18 @@ impl Doctor {
 
     async fn examine_jobs(&self, jobs: &JobManager, report: &mut Report) {
         let Some(root) = jobs.store().directory() else {
-            let detail = "it is in memory: jobs and their output end with this program";
+            let detail = "it is in memory: jobs and their output are lost when this program ends";
             report.add("store", Err(Doubt::degraded(detail).advise("use a store of files")));
             return;
         };
         store::examine(root, report);
-        // A job that was lost from the queue is put back when it is looked at: this looks at all queued jobs.
+        // A job that is missing from the queue is put back when it is looked at: this looks at all queued jobs.
         if let Err(error) = jobs.list(&Query::default().with_statuses(vec![Status::Queued])).await {
-            tracing::debug!(%error, "jobs that wait could not be looked at");
+            tracing::debug!(%error, "queued jobs could not be listed");
         }
         let failed = report.failed().next().map(|step| step.name);
         if let Some(name) = failed {
-            let detail = format!("nothing was proven, since `{name}` failed");
+            let detail = format!("not tested, because `{name}` failed");
             report.add("jobs", Err(Doubt::degraded(detail)));
             return;
         }

@@ -1,4 +1,4 @@
-//! What is proven by doing it: real jobs in the store that is looked at.
+//! Tests with real jobs in the examined store.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -20,23 +20,24 @@ use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::pty::TerminalSize;
 use crate::sys::stat::{self, Stat};
 
-/// What a terminal needs.
-const NEEDS_PTS: &str = "see that `/dev/ptmx` can be opened and that `/dev/pts` is mounted (devpts)";
+/// Advice if no terminal is available.
+const NEEDS_PTS: &str = "make sure that `/dev/ptmx` can be opened and that `/dev/pts` is mounted (devpts)";
 
 const MAY_START: &str =
-    "see that this program may be started again: `ulimit -u`, `noexec` mounts, filters of system calls";
+    "make sure that this program can be started again: `ulimit -u`, `noexec` mounts, filters of system calls";
 
-/// A tree that ignores to be asked: a child, and one whose parent is gone, in a session of its own where that can be made.
+/// A tree of processes that ignore SIGTERM: a child, and an orphaned process, in its own session if `setsid` is
+/// available.
 const TREE: &str = "trap '' TERM; sleep 60 & \
     if command -v setsid > /dev/null; then (setsid sh -c 'echo; sleep 60; exit' &); else (sh -c 'echo; sleep 60; exit' &); fi; \
     wait; sleep 60";
-/// The main process, its child, and the two that escaped.
+/// The main process, its child, and the two escaped processes.
 const TREE_SIZE: usize = 4;
 
 /// How a front end has a job submitted by another process.
 pub(super) type Submitter = Arc<dyn Fn(&JobSpec) -> Command + Send + Sync>;
 
-/// Proves all that can be proven, one thing after the other.
+/// Runs all tests, one after the other.
 pub(super) async fn examine(bench: &Bench<'_>, submitter: Option<&Submitter>, report: &mut Report) {
     if let Some(doubt) = bench.full().await {
         return report.add("jobs", Err(doubt));
@@ -53,20 +54,20 @@ pub(super) async fn examine(bench: &Bench<'_>, submitter: Option<&Submitter>, re
             report.add("survive", bench.within(survive(bench, submitter)).await);
             report.add("stop", bench.within(stop(bench)).await);
         }
-        // Nothing of the rest can work.
+        // None of the others can work.
         Err(doubt) => {
             let advice = doubt.advice.or(Some(MAY_START.to_owned()));
             report.add("start", Err(Doubt { advice, ..doubt }));
         }
     }
-    // However soon the proofs were given up: what they leave is removed.
+    // However short the tests' own time limit is, their jobs are removed.
     let patient = Bench { patience: bench.patience.max(PATIENCE), ..bench.clone() };
     if let Err(doubt) = patient.within(patient.remove_all()).await {
         report.add("clean_up", Err(doubt.advise(format!("remove the jobs with the label `{LABEL}` by hand"))));
     }
 }
 
-/// A supervisor comes up, and its lock is seen from here.
+/// A supervisor starts, and its lock is visible from here.
 async fn start(bench: &Bench<'_>) -> Result<(JobId, String), Doubt> {
     let job = bench.submit(bench.spec(UNTIL_ASKED)).await?;
     if let State::Ended(end) = &job.state {
@@ -75,22 +76,22 @@ async fn start(bench: &Bench<'_>) -> Result<(JobId, String), Doubt> {
     }
     let (supervisor, _) = bench.processes(job.id).await?;
     if !bench.evidence(job.id).await?.held {
-        return Err(Doubt::failed("the lock of a job that runs is not seen: the file system does not keep locks")
-            .advise("name a store on a local disk"));
+        return Err(Doubt::failed("the lock of a running job is not visible: the file system does not support locks")
+            .advise("use a store on a local disk"));
     }
-    Ok((job.id, format!("supervisor {} is in charge, and its lock is seen", supervisor.pid)))
+    Ok((job.id, format!("supervisor {} holds the job, and its lock is visible", supervisor.pid)))
 }
 
-/// Neither the supervisor nor the command is where a hang-up of this session would reach it, and neither holds
-/// anything of this process.
+/// Neither the supervisor nor the command can be reached by a hangup of this session, and neither holds a descriptor of
+/// this process.
 async fn detach(bench: &Bench<'_>, id: JobId) -> Finding {
     let (supervisor, main) = bench.processes(id).await?;
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let gone = || Doubt::failed("a process of a job that runs is not to be seen in `/proc`");
+    let gone = || Doubt::failed("a process of a running job is not visible in `/proc`");
     let stat = |pid| Stat::read(pid).ok_or_else(gone);
     let (own, supervisor, main) = (stat(own)?, stat(supervisor.pid)?, stat(main.pid)?);
     if supervisor.session == own.session || main.session == own.session {
-        return Err(Doubt::failed("the job is in the session of its submitter, and ends with it"));
+        return Err(Doubt::failed("the job is in the session of its submitter and would end with it"));
     }
     if main.parent != supervisor.pid {
         return Err(Doubt::failed("the command is not a child of its supervisor"));
@@ -99,18 +100,18 @@ async fn detach(bench: &Bench<'_>, id: JobId) -> Finding {
     if let Some(held) = [supervisor.pid, main.pid].into_iter().flat_map(stat::open_ends).find(|end| ours.contains(end))
     {
         let detail =
-            format!("the job holds {held} of its submitter: a program that waits for these to close waits for the job");
+            format!("the job holds {held} of its submitter: a program that waits for it to close waits for the job");
         return Err(Doubt::failed(detail));
     }
     let (supervisor, main) = (supervisor.session, main.session);
-    Ok(format!("supervisor and command are in sessions of their own, {supervisor} and {main}"))
+    Ok(format!("supervisor and command are in separate sessions, {supervisor} and {main}"))
 }
 
-/// The supervisor is killed; the command runs on under another, and its exit code is known.
+/// The supervisor is killed; the command continues under another one, and its exit code is known.
 async fn adopt(bench: &Bench<'_>, id: JobId) -> Finding {
     let (first, main) = bench.processes(id).await?;
     let stat = Stat::read(first.pid).filter(|stat| stat.start_time == first.start_time);
-    let stat = stat.ok_or_else(|| Doubt::failed("the supervisor of a job that runs is gone"))?;
+    let stat = stat.ok_or_else(|| Doubt::failed("the supervisor of a running job has ended"))?;
     process::signal(&stat, Signal::KILL)
         .map_err(|error| Doubt::failed(format!("cannot kill a supervisor: {error}")))?;
     bench.until("the end of a supervisor", async || Ok((process::look(&first) == Seen::Gone).then_some(()))).await?;
@@ -133,7 +134,7 @@ async fn adopt(bench: &Bench<'_>, id: JobId) -> Finding {
             let detail = format!("{adopted}, but the kernel does not report the exit code: such jobs end as orphaned");
             Err(Doubt::degraded(detail).advise("Linux 6.15 or later"))
         }
-        _ => Err(Doubt::failed(format!("{adopted}, but the exit code is not {CODE}: the job is {}", job.status()))),
+        _ => Err(Doubt::failed(format!("{adopted}, but its exit code is not {CODE}: the job is {}", job.status()))),
     }
 }
 
@@ -141,14 +142,14 @@ async fn exit_code(bench: &Bench<'_>) -> Finding {
     let exited = bench.run(bench.spec("exit 42")).await?;
     let code = exited.state.outcome().and_then(|outcome| outcome.exit_code);
     if code != Some(CODE) {
-        return Err(Doubt::failed(format!("a job that exited with {CODE} is on record with {code:?}")));
+        return Err(Doubt::failed(format!("a job that exited with {CODE} was recorded with {code:?}")));
     }
     let killed = bench.run(bench.spec("kill -KILL $$")).await?;
     let signal = killed.state.outcome().and_then(|outcome| outcome.signal);
     if signal != Some(Signal::KILL) {
-        return Err(Doubt::failed(format!("a job that died of SIGKILL is on record with {signal:?}")));
+        return Err(Doubt::failed(format!("a job that was killed by SIGKILL was recorded with {signal:?}")));
     }
-    Ok("an exit code and a signal are on record as they were".to_owned())
+    Ok("an exit code and a signal are recorded correctly".to_owned())
 }
 
 async fn output(bench: &Bench<'_>) -> Finding {
@@ -157,13 +158,13 @@ async fn output(bench: &Bench<'_>) -> Finding {
         let found = bench.read(id, stream).await?;
         if found != expected.as_bytes() {
             let found = String::from_utf8_lossy(&found).into_owned();
-            return Err(Doubt::failed(format!("a job wrote {expected:?}, and {found:?} was kept")));
+            return Err(Doubt::failed(format!("a job wrote {expected:?}, but {found:?} was kept")));
         }
     }
     Ok("both streams are kept, byte for byte".to_owned())
 }
 
-/// One job reads what is sent to it, and the end of that; another nothing.
+/// One job reads the input that is sent to it, up to its end; another has no input.
 async fn stdin(bench: &Bench<'_>) -> Finding {
     let echo = bench.spec("while IFS= read -r line; do printf '%s\\n' \"$line\"; done; exit 42");
     let id = bench.submit(echo.stdin(Stdin::Open)).await?.id;
@@ -174,63 +175,63 @@ async fn stdin(bench: &Bench<'_>) -> Finding {
     let reader = bench.ended(id).await?;
     let code = reader.state.outcome().and_then(|outcome| outcome.exit_code);
     if bench.read(id, Stream::Stdout).await? != b"one\ntwo\n" || code != Some(CODE) {
-        return Err(Doubt::failed("a job did not read what was sent to it, and then the end"));
+        return Err(Doubt::failed("a job did not read the input that was sent to it, or not its end"));
     }
     let reader = bench.run(bench.spec("if read -r line; then exit 1; fi")).await?;
     if reader.status() != Status::Completed {
-        return Err(Doubt::failed("a job that was given nothing to read did not find the end of it at once"));
+        return Err(Doubt::failed("a job without input did not read end of file at once"));
     }
-    Ok("what is sent is read, and its end; and where nothing is sent, the end at once".to_owned())
+    Ok("input that is sent is read to its end, and a job without input reads end of file at once".to_owned())
 }
 
-/// A job on a terminal reads a line that is typed there.
+/// A job on a terminal reads a line that is typed on it.
 async fn terminal(bench: &Bench<'_>) -> Finding {
     let spec = bench.spec("test -t 0 && test -t 1 && read -r line && test \"$line\" = typed && exit 42");
     let job = bench.submit(spec.terminal(TerminalSize::default())).await?;
     if job.status().is_final() {
         let message = job.state.outcome().and_then(|outcome| outcome.message.clone()).unwrap_or_default();
-        return Err(Doubt::degraded(format!("no job can have a terminal: {message}")).advise(NEEDS_PTS));
+        return Err(Doubt::degraded(format!("jobs cannot have a terminal: {message}")).advise(NEEDS_PTS));
     }
     bench.jobs.send(job.id, &Message::line("typed"), bench.patience).await?;
     match bench.ended(job.id).await?.state.outcome().and_then(|outcome| outcome.exit_code) {
-        Some(CODE) => Ok("what is typed on the terminal of a job is read by it".to_owned()),
-        _ => Err(Doubt::failed("a job on a terminal did not read what was typed there")),
+        Some(CODE) => Ok("a job reads what is typed on its terminal".to_owned()),
+        _ => Err(Doubt::failed("a job on a terminal did not read what was typed on it")),
     }
 }
 
-/// The submitter is killed, with its whole group, as soon as it has told the id.
+/// The submitter is killed with its whole process group as soon as it has printed the id.
 async fn survive(bench: &Bench<'_>, submitter: Option<&Submitter>) -> Finding {
     let Some(submitter) = submitter else {
-        return Err(Doubt::degraded("not proven: this program names none that could be killed"));
+        return Err(Doubt::degraded("not tested: this program provides no submitter that can be killed"));
     };
-    let failed = |what: &str| Doubt::failed(format!("the program that is to be killed {what}"));
+    let failed = |what: &str| Doubt::failed(format!("the submitter that is to be killed {what}"));
     let mut command = tokio::process::Command::from(submitter(&bench.spec(UNTIL_ASKED).build()?));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| failed(&format!("was not started: {error}")))?;
-    let (Some(pid), Some(stdout)) = (child.id(), child.stdout.take()) else { return Err(failed("is gone")) };
+    let (Some(pid), Some(stdout)) = (child.id(), child.stdout.take()) else { return Err(failed("has ended")) };
     let mut line = String::new();
-    // That nothing comes in time, or nothing at all, is seen by what was read.
+    // A timeout or an early end of the output shows in what was read.
     let _ = timeout(bench.patience, BufReader::new(stdout).read_line(&mut line)).await;
     let Ok(id) = line.trim_end().parse::<JobId>() else {
         let _ = child.start_kill();
         let said = child.wait_with_output().await.map(|output| output.stderr).unwrap_or_default();
-        return Err(failed(&format!("printed {line:?} for an id: {}", String::from_utf8_lossy(&said).trim())));
+        return Err(failed(&format!("printed {line:?} instead of an id: {}", String::from_utf8_lossy(&said).trim())));
     };
     let group = i32::try_from(pid).unwrap_or(0);
     if process::signal_group(group, Signal::KILL).is_err() {
         return Err(failed("cannot be killed"));
     }
-    child.wait().await.map_err(|error| failed(&format!("is not seen to end: {error}")))?;
+    child.wait().await.map_err(|error| failed(&format!("could not be waited for: {error}")))?;
     let job = bench.until_started(id).await?;
     if job.status() != Status::Running {
-        return Err(Doubt::failed(format!("the job of a submitter that was killed is {}", job.status())));
+        return Err(Doubt::failed(format!("the job of a killed submitter is {}", job.status())));
     }
     let job = bench.let_end(id).await?;
     let code = job.state.outcome().and_then(|outcome| outcome.exit_code);
     if code != Some(CODE) {
-        return Err(Doubt::failed(format!("the job of a submitter that was killed ended with {code:?}")));
+        return Err(Doubt::failed(format!("the job of a killed submitter ended with {code:?}")));
     }
-    Ok(format!("submitter {pid} was killed; its job went on, and its exit code is known"))
+    Ok(format!("submitter {pid} was killed; its job continued, and its exit code is known"))
 }
 
 async fn stop(bench: &Bench<'_>) -> Finding {
@@ -250,9 +251,9 @@ async fn stop(bench: &Bench<'_>) -> Finding {
     }
     match report {
         StopReport::Stopped(job) if job.status() == Status::Killed => {
-            Ok(format!("a tree of {} processes, one of them escaped, was stopped and is gone", members.len()))
+            Ok(format!("a tree of {} processes, including escaped ones, was stopped", members.len()))
         }
-        report => Err(Doubt::failed(format!("a stop did not end in proof: {report:?}"))),
+        report => Err(Doubt::failed(format!("a stop was not confirmed: {report:?}"))),
     }
 }
 
@@ -270,7 +271,7 @@ mod tests {
     use crate::store::Query;
     use crate::store::file::FileStore;
 
-    /// Looks at a store with supervisors from this program, and returns the steps. No job may be left.
+    /// Examines a store with supervisors of this program, and returns the steps. No job may be left.
     fn examine(store: &FileStore, program: &str) -> Vec<Step> {
         let jobs = JobManager::new(Arc::new(store.clone()), Arc::new(LocalRunner::trusting(program.into()))).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -303,9 +304,9 @@ mod tests {
         }
     }
 
-    /// A look that was killed could remove nothing; a job of somebody else is nobody's rest.
+    /// An examination that was killed could not remove anything; jobs of other users are not leftovers.
     #[test]
-    fn what_an_earlier_look_left_is_removed() {
+    fn leftovers_of_an_earlier_examination_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("store")).unwrap();
         let jobs = JobManager::new(Arc::new(store), Arc::new(InProcessRunner::new())).unwrap();

@@ -1,4 +1,4 @@
-//! What was found, and how good it is.
+//! The findings and their health.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use serde::Serialize;
 use crate::error::Error;
 
 pub(super) const MAKE_ROOM: &str = "remove ended jobs, or use a store on another file system";
-pub(super) const WHEN_FREE: &str = "look again when fewer run, or raise `max_running`";
-/// How good what was looked at is.
+pub(super) const WHEN_FREE: &str = "try again when fewer jobs are running, or raise `max_running`";
+/// The health of something that was examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "there is nothing beyond failed")]
+#[expect(clippy::exhaustive_enums, reason = "failed is the worst")]
 pub enum Health {
-    /// It works, or is as it should be.
+    /// It works.
     Ok,
-    /// Jobs work, but less is promised; or it could not be proven.
+    /// Jobs work, but with weaker guarantees, or it could not be tested.
     Degraded,
     /// It does not work.
     Failed,
@@ -38,34 +38,34 @@ impl fmt::Display for Health {
     }
 }
 
-/// One thing that was looked at.
+/// One thing that was examined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Step {
-    /// What, in a word: `detach`, `room`. `docs/doctor.md` lists them.
+    /// Its name: `detach`, `room`. `docs/doctor.md` lists all names.
     pub name: &'static str,
-    /// How good it is.
+    /// Its health.
     pub result: Health,
     /// What was found, and what it means for jobs.
     pub detail: String,
-    /// What would work.
+    /// What helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
 impl Step {
-    /// Returns a step of a program that embeds the library, to be shown with those of
+    /// Creates a step of a program that embeds the library, to be shown with those of
     /// [`Doctor::examine`](super::Doctor::examine).
     pub fn new(name: &'static str, result: Health, detail: impl Into<String>) -> Self {
         Self { name, result, detail: detail.into(), advice: None }
     }
 }
 
-/// All that was looked at. Its shape may only be added to.
+/// All findings. Only additions to its shape are allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The steps, in order. What does not concern this machine is not among them.
+    /// The steps, in order. Steps that do not apply to this machine are absent.
     pub steps: Vec<Step>,
 }
 
@@ -84,10 +84,10 @@ impl Report {
     }
 }
 
-/// What there is to say of a step: that it is all right and why, or what is wrong.
+/// The finding of a step: why it is healthy, or what is wrong.
 pub(super) type Finding = std::result::Result<String, Doubt>;
 
-/// What is not as it should be.
+/// Something that is not as it should be.
 #[derive(Debug, PartialEq)]
 pub(super) struct Doubt {
     pub(super) health: Health,
@@ -114,9 +114,9 @@ impl From<Error> for Doubt {
         let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         let detail = format!("{error}{source}");
         match error {
-            Error::Full { .. } => Self::degraded(format!("nothing was proven: {detail}")).advise(WHEN_FREE),
-            Error::Forbidden { .. } => Self::degraded(format!("nothing was proven: {detail}"))
-                .advise("look at another store, or with a policy that permits such lines"),
+            Error::Full { .. } => Self::degraded(format!("not tested: {detail}")).advise(WHEN_FREE),
+            Error::Forbidden { .. } => Self::degraded(format!("not tested: {detail}"))
+                .advise("examine another store, or use a policy that permits such lines"),
             error if error.is_full() => Self::failed(detail).advise(MAKE_ROOM),
             _ => Self::failed(detail),
         }

@@ -14,11 +14,10 @@ use crate::sys::watch::Watch;
 use crate::units::format_size;
 use crate::words::counted;
 
-pub(super) const MAKE_WRITABLE: &str =
-    "use it as its owner, on a file system that can be written, or name another store";
-/// What the records of a job take, and some.
+pub(super) const MAKE_WRITABLE: &str = "use it as its owner on a writable file system, or use another store";
+/// More than the records of a job take.
 const RECORDS: usize = 64 * 1024;
-/// With less than this, a few jobs that write much can fill the disk.
+/// With less room than this, a few jobs with much output can fill the disk.
 const LITTLE_ROOM: u64 = 64 << 20;
 /// A job takes about twenty files and directories.
 const FEW_FILES: u64 = 2000;
@@ -39,8 +38,8 @@ pub(super) fn examine(root: &Path, report: &mut Report) {
     }
 }
 
-/// A file in the store that is removed when it is dropped. Should this process be killed before, it is cleared away like
-/// everything that was written to be published.
+/// A file in the store that is removed when it is dropped. Should this process be killed before, it is removed later
+/// like all staged files.
 struct Probe {
     path: PathBuf,
     file: File,
@@ -49,7 +48,7 @@ struct Probe {
 impl Probe {
     fn make(root: &Path) -> Result<Self, Error> {
         let path = atomic::staged(&root.join("doctor"));
-        // A process of the same number may have died here.
+        // A process with the same number may have died here.
         let _ = fs::remove_file(&path);
         let file = atomic::create_file(&path).context("write", &path)?;
         Ok(Self { path, file })
@@ -66,16 +65,16 @@ fn directory(root: &Path) -> Finding {
     let mode = fs::metadata(root).context("look at", root)?.mode() & 0o777;
     let shown = root.display();
     if mode & 0o077 != 0 {
-        let detail = format!("`{shown}` has mode {mode:o}: others see which jobs there are");
+        let detail = format!("`{shown}` has mode {mode:o}: other users can see which jobs there are");
         return Err(Doubt::degraded(detail).advise(format!("`chmod 700 {shown}`")));
     }
-    Ok(format!("`{shown}` can be written, and only by its owner"))
+    Ok(format!("`{shown}` is writable, and only by its owner"))
 }
 
 fn room(probe: &Probe, root: &Path) -> Finding {
     let Room { bytes: free, files } = file::room(root).context("look at", root)?;
     if let Err(error) = (&probe.file).write_all(&[b' '; RECORDS]) {
-        // By what the kernel says of a real write: a quota shows nowhere else.
+        // Tested with a real write: a quota shows in no other way.
         let detail = format!("the records of a job cannot be written, with {} free: {error}", format_size(free));
         return Err(Doubt::failed(detail).advise(MAKE_ROOM));
     }
@@ -85,19 +84,20 @@ fn room(probe: &Probe, root: &Path) -> Finding {
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
     if let Some(files) = files.filter(|files| *files < FEW_FILES) {
-        let detail = format!("{} can be made, and a job takes about twenty", counted(files, "more file", "more files"));
+        let detail =
+            format!("{} can be created, and a job takes about twenty", counted(files, "more file", "more files"));
         return Err(Doubt::degraded(detail).advise(MAKE_ROOM));
     }
     Ok(format!("{} free", format_size(free)))
 }
 
-const NETWORK: &str = "processes of other machines cannot be seen, and its locks may not hold: not promised";
-const REMOTE_HOST: &str = "it is served by a program or another machine, and its locks may not hold: not promised";
-const VOLATILE: &str = "it is in memory: the jobs that are kept are gone after a restart";
-const LAYERED: &str = "it is the layer of a container: the jobs that are kept are gone with it";
-const FOREIGN: &str = "it has neither owners nor named pipes as jobs need them";
+const NETWORK: &str = "processes of other machines are not visible, and its locks may not hold: not supported";
+const REMOTE_HOST: &str = "it is served by a program or another machine, and its locks may not hold: not supported";
+const VOLATILE: &str = "it is in memory: recorded jobs are lost after a restart";
+const LAYERED: &str = "it is a layer of a container: recorded jobs are lost with the container";
+const FOREIGN: &str = "it lacks the owners and named pipes that jobs need";
 
-/// File systems by the number that statfs(2) gives, and what that means where it means something.
+/// File systems by the number that statfs(2) reports, with the consequences for jobs, if any.
 const FILE_SYSTEMS: [(u32, &str, Option<&str>); 22] = [
     (0x6969, "nfs", Some(NETWORK)),
     (0x517b, "smb", Some(NETWORK)),
@@ -135,28 +135,29 @@ fn judge(number: u32) -> Finding {
         None => Ok(format!("unknown (number {number:x})")),
         Some((_, name, None)) => Ok((*name).to_owned()),
         Some((_, name, Some(meaning))) => {
-            let advice = "name a store on a local disk, such as ext4, xfs or btrfs";
+            let advice = "use a store on a local disk, such as ext4, xfs or btrfs";
             Err(Doubt::degraded(format!("{name}: {meaning}")).advise(advice))
         }
     }
 }
 
-/// Returns why followers of output have to look for it again and again, or why bytes may be lost on their way into the
-/// log: tried with a pipe, a file and a watch as a supervisor and a follower have them.
+/// Returns why followers of output have to poll, or why bytes may be lost on their way into the log. This is tested
+/// with a pipe, a file and a watch like those of a supervisor and a follower.
 fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
-    let looks = "waits are woken, but who follows output looks for it twice a second";
+    let looks = "waits are woken, but following output polls twice a second";
     let watch = match Watch::new().and_then(|watch| watch.writes(root).map(|()| watch)) {
         Ok(watch) => watch,
         Err(error) => {
             let advice = "raise `fs.inotify.max_user_instances` and `fs.inotify.max_user_watches` with sysctl(8)";
-            return Some(Doubt::degraded(format!("no watch can be put on files ({error}): {looks}")).advise(advice));
+            return Some(Doubt::degraded(format!("files cannot be watched ({error}): {looks}")).advise(advice));
         }
     };
     if let Err(error) = move_byte(&probe.file) {
         let detail = format!(
-            "output cannot be spliced into files here ({error}): of a supervisor that is killed, one buffer may be lost"
+            "output cannot be spliced into files here ({error}): if a supervisor is killed, one buffer of \
+             output may be lost"
         );
-        return Some(Doubt::degraded(detail).advise("name a store on another file system"));
+        return Some(Doubt::degraded(detail).advise("use a store on another file system"));
     }
     let is_told = watch.has_word().is_ok_and(|has_word| has_word);
     (!is_told).then(|| {
@@ -164,7 +165,7 @@ fn output_doubt(probe: &Probe, root: &Path) -> Option<Doubt> {
     })
 }
 
-/// Moves a byte as a supervisor moves output.
+/// Moves a byte in the way a supervisor moves output.
 fn move_byte(file: &File) -> io::Result<()> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(b" ")?;
@@ -179,7 +180,7 @@ mod tests {
     use crate::doctor::Health;
 
     #[test]
-    fn a_file_system_that_nothing_is_promised_of_is_told() {
+    fn an_unsupported_file_system_is_reported() {
         let health = |number| judge(number).err().map(|doubt| doubt.health);
         assert_eq!(health(0x6969), Some(Health::Degraded));
         assert_eq!(health(0xef53), None);
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_others_may_look_into_is_told() {
+    fn a_store_that_others_can_read_is_reported() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,13 +1,13 @@
-//! What systemd does to jobs: when the unit ends that this program is in, and when its user logs out.
+//! What systemd does to jobs when the unit of this program ends, and when its user logs out.
 //!
-//! A supervisor leaves the session of its caller, but nobody leaves a cgroup by himself.
+//! A supervisor leaves the session of its caller, but a process cannot leave its cgroup by itself.
 
 use std::collections::BTreeMap;
 
 use super::machine::Machine;
 use super::report::{Doubt, Finding, Report};
 
-const RUN_OUTSIDE: &str = "start what submits jobs with `systemd-run --user --scope`";
+const RUN_OUTSIDE: &str = "start the program that submits jobs with `systemd-run --user --scope`";
 
 pub(super) fn examine(machine: &Machine, report: &mut Report) {
     let place = Place::parse(&machine.read("proc/self/cgroup").unwrap_or_default());
@@ -22,12 +22,12 @@ pub(super) fn examine(machine: &Machine, report: &mut Report) {
     }
 }
 
-/// Where in the tree of units a process is.
+/// The place of a process in the tree of units.
 #[derive(Debug, PartialEq)]
 struct Place {
     /// The innermost unit.
     unit: Option<String>,
-    /// Whether that is one of the user's own manager, or the manager itself.
+    /// Whether that unit belongs to the user's own manager, or is the manager itself.
     in_user_manager: bool,
 }
 
@@ -36,7 +36,7 @@ impl Place {
     fn parse(text: &str) -> Self {
         let path = |line: &str| line.splitn(3, ':').nth(2).map(str::to_owned);
         let line = |kind: &str| text.lines().find(|line| line.split(':').nth(1) == Some(kind)).and_then(path);
-        // Version 1, in which systemd has a hierarchy of its own; else version 2.
+        // With version 1, systemd has its own hierarchy; otherwise this is version 2.
         let path = line("name=systemd").filter(|path| path != "/").or_else(|| line("")).unwrap_or_default();
         let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");
         let is_manager = |name: &str| name.starts_with("user@") && name.ends_with(".service");
@@ -46,7 +46,7 @@ impl Place {
         }
     }
 
-    /// Returns the scope of a login session, if that is where it is.
+    /// Returns the scope of the login session that it belongs to, if any.
     fn session(&self) -> Option<&str> {
         let unit = self.unit.as_deref().filter(|_| !self.in_user_manager);
         unit.filter(|unit| unit.starts_with("session-") && unit.ends_with(".scope"))
@@ -58,7 +58,9 @@ fn unit(place: &Place) -> Option<Finding> {
     if unit.ends_with(".scope") || unit.starts_with("user@") {
         return Some(Ok(format!("`{unit}`")));
     }
-    let detail = format!("this runs in `{unit}`: when it stops, systemd ends all that was started in it, jobs too");
+    let detail = format!(
+        "this runs in `{unit}`: when the unit stops, systemd ends everything that was started in it, including jobs"
+    );
     Some(Err(Doubt::degraded(detail).advise(format!("{RUN_OUTSIDE}, or set `KillMode=process` in `{unit}`"))))
 }
 
@@ -68,40 +70,43 @@ fn logout(place: &Place, logind: Option<&Logind>, user: Option<&str>, lingers: O
         return match lingers? {
             true => Some(Ok("the user's systemd keeps running after a logout (linger)".to_owned())),
             false => {
-                let detail = "the user's systemd ends after the last logout, and with it all that was started in it";
+                let detail =
+                    "the user's systemd ends after the last logout, and with it everything that was started in it";
                 Some(Err(Doubt::degraded(detail).advise(linger)))
             }
         };
     }
     let kills = logind?.kills(user?)?;
     Some(match (place.session(), kills) {
-        (_, false) => Ok("a logout leaves this user's processes alone (KillUserProcesses)".to_owned()),
+        (_, false) => Ok("a logout does not end this user's processes (KillUserProcesses)".to_owned()),
         (None, true) => Ok("KillUserProcesses=yes, but this is not in a login session".to_owned()),
         (Some(session), true) => {
-            let detail = format!("KillUserProcesses=yes: a logout ends all that was started in `{session}`, jobs too");
+            let detail = format!(
+                "KillUserProcesses=yes: a logout ends everything that was started in `{session}`, including jobs"
+            );
             let advice = format!("{linger}, and {RUN_OUTSIDE}; or `KillUserProcesses=no` in logind.conf(5)");
             Err(Doubt::degraded(detail).advise(advice))
         }
     })
 }
 
-/// What logind.conf(5) says of processes that are left at a logout.
+/// The settings of logind.conf(5) for processes that are left at a logout.
 #[derive(Debug, PartialEq)]
 struct Logind {
-    /// Absent where neither a file nor the comment with the default says it.
+    /// Absent if neither a file nor a comment with the default sets it.
     kill_user_processes: Option<bool>,
     only: Vec<String>,
     exclude: Vec<String>,
 }
 
 impl Logind {
-    /// Where it is looked for, the strongest first.
+    /// Its directories, in order of precedence.
     const DIRECTORIES: [&'static str; 4] = ["etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"];
 
-    /// Reads the main file and the drop-ins; nothing if there are none.
+    /// Reads the main file and the drop-ins, or returns `None` if there are none.
     fn read(machine: &Machine) -> Option<Self> {
         let main = Self::DIRECTORIES.iter().find_map(|directory| machine.read(&format!("{directory}/logind.conf")));
-        // In order of their names, wherever they are; of two with the same name, the stronger counts.
+        // Sorted by name across the directories; of two with the same name, the one of higher precedence counts.
         let mut parts = BTreeMap::new();
         for directory in Self::DIRECTORIES.iter().rev() {
             let directory = format!("{directory}/logind.conf.d");
@@ -123,7 +128,7 @@ impl Logind {
                 if line.starts_with('[') {
                     section = line;
                 }
-                // The file that is shipped shows what was built in, as comments.
+                // The distributed file shows the built-in defaults as comments.
                 if let Some(value) = line.strip_prefix("#KillUserProcesses=") {
                     default = parse_bool(value);
                 }
@@ -142,7 +147,7 @@ impl Logind {
         found
     }
 
-    /// Returns whether a logout of this user ends processes; nothing if that is not known.
+    /// Returns whether a logout of this user ends processes, or `None` if that is not known.
     fn kills(&self, user: &str) -> Option<bool> {
         let names = |list: &[String]| list.iter().any(|name| name == user);
         let concerned = !names(&self.exclude) && (self.only.is_empty() || names(&self.only));
@@ -150,7 +155,7 @@ impl Logind {
     }
 }
 
-/// Adds names to a list; none at all empties it, systemd.syntax(7).
+/// Adds names to a list; an empty value clears the list, systemd.syntax(7).
 fn add(list: &mut Vec<String>, value: &str) {
     match value.trim() {
         "" => list.clear(),
@@ -184,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_takes_its_jobs_along_and_a_scope_does_not() {
+    fn a_service_ends_its_jobs_and_a_scope_does_not() {
         let unit_of = |cgroup| unit(&Place::parse(cgroup));
         assert_eq!(unit_of(SESSION), Some(Ok("`session-3.scope`".to_owned())));
         assert_eq!(unit_of(TERMINAL), Some(Ok("`app-term-7.scope`".to_owned())));
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logout_kills_sessions_only_where_it_is_told_to() {
+    fn a_logout_kills_sessions_only_if_it_is_configured() {
         let kills = logind("[Login]\nKillUserProcesses=yes\n");
         let leaves = logind("[Login]\n#KillUserProcesses=no\n");
         let at = |cgroup, logind| logout(&Place::parse(cgroup), Some(logind), Some("me"), Some(true));
@@ -221,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn drop_ins_win_by_name_and_then_by_place() {
+    fn drop_ins_take_precedence_by_name_and_then_by_directory() {
         let directory = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = directory.path().join(path);
@@ -238,7 +243,7 @@ mod tests {
         write("usr/lib/systemd/logind.conf.d/50-vendor.conf", "[Login]\nKillUserProcesses=yes\n");
         assert_eq!(kills(), Some(true));
         write("etc/systemd/logind.conf.d/50-vendor.conf", "");
-        assert_eq!(kills(), Some(false), "it is masked by an empty one of its name");
+        assert_eq!(kills(), Some(false), "masked by an empty file of the same name");
         write("run/systemd/logind.conf.d/60-local.conf", "[Login]\nKillUserProcesses=yes\n");
         assert_eq!(kills(), Some(true));
     }

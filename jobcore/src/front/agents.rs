@@ -1,4 +1,4 @@
-//! Runs of agents in words, for people and for models.
+//! Descriptions of agent runs, for people and for models.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,17 +14,17 @@ use crate::units::short_duration;
 use crate::words::counted;
 use crate::{Job, JobManager};
 
-/// How many calls are named that were not permitted.
+/// How many denied calls are named.
 const NAMED: usize = 3;
-/// How much of the end of a run is looked at for its last lines, in bytes.
+/// How much of the end of a run is searched for its last lines, in bytes.
 const TAIL: u64 = 1024 * 1024;
 
-/// Returns what stands for the command of a run in a table.
+/// Returns the text for a run in the command column of a table.
 pub fn row(agent: &AgentShape) -> String {
     format!("{}: {}; {}", agent.agent, fit(&agent.prompt, 60), line(agent))
 }
 
-/// Returns in one line how far a run is, or how it ended: `working: Bash: cargo test (3 turns, 2 retries)`.
+/// Returns the progress of a run, or how it ended, in one line: `working: Bash: cargo test (3 turns, 2 retries)`.
 pub fn line(agent: &AgentShape) -> String {
     let digest = &agent.digest;
     let word = agent.progress.as_str().replace('_', " ");
@@ -35,7 +35,7 @@ pub fn line(agent: &AgentShape) -> String {
         },
         Progress::Answered => match digest.background {
             0 => "answered, about to end".to_owned(),
-            tasks => format!("answered, and waits for {} in the background", counted(tasks, "task", "tasks")),
+            tasks => format!("answered, waiting for {}", counted(tasks, "background task", "background tasks")),
         },
         _ => word,
     };
@@ -63,14 +63,14 @@ fn figures(agent: &AgentShape) -> Vec<String> {
         count("denials", digest.denials, "call denied", "calls denied"),
         digest.duration_ms.map(|ms| short_duration(Duration::from_millis(ms))),
         digest.cost_usd.map(|cost| format!("{}{}{}", at_least("cost_usd"), dollars(cost), of_all("cost_usd"))),
-        digest.incomplete.then(|| "a part of its output is gone".to_owned()),
+        digest.incomplete.then(|| "a part of its output is missing".to_owned()),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Returns tokens as `1,200 in, 300 out`, with what was read from a cache and written to one.
+/// Returns token counts as `1,200 in, 300 out`, followed by what was read from and written to a cache.
 pub fn tokens(usage: &Usage) -> String {
     let part = |count: Option<u64>, what: &str| count.map(|count| format!("{} {what}", grouped(count)));
     let parts = [
@@ -94,7 +94,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Returns in one line what was not permitted; nothing if all was.
+/// Returns the denied calls in one line, or `None` if there were none.
 pub fn denied(agent: &AgentShape) -> Option<String> {
     let digest = &agent.digest;
     if digest.denials == 0 {
@@ -114,21 +114,21 @@ fn described(denial: &Denial) -> String {
     if what.is_empty() { denial.tool.clone() } else { format!("{} `{what}`", denial.tool) }
 }
 
-/// What lets a run go on that was not permitted something: no more than it needs.
+/// The smallest permission that lets a run continue after denied calls.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Permit {
-    /// That it may use these tools.
+    /// Tools to allow.
     pub tools: Vec<String>,
-    /// That its tools may work in these directories, too.
+    /// Directories in which its tools may work as well.
     pub directories: Vec<PathBuf>,
-    /// That it may do more, if nothing smaller would do.
+    /// A less restricted permission mode, if nothing smaller is enough.
     pub mode: Option<PermissionMode>,
 }
 
-/// Returns what would permit what was not to a run in `cwd`; nothing if nothing would.
+/// Returns what would permit the denied calls to a run in `cwd`, or `None` if nothing would.
 pub fn to_permit(agent: &AgentShape, cwd: &Path) -> Option<Permit> {
     let known = Agents::default();
-    // One that the settings declare can be permitted no single tool.
+    // Single tools cannot be allowed for agents that are declared in the settings.
     let takes = |permit: &Permit| {
         let mut asked = Delegation::new("Go on.", "/");
         (asked.allow_tools, asked.add_dirs) = (permit.tools.clone(), permit.directories.clone());
@@ -156,10 +156,10 @@ pub fn to_permit(agent: &AgentShape, cwd: &Path) -> Option<Permit> {
 /// Tools whose purpose is a command, which may begin with the path of a program.
 const SHELLS: [&str; 4] = ["Bash", "bash", "shell", "run_shell_command"];
 
-/// Returns the directory of the file that a call was for, if it lies outside of where the run works.
+/// Returns the directory of the file that a call was for, if it is outside the working directory of the run.
 fn outside(denial: &Denial, cwd: &Path) -> Option<PathBuf> {
     let path = Path::new(&denial.what);
-    // What is too long is cut, and then is the path of nothing.
+    // A path that was cut because of its length is no longer a valid path.
     let is_path = path.is_absolute() && !denial.what.ends_with('…') && !SHELLS.contains(&denial.tool.as_str());
     (is_path && !path.starts_with(cwd)).then(|| path.parent().unwrap_or(path).to_owned())
 }
@@ -170,15 +170,15 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
     }
 }
 
-/// Returns the run of an agent that the job is, if its output is not what people want to read.
+/// Returns the agent run of a job, if its output needs a transcript to be readable.
 pub fn told_run(job: &Job) -> Option<AgentRun> {
     job.agent_run().filter(|run| run.format != Format::Text)
 }
 
-/// Returns the last lines of what an agent did.
+/// Returns the last lines of an agent's transcript.
 ///
 /// # Errors
-/// As [`JobManager::output`].
+/// See [`JobManager::output`].
 pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64) -> crate::Result<String> {
     let mut transcript = Transcript::new(run.format);
     let mut query = OutputQuery::from(Position::TailBytes(TAIL)).with_stream(run.format.stream());
@@ -188,7 +188,7 @@ pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64
         if text.is_empty()
             && chunk.pieces.first().is_some_and(|piece| matches!(piece, Piece::Data { offset, .. } if *offset > 0))
         {
-            // What was written before is left out, and is nobody's loss.
+            // Earlier output is left out on purpose.
             transcript.gap();
         }
         text.push_str(&feed(&mut transcript, &chunk));
@@ -203,7 +203,7 @@ pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64
     Ok(text.lines().skip(skipped).map(|line| format!("{line}\n")).collect())
 }
 
-/// Returns what there is to tell of this part of an agent's output.
+/// Returns the transcript of this part of an agent's output.
 pub fn feed(transcript: &mut Transcript, chunk: &OutputChunk) -> String {
     let mut text = String::new();
     for piece in &chunk.pieces {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_told_in_one_line() {
+    fn a_run_is_described_in_one_line() {
         for (status, digest, expected) in [
             (Status::Queued, json!({}), "queued"),
             (Status::Running, json!({}), "starting"),
@@ -240,11 +240,7 @@ mod tests {
                 json!({ "activity": "Bash: cargo test", "turns": 3, "retries": 1 }),
                 "working: Bash: cargo test (3 turns, 1 retry)",
             ),
-            (
-                Status::Running,
-                json!({ "success": true, "background": 2 }),
-                "answered, and waits for 2 tasks in the background",
-            ),
+            (Status::Running, json!({ "success": true, "background": 2 }), "answered, waiting for 2 background tasks"),
             (
                 Status::Completed,
                 json!({ "success": true, "turns": 1, "duration_ms": 12_300, "cost_usd": 0.0191, "denials": 2 }),
@@ -254,7 +250,7 @@ mod tests {
                 Status::Failed,
                 json!({ "success": false, "error": { "message": "bad\nrequest", "http_status": 400 }, "cost_usd": 0.0009,
                     "lower_bounds": ["cost_usd"], "incomplete": true }),
-                "failed (at least $0.0009, a part of its output is gone): bad⏎request (HTTP 400)",
+                "failed (at least $0.0009, a part of its output is missing): bad⏎request (HTTP 400)",
             ),
             (Status::TimedOut, json!({}), "timed out"),
         ] {
@@ -263,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_permitted_is_named() {
+    fn denied_calls_are_named() {
         let denied_calls = json!([
             { "tool": "Write", "what": "out.txt" }, { "tool": "Bash", "what": "npm i" }, { "tool": "Write" },
         ]);
@@ -274,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lets_a_run_go_on_is_the_least_that_its_agent_takes() {
+    fn a_permit_is_the_smallest_that_the_agent_supports() {
         use PermissionMode::{Edit, Full, ReadOnly};
         let tools = |tools: &[&str]| Permit {
             tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
@@ -298,7 +294,7 @@ mod tests {
             ("claude", Edit, &outside, Some(directories(&["/etc/app", "/workshop"]))),
             ("gemini", Full, &outside, Some(directories(&["/etc/app", "/workshop"]))),
             ("opencode", Edit, &outside, Some(mode(Full))),
-            // A directory would not be enough to change what is in it.
+            // A directory would not be enough to change files in it.
             ("claude", ReadOnly, &outside, Some(tools(&["Write", "Edit"]))),
             ("claude", Edit, &mixed, Some(Permit { directories: vec!["/etc".into()], ..tools(&["Write"]) })),
         ] {
@@ -309,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_whole_conversation_has_cost_is_not_taken_for_that_of_a_run() {
+    fn the_cost_of_a_conversation_is_not_shown_as_that_of_a_run() {
         let mut agent = agent(Status::Completed, json!({ "success": true, "turns": 1, "cost_usd": 0.0019 }));
         agent.of_conversation = ["cost_usd".to_owned()].into();
         assert_eq!(line(&agent), "succeeded (1 turn, $0.0019 in the whole conversation)");

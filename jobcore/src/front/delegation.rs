@@ -1,4 +1,4 @@
-//! What the settings say of a run of an agent, where whoever asks for it does not.
+//! Defaults from the settings for agent runs.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use crate::agent::{AGENT_OUTPUT_LIMIT, Agent, AgentRun, Delegation, PermissionMo
 use crate::spec::Stragglers;
 use crate::{Error, JobManager, JobSpecBuilder};
 
-/// What whoever asks says of it.
+/// The explicit values of a request for an agent run.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// The agent, by its name.
+    /// The name of the agent.
     pub agent: Option<String>,
-    /// What to do.
+    /// The task.
     pub prompt: String,
-    /// Where.
+    /// The working directory.
     pub cwd: Option<PathBuf>,
-    /// What it may do.
+    /// The permission mode.
     pub permission_mode: Option<PermissionMode>,
-    /// The conversation to go on with.
+    /// The conversation to resume.
     pub resume: Option<String>,
 }
 
 impl Settings {
-    /// Returns the agent to ask, and what: a conversation goes on with the agent that had it, where it was, and as it did,
-    /// unless something else is asked for. `current` finds the directory from which paths are looked at, if that is
-    /// needed.
+    /// Returns the agent and its task. A resumed conversation continues with the same agent, in the same directory and
+    /// with the same settings unless the request has other values. `current` returns the directory that relative paths
+    /// are resolved against, if that is needed.
     ///
     /// # Errors
-    /// If there is no agent of that name, and those of `current`.
+    /// If there is no such agent, and those of `current`.
     pub async fn delegation(
         &self,
         jobs: &JobManager,
@@ -61,14 +61,14 @@ impl Settings {
         Ok((agent, delegation))
     }
 
-    /// Gives a run what is set here for all jobs, but for the limit of their output: it would cut off what the run came to.
-    /// What an agent leaves behind is stopped in any case: nobody asked for that.
+    /// Applies the settings for all jobs to a run, except the output limit, which could cut off the result. Stragglers
+    /// of an agent are always stopped, because no user asked for them.
     pub fn apply_to_run(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
         self.apply(spec).output_limit(AGENT_OUTPUT_LIMIT).stragglers(Stragglers::Stop)
     }
 }
 
-/// Returns the run that had a conversation, if that was a job, and where it was.
+/// Returns the run of an earlier conversation and its directory, if it was a job.
 async fn earlier_run(jobs: &JobManager, reference: &str) -> Option<(AgentRun, PathBuf)> {
     let job = jobs.job(caller::find(jobs, reference).await.ok()?).await.ok()?;
     Some((job.agent_run()?, job.spec.cwd))

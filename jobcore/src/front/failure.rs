@@ -1,4 +1,4 @@
-//! What is told when something fails, and with which exit code.
+//! Failures, with their messages, hints and exit codes.
 
 use std::fmt;
 use std::io::Write;
@@ -12,25 +12,25 @@ use crate::agent::AgentError;
 use crate::error::NoInput;
 use crate::limit::LimitOn;
 
-/// The exit codes of verbs that do not pass a job's. `docs/cli.md` has the table.
+/// The exit codes of verbs that do not return a job's exit code. `docs/cli.md` has the table.
 pub mod codes {
-    /// What was asked could not be done.
+    /// The operation failed.
     pub const FAILED: u8 = 1;
-    /// It was asked in a wrong way.
+    /// The command line or its values are wrong.
     pub const USAGE: u8 = 2;
     /// There is no such job.
     pub const NO_SUCH_JOB: u8 = 3;
-    /// It was refused, as things are.
+    /// The operation is refused in the present state.
     pub const REFUSED: u8 = 4;
-    /// The time given to wait is up, as timeout(1) has it.
+    /// The time limit for waiting has passed; the same code as for timeout(1).
     pub const WAITED_ENOUGH: u8 = 124;
-    /// jobcli itself failed where the code would have been the job's.
+    /// jobcli itself failed in a verb that would have returned the job's exit code.
     pub const OWN_FAILURE: u8 = 125;
     /// Ctrl-C ended the waiting.
     pub const DETACHED: u8 = 130;
 }
 
-/// A failure to be told to a person.
+/// A failure to report to a person.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
@@ -40,18 +40,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Tells what failed, with an exit code.
+    /// Creates a failure from an exit code and a message.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None, is_closed_pipe: false }
     }
 
-    /// Tells what would work.
+    /// Adds a hint that helps.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Prints it and returns the exit code. A reader that has seen enough is no failure.
+    /// Prints it and returns the exit code. It is not a failure if the reader closed the pipe.
     pub fn report(&self, passes_code: bool) -> ExitCode {
         if self.is_closed_pipe {
             return ExitCode::SUCCESS;
@@ -60,7 +60,7 @@ impl Failure {
         ExitCode::from(if passes_code { codes::OWN_FAILURE } else { self.code })
     }
 
-    /// Returns whether what failed is only that nobody reads any more.
+    /// Returns whether the only failure is that the reader closed the pipe.
     pub fn is_closed_pipe(&self) -> bool {
         self.is_closed_pipe
     }
@@ -69,7 +69,7 @@ impl Failure {
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
         let mut stderr = anstream::stderr().lock();
-        // There is nowhere to tell that this cannot be told.
+        // If this cannot be printed, there is no way to report that.
         let _ = writeln!(stderr, "{red}error{red:#}: {}", message(&self.message));
         if let Some(hint) = &self.hint {
             let _ = writeln!(stderr, "{cyan}hint{cyan:#}: {}", message(hint));
@@ -77,21 +77,21 @@ impl Failure {
     }
 }
 
-/// What failed, without what would work.
+/// The message, without the hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-/// What failed of several things that were asked for. Each failure is printed at once, and the rest is done nevertheless.
+/// The failures of a command that does several things. Each failure is printed at once, and the rest is still done.
 #[derive(Debug, Default)]
 pub struct Failures {
     code: Option<u8>,
 }
 
 impl Failures {
-    /// Prints a failure, and keeps its exit code if it is the first.
+    /// Prints a failure, and keeps the exit code of the first one.
     pub fn add(&mut self, failure: impl Into<Failure>) {
         let failure = failure.into();
         if failure.is_closed_pipe {
@@ -122,7 +122,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Returns the exit code for an error, and what would help.
+/// Returns the exit code for an error, and a hint.
 fn advice(error: &Error) -> (u8, Option<String>) {
     let hint = |text: &str| Some(text.to_owned());
     match error {
@@ -136,7 +136,8 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         }
         Error::Unsupervised { pid: Some(pid), .. } => {
             let text = format!(
-                "no other can be put in charge from here, in a sandbox say; `kill {pid}` ends the main process"
+                "no other supervisor can be started from here, for example in a sandbox; `kill {pid}` ends \
+                 the main process"
             );
             (codes::REFUSED, Some(text))
         }
@@ -151,7 +152,7 @@ fn advice(error: &Error) -> (u8, Option<String>) {
         Error::NoAnswer { .. } => (codes::FAILED, hint("it may be stopped by a signal: `ps` would show state T")),
         Error::Damaged { .. } => (codes::FAILED, hint("`jobcli rm` removes the job; other jobs are not affected")),
         Error::ProgramNotFound { .. } => {
-            let text = "check how it is written; aliases of your shell are not known here, and a shell's own commands need \
+            let text = "check the spelling; aliases of your shell are not known here, and a shell's own commands need \
                 a line for a shell: one argument";
             (codes::FAILED, hint(text))
         }
@@ -172,7 +173,7 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             codes::REFUSED,
             hint("see the rules with `jobcli config get policy.allow` and `policy.deny`; more in docs/policy.md"),
         ),
-        // The reason says it all.
+        // The message is enough.
         Error::TooFast { .. } => (codes::REFUSED, None),
         Error::Layer(_) => match AgentError::of(error) {
             Some(AgentError::Refused { .. } | AgentError::TooFast { .. } | AgentError::WouldLose { .. }) => {
@@ -194,12 +195,13 @@ fn advice(error: &Error) -> (u8, Option<String>) {
             (codes::REFUSED, Some(format!("use another key; `jobcli show {}` shows what it runs", id.short())))
         }
         Error::NoInput { reason: NoInput::NeverHad, .. } => {
-            (codes::REFUSED, hint("start it with `--stdin open` or `--tty` to send something to it"))
+            (codes::REFUSED, hint("submit it with `--stdin open` or `--tty` to send input to it"))
         }
         Error::NoTerminal { .. } => (
             codes::REFUSED,
             hint(
-                "start it with `--tty`; `jobcli send` sends text, and `jobcli kill --signal INT` interrupts, without one",
+                "submit it with `--tty`; without a terminal, `jobcli send` sends text and \
+                 `jobcli kill --signal INT` interrupts",
             ),
         ),
         Error::NoInput { .. } | Error::NotRunning { .. } | Error::Refused { .. } | Error::StoreRefused { .. } => {

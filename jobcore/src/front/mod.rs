@@ -1,18 +1,20 @@
-//! What this repository's front ends share: settings, the wording of runs of agents, and failures with hints and exit codes.
+//! Shared parts of this repository's front ends: settings, descriptions of agent runs, and failures with hints and exit
+//! codes.
 //!
-//! This is the only part of the library that reads the environment, the home directory or the terminal by itself, and the
-//! only one that prints; hence the feature. It knows no parser of command lines, and is not part of the stable interface.
+//! This is the only part of the library that reads the environment, the home directory or the terminal by itself, and
+//! the only one that prints, which is why it is a separate feature. It does not parse command lines, and is not part of
+//! the stable interface.
 
 // In the order in which to read them:
 // - `settings.rs`, `store_settings.rs`: flags, environment, file and defaults
-// - `delegation.rs`, `agents.rs`: runs of agents, as they are asked for and in words
+// - `delegation.rs`, `agents.rs`: requests for agent runs, and their descriptions
 // - `failure.rs`: hints and exit codes
-// - `report.rs`, `text.rs`, `notify.rs`: what is printed, and what a terminal is sent
-// - `moment.rs`, `restart.rs`: moments, and restarts of a command, as people write them
-// - `caller.rs`: who calls, and for which project
-// - `process.rs`: what a front end asks of the kernel
-// - `skill.md`: what teaches an agent when and how to use jobs
-// - `properties.rs`: what holds for any settings file
+// - `report.rs`, `text.rs`, `notify.rs`: printing, and notifications by the terminal
+// - `moment.rs`, `restart.rs`: times and restart rules as people write them
+// - `caller.rs`: the caller, and its project
+// - `process.rs`: kernel services for front ends
+// - `skill.md`: a skill that teaches agents when and how to use jobs
+// - `properties.rs`: properties of any settings file
 
 pub mod agents;
 pub mod caller;

@@ -1,4 +1,4 @@
-//! Moments as people write them: how long ago, a day, a time of day. The one place that reads them.
+//! Times as people write them: an age, a day, a time of day. The only place that parses them.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -6,29 +6,29 @@ use jiff::{SignedDuration, ToSpan, Zoned};
 
 use crate::clock::Timestamp;
 
-/// The forms that are understood, for whoever wrote another.
+/// The accepted forms, for error messages.
 const FORMS: &str = "write for example `2h` or `3 days ago`, `yesterday`, `09:00`, `2026-11-28`, `2026-11-28 09:00` or `2026-11-28T09:00:00Z`";
 
-/// The same for a moment that is yet to come.
+/// The accepted forms of a time in the future.
 const COMING_FORMS: &str =
     "write for example `10m`, `18:30`, `tomorrow 09:00`, `2026-11-28 09:00` or `2026-11-28T09:00:00Z`";
 
-/// Parses a moment, in the time zone of this machine.
+/// Parses a time, in the time zone of this machine.
 ///
 /// # Errors
-/// Says what can be written.
+/// Lists the accepted forms.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
-    // Only what is no point in time by itself needs the clock and the time zone.
+    // Only relative times need the clock and the time zone.
     match text.parse() {
         Ok(at) => Ok(at),
         Err(_) => before(text, &Zoned::now()),
     }
 }
 
-/// Parses a moment that is yet to come: a time such as `10m` is one from now, a time of day the next.
+/// Parses a time in the future: a duration such as `10m` counts from now, and a time of day means its next occurrence.
 ///
 /// # Errors
-/// Says what can be written.
+/// Lists the accepted forms.
 pub fn parse_coming(text: &str) -> Result<Timestamp, String> {
     match text.parse() {
         Ok(at) => Ok(at),
@@ -36,7 +36,7 @@ pub fn parse_coming(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// Returns a moment as a clock in the time zone of this machine shows it: a time of day, and the date before it on another day.
+/// Formats a time in the time zone of this machine: the time of day, preceded by the date if it is not today.
 pub fn local(at: Timestamp, now: Timestamp) -> String {
     let zone = TimeZone::system();
     let (at, today) = (at.to_zoned(zone.clone()), now.to_zoned(zone).date());
@@ -51,15 +51,15 @@ pub fn local(at: Timestamp, now: Timestamp) -> String {
 pub fn zone() -> Result<String, String> {
     let zone = TimeZone::system();
     match zone.iana_name() {
-        // As jiff takes a machine that does not say which it has.
+        // jiff uses UTC for a machine that does not define its time zone.
         _ if zone.is_unknown() => Ok("UTC".to_owned()),
         Some(name) => Ok(name.to_owned()),
-        None => Err("the time zone of this machine has no name; name one, as in `TZ=Europe/Berlin`".to_owned()),
+        None => Err("the time zone of this machine has no name; set one, as in `TZ=Europe/Berlin`".to_owned()),
     }
 }
 
-/// Returns a moment in so few characters that a column of a table has room for it, in the time zone of this machine: the time of day
-/// for one of today, else the day.
+/// Formats a time briefly for a column of a table, in the time zone of this machine: the time of day if it is today, or
+/// else the day.
 pub fn short(moment: Timestamp) -> String {
     let now = Zoned::now();
     written(&moment.to_zoned(now.time_zone().clone()), &now)
@@ -74,24 +74,24 @@ fn written(moment: &Zoned, now: &Zoned) -> String {
     moment.strftime(form).to_string()
 }
 
-/// Parses a moment as seen at `now`, and not before that.
+/// Parses a time in the future of `now`.
 fn after(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
     let coming = match (humantime::parse_duration(text.strip_prefix("in ").unwrap_or(text).trim_start()), time(text)) {
         (Ok(time), _) => SignedDuration::try_from(time).ok().and_then(|time| now.timestamp().checked_add(time).ok()),
-        // The next time that it is so late.
+        // The next occurrence of this time of day.
         (_, Some(time)) => at(now.date(), time, now)
             .filter(|today| *today > now.timestamp())
             .or_else(|| at(now.date().tomorrow().ok()?, time, now)),
         _ => relative(text, now),
     };
-    coming.ok_or_else(|| format!("`{text}` is no time; {COMING_FORMS}"))
+    coming.ok_or_else(|| format!("`{text}` is not a time; {COMING_FORMS}"))
 }
 
-/// Parses a moment as seen at `now`.
+/// Parses a time relative to `now`.
 fn before(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
-    relative(text, now).ok_or_else(|| format!("`{text}` is no time; {FORMS}"))
+    relative(text, now).ok_or_else(|| format!("`{text}` is not a time; {FORMS}"))
 }
 
 fn relative(text: &str, now: &Zoned) -> Option<Timestamp> {
@@ -102,7 +102,7 @@ fn relative(text: &str, now: &Zoned) -> Option<Timestamp> {
         return Some(now.timestamp());
     }
     if let Some(time) = time(text) {
-        // The last time that it was so late.
+        // The last occurrence of this time of day.
         let today = at(now.date(), time, now)?;
         return if today <= now.timestamp() { Some(today) } else { at(now.date().yesterday().ok()?, time, now) };
     }
@@ -119,7 +119,7 @@ fn relative(text: &str, now: &Zoned) -> Option<Timestamp> {
 
 /// Parses a time of day: `09:00` or `09:00:30`.
 fn time(text: &str) -> Option<Time> {
-    // The parser would take the time out of a longer text.
+    // The parser would find a time in a longer text.
     let is_time = text.contains(':') && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
     if is_time { text.parse().ok() } else { None }
 }
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_takes_few_characters() {
+    fn a_time_is_formatted_briefly() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap().to_zoned(now().time_zone().clone());
         let shown = ["2026-11-28T22:05:00Z", "2026-11-28T21:59:00Z", "2025-11-29T10:00:00Z"];
         assert_eq!(shown.map(|text| written(&at(text), &now())), ["00:05", "Nov 28", "Nov 2025"]);
     }
 
     #[test]
-    fn moments_are_written_as_people_write_them() {
+    fn past_times_are_parsed() {
         for (text, expected) in [
             ("now", "2026-11-29T10:00:00Z"),
             ("2h", "2026-11-29T08:00:00Z"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_to_come_is_the_next() {
+    fn a_future_time_of_day_is_its_next_occurrence() {
         for (text, expected) in [
             ("10m", "2026-11-29T10:10:00Z"),
             ("in 1h 30m", "2026-11-29T11:30:00Z"),
@@ -191,17 +191,17 @@ mod tests {
         assert!(error.contains("`18:30`"), "{error}");
     }
 
-    /// An hour that comes twice or never, as when clocks are changed, is one moment.
+    /// An hour that occurs twice or never when clocks change is a single time.
     #[test]
-    fn an_hour_that_is_not_there_is_the_next() {
-        let Ok(zone) = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3") else { panic!("it is a zone") };
+    fn an_hour_that_is_skipped_is_the_next_one() {
+        let Ok(zone) = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3") else { panic!("a valid time zone") };
         let now = "2026-04-01T10:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone);
         assert_eq!(before("2026-03-29 02:30", &now), Ok("2026-03-29T01:30:00Z".parse().unwrap()));
         assert_eq!(before("2026-03-29", &now), Ok("2026-03-28T23:00:00Z".parse().unwrap()));
     }
 
     #[test]
-    fn what_is_no_moment_is_refused_with_what_is() {
+    fn an_invalid_time_is_refused_with_the_accepted_forms() {
         for text in ["", "soon", "25:00", "2026-13-01", "2026-11-28 9", "yesterday noon", "-2h", "99999999999y", "12"] {
             let error = before(text, &now()).unwrap_err();
             assert!(error.contains("`yesterday`"), "{text}: {error}");

@@ -1,19 +1,19 @@
-//! How a terminal is asked to notify whoever sits before it.
+//! Notifications that are shown by the terminal.
 
 use std::str::FromStr;
 
 use crate::parse_error::ParseError;
 
-/// What a terminal is sent.
+/// The kind of notification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever sends it has to know each")]
+#[expect(clippy::exhaustive_enums, reason = "a sender has to handle each")]
 pub enum Notify {
     /// `OSC 9`, a text: iTerm2, kitty, WezTerm, Ghostty, foot, Windows Terminal.
     #[default]
     Osc9,
     /// `OSC 777`, a title and a text: foot, Ghostty, kitty, rxvt-unicode, WezTerm, some builds of VTE.
     Osc777,
-    /// The bell, which multiplexers and window managers mark a window for.
+    /// The bell; multiplexers and window managers mark a window that rings it.
     Bell,
 }
 
@@ -25,13 +25,13 @@ impl FromStr for Notify {
             "osc9" => Ok(Self::Osc9),
             "osc777" => Ok(Self::Osc777),
             "bell" => Ok(Self::Bell),
-            other => Err(ParseError::new(format!("`{other}` is none of `osc9`, `osc777` and `bell`"))),
+            other => Err(ParseError::new(format!("`{other}` is not one of `osc9`, `osc777` and `bell`"))),
         }
     }
 }
 
 impl Notify {
-    /// Returns what the terminal is sent for a text. Nothing in that ends the sequence or begins another.
+    /// Returns the sequence for a text. The text cannot end the sequence or begin another one.
     pub fn sequence(self, text: &str) -> String {
         let text: String = text.chars().map(|c| if c.is_control() || c == ';' { ' ' } else { c }).collect();
         match self {

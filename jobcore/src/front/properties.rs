@@ -1,4 +1,4 @@
-//! What holds for the settings file, whatever it says.
+//! Properties of any settings file.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::{Settings, codes};
 
-/// The keys that there are, and two that there are not.
+/// The valid keys, and two invalid ones.
 const KEYS: &[&str] = &[
     "shell",
     "timeout",
@@ -27,7 +27,7 @@ const KEYS: &[&str] = &[
     "",
 ];
 
-/// What a key may be set to.
+/// Values for keys.
 fn value() -> impl Strategy<Value = String> {
     let known = select(
         &[
@@ -64,7 +64,7 @@ fn cases(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(200))]
 
-    /// They are taken, or it is said where they are wrong.
+    /// Settings are either accepted, or refused with the place of the error.
     #[test]
     fn any_settings_are_read_or_refused(
         lines in vec((select(KEYS), value()).prop_map(|(key, value)| format!("{key} = {value}\n")), 0..5),

@@ -1,4 +1,4 @@
-//! What a doctor found, told to people and programs.
+//! The report of a doctor, printed for people and programs.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use super::{Failure, codes};
 use crate::doctor::{Health, Report, Step};
 use crate::escape;
 
-/// Prints a report: a line for each step, or JSON.
+/// Prints a report: one line per step, or JSON.
 ///
 /// # Errors
-/// If a step failed; it is named.
+/// If a step failed; the failure names it.
 pub fn tell(report: &Report, json: bool) -> Result<ExitCode, Failure> {
     match json {
         true => print_json(report)?,

@@ -1,4 +1,4 @@
-//! Whether a command is started again, as people ask for it.
+//! Restart rules as people write them.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::parse_error::ParseError;
 use crate::spec::{Restart, RestartWhen};
 
-/// The delays between attempts: `1s..5m` doubles from one second to five minutes, `10s` is always the same.
+/// The delays between attempts: `1s..5m` doubles from one second to five minutes, `10s` is constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -32,7 +32,7 @@ impl FromStr for Backoff {
     }
 }
 
-/// An exit code, or several that follow each other: `75`, `100..110`.
+/// An exit code, or a range of them: `75`, `100..110`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitCodes(std::ops::RangeInclusive<u8>);
 
@@ -56,25 +56,25 @@ impl FromStr for ExitCodes {
     }
 }
 
-/// What is asked for.
+/// A requested restart rule.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::exhaustive_structs, reason = "a front end says all of it")]
+#[expect(clippy::exhaustive_structs, reason = "a front end sets all fields")]
 pub struct Restarting {
-    /// After which attempts another follows.
+    /// Which attempts are followed by another.
     pub when: Option<RestartWhen>,
     /// How many attempts may follow the first.
     pub retries: Option<u32>,
     /// The delays between them.
     pub backoff: Option<Backoff>,
-    /// The exit codes that are worth another attempt.
+    /// The exit codes that are retried.
     pub retry_on: Vec<ExitCodes>,
 }
 
 impl Restarting {
-    /// Returns the rule; nothing if the command is to be started once.
+    /// Returns the rule, or `None` if the command is to be started only once.
     ///
     /// # Errors
-    /// If it is said how and not how often.
+    /// If details are set without a number of retries or a rule.
     pub fn rule(self) -> Result<Option<Restart>, ParseError> {
         let has_details = self.backoff.is_some() || !self.retry_on.is_empty();
         let when = match (self.when, self.retries) {
@@ -82,7 +82,7 @@ impl Restarting {
             (Some(when), _) => when,
             (None, Some(_)) => RestartWhen::OnFailure,
             (None, None) if has_details => {
-                let reason = "delays and exit codes are those of further attempts: say how many with `retries`, or use \
+                let reason = "delays and exit codes apply to further attempts: set their number with `retries`, or use \
                               `restart` for any number";
                 return Err(ParseError::new(reason));
             }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_retries_is_enough() {
+    fn a_number_of_retries_is_a_rule() {
         let asked = |when, retries| Restarting { when, retries, ..Restarting::default() };
         assert_eq!(asked(None, None).rule().unwrap(), None);
         assert_eq!(asked(Some(RestartWhen::Always), Some(0)).rule().unwrap(), None);

@@ -1,4 +1,4 @@
-//! Settings: a flag, then the environment, then a file, then the default. The one place that reads any of them.
+//! Settings: a flag, then the environment, then a file, then the default. The only place that reads any of them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::spec::Stragglers;
 use crate::units::parse_size;
 use crate::{Caller, FileStore, JobId, JobManager, JobSpecBuilder, LocalRunner, ParseError};
 
-/// The variables that are read, and what each sets. A table of `docs/settings.md` is made from this list.
+/// The variables that are read, and what each of them sets. A table in `docs/settings.md` is generated from this list.
 pub const VARIABLES: [(&str, &str); 22] = [
     (
         "JOBCORE_STORE",
@@ -85,17 +85,18 @@ pub const VARIABLES: [(&str, &str); 22] = [
     ("CLAUDE_ASYNC_DEFAULT_CWD", "where agents run; the default is the current directory"),
 ];
 
-/// The agent that is asked unless another is named.
+/// The default agent.
 const DEFAULT_AGENT: &str = "claude";
 
-/// The settings of one call.
+/// The settings of one invocation.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where jobs are kept.
+    /// The directory of the store.
     pub store: PathBuf,
-    /// Whether a flag or a variable named the store: one that is not there was mistyped then, unless it is to be made.
+    /// Whether a flag or a variable named the store. If such a store does not exist, the name is taken for a mistake
+    /// unless the store is to be created.
     pub names_store: bool,
-    /// The shell for shell lines, and its options.
+    /// The shell for shell lines, with its options.
     pub shell: Option<String>,
     /// Whether a line in bash fails if any part of a pipe fails.
     pub pipefail: Option<bool>,
@@ -103,31 +104,31 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// How long a job may take to end when it is stopped.
     pub grace: Option<Duration>,
-    /// How much output of a job is kept.
+    /// How much of a job's output is kept.
     pub output_limit: Option<u64>,
-    /// What happens to processes that a job leaves in the background.
+    /// What happens to stragglers of a job.
     pub stragglers: Option<Stragglers>,
-    /// Which environment a job gets.
+    /// How the environment of a job is derived.
     pub environment: EnvironmentPolicy,
     /// The conversation that this program is called from.
     pub caller: Option<Caller>,
-    /// The job that this call runs in.
+    /// The job that this program runs in.
     pub own_job: Option<JobId>,
     /// Which commands may be submitted from here.
     pub policy: Policy,
-    /// How the terminal is told of an end that was waited for.
+    /// How the terminal notifies the user of an end that was waited for.
     pub notify: Option<Notify>,
-    /// The agents that can be asked.
+    /// The known and declared agents.
     pub agents: Agents,
-    /// The one that is asked unless another is named.
+    /// The default agent.
     pub agent: String,
-    /// What agents may do unless another mode is named.
+    /// The default permission mode of agents.
     pub permission_mode: PermissionMode,
-    /// Where agents run unless another directory is named.
+    /// The default working directory of agents.
     pub agent_cwd: Option<PathBuf>,
 }
 
-/// The settings file. `docs/settings.md` describes it.
+/// The settings file, which `docs/settings.md` describes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -155,10 +156,10 @@ struct File {
 }
 
 impl Settings {
-    /// Reads the settings for a call with these flags: the store and the settings file.
+    /// Reads the settings for an invocation with these flags: the store and the settings file.
     ///
     /// # Errors
-    /// Where something that is set is wrong, naming the place.
+    /// If a setting is wrong; the failure names its place.
     pub fn read(store: Option<PathBuf>, config: Option<PathBuf>) -> Result<Self, Failure> {
         let directories = etcetera::choose_base_strategy().ok();
         let (file, path) = read_file(config, directories.as_ref())?;
@@ -206,11 +207,11 @@ impl Settings {
             file.permission_mode,
             place,
             |text| match text.parse()? {
-                PermissionMode::Full => Err("`full` has to be asked for with each run".to_owned()),
+                PermissionMode::Full => Err("`full` has to be requested for each run".to_owned()),
                 mode => Ok(mode),
             },
         )?;
-        // First, so that the settings file may say something else.
+        // First, so that the settings file can override it.
         let own = [(STORE.into(), store.clone().into())];
         let set =
             own.into_iter().chain(file.env.into_iter().map(|(name, value)| (name.into(), value.into()))).collect();
@@ -223,7 +224,7 @@ impl Settings {
             permission_mode: permission_mode.unwrap_or_default(),
             agent_cwd: variable("CLAUDE_ASYNC_DEFAULT_CWD").map(PathBuf::from),
             caller: caller::of_environment(|| current_dir().ok().map(|directory| caller::project_of(&directory))),
-            // Set by jobcore, not by people: what is no id says nothing.
+            // Set by jobcore, not by people: an invalid id is ignored.
             own_job: text(crate::environment::JOB_ID).ok().flatten().and_then(|id| id.parse().ok()),
             policy,
             shell: text("JOBCORE_SHELL")?.or(file.shell),
@@ -260,28 +261,28 @@ impl Settings {
         })
     }
 
-    /// Opens the store, and makes it if there is none. Stops are signed with `name`.
+    /// Opens the store, and creates it if it does not exist. Stops are signed with `name`.
     ///
     /// # Errors
-    /// If the store cannot be used or made.
+    /// If the store cannot be used or created.
     pub fn open(&self, name: &str) -> crate::Result<JobManager> {
         self.check_home()?;
         self.manage(FileStore::open(&self.store)?, name)
     }
 
-    /// Opens the store for something that makes it when it comes to that: a job that is submitted, a setting.
+    /// Opens the store for an operation that creates it when needed: submitting a job, changing a setting.
     ///
     /// # Errors
-    /// If the store cannot be used or could not be made.
+    /// If the store cannot be used or could not be created.
     pub fn open_to_write(&self, name: &str) -> crate::Result<JobManager> {
         self.check_home()?;
         self.manage(FileStore::at(&self.store)?, name)
     }
 
-    /// Opens the store to look at what is there. Nothing is made: where there is no store, there are no jobs.
+    /// Opens the store for reading. Nothing is created: without a store, there are no jobs.
     ///
     /// # Errors
-    /// If the store cannot be used, or there is none where it was named.
+    /// If the store cannot be used, or an explicitly named store does not exist.
     pub fn open_to_look(&self, name: &str) -> Result<JobManager, Failure> {
         let store = FileStore::at(&self.store)?;
         if self.names_store && !store.is_made()? {
@@ -292,7 +293,7 @@ impl Settings {
         Ok(self.manage(store, name)?)
     }
 
-    /// Refuses to let root create a store in the directory of another user, who could no longer use that directory.
+    /// Prevents root from creating a store in the directory of another user, who could no longer use that directory.
     fn check_home(&self) -> crate::Result<()> {
         if self.names_store || !crate::sys::user::is_root() || self.store.exists() {
             return Ok(());
@@ -302,8 +303,8 @@ impl Settings {
             Some(user) if user != 0 => Err(crate::Error::StoreRefused {
                 path: self.store.clone(),
                 reason: format!(
-                    "root would make it in a directory of user {user}, who could not use it; run the command with \
-                     `sudo -H`, or name a store with `--store`"
+                    "root would create it in a directory of user {user}, who could then not use it; run the command \
+                     with `sudo -H`, or name a store with `--store`"
                 ),
             }),
             _ => Ok(()),
@@ -318,7 +319,7 @@ impl Settings {
             .with_policy(self.policy.clone()))
     }
 
-    /// Says that whoever calls this program submits the job.
+    /// Records the caller of this program as the one that submits the job.
     pub fn sign(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
         match &self.caller {
             Some(caller) => spec.caller(caller.clone()),
@@ -326,7 +327,7 @@ impl Settings {
         }
     }
 
-    /// Gives a job what is set here; what is said of the job itself comes after this.
+    /// Applies the settings to a job; settings of the job itself are applied later.
     pub fn apply(&self, spec: JobSpecBuilder) -> JobSpecBuilder {
         let project = caller::project_of(spec.directory());
         let mut spec = spec.project(project);
@@ -334,7 +335,7 @@ impl Settings {
             spec = spec.with_shell(shell);
         }
         if self.pipefail == Some(false) {
-            // Where it is true, other shells than bash are as they are.
+            // If it is true, shells other than bash keep their own defaults.
             spec = spec.pipefail(false);
         }
         if let Some(timeout) = self.timeout {
@@ -353,24 +354,24 @@ impl Settings {
     }
 }
 
-/// The variable that names the store, and by which jobs know theirs.
+/// The variable that names the store, which jobs inherit.
 const STORE: &str = "JOBCORE_STORE";
 
-/// Refuses a path that would be another one in each directory.
+/// Refuses a relative path, which would mean another store in each directory.
 fn same_everywhere(path: PathBuf, place: &str) -> Result<PathBuf, Failure> {
     if path.is_absolute() {
         return Ok(path);
     }
-    let message = format!("{place}: `{}` would be another store in each directory", path.display());
-    Err(Failure::new(codes::USAGE, message).with_hint("name an absolute path; `--store` takes relative ones, too"))
+    let message = format!("{place}: `{}` would be a different store in each directory", path.display());
+    Err(Failure::new(codes::USAGE, message).with_hint("use an absolute path; `--store` accepts relative paths as well"))
 }
 
-/// Returns a path in which `~` is the home directory also where no shell has replaced it, as in `--cwd=~/x`.
+/// Replaces a leading `~` by the home directory even if no shell has done so, as in `--cwd=~/x`.
 pub fn expanded(path: &Path) -> PathBuf {
     expand_home(path, std::env::var_os("HOME").as_deref())
 }
 
-/// Returns a path that was typed here, as an absolute one.
+/// Returns a typed path as an absolute one.
 ///
 /// # Errors
 /// If it is relative, and the current directory no longer exists.
@@ -393,7 +394,7 @@ pub fn current_dir() -> crate::Result<PathBuf> {
     })
 }
 
-/// Returns the agents that can be asked, as the settings file and the environment say.
+/// Returns the agents with the settings of the file and the environment applied.
 fn agents(mut tables: BTreeMap<String, AgentTable>, place: impl Fn(&str) -> String) -> Result<Agents, Failure> {
     let claude = tables.entry(DEFAULT_AGENT.to_owned()).or_default();
     for (name, value) in [
@@ -419,7 +420,7 @@ fn read_file(config: Option<PathBuf>, directories: Option<&impl BaseStrategy>) -
     let Some(path) = named.clone().or(default) else { return Ok((File::default(), PathBuf::new())) };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // Only a file that was asked for has to be there.
+        // Only a file that was named explicitly has to exist.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
             return Ok((File::default(), path));
         }
@@ -433,7 +434,7 @@ fn wrong(path: &Path, reason: &str) -> Failure {
     Failure::new(codes::USAGE, format!("settings file `{}`: {reason}", path.display()))
 }
 
-/// Parses what the environment says, or else the file, and names the place if it is wrong.
+/// Parses the value from the environment, or else from the file, and names its place if it is wrong.
 fn chosen<T>(
     name: &str,
     from_environment: Option<String>,
@@ -450,7 +451,7 @@ fn chosen<T>(
     parse(&text).map(Some).map_err(|reason| Failure::new(codes::USAGE, format!("{place}: {reason}")))
 }
 
-/// Returns the patterns that the environment names, or else the file.
+/// Returns the patterns from the environment, or else from the file.
 fn list<T>(
     name: &str,
     parse: impl Fn(&str) -> Result<Vec<T>, ParseError>,

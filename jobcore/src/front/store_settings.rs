@@ -1,4 +1,4 @@
-//! The settings of a store with those for runs of agents, as people get and set them.
+//! The settings of a store, including those for agent runs, as people get and set them.
 
 use crate::agent::AgentSettings;
 use crate::error::Result;
@@ -6,10 +6,10 @@ use crate::queue;
 use crate::store::{SetError, StoreSettings};
 use crate::sys::load::Readings;
 
-/// Returns all settings as pairs of a name and a value, as [`set`] takes them: groups come last.
+/// Returns all settings as pairs of a name and a value, as accepted by [`set`]: groups come last.
 ///
 /// # Errors
-/// If those for runs of agents cannot be read.
+/// If the settings for agent runs cannot be read.
 pub fn entries(settings: &StoreSettings) -> Result<Vec<(String, String)>> {
     let mut entries = settings.entries();
     let groups = entries.iter().position(|(key, _)| key.starts_with("groups.")).unwrap_or(entries.len());
@@ -17,10 +17,10 @@ pub fn entries(settings: &StoreSettings) -> Result<Vec<(String, String)>> {
     Ok(entries)
 }
 
-/// Sets one of them from text.
+/// Sets a setting from text.
 ///
 /// # Errors
-/// Says what is wrong, and what there is; also of a guard that has no effect on this system.
+/// Says what is wrong and which names or values are allowed. Also refuses a guard that has no effect on this system.
 pub fn set(settings: &mut StoreSettings, key: &str, value: &str) -> Result<(), String> {
     let set = match settings.set(key, value) {
         Err(SetError::Unknown { mut known, .. }) => {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_can_be_set() {
+    fn displayed_settings_can_be_set() {
         let mut settings = StoreSettings::default();
         for (key, value) in [
             ("agents.per_minute", "60"),

@@ -1,4 +1,4 @@
-//! Looking for lines in many of them at once.
+//! Searching many lines at once.
 
 use regex::bytes::Regex;
 use regex_syntax::ParserBuilder;
@@ -6,23 +6,25 @@ use regex_syntax::hir::{
     Capture, Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
 };
 
-/// A pattern that matches within one of many lines exactly where the pattern that it was made of matches in that line alone.
+/// A pattern that matches in a block of many lines exactly where the original pattern matches in each line alone.
 ///
-/// A search of a whole block costs a fraction of one for each line, most of all for a pattern that has to have some literal.
+/// Searching a whole block costs a fraction of searching line by line, especially for a pattern that requires some
+/// literal.
 #[derive(Debug)]
 pub(super) struct BlockSearch(Regex);
 
 impl BlockSearch {
-    /// Returns the search for a pattern; nothing if there is none for it, so that each line has to be looked at.
+    /// Returns the search for a pattern, or `None` if there is none, so that each line has to be searched.
     pub(super) fn new(pattern: &str) -> Option<Self> {
         let hir = ParserBuilder::new().utf8(false).build().parse(pattern).ok()?;
         Regex::new(&within_line(&hir)?.to_string()).ok().map(Self)
     }
 
-    /// Returns how many bytes the lines have that come before the first that matches. Each of the lines has its end.
+    /// Returns the total size of the lines before the first that matches, in bytes. Each of the lines ends with a line
+    /// break.
     pub(super) fn before_match(&self, lines: &[u8]) -> usize {
         match self.0.find(lines) {
-            // Behind the last line there is none.
+            // There is no line after the last line break.
             Some(found) if found.start() < lines.len() => {
                 memchr::memrchr(b'\n', &lines[..found.start()]).map_or(0, |end| end + 1)
             }
@@ -31,8 +33,8 @@ impl BlockSearch {
     }
 }
 
-/// Returns what matches within a line as `hir` does in the line alone: nothing in it matches a line break, and the borders of
-/// the text are those of the line.
+/// Returns a pattern that matches within a block as `hir` does in a line alone: nothing in it matches a line break, and
+/// the start and end of the text become those of a line.
 fn within_line(hir: &Hir) -> Option<Hir> {
     let all = |subs: &[Hir]| subs.iter().map(within_line).collect::<Option<Vec<_>>>();
     Some(match hir.kind() {
@@ -51,7 +53,7 @@ fn within_line(hir: &Hir) -> Option<Hir> {
         }
         HirKind::Look(Look::Start) => Hir::look(Look::StartLF),
         HirKind::Look(Look::End) => Hir::look(Look::EndLF),
-        // Between a carriage return and a line break is the end of a line alone, and none of one among others.
+        // Between a carriage return and a line break, these match in a single line but not in a block of lines.
         HirKind::Look(Look::StartCRLF | Look::EndCRLF) => return None,
         HirKind::Look(look) => Hir::look(*look),
         HirKind::Repetition(repetition) => {

@@ -1,32 +1,32 @@
-//! What was read: pieces in order, the gaps among them, and where to go on.
+//! The result of a read: pieces in order, the gaps between them, and where to continue.
 
 use super::{Cursor, Row, Stream};
 use crate::clock::Timestamp;
 
-/// How far a cursor is taken back at most for a character that is incomplete.
+/// How far at most a cursor is moved back because of an incomplete character.
 const TORN_HOLDS_UP: u64 = 4096;
-/// A part of what was read.
+/// A part of the output that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece {
-    /// Bytes as the job wrote them.
+    /// Bytes exactly as the job wrote them.
     #[non_exhaustive]
     Data {
-        /// Where they begin.
+        /// The offset of the first byte.
         offset: u64,
-        /// Which stream they are of.
+        /// The stream that they belong to.
         stream: Stream,
-        /// When they came, to a hundredth of a second.
+        /// When they arrived, to a hundredth of a second.
         at: Timestamp,
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Bytes that the job wrote and that were not kept. They may have been of either stream.
+    /// Bytes that the job wrote and that were not kept. They may belong to either stream.
     #[non_exhaustive]
     Gap {
-        /// Where they began.
+        /// The offset of the first of them.
         offset: u64,
-        /// How many they were.
+        /// How many there were.
         bytes: u64,
     },
 }
@@ -39,25 +39,25 @@ impl Piece {
     }
 }
 
-/// What was read, and where to go on.
+/// The result of a read, and where to continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputChunk {
     /// The parts, in order.
     pub pieces: Vec<Piece>,
-    /// Pass this to get what follows.
+    /// Pass this to read on from here.
     pub cursor: Cursor,
-    /// Where the output ended at the time of the answer.
+    /// Where the output ended when it was read.
     pub end: Cursor,
     /// Whether there was more to read than the query's limits allowed.
     pub more: bool,
-    /// Whether fewer lines were found than were asked for, since the search for them ended within a long line: what
-    /// was read begins in the middle of one.
+    /// Whether fewer lines were found than requested because the search for them ended within a long line: the result
+    /// begins in the middle of a line.
     pub cut: bool,
 }
 
 impl OutputChunk {
-    /// Returns the bytes of one stream, or of both in the order in which they came, without the gaps.
+    /// Returns the bytes of one stream, or of both in the order in which they arrived, without the gaps.
     pub fn bytes(&self, only: Option<Stream>) -> Vec<u8> {
         let mut all = Vec::new();
         for piece in &self.pieces {
@@ -70,20 +70,20 @@ impl OutputChunk {
         all
     }
 
-    /// Returns where what was read begins, if there is anything.
+    /// Returns where the result begins, if it is not empty.
     pub(crate) fn begins(&self) -> Option<Cursor> {
         self.pieces.first().map(|piece| Cursor(piece.offset()))
     }
 
-    /// Leaves out a character at the end of which the rest has not been read, so that a text is never torn: the cursor
-    /// is before it then. What no later read could complete stays: `is_over` says that nothing will follow.
+    /// Removes an incomplete character at the end, so that a text is never torn; the cursor is then before that
+    /// character. With `is_over`, nothing will follow, and characters that no later read can complete stay.
     #[must_use]
     pub fn whole_characters(mut self, is_over: bool) -> Self {
         if is_over && !self.more {
             return self;
         }
         let torn = [Stream::Stdout, Stream::Stderr].into_iter().filter_map(|stream| self.torn_at(stream)).min();
-        // A stream that stands still within a character must not hold up the other.
+        // A stream that stops within a character must not hold up the other.
         let Some(at) = torn.filter(|at| self.cursor.0 - at <= TORN_HOLDS_UP) else { return self };
         let mut pieces = self.pieces.clone();
         pieces.retain(|piece| piece.offset() < at);
@@ -91,7 +91,7 @@ impl OutputChunk {
             bytes.truncate(usize::try_from(at - *offset).unwrap_or(usize::MAX));
         }
         if pieces.is_empty() && self.more {
-            // There was room for nothing else: half a character is better than none for ever.
+            // There was no room for anything else: half a character is better than no progress.
             return self;
         }
         self.pieces = pieces;
@@ -101,7 +101,7 @@ impl OutputChunk {
 
     /// Returns where an incomplete character at the end of a stream begins.
     fn torn_at(&self, stream: Stream) -> Option<u64> {
-        // A character has at most four bytes, which may be spread over pieces.
+        // A character has at most four bytes, which may be spread over several pieces.
         let mut tail: Vec<(u64, u8)> = Vec::new();
         for piece in self.pieces.iter().rev() {
             match piece {
@@ -110,7 +110,7 @@ impl OutputChunk {
                     tail.extend(there.take(3_usize.saturating_sub(tail.len())));
                 }
                 Piece::Data { .. } => {}
-                // What came before a gap will not be completed by what comes behind it.
+                // A character before a gap is not completed by the bytes after it.
                 Piece::Gap { .. } => break,
             }
             if tail.len() == 3 {
@@ -119,7 +119,7 @@ impl OutputChunk {
         }
         tail.reverse();
         let bytes: Vec<u8> = tail.iter().map(|(_, byte)| *byte).collect();
-        // The first byte of the three may be the rest of a character before: every beginning is tried.
+        // The first of the three bytes may belong to an earlier character, so every start is tried.
         (0..bytes.len()).find_map(|first| {
             let error = std::str::from_utf8(&bytes[first..]).err()?;
             let is_begun = error.valid_up_to() == 0 && error.error_len().is_none();
@@ -127,7 +127,7 @@ impl OutputChunk {
         })
     }
 
-    /// Returns how many bytes are gone within what was read.
+    /// Returns how many bytes within the result were not kept.
     pub fn omitted(&self) -> u64 {
         self.pieces.iter().map(|piece| if let Piece::Gap { bytes, .. } = piece { *bytes } else { 0 }).sum()
     }
@@ -141,7 +141,7 @@ pub(super) fn push_gap(pieces: &mut Vec<Piece>, offset: u64, count: u64) {
     }
 }
 
-/// Adds bytes, to the last piece if they are of one row with it.
+/// Adds bytes, to the last piece if they belong to the same row.
 pub(super) fn push_data(pieces: &mut Vec<Piece>, row: Row, offset: u64, mut more: Vec<u8>) {
     match pieces.last_mut() {
         Some(Piece::Data { stream, bytes, at, .. }) if *stream == row.stream && *at == row.at() => {
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_is_never_torn_unless_nothing_will_complete_it() {
+    fn a_character_is_torn_only_if_nothing_will_complete_it() {
         let chunk = |parts: &[(Stream, &[u8])], more| {
             let mut offset = 0;
             let mut pieces = Vec::new();
@@ -169,13 +169,13 @@ mod tests {
         let cursor = |parts: &[(Stream, &[u8])], more, is_over| chunk(parts, more).whole_characters(is_over).cursor.0;
         let (out, err) = (Stream::Stdout, Stream::Stderr);
         assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, false), 1);
-        assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, true), 3, "nothing will follow");
+        assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, true), 3, "nothing follows");
         assert_eq!(cursor(&[(out, b"a\xe6\x97")], true, true), 1, "there is more");
-        assert_eq!(cursor(&[(out, b"\xe6\x97")], true, true), 2, "there was room for nothing else");
+        assert_eq!(cursor(&[(out, b"\xe6\x97")], true, true), 2, "there is no room for anything else");
         assert_eq!(cursor(&[(out, "a日".as_bytes())], false, false), 4);
-        assert_eq!(cursor(&[(out, b"a\xff\xfe")], false, false), 3, "no beginning of anything");
+        assert_eq!(cursor(&[(out, b"a\xff\xfe")], false, false), 3, "not the beginning of a character");
         assert_eq!(cursor(&[(out, b"a\xe6"), (err, b"xyz"), (out, b"\x97")], false, false), 1);
         assert_eq!(cursor(&[(out, b"a\xe6"), (err, b"xyz"), (out, b"\x97\xa5")], false, false), 7);
-        assert_eq!(cursor(&[(out, b"a\xe6"), (err, &[b'x'; 5000])], false, false), 5002, "the other goes on");
+        assert_eq!(cursor(&[(out, b"a\xe6"), (err, &[b'x'; 5000])], false, false), 5002, "the other stream continues");
     }
 }

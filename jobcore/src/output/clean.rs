@@ -1,35 +1,35 @@
-//! What would be seen of a line on a terminal: without escape sequences, and of redraws only the last.
+//! Cleaning lines as a terminal would show them: without escape sequences, and with only the last state of redraws.
 
 use std::fmt;
 
 use vte::{Params, Parser, Perform};
 
-/// Cancels whatever sequence or character is incomplete.
+/// Cancels an incomplete sequence or character.
 const CANCEL: u8 = 0x18;
-/// How far a sequence moves the cursor to the right at most, where there is no text: no terminal is wider.
+/// How far a sequence can move the cursor to the right beyond the text: no terminal is wider.
 const WIDEST: usize = 1024;
-/// How many bytes of text a byte can become at most: the mark for what is no UTF-8 has three.
+/// How many bytes of text one byte can become at most: the replacement for bytes that are not UTF-8 has three.
 const GROWTH: usize = 3;
 
-/// Draws bytes of one stream, line by line. How they are divided over calls makes no difference.
+/// Draws the bytes of one stream line by line. How they are divided over calls makes no difference.
 ///
-/// A carriage return and a backspace move the cursor, and what follows overwrites; sequences that move it within the
-/// line or erase a part of it are obeyed; those that move it to another line end this one, so that no text is lost. All
-/// others, and control characters but the tab, are dropped. A line break ends every sequence, complete or not, so that a
-/// broken one spoils one line. Every character is taken to be one column wide.
+/// Carriage returns and backspaces move the cursor, and later text overwrites. Sequences that move the cursor within
+/// the line or erase a part of it are obeyed. Sequences that move it to another line end this one, so that no text is
+/// lost. All others, and all control characters except the tab, are removed. A line break ends every sequence, even an
+/// incomplete one, so that a broken sequence spoils only one line. Every character is assumed to be one column wide.
 #[derive(Default)]
 pub(super) struct Cleaner {
     parser: Parser,
-    /// Whether bytes of this line were drawn, or a sequence that began before it may go on.
+    /// Whether bytes of this line have been drawn, or an earlier sequence may continue.
     is_begun: bool,
-    /// How many bytes of a character are still to come.
+    /// How many bytes of an incomplete character are still missing.
     torn: usize,
     drawn: Drawn,
 }
 
 impl Cleaner {
-    /// Draws some of the bytes, none of which is a line break, and returns how many. If those are not all, the line is
-    /// at its end: it has become as long as `longest`, in bytes, or the cursor was moved to another.
+    /// Draws some of the bytes, none of which is a line break, and returns how many. If that is not all of them, the
+    /// line has ended: it has reached `longest` bytes, or the cursor was moved to another line.
     pub(super) fn draw(&mut self, bytes: &[u8], longest: usize) -> usize {
         self.is_begun = true;
         let mut done = 0;
@@ -38,7 +38,7 @@ impl Cleaner {
             if room == 0 && self.drawn.bytes > 0 {
                 break;
             }
-            // The parser loses what follows within the same bytes as the rest of a character.
+            // The parser skips text that follows the rest of a character in the same call.
             let count = if self.torn > 0 { 1 } else { room.max(1) };
             let some = &bytes[done..bytes.len().min(done + count)];
             let taken = self.parser.advance_until_terminated(&mut self.drawn, some);
@@ -48,13 +48,13 @@ impl Cleaner {
         done
     }
 
-    /// Returns what would be drawn of a whole line, if that is seen without drawing it: of most lines it is what they are.
+    /// Returns the drawn form of a whole line if that is known without drawing it: most lines are unchanged.
     pub(super) fn seen_of<'a>(&self, line: &'a [u8], longest: usize) -> Option<&'a [u8]> {
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         (!self.is_begun && text.len() <= longest_drawn(longest) && as_seen(text) == text.len()).then_some(text)
     }
 
-    /// Returns whether nothing that came before makes a difference to what is drawn.
+    /// Returns whether earlier bytes may affect what is drawn next.
     pub(super) fn is_begun(&self) -> bool {
         self.is_begun
     }
@@ -64,19 +64,19 @@ impl Cleaner {
         self.drawn.is_left
     }
 
-    /// Ends what is incomplete: no more will come of it.
+    /// Cancels what is incomplete: the rest of it will not arrive.
     pub(super) fn cancel(&mut self) {
         self.parser.advance(&mut self.drawn, &[CANCEL]);
         self.torn = 0;
         self.is_begun = false;
     }
 
-    /// Returns the line as it is seen now.
+    /// Returns the line as it looks now.
     pub(super) fn seen(&self) -> Vec<u8> {
         self.drawn.cells.iter().collect::<String>().into_bytes()
     }
 
-    /// Returns the line as it is seen now, and begins another.
+    /// Returns the line as it looks now, and begins another.
     pub(super) fn take(&mut self) -> Vec<u8> {
         let seen = self.seen();
         self.drawn = Drawn::default();
@@ -84,12 +84,12 @@ impl Cleaner {
     }
 }
 
-/// Returns how long a line may be so that it is surely drawn as a whole where `longest` is the bound.
+/// Returns how long a line may be to be certainly drawn as a whole under the bound `longest`.
 pub(super) fn longest_drawn(longest: usize) -> usize {
     longest.saturating_sub(GROWTH)
 }
 
-/// Returns how many of these bytes, from the first on, are seen as they are: text in UTF-8, tabs and line breaks.
+/// Returns how many of the first bytes look the same when drawn: text in UTF-8, tabs and line breaks.
 pub(super) fn as_seen(bytes: &[u8]) -> usize {
     let mut seen = 0;
     loop {
@@ -102,8 +102,8 @@ pub(super) fn as_seen(bytes: &[u8]) -> usize {
     }
 }
 
-/// Returns how many bytes, from the first on, are ASCII that is seen, tabs and line breaks: whole blocks at a time, of which
-/// the compiler makes a few instructions.
+/// Returns how many of the first bytes are printable ASCII, tabs and line breaks. Works on whole blocks, which the
+/// compiler turns into a few instructions.
 fn ascii(bytes: &[u8]) -> usize {
     let is_seen = |byte: &u8| matches!(*byte, b' '..=b'~' | b'\t' | b'\n');
     let (blocks, _) = bytes.as_chunks::<32>();
@@ -112,7 +112,7 @@ fn ascii(bytes: &[u8]) -> usize {
     seen + bytes[seen..].iter().take_while(|byte| is_seen(byte)).count()
 }
 
-/// Returns how many bytes of the last character are missing, where `before` of one were missing before these.
+/// Returns how many bytes of the last character are missing, if `before` bytes of one were missing before these.
 fn still_to_come(before: usize, bytes: &[u8]) -> usize {
     let goes_on = |byte: u8| byte & 0xc0 == 0x80;
     match bytes {
@@ -142,7 +142,7 @@ impl fmt::Debug for Cleaner {
 struct Drawn {
     cells: Vec<char>,
     column: usize,
-    /// How long the text is in UTF-8.
+    /// The length of the text in UTF-8.
     bytes: usize,
     is_left: bool,
 }
@@ -152,7 +152,7 @@ impl Drawn {
         self.column = column.min(self.cells.len().max(WIDEST));
     }
 
-    /// Blanks these cells, or takes them away where nothing is behind them.
+    /// Blanks these cells, or removes them if nothing follows them.
     fn erase(&mut self, from: usize, to: usize) {
         if to >= self.cells.len() {
             self.drain(from, self.cells.len());
@@ -163,13 +163,13 @@ impl Drawn {
         }
     }
 
-    /// Takes these cells away.
+    /// Removes these cells.
     fn drain(&mut self, from: usize, to: usize) {
         let gone = self.cells.drain(from.min(to)..to);
         self.bytes -= length(gone.as_slice());
     }
 
-    /// Puts blanks before the cursor's cell. What is pushed over the edge is gone.
+    /// Inserts blanks before the cell of the cursor. Cells that are pushed over the edge are removed.
     fn insert(&mut self, count: usize) {
         let width = self.cells.len().max(WIDEST);
         let count = count.min(width - self.column);
@@ -179,14 +179,14 @@ impl Drawn {
     }
 }
 
-/// How long these are in UTF-8.
+/// The length of these characters in UTF-8.
 fn length(cells: &[char]) -> usize {
     cells.iter().map(|c| c.len_utf8()).sum()
 }
 
 impl Perform for Drawn {
     fn print(&mut self, c: char) {
-        // Of these, the parser passes on DEL, and those above ASCII whose two bytes came apart.
+        // The parser passes on DEL, and C1 controls whose two bytes arrived separately.
         if c.is_control() && c != '\t' {
             return;
         }
@@ -256,7 +256,7 @@ mod tests {
     use crate::generate::cases;
     use crate::output::properties::PARTS;
 
-    /// Draws bytes given in pieces that end at these places, and shows line after line with `/` in between.
+    /// Draws bytes in pieces that are divided at these places, and returns the lines joined by `/`.
     fn drawn(bytes: &[u8], cuts: &[usize]) -> String {
         let mut cleaner = Cleaner::default();
         let mut shown = Vec::new();
@@ -265,7 +265,7 @@ mod tests {
         for to in borders {
             let mut piece = &bytes[from..to];
             while !piece.is_empty() {
-                // No line of these tests is as long, so that a line ends only when the cursor leaves it.
+                // Lines of these tests are shorter, so that a line ends only when the cursor leaves it.
                 piece = &piece[cleaner.draw(piece, 1 << 20)..];
                 if cleaner.is_left() {
                     shown.extend_from_slice(&cleaner.take());
@@ -279,14 +279,14 @@ mod tests {
         String::from_utf8(shown).unwrap()
     }
 
-    /// What programs write, and what is seen.
+    /// The output of programs, and how it looks.
     const SEEN: &[(&[u8], &str)] = &[
         (b"plain", "plain"),
         (b"\x1b[1;31merror\x1b[0m: no", "error: no"),
         (b"\x1b[38;2;1;2;3mrgb\x1b[38:5:9mcolon\x1b[m", "rgbcolon"),
         (b"a\tb\x07c\x00d\x7fe\x0ef", "a\tbcdef"),
         (b"dos line\r", "dos line"),
-        // Redraws: shorter text does not hide the longer text before it, unless that is erased.
+        // Redraws: a shorter text does not hide a longer one before it unless that is erased.
         (b"  0%\r 50%\r100%", "100%"),
         (b"100%\rok", "ok0%"),
         (b"100%\r\x1b[Kok", "ok"),
@@ -302,24 +302,24 @@ mod tests {
         ("\x1b[1G\x1b[0K⠙ idealTree\x1b[1G\x1b[0K⠹ reify\x1b[1G\x1b[0Kadded 3 packages".as_bytes(), "added 3 packages"),
         (b"    Building [=>  ] 1/3: a\r    Building [==> ] 2/3: b\r\x1b[K    Finished", "    Finished"),
         (b"wait\x1b[?25l|\x08/\x08-\x08\\\x08 \x08\x1b[?25h done", "wait done"),
-        // Bold as man pages have it.
+        // Bold text as in man pages.
         (b"N\x08NA\x08AM\x08ME\x08E", "NAME"),
         (b"ab\x08\x08\x08X", "Xb"),
-        // Titles, links, and other strings, ended by BEL or ST.
+        // Titles, links, and other strings, terminated by BEL or ST.
         (b"\x1b]0;a title\x07text", "text"),
         (b"\x1b]8;;http://example.org\x1b\\link\x1b]8;;\x1b\\!", "link!"),
         (b"\x1bP1$r0m\x1b\\dcs\x1b_apc\x1b\\\x1b^pm\x1b\\\x1bXsos\x1b\\end", "dcsend"),
         (b"\x1b(Bcharset\x1b=\x1b>\x1b7\x1b8", "charset"),
-        // Moves within the line, and edits.
+        // Cursor movements and edits within the line.
         (b"abc\x1b[2DX\x1b[CY", "aXcY"),
         (b"a\x1b[5Gb\x1b[3Cc", "a   b   c"),
         (b"abcdef\r\x1b[2P\x1b[C\x1b[2X!", "c! f"),
         (b"ad\x08\x1b[2@bc", "abcd"),
-        // Moves to other lines lose no text.
+        // Movements to other lines lose no text.
         (b"\x1b[2J\x1b[Hone\x1b[2;1Htwo\x1b[3;1Hthree", "one/two/three"),
         (b"\x1b[1A\x1b[2Kagain", "again"),
         (b"up\x1b[1Adown", "up/down"),
-        // Broken ones, and bytes that are no text.
+        // Broken sequences, and bytes that are not text.
         (b"text\x1b", "text"),
         (b"text\x1b[31", "text"),
         (b"text\x1b]0;never ended", "text"),
@@ -331,14 +331,14 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_seen_is_what_is_kept() {
+    fn a_cleaned_line_is_what_a_terminal_shows() {
         for (bytes, seen) in SEEN {
             assert_eq!(drawn(bytes, &[]), *seen, "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 
     #[test]
-    fn where_the_bytes_are_divided_makes_no_difference() {
+    fn dividing_the_bytes_makes_no_difference() {
         for (bytes, _) in SEEN {
             let whole = drawn(bytes, &[]);
             let text = String::from_utf8_lossy(bytes);
@@ -355,7 +355,7 @@ mod tests {
         #![proptest_config(cases(1000))]
 
         #[test]
-        fn neither_does_it_in_any_nonsense(
+        fn dividing_arbitrary_bytes_makes_no_difference(
             parts in vec(select(&PARTS[..]), 0..30),
             cuts in vec(any::<Index>(), 0..4),
         ) {
@@ -374,7 +374,7 @@ mod tests {
             assert!(drawn <= bytes.len() && cleaner.drawn.bytes <= 4096, "{drawn}");
             assert_eq!(cleaner.drawn.bytes, cleaner.drawn.cells.iter().map(|c| c.len_utf8()).sum::<usize>());
         }
-        // However long a sequence is, and a redraw.
+        // However long a sequence is, and for a redraw.
         let mut cleaner = Cleaner::default();
         cleaner.draw(b"\x1b]0;", 100);
         for _ in 0..1000 {

@@ -1,4 +1,5 @@
-//! What of a view is shown where there is no room for all: its beginning, or that and its end with an honest gap.
+//! Excerpts of a view when there is no room for all of it: its beginning, or its beginning and its end with a note
+//! about the gap.
 
 use super::lines::whole_characters;
 use super::remembered::Remembered;
@@ -8,31 +9,31 @@ use super::view::View;
 use super::{Cursor, Line, OutputQuery, Position, Stream, ViewText};
 use crate::state::Status;
 
-/// How much room is kept for the line that tells what is left out.
+/// The room that is reserved for the note about what was left out.
 const NOTE: u64 = 128;
-/// How long a time stamp is, with the blank behind it.
+/// The length of a timestamp, including the blank after it.
 const STAMP: u64 = 25;
 
-/// A part of a view of a job's output, and where to go on.
+/// A part of a view of a job's output, and where to continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Viewed {
-    /// What the job was doing before its output was read: if that is over and `more` is false, this is the end of it.
+    /// The status of the job before its output was read: if it had ended and `more` is false, the output is complete.
     pub status: Status,
-    /// What is shown, in order. What there was no room for stands in its place.
+    /// The items to show, in order. What was left out is noted in its place.
     pub shown: Vec<Shown>,
-    /// Pass this to get what follows.
+    /// Pass this to read on from here.
     pub cursor: Cursor,
     /// What was left out in the middle, if anything was.
     pub left_out: Option<LeftOut>,
     /// Whether there was more to read.
     pub more: bool,
-    /// Whether fewer lines are shown than were asked for, since they were too long to be looked for.
+    /// Whether fewer lines are shown than requested because they were too long to search for.
     pub cut: bool,
 }
 
 impl Viewed {
-    /// Returns what is shown as text, of one stream or of both.
+    /// Returns the items as text, of one stream or of both.
     pub fn text(&self, view: &View, only: Option<Stream>) -> Vec<u8> {
         let mut text = ViewText::new(view, only);
         self.shown.iter().for_each(|shown| text.push(shown));
@@ -44,13 +45,13 @@ impl Viewed {
         self.shown.iter().any(|shown| matches!(shown, Shown::Line(line) if line.stream == stream))
     }
 
-    /// Returns how many bytes within what is shown were not kept.
+    /// Returns how many bytes within the shown part were not kept.
     pub fn omitted(&self) -> u64 {
         self.shown.iter().map(|shown| if let Shown::Gap { bytes, .. } = shown { *bytes } else { 0 }).sum()
     }
 }
 
-/// Cuts off what is too long, and says so.
+/// Cuts a text that is too long, and marks the cut.
 fn shorten(text: &mut Vec<u8>, longest: usize) {
     if text.len() > longest {
         text.truncate(longest - TORN.len());
@@ -59,17 +60,17 @@ fn shorten(text: &mut Vec<u8>, longest: usize) {
     }
 }
 
-/// Chooses what is shown while a view is made.
+/// Selects the items to show while a view is made.
 #[derive(Debug)]
 pub(crate) struct Excerpt {
     head: Vec<Shown>,
     head_room: u64,
     /// Where the last line of the head ends.
     head_end: u64,
-    /// The end of the view, where that is wanted.
+    /// The end of the view, if it is wanted.
     tail: Option<Remembered>,
     tail_room: u64,
-    /// What a line takes beside its text, and how much room another two may need.
+    /// What each line takes in addition to its text, and how much room two more may need.
     overhead: u64,
     reserve: u64,
     longest: usize,
@@ -101,14 +102,14 @@ impl Excerpt {
         }
     }
 
-    /// Returns whether there is no room for more. What comes when the view is finished still fits.
+    /// Returns whether there is no room for more. The items that finishing the view adds still fit.
     pub(crate) fn is_full(&self) -> bool {
         self.tail.is_none() && self.head_room < self.reserve && !self.head.is_empty()
     }
 
-    /// Adds what comes next; nothing of what begins at `untold` or behind it was added before.
+    /// Adds the next item. No earlier item began at `untold` or after it.
     pub(crate) fn push(&mut self, mut shown: Shown, untold: u64) {
-        // With its line break.
+        // Including its line break.
         let stands_for = shown.len() + u64::from(matches!(&shown, Shown::Line(line) if line.ends));
         if let Shown::Line(line) = &mut shown {
             shorten(&mut line.text, self.longest);
@@ -133,23 +134,23 @@ impl Excerpt {
         }
     }
 
-    /// Returns how much of the output is enough for the rest, if what comes first of that is not to be shown.
+    /// Returns how much of the output is enough for the rest, if the first part of that rest is not to be shown.
     pub(crate) fn wants_only(&self) -> Option<u64> {
         (self.left_from.is_some() && !self.jumped).then_some(self.tail_room)
     }
 
-    /// Says that what comes next is not what follows.
+    /// Records that the next item does not follow directly.
     pub(crate) fn jump(&mut self) {
         self.jumped = true;
         self.tail = Some(Remembered::bytes(self.tail_room, self.overhead));
     }
 
-    /// Returns what is to be shown, where `end` is the offset up to which output was read and `dropped` counts the bytes
+    /// Returns the items to show. `end` is the offset up to which output was read, and `dropped` counts the bytes
     /// between two offsets that were not kept.
     pub(crate) fn finish(self, end: u64, dropped: impl FnOnce(u64, u64) -> u64) -> (Vec<Shown>, Option<LeftOut>) {
         let mut shown = self.head;
         let (Some(mut tail), Some(from)) = (self.tail, self.left_from) else { return (shown, None) };
-        // The rest of a line that began before: only where there is nothing better.
+        // The rest of a line that began earlier is shown only if there is nothing better.
         let is_rest = |shown: &Shown| matches!(shown, Shown::Line(line) if !line.begins && line.ends);
         if self.jumped && tail.count() > 1 && tail.first().is_some_and(is_rest) {
             tail.drop_first();

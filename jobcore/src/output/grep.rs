@@ -1,4 +1,4 @@
-//! Lines that match a regular expression, and those around them.
+//! Lines that match a regular expression, and the lines around them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,8 +11,8 @@ use super::remembered::Remembered;
 use super::shown::{LONGEST, Line, Shown};
 use crate::parse_error::ParseError;
 
-/// A regular expression, as the crate `regex` has them: matched in linear time, and refused where it would be too large.
-/// It is looked for anywhere in a line.
+/// A regular expression in the syntax of the crate `regex`: matched in linear time, and refused if it would be too
+/// large. It may match anywhere in a line.
 #[derive(Debug, Clone)]
 pub struct Pattern(regex::bytes::Regex);
 
@@ -37,41 +37,42 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Which lines to show: those that match, and some around them.
+/// Selects lines to show: those that match, and some around them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Grep {
-    /// What they match.
+    /// The pattern to match.
     pub pattern: Pattern,
-    /// How many lines before each match.
+    /// How many lines to show before each match.
     pub before: u64,
-    /// How many lines behind each match.
+    /// How many lines to show after each match.
     pub after: u64,
 }
 
 impl Grep {
-    /// Shows the lines that match, and none around them.
+    /// Shows only the lines that match, without context.
     pub fn new(pattern: Pattern) -> Self {
         Self { pattern, before: 0, after: 0 }
     }
 
-    /// Shows so many lines before and behind each match, too. Of those before it at most 16 MiB are remembered.
+    /// Shows this many lines before and after each match as well. At most 16 MiB of lines before a match are kept for
+    /// that.
     #[must_use]
     pub fn with_context(self, before: u64, after: u64) -> Self {
         Self { before, after, ..self }
     }
 }
 
-/// Picks matching lines and their context out of all.
+/// Selects matching lines and their context.
 #[derive(Debug)]
 pub(super) struct Filter {
     grep: Grep,
     search: Option<BlockSearch>,
-    /// The offset before which no line matches, as far as lines were looked at together.
+    /// The offset before which no line matches, as far as whole blocks were searched.
     searched: u64,
     remembered: Remembered,
     after_left: u64,
-    /// Whether lines were left out since the last that was shown, and whether there was one.
+    /// Whether lines were skipped since the last one that was shown, and whether any was shown.
     skipped: bool,
     any: bool,
 }
@@ -83,13 +84,13 @@ impl Filter {
         Self { grep, search, searched: 0, remembered, after_left: 0, skipped: false, any: false }
     }
 
-    /// Looks at each line alone.
+    /// Searches each line by itself.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn look_at_each(&mut self) {
         self.search = None;
     }
 
-    /// Passes over lines that are not shown, many at once: those that do not match and are no context.
+    /// Skips lines that are not shown, many at once: those that neither match nor are context.
     pub(super) fn pass_over(&mut self, lines: &mut Lines) {
         let Some(search) = self.search.as_ref().filter(|_| self.after_left == 0) else { return };
         let offset = lines.cursor();
@@ -130,7 +131,7 @@ impl Filter {
         }
     }
 
-    /// Ends the context: what comes is not next to what came.
+    /// Ends the context: what follows is not adjacent to what came before.
     pub(super) fn break_off(&mut self) {
         drop(self.remembered.take());
         self.after_left = 0;
@@ -138,15 +139,15 @@ impl Filter {
     }
 }
 
-/// Returns how many bytes the lines have but for the last `count`.
+/// Returns the size of all lines except the last `count`, in bytes.
 fn without_last(lines: &[u8], count: u64) -> usize {
-    // The end of the last line is the first that is found.
+    // The first line break found from the end is that of the last line.
     let mut ends = memchr::memrchr_iter(b'\n', lines).map(|end| end + 1);
     usize::try_from(count).ok().and_then(|count| ends.nth(count)).unwrap_or(0)
 }
 
-/// Finds lines that match in chunks of output that are fed to it in order: cleaned, each stream's own, and none longer
-/// than 64 KiB, beyond which a line is looked at in parts.
+/// Finds matching lines in chunks of output that are fed to it in order. The lines of each stream are separate and
+/// cleaned; a line longer than 64 KiB is matched in parts.
 #[derive(Debug)]
 pub struct LineMatcher {
     pattern: Pattern,
@@ -155,19 +156,18 @@ pub struct LineMatcher {
 }
 
 impl LineMatcher {
-    /// Looks for lines that match.
+    /// Creates a matcher for a pattern.
     pub fn new(pattern: Pattern) -> Self {
         let search = BlockSearch::new(pattern.0.as_str());
         Self { pattern, search, lines: Lines::new(true, LONGEST) }
     }
 
-    /// Adds what was read next.
+    /// Adds the next chunk.
     pub fn feed(&mut self, chunk: OutputChunk) {
         self.lines.feed(chunk);
     }
 
-    /// Returns the next line that matches; nothing if there is none before more is fed. A line is looked at when it is
-    /// whole.
+    /// Returns the next matching line, or `None` if more output is needed. A line is matched once it is complete.
     pub fn next_match(&mut self) -> Option<Line> {
         loop {
             if let Some(search) = &self.search {
@@ -181,8 +181,8 @@ impl LineMatcher {
         }
     }
 
-    /// Returns a line that matches as it is now, although it is not at its end: a prompt, or the last line when nothing
-    /// more will come. It is looked at again when there is more of it.
+    /// Returns an unfinished line that matches as it is now: a prompt, or the last line if nothing more will arrive. It
+    /// is matched again when it grows.
     pub fn open_match(&self) -> Option<Line> {
         self.lines.open().find(|line| self.pattern.matches(&line.text))
     }
@@ -195,7 +195,7 @@ mod tests {
     use crate::output::{Cursor, Piece, Stream};
 
     #[test]
-    fn a_matching_line_is_found_when_it_is_whole_and_as_it_is_seen() {
+    fn a_line_is_matched_once_it_is_complete_and_as_it_is_shown() {
         let mut matcher = LineMatcher::new("^ready on [0-9]+$".parse().unwrap());
         let mut offset = 0;
         let mut feed = |matcher: &mut LineMatcher, stream, text: &str| {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_wrong_or_too_large_says_so() {
+    fn an_invalid_or_too_large_pattern_is_refused() {
         let refused = |text: &str| text.parse::<Pattern>().unwrap_err().to_string();
         assert!(refused("a(b").contains("unclosed group"), "{}", refused("a(b"));
         assert!(refused(r"(\w{1000}){1000}").contains("size limit"), "{}", refused(r"(\w{1000}){1000}"));

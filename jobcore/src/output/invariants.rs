@@ -1,18 +1,18 @@
-//! What holds for lines, whatever is written: for the fuzz targets and the property tests.
+//! Invariants of lines, whatever is written: for the fuzz targets and the property tests.
 
 use super::clean::Cleaner;
 use super::lines::Lines;
 use super::{Cursor, Grep, OutputChunk, OutputQuery, Pattern, Piece, Position, Shown, Stream, View, ViewText, Viewer};
 use crate::clock::Timestamp;
 
-/// Bytes that are not divided.
+/// A size at which bytes are not divided.
 const WHOLE: usize = 1 << 30;
-/// How long a line of a test is at least.
+/// The minimum line limit in a test.
 const SHORTEST: usize = 16;
-/// By how much a line that is drawn may be longer than its bound: one move to the right goes no further.
+/// How much longer than its bound a drawn line may be: the reach of one movement to the right.
 const BEYOND: usize = 1024 + 4;
 
-/// Divides bytes into chunks of this size, the streams in turns where `both` are written to.
+/// Divides bytes into chunks of this size, alternating between the streams if `both` are written.
 fn chunks(bytes: &[u8], size: usize, both: bool) -> impl Iterator<Item = OutputChunk> {
     bytes.chunks(size).enumerate().map(move |(index, piece)| {
         let stream = if both && index % 2 == 1 { Stream::Stderr } else { Stream::Stdout };
@@ -31,10 +31,10 @@ fn lines(bytes: &[u8], size: usize, clean: bool, longest: usize, both: bool) -> 
         let end = chunk.end.0;
         lines.feed(chunk);
         while let Some(shown) = lines.next() {
-            let Shown::Line(line) = shown else { panic!("nothing is missing: {shown:?}") };
+            let Shown::Line(line) = shown else { panic!("expected a line: {shown:?}") };
             found[line.stream as usize].push(line);
         }
-        assert_eq!(lines.cursor(), end, "all is looked at");
+        assert_eq!(lines.cursor(), end, "everything was consumed");
         assert!(lines.untold() <= end);
     }
     for line in lines.finish() {
@@ -43,7 +43,7 @@ fn lines(bytes: &[u8], size: usize, clean: bool, longest: usize, both: bool) -> 
     found
 }
 
-/// Puts the parts of lines together.
+/// Joins the parts of long lines.
 fn joined(lines: &[super::Line]) -> Vec<Vec<u8>> {
     let mut joined: Vec<Vec<u8>> = Vec::new();
     for line in lines {
@@ -55,7 +55,8 @@ fn joined(lines: &[super::Line]) -> Vec<Vec<u8>> {
     joined
 }
 
-/// Checks lines of output, raw and cleaned: the first byte is how they are divided, the second how long a line may be.
+/// Checks lines of output, raw and cleaned: the first byte selects how they are divided, the second how long a line may
+/// be.
 pub(crate) fn check_lines(bytes: &[u8]) {
     let ([size, longest, ..], rest) = (bytes, bytes.get(2..).unwrap_or_default()) else { return };
     let (size, longest) = (usize::from(*size).max(1), SHORTEST + usize::from(*longest));
@@ -69,7 +70,7 @@ pub(crate) fn check_lines(bytes: &[u8]) {
             if expected.last().is_some_and(|last| last.is_empty()) {
                 expected.pop();
             }
-            assert_eq!(joined(lines), expected, "raw lines are what was written");
+            assert_eq!(joined(lines), expected, "raw lines differ from what was written");
             assert!(lines.iter().all(|line| line.text.len() <= longest && line.offset <= line.end));
             assert!(lines.iter().all(|line| line.text.is_empty() || line.end > line.offset));
         }
@@ -77,8 +78,8 @@ pub(crate) fn check_lines(bytes: &[u8]) {
     for line in rest.split(|byte| *byte == b'\n') {
         let mut cleaner = Cleaner::default();
         if let Some(seen) = cleaner.seen_of(line, longest) {
-            assert_eq!(cleaner.draw(line, longest), line.len(), "{line:?} is no longer than a line may be");
-            assert!(!cleaner.is_left() && cleaner.take() == seen, "{line:?} is drawn as it is");
+            assert_eq!(cleaner.draw(line, longest), line.len(), "{line:?} was not drawn as one line");
+            assert!(!cleaner.is_left() && cleaner.take() == seen, "{line:?} was changed by drawing it");
         }
     }
     for both in [false, true] {
@@ -86,17 +87,17 @@ pub(crate) fn check_lines(bytes: &[u8]) {
     }
     let [cleaned, _] = lines(rest, size, true, longest, false);
     for line in &cleaned {
-        let text = std::str::from_utf8(&line.text).expect("what is cleaned is text");
+        let text = std::str::from_utf8(&line.text).expect("a cleaned line is UTF-8");
         assert!(!text.chars().any(|c| c.is_control() && c != '\t'), "{text:?}");
-        assert!(text.len() <= longest + BEYOND, "a line of {} bytes, where {longest} are the most", text.len());
+        assert!(text.len() <= longest + BEYOND, "a line of {} bytes, but the limit is {longest}", text.len());
     }
     if cleaned.iter().all(|line| line.ends || line.begins) && rest.len() < longest / 3 {
         let [whole, _] = lines(rest, WHOLE, true, longest, false);
-        assert_eq!(joined(&whole), joined(&cleaned), "it makes no difference how the bytes are divided");
+        assert_eq!(joined(&whole), joined(&cleaned), "the lines depend on how the bytes are divided");
     }
 }
 
-/// Checks that many lines at once are written as one by one.
+/// Checks that writing many lines at once gives the same result as writing them one by one.
 fn check_written_whole(bytes: &[u8], size: usize, both: bool) {
     for clean in [false, true] {
         let view = View::default().with_clean(clean);
@@ -122,7 +123,7 @@ fn check_written_whole(bytes: &[u8], size: usize, both: bool) {
     }
 }
 
-/// Checks that those lines are found in many at once that match alone, and that the same is shown around them.
+/// Checks that searching many lines at once finds the same matches and shows the same context as searching each line.
 pub(crate) fn check_grep(pattern: &Pattern, bytes: &[u8]) {
     for (size, before, after) in [(WHOLE, 0, 0), (50, 1, 0), (7, 0, 2), (300, 2, 1), (WHOLE, u64::MAX, 0)] {
         for (clean, both) in [(false, false), (true, false), (false, true)] {

@@ -1,4 +1,4 @@
-//! Lines out of pieces of a log: each stream's own, and never more of one in memory than a bound.
+//! Assembles the lines of each stream from pieces of a log, with bounded memory per line.
 
 use std::collections::VecDeque;
 
@@ -7,32 +7,33 @@ use super::shown::{Line, Shown};
 use super::{OutputChunk, Piece, Stream};
 use crate::clock::Timestamp;
 
-/// Puts lines together from chunks that are fed to it in order.
+/// Assembles lines from chunks that are fed to it in order.
 ///
-/// A line comes out when it ends, so that those of the two streams are in the order of their ends. One that is longer
-/// than the bound comes out in parts, none of which ends within a character.
+/// A line is returned when it ends, so the lines of the two streams are ordered by their ends. A line that is longer
+/// than the bound is returned in parts, none of which ends within a character.
 #[derive(Debug)]
 pub(super) struct Lines {
     longest: usize,
     /// Standard output and standard error.
     open: [Open; 2],
     pieces: VecDeque<Piece>,
-    /// How much of the first piece was taken already.
+    /// How much of the first piece has been consumed.
     taken: usize,
-    /// How much of it is known to be whole lines that are shown as they are; no more than was taken if that is to be found out.
+    /// The end of the known whole, unchanged lines in the first piece. If it is not beyond `taken`, it has to be
+    /// determined.
     whole: usize,
     /// Where the pieces end.
     cursor: u64,
     ready: VecDeque<Shown>,
 }
 
-/// The line of one stream that is not at its end.
+/// The unfinished line of one stream.
 #[derive(Debug)]
 struct Open {
-    /// Where its first byte is, and when that came; nothing if there is none yet.
+    /// The offset and the arrival time of its first byte, if there is one.
     first: Option<(u64, Timestamp)>,
     begins: bool,
-    /// The line before ended when the cursor was moved away from it, and nothing came since.
+    /// Whether the previous line ended because the cursor was moved away from it, with no byte since.
     follows_a_move: bool,
     text: Text,
 }
@@ -44,7 +45,7 @@ enum Text {
 }
 
 impl Lines {
-    /// Makes lines of at most `longest` bytes each, cleaned or as they are.
+    /// Creates lines of at most `longest` bytes each, cleaned or raw.
     pub(super) fn new(clean: bool, longest: usize) -> Self {
         let text = || if clean { Text::Clean(Box::default()) } else { Text::Raw(Vec::new()) };
         let open = || Open { first: None, begins: true, follows_a_move: false, text: text() };
@@ -52,13 +53,13 @@ impl Lines {
         Self { longest, open: [open(), open()], pieces, taken: 0, whole: 0, cursor: 0, ready }
     }
 
-    /// Adds what was read next.
+    /// Adds the next chunk.
     pub(super) fn feed(&mut self, chunk: OutputChunk) {
         self.pieces.extend(chunk.pieces);
         self.cursor = chunk.cursor.0;
     }
 
-    /// Returns the next line, or gap, that is whole.
+    /// Returns the next complete line or gap.
     pub(super) fn next(&mut self) -> Option<Shown> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
@@ -85,10 +86,10 @@ impl Lines {
         }
     }
 
-    /// Shows what comes next if it is lines that are whole and shown as they are, as many as there are at once, and takes as
-    /// many bytes as `take` returns: those of whole lines, too. Returns how many that were.
+    /// Passes the next whole lines that are shown unchanged to `take`, as many as there are at once, and consumes the
+    /// number of bytes that it returns, which must be whole lines as well. Returns that number.
     ///
-    /// Most output is such lines, and making a [`Line`] of each takes ten times as long as looking at them.
+    /// Most output consists of such lines, and creating a [`Line`] for each takes ten times as long as scanning them.
     pub(super) fn take_whole(&mut self, take: impl FnOnce(&[u8]) -> usize) -> usize {
         let (Some(Piece::Data { stream, bytes, .. }), true) = (self.pieces.front(), self.ready.is_empty()) else {
             return 0;
@@ -106,7 +107,7 @@ impl Lines {
         taken
     }
 
-    /// Takes bytes of the first piece.
+    /// Consumes bytes of the first piece.
     fn take(&mut self, count: usize, is_all: bool) {
         self.taken += count;
         if is_all {
@@ -115,25 +116,25 @@ impl Lines {
         }
     }
 
-    /// Returns the offset up to which bytes were made lines of, or are in one that is not at its end.
+    /// Returns the offset up to which bytes have been consumed, including those of unfinished lines.
     pub(super) fn cursor(&self) -> u64 {
         self.pieces.front().map_or(self.cursor, |piece| piece.offset() + self.taken as u64)
     }
 
-    /// Returns the offset from which on no byte has come out in a line.
+    /// Returns the offset from which on no byte has been returned in a line.
     pub(super) fn untold(&self) -> u64 {
         let begun = self.open.iter().filter_map(|open| Some(open.first?.0)).min();
         begun.map_or(self.cursor(), |begun| begun.min(self.cursor()))
     }
 
-    /// Returns the lines that are not at their ends, as they are. What comes is no part of them.
+    /// Returns the unfinished lines as they are. Later bytes are not part of them.
     pub(super) fn finish(&mut self) -> Vec<Line> {
         let end = self.cursor();
         let streams = [Stream::Stdout, Stream::Stderr].into_iter();
         streams.filter_map(|stream| self.open[stream as usize].break_off(stream, end)).collect()
     }
 
-    /// Returns lines that are not at their ends, as they are now, and goes on with them.
+    /// Returns the unfinished lines as they are now, without ending them.
     pub(super) fn open(&self) -> impl Iterator<Item = Line> {
         let streams = [Stream::Stdout, Stream::Stderr].into_iter();
         streams.filter_map(|stream| {
@@ -147,7 +148,7 @@ impl Lines {
         })
     }
 
-    /// Forgets what was fed and not yet looked at.
+    /// Discards what was fed but has not been consumed.
     pub(super) fn forget(&mut self) {
         self.cursor = self.cursor();
         self.pieces.clear();
@@ -155,14 +156,14 @@ impl Lines {
         (self.taken, self.whole) = (0, 0);
     }
 
-    /// Forgets everything: what is fed next is from elsewhere, and may begin within a line.
+    /// Discards everything: the next chunk is from elsewhere and may begin within a line.
     pub(super) fn jump(&mut self) {
         self.forget();
         self.finish();
         self.open.iter_mut().for_each(|open| open.begins = false);
     }
 
-    /// What comes behind a gap does not go on with what was before it.
+    /// Ends the unfinished lines: bytes after a gap do not continue what came before it.
     fn break_off(&mut self, end: u64) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let open = &mut self.open[stream as usize];
@@ -173,28 +174,27 @@ impl Lines {
 }
 
 impl Open {
-    /// Returns whether a line begins with what comes next, and nothing that came before makes a difference to it.
+    /// Returns whether the next byte begins a line, and no earlier byte affects it.
     fn is_at_start(&self) -> bool {
         let is_begun = matches!(&self.text, Text::Clean(cleaner) if cleaner.is_begun());
         self.first.is_none() && self.begins && !self.follows_a_move && !is_begun
     }
 
-    /// Returns how many bytes, from the first on, are lines that are whole, that come in one part each, and of which there is
-    /// nothing to clean.
+    /// Returns how many of the first bytes are whole lines that fit into one part each and need no cleaning.
     fn whole_lines(&self, bytes: &[u8], longest: usize) -> usize {
         let (text, longest) = match self.text {
             Text::Raw(_) => (bytes, longest),
             Text::Clean(_) => (&bytes[..as_seen(bytes)], longest_drawn(longest)),
         };
         let mut whole = 0;
-        // No line that ends in as many bytes is too long.
+        // Lines that end within this many bytes are not too long.
         while let Some(end) = memchr::memrchr(b'\n', &text[whole..text.len().min(whole + longest + 1)]) {
             whole += end + 1;
         }
         whole
     }
 
-    /// Takes bytes up to the end of the line, which is returned then, and returns how many.
+    /// Consumes bytes up to the end of the line and returns how many, along with the line if it ended.
     fn take(
         &mut self,
         bytes: &[u8],
@@ -204,11 +204,11 @@ impl Open {
         longest: usize,
     ) -> (usize, Option<Line>) {
         if std::mem::take(&mut self.follows_a_move) && bytes.first() == Some(&b'\n') {
-            // It ends the line that the cursor was moved away from, as it would have together with the move.
+            // This break ends the line that the cursor was moved away from, as if it had arrived with the movement.
             return (1, None);
         }
         self.first.get_or_insert((offset, at));
-        // No more than can be taken, so that nothing is looked at again and again.
+        // No more than can be consumed, so that nothing is scanned repeatedly.
         let bytes = &bytes[..bytes.len().min(longest + 1)];
         let border = memchr::memchr(b'\n', bytes);
         let rest = &bytes[..border.unwrap_or(bytes.len())];
@@ -223,7 +223,7 @@ impl Open {
                 let before = text.len();
                 text.extend_from_slice(&rest[..rest.len().min(longest.saturating_sub(before))]);
                 if text.len() - before < rest.len() {
-                    // A character for which there is no room is left for the next part.
+                    // A character that does not fit is left for the next part.
                     text.truncate(whole_characters(text).max(before));
                 }
                 text.len() - before
@@ -245,7 +245,7 @@ impl Open {
         (taken, line)
     }
 
-    /// Returns the line, which is at its end.
+    /// Returns the line, which has ended.
     fn end(&mut self, stream: Stream, end: u64) -> Line {
         let (offset, at) = self.first.take().unwrap_or((end, Timestamp::UNIX_EPOCH));
         let text = match &mut self.text {
@@ -261,7 +261,7 @@ impl Open {
         Line { offset, end, stream, at, text, begins, ends: true }
     }
 
-    /// Returns the beginning of a line that is too long for one.
+    /// Returns the first part of a line that is too long.
     fn part(&mut self, stream: Stream, end: u64) -> Option<Line> {
         let (offset, at) = self.first.take()?;
         let text = match &mut self.text {
@@ -272,7 +272,7 @@ impl Open {
         Some(Line { offset, end, stream, at, text, begins, ends: false })
     }
 
-    /// Returns what there is of a line that will not be at its end, if that is anything.
+    /// Returns the unfinished line, which will not be continued, if it has any text.
     fn break_off(&mut self, stream: Stream, end: u64) -> Option<Line> {
         self.follows_a_move = false;
         self.first?;
@@ -283,7 +283,7 @@ impl Open {
     }
 }
 
-/// Returns how much of a text is there without an incomplete character at its end; all if there is nothing else.
+/// Returns the length of a text without an incomplete character at its end, or of all of it if there is nothing else.
 pub(super) fn whole_characters(text: &[u8]) -> usize {
     let begins = text.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
     match std::str::from_utf8(&text[begins..]) {
@@ -310,7 +310,7 @@ mod tests {
         Piece::Data { offset, stream, at, bytes: bytes.to_vec() }
     }
 
-    /// A line as `offset-end text`, with `~` where it goes on.
+    /// Formats a line as `offset-end text`, with `~` where it continues.
     fn show(shown: Shown) -> String {
         match shown {
             Shown::Line(line) => {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_comes_in_parts_and_tears_no_character() {
+    fn a_long_line_is_split_without_tearing_a_character() {
         let mut lines = Lines::new(false, 4);
         lines.feed(chunk(vec![data(0, Stream::Stdout, "abc日本x\nabcd\nnext\n".as_bytes())]));
         let expected = ["0-3 abc~", "3-6 ~日~", "6-11 ~本x", "11-16 abcd", "16-21 next"];
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_breaks_lines_off() {
+    fn a_gap_ends_unfinished_lines() {
         let gap = Piece::Gap { offset: 3, bytes: 10 };
         let mut lines = Lines::new(true, 100);
         lines.feed(chunk(vec![data(0, Stream::Stdout, b"\x1b[3"), gap, data(13, Stream::Stdout, b"mid\nnew\n")]));
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaned_lines_are_what_is_seen_however_they_are_divided() {
+    fn cleaned_lines_are_the_same_however_the_bytes_are_divided() {
         let text =
             "\x1b[31mred\x1b[0m\r\n10%\r100%\n\x1b]0;never ended\nafter\n日本\nup\x1b[Adown\nleft\x1b[E\n\nlast\n";
         let text = text.as_bytes();

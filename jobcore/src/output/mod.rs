@@ -1,17 +1,18 @@
-//! Output of a job: one row of bytes for both streams, of which a part may be gone, and how it is read.
+//! The output of a job: one sequence of bytes for both streams, parts of which may have been dropped, and how it is
+//! read.
 //!
 //! Every byte that a job writes has an offset that never changes. The bytes are kept in segments named by the offset of
-//! their first byte; beside each lies a sidecar of rows that say from which offset on the bytes belong to which stream,
-//! and when they came. Over its limit a log loses its oldest segments but the first: the beginning and the newest stay,
-//! and the gap between them is reported in bytes.
+//! their first byte. Beside each segment is a sidecar of rows that record from which offset on the bytes belong to
+//! which stream, and when they arrived. A log that exceeds its limit drops its oldest segments except the first: the
+//! beginning and the newest output stay, and the size of the gap between them is reported in bytes.
 
 // In the order in which to read them:
 // - `write.rs`, `size.rs`: segments, rows and limits
-// - `query.rs`, `chunk.rs`, `read.rs`: what is asked for, what was read, and reading
+// - `query.rs`, `chunk.rs`, `read.rs`: queries, results, and reading
 // - `clean.rs`, `lines.rs`, `shown.rs`: lines, cleaned
-// - `view.rs`, `grep.rs`, `blocks.rs`, `remembered.rs`: which of them are shown
-// - `excerpt.rs`, `text.rs`: how much, and as text
-// - `invariants.rs`, `properties.rs`: what holds for any output
+// - `view.rs`, `grep.rs`, `blocks.rs`, `remembered.rs`: which lines are shown
+// - `excerpt.rs`, `text.rs`: how much of them, and as text
+// - `invariants.rs`, `properties.rs`: invariants of any output
 
 mod blocks;
 mod chunk;
@@ -56,18 +57,19 @@ pub use text::ViewText;
 pub use view::{View, Viewer};
 pub(crate) use write::{LogBackend, LogWriter};
 
-/// Which of the two streams of a command.
+/// One of the two output streams of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "a Unix process has these two and no others")]
 pub enum Stream {
-    /// Standard output; with `merge`, both.
+    /// Standard output; with `merge`, both streams.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-/// A position in a job's output, in bytes since its beginning: valid for ever, whatever has been dropped meanwhile.
+/// A position in a job's output, in bytes since its beginning. It stays valid even if output has been dropped
+/// meanwhile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(pub u64);
@@ -82,12 +84,12 @@ impl FromStr for Cursor {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let reason = || format!("`{text}` is no cursor; use the number that an earlier answer gave");
+        let reason = || format!("`{text}` is not a cursor; use the number that an earlier answer gave");
         text.parse().map(Self).map_err(|_| ParseError::new(reason()))
     }
 }
 
-/// A part of a log that is there.
+/// A part of a log that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Segment {
@@ -98,19 +100,19 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Describes a segment.
+    /// Creates the description of a segment.
     pub fn new(start: u64, len: u64) -> Self {
         Self { start, len }
     }
 
-    /// Returns the offset behind its last byte.
+    /// Returns the offset after its last byte.
     pub fn end(self) -> u64 {
         self.start + self.len
     }
 }
 
-/// Returns segments in order, without those that cannot be: one that begins within another, or behind the last offset that
-/// a row can name. Files with such names are not a log's.
+/// Returns segments in order, without impossible ones: those that begin within another, or lie beyond the last offset
+/// that a row can express. Files with such names do not belong to the log.
 pub(crate) fn in_order(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_by_key(|segment| segment.start);
     let mut end = 0;
@@ -124,22 +126,22 @@ pub(crate) fn in_order(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments
 }
 
-/// A row of the sidecar: the bytes from `offset` on, up to the next row's, belong to `stream`.
+/// A row of the sidecar: the bytes from `offset` up to the next row belong to `stream`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
-    /// Where they begin.
+    /// The offset of the first byte.
     pub offset: u64,
-    /// Which stream they are of.
+    /// The stream that they belong to.
     pub stream: Stream,
-    /// When the first of them were seen, in microseconds since 1970.
+    /// When the first of them arrived, in microseconds since 1970.
     pub micros: u64,
 }
 
 impl Row {
-    /// The size of a row on disk: a power of two, so that a full disk cannot tear one.
+    /// The size of a row on disk: a power of two, so that a full disk cannot tear a row.
     pub const SIZE: usize = 16;
-    /// On disk an offset has seven bytes.
+    /// An offset has seven bytes on disk.
     const LAST_OFFSET: u64 = u64::MAX >> 8;
 
     pub(crate) fn to_bytes(self) -> [u8; Self::SIZE] {
@@ -165,7 +167,7 @@ impl Row {
     }
 }
 
-/// Returns when the last byte that is there came, to a hundredth of a second; nothing if there is none.
+/// Returns when the last byte that is kept arrived, to a hundredth of a second, or `None` if there is none.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -175,28 +177,29 @@ pub(crate) fn last_written(log: &dyn JobLog) -> Result<Option<Timestamp>> {
     Ok(log.rows(last.start, row, 1)?.first().map(|row| row.at()))
 }
 
-/// What a store has of a job's output. Each call is bounded: no more is read than was asked for.
+/// What a store keeps of a job's output. Each call is bounded: it reads no more than requested.
 pub trait JobLog: Send {
-    /// Returns the segments that are there now, in order of their offsets. They do not overlap.
+    /// Returns the segments that exist now, in order of their offsets. They do not overlap.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn segments(&self) -> Result<Vec<Segment>>;
 
     /// Reads bytes from an absolute `offset` within the segment that begins at `segment`, and returns how many; 0 if
-    /// there are none, or if the segment is gone by now.
+    /// there are none, or if the segment no longer exists.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn read_at(&self, segment: u64, offset: u64, buffer: &mut [u8]) -> Result<usize>;
 
-    /// Returns how many sidecar rows the segment has; 0 if it is gone.
+    /// Returns how many sidecar rows the segment has; 0 if it no longer exists.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn row_count(&self, segment: u64) -> Result<u64>;
 
-    /// Returns at most `count` sidecar rows of the segment, from the row with index `first` on, in order of offsets.
+    /// Returns at most `count` sidecar rows of the segment, starting with the row at index `first`, in order of
+    /// offsets.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -1,4 +1,4 @@
-//! What holds for output, whatever was written.
+//! Properties of output, whatever was written.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::clean::Cleaner;
 use crate::fuzzing;
 use crate::generate::{cases, damaged, repeated};
 
-/// Of what terminal output is made.
+/// The parts that terminal output is made of.
 pub(super) const PARTS: [&[u8]; 30] = [
     b"a",
     b"xyz",
@@ -51,13 +51,13 @@ proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn a_cursor_is_a_number_and_is_shown_as_it_was(number in any::<u64>(), text in any::<String>()) {
+    fn a_cursor_is_a_number_and_is_displayed_unchanged(number in any::<u64>(), text in any::<String>()) {
         prop_assert_eq!(Cursor(number).to_string().parse(), Ok(Cursor(number)));
         fuzzing::words(text.as_bytes());
     }
 
     #[test]
-    fn words_of_all_kinds_are_understood_or_refused(
+    fn words_of_all_kinds_are_parsed_or_refused(
         text in damaged(["01a1fdae-f732-79d8-863c-36d74826f0c8", "SIGTERM", "port:3000", "file:/tmp/x", "C-M-x", "3G",
             "output:ready on .*", "M-M-M-M-x", "job:over"].map(|word| word.as_bytes().to_vec()).into()),
     ) {
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_are_what_was_written(size in any::<u8>(), longest in any::<u8>(), text in terminal()) {
+    fn lines_equal_what_was_written(size in any::<u8>(), longest in any::<u8>(), text in terminal()) {
         fuzzing::lines(&[&[size, longest][..], &text].concat());
     }
 
@@ -79,13 +79,13 @@ proptest! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn a_key_of_any_length_is_understood_or_refused(words in repeated(&["M-", "C-", "x", "^", "Up", "Space"], 100_000)) {
+    fn a_key_of_any_length_is_parsed_or_refused(words in repeated(&["M-", "C-", "x", "^", "Up", "Space"], 100_000)) {
         fuzzing::words(words.as_bytes());
     }
 
     #[test]
-    fn a_pattern_of_any_kind_is_looked_for_or_refused(
-        // In a debug build, the parser has no room on the stack of a test for more that nests.
+    fn any_pattern_is_searched_for_or_refused(
+        // In a debug build, deeper nesting overflows the parser's share of a test's stack.
         pattern in repeated(&["(", ")", "a", "\\w", "{1000}", "{9}", "*", "+", "|", "[", "]", "^", "(?i)", "\\pL", "."], 40),
         text in terminal(),
     ) {
@@ -96,9 +96,9 @@ proptest! {
 proptest! {
     #![proptest_config(cases(400))]
 
-    /// Where borders, line breaks and bytes that are no text make a difference.
+    /// With patterns for which line borders, line breaks and bytes that are not text make a difference.
     #[test]
-    fn lines_that_match_are_found_among_others(
+    fn matching_lines_are_found_among_others(
         parts in vec(select(&[
             "a", "xyz", "a*", ".", "(?s:.)", "^", "$", "\\A", "\\z", "(?m:^)", "(?m:$)", "(?mR:$)", "(?R:$)", "\\b", "\\B", "\\s", "\\s+",
             "\\W*", "[^a]", "[^a]*", "\\n", "(a|\\n)", "(?-u:\\xff)", "(?-u:[^a])", "(?-u:\\b)", "\\r", "é", "(?i:A)", "|", "x?",
@@ -109,13 +109,13 @@ proptest! {
     }
 }
 
-/// How long this thread has computed, whatever else the machine does.
+/// The CPU time of this thread, whatever else the machine does.
 fn computed() -> std::time::Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     std::time::Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Sequences of which each changes the whole line must not take time that grows with its square.
+/// Sequences that each change the whole line must not take quadratic time.
 #[test]
 fn cleaning_takes_linear_time() {
     const CHANGES: [&str; 10] =
@@ -133,7 +133,7 @@ fn cleaning_takes_linear_time() {
             }
         }
         let took = computed() - before;
-        // Some hundredths of a second in a debug build; with the square it is minutes.
+        // Some hundredths of a second in a debug build; quadratic time would be minutes.
         assert!(took.as_secs() < 10, "{} takes {took:?}", change.escape_default());
     }
 }

@@ -1,4 +1,4 @@
-//! What is to be read.
+//! Queries for output.
 
 use super::{Cursor, OutputChunk, Stream};
 use crate::clock::Timestamp;
@@ -10,16 +10,16 @@ pub enum Position {
     /// At the first byte that the job wrote.
     #[default]
     Start,
-    /// Where an earlier answer ended.
+    /// Where an earlier result ended.
     Cursor(Cursor),
-    /// So many bytes before the end, or before where to stop.
+    /// This many bytes before the end, or before the position where to stop.
     TailBytes(u64),
-    /// So many lines before the end, or before where to stop. A last line without a line break counts.
-    /// At most 64 KiB a line are searched, 1 MiB at least and 16 MiB at most for all of them.
+    /// This many lines before the end, or before the position where to stop. A last line without a line break counts.
+    /// The search covers at most 64 KiB per line, and between 1 MiB and 16 MiB in total.
     TailLines(u64),
 }
 
-/// What to read.
+/// Selects the output to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputQuery {
@@ -27,24 +27,24 @@ pub struct OutputQuery {
     pub from: Position,
     /// Where to stop at the latest.
     pub until: Option<Cursor>,
-    /// Nothing that came before this time, to about a hundredth of a second, as far as the clock of the machine was not
-    /// set back. What is read may begin within a line.
+    /// Nothing that arrived before this time, to about a hundredth of a second, provided that the machine's clock was
+    /// not set back. The result may begin within a line.
     pub since: Option<Timestamp>,
-    /// Nothing before this position, however many lines or bytes are asked for.
+    /// Nothing before this position, however many lines or bytes are requested.
     pub not_before: Option<Cursor>,
-    /// Only this stream; both, if absent.
+    /// Only this stream, or both if absent.
     pub stream: Option<Stream>,
-    /// How many bytes to return at most.
+    /// The maximum number of bytes to return.
     pub max_bytes: u64,
-    /// How many lines to return at most.
+    /// The maximum number of lines to return.
     pub max_lines: Option<u64>,
 }
 
 impl OutputQuery {
-    /// How many bytes one answer has unless a query says otherwise.
+    /// The default maximum number of bytes to return.
     pub const DEFAULT_BYTES: u64 = 256 * 1024;
 
-    /// Reads from there, both streams, at most [`OutputQuery::DEFAULT_BYTES`].
+    /// Reads both streams from this position, at most [`OutputQuery::DEFAULT_BYTES`].
     pub fn from(from: Position) -> Self {
         Self {
             from,
@@ -63,7 +63,7 @@ impl OutputQuery {
         Self { until, ..self }
     }
 
-    /// Reads nothing that came before this time.
+    /// Reads nothing that arrived before this time.
     #[must_use]
     pub fn with_since(self, since: Option<Timestamp>) -> Self {
         Self { since, ..self }
@@ -93,7 +93,7 @@ impl OutputQuery {
         Self { max_lines, ..self }
     }
 
-    /// Goes on behind what was read.
+    /// Continues after a chunk that was read.
     #[must_use]
     pub fn behind(self, chunk: &OutputChunk) -> Self {
         Self { from: Position::Cursor(chunk.cursor), since: None, ..self }

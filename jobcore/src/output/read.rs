@@ -1,4 +1,4 @@
-//! Reading a log: from a cursor, from either end, one stream or both, always within a bound.
+//! Reading a log: from a cursor or from either end, one stream or both, always bounded.
 
 use std::ops::Deref;
 
@@ -8,17 +8,17 @@ use super::{Cursor, JobLog, OutputChunk, OutputQuery, Piece, Position, Row, Segm
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-/// How far back a search for lines goes: so far for each line, and at least and at most so far for all of them. A line that
-/// is longer is cut: nobody wants to wait for a scan of gigabytes without a line break.
+/// How far back a search for lines goes: this far per line, with a minimum and a maximum for all lines together. A
+/// longer line is cut, because scanning gigabytes without a line break would take too long.
 const LINE_SEARCH: u64 = 64 * 1024;
 const LEAST_SEARCH: u64 = 1024 * 1024;
 const MOST_SEARCH: u64 = 16 * 1024 * 1024;
 /// How many rows are read at a time.
 const ROW_BLOCK: usize = 1024;
-/// How many bytes are looked at at a time when lines are counted.
+/// How many bytes are scanned at a time when lines are counted.
 const SCAN_BLOCK: u64 = 64 * 1024;
 
-/// Reads from a log of which `end` is the offset behind the last byte that the job wrote, kept or not.
+/// Reads from a log. `end` is the offset after the last byte that the job wrote, kept or not.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -26,7 +26,7 @@ pub fn read(log: &dyn JobLog, end: u64, query: &OutputQuery) -> Result<OutputChu
     LogReader::new(log, end).read(query)
 }
 
-/// Bytes of one stream in one segment.
+/// Contiguous bytes of one stream in one segment.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
     start: u64,
@@ -39,23 +39,24 @@ pub(crate) struct LogReader<L> {
     log: L,
     segments: Vec<Segment>,
     end: u64,
-    /// Where the log ended when its segments were listed.
+    /// The end of the log when its segments were listed.
     listed: u64,
-    /// The rows that were read last: consecutive ones of one segment, and whether the last is the segment's last.
+    /// The rows that were read last: consecutive rows of one segment, and whether they include its last row.
     window: (Option<Segment>, Vec<Row>, bool),
-    /// Memory for what is read next.
+    /// A buffer to reuse for the next read.
     spare: Vec<u8>,
 }
 
 impl<L: Deref<Target: JobLog>> LogReader<L> {
-    /// Reads from a log of which `end` is the offset behind the last byte that the job wrote, as far as that is known.
+    /// Creates a reader. `end` is the offset after the last byte that the job wrote, as far as that is known.
     pub(crate) fn new(log: L, end: u64) -> Self {
         Self { log, segments: Vec::new(), end, listed: 0, window: (None, Vec::new(), false), spare: Vec::new() }
     }
 
     /// Reads a chunk.
     pub(crate) fn read(&mut self, query: &OutputQuery) -> Result<OutputChunk> {
-        // A chunk that ends before what was listed does has no need of a new list. What one stream has may end anywhere.
+        // A chunk that ends before the end of the list needs no new list. The bytes of a single stream may end
+        // anywhere.
         let ends_within = |cursor: Cursor| cursor.0.saturating_add(query.max_bytes) < self.listed;
         if !matches!(query.from, Position::Cursor(cursor) if query.stream.is_none() && ends_within(cursor)) {
             self.segments = self.log.segments()?;
@@ -72,7 +73,7 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         Ok(OutputChunk { cut, ..self.collect(from, query)? })
     }
 
-    /// Reads the next chunk into the memory of this one, which need not be cleared then.
+    /// Takes back the memory of a chunk for the next read, which then does not have to clear new memory.
     pub(crate) fn reuse(&mut self, chunk: OutputChunk) {
         let bytes = chunk
             .pieces
@@ -90,13 +91,13 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         to.min(self.end).saturating_sub(from).saturating_sub(self.segments.iter().map(within).sum::<u64>())
     }
 
-    /// Returns the segment that has the byte at `offset`, or else the next one behind it.
+    /// Returns the segment that contains the byte at `offset`, or else the next one after it.
     fn segment_from(&self, offset: u64) -> Option<Segment> {
         let index = self.segments.partition_point(|segment| segment.end() <= offset);
         self.segments.get(index).copied()
     }
 
-    /// Returns the extent that has the byte at `offset`, which is in `segment`.
+    /// Returns the extent that contains the byte at `offset` in `segment`.
     fn extent(&mut self, segment: Segment, offset: u64) -> Result<Extent> {
         let within = |rows: &[Row], complete: bool| {
             let next = rows.partition_point(|row| row.offset <= offset);
@@ -107,13 +108,13 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         }
         let rows = &self.window.1;
         let next = rows.partition_point(|row| row.offset <= offset);
-        // A segment without rows is one that is being dropped or begun at this moment.
+        // A segment without rows is being dropped or begun at this moment.
         let row = next.checked_sub(1).map_or(Row { offset, stream: Stream::Stdout, micros: 0 }, |index| rows[index]);
         let end = rows.get(next).map_or(segment.end(), |row| row.offset.min(segment.end()));
         Ok(Extent { start: row.offset.max(segment.start), end: end.max(offset + 1), row })
     }
 
-    /// Reads a block of rows of which one is the row of `offset`, found by halving.
+    /// Reads a block of rows that includes the row of `offset`, found by bisection.
     fn load_rows(&mut self, segment: Segment, offset: u64) -> Result<()> {
         let count = self.log.row_count(segment.start)?;
         let (mut low, mut high) = (0, count);
@@ -124,7 +125,7 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
                 _ => high = middle,
             }
         }
-        // Half a block before it for whoever reads backwards, half a block behind it for whoever reads on.
+        // Half of the block is before the row, for reading backwards, and half is after it, for reading on.
         let first = low.saturating_sub(ROW_BLOCK as u64 / 4);
         let rows = self.log.rows(segment.start, first, ROW_BLOCK)?;
         let complete = first + rows.len() as u64 >= count;
@@ -153,12 +154,12 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
                 at = extent_end;
                 continue;
             }
-            // Where lines are counted, no more is read than may be shown.
+            // When lines are counted, no more is read than may be shown.
             let block = if lines_left.is_some() { SCAN_BLOCK } else { bytes_left };
             let wanted = (extent_end - at).min(bytes_left).min(block);
             let mut bytes = self.bytes(segment, at, wanted)?;
             if bytes.is_empty() {
-                // Dropped since the list was read: the next list has it no more, and a gap instead.
+                // Dropped since the segments were listed: the new list has a gap there instead.
                 self.forget(segment)?;
                 continue;
             }
@@ -183,13 +184,14 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
 
     fn forget(&mut self, gone: Segment) -> Result<()> {
         self.segments = self.log.segments()?;
-        // A segment that is still listed and yet has nothing to read would be asked for ever.
+        // A segment that is still listed but has nothing to read would be retried forever.
         self.segments.retain(|segment| segment.start != gone.start);
         self.window.0 = None;
         Ok(())
     }
 
-    /// Returns the offset at which a query begins, and whether that is in the middle of a line that was to be whole.
+    /// Returns the offset at which a query begins, and whether that is in the middle of a line that should have been
+    /// whole.
     fn locate(&mut self, query: &OutputQuery) -> Result<(u64, bool)> {
         match query.from {
             Position::Start => Ok((0, false)),
@@ -202,15 +204,15 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         }
     }
 
-    /// Returns the offset of the first byte that may have come at this time or later. Rows are in order of time, so that
-    /// a few of them tell.
+    /// Returns the offset of the first byte that may have arrived at this time or later. Rows are ordered by time, so
+    /// only a few of them have to be read.
     fn since(&self, since: Timestamp) -> Result<u64> {
         let micros = u64::try_from(since.as_microsecond()).unwrap_or(0);
-        // The bytes of a row came within this time from its own on.
+        // The bytes of a row arrived within this time, starting with the row's own.
         let is_before = |row: Option<Row>| row.is_some_and(|row| row.micros.saturating_add(ROW_MICROS) <= micros);
         let row = |segment: Segment, index| Ok(self.log.rows(segment.start, index, 1)?.into_iter().next());
         let later = halve(self.segments.len() as u64, |index| row(self.segments[index as usize], 0).map(is_before))?;
-        // It is in the segment before, or else that one's first byte.
+        // The byte is in the previous segment, or else it is the first byte of the later one.
         let later = usize::try_from(later).unwrap_or(usize::MAX);
         let next = self.segments.get(later).map_or(self.end, |segment| segment.start);
         let Some(segment) = later.checked_sub(1).map(|index| self.segments[index]) else { return Ok(0) };
@@ -218,12 +220,12 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
         Ok(row(segment, first)?.map_or(next, |row| row.offset.min(next)))
     }
 
-    /// Walks back from the end, or from where the query stops, over at most `max_bytes` bytes of the stream that are there, or to the beginning of the
-    /// last `lines` lines. Returns where that is, and whether the walk was ended by its limit.
+    /// Walks back from the end, or from where the query stops, over at most `max_bytes` available bytes of the stream,
+    /// or to the beginning of the last `lines` lines. Returns that offset, and whether the walk reached its limit.
     fn backwards(&mut self, query: &OutputQuery, max_bytes: u64, lines: Option<u64>) -> Result<(u64, bool)> {
         let end = query.until.map_or(self.end, |until| until.0.min(self.end));
         let (mut at, mut bytes_left) = (end, max_bytes);
-        // The line break that ends the last line is not the border of another one.
+        // The line break that ends the last line does not begin another one.
         let mut is_last_byte = true;
         let mut lines_left = lines;
         if lines == Some(0) {
@@ -265,7 +267,7 @@ impl<L: Deref<Target: JobLog>> LogReader<L> {
     }
 }
 
-/// Returns the first of so many indices that is not before what is looked for, or how many there are.
+/// Returns the first index for which `is_before` is false, or `count` if there is none.
 fn halve(count: u64, mut is_before: impl FnMut(u64) -> Result<bool>) -> Result<u64> {
     let (mut low, mut high) = (0, count);
     while low < high {
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_there_and_the_gap_is_told() {
+    fn everything_is_read_and_the_gap_is_reported() {
         assert_eq!(text(OutputQuery::from(Position::Start)), "out1/err1/[10+10]out2/out3/err2/ 35");
     }
 
@@ -357,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_kept_and_the_cursor_goes_on() {
+    fn bounds_are_respected_and_the_cursor_advances() {
         let query = OutputQuery::from(Position::Start).with_max_bytes(7);
         assert_eq!(text(query), "out1/er 7 more");
         let query = OutputQuery::from(Position::Cursor(Cursor(7))).with_max_lines(Some(2));
@@ -372,7 +374,7 @@ mod tests {
         let lines = |count| OutputQuery::from(Position::TailLines(count));
         assert_eq!(text(lines(0)), " 35");
         assert_eq!(text(lines(1)), "err2/ 35");
-        // A line behind a gap may have begun within it.
+        // A line after a gap may have begun within it.
         assert_eq!(text(lines(2)), "out3/err2/ 35");
         assert_eq!(text(lines(3)), "[10+10]out2/out3/err2/ 35");
         assert_eq!(text(lines(4)), "err1/[10+10]out2/out3/err2/ 35");
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn many_rows_are_found_by_halving_from_both_sides() {
+    fn rows_are_found_by_bisection_from_both_sides() {
         let rows = (0..10_000).map(|i| row(i, if i % 2 == 0 { Stream::Stdout } else { Stream::Stderr })).collect();
         let bytes: Vec<u8> = (0..10_000).map(|i| if i % 2 == 0 { b'o' } else { b'e' }).collect();
         let log = Fixed(vec![(0, rows, bytes)]);
@@ -396,7 +398,7 @@ mod tests {
         assert_eq!(tail.bytes(None), vec![b'o'; 3000]);
     }
 
-    /// A log that counts how often something is read of it.
+    /// A log that counts its reads.
     struct Counting(Fixed, std::cell::Cell<u64>);
 
     impl JobLog for Counting {
@@ -420,8 +422,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_found_by_halving() {
-        /// Each segment has a row for each byte, and a second passes between two rows.
+    fn a_time_is_found_by_bisection() {
+        /// Each segment has one row per byte, and rows are a second apart.
         const SIZE: u64 = 5000;
         let segment = |number: u64| {
             let rows = (number * SIZE..(number + 1) * SIZE).map(|offset| Row {
@@ -437,7 +439,7 @@ mod tests {
             let query = OutputQuery::from(Position::Start).with_since(Some(since)).with_max_bytes(1);
             read(&log, 0, &query).unwrap().begins().map(|begins| begins.0)
         };
-        // The bytes of a row came within ten milliseconds.
+        // The bytes of a row arrived within ten milliseconds.
         let end = 100 * SIZE;
         for offset in [0, 1, 2, SIZE - 1, SIZE, SIZE + 1, 7 * SIZE + 77, end - SIZE, end - 1] {
             let micros = offset as i64 * 1_000_000;
@@ -449,7 +451,7 @@ mod tests {
         log.1.set(0);
         first(77_777 * 1_000_000);
         assert!(log.1.get() < 40, "{}", log.1.get());
-        // The later of the two counts.
+        // The later of the two limits counts.
         let since = Timestamp::from_second(100).unwrap();
         let from = |position| {
             let query = OutputQuery::from(position).with_since(Some(since)).with_max_bytes(1);
@@ -461,14 +463,14 @@ mod tests {
     }
 
     #[test]
-    fn tails_end_where_the_query_stops() {
+    fn a_tail_ends_where_the_query_stops() {
         let until = |position| OutputQuery::from(position).with_until(Some(Cursor(25)));
         assert_eq!(text(until(Position::TailBytes(7))), "1/[10+10]out2/ 25");
         assert_eq!(text(until(Position::TailLines(1))), "[10+10]out2/ 25");
     }
 
     #[test]
-    fn lines_are_searched_for_as_far_as_their_number_allows() {
+    fn the_search_for_lines_is_bounded_by_their_number() {
         const SIZE: u64 = 32 << 20;
         let log = Fixed(vec![(0, vec![row(0, Stream::Stdout)], vec![b'x'; SIZE as usize])]);
         for (lines, searched) in [(1, 1 << 20), (16, 1 << 20), (20, 20 << 16), (256, 16 << 20), (u64::MAX, 16 << 20)] {
@@ -497,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_behind_the_last_segment_is_a_gap() {
+    fn an_end_after_the_last_segment_is_a_gap() {
         let chunk = read(&log(), 50, &OutputQuery::from(Position::Cursor(Cursor(34)))).unwrap();
         assert_eq!(chunk.omitted(), 15);
         assert_eq!(chunk.cursor, Cursor(50));

@@ -1,43 +1,43 @@
-//! Lines that are remembered since they may still be shown.
+//! Lines that are kept in memory because they may still be shown.
 
 use std::collections::VecDeque;
 
 use super::shown::Shown;
 
-/// How much is remembered at most of lines that may still be shown.
+/// The maximum size of the lines that are kept in memory, in bytes.
 const MOST: u64 = 16 * 1024 * 1024;
 
-/// The last of what was pushed, bounded in lines and in bytes.
+/// The last items that were pushed, bounded in lines and in bytes.
 #[derive(Debug)]
 pub(crate) struct Remembered {
-    /// Each with how many bytes it stands for.
+    /// Each with the number of bytes that it stands for.
     shown: VecDeque<(Shown, u64)>,
     lines: u64,
     bytes: u64,
     max_lines: u64,
     max_bytes: u64,
-    /// What each takes beside its text.
+    /// What each item takes in addition to its text.
     overhead: u64,
     forgotten: Forgotten,
 }
 
-/// What is no longer remembered.
+/// What is no longer kept.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
-    /// Whether there was no room for a line that was wanted.
+    /// Whether a wanted line was dropped for lack of memory.
     pub(crate) is_cut: bool,
 }
 
 impl Remembered {
-    /// Remembers so many lines, as far as there is memory for them.
+    /// Keeps this many lines, as far as memory allows.
     pub(crate) fn lines(max_lines: u64) -> Self {
         let overhead = size_of::<Shown>() as u64;
         Self { max_lines, max_bytes: MOST, overhead, ..Self::bytes(0, 0) }
     }
 
-    /// Remembers lines that take so many bytes when each takes `overhead` beside its text.
+    /// Keeps lines that take this many bytes, each with `overhead` in addition to its text.
     pub(crate) fn bytes(max_bytes: u64, overhead: u64) -> Self {
         Self {
             shown: VecDeque::new(),
@@ -50,7 +50,7 @@ impl Remembered {
         }
     }
 
-    /// Adds what stands for so many bytes, of which some may have been cut off.
+    /// Adds an item that stands for this many bytes, some of which may have been cut off.
     pub(crate) fn push(&mut self, shown: Shown, stands_for: u64) {
         self.lines += u64::from(shown.begins());
         self.bytes += shown.len() + self.overhead;
@@ -59,7 +59,7 @@ impl Remembered {
             self.forgotten.is_cut |= self.lines <= self.max_lines;
             self.drop_first();
         }
-        // What is left of a line whose beginning is gone.
+        // The rest of a line whose beginning was dropped.
         while self.lines == self.max_lines && self.first().is_some_and(Shown::goes_on) {
             self.drop_first();
         }

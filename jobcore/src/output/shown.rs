@@ -1,32 +1,32 @@
-//! What a view consists of: lines, and what stands in the place of those that are not shown.
+//! The items of a view: lines, and notes in place of lines that are not shown.
 
 use super::{Cursor, Stream};
 use crate::clock::Timestamp;
 
-/// A longer line comes in parts.
+/// A longer line is shown in parts.
 pub(super) const LONGEST: usize = 64 * 1024;
 
 /// A line of one stream, or a part of a line that is longer than the bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
-    /// Where it begins.
+    /// The offset of its first byte.
     pub offset: u64,
-    /// The offset behind its last byte.
+    /// The offset after its last byte.
     pub end: u64,
-    /// Which stream it is of.
+    /// The stream that it belongs to.
     pub stream: Stream,
-    /// When its first byte came, to a hundredth of a second.
+    /// When its first byte arrived, to a hundredth of a second.
     pub at: Timestamp,
-    /// What it says, without the line break. Cleaned, it is UTF-8; else it is as the job wrote it.
+    /// Its text, without the line break. A cleaned text is UTF-8; otherwise it is exactly as the job wrote it.
     pub text: Vec<u8>,
-    /// Whether it is the beginning of a line, as far as that is known.
+    /// Whether this is the beginning of a line, as far as is known.
     pub begins: bool,
-    /// Whether it is the end of a line. If not, more of the line may follow, or may come.
+    /// Whether this is the end of a line. If not, more of the line may follow later.
     pub ends: bool,
 }
 
-/// What a view consists of.
+/// An item of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shown {
@@ -34,28 +34,28 @@ pub enum Shown {
     Line(Line),
     /// Lines that do not match were left out here, between two groups of lines.
     Separator,
-    /// The line before came again.
+    /// The previous line was repeated.
     Repeated {
-        /// How many times more.
+        /// How many more times.
         times: u64,
-        /// Of which stream it is.
+        /// The stream of the line.
         stream: Stream,
-        /// When it came last.
+        /// When it arrived last.
         at: Timestamp,
     },
-    /// Bytes that were not kept. They may have been of either stream.
+    /// Bytes that were not kept. They may belong to either stream.
     Gap {
-        /// Where they began.
+        /// The offset of the first of them.
         offset: u64,
-        /// How many they were.
+        /// How many there were.
         bytes: u64,
     },
-    /// What there was no room for.
+    /// Output that was left out for lack of room.
     LeftOut(LeftOut),
 }
 
 impl Shown {
-    /// Returns how long its text is.
+    /// Returns the length of its text.
     pub(crate) fn len(&self) -> u64 {
         if let Self::Line(line) = self { line.text.len() as u64 } else { 0 }
     }
@@ -64,24 +64,24 @@ impl Shown {
         matches!(self, Self::Line(line) if line.begins)
     }
 
-    /// Returns whether it is a part of a line that is not its beginning.
+    /// Returns whether it is a part of a line but not its beginning.
     pub(super) fn goes_on(&self) -> bool {
         matches!(self, Self::Line(line) if !line.begins)
     }
 }
 
-/// A part of a view that was left out because there was no room for it, and what of it was dropped.
+/// A part of a view that was left out for lack of room, and how much of it had been dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// Pass this to get it.
+    /// Pass this to read it.
     pub cursor: Cursor,
-    /// How many bytes it has that can be read: of the lines, or if those were not looked at, of the output of both streams.
+    /// How many bytes of it can be read: of its lines or, if those were not scanned, of the output of both streams.
     pub bytes: u64,
     /// How many bytes of the output of both streams were dropped within it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// How many lines it has; absent where they were not looked at.
+    /// How many lines it has; absent if they were not scanned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<u64>,
 }

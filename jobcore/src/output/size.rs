@@ -1,8 +1,8 @@
-//! How much output there is.
+//! The amount of output.
 
 use super::Segment;
 
-/// How much a job has written, and how much of that is gone.
+/// How much a job has written, and how much of it was not kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputSize {
@@ -13,12 +13,12 @@ pub struct OutputSize {
 }
 
 impl OutputSize {
-    /// Says how much was written and how much of it is gone.
+    /// Creates a size from the number of bytes written and the number of those not kept.
     pub fn new(bytes: u64, dropped: u64) -> Self {
         Self { bytes, dropped }
     }
 
-    /// Returns how much came and how much of it is not there, as the segments of a log tell it.
+    /// Returns the size of a log, derived from its segments.
     pub(crate) fn of(segments: &[Segment]) -> Self {
         let end = segments.last().map_or(0, |last| last.end());
         let kept: u64 = segments.iter().map(|segment| segment.len).sum();
@@ -26,5 +26,5 @@ impl OutputSize {
     }
 }
 
-/// The smallest output limit there is, since a log of less would be all borders.
+/// The smallest output limit: a smaller log would consist mostly of segment borders.
 pub const MIN_OUTPUT_LIMIT: u64 = 4096;

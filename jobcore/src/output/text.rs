@@ -4,28 +4,29 @@ use super::{Shown, Stream, View};
 use crate::units::format_size;
 use crate::words::{about, counted};
 
-/// Where a line is torn: it begins before, or goes on behind what is shown of it.
+/// Marks where a line is torn: it begins earlier, or continues after the shown part.
 pub(super) const TORN: &str = "…";
 
-/// Writes a view down, line by line.
+/// Formats a view as text, line by line.
 ///
-/// Groups of lines are divided by `--`, as grep does; `[repeated 3 more times]` stands for lines, a line in brackets with
-/// bytes and a cursor for what was left out, and another one for what was dropped. How many lines were dropped is estimated
-/// from those before them. `…` marks where a line is torn. Time stamps are RFC 3339 in UTC, with milliseconds.
+/// Groups of lines are separated by `--`, as in grep. `[repeated 3 more times]` stands for repeated lines, a line in
+/// brackets with bytes and a cursor for output that was left out, and another one for output that was dropped. The
+/// number of dropped lines is estimated from the lines before them. `…` marks where a line is torn. Timestamps are RFC
+/// 3339 in UTC, with milliseconds.
 #[derive(Debug)]
 pub struct ViewText {
     timestamps: bool,
     only: Option<Stream>,
-    /// The line that is not at its end: its stream, and where more of it would begin.
+    /// The unfinished line: its stream, and the offset at which it would continue.
     open: Option<(Stream, u64)>,
-    /// Whether a separator is due, and whether there is anything for it to stand behind.
+    /// Whether a separator is due, and whether there is any text for it to follow.
     separator: bool,
     any: bool,
     average: AverageLine,
     bytes: Vec<u8>,
 }
 
-/// How long lines are, of the first ones.
+/// The average length of the first lines.
 #[derive(Debug, Default)]
 struct AverageLine {
     lines: u64,
@@ -43,7 +44,7 @@ impl AverageLine {
         }
     }
 
-    /// Returns about how many lines so many bytes are, to two digits.
+    /// Returns an estimate of how many lines this many bytes are, to two digits.
     fn lines_in(&self, bytes: u64) -> Option<u64> {
         if self.lines == 0 {
             return None;
@@ -54,7 +55,7 @@ impl AverageLine {
 }
 
 impl ViewText {
-    /// Writes a view down, of one stream or of both.
+    /// Creates the text of one stream or of both.
     pub fn new(view: &View, only: Option<Stream>) -> Self {
         Self {
             timestamps: view.timestamps,
@@ -67,7 +68,7 @@ impl ViewText {
         }
     }
 
-    /// Adds what is shown next.
+    /// Adds the next item.
     pub fn push(&mut self, shown: &Shown) {
         match shown {
             Shown::Line(line) if self.is_wanted(line.stream) => {
@@ -115,7 +116,7 @@ impl ViewText {
         }
     }
 
-    /// Returns whether lines are written as they are, whatever stream they are of and whenever they came.
+    /// Returns whether lines are written unchanged, whatever their stream and time.
     pub(super) fn is_of_any_line(&self) -> bool {
         !self.timestamps && self.only.is_none()
     }
@@ -131,7 +132,7 @@ impl ViewText {
         self.bytes.extend_from_slice(lines);
     }
 
-    /// Returns what was written down since the last time.
+    /// Returns the text since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
@@ -140,7 +141,7 @@ impl ViewText {
         self.only.is_none_or(|only| only == stream)
     }
 
-    /// Ends a line of which the rest is not shown.
+    /// Ends a line whose rest is not shown.
     fn close(&mut self) {
         if self.open.take().is_some() {
             self.bytes.extend_from_slice(TORN.as_bytes());
@@ -164,7 +165,7 @@ impl ViewText {
     }
 }
 
-/// Returns a number of bytes in words, and in a larger unit if it is large.
+/// Returns a number of bytes in words, with a larger unit in parentheses if it is large.
 fn bytes(count: u64) -> String {
     let size = if count < 1024 { String::new() } else { format!(" ({})", format_size(count)) };
     format!("{}{size}", counted(count, "byte", "bytes"))
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_estimated_from_those_that_were_shown() {
+    fn dropped_lines_are_estimated_from_the_shown_ones() {
         let mut average = AverageLine::default();
         assert_eq!(average.lines_in(1_000), None);
         average.add(10, 1_000);

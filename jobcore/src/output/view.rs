@@ -1,5 +1,5 @@
-//! Views: an output as lines to be read, of which some are picked out, cleaned, folded. What it takes in memory does not
-//! depend on how much there is.
+//! Views: output as lines for reading, which can be filtered, cleaned and folded. The memory that a view takes does not
+//! depend on the amount of output.
 
 use std::collections::VecDeque;
 
@@ -10,26 +10,26 @@ use super::shown::{LONGEST, Line, Shown};
 use super::{Cursor, OutputChunk, OutputQuery, Position, ViewText};
 use crate::clock::Timestamp;
 
-/// How an output is to be shown.
+/// How output is shown.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct View {
-    /// Whether lines are shown as they would be seen on a terminal: without escape sequences, and of redraws only the last.
+    /// Whether lines are shown as on a terminal: without escape sequences, and with only the last state of redraws.
     pub clean: bool,
     /// Only lines that match, and their context.
     pub grep: Option<Grep>,
-    /// Whether a line that is repeated is shown once, with how often.
+    /// Whether repeated lines are collapsed and counted.
     pub fold: bool,
-    /// Whether lines begin with the time at which they came.
+    /// Whether lines are prefixed with the time at which they arrived.
     pub timestamps: bool,
-    /// How many bytes are shown at most: the first half of them and the last, and what is between is told. Without it,
-    /// the first as many as the query allows. Of lines that match or are folded, none is longer than an eighth of that: the
-    /// rest of it is cut off.
+    /// The maximum number of bytes to show: the first half and the last half, with a note about what is between.
+    /// Without it, the first bytes are shown, as many as the query allows. Lines that match or are folded are cut to an
+    /// eighth of that.
     pub budget: Option<u64>,
 }
 
 impl View {
-    /// Shows lines as they would be seen on a terminal.
+    /// Shows lines as on a terminal.
     #[must_use]
     pub fn with_clean(self, clean: bool) -> Self {
         Self { clean, ..self }
@@ -41,35 +41,35 @@ impl View {
         Self { grep, ..self }
     }
 
-    /// Shows lines that are repeated once.
+    /// Collapses repeated lines.
     #[must_use]
     pub fn with_fold(self, fold: bool) -> Self {
         Self { fold, ..self }
     }
 
-    /// Shows when lines came.
+    /// Prefixes lines with their times.
     #[must_use]
     pub fn with_timestamps(self, timestamps: bool) -> Self {
         Self { timestamps, ..self }
     }
 
-    /// Shows at most so many bytes: the first half of them, and the last.
+    /// Shows at most this many bytes: the first half and the last half.
     #[must_use]
     pub fn with_budget(self, budget: Option<u64>) -> Self {
         Self { budget, ..self }
     }
 
-    /// Returns whether this shows output as it is, so that no view is needed.
+    /// Returns whether this shows output unchanged, so that no view is needed.
     pub fn is_plain(&self) -> bool {
         !self.clean && !self.fold && !self.timestamps && self.grep.is_none() && self.budget.is_none()
     }
 
-    /// Returns whether each line of the output is one of the view.
+    /// Returns whether each line of the output is a line of the view.
     pub(crate) fn is_line_by_line(&self) -> bool {
         self.grep.is_none() && !self.fold
     }
 
-    /// How long a line may be where there is so much room: so that there is some for others, too.
+    /// Returns how long a line may be when there is this much room, so that other lines fit as well.
     pub(crate) fn longest(&self, room: u64) -> usize {
         usize::try_from(room / 8).unwrap_or(usize::MAX).clamp(16, LONGEST)
     }
@@ -105,20 +105,20 @@ pub struct Viewer {
     lines: Lines,
     filter: Option<Filter>,
     fold: Option<Fold>,
-    /// The last lines, where those are wanted and cannot be found from the end.
+    /// The last lines, if they are wanted and cannot be found from the end.
     last: Option<Remembered>,
     lines_left: Option<u64>,
     picked: VecDeque<Shown>,
     ready: VecDeque<Shown>,
     cut: bool,
-    /// Where the last line ends that was picked out.
+    /// Where the last selected line ends.
     told: u64,
     stopped_at: u64,
 }
 
 impl Viewer {
-    /// Gets ready to show this view of what the query asks for: its lines are those of the view. Returns the query to read
-    /// by, too, the number of bytes of which is that of a chunk.
+    /// Creates a viewer for this view of what the query selects, whose limits on lines apply to the view. Also returns
+    /// the query to read with, whose number of bytes is that of a chunk.
     pub fn new(view: &View, query: &OutputQuery) -> (Self, OutputQuery) {
         let room = view.budget.unwrap_or(query.max_bytes);
         let mut source = query.with_max_lines(None).with_max_bytes(OutputQuery::DEFAULT_BYTES);
@@ -128,7 +128,7 @@ impl Viewer {
             last = Some(Remembered::lines(count));
         }
         let viewer = Self {
-            // A part of a line may not match what the line would.
+            // A part of a line may not match although the whole line would.
             lines: Lines::new(view.clean, if view.is_line_by_line() { view.longest(room) } else { LONGEST }),
             filter: view.grep.clone().map(Filter::new),
             fold: view.fold.then(Fold::default),
@@ -143,18 +143,18 @@ impl Viewer {
         (viewer, source)
     }
 
-    /// Looks for lines that match in each line alone.
+    /// Searches each line by itself.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn look_at_each(&mut self) {
         self.filter.iter_mut().for_each(Filter::look_at_each);
     }
 
-    /// Adds what was read next.
+    /// Adds the next chunk.
     pub fn feed(&mut self, chunk: OutputChunk) {
         self.lines.feed(chunk);
     }
 
-    /// Returns what is to be shown next; nothing if more must be fed first, or the view is full.
+    /// Returns the next item to show, or `None` if more output has to be fed first, or the view is full.
     pub fn next_shown(&mut self) -> Option<Shown> {
         while !self.is_full() {
             if let Some(shown) = self.ready.pop_front() {
@@ -173,8 +173,8 @@ impl Viewer {
         None
     }
 
-    /// Writes down what is to be shown next, as far as that is whole lines as they are: many of them at once, of which none
-    /// is picked out, counted or remembered.
+    /// Writes whole, unchanged lines to `text`, many at once, if they are next and none of them has to be filtered,
+    /// counted or remembered.
     pub fn write_whole(&mut self, text: &mut ViewText) {
         let is_any_line =
             self.filter.is_none() && self.fold.is_none() && self.last.is_none() && self.lines_left.is_none();
@@ -186,17 +186,18 @@ impl Viewer {
         }
     }
 
-    /// Returns whether as many lines were shown as are wanted.
+    /// Returns whether as many lines were shown as requested.
     pub fn is_full(&self) -> bool {
         self.lines_left == Some(0)
     }
 
-    /// Returns whether fewer lines are shown than are wanted, since they were too long to be remembered.
+    /// Returns whether fewer lines are shown than requested because they were too long to be remembered.
     pub fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// Shows the last lines, which are held back since more might come: what comes from now on is shown as it comes.
+    /// Shows the last lines, which were held back because more might follow. From now on, lines are shown as they
+    /// arrive.
     pub fn release(&mut self) {
         if let Some(mut remembered) = self.last.take() {
             self.cut = remembered.forgotten().is_cut;
@@ -204,22 +205,22 @@ impl Viewer {
         }
     }
 
-    /// Shows all that is there, since nothing more will be fed: lines without their ends, and how often the last was
-    /// repeated.
+    /// Shows everything that is left, because nothing more will be fed: unfinished lines, and how often the last one
+    /// was repeated.
     pub fn finish(&mut self) {
         self.end(u64::MAX, false);
         self.release();
     }
 
-    /// Shows all that is there, as [`Viewer::finish`] does, although more may come: lines without their ends that do not
-    /// match as they are may do so later, and are left for then, if nothing behind their beginnings was shown.
+    /// Shows everything that is left, like [`Viewer::finish`], although more may follow. Unfinished lines that do not
+    /// match yet may match later. They are left for then, if nothing after their beginnings was shown.
     pub fn pause(&mut self) {
         self.end(u64::MAX, true);
         self.release();
     }
 
-    /// Forgets what was not shown yet, since nothing more is wanted: it is behind the cursor then. Lines that are not at
-    /// their ends, and begin before that, are shown as they are.
+    /// Discards what was not shown yet, because nothing more is wanted; it is after the cursor then. Unfinished lines
+    /// that begin before that are shown as they are.
     pub fn stop(&mut self) {
         let unshown = self.ready.iter().position(|shown| matches!(shown, Shown::Line(_)));
         if let Some(index) = unshown {
@@ -250,17 +251,17 @@ impl Viewer {
         self.pass_on();
     }
 
-    /// Returns where to go on after [`Viewer::finish`], [`Viewer::pause`] or [`Viewer::stop`].
+    /// Returns where to continue after [`Viewer::finish`], [`Viewer::pause`] or [`Viewer::stop`].
     pub fn cursor(&self) -> Cursor {
         Cursor(self.lines.cursor().min(self.stopped_at))
     }
 
-    /// Returns the offset from which on nothing was shown.
+    /// Returns the offset from which on nothing has been shown.
     pub(crate) fn untold(&self) -> u64 {
         self.lines.untold()
     }
 
-    /// Goes on elsewhere, which may be within a line.
+    /// Continues elsewhere, possibly within a line.
     pub(crate) fn jump(&mut self) {
         self.lines.jump();
     }
@@ -298,7 +299,7 @@ impl Viewer {
     }
 }
 
-/// Shows a line that is repeated once.
+/// Collapses repeated lines.
 #[derive(Debug, Default)]
 struct Fold {
     last: Option<Line>,

@@ -1,33 +1,33 @@
-//! The bookkeeping of a log while it is written: when a segment is full, when a row is due, what must go.
+//! The bookkeeping for writing a log: when a segment is full, when a row is due, which segment to drop.
 
 use std::collections::VecDeque;
 use std::io;
 
 use super::{MIN_OUTPUT_LIMIT, OutputSize, Row, Segment, Stream};
 
-/// No segment is larger, so that a log without a limit can still be looked at piece by piece.
+/// The maximum size of a segment, so that even a log without a limit can be read piece by piece.
 const LARGEST_SEGMENT: u64 = 64 * 1024 * 1024;
-/// A log is a row of so many segments: what is kept is between three quarters of the limit and all of it.
+/// The number of segments in a full log: between three quarters of the limit and all of it are kept.
 const SEGMENTS: u64 = 8;
-/// Bytes of one stream that come within this time share a row.
+/// Bytes of one stream that arrive within this time share a row.
 pub(super) const ROW_MICROS: u64 = 10_000;
 
 /// Where segments are kept.
 pub(crate) trait LogBackend {
-    /// Begins a segment, which becomes the current one.
+    /// Begins a new current segment.
     fn create(&mut self, start: u64) -> io::Result<()>;
     /// Adds a row to the sidecar of the current segment.
     fn push_row(&mut self, row: Row) -> io::Result<()>;
-    /// Writes behind the `at` bytes that the current segment has, and returns how many bytes were written.
+    /// Writes after the first `at` bytes of the current segment, and returns how many bytes were written.
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<usize>;
-    /// Removes an earlier segment. What cannot be removed stays until the job is.
+    /// Removes an earlier segment. If that fails, it stays until the job is removed.
     fn remove(&mut self, start: u64);
 }
 
-/// Decides where the next bytes of a job go.
+/// Decides where the next bytes of a job are written.
 ///
-/// Bytes that do not come through memory, as those of [`LogWriter::append`] do, are announced by [`LogWriter::prepare`], moved
-/// by the caller, and counted by [`LogWriter::wrote`] or [`LogWriter::lost`].
+/// [`LogWriter::append`] takes bytes in memory. For other bytes, the caller calls [`LogWriter::prepare`], moves them
+/// itself, and reports them with [`LogWriter::wrote`] or [`LogWriter::lost`].
 #[derive(Debug)]
 pub(crate) struct LogWriter<B> {
     pub(crate) backend: B,
@@ -37,7 +37,7 @@ pub(crate) struct LogWriter<B> {
     end: u64,
     dropped: u64,
     last_row: Option<Row>,
-    /// Whether bytes were lost since the last that were written: what follows begins a new segment.
+    /// Whether bytes were dropped since the last write: the next bytes begin a new segment.
     gap: bool,
 }
 
@@ -55,9 +55,9 @@ impl Kept {
 }
 
 impl<B: LogBackend> LogWriter<B> {
-    /// Begins an empty log that keeps at most `limit` bytes, rows included; 0 means no limit.
+    /// Begins an empty log that keeps at most `limit` bytes, including rows; 0 means no limit.
     pub(crate) fn new(backend: B, limit: u64) -> Self {
-        // A record that was damaged, or written by somebody else, may say less.
+        // A damaged record, or one from another program, may have a lower limit.
         let limit = if limit == 0 { 0 } else { limit.max(MIN_OUTPUT_LIMIT) };
         let segment_size = match limit {
             0 => LARGEST_SEGMENT,
@@ -66,7 +66,7 @@ impl<B: LogBackend> LogWriter<B> {
         Self { backend, limit, segment_size, kept: VecDeque::new(), end: 0, dropped: 0, last_row: None, gap: false }
     }
 
-    /// Goes on with a log of which these segments are there, each with how many rows it has. What comes begins a new one.
+    /// Continues a log with these segments, each with its number of rows. New bytes begin a new segment.
     pub(crate) fn resume(backend: B, limit: u64, segments: &[(Segment, u64)]) -> Self {
         let mut log = Self::new(backend, limit);
         log.kept = segments.iter().map(|(s, rows)| Kept { start: s.start, bytes: s.len, rows: *rows }).collect();
@@ -76,7 +76,7 @@ impl<B: LogBackend> LogWriter<B> {
         log
     }
 
-    /// Adds bytes of `stream` that came so many microseconds after 1970. What cannot be kept is counted.
+    /// Adds bytes of `stream` that arrived this many microseconds after 1970. Bytes that cannot be kept are counted.
     pub(crate) fn append(&mut self, stream: Stream, micros: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let written = self.prepare(stream, micros).and_then(|room| {
@@ -95,12 +95,12 @@ impl<B: LogBackend> LogWriter<B> {
         }
     }
 
-    /// Gets ready for bytes of `stream`, and returns how many at most may be written at [`LogWriter::position`].
+    /// Prepares for bytes of `stream`, and returns how many may be written at most at [`LogWriter::position`].
     ///
     /// # Errors
-    /// Those of the backend: there is no room, and the bytes are lost unless a later try succeeds.
+    /// Those of the backend, when there is no room: the bytes are dropped unless a later attempt succeeds.
     pub(crate) fn prepare(&mut self, stream: Stream, micros: u64) -> io::Result<u64> {
-        // Room for the row and for at least one byte behind it.
+        // Room for the row and at least one byte after it.
         let is_full = |kept: &Kept| kept.size() + Row::SIZE as u64 >= self.segment_size;
         if self.gap || self.kept.back().is_none_or(is_full) {
             self.backend.create(self.end)?;
@@ -111,14 +111,14 @@ impl<B: LogBackend> LogWriter<B> {
         }
         let row = Row { offset: self.end, stream, micros };
         let is_due = |last: Row| last.stream != stream || micros.saturating_sub(last.micros) >= ROW_MICROS;
-        let current = self.kept.back_mut().expect("there is one now");
+        let current = self.kept.back_mut().expect("a current segment exists");
         if self.last_row.is_none_or(is_due) {
             if let Err(error) = self.backend.push_row(row) {
                 if current.bytes == 0 && current.rows == 0 {
-                    // Else every piece of output that is lost would leave an empty segment.
+                    // Otherwise each dropped piece of output would leave an empty segment.
                     self.backend.remove(current.start);
                     self.kept.pop_back();
-                    // What comes next must not be written behind an earlier segment.
+                    // The next bytes must not be written to an earlier segment.
                     self.gap = true;
                 }
                 return Err(error);
@@ -129,12 +129,12 @@ impl<B: LogBackend> LogWriter<B> {
         Ok(self.segment_size - current.size())
     }
 
-    /// Returns the start of the current segment, and how many bytes it has.
+    /// Returns the start of the current segment and its size.
     pub(crate) fn position(&self) -> (u64, u64) {
         self.kept.back().map_or((0, 0), |kept| (kept.start, kept.bytes))
     }
 
-    /// Counts bytes that were written behind the current position.
+    /// Counts bytes that were written at the current position.
     pub(crate) fn wrote(&mut self, bytes: u64) {
         if let Some(current) = self.kept.back_mut() {
             current.bytes += bytes;
@@ -142,14 +142,14 @@ impl<B: LogBackend> LogWriter<B> {
         self.end += bytes;
     }
 
-    /// Counts bytes that came and could not be kept.
+    /// Counts bytes that could not be kept.
     pub(crate) fn lost(&mut self, bytes: u64) {
         self.end += bytes;
         self.dropped += bytes;
         self.gap |= bytes > 0;
     }
 
-    /// Returns how much came, and how much of it is gone.
+    /// Returns how much was written, and how much of it was not kept.
     pub(crate) fn size(&self) -> OutputSize {
         OutputSize::new(self.end, self.dropped)
     }
@@ -161,7 +161,7 @@ impl<B: LogBackend> LogWriter<B> {
         // The current segment is empty and may grow to its full size.
         let mut total = self.kept.iter().map(Kept::size).sum::<u64>() + self.segment_size;
         while total > self.limit && self.kept.len() > 2 {
-            let oldest = self.kept.remove(1).expect("there are more than two");
+            let oldest = self.kept.remove(1).expect("more than two segments are kept");
             self.backend.remove(oldest.start);
             self.dropped += oldest.bytes;
             total -= oldest.size();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_segment_and_the_newest_stay_and_the_sum_is_bounded() {
+    fn the_first_and_the_newest_segments_stay_within_the_limit() {
         let mut log = LogWriter::new(Names::default(), 8000);
         for _ in 0..1000 {
             write(&mut log, 77);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_count_and_many_of_them_fill_a_segment_too() {
+    fn rows_count_towards_the_size_of_a_segment() {
         let mut log = LogWriter::new(Names::default(), 4096);
         for turn in 0..1000 {
             let stream = if turn % 2 == 0 { Stream::Stdout } else { Stream::Stderr };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_due_when_the_stream_changes_or_time_passed() {
+    fn a_row_is_due_when_the_stream_changes_or_time_passes() {
         let mut log = LogWriter::new(Names::default(), 0);
         let came = [(Stream::Stdout, 0), (Stream::Stdout, 9_999), (Stream::Stderr, 9_999), (Stream::Stderr, 20_000)];
         let rows: Vec<_> = came
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_for_which_there_is_no_room_is_not_left_empty() {
+    fn a_segment_without_room_is_not_left_empty() {
         #[derive(Default)]
         struct NoRows(Vec<u64>, bool);
         impl LogBackend for NoRows {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_leaves_a_hole_in_the_names() {
+    fn dropped_bytes_leave_a_gap_between_segment_names() {
         let mut log = LogWriter::new(Names::default(), 0);
         write(&mut log, 10);
         log.lost(5);

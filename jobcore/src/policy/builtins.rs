@@ -1,4 +1,4 @@
-//! Commands of the shell itself that run, set or evaluate what their words say.
+//! Builtin commands of the shell that run, set or evaluate their arguments.
 
 use super::found::Found;
 use super::parse::evaluate;
@@ -6,19 +6,19 @@ use super::shells::Options;
 use super::variables::is_name;
 use super::words::{Result, Value, Word, is_input, literal_line, unjudged, unreadable};
 
-/// Commands of the shell that set the variables that they name.
+/// Builtins that set the variables that they name.
 const DECLARATIONS: [&str; 5] = ["export", "declare", "typeset", "local", "readonly"];
 
-/// Returns whether this is a command of the shell that sets the variables it names.
+/// Returns whether this is a builtin that sets the variables that it names.
 pub(super) fn is_declaration(name: &str) -> bool {
     DECLARATIONS.contains(&name)
 }
 
-/// Options of `shopt` by which lines are read as before.
+/// Options of `shopt` that do not change how lines are parsed.
 const SHOPT: [&str; 8] =
     ["dotglob", "failglob", "globstar", "inherit_errexit", "lastpipe", "nocaseglob", "nocasematch", "nullglob"];
 
-/// Takes down what a command of the shell runs and sets. Returns whether it is one.
+/// Records what a builtin runs and sets. Returns whether this is a builtin.
 pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Result<bool> {
     match name {
         "eval" => {
@@ -26,9 +26,9 @@ pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Re
             found.line(&line, found.dialect)?;
         }
         "trap" => trap(arguments, found)?,
-        // What they do is in no word of the line, or is done to words of it that come later.
+        // Their effects do not show in the line, or apply to words that come later.
         "bind" | "compgen" | "complete" | "compopt" | "fc" | "history" => {
-            return Err(unreadable(name, "it can run what its words do not show"));
+            return Err(unreadable(name, "it can run commands that do not show in its words"));
         }
         "alias" => refuse_words(name, arguments, |word| !word.is_literal || word.text.contains('='))?,
         "hash" => refuse_words(name, arguments, |word| word.could_be_option() && word.text != "-r")?,
@@ -42,7 +42,7 @@ pub(super) fn look_into(name: &str, arguments: &[Word], found: &mut Found) -> Re
         "." | "source" => {
             if let Some(file) = after_dashes(arguments).first() {
                 if !file.is_literal && file.text.contains("<(") {
-                    return Err(unreadable(name, "the text that it reads is known only then"));
+                    return Err(unreadable(name, "the text that it reads is known only when it runs"));
                 }
                 if !file.is_literal || is_input(&file.text) {
                     found.reads_commands(name, found.dialect);
@@ -89,24 +89,25 @@ fn after_dashes(arguments: &[Word]) -> &[Word] {
     }
 }
 
-/// Refuses a command with such a word.
+/// Refuses a command that has such a word.
 fn refuse_words(name: &str, arguments: &[Word], is_refused: impl Fn(&Word) -> bool) -> Result {
     match arguments.iter().find(|word| is_refused(word)) {
-        Some(word) => Err(unjudged(format_args!("what `{name}` does with `{}`", word.text))),
+        Some(word) => Err(unjudged(format_args!("the effect of `{}` on `{name}` is not known", word.text))),
         None => Ok(()),
     }
 }
 
-/// Sets options of the shell, by which it must not read lines in another way, and parameters.
+/// Handles `set`, whose options must not change how the shell parses lines.
 fn set(arguments: &[Word]) -> Result {
     let known: Vec<_> = arguments.iter().map_while(|word| word.is_literal.then_some(word.text.as_str())).collect();
     let options = Options::read(&known)?;
     let is_ended = options.used > 0 && ["-", "--"].contains(&known[options.used - 1]);
     match arguments.get(options.used) {
-        Some(word) if !is_ended && word.could_be_option() => {
-            Err(unjudged(format_args!("what `set` does with `{}`; write `set -- {}`", word.text, word.text)))
-        }
-        _ if options.is_line || options.is_input => Err(unjudged("an option of `set`")),
+        Some(word) if !is_ended && word.could_be_option() => Err(unjudged(format_args!(
+            "the effect of `{}` on `set` is not known; write `set -- {}`",
+            word.text, word.text
+        ))),
+        _ if options.is_line || options.is_input => Err(unjudged("`set` with this option is not known")),
         _ => Ok(()),
     }
 }
@@ -114,7 +115,7 @@ fn set(arguments: &[Word]) -> Result {
 fn trap(arguments: &[Word], found: &mut Found) -> Result {
     refuse_words("trap", arguments, |word| word.splits)?;
     match after_dashes(arguments) {
-        // With one word, it is a signal that is reset; with options, they are printed.
+        // A single word is a signal to reset; with options, traps are printed.
         [line, _, ..] if !line.is_literal || !line.text.starts_with('-') => {
             found.line(&literal_line("trap", std::slice::from_ref(line))?, found.dialect)
         }
@@ -122,13 +123,13 @@ fn trap(arguments: &[Word], found: &mut Found) -> Result {
     }
 }
 
-/// Takes down variables that are set by name, as `export` and `declare` do.
+/// Records variables that are set by name, as with `export` and `declare`.
 pub(super) fn declaration(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     let mut is_integer = false;
     for word in arguments {
-        let refuse = || Err(unjudged(format_args!("which variable `{} {}` sets", name, word.text)));
+        let refuse = || Err(unjudged(format_args!("it is not known which variable `{} {}` sets", name, word.text)));
         if word.start.starts_with(['-', '+']) {
-            // With `-n` a name stands for another, as with `export` it does not.
+            // With `-n`, a name refers to another variable, except for `export`.
             if !word.is_literal || (word.text.contains('n') && name != "export") {
                 return refuse();
             }
@@ -151,16 +152,17 @@ pub(super) fn declaration(name: &str, arguments: &[Word], found: &mut Found) -> 
     Ok(())
 }
 
-/// Takes down a variable that is named by a word.
+/// Records a variable that is named by a word.
 fn set_named(name: &str, word: &Word, found: &mut Found) -> Result {
     if !word.is_literal || !is_name(&word.text) {
-        return Err(unjudged(format_args!("which variable `{name} {}` sets", word.text)));
+        return Err(unjudged(format_args!("it is not known which variable `{name} {}` sets", word.text)));
     }
     found.set(&word.text, Value::Unknown);
     Ok(())
 }
 
-/// Takes down the variables that are named behind options, of which these letters have values, and returns how many.
+/// Records the variables that are named after options, and returns how many there are. `values` lists the options with
+/// values.
 fn names(name: &str, arguments: &[Word], values: &str, found: &mut Found) -> Result<usize> {
     let mut rest = arguments.iter();
     let mut count = 0;
@@ -179,13 +181,13 @@ fn names(name: &str, arguments: &[Word], values: &str, found: &mut Found) -> Res
             set_named(name, &variable, found)?;
             count += 1;
         } else if value.is_some_and(|value| value.splits) {
-            return Err(unjudged(format_args!("the options of `{name}`")));
+            return Err(unjudged(format_args!("the options of `{name}` are not known")));
         }
     }
     Ok(count)
 }
 
-/// Waits for processes; `-p` sets a variable.
+/// Handles `wait`, whose option `-p` sets a variable.
 fn wait(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
@@ -193,7 +195,7 @@ fn wait(name: &str, arguments: &[Word], found: &mut Found) -> Result {
             Some(variable) => found.evaluates(variable, Value::Plain),
             None if word.value == Value::Number => {}
             None if !word.is_literal && word.could_be_option() => {
-                return Err(unjudged(format_args!("what `{name}` does with `{}`", word.text)));
+                return Err(unjudged(format_args!("the effect of `{}` on `{name}` is not known", word.text)));
             }
             None if word.text == "-p" => set_named(name, rest.next().unwrap_or(word), found)?,
             None if word.text.starts_with('-') && word.text.contains('p') => set_named(name, word, found)?,
@@ -203,13 +205,13 @@ fn wait(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     Ok(())
 }
 
-/// Returns the variable whose value is all that a word is.
+/// Returns the variable if a word consists only of its value.
 fn single_variable(word: &Word) -> Option<&str> {
     let text = word.text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&word.text);
     text.strip_prefix('$').filter(|variable| is_name(variable) && !word.is_literal)
 }
 
-/// With `-v`, which may be repeated, it sets a variable.
+/// Handles `printf`, whose option `-v`, which may be repeated, sets a variable.
 fn printf(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     let mut rest = arguments;
     while let [first, after @ ..] = rest {
@@ -223,7 +225,7 @@ fn printf(name: &str, arguments: &[Word], found: &mut Found) -> Result {
             if !first.is_literal && could_be && (first.splits || !after.is_empty()) {
                 let text = &first.text;
                 return Err(unjudged(format_args!(
-                    "whether `{text}` is the format of `{name}`; write `{name} -- ...`"
+                    "it is not known whether `{text}` is the format of `{name}`; write `{name} -- ...`"
                 )));
             }
             break;
@@ -238,16 +240,18 @@ fn printf(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     Ok(())
 }
 
-/// With `-v` it evaluates a subscript.
+/// Handles `test`, whose operator `-v` evaluates a subscript.
 fn test(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     const BINARY: [&str; 22] = [
         "=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-ef", "-nt", "-ot", "-a", "-o", "]", ")",
         "(", "\\<", "\\>", "=~",
     ];
     for (position, word) in arguments.iter().enumerate() {
-        let refuse = || Err(unjudged(format_args!("what `{name}` does with `{}`; put it into quotes", word.text)));
+        let refuse = || {
+            Err(unjudged(format_args!("the effect of `{}` on `{name}` is not known; put it into quotes", word.text)))
+        };
         if word.splits {
-            // One variable alone, of which all is known to be harmless.
+            // A single variable, whose value is known to be harmless.
             match single_variable(word) {
                 Some(variable) => found.evaluates(variable, Value::Plain),
                 None => return refuse(),

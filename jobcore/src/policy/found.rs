@@ -1,4 +1,4 @@
-//! What a line or a command would run and set, as far as its words tell.
+//! The commands that a line or a command would run and the variables that it would set, as far as its words show.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::shells::Dialect;
 use super::variables;
 use super::words::{Result, Simple, Value, Word, unjudged};
 
-/// So many commands, substitutions and lines may be within each other.
+/// The maximum nesting depth of commands, substitutions and lines.
 const MAX_DEPTH: usize = 100;
-/// So many lines, `sh -c` in `eval` and so on.
+/// The maximum nesting depth of lines, such as `sh -c` in `eval`.
 const MAX_LINES: usize = 10;
 
-/// How a line and a simple command are looked through, each of which may hold the other.
+/// The functions that examine a line and a simple command. Each may contain the other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Looks {
     pub(super) line: fn(&str, &mut Found) -> Result,
@@ -21,19 +21,19 @@ pub(super) struct Looks {
 /// What a line or a command would run and set.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// All simple commands, those that others run included.
+    /// All simple commands, including those that others run.
     pub(super) commands: Vec<Simple>,
     /// The names of all variables that are set.
     pub(super) variables: Vec<String>,
-    /// How the line that is looked at is read.
+    /// How the present line is parsed.
     pub(super) dialect: Dialect,
-    /// The least that is known of the values of variables that are set, by the line or by the shell itself.
+    /// The least that is known about the values of variables that are set, by the line or by the shell itself.
     values: BTreeMap<String, Value>,
-    /// Variables of which a shell evaluates the value, and what has to be known of it.
+    /// Variables whose values a shell evaluates, and what must be known about the values.
     evaluated: Vec<(String, Value)>,
-    /// Texts that commands read, as far as they are known.
+    /// Texts that commands read, if they are known.
     inputs: Vec<Option<String>>,
-    /// Shells that read their commands.
+    /// Shells that read their commands from their input.
     readers: Vec<(String, Dialect)>,
     looks: Looks,
     depth: usize,
@@ -56,12 +56,12 @@ impl Found {
         }
     }
 
-    /// Looks through a shell line.
+    /// Examines a shell line.
     pub(super) fn line(&mut self, line: &str, dialect: Dialect) -> Result {
         let outer = std::mem::replace(&mut self.dialect, dialect);
         self.lines += 1;
         if self.lines > MAX_LINES {
-            return Err(unjudged(format_args!("more than {MAX_LINES} lines are within each other")));
+            return Err(unjudged(format_args!("more than {MAX_LINES} lines are nested")));
         }
         self.enter()?;
         (self.looks.line)(line, self)?;
@@ -71,11 +71,11 @@ impl Found {
         Ok(())
     }
 
-    /// Goes one deeper into what is within each other.
+    /// Enters another level of nesting.
     pub(super) fn enter(&mut self) -> Result {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(unjudged(format_args!("it is more than {MAX_DEPTH} deep")));
+            return Err(unjudged(format_args!("it is nested more than {MAX_DEPTH} levels deep")));
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Found {
         self.depth -= 1;
     }
 
-    /// Takes down a simple command and those that it runs.
+    /// Records a simple command and the commands that it runs.
     pub(super) fn simple(&mut self, words: Vec<Word>) -> Result {
         if words.is_empty() {
             return Ok(());
@@ -96,29 +96,29 @@ impl Found {
         Ok(())
     }
 
-    /// Takes down a variable that the line sets.
+    /// Records a variable that the line sets.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.fill(name, value);
         self.variables.push(name.to_owned());
     }
 
-    /// Takes down a variable that the shell sets by itself.
+    /// Records a variable that the shell sets by itself.
     pub(super) fn fill(&mut self, name: &str, value: Value) {
         let known = self.values.entry(name.to_owned()).or_insert(value);
         *known = value.min(*known);
     }
 
-    /// Takes down that the value of a variable is evaluated, which is safe if this is known of it.
+    /// Records that the value of a variable is evaluated, which is safe if at least `needed` is known about it.
     pub(super) fn evaluates(&mut self, name: &str, needed: Value) {
         self.evaluated.push((name.to_owned(), needed));
     }
 
-    /// Takes down a text that a command reads.
+    /// Records a text that a command reads.
     pub(super) fn input(&mut self, text: Option<String>) {
         self.inputs.push(text);
     }
 
-    /// Takes down a shell that reads its commands.
+    /// Records a shell that reads its commands from its input.
     pub(super) fn reads_commands(&mut self, name: &str, dialect: Dialect) {
         let reader = (name.to_owned(), dialect);
         if !self.readers.contains(&reader) {
@@ -131,8 +131,8 @@ impl Found {
         for (name, value) in given {
             self.set(name, *value);
         }
-        // Which command a text reaches cannot be known for sure (`exec <<E; sh`), so each may be read by each shell. Those may
-        // have more texts and shells in them.
+        // It is not certain which command a text reaches (`exec <<E; sh`), so each text may be read by each shell. The
+        // texts may contain further texts and shells.
         let (mut readers, mut inputs) = (0, 0);
         while (readers, inputs) != (self.readers.len(), self.inputs.len()) {
             (readers, inputs) = (self.readers.len(), self.inputs.len());
@@ -140,14 +140,14 @@ impl Found {
                 for text in self.inputs.clone() {
                     let Some(text) = text else {
                         return Err(format!(
-                            "it cannot be judged what `{name}` runs: the text that it reads is known only then"
+                            "it cannot be judged what `{name}` runs: the text that it reads is known only when it runs"
                         ));
                     };
                     self.line(&text, dialect)?;
                 }
             }
             if self.inputs.len() > MAX_DEPTH {
-                return Err(unjudged("it has too many here-documents for shells"));
+                return Err(unjudged("there are too many here-documents for shells"));
             }
         }
         for (name, needed) in &self.evaluated {

@@ -1,15 +1,15 @@
-//! Which commands may be submitted: a guard against accidents, not a sandbox.
+//! Restrictions on the commands that may be submitted: a guard against accidents, not a sandbox.
 //!
-//! A policy looks at the words of a command before it runs, and cannot know what a permitted program does then.
-//! `docs/policy.md` has the rules and their limits. Where there is no policy, nothing is parsed.
+//! A policy examines the words of a command before it runs, and cannot know what a permitted program does.
+//! `docs/policy.md` has the rules and their limits. Without a policy, nothing is parsed.
 
 // In the order in which to read them:
-// - `words.rs`: the words of a command, and what is known of each
+// - `words.rs`: the words of a command, and what is known about each
 // - `found.rs`: what a line would run and set
-// - `look.rs`: where lines and commands meet, each of which may hold the other
-// - `parse/`: reads a line as a shell does
-// - `wrappers.rs`, `builtins.rs`: commands that run others, and those of the shell
-// - `shells.rs`, `variables.rs`: which shells and variables there are
+// - `look.rs`: connects lines and commands, each of which may contain the other
+// - `parse/`: parses a line like a shell
+// - `wrappers.rs`, `builtins.rs`: commands that run other commands, and those of the shell
+// - `shells.rs`, `variables.rs`: the known shells and variables
 // - `corpus.txt`, `tests.rs`, `properties.rs`: lines of every kind
 
 mod builtins;
@@ -37,40 +37,40 @@ use words::{Simple, Value, Word, base_name};
 
 pub use variables::{HARMLESS_VARIABLES, POWERFUL_VARIABLES};
 
-/// So much of a command is shown when it is refused, in characters.
+/// How much of a refused command is shown, in characters.
 const SHOWN: usize = 120;
 
-/// Which commands may be submitted. The default permits all.
+/// Restrictions on the commands that may be submitted. The default permits everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Policy {
-    /// If there are any, every simple command must match one.
+    /// If there are any, every simple command must match one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Pattern>,
-    /// No simple command may match one, whatever is allowed.
+    /// No simple command may match any of these, whatever is allowed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Pattern>,
-    /// Variables that may be set beside [`HARMLESS_VARIABLES`] and those in small letters, where only some commands are
-    /// allowed. One of [`POWERFUL_VARIABLES`] has to be named in full.
+    /// Variables that may be set in addition to [`HARMLESS_VARIABLES`] and those in lower case when only some commands
+    /// are allowed. A variable among [`POWERFUL_VARIABLES`] must be named in full.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_variables: Vec<VariablePattern>,
 }
 
-/// The words with which a command begins, such as `npm run *`: in each, `*` stands for any characters and `?` for one.
+/// The words that a command begins with, such as `npm run *`: in each, `*` stands for any characters and `?` for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(Vec<String>);
 
-/// Parses patterns that are separated by commas; none, if there is no text.
+/// Parses patterns that are separated by commas. An empty text has none.
 ///
 /// # Errors
-/// Says which of them is wrong, and why.
+/// Names the first wrong pattern, and says why.
 pub fn parse_list<P: FromStr<Err = ParseError>>(text: &str) -> Result<Vec<P>, ParseError> {
     text.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::parse).collect()
 }
 
-/// Returns patterns as [`parse_list`] takes them.
+/// Returns patterns as accepted by [`parse_list`].
 pub fn list_text<P: fmt::Display>(patterns: &[P]) -> String {
     patterns.iter().map(P::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -79,13 +79,13 @@ impl FromStr for Pattern {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        // Whoever writes one of these expects a pattern to be a line of a shell, and would be let down.
+        // A pattern with one of these characters looks like a shell line, which it is not.
         if let Some(wrong) = text.chars().find(|c| ";|&$`<>()'\"\\,\n".contains(*c)) {
-            let reason = format!("`{text}`: a pattern is the first words of one command, and has no `{wrong}`");
+            let reason = format!("`{text}`: a pattern is the first words of one command and cannot contain `{wrong}`");
             return Err(ParseError::new(reason));
         }
         let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-        if words.is_empty() { Err(ParseError::new("a pattern has at least one word")) } else { Ok(Self(words)) }
+        if words.is_empty() { Err(ParseError::new("a pattern needs at least one word")) } else { Ok(Self(words)) }
     }
 }
 
@@ -119,12 +119,12 @@ impl Pattern {
     }
 }
 
-/// A word whose value is known only when it runs is matched by what matches everything.
+/// A word whose value is known only when it runs is matched only by a pattern for everything.
 fn matches_word(pattern: &str, word: &Word) -> bool {
     pattern == "*" || (word.is_literal && WildMatch::new(pattern).matches(&word.text))
 }
 
-/// As it is written only: another program of that name, elsewhere, is another program.
+/// Only exactly as written: a program with that name elsewhere is another program.
 fn allows_program(pattern: &str, name: &Word) -> bool {
     let is_elsewhere = name.text.contains('/') && !pattern.contains('/') && pattern != "*";
     name.is_literal && !is_elsewhere && WildMatch::new(pattern).matches(&name.text)
@@ -137,32 +137,34 @@ fn denies_program(pattern: &str, name: &Word) -> bool {
 }
 
 impl Policy {
-    /// Allows what matches one of `allow`, or everything if there is none, and denies what matches one of `deny`.
+    /// Allows commands that match one of `allow`, or all if there are none, and denies commands that match one of
+    /// `deny`.
     pub fn new(allow: Vec<Pattern>, deny: Vec<Pattern>) -> Self {
         Self { allow, deny, allow_variables: Vec::new() }
     }
 
-    /// Lets these variables be set as well.
+    /// Allows these variables to be set as well.
     #[must_use]
     pub fn with_variables(self, allow_variables: Vec<VariablePattern>) -> Self {
         Self { allow_variables, ..self }
     }
 
-    /// Returns whether everything is permitted, whatever variables are.
+    /// Returns whether all commands are permitted, whatever the rules for variables are.
     pub fn is_empty(&self) -> bool {
         self.allow.is_empty() && self.deny.is_empty()
     }
 
-    /// Returns whether nothing is said, of variables neither.
+    /// Returns whether there are no rules, not even for variables.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Checks every simple command that `spec` would run, and every variable that it sets. Under a policy, what cannot be judged
-    /// is not permitted. A spec without a shell is judged as one for bash; at submit, each has one.
+    /// Checks every simple command that `spec` would run, and every variable that it sets. Under a policy, a command
+    /// that cannot be judged is not permitted. A spec without a shell is judged as one for bash; at submit, each has
+    /// one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]
+    /// [`Error::Forbidden`] if the policy does not permit it.
     pub fn check(&self, spec: &JobSpec) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -191,10 +193,10 @@ impl Policy {
         }
         for command in &found.commands {
             if command.words.first().is_some_and(|name| !name.is_literal) {
-                return refuse(command, "which program it runs is known only when it runs".to_owned());
+                return refuse(command, "its program is known only when it runs".to_owned());
             }
             if !self.allow.is_empty() && !self.allow.iter().any(|pattern| pattern.matches(command, allows_program)) {
-                return refuse(command, format!("allowed are: {}", list_text(&self.allow)));
+                return refuse(command, format!("allowed commands: {}", list_text(&self.allow)));
             }
         }
         found.variables.iter().try_for_each(|name| self.judge_variable(name))
@@ -202,9 +204,10 @@ impl Policy {
 
     fn judge_variable(&self, name: &str) -> Result<()> {
         let reason = if variables::is_code(name) {
-            "a shell runs what this variable says"
+            "a shell runs the value of this variable"
         } else if !self.allow.is_empty() && !variables::may_be_set(name, &self.allow_variables) {
-            "this variable could change what the allowed commands run; `policy.allow_variables` says which may be set"
+            "this variable could change what the allowed commands run; `policy.allow_variables` lists those that \
+             may be set"
         } else {
             return Ok(());
         };
@@ -212,7 +215,7 @@ impl Policy {
     }
 }
 
-/// Returns how the shell of a job reads its line.
+/// Returns how the shell of a job parses its line.
 fn dialect(shell: Option<&str>) -> words::Result<Dialect> {
     let Some(shell) = shell else { return Ok(Dialect::Bash) };
     let words = shell_words(shell)?;

@@ -1,11 +1,11 @@
-//! The shell policy, on lines that nobody would write.
+//! The shell policy on arbitrary lines.
 
 use proptest::prelude::*;
 
 use crate::fuzzing;
 use crate::generate::{cases, damaged, repeated};
 
-/// Of what shell lines are made.
+/// The parts that shell lines are made of.
 const WORDS: &[&str] = &[
     "ls ",
     "rm -rf x",
@@ -107,9 +107,9 @@ proptest! {
 proptest! {
     #![proptest_config(cases(16))]
 
-    /// However deep they are nested: each is judged, without an end of the stack and in a bounded time.
+    /// However deeply they are nested, they are judged without a stack overflow and in bounded time.
     #[test]
-    fn words_that_nest_are_judged(line in repeated(WORDS, 3000)) {
+    fn nested_words_are_judged(line in repeated(WORDS, 3000)) {
         fuzzing::policy(line.as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! Which shells are taken for what they are called, and how each reads a line.
+//! The shells that are trusted to be what their names say, and how each parses a line.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use super::words::{Result, base_name};
 
-/// How a line is read.
+/// How a line is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// As bash reads it.
+    /// Like bash.
     Bash,
-    /// As `sh` reads it, which may be dash, ash or bash: what one of them reads differently is refused.
+    /// Like `sh`, which may be dash, ash or bash: constructs that one of them reads differently are refused.
     Posix,
 }
 
-/// The shells whose lines are understood.
+/// The shells whose lines can be parsed.
 const SHELLS: [(&str, Dialect); 5] = [
     ("bash", Dialect::Bash),
     ("rbash", Dialect::Bash),
@@ -24,23 +24,23 @@ const SHELLS: [(&str, Dialect); 5] = [
     ("ash", Dialect::Posix),
 ];
 
-/// Other shells, whose lines are not.
+/// Other shells, whose lines cannot be parsed.
 const OTHERS: [&str; 13] =
     ["zsh", "ksh", "ksh93", "mksh", "oksh", "pdksh", "lksh", "yash", "fish", "csh", "tcsh", "nu", "xonsh"];
 
-/// What a shell that is called `sh` may be in truth.
+/// The programs that a shell named `sh` may actually be.
 const SH_IN_TRUTH: [&str; 6] = ["sh", "dash", "ash", "busybox", "bash", "rbash"];
 
-/// Where the shells of the system are, beside those that this file lists.
+/// The directories of the system's shells, in addition to the shells that this file lists.
 const DIRECTORIES: [&str; 2] = ["/bin", "/usr/bin"];
 const LISTED: &str = "/etc/shells";
 
-/// How a user namespace shows that a file is root's, if root is not in it.
+/// The owner that a user namespace shows for files of root, if root is not mapped in it.
 const OVERFLOW_USER: u32 = 65534;
 
-/// Letters of options, all without a value but `o`, by which a line means no more than it says.
+/// Single-letter options that do not change the meaning of a line. Only `o` has a value.
 const LETTERS: &str = "aefhlmnuvxC";
-/// Values of `-o` of which this is true.
+/// Values of `-o` that do not change it either.
 const NAMES: [&str; 14] = [
     "allexport",
     "errexit",
@@ -57,13 +57,13 @@ const NAMES: [&str; 14] = [
     "verbose",
     "xtrace",
 ];
-/// The same among the long options.
+/// Long options that do not change it either.
 const LONG: [&str; 6] = ["--login", "--noediting", "--noprofile", "--norc", "--restricted", "--verbose"];
 
-/// Returns how a shell of this name reads a line: none, if it is no shell.
+/// Returns how a shell with this name parses a line, or `None` if it is not a shell.
 ///
 /// # Errors
-/// If it is a shell whose lines are not understood.
+/// If it is a shell whose lines cannot be parsed.
 pub(super) fn dialect(name: &str) -> Result<Option<Dialect>> {
     if OTHERS.contains(&name) {
         let known: Vec<_> = SHELLS.iter().map(|(name, _)| *name).collect();
@@ -72,18 +72,18 @@ pub(super) fn dialect(name: &str) -> Result<Option<Dialect>> {
     Ok(SHELLS.iter().find(|(shell, _)| *shell == name).map(|(_, dialect)| *dialect))
 }
 
-/// Returns how the shell of a job, which is a program and its options, reads a line.
+/// Returns how the shell of a job, given as a program and its options, parses a line.
 ///
 /// # Errors
-/// If it is not one of the system's, or may read a line in another way.
+/// If it is not a shell of the system, or may parse a line in another way.
 pub(super) fn check(words: &[&str]) -> Result<Dialect> {
     let program = words.first().copied().unwrap_or_default();
     let options = Options::read(words.get(1..).unwrap_or_default())?;
     if options.used + 1 < words.len() || options.is_line || options.is_input {
-        return Err(format!("`{}` is not known as an option of a shell", words[words.len() - 1]));
+        return Err(format!("`{}` is not a known option of a shell", words[words.len() - 1]));
     }
     let name = base_name(program);
-    let Some(dialect) = dialect(name)? else { return Err(format!("`{name}` is not known as a shell")) };
+    let Some(dialect) = dialect(name)? else { return Err(format!("`{name}` is not a known shell")) };
     let path = Path::new(program);
     let is_listed = || fs::read_to_string(LISTED).is_ok_and(|list| list.lines().any(|line| line.trim() == program));
     if !path.is_absolute()
@@ -91,13 +91,13 @@ pub(super) fn check(words: &[&str]) -> Result<Dialect> {
     {
         let directories = DIRECTORIES.join(", ");
         return Err(format!(
-            "the shell `{program}` is not one of the system: it is neither in {directories} nor in {LISTED}"
+            "the shell `{program}` is not a shell of the system: it is neither in {directories} nor in {LISTED}"
         ));
     }
     let real = fs::canonicalize(path).map_err(|error| format!("the shell `{program}`: {error}"))?;
     if let Some(open) = real.ancestors().find(|path| !is_guarded(path)) {
         return Err(format!(
-            "the shell `{program}` is not one of the system: others than root can change `{}`",
+            "the shell `{program}` is not a shell of the system: users other than root can change `{}`",
             open.display()
         ));
     }
@@ -113,32 +113,32 @@ pub(super) fn check(words: &[&str]) -> Result<Dialect> {
 fn is_guarded(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| {
         let is_open = metadata.mode() & 0o022 != 0;
-        // In a sticky directory nobody else can replace what is root's.
+        // In a sticky directory, other users cannot replace files of root.
         let is_sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
         [0, OVERFLOW_USER].contains(&metadata.uid()) && (!is_open || is_sticky)
     })
 }
 
-/// What the options of a shell say.
+/// The effect of the options of a shell.
 pub(super) struct Options {
     /// Whether the next word is a line.
     pub(super) is_line: bool,
-    /// Whether it reads its commands, whatever follows.
+    /// Whether it reads its commands from its input, whatever follows.
     pub(super) is_input: bool,
-    /// How many words belong to the options.
+    /// How many words the options take.
     pub(super) used: usize,
 }
 
 impl Options {
-    /// Reads the options with which the words behind the name of a shell begin.
+    /// Reads the options at the beginning of the words after the name of a shell.
     ///
     /// # Errors
-    /// If there is one by which a line could mean more than it says.
+    /// If one of them could change the meaning of a line.
     pub(super) fn read(words: &[&str]) -> Result<Self> {
         let mut options = Self { is_line: false, is_input: false, used: 0 };
         while let Some(word) = words.get(options.used) {
             let unknown =
-                |text: &str| Err(format!("what the option `{text}` of a shell does to a line cannot be judged"));
+                |text: &str| Err(format!("the effect of the shell option `{text}` on a line cannot be judged"));
             match *word {
                 "-" | "--" => {
                     options.used += 1;

@@ -26,7 +26,7 @@ fn refuses(policy: &Policy, lines: &[&str]) {
     }
 }
 
-/// Wherever the second command may hide, it is found: under a list that allows the first only, and under one that denies
+/// Wherever the second command hides, it is found: under a policy that allows only the first, and under one that denies
 /// the second.
 const HIDDEN: [&str; 59] = [
     "npm x; rm y",
@@ -90,7 +90,7 @@ const HIDDEN: [&str; 59] = [
     "\\rm y",
 ];
 
-/// The same, of what other commands run.
+/// The same for commands that are run by other commands.
 const WRAPPED: [&str; 38] = [
     "sh -c 'rm y'",
     "sh -c 'npm x; rm y'",
@@ -132,7 +132,7 @@ const WRAPPED: [&str; 38] = [
     "npm x | xargs -n1 env rm",
 ];
 
-/// Whatever is in force, these are refused since nobody can tell what they would run.
+/// These are refused under any policy, because it is not certain what they would run.
 const UNJUDGED: [&str; 27] = [
     "npm 'x",
     "npm x; )",
@@ -172,7 +172,7 @@ fn a_hidden_command_is_found() {
     refuses(&allow, &HIDDEN);
     refuses(&deny, &HIDDEN);
     for text in HIDDEN {
-        // For the right reason, and not for being odd.
+        // For the right reason, and not because they are unusual.
         assert!(line(&deny, text).is_err_and(|told| told.ends_with("`rm` is denied")), "{text}");
         let harmless = text.replace("rm y", "npm y").replace("r'm'", "n'pm'").replace("\\rm", "\\npm");
         permits(&allow, &[&harmless]);
@@ -181,7 +181,7 @@ fn a_hidden_command_is_found() {
 }
 
 #[test]
-fn what_another_command_runs_is_found() {
+fn a_command_run_by_another_is_found() {
     let (allow, deny) = (policy(EVERYTHING_THAT_WRAPS, ""), policy("", "rm"));
     refuses(&allow, &WRAPPED);
     for text in WRAPPED {
@@ -190,12 +190,12 @@ fn what_another_command_runs_is_found() {
         permits(&allow, &[&harmless]);
         permits(&deny, &[&harmless]);
     }
-    // Both must be allowed: what wraps, and what is wrapped.
+    // Both must be allowed: the wrapper and the command that it runs.
     refuses(&policy("npm", ""), &["env npm x", "sh -c 'npm x'", "timeout 5 npm x", "eval npm x", "npm x | xargs npm"]);
 }
 
 #[test]
-fn what_cannot_be_judged_is_refused() {
+fn unjudgeable_lines_are_refused() {
     refuses(&policy(EVERYTHING_THAT_WRAPS, ""), &UNJUDGED);
     refuses(&policy("*", ""), &UNJUDGED);
     refuses(&policy("", "nosuch"), &UNJUDGED);
@@ -203,7 +203,7 @@ fn what_cannot_be_judged_is_refused() {
 }
 
 #[test]
-fn what_is_allowed_passes() {
+fn allowed_commands_are_permitted() {
     let allowed = policy("npm, tail, cat, cargo *, git status, ./gradlew", "npm publish");
     let passing = [
         "npm x",
@@ -253,7 +253,7 @@ fn what_is_allowed_passes() {
 }
 
 #[test]
-fn a_variable_that_changes_what_runs_is_refused_where_few_are_allowed() {
+fn powerful_variables_are_refused_if_only_some_commands_are_allowed() {
     let lines = [
         "PATH=/tmp npm x",
         "PATH=/tmp; npm x",
@@ -272,20 +272,20 @@ fn a_variable_that_changes_what_runs_is_refused_where_few_are_allowed() {
 }
 
 #[test]
-fn deny_wins_and_finds_a_program_wherever_it_is() {
+fn deny_wins_and_finds_a_program_anywhere() {
     let denied = policy("*", "rm, git push --force*, npm run deploy*");
     refuses(
         &denied,
         &["rm", "/bin/rm x", "./rm x", "git push --force", "git push --force-with-lease origin", "npm run deploy:all"],
     );
     permits(&denied, &["rmdir x", "git push", "git push origin --force", "npm run deplo", "echo rm", "./x/y z"]);
-    // What is known only when it runs matches nothing but `*`.
+    // A word that is known only when it runs is matched only by `*`.
     permits(&denied, &["git $X --force", "git push $X"]);
     refuses(&policy("", "git *"), &["git $X"]);
 }
 
 #[test]
-fn the_words_of_an_argv_are_judged_as_they_are() {
+fn the_words_of_an_argv_are_judged_verbatim() {
     let allowed = policy("npm, sh, env", "rm");
     assert_eq!(argv(&allowed, &["npm", "x; rm y", "$(rm y)", "`"]), Ok(()));
     assert_eq!(argv(&allowed, &["sh", "-c", "npm x"]), Ok(()));
@@ -305,9 +305,9 @@ fn the_words_of_an_argv_are_judged_as_they_are() {
 }
 
 #[test]
-fn a_refusal_says_what_and_why() {
+fn a_refusal_names_the_command_and_the_reason() {
     let refusal = |text| line(&policy("npm, git status", "npm publish"), text).unwrap_err();
-    assert_eq!(refusal("npm x && rm -rf /"), "`rm -rf /` is not permitted: allowed are: npm, git status");
+    assert_eq!(refusal("npm x && rm -rf /"), "`rm -rf /` is not permitted: allowed commands: npm, git status");
     assert_eq!(refusal("npm publish"), "`npm publish` is not permitted: `npm publish` is denied");
     let unparsed = refusal("npm 'x");
     assert!(unparsed.starts_with("`npm 'x` is not permitted: it cannot be judged: "), "{unparsed}");
@@ -316,7 +316,7 @@ fn a_refusal_says_what_and_why() {
 }
 
 #[test]
-fn a_line_for_a_shell_of_another_kind_is_refused() {
+fn a_line_for_an_unknown_kind_of_shell_is_refused() {
     let check = |shell: &str| policy("npm", "").check(&JobSpec::shell("npm x").with_shell(shell).build().unwrap());
     for shell in [
         "/bin/bash",
@@ -344,9 +344,9 @@ fn a_line_for_a_shell_of_another_kind_is_refused() {
     }
 }
 
-/// 128 KiB is the longest line there is.
+/// A line can have at most 128 KiB.
 #[test]
-fn no_line_is_too_much() {
+fn very_long_lines_are_judged() {
     let denied = policy("", "nosuch");
     for (text, is_permitted) in [
         ("a;".repeat(60_000), true),
@@ -355,14 +355,14 @@ fn no_line_is_too_much() {
         ("a\n".repeat(60_000), true),
         ("a ".repeat(60_000), true),
         (format!("a <<E\n{}\nE", "$x ".repeat(40_000)), true),
-        (format!("{}a{}", "(".repeat(60_000), ")".repeat(60_000)), true), // It is arithmetic.
+        (format!("{}a{}", "(".repeat(60_000), ")".repeat(60_000)), true), // This is arithmetic.
         (format!("{}a{}", "(".repeat(60_000), "; b)".repeat(10_000)), false),
         (format!("a {}b{}", "$(a ".repeat(30), ")".repeat(30)), true),
         (format!("{}a{}", "( ".repeat(90), " )".repeat(90)), true),
         (format!("{}a{}", "( ".repeat(30_000), " )".repeat(30_000)), false),
         (format!("a {}b{}", "$(".repeat(40_000), ")".repeat(40_000)), false),
         (format!("[[ {}a{} ]]", "( ".repeat(30_000), " )".repeat(30_000)), false),
-        (format!("a {}b", "`".repeat(100_000)), true), // They are pairs.
+        (format!("a {}b", "`".repeat(100_000)), true), // An even number.
         (format!("a {}b", "`".repeat(100_001)), false),
         (format!("a {}b", "`a\\".repeat(30_000)), false),
         (format!("a <<E\n{}\nE", "${".repeat(60_000)), false),
@@ -375,7 +375,7 @@ fn no_line_is_too_much() {
 }
 
 #[test]
-fn a_pattern_is_words() {
+fn a_pattern_consists_of_words() {
     assert_eq!(list_text(&parse_list::<Pattern>(" npm ,, git   status,").unwrap()), "npm, git status");
     assert!(parse_list::<Pattern>("").unwrap().is_empty());
     for wrong in ["npm; rm", "npm && rm", "$X", "'npm'", "a\nb", "a | b"] {
@@ -389,7 +389,7 @@ fn a_pattern_is_words() {
 
 /// The lines of `corpus.txt` under each of their policies, and in each of their shells.
 #[test]
-fn each_attempt_of_the_corpus_gives_what_it_must() {
+fn each_line_of_the_corpus_is_judged_correctly() {
     let mut policies = std::collections::BTreeMap::new();
     let (mut used, mut shells) = (Vec::new(), Vec::new());
     let (mut wrong, mut refused, mut permitted) = (Vec::new(), 0, 0);
@@ -418,11 +418,11 @@ fn each_attempt_of_the_corpus_gives_what_it_must() {
             assert!(text.is_empty() || text.starts_with('#'), "line {}: {text}", index + 1);
         }
     }
-    assert!(wrong.is_empty(), "{} are not judged as they must be:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} were judged wrongly:\n{}", wrong.len(), wrong.join("\n"));
     assert!(refused >= 500 && permitted >= 120, "{refused} {permitted}");
 }
 
-/// Only the shells of the system are what their names say.
+/// Only the shells of the system are trusted to be what their names say.
 #[test]
 fn a_shell_is_known_by_its_place() {
     let directory = tempfile::tempdir().unwrap();
@@ -439,7 +439,7 @@ fn a_shell_is_known_by_its_place() {
         assert!(line_in(&Policy::default(), shell, "npm x").is_ok(), "{}", shell.display());
     }
     let told = check(&at("bash")).unwrap_err();
-    assert!(told.contains("is not one of the system"), "{told}");
+    assert!(told.contains("is not a shell of the system"), "{told}");
     for shell in ["/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"] {
         assert_eq!(check(Path::new(shell)), Ok(()), "{shell}");
     }
@@ -452,7 +452,7 @@ fn line_in(policy: &Policy, shell: &Path, line: &str) -> Result<(), String> {
 }
 
 #[test]
-fn a_shell_has_only_options_that_leave_lines_as_they_are() {
+fn a_shell_has_only_options_that_do_not_change_lines() {
     for words in [&["-l"][..], &["-e", "-u"], &["-eux", "-o", "pipefail"], &["-euo", "pipefail"], &["--login"], &[]] {
         let words: Vec<_> = ["/bin/bash"].iter().chain(words).copied().collect();
         assert_eq!(shells::check(&words), Ok(Dialect::Bash), "{words:?}");
@@ -479,9 +479,9 @@ fn a_shell_has_only_options_that_leave_lines_as_they_are() {
     }
 }
 
-/// What is given with a job, and not taken over from its submitter, is judged like what the line sets.
+/// Variables that are set for a job, and not inherited from its submitter, are judged like those that the line sets.
 #[test]
-fn the_variables_of_a_job_are_judged_like_those_of_its_line() {
+fn variables_of_a_job_are_judged_like_those_of_its_line() {
     let allowed = policy("npm, echo", "");
     let with = |policy: &Policy, line: &str, name: &str, value: &str| {
         let argv = JobSpec::command(["npm", "x"]).env(name, value).build().unwrap();
@@ -505,11 +505,11 @@ fn the_variables_of_a_job_are_judged_like_those_of_its_line() {
     for name in ["NODE_ENV", "PORT", "CI", "LC_ALL", "x"] {
         assert_eq!(with(&allowed, "npm x", name, "x"), [true; 2], "{name}");
     }
-    // Where commands are denied, what a shell runs is.
+    // If commands are denied, so are variables that a shell runs.
     let denied = policy("", "rm");
     assert_eq!(with(&denied, "npm x", "BASH_FUNC_ls%%", "() { rm y; }"), [false; 2]);
     assert_eq!(with(&denied, "npm x", "PATH", "."), [true; 2]);
-    // A value is what the shell makes of it.
+    // The shell may evaluate a value.
     for policy in [&allowed, &denied] {
         assert_eq!(with(policy, "echo $((x))", "x", "a[$(rm y)]"), [false, true]);
         assert_eq!(with(policy, "echo $((x))", "x", "1"), [true; 2]);
@@ -524,7 +524,7 @@ fn variables_can_be_permitted() {
     let permitted = allowing("APP_*, GIT_AUTHOR_NAME, X");
     permits(&permitted, &["APP_KEY=1 npm x", "X=1 npm", "GIT_AUTHOR_NAME=x npm", "x=1 CI=1 npm"]);
     refuses(&permitted, &["GIT_DIR=x npm", "APP=1 npm", "PATH=. npm", "Y=1 npm"]);
-    // A powerful one has to be meant, and what a shell runs cannot be.
+    // A powerful variable must be named in full, and one that a shell runs cannot be permitted.
     permits(&allowing("*"), &["FOO=1 npm"]);
     refuses(&allowing("*"), &["PATH=. npm", "GIT_DIR=x npm", "LD_PRELOAD=x npm", "npm_config_x=1 npm", "PS4=x npm"]);
     permits(&allowing("PATH, GIT_DIR"), &["PATH=. npm", "GIT_DIR=x npm"]);

@@ -1,11 +1,11 @@
-//! Which variables a line may set where only some commands are allowed.
+//! The variables that a line may set when only some commands are allowed.
 
 use wildmatch::WildMatch;
 
 use crate::environment::VariablePattern;
 
-/// Variables that only say how much a program tells and in which form, and the like: everybody may set them. A `*` at the
-/// end stands for any rest.
+/// Variables that only affect the verbosity or the format of a program's output, and the like: any line may set them. A
+/// `*` at the end stands for any rest.
 pub const HARMLESS_VARIABLES: [&str; 49] = [
     "APP_ENV",
     "CARGO_INCREMENTAL",
@@ -58,8 +58,9 @@ pub const HARMLESS_VARIABLES: [&str; 49] = [
     "WATCH",
 ];
 
-/// Variables that are known to change which program a word starts, what a shell does before its line, or what programs run
-/// and load: no pattern with a `*` or a `?` permits them, only their names. A `*` stands for any characters.
+/// Variables that are known to change which program a word starts, what a shell does before its line, or what programs
+/// run and load: a pattern with a `*` or a `?` does not permit them, only their full names do. A `*` stands for any
+/// characters.
 pub const POWERFUL_VARIABLES: [&str; 84] = [
     "*_ASKPASS",
     "*_EDITOR",
@@ -147,14 +148,14 @@ pub const POWERFUL_VARIABLES: [&str; 84] = [
     "ZDOTDIR",
 ];
 
-/// The same among the names in small letters, which are otherwise data of whoever sets them.
+/// The same for names in lower case. Other names in lower case are taken for a script's own data.
 const POWERFUL_IN_SMALL_LETTERS: [&str; 6] = ["*_proxy", "auto_resume", "histchars", "npm_*", "pnpm_*", "yarn_*"];
 
-/// Variables whose value a shell runs as code, or takes for what a command is: setting them is running something. These
-/// are refused under any policy.
+/// Variables whose values a shell runs as code, or uses to resolve commands: setting them amounts to running something.
+/// These are refused under any policy.
 const CODE: [&str; 5] = ["BASH_ALIASES", "BASH_CMDS", "BASH_FUNC_*", "PROMPT_COMMAND", "PS?"];
 
-/// Variables to which the shell itself gives texts that come from elsewhere.
+/// Variables that the shell itself sets to texts from elsewhere.
 const TEXTS_OF_THE_SHELL: [&str; 11] =
     ["BASH*", "COMP_*", "COPROC", "DIRSTACK", "FUNCNAME", "MAPFILE", "OLDPWD", "OPTARG", "PWD", "READLINE_*", "REPLY"];
 
@@ -172,7 +173,7 @@ pub(super) fn is_text_of_the_shell(name: &str) -> bool {
     name == "_" || (matches(&TEXTS_OF_THE_SHELL, name) && name != "BASHPID")
 }
 
-/// Returns whether a line may set this variable, if these are permitted beside those that are harmless.
+/// Returns whether a line may set this variable, given the permitted variables besides the harmless ones.
 pub(super) fn may_be_set(name: &str, permitted: &[VariablePattern]) -> bool {
     let is_small = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let is_powerful = matches(if is_small { &POWERFUL_IN_SMALL_LETTERS } else { &POWERFUL_VARIABLES }, name);

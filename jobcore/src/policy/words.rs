@@ -1,11 +1,11 @@
-//! The words of a line or a command, and what is known of each before it runs.
+//! The words of a line or a command, and what is known about each before it runs.
 
 use std::fmt;
 
-/// Why something is not permitted.
+/// The result of a check; the error is the reason why something is not permitted.
 pub(super) type Result<T = ()> = std::result::Result<T, String>;
 
-/// Returns the reason for a refusal of what is not understood.
+/// Returns the reason for refusing something that is not understood.
 pub(super) fn unjudged(reason: impl fmt::Display) -> String {
     format!("it cannot be judged: {reason}")
 }
@@ -14,7 +14,7 @@ pub(super) fn unreadable(name: &str, reason: &str) -> String {
     format!("it cannot be judged what `{name}` runs: {reason}")
 }
 
-/// What is known of the value of a variable.
+/// What is known about the value of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
     /// Nothing.
@@ -42,35 +42,35 @@ impl Value {
 /// A word, without its quotes if its value is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
-    /// The value, or else what is written.
+    /// The value if it is known, or else the source text.
     pub(super) text: String,
-    /// Whether the value is known before it runs.
+    /// Whether the value is known before the command runs.
     pub(super) is_literal: bool,
-    /// Whether it is written without any quotes and expansions.
+    /// Whether it is written without quotes and expansions.
     pub(super) is_bare: bool,
-    /// Whether it can become several words, or none, of which nothing is known.
+    /// Whether it can become several unknown words, or none.
     pub(super) splits: bool,
-    /// What the value is known to begin with.
+    /// The known beginning of the value.
     pub(super) start: String,
-    /// What the value is known to end with.
+    /// The known end of the value.
     pub(super) end: String,
-    /// What is known of the value as that of a variable.
+    /// What is known about the value if it is assigned to a variable.
     pub(super) value: Value,
 }
 
 impl Word {
-    /// A word of which all is known.
+    /// Creates a word that is completely known.
     pub(super) fn literal(text: &str) -> Self {
         let (value, text) = (Value::of(text), text.to_owned());
         Self { start: text.clone(), end: text.clone(), text, is_literal: true, is_bare: false, splits: false, value }
     }
 
-    /// Returns this word as one in which something is replaced before it is used.
+    /// Returns this word for a program that replaces a part of it before it is used.
     pub(super) fn replaced(&self) -> Self {
         Self { is_literal: false, start: String::new(), end: String::new(), value: Value::Unknown, ..self.clone() }
     }
 
-    /// Returns whether it may turn out to be this.
+    /// Returns whether it may turn out to be this text.
     pub(super) fn could_be(&self, text: &str) -> bool {
         match self.is_literal {
             true => self.text == text,
@@ -83,7 +83,7 @@ impl Word {
         self.splits || self.start.starts_with('-') || (self.start.is_empty() && !self.is_literal)
     }
 
-    /// Returns what is known of the value in `NAME=VALUE`.
+    /// Returns what is known about the value in `NAME=VALUE`.
     pub(super) fn value_after_equals(&self) -> Value {
         match self.text.split_once('=') {
             Some((_, value)) if self.is_literal => Value::of(value),
@@ -92,7 +92,7 @@ impl Word {
     }
 }
 
-/// A simple command: a program, or something of the shell, and its arguments.
+/// A simple command: a program or a builtin, and its arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Simple {
     pub(super) words: Vec<Word>,
@@ -105,7 +105,7 @@ impl fmt::Display for Simple {
     }
 }
 
-/// Returns words as the line that a shell makes of them.
+/// Joins words to the line that a shell makes of them.
 pub(super) fn literal_line(name: &str, words: &[Word]) -> Result<String> {
     if words.iter().any(|word| !word.is_literal) {
         return Err(unreadable(name, "its line is known only when it runs"));
@@ -113,12 +113,12 @@ pub(super) fn literal_line(name: &str, words: &[Word]) -> Result<String> {
     Ok(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "))
 }
 
-/// Returns what a program is called, wherever it is.
+/// Returns the file name of a program, wherever it is.
 pub(super) fn base_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
-/// Returns whether a file may be what a program reads anyway, by another name: `/dev/stdin`, in whatever way it is written.
+/// Returns whether a file may be another name for the input of a program: `/dev/stdin`, however it is written.
 pub(super) fn is_input(path: &str) -> bool {
     path.split('/').any(|part| ["dev", "proc"].contains(&part))
 }

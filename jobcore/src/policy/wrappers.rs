@@ -1,4 +1,4 @@
-//! Commands that run other commands: which ones, as far as their own words tell.
+//! Commands that run other commands: which ones, as far as their own words show.
 
 use super::builtins;
 use super::found::Found;
@@ -8,17 +8,17 @@ use super::words::{Result, Value, Word, base_name, is_input, literal_line, unrea
 /// How to read the words before the command that a wrapper runs.
 struct Wrapper {
     names: &'static [&'static str],
-    /// Letters of options without a value.
+    /// Single-letter options without a value.
     flags: &'static str,
-    /// Letters of options with one.
+    /// Single-letter options with a value.
     values: &'static str,
-    /// Long options without a value, or with one behind `=`.
+    /// Long options without a value, or with an optional value after `=`.
     long_flags: &'static [&'static str],
-    /// Long options with a value, behind `=` or as the next word.
+    /// Long options with a value, after `=` or as the next word.
     long_values: &'static [&'static str],
-    /// How many words stand between the options and the command.
+    /// How many words there are between the options and the command.
     operands: usize,
-    /// Whether `NAME=VALUE` may stand before the command.
+    /// Whether `NAME=VALUE` may precede the command.
     assigns: bool,
 }
 
@@ -55,7 +55,7 @@ const WRAPPERS: [Wrapper; 13] = [
         values: "fo",
         long_flags: &["append", "portability", "quiet", "verbose"],
         long_values: &["format", "output"],
-        // The keyword of bash takes what may stand before any command.
+        // The keyword of bash accepts whatever may precede any command.
         assigns: true,
         ..NONE
     },
@@ -88,7 +88,7 @@ const WRAPPERS: [Wrapper; 13] = [
     },
 ];
 
-/// Takes down what a command runs and sets beside itself.
+/// Records what a command runs and sets in addition to itself.
 pub(super) fn look_into(words: &[Word], found: &mut Found) -> Result {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| program.is_literal) else {
         return Ok(());
@@ -105,12 +105,12 @@ pub(super) fn look_into(words: &[Word], found: &mut Found) -> Result {
     }
 }
 
-/// A shell runs the line behind `-c`, or else a script, or else what it reads.
+/// Handles a shell, which runs the line after `-c`, or else a script, or else its input.
 fn shell(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     let dialect = match shells::dialect(name) {
         Ok(None) => return Ok(()),
         Ok(Some(dialect)) => dialect,
-        // Such a shell is a program like others as long as it runs a script.
+        // Such a shell is an ordinary program as long as it runs a script.
         Err(_) if arguments.first().is_some_and(|word| word.is_literal && !word.text.starts_with(['-', '+'])) => {
             return Ok(());
         }
@@ -133,7 +133,7 @@ fn shell(name: &str, arguments: &[Word], found: &mut Found) -> Result {
     }
 }
 
-/// Runs a command for what it finds, each up to `;` or `+`.
+/// Handles `find`, which runs commands on what it finds, each up to `;` or `+`.
 fn find(arguments: &[Word], found: &mut Found) -> Result {
     const ACTIONS: [&str; 4] = ["-exec", "-execdir", "-ok", "-okdir"];
     let is_end = |word: &Word| word.could_be(";") || word.could_be("+");
@@ -142,7 +142,7 @@ fn find(arguments: &[Word], found: &mut Found) -> Result {
         let action = &rest[start];
         rest = &rest[start + 1..];
         if !action.is_literal {
-            // As long as no command has an end, there is none.
+            // As long as no command has an end, there is no command.
             if action.splits || rest.iter().any(is_end) {
                 return Err(unreadable("find", "its arguments are known only when it runs; put them into quotes"));
             }
@@ -158,7 +158,7 @@ fn find(arguments: &[Word], found: &mut Found) -> Result {
     Ok(())
 }
 
-/// Returns a word in which a program puts something in the place of a mark.
+/// Returns a word with a mark in it as one whose value is not known.
 fn replaced(word: &Word, mark: &str) -> Word {
     if word.text.contains(mark) { word.replaced() } else { word.clone() }
 }
@@ -167,7 +167,7 @@ fn wrapped(name: &str, wrapper: &Wrapper, arguments: &[Word], found: &mut Found)
     if name == "command"
         && arguments.first().is_some_and(|word| ["-v", "-V", "-pv", "-pV"].contains(&word.text.as_str()))
     {
-        // It tells what a command is.
+        // It prints what a command is.
         return Ok(());
     }
     let Inner { command, mark, assigned } = Inner::of(name, wrapper, arguments)?;
@@ -180,14 +180,14 @@ fn wrapped(name: &str, wrapper: &Wrapper, arguments: &[Word], found: &mut Found)
     if let Some(mark) = mark {
         return found.simple(command.iter().map(|word| replaced(word, &mark)).collect());
     }
-    // What is read becomes arguments: it must not be what the command at the end of all wrappers is.
+    // Input becomes arguments: it must not become the command at the end of a chain of wrappers.
     if let Some(reader) = last_wrapper(command) {
         return Err(unreadable(&reader, "it takes its command from what `xargs` reads"));
     }
     found.simple(command.to_vec())
 }
 
-/// Returns the wrapper, or the shell, to which words could be appended as its command.
+/// Returns the wrapper or the shell that would take appended words as its command.
 fn last_wrapper(command: &[Word]) -> Option<String> {
     let (program, arguments) = command.split_first()?;
     let name = base_name(&program.text);
@@ -206,11 +206,11 @@ fn last_wrapper(command: &[Word]) -> Option<String> {
     }
 }
 
-/// What a wrapper runs.
+/// The command that a wrapper runs.
 struct Inner<'w> {
-    /// The command, which may be none.
+    /// The command, which may be empty.
     command: &'w [Word],
-    /// What `xargs` replaces in it.
+    /// The mark that `xargs` replaces in it.
     mark: Option<String>,
     /// The variables that are set for it.
     assigned: Vec<(&'w str, Value)>,
@@ -227,7 +227,7 @@ impl<'w> Inner<'w> {
             let text = word.text.as_str();
             let unknown = || unreadable(name, &format!("its option `{text}` is not known"));
             if !word.is_literal {
-                // A program that is not known is refused as such.
+                // An unknown program is refused as such.
                 if word.start.is_empty() {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! What the kernel is given to execute, execve(2).
+//! The arguments and the environment that the kernel gets, execve(2).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,13 +8,13 @@ use crate::queue::{Place, Resource};
 use crate::record::Submission;
 use crate::spec::{Command, shell_words};
 
-/// Returns the arguments of the program that a spec runs, the program's own name first.
+/// Returns the arguments of the program that a spec runs, beginning with the program's own name.
 pub(crate) fn arguments(submission: &Submission) -> Vec<Vec<u8>> {
     match &submission.spec.command {
         Command::Argv(argv) => argv.iter().map(|word| word.clone().into_bytes()).collect(),
         Command::Shell(line) => {
             let shell = submission.program.as_os_str().as_bytes().to_vec();
-            // Only where the line would be taken for an option: not every shell knows what it means.
+            // Only if the line would be taken for an option: not every shell understands `--`.
             let dashes = line.starts_with(['-', '+']).then(|| b"--".to_vec());
             let words = [shell].into_iter().chain(shell_options(submission)).chain([b"-c".to_vec()]);
             words.chain(dashes).chain([line.clone().into_bytes()]).collect()
@@ -24,12 +24,12 @@ pub(crate) fn arguments(submission: &Submission) -> Vec<Vec<u8>> {
 
 fn shell_options(submission: &Submission) -> Vec<Vec<u8>> {
     let shell = submission.spec.shell.as_deref();
-    // Earlier versions put the path on record as it is, and knew of no options.
+    // Earlier versions recorded only the path and had no options.
     let words = shell.filter(|shell| submission.program.to_str() != Some(shell)).map(shell_words);
     words.and_then(Result::ok).into_iter().flatten().skip(1).map(String::into_bytes).collect()
 }
 
-/// Returns `NAME=VALUE` for the whole environment of the command of a job that was given this.
+/// Returns `NAME=VALUE` for the whole environment of the command of a job with this place and attempt.
 pub(crate) fn variables(
     submission: &Submission,
     mut environment: Environment,
@@ -40,7 +40,7 @@ pub(crate) fn variables(
         environment.set(PARENT_JOB_ID, parent);
     }
     environment.set(JOB_ID, submission.job_id.to_string());
-    // Not what the job was given which submitted this one.
+    // Variables that the submitting job was given do not apply to this one.
     let is_given = |name: &OsStr| {
         [GROUP, SLOT, ATTEMPT].iter().any(|given| name == *given) || name.as_bytes().starts_with(RESOURCE.as_bytes())
     };
@@ -64,7 +64,7 @@ pub(crate) fn variables(
     environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }
 
-/// Returns the name of a resource as it stands in the name of a variable: `port:3000` is `PORT_3000`.
+/// Returns the name of a resource as a part of a variable name: `port:3000` is `PORT_3000`.
 fn variable_name(resource: &Resource) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     resource.as_str().chars().map(letter).collect()

@@ -1,6 +1,6 @@
-//! The first command of a shell line: a slip of the keyboard there is told before the job has failed of it.
+//! The first command of a shell line: a typing error in it is reported before the job fails because of it.
 //!
-//! Whatever only the shell can know is left to it: quoted words, variables, assignments, functions.
+//! Everything that only the shell can know is left to it: quoted words, variables, assignments, functions.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::spec::{Command, JobSpec, shell_words};
 /// The shells whose language is known here.
 const SHELLS: [&str; 4] = ["bash", "sh", "dash", "ash"];
 
-/// What these shells do themselves: builtins and reserved words of bash and dash.
+/// The builtins and reserved words of these shells (bash and dash).
 const OWN_COMMANDS: [&str; 78] = [
     ".",
     ":",
@@ -94,7 +94,7 @@ const OWN_COMMANDS: [&str; 78] = [
     "while",
 ];
 
-/// The first command of a line, which is a plain word and none that the shell knows by itself.
+/// The first command of a line, if it is a plain word and not one of the shell's own commands.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FirstCommand<'s> {
     word: &'s str,
@@ -102,24 +102,24 @@ pub(super) struct FirstCommand<'s> {
 }
 
 impl FirstCommand<'_> {
-    /// Returns whether the line is this word alone, and the word is no path.
+    /// Returns whether the line consists of this word alone, and the word is not a path.
     pub(super) fn is_a_word(&self) -> bool {
         self.is_whole_line && !self.word.contains('/')
     }
 
-    /// Returns why there is no such program, if so.
+    /// Returns the reason if there is no such program.
     pub(super) fn lookup(&self, spec: &JobSpec) -> Option<Error> {
-        // A shell without `PATH` has one of its own.
+        // A shell without `PATH` uses a default of its own.
         spec.environment.get("PATH")?;
         find(OsStr::new(self.word), &spec.cwd, &spec.environment).err()
     }
 }
 
-/// Returns the first command of a line, if a program has to be found for it.
+/// Returns the first command of a line if it has to be found as a program.
 pub(super) fn first_command(spec: &JobSpec) -> Option<FirstCommand<'_>> {
     let Command::Shell(line) = &spec.command else { return None };
     let shell = shell_words(spec.shell.as_deref().unwrap_or("bash")).ok()?;
-    // What the shell reads first, with options perhaps, may define functions; others are handed on by the environment.
+    // Startup files, which options may select, can define functions; the environment can pass on others.
     let [program] = shell.as_slice() else { return None };
     let is_known = SHELLS.iter().any(|known| Path::new(program).file_name() == Some(OsStr::new(known)));
     let defines = spec.environment.get("BASH_ENV").is_some_and(|file| !file.is_empty());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_defined_elsewhere_is_left_to_the_shell() {
+    fn functions_defined_elsewhere_are_left_to_the_shell() {
         let spec = |name: &str| {
             let environment = [("PATH", "/nowhere"), (name, "() { :; }")].into_iter().collect();
             JobSpec::shell("mkae x").environment(environment).build().unwrap()

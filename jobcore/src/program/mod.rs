@@ -1,9 +1,9 @@
-//! What can be known of a command before it is submitted.
+//! Checks of a command before it is submitted.
 
 // In the order in which to read them:
 // - `first_command.rs`: the first command of a shell line
-// - `pipefail.rs`: whether all parts of a pipe count
-// - `exec.rs`: what the kernel is given to execute
+// - `pipefail.rs`: whether every part of a pipe counts
+// - `exec.rs`: the arguments and the environment that the kernel gets
 
 pub(crate) mod exec;
 mod first_command;
@@ -24,22 +24,22 @@ use crate::sys::user::{self, Deed};
 use crate::words::quoted;
 use first_command::{FirstCommand, first_command};
 
-/// Where execvp(3) looks if there is no `PATH`.
+/// The search path of execvp(3) if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl JobSpec {
-    /// Returns why the shell may not find the first command of a line: it is neither a program in the `PATH` of the job nor
-    /// one of the shell's own commands. Nothing is returned if that cannot be told from the words alone, and nothing for
-    /// a line of one word, which [`JobManager::submit`](crate::JobManager::submit) refuses then.
+    /// Returns why the shell may not find the first command of a line: it is neither a program in the `PATH` of the job
+    /// nor one of the shell's own commands. Returns `None` if that cannot be decided from the words alone, and for a
+    /// line of one word, which [`JobManager::submit`](crate::JobManager::submit) refuses in that case.
     pub fn doubt(&self) -> Option<Error> {
         first_command(self).filter(|first| !first.is_a_word()).and_then(|first| first.lookup(self))
     }
 }
 
-/// Checks what `spec` names on this machine, and returns the program to execute.
+/// Checks the programs and paths that `spec` names on this machine, and returns the program to execute.
 pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
     if let Some(adoption) = &spec.adopts {
-        // It is executed already.
+        // The process is already running.
         let program = fs::read_link(format!("/proc/{}/exe", adoption.process.pid));
         return Ok(program.unwrap_or_default());
     }
@@ -74,7 +74,7 @@ pub(crate) fn check(spec: &mut JobSpec) -> Result<PathBuf> {
     }
 }
 
-/// Checks that the kernel will take the arguments and the environment, execve(2).
+/// Checks that the kernel will accept the arguments and the environment, execve(2).
 pub(crate) fn check_size(submission: &Submission) -> Result<()> {
     let Some(limit) = spawn::longest() else { return Ok(()) };
     let size = |words: Vec<Vec<u8>>| words.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum::<usize>();
@@ -83,7 +83,7 @@ pub(crate) fn check_size(submission: &Submission) -> Result<()> {
         size(exec::variables(submission, submission.spec.environment.clone(), &submission.spec.first_place(), 1));
     if arguments + environment > limit {
         let reason = format!(
-            "{arguments} bytes of arguments and {environment} of environment, and the kernel takes {limit} in all; \
+            "{arguments} bytes of arguments and {environment} of environment, but the kernel accepts {limit} in total; \
              put some of it into a file"
         );
         return Err(Error::InvalidSpec { field: "command", reason });
@@ -96,7 +96,7 @@ fn check_cwd(cwd: &Path) -> Result<()> {
     match fs::metadata(cwd) {
         Err(error) => refuse(error.to_string()),
         Ok(metadata) if !metadata.is_dir() => refuse("it is not a directory".to_owned()),
-        Ok(_) if !user::may(Deed::Execute, cwd) => refuse("it may not be entered".to_owned()),
+        Ok(_) if !user::may(Deed::Execute, cwd) => refuse("no permission to enter it".to_owned()),
         Ok(_) => Ok(()),
     }
 }
@@ -109,12 +109,12 @@ fn check_input(path: &Path) -> Result<()> {
     match fs::metadata(path) {
         Err(error) => refuse(error.to_string()),
         Ok(metadata) if metadata.is_dir() => refuse("it is a directory".to_owned()),
-        Ok(_) if !user::may(Deed::Read, path) => refuse("it may not be read".to_owned()),
+        Ok(_) if !user::may(Deed::Read, path) => refuse("no permission to read it".to_owned()),
         Ok(_) => Ok(()),
     }
 }
 
-/// Finds a program as execvp(3) would, in the environment and the directory that the job will have.
+/// Finds a program as execvp(3) would with the environment and the directory of the job.
 pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Result<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         let path = cwd.join(program);
@@ -141,7 +141,7 @@ pub(crate) fn find(program: &OsStr, cwd: &Path, environment: &Environment) -> Re
     }))
 }
 
-/// Why a file cannot be executed, and whether it is there.
+/// Why a file cannot be executed, and whether it exists.
 struct Refusal {
     is_there: bool,
     reason: String,

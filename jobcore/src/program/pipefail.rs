@@ -1,28 +1,29 @@
-//! Whether a line fails if any part of a pipe fails: an option of the shell, so that the line stays as it was written.
+//! Whether a line fails if any part of a pipe fails: set by an option of the shell, so that the line stays as it was
+//! written.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// The name of the option, which stands after `-o`, or after `+o` to turn it off.
+/// The name of the option, which follows `-o`, or `+o` to turn it off.
 const PIPEFAIL: &str = "pipefail";
-/// The shells that have it on unless something else is said.
+/// The shells for which it is on by default.
 const ON: [&str; 2] = ["bash", "rbash"];
-/// Other shells all versions of which have it. Those that are called `sh` may be any shell.
+/// Other shells that have it in all versions. A shell named `sh` may be any shell.
 const KNOWN: [&str; 6] = ["ksh", "ksh93", "mksh", "oksh", "yash", "zsh"];
 
-/// Returns the options of a shell, with this one as it is wanted. What they say of it already wins.
+/// Returns the options of a shell with this one added if it is wanted. If the options already mention it, they take
+/// precedence.
 ///
 /// # Errors
-/// If it is wanted of a shell that may not have it.
+/// If it is wanted for a shell that may not have it.
 pub(super) fn options(shell: &Path, mut options: Vec<String>, wanted: Option<bool>) -> Result<Vec<String>> {
     let name = shell.file_name().unwrap_or_default().to_string_lossy();
     let is_on = ON.contains(&&*name);
     let is_added = match wanted {
         _ if options.iter().any(|option| option == PIPEFAIL) => false,
         Some(true) if !is_on && !KNOWN.contains(&&*name) => {
-            let reason =
-                format!("not every shell that is called `{name}` has this option; use another, such as `bash`");
+            let reason = format!("not every shell named `{name}` has this option; use another one, such as `bash`");
             return Err(Error::InvalidSpec { field: PIPEFAIL, reason });
         }
         Some(wanted) => wanted,
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn bash_has_it_unless_something_else_is_said() {
+    fn bash_has_it_by_default() {
         for (given, wanted, expected) in [
             ("/bin/bash", None, "/bin/bash -o pipefail"),
             ("/bin/bash -l", None, "/bin/bash -l -o pipefail"),

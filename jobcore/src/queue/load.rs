@@ -234,7 +234,7 @@ mod tests {
             ("load<.", "`.` is not a number"),
             ("load<1234567890123", "is not a number"),
             ("memory-pressure<10%", "`10%` is not a number"),
-            ("free-mem>8Q", "the unit is not known"),
+            ("free-mem>8Q", "the unit is unknown"),
             ("free-mem>", "there is no number"),
         ] {
             let error = wrong.parse::<LoadCondition>().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! A process that was started elsewhere, and that a job is made of.
+//! A process that was started elsewhere and is adopted by a job.
 
 use std::path::PathBuf;
 
@@ -22,16 +22,16 @@ pub struct Adoption {
 }
 
 impl Adoption {
-    /// Looks at a process, and returns it with its arguments and its working directory.
+    /// Looks up a process, and returns it with its arguments and its working directory.
     ///
     /// # Errors
-    /// If there is no such process, or `/proc` does not show whose it is and what it runs.
+    /// If there is no such process, or `/proc` does not show its owner and its command.
     pub(super) fn of(pid: i32) -> Result<(Self, Vec<String>, PathBuf)> {
         let process = ProcessId::of(pid)?;
         let argv = Stat::read(pid).map(|stat| stat::arguments(&stat)).unwrap_or_default();
         let argv: Vec<_> = argv.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         if argv.first().is_none_or(String::is_empty) {
-            let reason = format!("process {pid} is one of the kernel's, or has ended");
+            let reason = format!("process {pid} is a kernel thread, or has ended");
             return Err(Error::InvalidSpec { field: "adopts", reason });
         }
         let directory = PathBuf::from(format!("/proc/{pid}/cwd"));
@@ -40,7 +40,7 @@ impl Adoption {
         Ok((Self { process, stdout, stderr }, argv, cwd))
     }
 
-    /// Leaves its output alone.
+    /// Does not follow its output.
     #[must_use]
     pub fn without_output(self) -> Self {
         let ignored = Outlet::NotFollowed("not asked for".to_owned());

@@ -1,4 +1,4 @@
-//! How a spec is made.
+//! Building a spec.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
 
-/// Makes a [`JobSpec`].
+/// Builds a [`JobSpec`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,15 +91,16 @@ impl JobSpecBuilder {
         Self { spec }
     }
 
-    /// Uses this shell for a shell line: an absolute path or a name to be found on the `PATH` of the job, and options if it is
-    /// to have any, such as `bash -o pipefail`. A path with a space or a quote in it is to be quoted as for a shell.
+    /// Uses this shell for a shell line: an absolute path or a name to be found in the `PATH` of the job, optionally
+    /// followed by options, as in `bash -o pipefail`. A path with a space or a quote in it must be quoted as for a
+    /// shell.
     pub fn with_shell(mut self, shell: impl Into<String>) -> Self {
         self.spec.shell = Some(shell.into());
         self
     }
 
-    /// Lets a shell line fail if any part of a pipe fails, or only if the last does. The default is the former in bash, and the
-    /// latter in other shells.
+    /// Sets whether a shell line fails if any part of a pipe fails, or only if the last one does. The default is the
+    /// former in bash, and the latter in other shells.
     pub fn pipefail(mut self, pipefail: bool) -> Self {
         self.spec.pipefail = Some(pipefail);
         self
@@ -111,39 +112,39 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Returns the directory in which it runs.
+    /// Returns the directory that it runs in.
     #[cfg(feature = "front")]
     pub(crate) fn directory(&self) -> &Path {
         &self.spec.cwd
     }
 
-    /// Replaces the whole environment, as one that is the submitter's own: no policy judges it. The default is empty, so that a
-    /// program without a slash is not found.
+    /// Replaces the whole environment with the submitter's own, which no policy judges. The default is empty, so a
+    /// program without a slash in its name is not found.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.spec.environment = environment;
         self
     }
 
-    /// Adds a condition: the job is ready when each of its conditions was met once. Whoever watches it looks for that without
-    /// anybody waiting, and puts on record when it was.
+    /// Adds a condition: the job is ready once each of its conditions has been met. The supervisor checks them even if
+    /// nothing waits for the job, and records when it became ready.
     pub fn ready(mut self, condition: Condition) -> Self {
         self.spec.ready.push(condition);
         self
     }
 
-    /// Limits how long it may take to be ready. The default is no limit.
+    /// Limits how long it may take to become ready. The default is no limit.
     pub fn ready_timeout(mut self, timeout: Duration) -> Self {
         self.spec.ready_timeout_ms = Some(millis(timeout));
         self
     }
 
-    /// Sets what happens when it is not ready in time. The default is to stop it.
+    /// Sets what happens if it is not ready in time. The default is to stop it.
     pub fn not_ready(mut self, rule: NotReady) -> Self {
         self.spec.not_ready = rule;
         self
     }
 
-    /// Sets one variable for this job. A policy judges it like one that the line sets.
+    /// Sets one variable for this job. A policy judges it as if the line had set it.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         let name = name.into();
         self.spec.explicit.insert(name.clone());
@@ -151,24 +152,24 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Takes over the environment that the calling program has now.
+    /// Inherits the current environment of the calling program.
     pub fn inherit_env(self) -> Self {
         self.environment(std::env::vars_os().collect())
     }
 
-    /// Sets what the command reads.
+    /// Sets what the command reads as its standard input.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.spec.stdin = stdin;
         self
     }
 
-    /// Lets the command read these bytes, and then the end of file.
+    /// Gives these bytes to the command to read, followed by the end of file.
     pub fn given(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         (self.spec.stdin, self.spec.given) = (Stdin::Given, Given(bytes.into()));
         self
     }
 
-    /// Runs it on a terminal of this size. What kind it is, `TERM`, is up to the environment.
+    /// Runs it on a terminal of this size. The terminal type, `TERM`, is left to the environment.
     pub fn terminal(mut self, size: TerminalSize) -> Self {
         self.spec.terminal = Some(size);
         self
@@ -192,7 +193,7 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Stops the job when it has not been renewed for so long: [`JobSpec::lease_ms`].
+    /// Stops the job if its lease is not renewed for this long: [`JobSpec::lease_ms`].
     pub fn lease(mut self, lease: Duration) -> Self {
         self.spec.lease_ms = Some(millis(lease));
         self
@@ -204,20 +205,20 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Starts the command again when it has ended, by this rule. Timeouts, stalls and readiness count for each attempt by itself.
-    /// The default is never.
+    /// Restarts the command by this rule when it has ended. Timeouts, stalls and readiness apply to each attempt
+    /// separately. The default is never.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.spec.restart = Some(restart);
         self
     }
 
-    /// Reports a job that does nothing for so long as stalled.
+    /// Reports a job as stalled when it has been inactive for this long.
     pub fn stall(mut self, stall: Duration) -> Self {
         self.spec.stall_ms = Some(millis(stall));
         self
     }
 
-    /// Stops the job when it is stalled.
+    /// Sets whether the job is stopped when it has stalled.
     pub fn stall_stop(mut self, stop: bool) -> Self {
         self.spec.stall_stop = stop;
         self
@@ -241,13 +242,13 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Sets what happens to processes that are left when the main process has ended.
+    /// Sets what happens to processes that outlive the main process.
     pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
         self.spec.stragglers = stragglers;
         self
     }
 
-    /// Calls the job by this name.
+    /// Names the job.
     pub fn name(mut self, name: Name) -> Self {
         self.spec.name = Some(name);
         self
@@ -265,19 +266,19 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Lets the job take more than one slot of the store and of its group.
+    /// Makes the job take more than one slot of the store and of its group.
     pub fn slots(mut self, slots: u32) -> Self {
         self.spec.slots = slots;
         self
     }
 
-    /// Lets the job take so much of a resource while it runs.
+    /// Makes the job take this much of a resource while it runs.
     pub fn resource(mut self, resource: Resource, amount: u32) -> Self {
         self.spec.resources.insert(resource, amount);
         self
     }
 
-    /// Starts the job before those of a lower priority, which is 0 unless set.
+    /// Sets the priority: the job is started before those of a lower priority. The default is 0.
     pub fn priority(mut self, priority: i32) -> Self {
         self.spec.priority = priority;
         self
@@ -295,31 +296,31 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Starts the job after another one; of several, after all of them.
+    /// Starts the job after another one. If there are several, it is started after all of them.
     pub fn after(mut self, job: JobId, when: AfterWhen) -> Self {
         self.spec.after.push(After::new(job, when));
         self
     }
 
-    /// Starts the job only while the machine is like this; of several conditions, all have to hold.
+    /// Starts the job only if this condition on the load of the machine is met. If there are several, all must be met.
     pub fn when(mut self, condition: LoadCondition) -> Self {
         self.spec.when.push(condition);
         self
     }
 
-    /// Runs the job again and again: it becomes a schedule.
+    /// Runs the job repeatedly: it becomes a schedule.
     pub fn repeat(mut self, repeat: Repeat) -> Self {
         self.spec.repeat = Some(repeat);
         self
     }
 
-    /// Says who submits the job: its end is delivered to that caller.
+    /// Sets the caller that submits the job, to which its end is delivered.
     pub fn caller(mut self, caller: Caller) -> Self {
         self.spec.caller = Some(caller);
         self
     }
 
-    /// Says which project the job belongs to: an absolute path.
+    /// Sets the project that the job belongs to, as an absolute path.
     pub fn project(mut self, project: impl Into<PathBuf>) -> Self {
         self.spec.project = Some(project.into());
         self
@@ -336,7 +337,7 @@ impl JobSpecBuilder {
         self
     }
 
-    /// Leaves the output of a process alone that was started elsewhere.
+    /// Does not follow the output of an adopted process.
     pub fn without_output(mut self) -> Self {
         self.spec.adopts = self.spec.adopts.map(|adoption| Box::new(adoption.without_output()));
         self

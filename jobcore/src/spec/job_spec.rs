@@ -1,4 +1,4 @@
-//! What to run, and what is refused of it without a look at the machine.
+//! The spec of a job, and the checks that need no look at the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -26,125 +26,129 @@ use crate::signal::Signal;
 use crate::sys::process::ProcessId;
 use crate::until::Condition;
 
-/// The longest key: it becomes the name of a file, each byte as two digits.
+/// The longest key: it becomes the name of a file, with two digits for each byte.
 const MAX_KEY: usize = 100;
 
-/// `MAX_ARG_STRLEN` of Linux, execve(2): no single argument may be longer, its final NUL included.
+/// `MAX_ARG_STRLEN` of Linux, execve(2): the longest single argument, including its final NUL.
 const MAX_ARGUMENT: usize = 128 * 1024;
 
-/// How many resources a job can take, and how long their names may be in all: its row in the queue has so much room.
+/// How many resources a job can take, and how long their names may be in total: the room for them in its row of the
+/// queue.
 const MAX_RESOURCES: usize = 4;
 const MAX_RESOURCE_NAMES: usize = 48;
 /// How many jobs a job can wait for. Its record is read as a whole.
 const MAX_AFTER: usize = 1000;
-/// How many conditions on how busy the machine is a job can have.
+/// How many conditions on the load of the machine a job can have.
 const MAX_WHEN: usize = 16;
 
-/// The shell of lines that are run at the end of a job.
+/// The shell for lines that are run at the end of a job.
 pub(crate) const HOOK_SHELL: &str = "/bin/sh";
 
 /// What to run, and how. Made by [`JobSpec::shell`] or [`JobSpec::command`] and a [`JobSpecBuilder`].
 ///
-/// Serialized without its environment, which a store keeps apart.
+/// Serialized without its environment, which a store keeps separately.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobSpec {
     /// What to run.
     pub command: Command,
-    /// The shell for a shell line, and its options, as [`shell_words`] takes them apart: `bash -o pipefail`. At submit the
-    /// program becomes the absolute path of the one to use; `bash` or else `sh` when this is absent.
+    /// The shell for a shell line, with its options, as [`shell_words`] splits them: `bash -o pipefail`. At submit the
+    /// program is replaced by its absolute path. If absent, `bash` is used, or else `sh`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// Whether a shell line fails if any part of a pipe fails, and not only the last. At submit it becomes an option of the shell,
-    /// `-o pipefail`, so that the line stays as it is. Absent, it does in bash. What the options of the shell say of it wins. Not
-    /// part of what is read back.
+    /// Whether a shell line fails if any part of a pipe fails, and not only the last. At submit this becomes an option
+    /// of the shell, `-o pipefail`, so that the line stays as it is. If absent, it is on for bash. Explicit options of
+    /// the shell take precedence. Not read back.
     #[serde(skip)]
     pub pipefail: Option<bool>,
     /// The working directory, absolute.
     pub cwd: PathBuf,
-    /// The whole environment of the command. Nothing is added but `JOBCORE_JOB_ID` and `JOBCORE_SLOT`, for a job started by a job
-    /// `JOBCORE_PARENT_JOB_ID`, in a group `JOBCORE_GROUP`, `JOBCORE_RESOURCE_NAME` for each resource, and `JOBCORE_ATTEMPT` for one
-    /// that is started again.
+    /// The whole environment of the command. Only these are added: `JOBCORE_JOB_ID` and `JOBCORE_SLOT`,
+    /// `JOBCORE_PARENT_JOB_ID` if a job submitted this one, `JOBCORE_GROUP` in a group, `JOBCORE_RESOURCE_NAME` for
+    /// each resource, and `JOBCORE_ATTEMPT` for a job that can be restarted.
     #[serde(skip)]
     pub environment: Environment,
-    /// Which of its variables were set for this job, and not taken over from whoever submits it: a policy judges them as if
-    /// the line had set them. Not part of what is read back.
+    /// Which of its variables were set for this job and not inherited from the submitter: a policy judges them as if
+    /// the line had set them. Not read back.
     #[serde(skip)]
     pub explicit: BTreeSet<OsString>,
-    /// What the command reads.
+    /// What the command reads as its standard input.
     #[serde(default)]
     pub stdin: Stdin,
-    /// What there is to read with [`Stdin::Given`]. Not part of what is read back.
+    /// The input for [`Stdin::Given`]. Not read back.
     #[serde(skip)]
     pub given: Given,
-    /// Runs it on a terminal of this size, from which it reads and to which it writes.
+    /// If present, the job runs on a terminal of this size, which is its standard input and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<TerminalSize>,
     /// Whether standard output and error share one pipe: their exact order is kept, and they cannot be told apart.
     #[serde(default)]
     pub merge: bool,
-    /// What people want to find it by.
+    /// Labels to find the job by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// How long it may run before it is stopped, in milliseconds of the machine being awake. Absent: for ever.
+    /// How long it may run before it is stopped, in milliseconds during which the machine is awake. If absent, there is
+    /// no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// How long it goes on if it is not renewed, by [`JobManager::renew`](crate::JobManager::renew), in milliseconds of the machine
-    /// being awake. Then it is stopped. Absent: for ever.
+    /// How long it runs unless its lease is renewed by [`JobManager::renew`](crate::JobManager::renew), in milliseconds
+    /// during which the machine is awake. Then it is stopped. If absent, there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
-    /// How long it may do nothing before it counts as stalled, in milliseconds of the machine being awake: write nothing, be
-    /// given nothing, and use less than a thousandth of that time of the CPU. One that waits for input does nothing, too;
-    /// one that is paused does not count. A supervisor puts it on record. A runner within a program only stops it, if that
-    /// is asked for. Absent: for ever.
+    /// How long it may be inactive before it counts as stalled, in milliseconds during which the machine is awake:
+    /// without writing output, being given input, or using a thousandth of that time of CPU. A job that waits for input
+    /// is inactive as well; a paused job does not count. A supervisor records the stall; a runner inside a program only
+    /// stops the job, if `stall_stop` is set. If absent, there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall_ms: Option<u64>,
-    /// Whether it is stopped when it is stalled.
+    /// Whether it is stopped when it has stalled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stall_stop: bool,
     /// How much its processes may use.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
-    /// Whether its command is started again when it has ended. Absent: never.
+    /// Whether its command is restarted when it has ended. If absent, it never is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// When it is ready: when each of these was met once. Empty: nobody is told.
+    /// The conditions that make it ready once each has been met. If empty, readiness is not reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ready: Vec<Condition>,
-    /// How long it may take to be ready, in milliseconds of the machine being awake. Absent: for ever.
+    /// How long it may take to become ready, in milliseconds during which the machine is awake. If absent, there is no
+    /// limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_timeout_ms: Option<u64>,
-    /// What happens when it is not ready in that time.
+    /// What happens if it is not ready in that time.
     #[serde(default, skip_serializing_if = "NotReady::is_stop")]
     pub not_ready: NotReady,
     /// How long it may take to end when asked to, in milliseconds, before it is killed.
     pub grace_ms: u64,
-    /// What the group of its main process is sent first when it is to end, for programs that clean up at another signal
-    /// than SIGTERM. That follows after half the grace, and to what is left when the main process has ended. Absent:
-    /// SIGTERM, to all of the job at once.
+    /// The signal that is sent first to the process group of the main process when the job is to end, for programs that
+    /// clean up on another signal than SIGTERM. SIGTERM follows after half the grace, and to the remaining processes
+    /// when the main process has ended. If absent, SIGTERM is sent to the whole job at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<Signal>,
     /// How many bytes of output are kept on disk; 0 means no limit.
     pub output_limit: u64,
-    /// What happens to processes that are left when the main process has ended.
+    /// What happens to processes that outlive the main process.
     #[serde(default)]
     pub stragglers: Stragglers,
-    /// What it is called. No two jobs of a project that have not ended have the same name.
+    /// The name of the job. No two unfinished jobs of a project have the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// Makes submitting it idempotent: as long as a job with this key is on record, there will be no second.
+    /// Makes submitting it idempotent: while a job with this key is on record, no second one is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The group in whose queue it waits, with a limit of its own.
+    /// The group that it belongs to, which has its own queue and limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Name>,
-    /// How many slots it takes of the store and of its group; one that takes more than there are runs alone.
+    /// How many slots of the store and of its group it takes. A job that takes more than there are runs alone.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
-    /// What it takes beside slots when it is started, and gives back when it ends.
+    /// The resources that it takes in addition to slots when it is started, and gives back when it ends.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Resource, u32>,
-    /// Jobs of a higher priority are started first. This and the next two are what it begins with: [`Place`] says what holds now.
+    /// Jobs of a higher priority are started first. This and the next two fields are initial values: [`Place`] has the
+    /// current ones.
     ///
     /// [`Place`]: crate::queue::Place
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -152,54 +156,55 @@ pub struct JobSpec {
     /// Whether it is not started until it is released.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_hold: bool,
-    /// When it may be started at the earliest.
+    /// The earliest time at which it may be started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Jobs that it is started after. If one of them ends in another way than is waited for, it ends as skipped.
+    /// Jobs that it is started after. If one of them ends in another way than required, this job is skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<After>,
-    /// Conditions on how busy the machine is, all of which have to hold for it to be started. One on a figure that the system does
-    /// not tell counts as held.
+    /// Conditions on the load of the machine, all of which must hold for it to be started. A condition on a figure that
+    /// the system does not provide counts as met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<LoadCondition>,
-    /// When it is run again and again. Then it is a schedule: it stays in the queue and is never started itself, but at each of its
-    /// times a copy of it is, an ordinary job without this, [`JobSpec::not_before`], the name and the key. Its `not_before` is its
-    /// first time; [`JobManager::submit`](crate::JobManager::submit) sets it if it is absent. A hold pauses the schedule, and a stop
-    /// removes it.
+    /// When it is run repeatedly. This makes it a schedule: it stays in the queue and is never started itself. At each
+    /// of its times a copy is started, an ordinary job without this field, [`JobSpec::not_before`], the name and the
+    /// key. Its `not_before` is its first time; [`JobManager::submit`](crate::JobManager::submit) sets it if it is
+    /// absent. A hold pauses the schedule, and a stop removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
     /// The schedule that it is a run of, if it is one. Set by the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_of: Option<RunOf>,
-    /// The job whose command submitted it, as its environment says. Set at submit.
+    /// The job whose command submitted it, according to its environment. Set at submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<JobId>,
-    /// The conversation, thread or program that submitted it, to which its end is delivered. Absent if none is known.
+    /// The conversation, thread or program that submitted it, to which its end is delivered. Absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
-    /// The project that it belongs to, absolute: the top of the git worktree that its working directory is in, or else that
-    /// directory itself. Absent if whoever submitted it did not say.
+    /// The project that it belongs to, as an absolute path: the top of the git worktree that contains its working
+    /// directory, or else that directory itself. Absent if the submitter did not set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<PathBuf>,
-    /// The process with which it ends: when that is gone, the job is stopped as if somebody had asked for it, and one that
-    /// has not been started never is. Whoever watches the job holds this process open, so that its number cannot come to
-    /// mean another. Absent: it outlives everybody.
+    /// The process that it ends with: when that process is gone, the job is stopped as if on request, and a job that
+    /// has not been started never will be. The job's supervisor holds this process open, so that its number cannot come
+    /// to mean another process. If absent, the job outlives every process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<ProcessId>,
-    /// The process that it is, if it was not started for this job: [`JobSpec::adopt`].
+    /// The process that the job adopted, if it was not started for this job: [`JobSpec::adopt`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<Box<Adoption>>,
-    /// A shell line that is run once the end of the job is on record, beside those that its group and the store set for all:
-    /// see [`StoreSettings::on_end`](crate::store::StoreSettings). An empty one keeps those of group and store from being run.
+    /// A shell line that is run once the end of the job is on record, in addition to those that its group and the store
+    /// set for all jobs: see [`StoreSettings::on_end`](crate::store::StoreSettings). An empty line keeps those of the
+    /// group and the store from being run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_end: Option<String>,
-    /// What layers above keep with it. In the record they stand beside the other fields, as they did in version 0.1.0.
+    /// Values that layers above keep with it. The record has them beside the other fields, as in version 0.1.0.
     #[serde(flatten)]
     pub annotations: Annotations,
 }
 
 impl JobSpec {
-    /// Describes a job that runs a line in a shell: `bash` if there is one, else `sh`.
+    /// Describes a job that runs a line in a shell: `bash` if there is one, or else `sh`.
     pub fn shell(line: impl Into<String>) -> JobSpecBuilder {
         JobSpecBuilder::new(Command::Shell(line.into()))
     }
@@ -213,15 +218,16 @@ impl JobSpec {
         JobSpecBuilder::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
     }
 
-    /// Describes a job that is a process which is running already: its command, its directory, and its output from now on as far
-    /// as that can be read without taking it away from another process. A supervisor is put in charge of it and of its
-    /// descendants; it does not become their parent, so that what leaves the process group and the session and loses its parents
-    /// is lost, and the exit code is known where the kernel tells it to others than the parent: since Linux 6.15.
+    /// Describes a job that adopts a running process: its command, its directory, and its output from now on if that
+    /// can be read without taking it away from another process. A supervisor takes charge of the process and its
+    /// descendants. It does not become their parent, so descendants that leave the process group and the session and
+    /// lose their parents are not tracked, and the exit code is known only if the kernel reports it to processes other
+    /// than the parent: since Linux 6.15.
     ///
-    /// It has a key, so that of several that adopt one process at the same time all get one job.
+    /// The job has a key, so that all callers that adopt one process at the same time get the same job.
     ///
     /// # Errors
-    /// If there is no such process, or `/proc` does not show whose it is and what it runs.
+    /// If there is no such process, or `/proc` does not show its owner and its command.
     pub fn adopt(pid: i32) -> Result<JobSpecBuilder> {
         let (adoption, argv, cwd) = Adoption::of(pid)?;
         let ProcessId { boot_id, pid, start_time, .. } = &adoption.process;
@@ -229,7 +235,7 @@ impl JobSpec {
         Ok(Self::command(argv).cwd(cwd).key(key).adopts(adoption))
     }
 
-    /// Refuses annotations that would not be read back, since a field of the record has the same name.
+    /// Refuses annotations that would not be read back because a field of the record has the same name.
     fn check_annotations(&self) -> Result<()> {
         if self.annotations.is_empty() {
             return Ok(());
@@ -240,14 +246,14 @@ impl JobSpec {
         }
         let names: Vec<_> = self.annotations.names().map(|name| format!("`{name}`")).collect();
         let reason =
-            format!("a field of the record has the name of one of them: {}; use another name", names.join(", "));
+            format!("the record already has a field with one of these names: {}; use another name", names.join(", "));
         Err(invalid("annotations", reason))
     }
 
-    /// Refuses what no queue could do.
+    /// Refuses values that no queue could honour.
     fn check_queue(&self) -> Result<()> {
         if self.slots == 0 {
-            return Err(invalid("slots", "a job takes at least one"));
+            return Err(invalid("slots", "a job takes at least one slot"));
         }
         if self.resources.values().any(|amount| *amount == 0) {
             return Err(invalid("resources", "0 of a resource is nothing; leave it out"));
@@ -261,7 +267,7 @@ impl JobSpec {
             return Err(invalid("when", format!("at most {MAX_WHEN} conditions")));
         }
         for condition in &self.when {
-            // As it is read back.
+            // It must be readable from its recorded form.
             condition.to_string().parse::<LoadCondition>().map_err(|error| invalid("when", error.to_string()))?;
         }
         if self.after.len() > MAX_AFTER {
@@ -273,32 +279,32 @@ impl JobSpec {
     fn check_restart(&self) -> Result<()> {
         let Some(restart) = &self.restart else { return Ok(()) };
         if restart.limit == Some(0) {
-            return Err(invalid("restart", "0 further attempts are none; leave it out"));
+            return Err(invalid("restart", "a limit of 0 allows no restart; leave out the restart"));
         }
         if restart.backoff_ms > restart.backoff_max_ms || restart.backoff_max() > MAX_DURATION {
-            return Err(invalid("backoff", "the first delay is at most the longest, and that is ten years"));
+            return Err(invalid("backoff", "the first delay must not exceed the longest, which is at most ten years"));
         }
         if self.stragglers == Stragglers::Leave {
-            let reason = "stragglers of one attempt would run beside the next; let them be stopped";
+            let reason = "stragglers of one attempt would run beside the next; stop them instead";
             return Err(invalid("stragglers", reason));
         }
         Ok(())
     }
 
-    /// Refuses a schedule that could not be kept.
+    /// Refuses a schedule that could not be followed.
     fn check_repeat(&self) -> Result<()> {
         let Some(repeat) = &self.repeat else { return Ok(()) };
         repeat.check().map_err(invalid_repeat(repeat))?;
         if !self.after.is_empty() {
-            return Err(invalid("after", "a schedule waits for no other job, only for its times"));
+            return Err(invalid("after", "a schedule cannot wait for other jobs, only for its times"));
         }
         if self.ends_with.is_some() {
-            return Err(invalid("ends_with", "a schedule outlives the program that submits it"));
+            return Err(invalid("ends_with", "a schedule outlives the program that submits it; leave it out"));
         }
         Ok(())
     }
 
-    /// Refuses what cannot be had of a process that is running already.
+    /// Refuses settings that cannot be applied to a process that is already running.
     fn check_adoption(&self) -> Result<()> {
         if self.adopts.is_none() {
             return Ok(());
@@ -317,7 +323,7 @@ impl JobSpec {
         ];
         match wanted.into_iter().find(|(_, is_wanted, _)| *is_wanted) {
             Some((field, _, what)) => {
-                Err(invalid(field, format!("a process that is running already cannot be {what}")))
+                Err(invalid(field, format!("a process that is already running cannot be {what}")))
             }
             None => Ok(()),
         }
@@ -334,10 +340,10 @@ impl JobSpec {
         Ok(())
     }
 
-    /// Returns the time of a schedule that follows this moment.
+    /// Returns the first scheduled time after this moment.
     ///
     /// # Errors
-    /// As [`JobSpec::set_first_time`].
+    /// See [`JobSpec::set_first_time`].
     pub(crate) fn time_after(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.repeat.as_ref().map(|repeat| repeat.next(now, now).map_err(invalid_repeat(repeat))).transpose()
     }
@@ -348,19 +354,19 @@ impl JobSpec {
         Self { name: None, key: None, not_before: None, on_hold: false, ..spec }
     }
 
-    /// Returns where the job stands before it has a place among others.
+    /// Returns the initial place of the job in the queue.
     pub(crate) fn first_place(&self) -> Place {
         let mut place = Place::default();
         (place.priority, place.on_hold, place.not_before) = (self.priority, self.on_hold, self.not_before);
         place
     }
 
-    /// Returns how long the job may run, if that is limited.
+    /// Returns the timeout, if there is one.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout_ms.map(Duration::from_millis)
     }
 
-    /// Returns how long the job goes on if it is not renewed, if that is limited.
+    /// Returns the length of the lease, if there is one.
     pub fn lease(&self) -> Option<Duration> {
         self.lease_ms.map(Duration::from_millis)
     }
@@ -370,12 +376,12 @@ impl JobSpec {
         self.lease().map(|lease| at.checked_add(lease).unwrap_or(Timestamp::MAX))
     }
 
-    /// Returns how long the job may do nothing before it counts as stalled, if that is limited.
+    /// Returns how long the job may be inactive before it counts as stalled, if that is limited.
     pub fn stall(&self) -> Option<Duration> {
         self.stall_ms.map(Duration::from_millis)
     }
 
-    /// Returns how long the job may take to be ready, if that is limited.
+    /// Returns how long the job may take to become ready, if that is limited.
     pub fn ready_timeout(&self) -> Option<Duration> {
         self.ready_timeout_ms.map(Duration::from_millis)
     }
@@ -392,14 +398,14 @@ impl JobSpec {
         values.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
     }
 
-    /// Returns the job that would run what is to be run at the end of this one, for whoever judges what may run.
+    /// Returns the job that the hook line at the end of this one amounts to, for a policy to judge.
     pub(crate) fn of_its_end(&self) -> Option<Self> {
         let line = self.on_end.clone().filter(|line| !line.trim().is_empty())?;
         let (command, shell) = (Command::Shell(line), Some(HOOK_SHELL.to_owned()));
         Some(Self { command, shell, pipefail: None, explicit: BTreeSet::new(), on_end: None, ..self.clone() })
     }
 
-    /// Returns the jobs that would run what finds out whether this one is ready, for whoever judges what may run.
+    /// Returns the jobs that the readiness checks of this one amount to, for a policy to judge.
     #[cfg(feature = "policy")]
     pub(crate) fn of_its_readiness(&self) -> impl Iterator<Item = Self> + '_ {
         let lines = self.ready.iter().filter_map(|condition| match condition {
@@ -418,12 +424,12 @@ impl JobSpec {
         })
     }
 
-    /// Returns whether something can be sent to the job while it runs.
+    /// Returns whether input can be sent to the job while it runs.
     pub fn takes_input(&self) -> bool {
         self.terminal.is_some() || self.stdin == Stdin::Open
     }
 
-    /// Checks everything that can be known without looking at the machine.
+    /// Checks everything that can be checked without looking at the machine.
     ///
     /// # Errors
     /// [`Error::InvalidSpec`], naming the field.
@@ -467,13 +473,16 @@ impl JobSpec {
             check_path("stdin", path)?;
         }
         if self.terminal.is_some() && matches!(self.stdin, Stdin::File(_) | Stdin::Given) {
-            return Err(invalid("stdin", "a job on a terminal reads from that; let its command read the file"));
+            return Err(invalid("stdin", "a job on a terminal reads from the terminal; let its command read the file"));
         }
         if self.given.0.len() > MAX_GIVEN {
-            return Err(invalid("stdin", format!("more than {MAX_GIVEN} bytes; put them into a file and name that")));
+            return Err(invalid(
+                "stdin",
+                format!("more than {MAX_GIVEN} bytes; put them into a file and name the file"),
+            ));
         }
         if self.terminal.is_some_and(|size| size.columns == 0 || size.rows == 0) {
-            return Err(invalid("terminal", "it has no room; give it at least one column and one row"));
+            return Err(invalid("terminal", "a terminal needs at least one column and one row"));
         }
         for (name, value) in self.environment.iter() {
             check_variable(name, value)?;
@@ -498,7 +507,10 @@ impl JobSpec {
         if let Some(process) = &self.ends_with
             && (process.pid <= 0 || process.boot_id.is_empty())
         {
-            return Err(invalid("ends_with", format!("{} of boot `{}` is no process", process.pid, process.boot_id)));
+            return Err(invalid(
+                "ends_with",
+                format!("{} of boot `{}` is not a process", process.pid, process.boot_id),
+            ));
         }
         if self.timeout_ms == Some(0) {
             return Err(invalid("timeout", "0 would end the job at once; leave it out for no limit"));
@@ -508,36 +520,38 @@ impl JobSpec {
             return Err(invalid("timeout", "more than ten years; leave it out for no limit"));
         }
         match self.lease_ms {
-            Some(0) => return Err(invalid("lease", "0 would be over at once; leave it out for no limit")),
+            Some(0) => return Err(invalid("lease", "0 would end the lease at once; leave it out for no limit")),
             Some(lease) if lease > longest => {
                 return Err(invalid("lease", "more than ten years; leave it out for no limit"));
             }
             Some(_) | None => {}
         }
         match self.stall_ms {
-            Some(0) => return Err(invalid("stall", "0 would be met at once; leave it out for no limit")),
+            Some(0) => return Err(invalid("stall", "0 would be reached at once; leave it out for no limit")),
             Some(stall) if stall > longest => {
                 return Err(invalid("stall", "more than ten years; leave it out for no limit"));
             }
-            None if self.stall_stop => return Err(invalid("stall_stop", "say with `stall` after what time")),
+            None if self.stall_stop => {
+                return Err(invalid("stall_stop", "needs `stall`, the time after which the job counts as stalled"));
+            }
             Some(_) | None => {}
         }
         for condition in &self.ready {
             let text = condition.to_string();
             check_argument("ready", text.as_bytes())?;
-            // As it is read back.
+            // It must be readable from its recorded form.
             text.parse::<Condition>().map_err(|error| invalid("ready", error.to_string()))?;
         }
         match self.ready_timeout_ms {
             Some(_) if self.ready.is_empty() => {
-                return Err(invalid("ready_timeout", "say with `ready` when it is ready"));
+                return Err(invalid("ready_timeout", "needs `ready`, a condition that makes the job ready"));
             }
-            Some(0) => return Err(invalid("ready_timeout", "0 would be over at once; leave it out for no limit")),
+            Some(0) => return Err(invalid("ready_timeout", "0 would be reached at once; leave it out for no limit")),
             Some(timeout) if timeout > longest => {
                 return Err(invalid("ready_timeout", "more than ten years; leave it out for no limit"));
             }
             None if self.not_ready != NotReady::Stop => {
-                return Err(invalid("not_ready", "say with `ready_timeout` after what time"));
+                return Err(invalid("not_ready", "needs `ready_timeout`, the time that it may take"));
             }
             Some(_) | None => {}
         }
@@ -583,7 +597,7 @@ fn check_argument(field: &'static str, bytes: &[u8]) -> Result<()> {
     }
     if bytes.len() >= MAX_ARGUMENT {
         let size = bytes.len();
-        let reason = format!("{size} bytes in one argument, and the kernel takes {MAX_ARGUMENT}; put it into a file");
+        let reason = format!("{size} bytes in one argument, but the kernel accepts {MAX_ARGUMENT}; put it into a file");
         return Err(invalid(field, reason));
     }
     Ok(())
@@ -591,7 +605,7 @@ fn check_argument(field: &'static str, bytes: &[u8]) -> Result<()> {
 
 fn check_path(field: &'static str, path: &Path) -> Result<()> {
     if path.as_os_str().as_bytes().contains(&0) {
-        return Err(invalid(field, "a path has no NUL byte"));
+        return Err(invalid(field, "a path cannot contain a NUL byte"));
     }
     if path.to_str().is_none() {
         let reason = format!("`{}` is not valid UTF-8; use a shell line that changes into it", path.display());
@@ -611,7 +625,7 @@ fn check_variable(name: &OsStr, value: &OsStr) -> Result<()> {
     if name.len() + value.len() + 2 > MAX_ARGUMENT {
         return Err(invalid(
             "environment",
-            format!("variable `{shown}` is larger than the kernel takes, {MAX_ARGUMENT} bytes"),
+            format!("variable `{shown}` is larger than the kernel accepts, {MAX_ARGUMENT} bytes"),
         ));
     }
     Ok(())

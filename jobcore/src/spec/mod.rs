@@ -1,10 +1,10 @@
-//! What to run: said once, at submit, and never changed. The values that a [`JobSpec`] consists of.
+//! What to run: set once, at submit, and never changed. The parts of a [`JobSpec`].
 
 // In the order in which to read them:
 // - `job_spec.rs`: the spec
-// - `builder.rs`: how one is made
-// - `restart.rs`: whether its command is started again
-// - `adoption.rs`: a command that is running already
+// - `builder.rs`: building a spec
+// - `restart.rs`: whether its command is restarted
+// - `adoption.rs`: adopting a process that is already running
 // - `tests.rs`: specs of every kind
 
 mod adoption;
@@ -36,14 +36,14 @@ pub(crate) use builder::JobSpecBuilder;
 pub(crate) use job_spec::{HOOK_SHELL, JobSpec};
 pub use restart::{Restart, RestartWhen};
 
-/// Output of a job is kept up to this many bytes unless the spec says otherwise.
+/// How many bytes of a job's output are kept by default.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
-/// How long a job that is asked to end may take before it is killed, unless the spec or the stop says otherwise.
+/// How long a job may take to end when asked to before it is killed, unless the spec or the stop sets another time.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-/// The longest timeout and grace: ten years. Longer ones are slips of the keyboard.
+/// The longest timeout and grace period: ten years. Longer ones are taken for mistakes.
 pub const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// The most bytes that can be given to a command to read.
+/// The maximum number of bytes that can be given to a command to read.
 pub const MAX_GIVEN: usize = 64 * 1024 * 1024;
 
 /// What to run.
@@ -53,12 +53,12 @@ pub const MAX_GIVEN: usize = 64 * 1024 * 1024;
 pub enum Command {
     /// A line for a shell.
     Shell(String),
-    /// A program and its arguments, as they are.
+    /// A program and its arguments, verbatim.
     Argv(Vec<String>),
 }
 
 impl Command {
-    /// Returns the command in one line, as it could be typed.
+    /// Returns the command as one line that could be typed.
     pub fn line(&self) -> Cow<'_, str> {
         match self {
             Self::Shell(line) => line.into(),
@@ -67,31 +67,31 @@ impl Command {
     }
 }
 
-/// What the command reads.
+/// What the command reads as its standard input.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stdin {
-    /// Nothing: a read gets end of file at once, so that prompts fail fast.
+    /// Nothing: a read returns end of file at once, so that prompts fail fast.
     #[default]
     Closed,
     /// This file, from its beginning.
     File(PathBuf),
-    /// What is sent to it while it runs, until its input is ended.
+    /// The input that is sent to it while it runs, until it is closed.
     Open,
     /// Bytes that were given with the spec, [`JobSpecBuilder::given`]. The store keeps them for as long as the job.
     Given,
 }
 
-/// What to do with processes that are left when the main process has ended.
+/// What to do with processes that outlive the main process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stragglers {
-    /// They are stopped like the job itself: asked, then killed.
+    /// They are stopped like the job itself: asked to end, then killed.
     #[default]
     Stop,
-    /// They stay; the job is over, and its supervisor keeps their output until they are gone.
+    /// They are left running; the job has ended, and its supervisor records their output until they exit.
     Leave,
 }
 
@@ -100,10 +100,10 @@ pub enum Stragglers {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NotReady {
-    /// It is stopped, with a cause that says so.
+    /// It is stopped, with a cause of its own.
     #[default]
     Stop,
-    /// It goes on, and may be ready later. An event says that it was not in time.
+    /// It continues, and may become ready later. An event records that it was not ready in time.
     Continue,
 }
 
@@ -131,7 +131,7 @@ impl std::str::FromStr for NotReady {
     }
 }
 
-/// Bytes for a command to read. Private: printed by nothing.
+/// Bytes for a command to read. They are private and never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given(pub(crate) Vec<u8>);
 
@@ -141,10 +141,10 @@ impl Given {
         &self.0
     }
 
-    /// Opens a file that holds them, and that nobody else can find.
+    /// Opens an anonymous file that holds them.
     ///
     /// # Errors
-    /// If none can be made.
+    /// If the file cannot be created.
     pub fn open(&self) -> io::Result<OwnedFd> {
         sys::file::in_memory(&self.0)
     }
@@ -162,12 +162,12 @@ impl fmt::Debug for Given {
     }
 }
 
-/// Takes a shell apart into words, as a POSIX shell would: its program, and its options.
+/// Splits a shell into words as a POSIX shell would: its program and its options.
 ///
 /// # Errors
-/// Says what is wrong with it: it has no word, or a quote without an end.
+/// Says what is wrong with it: it contains no word, or an unterminated quote.
 pub fn shell_words(shell: &str) -> Result<Vec<String>, String> {
-    let words = shlex::split(shell).ok_or_else(|| format!("`{shell}` has a quote or a backslash without an end"))?;
+    let words = shlex::split(shell).ok_or_else(|| format!("`{shell}` has an unterminated quote or backslash"))?;
     match words.first() {
         Some(program) if !program.is_empty() => Ok(words),
         _ => Err("there is no program in it; name one, such as `bash -o pipefail`".to_owned()),
@@ -175,6 +175,6 @@ pub fn shell_words(shell: &str) -> Result<Vec<String>, String> {
 }
 
 fn millis(duration: Duration) -> u64 {
-    // A duration that is not zero never becomes zero, which would mean something else.
+    // A duration that is not zero must not become zero, which has another meaning.
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

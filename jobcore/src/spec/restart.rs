@@ -1,4 +1,4 @@
-//! Whether the command of a job is started again when it has ended.
+//! Whether the command of a job is restarted when it has ended.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,44 +11,45 @@ use super::millis;
 use crate::parse_error::ParseError;
 use crate::words::counted;
 
-/// When the command of a job is started again, unless somebody has stopped the job. Each run of it is an attempt.
+/// The rule for restarting the command of a job, unless the job was stopped. Each run of the command is an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Restart {
-    /// After which attempts.
+    /// Which attempts are followed by another.
     pub when: RestartWhen,
-    /// How many attempts may follow the first. Absent: any number.
+    /// How many attempts may follow the first. If absent, any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// The exit codes that are worth another attempt; empty: all that are a failure, and every other kind of failure.
+    /// The exit codes that are retried. If empty, all failures are retried, whatever the exit code.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub exit_codes: BTreeSet<u8>,
-    /// The delay before the second attempt, in milliseconds. It doubles with each further one.
+    /// The delay before the second attempt, in milliseconds. It doubles with each further attempt.
     pub backoff_ms: u64,
-    /// The longest delay, in milliseconds. After an attempt that ran for at least this long, the first delay holds again.
+    /// The longest delay, in milliseconds. An attempt that runs for at least this long resets the delay to the first
+    /// one.
     pub backoff_max_ms: u64,
 }
 
-/// After which attempts another follows.
+/// Which attempts are followed by another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RestartWhen {
-    /// After one that failed, whose time was up, or whose end nobody saw.
+    /// Those that failed, that timed out, or whose end was not observed.
     #[default]
     OnFailure,
-    /// After every one.
+    /// Every attempt.
     Always,
 }
 
 impl Restart {
-    /// The first delay unless another is set.
+    /// The default first delay.
     pub const DEFAULT_BACKOFF: Duration = Duration::from_secs(1);
-    /// The longest delay unless another is set.
+    /// The default longest delay.
     pub const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(300);
 
-    /// Returns the rule that starts a command again, any number of times, with the default delays.
+    /// Creates a rule that restarts a command any number of times, with the default delays.
     pub fn new(when: RestartWhen) -> Self {
         Self { when, ..Self::default() }
     }
@@ -59,13 +60,13 @@ impl Restart {
         Self { limit, ..self }
     }
 
-    /// Sets the first delay and the longest.
+    /// Sets the first and the longest delay.
     #[must_use]
     pub fn with_backoff(self, first: Duration, longest: Duration) -> Self {
         Self { backoff_ms: millis(first), backoff_max_ms: millis(longest), ..self }
     }
 
-    /// Sets the exit codes that are worth another attempt.
+    /// Sets the exit codes that are retried.
     #[must_use]
     pub fn with_exit_codes(self, exit_codes: impl IntoIterator<Item = u8>) -> Self {
         Self { exit_codes: exit_codes.into_iter().collect(), ..self }
@@ -76,14 +77,14 @@ impl Restart {
         Duration::from_millis(self.backoff_max_ms)
     }
 
-    /// Returns the delay before the next attempt when so many in a row were short.
+    /// Returns the delay before the next attempt after this many short attempts in a row.
     pub(crate) fn delay(&self, short: u32) -> Duration {
         let factor = 1_u64.checked_shl(short.saturating_sub(1)).unwrap_or(u64::MAX);
         Duration::from_millis(self.backoff_ms.saturating_mul(factor)).min(self.backoff_max())
     }
 }
 
-/// In words: `on failure, up to 3 times, after 1s to 5m`.
+/// A description in words: `on failure, up to 3 times, after 1s to 5m`.
 impl fmt::Display for Restart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.when, self.exit_codes.is_empty()) {

@@ -14,7 +14,10 @@ fn refusal(builder: JobSpecBuilder) -> String {
 fn an_annotation_cannot_take_the_place_of_a_field() {
     for field in ["cwd", "timeout_ms", "name", "ends_with"] {
         let refused = refusal(JobSpec::shell("x").annotation(field, &7).annotation("mine", &true));
-        assert!(refused.starts_with("annotations: a field of the record has the name of one of them: `"), "{refused}");
+        assert!(
+            refused.starts_with("annotations: the record already has a field with one of these names: `"),
+            "{refused}"
+        );
     }
     let spec = JobSpec::shell("x").annotation("mine", &0.1).build().unwrap();
     let record = serde_json::to_string(&spec).unwrap();
@@ -23,7 +26,7 @@ fn an_annotation_cannot_take_the_place_of_a_field() {
 }
 
 #[test]
-fn nonsense_is_refused_by_name() {
+fn invalid_fields_are_refused_by_name() {
     assert_eq!(refusal(JobSpec::shell("  \n")), "command: the shell line is empty");
     assert_eq!(refusal(JobSpec::command(Vec::<String>::new())), "argv: there is no program to run");
     assert_eq!(refusal(JobSpec::command(["", "x"])), "argv: there is no program to run");
@@ -32,7 +35,7 @@ fn nonsense_is_refused_by_name() {
     assert_eq!(refusal(JobSpec::shell("x").cwd("relative")), "cwd: `relative` is not an absolute path");
     assert_eq!(
         refusal(JobSpec::shell("x").with_shell("bash 'a")),
-        "shell: `bash 'a` has a quote or a backslash without an end"
+        "shell: `bash 'a` has an unterminated quote or backslash"
     );
     for empty in ["", " ", "'' -l"] {
         assert!(refusal(JobSpec::shell("x").with_shell(empty)).starts_with("shell: there is no program"));
@@ -46,20 +49,24 @@ fn nonsense_is_refused_by_name() {
     assert!(refusal(JobSpec::shell("x").env("a=b", "y")).starts_with("environment: `a=b`"));
 }
 
-/// The job of that name was stopped where another was meant, by its short id.
+/// Regression: a job with such a name was stopped when another job was meant by its short id.
 #[test]
-fn a_name_that_may_be_an_id_is_refused_and_read_back() {
+fn a_name_that_looks_like_an_id_is_refused_but_read_back() {
     for name in ["cafe", "deadbeef", "0123-4567", "2026"] {
         let spec = JobSpec::shell("x").name(name.parse().unwrap());
         assert!(refusal(spec.clone()).starts_with(&format!("name: `{name}` could be taken for a job id")), "{name}");
         let json = serde_json::to_string(&spec.spec).unwrap();
-        assert_eq!(serde_json::from_str::<JobSpec>(&json).unwrap().name, spec.spec.name, "there may be such jobs");
+        assert_eq!(
+            serde_json::from_str::<JobSpec>(&json).unwrap().name,
+            spec.spec.name,
+            "older stores may have such jobs"
+        );
     }
     JobSpec::shell("x").name("cafe.1".parse().unwrap()).build().unwrap();
 }
 
 #[test]
-fn a_short_duration_is_not_rounded_to_none() {
+fn a_short_duration_is_not_rounded_to_zero() {
     let spec = JobSpec::shell("x").timeout(Duration::from_nanos(1)).build().unwrap();
     assert_eq!(spec.timeout(), Some(Duration::from_millis(1)));
 }

@@ -1,4 +1,4 @@
-//! What was run at the end of a job, and what came of it.
+//! Commands that are run at the end of a job, and their results.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::signal::Signal;
 
-/// Who set a line that is run at the end of a job.
+/// Where a command that is run at the end of a job was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -22,47 +22,47 @@ pub enum HookOf {
     Store,
 }
 
-/// A line that was run at the end of a job. What is not known or does not apply is absent.
+/// A command that was run at the end of a job. Values that are unknown or do not apply are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HookRun {
-    /// Who set the line.
+    /// Where it was set.
     pub of: HookOf,
-    /// When it was started. Put on record before that.
+    /// When it was started. Recorded before the start.
     pub begun_at: Timestamp,
-    /// When it had ended, and all that it had started was gone; absent while it runs.
+    /// When it and all processes that it started had ended; absent while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// What it exited with.
+    /// Its exit code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The signal that it died of.
+    /// The signal that killed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
-    /// What there is to say in words, such as that its time was up.
+    /// More about its end, in words, such as that it timed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The end of what it printed, on standard output and error; what is no UTF-8 is replaced.
+    /// The end of its standard output and error; bytes that are not UTF-8 are replaced.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
 }
 
 impl HookRun {
-    /// Says that a line is about to be run.
+    /// Records that the command is about to be run.
     pub(crate) fn begin(of: HookOf, at: Timestamp) -> Self {
         let output = String::new();
         Self { of, begun_at: at, ended_at: None, exit_code: None, signal: None, message: None, output }
     }
 }
 
-/// What came of it in one line, with the last line that it printed.
+/// Its result in one line, with the last line that it printed.
 impl fmt::Display for HookRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.of {
-            HookOf::Caller => "that of its caller's host ",
-            HookOf::Job => "the job's own ",
-            HookOf::Group => "that of its group ",
-            HookOf::Store => "that of the store ",
+            HookOf::Caller => "the host's on_end ",
+            HookOf::Job => "the job's on_end ",
+            HookOf::Group => "the group's on_end ",
+            HookOf::Store => "the store's on_end ",
         })?;
         match (&self.message, self.exit_code, self.signal) {
             _ if self.ended_at.is_none() => f.write_str("has been started")?,

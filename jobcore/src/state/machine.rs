@@ -1,36 +1,36 @@
-//! The states of a job, and the one function that decides which step may follow which.
+//! The states of a job, and the one function that decides which step may follow which state.
 
 use super::{End, Outcome, Run, Status};
 use crate::clock::Timestamp;
 
-/// Where a job is in its life. Each variant holds only what is true then.
+/// The state of a job. Each variant holds only what applies in that state.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum State {
     /// On record, and not started yet.
     Queued,
-    /// The command runs, or its supervisor is about to start it.
+    /// The command is running, or its supervisor is about to start it.
     Running(Run),
-    /// The command runs but was stopped by a signal (`SIGSTOP`), until somebody lets it go on.
+    /// The command was stopped by a signal (`SIGSTOP`) and can be continued.
     Paused(Run),
-    /// Over, for good.
+    /// Ended, for good.
     Ended(End),
 }
 
 /// What can happen to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
-    /// Somebody took charge of it and starts the command; the time is known once it runs.
+    /// A holder took charge of it and starts the command; the time is known once the command runs.
     Started(Option<Timestamp>),
     /// Its main process was stopped by a signal.
     Paused,
-    /// Its supervisor died and the command lives on.
+    /// Its supervisor died and the command is still running.
     SupervisorLost,
-    /// It is over.
+    /// It ended.
     Ended(Outcome),
 }
 
-/// A step that no job can take.
+/// A step that is not possible in the present state.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("a job that is {from} cannot take the step {event:?}")]
 pub(crate) struct IllegalTransition {
@@ -44,7 +44,7 @@ impl State {
     /// Returns the state after `event`.
     ///
     /// # Errors
-    /// [`IllegalTransition`] if no job in this state can take that step; nothing follows an end.
+    /// [`IllegalTransition`] if a job in this state cannot take that step; no step is possible after the end.
     pub(crate) fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
         match (self, event) {
             (Self::Queued, Event::Started(started_at)) => Ok(Self::Running(Run { started_at, supervised: true })),
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    /// Returns the one word for this state.
+    /// Returns the status that corresponds to this state.
     pub fn status(&self) -> Status {
         match self {
             Self::Queued => Status::Queued,

@@ -1,9 +1,9 @@
-//! What a job is doing and how it ended: what a [`State`] and an [`Outcome`] consist of.
+//! What a job is doing and how it ended: the parts of a [`State`] and an [`Outcome`].
 
 // In the order in which to read them:
 // - `status.rs`, `outcome.rs`: what a job is doing, and how it ended
 // - `machine.rs`: which step may follow which
-// - `hook.rs`: what was run at its end
+// - `hook.rs`: the commands that were run at its end
 
 mod hook;
 pub(crate) mod machine;
@@ -19,21 +19,21 @@ pub(crate) use machine::{Event, State};
 pub(crate) use outcome::{Cause, Outcome};
 pub(crate) use status::Status;
 
-/// A run that is going on.
+/// A job that is running.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Run {
-    /// When the command was started; absent for the moment in which the supervisor comes up.
+    /// When the command was started; absent while the supervisor is starting.
     pub started_at: Option<Timestamp>,
-    /// Whether a living supervisor watches it. Without one, nobody will see its end.
+    /// Whether a living supervisor watches it. Without one, its end is not observed.
     pub supervised: bool,
 }
 
-/// A run that is over.
+/// A job that has ended.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct End {
-    /// When the command had been started; absent if it never was.
+    /// When the command was started; absent if it never was.
     pub started_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Outcome,
@@ -45,14 +45,14 @@ pub struct End {
 pub struct Survivor {
     /// Its process id.
     pub pid: i32,
-    /// The name that the kernel has for it (`comm`).
+    /// Its name in the kernel (`comm`).
     pub name: String,
     /// Why it could not be stopped.
     pub reason: String,
 }
 
 impl Survivor {
-    /// Names a process that could not be stopped.
+    /// Records a process that could not be stopped.
     pub fn new(pid: i32, name: String, reason: String) -> Self {
         Self { pid, name, reason }
     }

@@ -13,27 +13,27 @@ use crate::signal::Signal;
 pub enum Cause {
     /// The main process exited by itself.
     Exited,
-    /// The main process died of a signal that nobody asked for through jobcore.
+    /// The main process was killed by a signal that was not requested through jobcore.
     Signalled,
-    /// The main process was killed by the kernel because memory ran out, by the kernel's own account.
+    /// The kernel killed the main process because memory ran out, according to the kernel's own counters.
     Oom,
     /// The command could not be started; `message` has the reason.
     SpawnFailed,
-    /// Somebody asked for its end, and it was alive then.
+    /// It was stopped on request while it was alive.
     Stopped,
     /// Its timeout expired.
     TimedOut,
-    /// It had done nothing for as long as its spec allows.
+    /// It was inactive for as long as its spec allows.
     Stalled,
-    /// It was not ready in time, and was to be stopped then.
+    /// It was not ready in time, and its spec says to stop it then.
     NotReady,
-    /// Its supervisor died, and then the command, unseen.
+    /// Its supervisor died, and then the command ended unobserved.
     SupervisorLost,
     /// The machine was restarted while it ran.
     Rebooted,
     /// It was stopped before it started.
     NeverStarted,
-    /// A job that it was to be started after ended in another way; `message` says which.
+    /// A job that it was to be started after ended in another way; `message` names that job.
     Skipped,
 }
 
@@ -57,54 +57,54 @@ impl Cause {
     }
 }
 
-/// How a job ended: the whole truth, as far as anybody saw it. What is not known is absent.
+/// How a job ended, as far as it was observed. Values that are unknown are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// Why it ended.
     pub cause: Cause,
-    /// When the main process ended (or, if nobody saw it, when that was found out).
+    /// When the main process ended or, if that was not observed, when it was found out.
     pub ended_at: Timestamp,
-    /// What the main process exited with.
+    /// The exit code of the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The signal that the main process died of.
+    /// The signal that killed the main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
-    /// Whether the kernel says that the main process dumped core.
+    /// Whether the kernel reports that the main process dumped core.
     #[serde(default, skip_serializing_if = "is_false")]
     pub core_dumped: bool,
-    /// Who asked for the stop.
+    /// Who requested the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,
-    /// CPU time, user and system, of the main process and all its descendants that ended before the record.
+    /// CPU time, user and system, of the main process and all its descendants that ended before this was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
     /// Peak resident memory of the largest single process of the job (`ru_maxrss`, getrusage(2)), not of their sum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
-    /// How many processes of the job were still there when the main process had ended.
+    /// How many processes of the job outlived the main process.
     #[serde(default, skip_serializing_if = "is_zero_u32")]
     pub stragglers: u32,
-    /// What could not be stopped, and why: empty after every stop that was proven.
+    /// Processes that could not be stopped, and why: empty after every complete stop.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<Survivor>,
-    /// How many bytes the job had written when the record was made.
+    /// How many bytes the job had written when this was recorded.
     #[serde(default)]
     pub output_bytes: u64,
     /// How many of them were not kept, because of the output limit or a full disk.
     #[serde(default)]
     pub dropped_bytes: u64,
-    /// For how long it was paused, in milliseconds.
+    /// How long it was paused, in milliseconds.
     #[serde(default, skip_serializing_if = "is_zero_u64")]
     pub paused_ms: u64,
-    /// What there is to say in words, such as why it could not start.
+    /// More about the end, in words, such as why it could not be started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl Outcome {
-    /// Returns an outcome of which nothing is known but its cause and time.
+    /// Creates an outcome of which only the cause and the time are known.
     pub fn new(cause: Cause, ended_at: Timestamp) -> Self {
         Self {
             cause,
@@ -136,9 +136,9 @@ impl Outcome {
         }
     }
 
-    /// Returns what a shell would call the exit status: the code, or 128 and the signal's number; nothing if it is not
-    /// known. It is 0 only for a job that is completed: one that was stopped, or whose time was up, and that exited with 0
-    /// nevertheless, has that of SIGTERM, 143.
+    /// Returns the exit status as a shell would report it: the code, or 128 plus the number of the signal, or `None` if
+    /// it is unknown. It is 0 only for a completed job: a job that was stopped or timed out but exited with 0 gets 143,
+    /// the status for SIGTERM.
     pub fn shell_code(&self) -> Option<i32> {
         let code = self.exit_code.or_else(|| self.signal.map(|signal| 128 + signal.number()));
         let looks_completed = code == Some(0) && self.status() != Status::Completed;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_completed_job_passes_on_zero() {
+    fn only_a_completed_job_has_shell_code_zero() {
         for (cause, exit_code, signal, expected) in [
             (Cause::Exited, Some(0), None, Some(0)),
             (Cause::Exited, Some(3), None, Some(3)),

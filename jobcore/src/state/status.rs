@@ -1,4 +1,4 @@
-//! The one word for what a job is doing.
+//! The status of a job in one word.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::parse_error::ParseError;
 
-/// The word for a job's state, the same in every interface.
+/// The status of a job, the same in every interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
     /// Not started yet.
     Queued,
-    /// Runs.
+    /// Running.
     Running,
-    /// Stopped by a signal, and can go on.
+    /// Stopped by a signal; it can be continued.
     Paused,
     /// Ended with exit code 0.
     Completed,
-    /// Ended with another exit code, by a signal that nobody asked for, or could not start.
+    /// Ended with another exit code or by a signal that was not requested, or could not be started.
     Failed,
-    /// Ended because somebody asked for it through jobcore.
+    /// Ended on request through jobcore.
     Killed,
-    /// Ended because its time was up.
+    /// Ended because a time limit was reached.
     TimedOut,
-    /// Nobody saw its end.
+    /// Ended unobserved.
     Orphaned,
-    /// Was not started, since jobs that it was to be started after ended in another way.
+    /// Not started, because a job that it was to be started after ended in another way.
     Skipped,
 }
 
 impl Status {
-    /// All of them, in the order of a job's life.
+    /// All statuses, in the order of a job's life.
     pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Running,
@@ -45,7 +45,7 @@ impl Status {
         Self::Skipped,
     ];
 
-    /// Returns whether the job is over.
+    /// Returns whether the job has ended.
     pub fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Paused => false,
@@ -70,7 +70,7 @@ impl Status {
 }
 
 impl Status {
-    /// Returns what a job of this status does or has come to, as the end of a sentence: `timed out`.
+    /// Returns the status as the end of a sentence: `timed out`.
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Queued => "is queued",
@@ -98,7 +98,7 @@ impl std::str::FromStr for Status {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
-            ParseError::new(format!("`{text}` is no status; there are {known}"))
+            ParseError::new(format!("`{text}` is not a status; use one of {known}"))
         })
     }
 }

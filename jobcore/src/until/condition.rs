@@ -1,4 +1,4 @@
-//! What makes a job ready: what can be waited for from outside, and what is tried out by whoever watches it.
+//! Conditions that make a job ready: those that can be waited for from outside, and those that the supervisor checks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,29 +11,29 @@ use crate::parse_error::ParseError;
 const FORMS: &str =
     "write `port:3000`, `port:HOST:PORT`, `http://HOST:PORT/PATH`, `output:RE`, `file:PATH` or `cmd:LINE`";
 
-/// What a job comes to when it is ready: `port:3000`, `port:HOST:PORT`, `http://HOST/PATH`, `output:RE`, `file:PATH` or
+/// A condition that makes a job ready: `port:3000`, `port:HOST:PORT`, `http://HOST/PATH`, `output:RE`, `file:PATH` or
 /// `cmd:LINE`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Condition {
-    /// What can be waited for as well: a line of its output, a port of its own, a file.
+    /// A condition that can be waited for as well: a line of its output, a port of its own, a file.
     Until(Until),
-    /// That somebody accepts connections there, whoever that is.
+    /// Some process accepts connections there, whichever it is.
     Address {
-        /// The name or the address of a host.
+        /// The name or the address of the host.
         host: String,
         /// The TCP port.
         port: u16,
     },
-    /// That a GET is answered with a status from 200 to 399.
+    /// A GET request is answered with a status from 200 to 399.
     Http(Url),
-    /// That this line exits with 0: run by the shell of the job, in its directory and its environment.
+    /// This line exits with 0 when it is run by the shell of the job, in its directory and its environment.
     Command(String),
 }
 
 impl Condition {
-    /// Returns whether what the job writes tells that it is met, and nothing has to be tried out.
+    /// Returns whether the job's output alone decides whether it is met.
     pub(crate) fn is_output(&self) -> bool {
         matches!(self, Self::Until(Until::Output(_)))
     }
@@ -52,7 +52,7 @@ impl FromStr for Condition {
             "cmd" => Ok(Self::Command(rest.to_owned())),
             "http" => Url::parse(rest.strip_prefix("http:").unwrap_or(rest)).map(Self::Http).map_err(|why| wrong(&why)),
             "https" => {
-                Err(wrong("there is no TLS here; use `cmd:curl --fail --silent --output /dev/null https://HOST/`"))
+                Err(wrong("TLS is not supported; use `cmd:curl --fail --silent --output /dev/null https://HOST/`"))
             }
             "port" if rest.contains(':') => match rest.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
                 Some((host, Ok(port))) if port > 0 && is_host(host) => {
@@ -66,7 +66,7 @@ impl FromStr for Condition {
     }
 }
 
-/// Returns whether a text may be the name of a host, or its address: one of version 6 stands in brackets.
+/// Returns whether a text can be a host name or an address. An IPv6 address must be in brackets.
 pub(super) fn is_host(text: &str) -> bool {
     let is_name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
@@ -86,7 +86,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// By what is written: patterns have no other identity.
+/// Compares the written forms: patterns have no other identity.
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_alike() {
+    fn a_condition_is_written_as_it_was_read() {
         for text in [
             "port:3000",
             "port:localhost:3000",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_refused_with_what_is() {
+    fn an_invalid_condition_is_refused_with_a_valid_form() {
         for (wrong, reason) in [
             ("", "write `port:3000`"),
             ("exit", "write `port:3000`"),
@@ -141,7 +141,7 @@ mod tests {
             ("port:a b:80", "port:localhost:3000"),
             ("port:::1:80", "port:localhost:3000"),
             ("port:a:0", "port:localhost:3000"),
-            ("https://a", "there is no TLS here"),
+            ("https://a", "TLS is not supported"),
             ("http:", "http://localhost:3000/"),
             ("http://", "http://localhost:3000/"),
             ("http://a/ b", "http://localhost:3000/"),

@@ -1,7 +1,7 @@
-//! What can be waited for, in one grammar for every interface.
+//! Conditions that can be waited for, with one grammar for every interface.
 
 // In the order in which to read them:
-// - `condition.rs`, `url.rs`: what makes a job ready
+// - `condition.rs`, `url.rs`: conditions that make a job ready
 
 mod condition;
 mod url;
@@ -17,29 +17,29 @@ use crate::parse_error::ParseError;
 pub use condition::Condition;
 pub use url::Url;
 
-/// What is waited for: `exit`, `ready`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
+/// A condition to wait for: `exit`, `ready`, `output:RE`, `quiet:5s`, `port:3000` or `file:PATH`.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Until {
-    /// Its end.
+    /// The job has ended.
     #[default]
     Exit,
-    /// That it is ready, as its spec says when it is.
+    /// The job is ready, by the conditions of its spec.
     Ready,
-    /// A line of its output, cleaned of what is for terminals, that matches this. One that has no end yet counts when
+    /// A line of its output, cleaned of terminal control sequences, matches this. An unfinished line counts when
     /// nothing follows for a tenth of a second: a prompt.
     Output(Pattern),
-    /// That it has written nothing for so long.
+    /// It has written nothing for this long.
     Quiet(Duration),
-    /// That one of its processes listens on this TCP port. One of another process does not count where `/proc` tells whose
-    /// it is.
+    /// One of its processes listens on this TCP port. A port of another process does not count if `/proc` shows its
+    /// owner.
     Port(u16),
-    /// That there is such a file; a relative path begins at the job's working directory.
+    /// This file exists; a relative path is resolved against the job's working directory.
     File(PathBuf),
 }
 
 impl Until {
-    /// Returns whether this is the end of a job.
+    /// Returns whether this is the end of the job.
     pub fn is_exit(&self) -> bool {
         matches!(self, Self::Exit)
     }
@@ -54,7 +54,7 @@ impl FromStr for Until {
         match kind {
             "exit" if rest.is_empty() => Ok(Self::Exit),
             "ready" if rest.is_empty() => Ok(Self::Ready),
-            "output" if rest.is_empty() => Err(wrong("write what is waited for, such as `output:listening on`")),
+            "output" if rest.is_empty() => Err(wrong("write what to wait for, such as `output:listening on`")),
             "output" => rest.parse().map(Self::Output).map_err(|error: ParseError| wrong(&error.to_string())),
             "quiet" => match humantime::parse_duration(rest) {
                 Ok(time) => Ok(Self::Quiet(time)),
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_alike() {
+    fn a_condition_is_written_as_it_was_read() {
         for text in
             ["exit", "ready", "output:a: b|c", "quiet:5s", "quiet:1m 30s", "port:3000", "file:out/done", "file:/a:b"]
         {

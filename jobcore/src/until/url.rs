@@ -1,4 +1,4 @@
-//! The address of something that is asked for by HTTP.
+//! The address of an HTTP request.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ const EXAMPLE: &str = "write it as `http://localhost:3000/health`";
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Url {
-    /// The name of the host, or its address: one of version 6 in brackets.
+    /// The name or the address of the host; an IPv6 address is in brackets.
     pub host: String,
     /// The TCP port.
     pub port: u16,
-    /// What is asked for there, with its query.
+    /// The path, with its query.
     pub path: String,
 }
 
@@ -22,7 +22,7 @@ impl Url {
     /// Parses what follows `http:`.
     ///
     /// # Errors
-    /// What is wrong with it, in words for people.
+    /// Says what is wrong with it, in words for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix("//").ok_or(EXAMPLE)?;
         let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -31,14 +31,14 @@ impl Url {
             Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0).ok_or(EXAMPLE)?),
             None => (authority, 80),
         };
-        // What is no part of a request line would be one of its own.
+        // Other characters could inject lines into the request.
         if !is_host(host) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(EXAMPLE.to_owned());
         }
         Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
     }
 
-    /// Returns the host and the port as they stand in a request.
+    /// Returns the host and the port as written in a request.
     pub(crate) fn authority(&self) -> String {
         match self.port {
             80 => self.host.clone(),

@@ -13,7 +13,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     title: "Claude Code",
     install: "npm install --global @anthropic-ai/claude-code",
     format: Format::Claude,
-    // It stops its tools then, and tells what the run has cost.
+    // On SIGINT it stops its tools, and reports what the run has cost.
     stop_signal: Some(Signal::INT),
     is_session: is_uuid,
     stays_where_it_was: false,
@@ -21,23 +21,23 @@ pub(super) const ADAPTER: Adapter = Adapter {
     obstacle,
 };
 
-/// The most that it reads from standard input, in bytes.
+/// The maximum number of bytes that it reads from standard input.
 const LONGEST: usize = 10 * 1024 * 1024;
 
-/// Its tools that change nothing. The last finds others, among them those of MCP servers.
+/// Its tools that change nothing. The last one finds others, including those of MCP servers.
 const LOOKING: [&str; 6] = ["Read", "Grep", "Glob", "WebFetch", "WebSearch", "ToolSearch"];
 
-/// What it takes for another word, with a warning only, is refused here.
+/// Efforts that it accepts. It replaces any other word with only a warning, so others are refused here.
 const EFFORTS: [&str; 6] = ["low", "medium", "high", "xhigh", "max", "ultracode"];
 
 fn invocation(asked: &Delegation) -> Result<Invocation> {
     let mut arguments: Vec<String> = ["--print", "--output-format=stream-json", "--verbose"].map(str::to_owned).into();
-    // Always with `=`: what comes apart may be taken for a flag, or for the next of several values.
+    // Always with `=`: a separate value may be taken for a flag, or for the next of several values.
     let mut say = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}"));
     match asked.permission_mode {
         PermissionMode::ReadOnly => {
             say("permission-mode", "dontAsk");
-            // No rule in the user's settings permits a tool that is not there.
+            // No rule in the user's settings can permit a tool that does not exist.
             say("tools", &tools(&asked.allow_tools));
         }
         PermissionMode::Edit => say("permission-mode", "acceptEdits"),
@@ -60,7 +60,7 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
         }
         Some(effort) if EFFORTS.contains(&effort) => say("effort", effort),
         Some(effort) => {
-            let reason = format!("`{effort}` is none; there are {}", EFFORTS.join(", "));
+            let reason = format!("`{effort}` is not an effort of Claude Code; use one of {}", EFFORTS.join(", "));
             return Err(Error::InvalidSpec { field: "effort", reason });
         }
     }
@@ -75,7 +75,7 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     }
     if let Some(id) = &asked.session_id {
         if !is_uuid(id) {
-            let reason = format!("`{id}` is no UUID, which Claude Code wants");
+            let reason = format!("`{id}` is not a UUID, which Claude Code requires");
             return Err(Error::InvalidSpec { field: "session id", reason });
         }
         say("session-id", id);
@@ -89,19 +89,19 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     Ok(Invocation { arguments, input: Some(input(&asked.prompt)?), ..Invocation::default() })
 }
 
-/// Returns the tools that there are where it may only look: those that do no more, and those that the caller names.
+/// Returns the tools that exist in read-only mode: those that change nothing, and those that the caller names.
 fn tools(allowed: &[String]) -> String {
     let named =
         allowed.iter().map(|rule| rule.split('(').next().unwrap_or(rule)).filter(|tool| !tool.starts_with("mcp__"));
     LOOKING.into_iter().chain(named).collect::<Vec<_>>().join(",")
 }
 
-/// Returns what it reads. A slash at the very beginning would make it a command of the CLI itself.
+/// Returns its input. A slash at the very beginning would make the prompt a command of the CLI itself.
 fn input(prompt: &str) -> Result<String> {
     let input = format!("{}{prompt}", if prompt.starts_with('/') { "\n" } else { "" });
     if input.len() > LONGEST {
         let reason =
-            format!("{} bytes, and Claude Code takes {LONGEST}; put it into a file, and name that", prompt.len());
+            format!("{} bytes, but Claude Code accepts {LONGEST}; put it into a file and name the file", prompt.len());
         return Err(Error::InvalidSpec { field: "prompt", reason });
     }
     Ok(input)
@@ -117,11 +117,11 @@ fn text(schema: &Schema) -> Result<String> {
 fn obstacle(place: &Place<'_>) -> Option<String> {
     let is_sandbox = place.environment.get("IS_SANDBOX").is_some_and(|value| value == "1");
     if place.asked.permission_mode == PermissionMode::Full && place.is_root && !is_sandbox {
-        let reason = "root may not permit it everything; use another permission mode, or another user, or set \
-                      IS_SANDBOX=1 where nothing can be harmed";
+        let reason = "it refuses full permissions as root; use another permission mode or another user, or set \
+                      IS_SANDBOX=1 in a sandbox";
         return Some(reason.to_owned());
     }
-    // There are more ways to log in than can be known: whatever looks like one counts.
+    // There are too many ways to log in to know them all: anything that looks like one counts.
     let is_said = |name: &str| name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_CODE_");
     if place.environment.iter().any(|(name, _)| is_said(&name.to_string_lossy())) {
         return None;
@@ -144,7 +144,7 @@ fn obstacle(place: &Place<'_>) -> Option<String> {
         || crate::sys::user::HAS_KEYCHAIN;
     (!is_logged_in).then(|| {
         format!(
-            "it is not logged in: there is neither `{}` nor ANTHROPIC_API_KEY; start `claude` and log in, or set that \
+            "it is not logged in: neither `{}` nor ANTHROPIC_API_KEY exists; start `claude` and log in, or set that \
              variable",
             credentials.display()
         )

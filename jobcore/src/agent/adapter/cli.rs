@@ -1,4 +1,4 @@
-//! What there is to know of a CLI, and what several of them have in common.
+//! The description of a CLI, and what several of them have in common.
 
 use std::path::{Path, PathBuf};
 
@@ -7,48 +7,48 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::signal::Signal;
 
-/// What is known of a CLI.
+/// The description of a CLI.
 #[derive(Debug)]
 pub(in crate::agent) struct Adapter {
     /// The name of the agent, and of its program.
     pub(in crate::agent) name: &'static str,
-    /// What it is called in sentences.
+    /// Its name in sentences.
     pub(in crate::agent) title: &'static str,
-    /// How people get it.
+    /// The command that installs it.
     pub(in crate::agent) install: &'static str,
-    /// Whose words it prints.
+    /// The format of its output.
     pub(in crate::agent) format: Format,
-    /// At which signal it cleans up, if that is not SIGTERM.
+    /// The signal on which it cleans up, if that is not SIGTERM.
     pub(in crate::agent) stop_signal: Option<Signal>,
-    /// Returns whether this may be the id of a conversation.
+    /// Returns whether a text can be the id of a conversation.
     pub(in crate::agent) is_session: fn(&str) -> bool,
-    /// Whether a conversation goes on only in the directory where it was.
+    /// Whether a conversation can be resumed only in its original directory.
     pub(in crate::agent) stays_where_it_was: bool,
-    /// Translates what it is asked.
+    /// Translates a delegation into a command line.
     pub(in crate::agent) invocation: fn(&Delegation) -> Result<Invocation>,
-    /// Says why it would fail at once, as far as that can be known without asking it. In doubt it would not.
+    /// Returns why it would fail at once, as far as that is known without running it. If in doubt, returns `None`.
     pub(in crate::agent) obstacle: fn(&Place<'_>) -> Option<String>,
 }
 
 /// A command line, without its program.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::agent) struct Invocation {
-    /// What has to come first, before the arguments that the settings add.
+    /// The words that come first, before the arguments that the settings add.
     pub(in crate::agent) first: Vec<String>,
-    /// What follows them.
+    /// The arguments that follow them.
     pub(in crate::agent) arguments: Vec<String>,
-    /// What it reads; absent if the prompt is an argument.
+    /// Its standard input, unless the prompt is an argument.
     pub(in crate::agent) input: Option<String>,
-    /// What it finds in its environment.
+    /// Additional environment variables.
     pub(in crate::agent) environment: Vec<(&'static str, String)>,
 }
 
-/// Where an agent is to run.
+/// The setting in which an agent is to run.
 #[derive(Debug)]
 pub(in crate::agent) struct Place<'a> {
     pub(in crate::agent) asked: &'a Delegation,
     pub(in crate::agent) environment: &'a Environment,
-    /// Whether the settings add arguments, by which it may be logged in.
+    /// Whether the settings add arguments, which may log it in.
     pub(in crate::agent) has_own_arguments: bool,
     pub(in crate::agent) is_root: bool,
 }
@@ -66,18 +66,18 @@ impl Place<'_> {
     }
 }
 
-/// Returns whether one of these words is in a file.
+/// Returns whether a file contains one of these words.
 pub(super) fn mentions(path: &Path, words: &[&str]) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| words.iter().any(|word| text.contains(word)))
 }
 
-/// Returns whether a text is a UUID, as most conversations are called.
+/// Returns whether a text is a UUID, the form of most ids of conversations.
 pub(super) fn is_uuid(text: &str) -> bool {
-    // In no other form than that in which the CLIs write it.
+    // Only in the form that the CLIs write.
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// Refuses what a CLI has no way for, and says what would work.
+/// Refuses a request that a CLI does not support, and says what would work.
 pub(super) fn no_way_for(field: &'static str, is_asked: bool, reason: &str) -> Result<()> {
     if is_asked { Err(Error::InvalidSpec { field, reason: reason.to_owned() }) } else { Ok(()) }
 }

@@ -14,7 +14,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     title: "Codex",
     install: "npm install --global @openai/codex",
     format: Format::Codex,
-    // At SIGTERM it leaves its tools running.
+    // On SIGTERM it leaves its tools running.
     stop_signal: Some(Signal::INT),
     // Any other word would begin a new conversation.
     is_session: is_uuid,
@@ -23,19 +23,19 @@ pub(super) const ADAPTER: Adapter = Adapter {
     obstacle,
 };
 
-/// The most that it takes, in characters.
+/// The maximum number of characters that it accepts.
 const LONGEST: usize = 1 << 20;
 
 fn invocation(asked: &Delegation) -> Result<Invocation> {
-    no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; a timeout limits the time")?;
-    no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex knows no cost; a timeout limits the time")?;
-    let reason =
-        "Codex asks for no tool, its sandbox confines them all; use another permission mode, or add directories";
+    no_way_for("max turns", asked.max_turns.is_some(), "Codex cannot limit them; use a timeout instead")?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "Codex does not know its cost; use a timeout instead")?;
+    let reason = "Codex does not permit single tools: its sandbox confines all of them; use another \
+                  permission mode, or add directories";
     no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
     no_way_for("session id", asked.session_id.is_some(), "Codex chooses it; leave it out")?;
     let length = asked.prompt.chars().count();
     if length > LONGEST {
-        let reason = format!("{length} characters, and Codex takes {LONGEST}; put it into a file, and name that");
+        let reason = format!("{length} characters, but Codex accepts {LONGEST}; put it into a file and name the file");
         return Err(Error::InvalidSpec { field: "prompt", reason });
     }
     let mut arguments: Vec<String> = ["--json", "--skip-git-repo-check"].map(str::to_owned).into();
@@ -62,11 +62,11 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
         None => {}
         Some(Schema::File(path)) => say("output-schema", &path.display().to_string()),
         Some(Schema::Json(_)) => {
-            let reason = "Codex reads it from a file, which has to be there while it runs; name one";
+            let reason = "Codex reads it from a file that must exist while it runs; name a file";
             return Err(Error::InvalidSpec { field: "schema", reason: reason.to_owned() });
         }
     }
-    // All flags before: behind `resume` it takes fewer.
+    // All flags come first: fewer are accepted after `resume`.
     arguments.extend(asked.resume.iter().flat_map(|session| ["resume".to_owned(), session.clone()]));
     arguments.push("-".to_owned());
     Ok(Invocation {
@@ -77,7 +77,7 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     })
 }
 
-/// Returns a text as a value in TOML, whose escapes are those of JSON.
+/// Returns a text as a TOML value, which has the same escapes as JSON.
 fn toml(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
@@ -98,7 +98,7 @@ fn obstacle(place: &Place<'_>) -> Option<String> {
         place.has_own_arguments || login.exists() || settings.iter().any(|settings| mentions(settings, &words));
     (!is_logged_in).then(|| {
         format!(
-            "it is not logged in: there is neither `{}` nor CODEX_API_KEY; run `codex login`, or set that variable",
+            "it is not logged in: neither `{}` nor CODEX_API_KEY exists; run `codex login`, or set that variable",
             login.display()
         )
     })

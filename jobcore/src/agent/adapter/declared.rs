@@ -1,14 +1,14 @@
-//! Agents that a settings file declares.
+//! Agents that are declared in a settings file.
 
 use super::{Invocation, no_way_for};
 use crate::agent::{Delegation, Format, PermissionMode};
 use crate::error::{Error, Result};
 use crate::signal::Signal;
 
-/// How a CLI is asked that this library does not know. In the arguments `{}` stands for the value.
+/// How to call a CLI that this library does not know. In the arguments, `{}` stands for the value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::agent) struct Declared {
-    /// How the prompt is given. Absent: on standard input.
+    /// How the prompt is passed. If absent, on standard input.
     pub(in crate::agent) prompt: Option<Vec<String>>,
     pub(in crate::agent) model: Option<Vec<String>>,
     pub(in crate::agent) effort: Option<Vec<String>>,
@@ -20,7 +20,7 @@ pub(in crate::agent) struct Declared {
     pub(in crate::agent) stop_signal: Option<Signal>,
 }
 
-/// The most bytes of one argument, `MAX_ARG_STRLEN` of Linux with its final NUL.
+/// The maximum number of bytes in one argument: `MAX_ARG_STRLEN` of Linux without the final NUL.
 const LONGEST: usize = 128 * 1024 - 1;
 
 impl Declared {
@@ -35,7 +35,8 @@ impl Declared {
             ("schema", asked.schema.is_some()),
         ];
         for (field, is_asked) in unknown {
-            let reason = format!("nothing is known of how `{name}` is told; put it into `agents.{name}.arguments`");
+            let reason =
+                format!("there is no setting that passes it to `{name}`; put it into `agents.{name}.arguments`");
             no_way_for(field, is_asked, &reason)?;
         }
         let (mode, key) = match asked.permission_mode {
@@ -45,7 +46,7 @@ impl Declared {
         };
         let missing = |field, key: &str| {
             let reason =
-                format!("`{name}` has no such; declare its arguments as `agents.{name}.{key}` in the settings file");
+                format!("no arguments are declared for it; declare them as `agents.{name}.{key}` in the settings file");
             Error::InvalidSpec { field, reason }
         };
         let mut arguments = mode.clone().ok_or_else(|| missing("permission mode", key))?;
@@ -65,13 +66,14 @@ impl Declared {
         };
         let refuse = |reason: String| Err(Error::InvalidSpec { field: "prompt", reason });
         if asked.prompt.contains('\0') {
-            return refuse(format!("`{name}` takes it as an argument, which can hold no NUL byte"));
+            return refuse(format!("`{name}` takes it as an argument, which cannot contain a NUL byte"));
         }
         let words = filled("prompt", template, &asked.prompt)?;
         if words.iter().any(|word| word.len() > LONGEST) {
             let size = asked.prompt.len();
             return refuse(format!(
-                "{size} bytes, and `{name}` takes it as an argument, of at most {LONGEST}; put it into a file, and name that"
+                "{size} bytes, but `{name}` takes it as an argument of at most {LONGEST}; put it into a file and \
+                 name the file"
             ));
         }
         arguments.extend(words);
@@ -79,13 +81,13 @@ impl Declared {
     }
 }
 
-/// Puts a value into its arguments. One that would be taken for a flag is refused.
+/// Puts a value into its arguments. A value that would be taken for a flag is refused.
 fn filled(field: &'static str, template: &[String], value: &str) -> Result<Vec<String>> {
     let own_word = template.iter().position(|word| word == "{}");
     let is_behind_dashes = own_word.and_then(|at| template.get(at.checked_sub(1)?)).is_some_and(|word| word == "--");
     if value.starts_with('-') && own_word.is_some() && !is_behind_dashes {
-        let reason = "it begins with a dash, and would be taken for a flag; declare its arguments as `--flag={}`, or with \
-                      `--` before";
+        let reason = "it begins with a dash and would be taken for a flag; declare its arguments as `--flag={}`, or \
+                      with `--` before `{}`";
         return Err(Error::InvalidSpec { field, reason: reason.to_owned() });
     }
     Ok(template.iter().map(|word| word.replace("{}", value)).collect())

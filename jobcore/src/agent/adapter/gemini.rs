@@ -17,17 +17,21 @@ pub(super) const ADAPTER: Adapter = Adapter {
 };
 
 fn invocation(asked: &Delegation) -> Result<Invocation> {
-    no_way_for("effort", asked.effort.is_some(), "Gemini CLI has none; choose a model")?;
+    no_way_for("effort", asked.effort.is_some(), "Gemini CLI has no such setting; choose a model")?;
     let reason = "Gemini CLI has no flag for it; `model.maxSessionTurns` in its settings limits them";
     no_way_for("max turns", asked.max_turns.is_some(), reason)?;
-    no_way_for("max budget", asked.max_budget_usd.is_some(), "Gemini CLI knows no cost; a timeout limits the time")?;
+    no_way_for(
+        "max budget",
+        asked.max_budget_usd.is_some(),
+        "Gemini CLI does not know its cost; use a timeout instead",
+    )?;
     let reason = "Gemini CLI has no flag for it; put it into the prompt, or into GEMINI.md";
     no_way_for("system prompt", asked.system_prompt.is_some(), reason)?;
     no_way_for("schema", asked.schema.is_some(), "Gemini CLI has no flag for it; put it into the prompt")?;
     let mut arguments: Vec<String> = ["--skip-trust", "--output-format=stream-json"].map(str::to_owned).into();
     let mut say = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}"));
     let mode = match asked.permission_mode {
-        // Tools that would have to be asked for are not there then.
+        // In this mode, tools that would need approval do not exist.
         PermissionMode::ReadOnly => "default",
         PermissionMode::Edit => "auto_edit",
         PermissionMode::Full => "yolo",
@@ -51,7 +55,7 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     Ok(Invocation {
         arguments,
         input: Some(asked.prompt.clone()),
-        // Else it starts itself once more, and the first of the two ignores signals.
+        // Otherwise it restarts itself, and the first of the two processes ignores signals.
         environment: vec![("GEMINI_CLI_NO_RELAUNCH", "true".to_owned())],
         ..Invocation::default()
     })

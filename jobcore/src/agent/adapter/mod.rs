@@ -1,10 +1,10 @@
-//! How agents are started: one file a CLI, with all that is known of its command line.
+//! How agents are started: one file per CLI, with everything that is known of its command line.
 
 // In the order in which to read them:
-// - `cli.rs`: what there is to know of a CLI
+// - `cli.rs`: the description of a CLI
 // - `claude.rs`, `codex.rs`, `gemini.rs`, `opencode.rs`: the CLIs
-// - `declared.rs`: agents that a settings file declares
-// - `tests.rs`: what is asked, and the command line that it becomes
+// - `declared.rs`: agents that are declared in a settings file
+// - `tests.rs`: delegations and the command lines that they become
 
 mod claude;
 mod cli;

@@ -19,7 +19,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
 fn invocation(asked: &Delegation) -> Result<Invocation> {
     let reason = "opencode has no flag for it; `steps` of an agent in opencode.json limits them";
     no_way_for("max turns", asked.max_turns.is_some(), reason)?;
-    no_way_for("max budget", asked.max_budget_usd.is_some(), "opencode has no limit of it; a timeout limits the time")?;
+    no_way_for("max budget", asked.max_budget_usd.is_some(), "opencode cannot limit it; use a timeout instead")?;
     let reason = "opencode has no flag for it; use another permission mode";
     no_way_for("allow tool", !asked.allow_tools.is_empty(), reason)?;
     let reason = "opencode has no flag for it; `external_directory` in opencode.json permits directories";
@@ -30,7 +30,8 @@ fn invocation(asked: &Delegation) -> Result<Invocation> {
     no_way_for("schema", asked.schema.is_some(), "opencode has no flag for it; put it into the prompt")?;
     let mut arguments = vec!["--format=json".to_owned()];
     let permission = match asked.permission_mode {
-        // Commands cannot be confined to a directory. What is neither allowed nor denied would end the run.
+        // Commands cannot be confined to a directory. A permission that is neither allowed nor denied would end the
+        // run.
         PermissionMode::ReadOnly => Some(r#"{"edit":"deny","bash":"deny","external_directory":"deny","task":"deny"}"#),
         PermissionMode::Edit => Some(r#"{"edit":"allow","bash":"deny","external_directory":"deny"}"#),
         PermissionMode::Full => {

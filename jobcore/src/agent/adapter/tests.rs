@@ -1,4 +1,4 @@
-//! What each CLI is told: a table of what is asked and the command line that it becomes.
+//! The command line of each CLI: a table of delegations and the command lines that they become.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn built(agents: &Agents, agent: &str, ask: impl Fn(&mut Delegation)) -> Result<
 fn words(spec: &JobSpec) -> String {
     match &spec.command {
         Command::Argv(argv) => argv.join(" "),
-        Command::Shell(_) => panic!("never by a shell"),
+        Command::Shell(_) => panic!("an agent is never run by a shell"),
     }
 }
 
@@ -35,7 +35,7 @@ fn refusal(agent: &str, ask: impl Fn(&mut Delegation)) -> String {
 }
 
 #[test]
-fn what_claude_is_told() {
+fn the_command_line_of_claude() {
     const BEGIN: &str = "claude --print --output-format=stream-json --verbose --permission-mode=";
     let table: [(Ask, &str); 12] = [
         (|_| {}, "acceptEdits"),
@@ -82,15 +82,15 @@ fn what_claude_is_told() {
     for (ask, expected) in table {
         assert_eq!(line("claude", ask), format!("{BEGIN}{expected}"));
     }
-    assert!(refusal("claude", |asked| asked.effort = Some("huge".into())).contains("there are low, medium"));
+    assert!(refusal("claude", |asked| asked.effort = Some("huge".into())).contains("use one of low, medium"));
     assert!(refusal("claude", |asked| asked.session_id = Some("mine".into())).contains("UUID"));
-    assert!(refusal("claude", |asked| asked.prompt = "x".repeat((10 << 20) + 1)).contains("takes 10485760"));
+    assert!(refusal("claude", |asked| asked.prompt = "x".repeat((10 << 20) + 1)).contains("accepts 10485760"));
     let missing = |asked: &mut Delegation| asked.schema = Some(Schema::File("/nosuch/schema".into()));
     assert_eq!(refusal("claude", missing), "cannot read `/nosuch/schema`");
 }
 
 #[test]
-fn what_codex_is_told() {
+fn the_command_line_of_codex() {
     const BEGIN: &str = "codex exec --json --skip-git-repo-check --sandbox=";
     let table: [(Ask, &str); 7] = [
         (|_| {}, "workspace-write -"),
@@ -115,11 +115,11 @@ fn what_codex_is_told() {
     }
     let refused: [(Ask, &str); 6] = [
         (|asked| asked.max_turns = Some(1), "max turns: Codex cannot"),
-        (|asked| asked.max_budget_usd = Some(1.0), "max budget: Codex knows no cost"),
-        (|asked| asked.allow_tools = vec!["x".into()], "allow tool: Codex asks for no tool"),
+        (|asked| asked.max_budget_usd = Some(1.0), "max budget: Codex does not know its cost"),
+        (|asked| asked.allow_tools = vec!["x".into()], "allow tool: Codex does not permit single tools"),
         (|asked| asked.session_id = Some(SESSION.into()), "session id: Codex chooses it"),
         (|asked| asked.schema = Some(Schema::Json(json!({}))), "schema: Codex reads it from a file"),
-        (|asked| asked.prompt = "é".repeat((1 << 20) + 1), "prompt: 1048577 characters, and Codex takes 1048576"),
+        (|asked| asked.prompt = "é".repeat((1 << 20) + 1), "prompt: 1048577 characters, but Codex accepts 1048576"),
     ];
     for (ask, expected) in refused {
         let refusal = refusal("codex", ask);
@@ -129,7 +129,7 @@ fn what_codex_is_told() {
 }
 
 #[test]
-fn what_gemini_is_told() {
+fn the_command_line_of_gemini() {
     const BEGIN: &str = "gemini --skip-trust --output-format=stream-json --approval-mode=";
     let table: [(Ask, &str); 5] = [
         (|_| {}, "auto_edit"),
@@ -165,7 +165,7 @@ fn what_gemini_is_told() {
 }
 
 #[test]
-fn what_opencode_is_told() {
+fn the_command_line_of_opencode() {
     let table: [(Ask, &str, Option<&str>); 4] = [
         (|_| {}, "", Some(r#"{"edit":"allow","bash":"deny","external_directory":"deny"}"#)),
         (
@@ -211,7 +211,7 @@ fn declared(table: &str) -> Agents {
 }
 
 #[test]
-fn what_a_declared_agent_is_told() {
+fn the_command_line_of_a_declared_agent() {
     let agents = declared(
         r#"
         program = "/opt/mine"
@@ -228,7 +228,7 @@ fn what_a_declared_agent_is_told() {
     let resumed = built(&agents, "mine", |asked| asked.resume = Some("-7".into())).unwrap();
     assert_eq!(words(&resumed), "/opt/mine run --yes --model small --session=-7");
     let refused: [(Ask, &str); 4] = [
-        (|asked| asked.permission_mode = PermissionMode::ReadOnly, "declare its arguments as `agents.mine.read_only`"),
+        (|asked| asked.permission_mode = PermissionMode::ReadOnly, "declare them as `agents.mine.read_only`"),
         (|asked| asked.effort = Some("x".into()), "`agents.mine.effort_arguments`"),
         (|asked| asked.max_turns = Some(3), "`agents.mine.arguments`"),
         (|asked| asked.model = Some("--yolo".into()), "begins with a dash"),
@@ -240,14 +240,14 @@ fn what_a_declared_agent_is_told() {
 }
 
 #[test]
-fn a_prompt_that_has_to_be_an_argument_is_one_as_far_as_it_can() {
+fn a_prompt_is_passed_as_an_argument_if_it_can_be() {
     let agents = declared("edit = []\nformat = 'claude'\nprompt_arguments = ['--message', '{}']");
     let prompt = |text: &str| built(&agents, "mine", |asked| asked.prompt = text.to_owned());
     let spec = prompt("fix \"it\"\n🙂").unwrap();
     assert_eq!(words(&spec), "mine --message fix \"it\"\n🙂");
     assert_eq!((spec.stdin.clone(), spec.agent_run().unwrap().format), (Stdin::Closed, Format::Claude));
     assert!(prompt("-x").unwrap_err().to_string().starts_with("prompt: it begins with a dash"));
-    assert!(prompt("a\0b").unwrap_err().to_string().contains("no NUL byte"));
+    assert!(prompt("a\0b").unwrap_err().to_string().contains("a NUL byte"));
     assert!(prompt(&"x".repeat(131_071)).is_ok());
     assert!(prompt(&"x".repeat(131_072)).unwrap_err().to_string().contains("of at most 131071"));
     let agents = declared("edit = []\nprompt_arguments = ['--', '{}']");
@@ -255,7 +255,7 @@ fn a_prompt_that_has_to_be_an_argument_is_one_as_far_as_it_can() {
 }
 
 #[test]
-fn a_prompt_is_read_as_it_is_but_for_a_slash_that_would_be_a_command() {
+fn a_prompt_is_unchanged_except_for_a_leading_slash() {
     for agent in ["claude", "codex", "gemini", "opencode"] {
         for prompt in ["-x", "--help", "a\0b", " /cost", "'\"$(id)\n🙂\r\n"] {
             let spec = built(&Agents::default(), agent, |asked| asked.prompt = prompt.to_owned()).unwrap();
@@ -270,11 +270,11 @@ fn a_prompt_is_read_as_it_is_but_for_a_slash_that_would_be_a_command() {
 }
 
 #[test]
-fn what_no_agent_can_be_asked() {
+fn tasks_that_no_agent_supports_are_refused() {
     let refused: [(Ask, &str); 6] = [
         (|asked| asked.model = Some(String::new()), "model: it is empty; leave it out"),
-        (|asked| asked.max_turns = Some(0), "max turns: 0 would be no limit to some; leave it out"),
-        (|asked| asked.max_budget_usd = Some(f64::NAN), "max budget: it has to be more than 0"),
+        (|asked| asked.max_turns = Some(0), "max turns: 0 means no limit to some agents; leave it out"),
+        (|asked| asked.max_budget_usd = Some(f64::NAN), "max budget: must be more than 0"),
         (|asked| asked.add_dirs = vec!["x".into()], "add dir: `x` is not an absolute path"),
         (|asked| asked.cwd = "x".into(), "cwd: `x` is not an absolute path"),
         (
@@ -285,11 +285,11 @@ fn what_no_agent_can_be_asked() {
     for (ask, expected) in refused {
         assert_eq!(refusal("claude", ask), expected);
     }
-    assert!(refusal("nobody", |_| {}).starts_with("agent: there is none called `nobody`; there are claude, codex,"));
+    assert!(refusal("nobody", |_| {}).starts_with("agent: `nobody` is not known; use one of claude, codex,"));
 }
 
 #[test]
-fn the_job_says_what_it_is() {
+fn the_job_is_described_as_an_agent_run() {
     let spec = built(&Agents::default(), "claude", |asked| asked.model = Some("opus".into())).unwrap();
     let run = spec.agent_run().unwrap();
     assert_eq!((run.agent.as_str(), run.format, run.depth), ("claude", Format::Claude, 1));
@@ -323,10 +323,10 @@ fn settings_change_known_agents_and_declare_others() {
     agents.set("codex", codex).unwrap();
     assert!(words(&built(&agents, "codex", |_| {}).unwrap()).starts_with("codex exec --ignore-rules --json "));
     for (name, table, expected) in [
-        ("claude", "format = 'text'", "`format` is known of Claude Code, and cannot be set"),
-        ("mine", "format = 'txt'", "format: `txt` is none; there are claude, codex, gemini, opencode and text"),
-        ("mine", "model_arguments = ['-m']", "model_arguments: `{}` is missing, which stands for the value"),
-        ("a b", "", "`a b` is no name"),
+        ("claude", "format = 'text'", "`format` is fixed for Claude Code and cannot be set"),
+        ("mine", "format = 'txt'", "format: `txt` is not known; use claude, codex, gemini, opencode or text"),
+        ("mine", "model_arguments = ['-m']", "model_arguments: the placeholder `{}` for the value is missing"),
+        ("a b", "", "`a b` is not a name"),
     ] {
         let refused = agents.set(name, toml::from_str(table).unwrap()).unwrap_err();
         assert!(refused.starts_with(expected), "{refused}");

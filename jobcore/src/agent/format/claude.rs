@@ -1,4 +1,5 @@
-//! Claude Code: `stream-json` has one event a line, `json` only the last of them, and `json --verbose` an array of all.
+//! Claude Code: `stream-json` has one event per line, `json` only the last of them, and `json --verbose` an array of
+//! all.
 
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use crate::agent::digest::{Denial, Failure, Usage};
 use crate::agent::event::{AgentEvent, AgentResult, Retry, Tool};
 use crate::agent::words::plain;
 
-/// What the model is called where the CLI itself speaks.
+/// The name of the model in messages of the CLI itself.
 const SYNTHETIC: &str = "<synthetic>";
 
 pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
@@ -46,7 +47,7 @@ fn system(value: &Value) -> Vec<AgentEvent> {
     }
 }
 
-/// What the model answered. What a subagent says is not the answer, but what it does is done.
+/// The events of an answer of the model. The text of a subagent is not part of the answer, but its tool calls count.
 fn assistant(value: &Value) -> Vec<AgentEvent> {
     let message = &value["message"];
     if value["is_api_error_message"] == true {
@@ -80,7 +81,7 @@ fn tool_results(value: &Value) -> Vec<AgentEvent> {
         let ok = part["is_error"] != true;
         let said = part["content"].as_str().or_else(|| part["content"][0]["text"].as_str());
         let said = said.filter(|_| !ok).and_then(|said| said.lines().next()).map(without_tags);
-        // A tool that was taken away is told nowhere else; one that never was is the model's mistake.
+        // A tool that was taken away is reported nowhere else; one that never existed is the model's mistake.
         let taken = said.is_some_and(|said| said.contains("No such tool available") && said.contains("is disabled"));
         let denied = taken.then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
         denied.into_iter().chain([AgentEvent::ToolEnd { id, ok, summary: said.map(str::to_owned) }])
@@ -88,7 +89,7 @@ fn tool_results(value: &Value) -> Vec<AgentEvent> {
     parts.filter(|part| part["type"] == "tool_result").flat_map(ends).collect()
 }
 
-/// Returns what went wrong as it was before it was wrapped up for the model.
+/// Returns the error without the tags that were added for the model.
 fn without_tags(said: &str) -> &str {
     let said = said.strip_prefix("<tool_use_error>").unwrap_or(said);
     said.strip_suffix("</tool_use_error>").unwrap_or(said)
@@ -102,7 +103,7 @@ fn delta(delta: &Value) -> Vec<AgentEvent> {
     }
 }
 
-/// A subtype of `success` says nothing: an answer that could not be had has it too.
+/// A subtype of `success` proves nothing: a failed request to the model has it as well.
 fn result(value: &Value) -> AgentResult {
     let success = value["is_error"] != true && text(value, "subtype") == "success";
     let models = value["modelUsage"].as_object();
@@ -113,7 +114,7 @@ fn result(value: &Value) -> AgentResult {
     };
     let errors = value["errors"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let said = match text(value, "terminal_reason") {
-        // What the CLI says itself then is for its authors.
+        // The CLI's own message in this case is for its developers.
         aborted if aborted.starts_with("aborted") => "interrupted".to_owned(),
         _ => value["result"].as_str().map_or_else(|| errors.collect::<Vec<_>>().join("; "), str::to_owned),
     };
@@ -143,7 +144,7 @@ fn failure(value: &Value, said: &str) -> Failure {
     failure
 }
 
-/// `usage` is that of one result, and nothing if it was interrupted; `modelUsage` is that of all, as the cost is.
+/// `usage` covers a single result and is empty if it was interrupted; `modelUsage` covers all of them, like the cost.
 fn usage(value: &Value) -> Usage {
     let models = value["modelUsage"].as_object().into_iter().flatten().map(|(_, model)| Usage {
         input_tokens: model["inputTokens"].as_u64(),

@@ -1,4 +1,4 @@
-//! Codex: `exec --json` has one event a line.
+//! Codex: `exec --json` has one event per line.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn item(item: &Value, stage: Stage) -> Vec<AgentEvent> {
             let name = format!("{}.{}", text(item, "server"), text(item, "tool"));
             call(item, stage, Tool::new(&name, &item["arguments"]))
         }
-        // Of these there may be no start.
+        // These may have no start event.
         "web_search" if completed => both(item, Tool::new("web_search", item)),
         "file_change" if completed => both(item, Tool::new("file_change", &item["changes"][0])),
         "agent_message" | "error" | "web_search" | "file_change" | "todo_list" => Vec::new(),
@@ -78,7 +78,7 @@ fn both(item: &Value, tool: Tool) -> Vec<AgentEvent> {
     vec![AgentEvent::ToolStart { id: id.clone(), tool }, AgentEvent::ToolEnd { id, ok, summary: None }]
 }
 
-/// An attempt to be made again is told as an error too: `Reconnecting... 1/5 (the reason)`.
+/// A retry is reported as an error as well: `Reconnecting... 1/5 (the reason)`.
 fn error(message: &str) -> AgentEvent {
     let retry = message.strip_prefix("Reconnecting... ").and_then(|rest| {
         let (count, reason) = rest.split_once(' ').unwrap_or((rest, ""));

@@ -1,5 +1,5 @@
-//! Gemini CLI: `stream-json` has one event a line, `json` one object over many lines. Of an error, `json` has nothing on
-//! standard output.
+//! Gemini CLI: `stream-json` has one event per line, `json` one object over many lines. On an error, `json` writes
+//! nothing to standard output.
 
 use std::sync::LazyLock;
 
@@ -37,7 +37,7 @@ fn tool_result(value: &Value) -> Vec<AgentEvent> {
     let id = text(value, "tool_id").to_owned();
     let ok = text(value, "status") == "success";
     let error = &value["error"];
-    // What the approval mode does not permit is not there for the model: it called what it knows all the same. A path
+    // A tool that the approval mode does not permit does not exist for the model, which called it from memory. A path
     // outside the workspace is refused in every mode.
     let denied = (error["type"] == "tool_not_registered" || text(error, "message").contains("Path not in workspace"))
         .then(|| AgentEvent::Denied { id: Some(id.clone()), tool: None });
@@ -45,8 +45,8 @@ fn tool_result(value: &Value) -> Vec<AgentEvent> {
     denied.into_iter().chain([AgentEvent::ToolEnd { id, ok, summary }]).collect()
 }
 
-/// A request that is made again is reported on standard error only: `Attempt 1 failed with status 429. Retrying with
-/// backoff... _ApiError: {…}`.
+/// A retried request is reported only on standard error: `Attempt 1 failed with status 429. Retrying with backoff...
+/// _ApiError: {…}`.
 static ATTEMPT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^Attempt ([0-9]+) failed(?: with status ([0-9]{3}))?[^.]*\. Retrying[^:{]*:?\s*(.*)")
         .expect("a valid pattern")
@@ -84,7 +84,7 @@ fn result(value: &Value) -> AgentResult {
     }
 }
 
-/// The one object of a run.
+/// The single object of a run with `json`.
 fn whole(value: &Value) -> AgentResult {
     let success = value["error"].is_null();
     let models = || value["stats"]["models"].as_object().into_iter().flatten().map(|(_, model)| model);

@@ -1,10 +1,10 @@
-//! Which formats there are.
+//! The output formats.
 
 use serde::{Deserialize, Serialize};
 
 use crate::output::Stream;
 
-/// How an agent writes what it does on its standard output.
+/// The format in which an agent writes to its standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -17,25 +17,25 @@ pub enum Format {
     Gemini,
     /// `opencode run --format json`.
     Opencode,
-    /// Plain text, of any program. What a later version calls another format is read as text.
+    /// Plain text of any program. A format name of a later version is read as text.
     #[default]
     #[serde(other)]
     Text,
 }
 
 impl Format {
-    /// Returns whether the cost that is told is that of the whole session, with what it had cost before it was resumed.
+    /// Returns whether the reported cost covers the whole session, including the time before it was resumed.
     pub(crate) fn sums_up_cost(self) -> bool {
         self == Self::Claude
     }
 
-    /// Returns whether the tokens that are told are those of the whole session.
+    /// Returns whether the reported tokens cover the whole session.
     pub(crate) fn sums_up_usage(self) -> bool {
         matches!(self, Self::Claude | Self::Codex)
     }
 
-    /// Returns the stream that a reader needs; `None` if that is both, since the CLI reports some things on standard error
-    /// only.
+    /// Returns the stream that a reader needs, or `None` if it needs both because the CLI reports some things only on
+    /// standard error.
     pub fn stream(self) -> Option<Stream> {
         (self != Self::Gemini).then_some(Stream::Stdout)
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_of_a_later_version_is_text() {
+    fn a_format_of_a_later_version_is_read_as_text() {
         let format = |name: &str| serde_json::from_str::<Format>(name).unwrap();
         assert_eq!(
             [format("\"claude\""), format("\"text\""), format("\"next\"")],

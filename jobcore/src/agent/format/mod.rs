@@ -1,8 +1,8 @@
-//! What the events of each CLI mean: one module a CLI, each a table from its JSON to events.
+//! The meaning of each CLI's events: one module per CLI, each mapping its JSON to events.
 
 // In the order in which to read them:
-// - `kind.rs`: which formats there are
-// - `value.rs`: what is read out of values of every format
+// - `kind.rs`: the output formats
+// - `value.rs`: reading values of every format
 // - `claude.rs`, `codex.rs`, `gemini.rs`, `opencode.rs`: JSON to events
 // - `text.rs`: plain text, which has no events
 
@@ -22,7 +22,7 @@ pub use kind::Format;
 pub(super) use text::Tail;
 
 impl Format {
-    /// Returns what a line of standard error means. Most mean nothing.
+    /// Returns the event that a line of standard error reports. Most lines report none.
     pub(super) fn stderr_event(self, line: &str) -> Option<AgentEvent> {
         match self {
             Self::Gemini => gemini::stderr_event(line),
@@ -30,7 +30,7 @@ impl Format {
         }
     }
 
-    /// Returns what one value of the output means. Most mean one thing, some nothing, some several.
+    /// Returns the events that one value of the output reports: usually one, sometimes none or several.
     pub(super) fn events(self, value: &Value) -> Vec<AgentEvent> {
         match self {
             Self::Claude => claude::events(value),

@@ -1,4 +1,4 @@
-//! opencode: `run --format json` has one event a line. What was used is told step by step.
+//! opencode: `run --format json` has one event per line. Usage is reported per step.
 
 use serde_json::Value;
 
@@ -26,12 +26,12 @@ pub(super) fn events(value: &Value) -> Vec<AgentEvent> {
     }
 }
 
-/// How it says that a call was not permitted: by a rule, and since nobody was there to be asked.
+/// The messages of denied calls: by a rule, and because no user was there to approve.
 const REFUSALS: [&str; 2] =
     ["The user has specified a rule which prevents you from using", "The user rejected permission to use"];
 
-/// A call is told when it is over. One of a tool that is not there becomes one of the tool `invalid`, which completes: what
-/// the permissions forbid is not there for the model, and it called what it knows all the same.
+/// A call is reported when it has ended. A call of a tool that does not exist becomes a call of the tool `invalid`,
+/// which completes. A tool that the permissions forbid does not exist for the model, which called it from memory.
 fn tool_use(part: &Value) -> Vec<AgentEvent> {
     let (id, state) = (text(part, "callID").to_owned(), &part["state"]);
     let exit_code = state["metadata"]["exit"].as_i64().unwrap_or_default();
@@ -49,8 +49,8 @@ fn tool_use(part: &Value) -> Vec<AgentEvent> {
     [start].into_iter().chain(denied).chain([end]).collect()
 }
 
-/// A step that stopped is the last, and what it said is the answer. Of any other reason but to call tools, only the exit
-/// code tells what came of it.
+/// A step with the reason `stop` is the last one, and its text is the answer. After any other reason except tool calls,
+/// only the exit code shows the outcome.
 fn step_finish(part: &Value) -> Vec<AgentEvent> {
     let tokens = &part["tokens"];
     let usage = Usage {

@@ -1,4 +1,4 @@
-//! Plain text has no events: what counts is how it ends.
+//! Plain text has no events: only its end is kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub(in crate::agent) struct Tail {
 }
 
 impl Tail {
-    /// Adds to the end, and keeps at least `longest` bytes, and not many more.
+    /// Appends bytes, and keeps at least the last `longest` bytes but not many more.
     pub(in crate::agent) fn push(&mut self, bytes: &[u8], longest: usize) {
         self.kept.extend_from_slice(bytes);
         if self.kept.len() > 2 * longest {
@@ -19,7 +19,7 @@ impl Tail {
         }
     }
 
-    /// Forgets what is there: what follows does not follow it.
+    /// Discards what is kept: the next bytes do not follow it.
     pub(in crate::agent) fn clear(&mut self) {
         self.drop_to(0);
     }
@@ -30,7 +30,8 @@ impl Tail {
         self.cut += over as u64;
     }
 
-    /// Returns at most so many bytes of the end, from the beginning of a character on, and how many were before it.
+    /// Returns at most the last `longest` bytes, starting at the beginning of a character, and how many bytes came
+    /// before.
     pub(in crate::agent) fn end(&self, longest: usize) -> (String, u64) {
         let mut from = self.kept.len().saturating_sub(longest);
         let goes_on = |at: usize| self.kept.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);

@@ -1,4 +1,4 @@
-//! What is read out of values of every format.
+//! Reading values of every format.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::agent::digest::Failure;
 use crate::agent::event::AgentEvent;
 use crate::agent::words::{plain, squeezed};
 
-/// How long a message is, in characters.
+/// The maximum length of a message, in characters.
 pub(super) const MESSAGE: usize = 2000;
 
 pub(super) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
@@ -33,12 +33,12 @@ pub(super) fn unknown(kind: impl Into<String>) -> Vec<AgentEvent> {
 static HTTP_STATUS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(?:status(?: code)?|api error|http)\b[:=]?\s*([1-5][0-9]{2})\b").expect("a valid pattern")
 });
-/// Where Gemini CLI put its report, which nobody can read once the run is on record.
+/// Where Gemini CLI saved its report, a path that is useless once the run is on record.
 static REPORT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\s*Full report available at: \S+").expect("a valid pattern"));
 
 impl Failure {
-    /// Describes what went wrong by what the CLI says of it, in which there may be the server's own words in JSON.
+    /// Creates a failure from the CLI's message, which may contain the server's response in JSON.
     pub(in crate::agent) fn new(said: &str) -> Self {
         let json = said.find('{').and_then(|begin| said.get(begin..=said.rfind('}')?));
         let answer: Option<Value> = json.and_then(|json| serde_json::from_str(json).ok());
@@ -47,7 +47,7 @@ impl Failure {
         let number = || HTTP_STATUS.captures(said)?.get(1)?.as_str().parse().ok();
         let message = error["message"].as_str().map_or_else(|| REPORT.replace_all(said, ""), Into::into);
         Self {
-            message: if message.is_empty() { "no reason is given".to_owned() } else { plain(&message, MESSAGE) },
+            message: if message.is_empty() { "no reason was given".to_owned() } else { plain(&message, MESSAGE) },
             kind: named(error),
             http_status: status(&error["code"]).or_else(number),
         }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_server_are_found() {
+    fn the_message_of_the_server_is_found() {
         let failure = |message: &str, kind: Option<&str>, http_status| Failure {
             message: message.to_owned(),
             kind: kind.map(str::to_owned),
@@ -86,7 +86,7 @@ mod tests {
             ("}{", failure("}{", None, None)),
             ("status 4290", failure("status 4290", None, None)),
             ("status 99é", failure("status 99é", None, None)),
-            ("", failure("no reason is given", None, None)),
+            ("", failure("no reason was given", None, None)),
         ];
         for (said, expected) in cases {
             assert_eq!(Failure::new(said), expected);

@@ -1,18 +1,18 @@
 //! Arithmetic: numbers, names and operators.
 //!
-//! A shell evaluates the values of the names in it as arithmetic again, in which subscripts can run commands. So the values
-//! have to be numbers, and nothing else may stand in it.
+//! A shell evaluates the values of names in it as arithmetic again, and subscripts in that can run commands. Therefore
+//! the values must be numbers, and nothing else is accepted.
 
 use super::super::found::Found;
 use super::super::words::{Result, Value, unjudged};
 use super::Reader;
 
 const OPERATORS: &str = "+-*/%<>=!&|^~?:,() \t\n";
-/// What stands behind a name that is set.
+/// Operators that set the name before them.
 const SETTING: [&str; 12] = ["++", "--", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "^=", "|="];
 
 impl Reader<'_> {
-    /// Reads up to the parenthesis that closes the one before, and returns what is in it.
+    /// Reads up to the matching closing parenthesis, and returns the text before it.
     pub(super) fn balanced(&mut self, has_parts: bool) -> Result<String> {
         let mut inner = String::new();
         let mut open = 0;
@@ -38,10 +38,10 @@ impl Reader<'_> {
 }
 
 fn unexpected_in(c: char) -> String {
-    unjudged(format_args!("`{c}` in arithmetic; put a blank between `(` and `(` of a list in a list"))
+    unjudged(format_args!("`{c}` in arithmetic; put a blank between `(` and `(` of a nested list"))
 }
 
-/// Takes down what arithmetic evaluates and sets.
+/// Records what arithmetic evaluates and sets.
 pub(crate) fn evaluate(expression: &str, found: &mut Found) -> Result {
     let mut rest = expression;
     let (mut is_stepped, mut is_behind_operand) = (false, false);
@@ -50,9 +50,7 @@ pub(crate) fn evaluate(expression: &str, found: &mut Found) -> Result {
         let length = |is_part: fn(char) -> bool, text: &str| text.find(|c| !is_part(c)).unwrap_or(text.len());
         let is_operand = c.is_ascii_alphanumeric() || "_$(".contains(c);
         if is_operand && is_behind_operand {
-            return Err(unjudged(
-                "arithmetic without an operator; put a blank between `(` and `(` of a list in a list",
-            ));
+            return Err(unjudged("arithmetic without an operator; put a blank between `(` and `(` of a nested list"));
         }
         if c.is_ascii_digit() {
             rest = &rest[length(|c| c.is_ascii_alphanumeric() || "#@_".contains(c), rest)..];
@@ -83,9 +81,9 @@ pub(crate) fn evaluate(expression: &str, found: &mut Found) -> Result {
     Ok(())
 }
 
-/// Reads a parameter behind its `$`, and returns what comes then.
+/// Reads a parameter after its `$`, and returns the rest.
 fn expanded<'t>(parameter: &'t str, found: &mut Found) -> Result<&'t str> {
-    let refuse = || Err(unjudged("arithmetic with what is known only when it runs"));
+    let refuse = || Err(unjudged("arithmetic with a value that is known only when it runs"));
     if let Some(rest) = parameter.strip_prefix(['#', '?', '$', '!']) {
         return Ok(rest);
     }

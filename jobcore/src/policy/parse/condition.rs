@@ -7,11 +7,11 @@ use super::{Reader, evaluate};
 
 const UNARY: &str = "abcdefghknoprstuvwxzGLNORS";
 const BINARY: [&str; 9] = ["=", "==", "!=", "=~", "-ef", "-nt", "-ot", "<", ">"];
-/// These evaluate what is on both sides.
+/// Operators that evaluate both operands as arithmetic.
 const ARITHMETIC: [&str; 6] = ["-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
 
 impl Reader<'_> {
-    /// Reads a condition, behind the opening brackets.
+    /// Reads a condition, after the opening brackets.
     pub(super) fn condition(&mut self) -> Result {
         self.alternatives()?;
         match self.operand()? {
@@ -61,7 +61,7 @@ impl Reader<'_> {
             let operand = self.value()?;
             return match operator {
                 "v" | "R" if !(operand.is_literal && is_name(&operand.text)) => {
-                    Err(unjudged(format_args!("which variable `-{operator}` asks for")))
+                    Err(unjudged(format_args!("it is not known which variable `-{operator}` tests")))
                 }
                 _ => Ok(()),
             };
@@ -94,7 +94,7 @@ impl Reader<'_> {
         self.value().map(drop)
     }
 
-    /// Reads a word of a condition, which is its end or an operator as well.
+    /// Reads a word of a condition, which may also be its end or an operator.
     fn operand(&mut self) -> Result<Word> {
         while self.eat(' ') || self.eat('\t') {}
         match self.word(Place::Condition)? {
@@ -103,7 +103,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a word that is no end.
+    /// Reads a word that is not the end of the condition.
     fn value(&mut self) -> Result<Word> {
         let word = self.operand()?;
         if word.is_bare && word.text == "]]" {
@@ -120,7 +120,7 @@ impl Reader<'_> {
             .map_err(|reason| format!("{reason}; `[ ... ]` compares numbers without evaluating them"))
     }
 
-    /// Reads a regular expression, in which parentheses and `|` are characters.
+    /// Reads a regular expression, in which parentheses and `|` are ordinary characters.
     fn regex(&mut self) -> Result {
         while self.eat(' ') || self.eat('\t') {}
         let mut open = 0_usize;

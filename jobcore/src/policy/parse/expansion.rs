@@ -1,11 +1,11 @@
-//! What begins with `$` or a backtick.
+//! Expansions: everything that begins with `$` or a backtick.
 
 use super::super::words::{Result, Value, unjudged};
 use super::word::{Draft, Quotes};
 use super::{Reader, evaluate};
 
 impl Reader<'_> {
-    /// Reads an expansion, behind its `$`.
+    /// Reads an expansion, after its `$`.
     pub(super) fn dollar(&mut self, draft: &mut Draft, quotes: Quotes) -> Result {
         let is_open = quotes == Quotes::None;
         match self.peek() {
@@ -14,7 +14,7 @@ impl Reader<'_> {
                 if self.eat('(') {
                     let expression = self.balanced(false)?;
                     if !self.eat(')') {
-                        return Err(unjudged("put a blank between `(` and `(` of a list in a list"));
+                        return Err(unjudged("put a blank between `(` and `(` of a nested list"));
                     }
                     evaluate(&expression, self.found)?;
                     draft.number();
@@ -36,7 +36,7 @@ impl Reader<'_> {
             Some('"') if is_open => {
                 self.only_in_bash("$\"")?;
                 self.at += 1;
-                // Another text may be in its place in another language.
+                // It may be replaced by a translation.
                 draft.unknown(false);
                 self.double(draft)?;
                 draft.unknown(false);
@@ -62,12 +62,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads `${...}`, behind its brace.
+    /// Reads `${...}`, after its brace.
     fn braces(&mut self, draft: &mut Draft, quotes: Quotes) -> Result {
         let mut splits = quotes == Quotes::None;
         let refuse = |what: &str| Err(unjudged(format_args!("`${{{what}`")));
         if self.eat('#') {
-            // A length; or `$#` itself.
+            // A length, or `$#` itself.
             let at = self.at;
             if !self.eat('}') {
                 self.parameter()?;
@@ -95,7 +95,7 @@ impl Reader<'_> {
                 return refuse("!...}");
             }
             if !names_only {
-                // The value is a name, and may have a subscript.
+                // The value is a name, possibly with a subscript.
                 self.found.evaluates(&name, Value::Plain);
             }
             draft.unknown(true);
@@ -126,7 +126,7 @@ impl Reader<'_> {
             Some('@') => {
                 self.only_in_bash("${NAME@")?;
                 self.at += 1;
-                // `@P` runs what is in the value.
+                // `@P` runs the commands in the value.
                 if !self.peek().is_some_and(|c| "QUuLEAKak".contains(c)) {
                     return refuse("...@...}");
                 }
@@ -139,7 +139,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads the name of a parameter with its subscript, and returns whether it stands for many.
+    /// Reads the name of a parameter with its subscript, and returns whether it stands for many values.
     fn parameter(&mut self) -> Result<(String, bool)> {
         if let Some(c) = self.peek().filter(|c| "@*?-$!".contains(*c)) {
             self.at += 1;
@@ -153,7 +153,7 @@ impl Reader<'_> {
             self.at += 1;
         }
         if name.is_empty() {
-            return Err(unjudged("what is within `${` may be anything"));
+            return Err(unjudged("the parameter in `${` is not known"));
         }
         if !self.eat('[') {
             return Ok((name, false));
@@ -164,7 +164,7 @@ impl Reader<'_> {
         Ok((name, is_all))
     }
 
-    /// Reads what is there instead of a value, which may become it.
+    /// Reads an alternative to the value, which may also be assigned.
     fn alternative(&mut self, name: &str, quotes: Quotes) -> Result {
         let is_set = self.eat('=');
         self.at += usize::from(!is_set);
@@ -221,8 +221,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a command in backticks, behind the first. It ends at the next that has no backslash, whatever quotes there are, and
-    /// one level of backslashes is taken off before it is a line of its own.
+    /// Reads a command in backticks, after the first one. It ends at the next backtick without a backslash, regardless
+    /// of quotes, and one level of backslashes is removed before it is parsed as a line of its own.
     pub(super) fn backticks(&mut self, draft: &mut Draft, quotes: Quotes) -> Result {
         let mut line = String::new();
         loop {

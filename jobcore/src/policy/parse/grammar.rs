@@ -6,18 +6,18 @@ use super::super::words::{Result, Value, Word, unjudged};
 use super::word::Place;
 use super::{Reader, evaluate, is_meta};
 
-/// Words that have a meaning where a command begins.
+/// Words with a meaning at the beginning of a command.
 const RESERVED: [&str; 22] = [
     "!", "[[", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
     "then", "time", "until", "while", "{", "}", "]]",
 ];
-/// Those that end a list.
+/// Words that end a list.
 const CLOSING: [&str; 8] = ["do", "done", "elif", "else", "esac", "fi", "then", "}"];
-/// Those that only bash has.
+/// Words that only bash has.
 const OF_BASH: [&str; 5] = ["[[", "coproc", "function", "select", "]]"];
 
 impl Reader<'_> {
-    /// Reads commands up to what ends the list.
+    /// Reads commands up to the end of the list.
     pub(super) fn list(&mut self) -> Result {
         loop {
             self.newlines()?;
@@ -42,7 +42,7 @@ impl Reader<'_> {
             || self.reserved().is_some_and(|word| CLOSING.contains(&word))
     }
 
-    /// Reads a list that has to have a command.
+    /// Reads a list that must contain a command.
     fn body(&mut self) -> Result {
         self.newlines()?;
         if self.is_end() { Err(self.unexpected()) } else { self.list() }
@@ -92,7 +92,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the reserved word that comes next.
+    /// Returns the next reserved word, without consuming it.
     fn reserved(&mut self) -> Option<&'static str> {
         let at = self.at;
         let mut word = String::new();
@@ -108,7 +108,7 @@ impl Reader<'_> {
         reserved.filter(|_| is_whole)
     }
 
-    /// Takes a reserved word.
+    /// Consumes a reserved word.
     fn take(&mut self, word: &str) -> bool {
         self.reserved() == Some(word) && self.eat_all(word)
     }
@@ -161,7 +161,7 @@ impl Reader<'_> {
                 return self.function_body();
             }
             _ => {
-                // `coproc`: with a name it would be another command, or none that is understood.
+                // `coproc`: a name after it would be read as another command, or is not understood.
                 self.blanks();
                 return self.inner(Self::command);
             }
@@ -189,7 +189,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a list in parentheses, or arithmetic in two.
+    /// Reads a list in parentheses, or arithmetic in double parentheses.
     fn parentheses(&mut self) -> Result {
         self.expect("(")?;
         if self.peek() == Some('(') {
@@ -200,7 +200,7 @@ impl Reader<'_> {
             if self.eat(')') {
                 return evaluate(&expression, self.found);
             }
-            // Two lists in each other, for bash as well.
+            // Two nested lists, which bash reads in the same way.
             self.at = at;
         }
         self.newlines()?;
@@ -220,7 +220,7 @@ impl Reader<'_> {
         let parts = self.balanced(true)?;
         self.expect(")")?;
         if parts.matches(';').count() != 2 {
-            return Err(unjudged("`for ((` has three expressions"));
+            return Err(unjudged("`for ((` needs three expressions"));
         }
         parts.split(';').try_for_each(|part| evaluate(part, self.found))?;
         self.blanks();
@@ -232,7 +232,7 @@ impl Reader<'_> {
         self.blanks();
         let name = self.name();
         if !is_name(&name) || self.peek().is_some_and(|c| !is_meta(c)) {
-            return Err(unjudged("the variable of a loop has no plain name"));
+            return Err(unjudged("the variable of a loop needs a plain name"));
         }
         self.newlines()?;
         if self.take("in") {
@@ -384,7 +384,7 @@ impl Reader<'_> {
         self.found.simple(words)
     }
 
-    /// Reads a function, of which the name is here and the parentheses come next.
+    /// Reads a function whose name has been read and whose parentheses come next.
     fn function(&mut self, name: usize, end: usize) -> Result {
         let behind = self.at;
         self.at = name;
@@ -400,7 +400,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns whether this is a range of numbers, `{1..5}`.
+/// Returns whether this is a range of numbers, such as `{1..5}`.
 fn is_range(text: &str) -> bool {
     let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
     let parts: Vec<_> = inner.split("..").collect();

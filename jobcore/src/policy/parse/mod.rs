@@ -1,12 +1,12 @@
-//! Reads a line as a shell does, and takes down what it would run.
+//! Parses a line like a shell, and records what it would run.
 //!
-//! The language is what bash and dash have in common, and of bash's own what is in use. It is read by one strict grammar, in
-//! which each character has one meaning: what a shell might read in another way, or is not known here, is an error and never
-//! skipped. A list of commands is looked through wherever the shell would run one.
+//! The language is what bash and dash have in common, plus the common extensions of bash. It is parsed by one strict
+//! grammar, in which each character has one meaning: anything that a shell might read in another way, or that is not
+//! known here, is an error and never skipped. A list of commands is examined wherever the shell would run one.
 
 // In the order in which to read them:
 // - `grammar.rs`: lists, pipelines and commands
-// - `word.rs`, `expansion.rs`: words, and what is expanded in them
+// - `word.rs`, `expansion.rs`: words, and the expansions in them
 // - `redirection.rs`: redirections and here-documents
 // - `condition.rs`, `arithmetic.rs`: what bash evaluates
 
@@ -23,23 +23,23 @@ use super::words::{Result, unjudged};
 
 pub(super) use arithmetic::evaluate;
 
-/// Reads a whole text as a list of commands.
+/// Parses a whole text as a list of commands.
 pub(super) fn script(text: &str, found: &mut Found) -> Result {
     Reader::new(found, text).script()
 }
 
-/// Reads one text: a line, or what is within backticks, or a here-document.
+/// Reads one text: a line, the contents of backticks, or a here-document.
 struct Reader<'a> {
     found: &'a mut Found,
     text: Vec<char>,
     at: usize,
     /// Here-documents that begin after this line.
     pending: Vec<HereDocument>,
-    /// Whether one of an enclosing list begins after this line.
+    /// Whether a here-document of an enclosing list begins after this line.
     is_outer_pending: bool,
 }
 
-/// A here-document that is still to come.
+/// A here-document whose text has not been read yet.
 struct HereDocument {
     delimiter: String,
     strips_tabs: bool,
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         Self { found, text: text.chars().collect(), at: 0, pending: Vec::new(), is_outer_pending: false }
     }
 
-    /// Reads all of it as a list of commands.
+    /// Parses the whole text as a list of commands.
     fn script(&mut self) -> Result {
         self.list()?;
         if self.peek().is_some() {
@@ -72,10 +72,10 @@ impl<'a> Reader<'a> {
         self.found.dialect == Dialect::Posix
     }
 
-    /// Refuses what only bash has, in a line for `sh`.
+    /// Refuses a feature of bash in a line for `sh`.
     fn only_in_bash(&self, what: &str) -> Result {
         match self.is_posix() {
-            true => Err(unjudged(format_args!("shells that are called `sh` read `{what}` in different ways"))),
+            true => Err(unjudged(format_args!("shells named `sh` read `{what}` in different ways"))),
             false => Ok(()),
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the next character. A line that is continued is one line.
+    /// Returns the next character. Continued lines are joined.
     fn peek(&mut self) -> Option<char> {
         while self.text[self.at..].starts_with(&['\\', '\n']) {
             self.at += 2;
@@ -95,14 +95,14 @@ impl<'a> Reader<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// Takes the next character if it is this one.
+    /// Consumes the next character if it is this one.
     fn eat(&mut self, c: char) -> bool {
         let is_next = self.peek() == Some(c);
         self.at += usize::from(is_next);
         is_next
     }
 
-    /// Takes the next characters if they are these.
+    /// Consumes the next characters if they are these.
     fn eat_all(&mut self, text: &str) -> bool {
         let at = self.at;
         let is_next = text.chars().all(|c| self.eat(c));
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         if self.eat_all(text) { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    /// Takes the next character as it is written, within something that has to end.
+    /// Consumes the next character verbatim, within something that must be closed.
     fn raw(&mut self) -> Result<char> {
         let Some(c) = self.text.get(self.at).copied() else { return Err(unjudged("a quote or a bracket has no end")) };
         self.at += 1;
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         Ok(c)
     }
 
-    /// Refuses a line break within something, if shells could begin a here-document there or later.
+    /// Refuses a line break if shells could begin a here-document there or later.
     fn cross_line(&self) -> Result {
         match self.pending.is_empty() && !self.is_outer_pending {
             true => Ok(()),
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Skips what separates words, and a comment.
+    /// Skips blanks and a comment.
     fn blanks(&mut self) {
         while self.eat(' ') || self.eat('\t') {}
         if self.peek() == Some('#') {
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Skips what separates lines.
+    /// Skips line breaks and blanks.
     fn newlines(&mut self) -> Result {
         self.blanks();
         while self.peek() == Some('\n') {
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         name
     }
 
-    /// Reads a list in parentheses, behind the opening one.
+    /// Reads a list in parentheses, after the opening one.
     fn parenthesized(&mut self) -> Result {
         let pending = std::mem::take(&mut self.pending);
         let outer = self.is_outer_pending;
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads something that is within what is read.
+    /// Reads a nested construct.
     fn inner<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.found.enter()?;
         let read = read(self)?;

@@ -38,7 +38,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the word at which a here-document ends: a plain one, which may be quoted as a whole.
+    /// Reads the delimiter of a here-document: a plain word, which may be quoted as a whole.
     fn here_delimiter(&mut self) -> Result {
         let strips_tabs = self.eat('-');
         while self.eat(' ') || self.eat('\t') {}
@@ -55,7 +55,7 @@ impl Reader<'_> {
             self.expect(&quote.to_string())?;
         }
         if delimiter.is_empty() || self.peek().is_some_and(|c| !is_meta(c)) {
-            return Err(unjudged("the end of a here-document has no plain name"));
+            return Err(unjudged("the delimiter of a here-document needs to be a plain word"));
         }
         self.pending.push(HereDocument { delimiter, strips_tabs, is_quoted: quote.is_some() });
         Ok(())
@@ -86,7 +86,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads a line of a here-document: in one that is not quoted, a line that is continued is one line.
+    /// Reads a line of a here-document. If it is not quoted, continued lines are joined.
     fn here_line(&mut self, is_quoted: bool) -> Result<Option<String>> {
         if self.at >= self.text.len() {
             return Ok(None);

@@ -1,44 +1,44 @@
-//! Words: their quotes, and what the shell would expand in them.
+//! Words: their quotes and expansions.
 
 use super::super::variables::is_name;
 use super::super::words::{Result, Value, Word, unjudged};
 use super::{Reader, evaluate, is_meta};
 
-/// Where a word stands.
+/// The position of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Where a command begins.
+    /// At the beginning of a command.
     Command,
-    /// Among its arguments and elsewhere.
+    /// Among the arguments, and elsewhere.
     Argument,
-    /// Behind a command that sets the variables it names.
+    /// After a command that sets the variables that it names.
     Declaration,
-    /// As the value of a variable, which is one word whatever it is.
+    /// As the value of a variable, which is always one word.
     Value,
-    /// In a condition, where a word stays one as well.
+    /// In a condition, where a word is not split either.
     Condition,
 }
 
-/// What quotes are around a text.
+/// The quotes around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quotes {
     None,
     Double,
-    /// In a here-document, where quotes are characters.
+    /// In a here-document, where quotes are ordinary characters.
     Here,
 }
 
-/// A word as far as it was read.
+/// A word that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     text: String,
-    /// What stood before the first part that is not known.
+    /// The text before the first unknown part.
     start: Option<String>,
-    /// What stood behind the last.
+    /// The text after the last unknown part.
     end: String,
     is_quoted: bool,
     splits: bool,
-    /// Whether something else than a number is not known.
+    /// Whether an unknown part may be something other than a number.
     has_text: bool,
 }
 
@@ -48,14 +48,14 @@ impl Draft {
         self.end.push(c);
     }
 
-    /// Takes down what is known only when it runs.
+    /// Adds a part that is known only when the command runs.
     pub(super) fn unknown(&mut self, splits: bool) {
         self.number();
         self.splits |= splits;
         self.has_text = true;
     }
 
-    /// Takes down what is known to be a number.
+    /// Adds a part that is known to be a number.
     pub(super) fn number(&mut self) {
         self.start.get_or_insert_with(|| self.text.clone());
         self.end.clear();
@@ -102,7 +102,7 @@ impl Reader<'_> {
                 '\'' | '"' | '\\' | '$' | '`' => {
                     let splits = draft.splits;
                     self.special(c, &mut draft)?;
-                    // The value of a variable is one word, and that of `export` is it in bash.
+                    // The value of a variable is one word; that of `export` is one in bash.
                     if keeps_whole || (place == Place::Declaration && is_assignment(&draft)) {
                         draft.splits = splits;
                     }
@@ -137,7 +137,7 @@ impl Reader<'_> {
         self.text[from..self.at].iter().collect()
     }
 
-    /// Reads what begins with a character that means something within double quotes too, or quotes.
+    /// Reads quotes, or a construct that begins with a character that is special within double quotes as well.
     fn special(&mut self, c: char, draft: &mut Draft) -> Result {
         self.at += 1;
         match c {
@@ -189,10 +189,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads one part of what is in double quotes.
+    /// Reads one part of a text in double quotes.
     fn double_quoted(&mut self, draft: &mut Draft, quotes: Quotes) -> Result {
         match self.raw()? {
-            // As it is written: of a backslash that is escaped, no line is continued.
+            // Verbatim: an escaped backslash does not continue a line.
             '\\' => match self.text.get(self.at).copied() {
                 Some(c) if "$`\\".contains(c) || (c == '"' && quotes == Quotes::Double) => {
                     self.at += 1;
@@ -207,7 +207,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads `$'...'`, behind its first quote.
+    /// Reads `$'...'`, after its first quote.
     pub(super) fn ansi(&mut self, draft: &mut Draft) -> Result {
         draft.is_quoted = true;
         loop {
@@ -225,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the setting of a variable where a command begins, if there is one.
+    /// Reads an assignment at the beginning of a command, if there is one.
     pub(super) fn assignment(&mut self, place: Place) -> Result<bool> {
         if place != Place::Command {
             return Ok(false);
@@ -269,7 +269,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Reads the elements of an array, and returns what is known of all.
+    /// Reads the elements of an array, and returns what is known about all of them.
     fn array(&mut self) -> Result<Value> {
         self.expect("(")?;
         let mut value = Value::Number;
@@ -283,7 +283,7 @@ impl Reader<'_> {
                 return if self.peek().is_none_or(is_meta) { Ok(value) } else { Err(self.unexpected()) };
             }
             if self.peek() == Some('[') {
-                return Err(unjudged("an element of an array that says where it stands"));
+                return Err(unjudged("an element of an array with a subscript"));
             }
             match self.inner(|reader| reader.word(Place::Argument))? {
                 Some(word) => value = value.min(word.value),
@@ -292,7 +292,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a subscript, behind its bracket.
+    /// Reads a subscript, after its bracket.
     pub(super) fn subscript(&mut self) -> Result {
         if self.eat_all("@]") || self.eat_all("*]") {
             return Ok(());
