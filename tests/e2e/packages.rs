@@ -1,4 +1,4 @@
-//! What the packages say of themselves agrees: version, repository and name, each written in many places.
+//! The packages agree on version, repository and name, each of which is written in many places.
 
 use std::path::{Path, PathBuf};
 
