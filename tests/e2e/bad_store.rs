@@ -183,7 +183,7 @@ fn jobs_submitted_by_jobs_are_in_the_same_store() {
     let line = "echo $JOBCORE_STORE";
     assert_eq!(run(&["--store", "other", "run", "--follow", line]), other.display().to_string());
     assert_eq!(run(&["--store", "other", "run", "--follow", "-e", "JOBCORE_STORE=/mine", line]), "/mine");
-    wait_for("all to be over", || env.processes().is_empty().then_some(()));
+    wait_for("all processes to end", || env.processes().is_empty().then_some(()));
 }
 
 /// Under some umasks the files could not be used at all, or not under another umask.
@@ -221,7 +221,7 @@ fn files_are_private_to_their_owner_whatever_the_umask() {
             assert_eq!(mode & 0o7777, expected, "{umask}: {}", path.display());
         }
         assert!(run("\"$JOBCLI\" rm web; \"$JOBCLI\" list --json").code == Some(0));
-        wait_for("all to be over", || env.processes().is_empty().then_some(()));
+        wait_for("all processes to end", || env.processes().is_empty().then_some(()));
     }
 }
 

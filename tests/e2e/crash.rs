@@ -101,7 +101,7 @@ pub(crate) fn is_final(job: &Value) -> bool {
 
 /// Waits until all jobs have ended, each looked at by a new process, and returns them.
 fn ended(env: &TestEnv) -> Vec<Value> {
-    wait_for("all jobs to be over", || Some(jobs(env)).filter(|jobs| jobs.iter().all(is_final)))
+    wait_for("all jobs to end", || Some(jobs(env)).filter(|jobs| jobs.iter().all(is_final)))
 }
 
 /// How often the command has run.
@@ -203,7 +203,7 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_never_ends_before_its_
         assert!(!ran.stdout.contains(": killed") || commands(&env).is_empty(), "{step:?}: {ran}");
         let killed = supervisor_was_killed(&env, &trace);
         let is_settled = |job: &Value| is_final(job) || job["supervised"] == false;
-        let job = wait_for("the job to be over or on its own", || {
+        let job = wait_for("the job to end or lose its supervisor", || {
             let jobs = jobs(&env);
             assert_eq!(jobs.len(), 1, "{step:?}: {jobs:?}");
             if jobs[0]["status"] == "running" && jobs[0].get("supervised").is_none() {
@@ -216,7 +216,11 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_never_ends_before_its_
             assert_eq!(commands(&env), Vec::<String>::new(), "{step:?}: it lives, and is reported as {job}");
             assert!(killed || job["status"] == "killed", "{step:?}: {job}");
         } else {
-            let pid = job["pid"].as_i64().unwrap_or_else(|| panic!("{step:?}: no process on record: {job}")).try_into().unwrap();
+            let pid = job["pid"]
+                .as_i64()
+                .unwrap_or_else(|| panic!("{step:?}: no process on record: {job}"))
+                .try_into()
+                .unwrap();
             assert!(killed && is_alive(pid), "{step:?}: {job}");
             assert!(job.get("exit_code").is_none() && job.get("ended_at").is_none(), "{step:?}: {job}");
             send(pid, Signal::SIGKILL);

@@ -55,7 +55,7 @@ fn each_end_is_reported_when_it_happens() {
     command.stderr(std::fs::File::create(env.dir().join("told")).unwrap()).stdout(std::process::Stdio::piped());
     let waiting = command.spawn().unwrap();
     let told = || std::fs::read_to_string(env.dir().join("told")).unwrap();
-    wait_for("the first to be told", || told().contains("fast (").then_some(()));
+    wait_for("the first end to be reported", || told().contains("fast (").then_some(()));
     assert!(!told().contains("slow ("), "{}", told());
     assert_eq!(env.status("slow"), "running");
     touch(&env, "go");

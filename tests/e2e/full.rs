@@ -173,7 +173,7 @@ fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
         assert_eq!(ran.code, Some(0), "{ran}");
         let ran = env.run(["run", "echo x >> marker"]);
         assert_eq!(remount(10_000).code, Some(0));
-        let jobs = wait_for("all jobs to be over", || {
+        let jobs = wait_for("all jobs to end", || {
             let jobs: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
             jobs.iter().all(|job| job.get("ended_at").is_some()).then_some(jobs)
         });

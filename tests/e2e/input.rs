@@ -101,7 +101,7 @@ fn a_refusal_is_reported_before_more_is_read() {
     let mut sender = command.spawn().unwrap();
     let mut writer = sender.stdin.take().unwrap();
     writer.write_all(&[b'x'; 64 * 1024]).unwrap();
-    let status = wait_for("what was refused to be told", || sender.try_wait().unwrap());
+    let status = wait_for("the refusal", || sender.try_wait().unwrap());
     assert_eq!(status.code(), Some(1));
     drop(writer);
 }

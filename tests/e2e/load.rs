@@ -45,7 +45,7 @@ fn a_job_waits_until_its_conditions_hold_and_holds_up_no_other() {
     assert!(env.ok(["show", "big"]).contains("it starts when free memory is above 976.6 PiB; it is "));
     // It is the first in the queue.
     env.ok(["run", "--wait", "echo small >> ran"]);
-    wait_for("somebody to look for it", || (sleepers(&env).len() == 1).then_some(()));
+    wait_for("a process that waits for it", || (sleepers(&env).len() == 1).then_some(()));
     env.ok(["edit", "big", "--when", "free-mem>1M"]);
     env.ok(["wait", "big"]);
     assert_eq!(fs::read_to_string(env.dir().join("ran")).unwrap(), "small\nbig\n");
@@ -107,12 +107,12 @@ fn a_guard_keeps_all_jobs_in_the_queue_and_the_first_moment_without_it_starts_th
     env.ok(["start", "second"]);
     env.ok(["wait", "second"]);
     assert_eq!(env.status("first"), "queued");
-    wait_for("somebody to look for it", || (sleepers(&env).len() == 1).then_some(()));
+    wait_for("a process that waits for it", || (sleepers(&env).len() == 1).then_some(()));
     // As if the machine had become less busy: the store is not notified.
     fs::write(env.store().join("settings.toml"), "guard = [\"free-mem>0\"]\n").unwrap();
     let ran = || fs::read_to_string(env.dir().join("ran")).unwrap();
     wait_for("the first to run", || (ran() == "second\nfirst\n").then_some(()));
-    wait_for("nobody to look any more", || sleepers(&env).is_empty().then_some(()));
+    wait_for("that process to end", || sleepers(&env).is_empty().then_some(()));
     env.ok(["run", "--wait", "true"]);
     env.ok(["config", "set", "guard", NEVER_EITHER]);
     env.ok(["run", "--name", "third", "echo third >> ran"]);

@@ -142,7 +142,7 @@ fn hostile_jobs(env: &TestEnv) -> Vec<String> {
     let turned = run(&["run", "--cwd", turned.to_str().unwrap(), &format!("echo '{TURNED}'")]);
     stop_as(env, &stopped);
     for id in [&wrote, &argv, &failed, &agent, &turned] {
-        wait_for("the job to be over", || env.job(id)["ended_at"].is_string().then_some(()));
+        wait_for("the job to end", || env.job(id)["ended_at"].is_string().then_some(()));
     }
     wait_for("its output", || env.job(&stays)["output_bytes"].as_u64().filter(|bytes| *bytes > 0));
     vec![wrote, argv, failed, stays, stopped, agent, turned]

@@ -327,7 +327,7 @@ fn a_list_shows_what_ended_since() {
     client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
     // A start is on record before it is reported as an event, and nothing may happen between the calls that follow.
     let started = || env.ok(["events", "--json"]).lines().filter(|line| line.contains("\"started\"")).count();
-    wait_for("the last start to be told", || (started() == 3).then_some(()));
+    wait_for("the last start to be reported", || (started() == 3).then_some(()));
     let listed = client.ok("list", json!({ "ended_since": event }));
     let jobs = listed.structured["jobs"].as_array().unwrap();
     assert!(jobs.len() == 1 && jobs[0]["name"] == "later" && jobs[0]["exit_code"] == 4, "{}", listed.text);

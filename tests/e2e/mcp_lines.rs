@@ -37,7 +37,7 @@ fn unreadable_lines_are_answered_and_the_next_ones_served() {
     }
     // Messages that expect no answer get none: an answer would have come first.
     client.write_line(br#"{"jsonrpc":"2.0","method":"notifications/nosuch","params":7}"#);
-    client.write_line(br#"{"jsonrpc":"2.0","id":4711,"error":"of nobody"}"#);
+    client.write_line(br#"{"jsonrpc":"2.0","id":4711,"error":"unexpected"}"#);
     client.write_line(b"");
     client.ask("ping", json!({}));
     assert!(client.has_no_answers());

@@ -140,7 +140,11 @@ fn events_that_are_not_accepted_are_sent_again_unless_refused_for_good() {
     assert!(status["lastError"].is_null() && status["lastDeliveryAt"].is_string(), "{renewed}");
     for name in ["second", "third"] {
         run(&env, name);
-        assert_eq!(receiver.event().body["data"]["name"], name, "an event that was answered with 410 is not sent again");
+        assert_eq!(
+            receiver.event().body["data"]["name"],
+            name,
+            "an event that was answered with 410 is not sent again"
+        );
     }
 }
 

@@ -83,7 +83,7 @@ fn skip(reason: &str) {
     say_skipped(reason);
 }
 
-#[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]
+#[expect(clippy::print_stderr, reason = "the output of the tests must show what was not tested")]
 pub(crate) fn say_skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

@@ -311,7 +311,7 @@ fn delayed_jobs_start_in_time_by_one_process_that_ends_when_unneeded() {
         sleepers(&env).first().is_some_and(|other| *other != sleeper).then_some(())
     });
     env.ok(["hold", "far"]);
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
     env.ok(["release", "far"]);
     env.ok(["wait", &far]);
     assert_eq!(written(&env, "order").len(), 7);
@@ -339,7 +339,7 @@ fn jobs_that_became_due_unattended_are_started_at_the_next_look() {
     env.ok(["run", "--quiet", "--in", "1h", "--name", "later", "true"]);
     wait_for("one that sleeps", || (sleepers(&env).len() == 1).then_some(()));
     env.ok(["kill", "later"]);
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
 }
 
 #[test]

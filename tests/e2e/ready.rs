@@ -82,7 +82,7 @@ fn each_condition_is_met_when_it_is_and_not_before() {
         assert!(waited.status.success() && String::from_utf8_lossy(&waited.stdout).contains(": ready"));
         assert_eq!(events(&env, &id), ["submitted", "started", "ready"], "{condition}");
         assert!(is_ready(&env, &id) && !env.ok(["list"]).contains("[starting]"));
-        wait_for("the process that tried it to be gone", || (probers(&env) == 0).then_some(()));
+        wait_for("the checking process to end", || (probers(&env) == 0).then_some(()));
         env.ok(["kill", "--grace", "0s", &id]);
         let job = env.job(&id);
         assert!(job.get("ready_at").is_some() && job.get("stragglers").is_none(), "{job}");
@@ -248,7 +248,7 @@ fn a_readiness_check_ends_with_the_job() {
             "kill" => drop(env.ok(["kill", &id])),
             "pause" => {
                 env.ok(["pause", &id]);
-                wait_for("the try to be gone", || (!crate::support::is_alive(pid)).then_some(()));
+                wait_for("the check to end", || (!crate::support::is_alive(pid)).then_some(()));
                 env.ok(["kill", &id]);
             }
             _ => {
@@ -257,7 +257,7 @@ fn a_readiness_check_ends_with_the_job() {
                 std::fs::remove_file(env.dir().join("end")).unwrap();
             }
         }
-        wait_for("the try to be gone", || (!crate::support::is_alive(pid)).then_some(()));
+        wait_for("the check to end", || (!crate::support::is_alive(pid)).then_some(()));
         assert!(env.job(&id).get("stragglers").is_none(), "{}", env.job(&id));
         std::fs::remove_file(env.dir().join("try")).unwrap();
     }

@@ -329,7 +329,10 @@ fn values_of_variables_are_shown_nowhere_and_not_kept() {
     assert!(environment.contains(&format!("TOKEN={secret}")), "the job has it");
     let supervisor = env.supervisor(&id);
     let of_supervisor = std::fs::read_to_string(format!("/proc/{supervisor}/environ")).unwrap();
-    assert_eq!(of_supervisor, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0", "its supervisor has no variables of the caller");
+    assert_eq!(
+        of_supervisor, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0",
+        "its supervisor has no variables of the caller"
+    );
     let tells = || {
         for arguments in [
             vec!["list", "--json"],
@@ -352,7 +355,11 @@ fn values_of_variables_are_shown_nowhere_and_not_kept() {
     // Pipes that still exist would be waited for.
     wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
     let found = Ran::of(search);
-    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""), "no file of the store may still contain it: {found}");
+    assert_eq!(
+        (found.code, found.stdout.as_str()),
+        (Some(1), ""),
+        "no file of the store may still contain it: {found}"
+    );
 }
 
 #[test]
