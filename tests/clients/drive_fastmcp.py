@@ -54,7 +54,7 @@ async def errors(client):
 
 async def task(era, server):
     """a command that outlives its grace is a task, which ends as the call would have"""
-    # Makes every client from here on one of tasks.
+    # Makes every client from here on support tasks.
     import fastmcp_tasks
 
     go = os.path.join(os.path.dirname(os.environ["JOBCORE_STORE"]), f"go-{os.getpid()}")
@@ -79,7 +79,7 @@ async def main():
             await check(client)
             print(f"  {check.__doc__}")
         has_tasks = TASKS in (client.server_capabilities.extensions or {})
-    # There are tasks in the modern era alone, and over HTTP this client leaves out a header that they need.
+    # Tasks exist only in the modern era, and over HTTP this client leaves out a header that they need.
     if era == "legacy" or server.startswith("http"):
         return
     if has_tasks:

@@ -36,7 +36,7 @@ fn the_dev_server_is_started_once_and_found_later() {
     let first = Ran::of(script(&env, "dev-server.sh", &[]));
     assert!(first.code == Some(0) && first.stdout.ends_with("\nthe page\n"), "{first}");
     let second = Ran::of(script(&env, "dev-server.sh", &[]));
-    assert!(second.code == Some(0) && second.stdout.starts_with("it runs already\n"), "{second}");
+    assert!(second.code == Some(0) && second.stdout.starts_with("it is already running\n"), "{second}");
     assert!(second.stdout.ends_with("\nthe page\n"), "{second}");
     assert_eq!(jobs(&env).len(), 1);
     let stop = Ran::of(script(&env, "dev-server.sh", &["stop"]));

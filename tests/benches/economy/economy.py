@@ -75,8 +75,9 @@ AGENTS = {"jobmcp": Jobmcp, "jobmcp-file": JobmcpFile, "mbj": Mbj, "mbj-plain": 
           "backburner-plain": BackburnerPlain, "dc": DesktopCommander, "dc-plain": DesktopCommanderPlain, "bcm": BashCommand,
           "bcm-plain": BashCommandPlain, "claude-code": ClaudeCode}
 
-# What jobmcp may cost, in quarters of bytes: the ten tasks and the daily ones (arguments and results), a look at a job that runs,
-# the largest result, and tools and instructions as a model sees them. Each is what was measured, and a little.
+# What jobmcp may cost, in quarters of bytes: the ten tasks and the daily ones (arguments and results), a look at a
+# running job, the largest result, and the tools and instructions as a model sees them. Each limit is slightly above
+# what was measured.
 LIMITS = {"ten calls": 19, "ten": 1205, "daily calls": 8, "daily": 555, "look": 30, "largest": 215, "once": 1650}
 
 
@@ -96,7 +97,7 @@ def perform(agent, command, index, seed, extra):
     env["PATH"] = os.path.dirname(os.path.abspath(command[0])) + os.pathsep + env.get("PATH", "")
     os.makedirs(os.path.join(home, ".claude-server-commander"))
     with open(os.path.join(home, ".claude-server-commander", "config.json"), "w") as file:
-        # Nobody is to be told of this.
+        # This must not send telemetry.
         json.dump({"telemetryEnabled": False, "defaultShell": "/bin/bash", "allowedDirectories": [], "blockedCommands": []}, file)
     env.update(extra)
     row = {"task": index + 1, "title": task_class.title, "seed": seed}

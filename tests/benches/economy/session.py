@@ -32,7 +32,7 @@ class Server:
             except ValueError:
                 continue
             if "method" in message and "id" in message:
-                # Asked for roots or the like: there are none.
+                # A request for roots or the like: there are none.
                 self.write({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no"}})
             elif "id" in message:
                 with self.changed:
@@ -90,7 +90,7 @@ class Result:
         return value.get("result", value) if isinstance(value, dict) and set(value) == {"result"} else value
 
 
-# How often an agent looks that has no call that waits.
+# How often an agent without a waiting call looks.
 POLL = 5.0
 
 
