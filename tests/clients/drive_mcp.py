@@ -2,7 +2,7 @@
 
     drive_mcp.py legacy|modern SERVER
 
-SERVER is the program, started on standard input and output, or the URL of one that runs, with its token in JOBMCP_TOKEN.
+SERVER is the program, started on standard input and output, or the URL of a running one, with its token in JOBMCP_TOKEN.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ async def status(driver):
 
 
 async def tail(driver):
-    """output, and tail though it is not listed, return the streams apart, and what follows a cursor"""
+    """output, and tail although it is not listed, return the streams separately, and the part after a cursor"""
     result = await driver.ok("execute", command="seq 1 100; echo bad >&2", wait_s=50)
     job = result.meta["jobcore/job"]["job_id"]
     fields = (await driver.ok("tail", job_id=job, lines=3, stream="stdout", format="json")).structured_content

@@ -1,4 +1,4 @@
-"""Agents that drive other servers, and the tools that Claude Code has of its own."""
+"""Agents that drive other servers, and Claude Code's own tools."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from tasks import found
 
 
 class ClaudeSession(Session):
-    """Claude Code in the place of a server."""
+    """Claude Code in place of a server."""
 
     def started(self):
         from claude import Claude
@@ -25,7 +25,7 @@ class ClaudeSession(Session):
         return results
 
     def notified(self):
-        """Waits until the client says that a job ended: no call, but a turn."""
+        """Waits until the client reports that a job has ended: not a call, but a turn."""
         self.turns += 1
         begun = time.time()
         result = Result({"result": {"content": [{"text": self.server.notified()}]}})
@@ -175,7 +175,7 @@ class Backburner(Peer):
         return self.s.call("task_result", task_id=task, tail_lines=lines).json()
 
     def over(self, task, lines):
-        """Looks until it is over; a look returns the last lines, too, so that no other call is needed."""
+        """Looks until the job has ended; a look also returns the last lines, so that no other call is needed."""
         while True:
             self.s.think()
             result = self.result(task, lines)
@@ -679,7 +679,7 @@ class ClaudeCode(Peer):
 
 
 def fifo(agent, task, start, run, stop):
-    """A REPL for agents that cannot type into jobs: its input is a pipe with a name, its output a file."""
+    """A REPL for agents that cannot type into jobs: its input is a named pipe, its output a file."""
     agent.s.trick("input by a named pipe")
     job = start("mkfifo in; sleep 1000 > in & ./python -i -q < in > out 2>&1")
     time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""A server, what was called, and what came back."""
+"""A server, the calls to it, and their results."""
 
 import json
 import os
@@ -95,7 +95,7 @@ POLL = 5.0
 
 
 class Session:
-    """A server, what was called, and what came back."""
+    """A server, the calls to it, and their results."""
 
     def __init__(self, command, cwd, env):
         self.command, self.cwd, self.env = command, cwd, env
@@ -109,7 +109,7 @@ class Session:
         return self.turn((tool, arguments))[0]
 
     def turn(self, *calls):
-        """Makes calls that do not need each other's results, at once."""
+        """Makes calls that do not need each other's results, all at once."""
         self.turns += 1
         begun = time.time()
         sent = [self.server.send("tools/call", {"name": tool, "arguments": arguments}) for tool, arguments in calls]
@@ -131,7 +131,7 @@ class Session:
         })
 
     def think(self, seconds=POLL):
-        """What a model does between two looks."""
+        """Waits as long as a model does between two looks."""
         self.polls += 1
         time.sleep(seconds)
 

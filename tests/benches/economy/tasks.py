@@ -1,4 +1,4 @@
-"""The tasks, each with what it needs and the truth."""
+"""The tasks, each with the files it needs and the correct result."""
 
 import os
 import random
@@ -161,7 +161,7 @@ print("digest " + TOKEN)
 
 
 class Work:
-    """A directory with what a task needs, and the truth."""
+    """A directory with the files that a task needs, and the correct result."""
 
     def __init__(self, directory, seed):
         self.directory, self.random = directory, random.Random(seed)
@@ -241,7 +241,7 @@ class DevServer:
         work.program("devserver", DEVSERVER, MARK=work.mark)
 
     def visit(self):
-        """Somebody opens the page, once, as soon as the agent says that it can be."""
+        """Opens the page, once, as soon as the agent says that it is ready."""
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.path}", timeout=2).read()
             self.was_ready = True
@@ -266,7 +266,7 @@ class Repl:
 
     @staticmethod
     def inputs():
-        """Yields what to type; takes what was answered."""
+        """Yields each input; receives the answer."""
         text = yield "import steps; steps.start()"
         for _ in range(3):
             text = yield f"steps.step({re.findall(r'n=([0-9]+)', text)[-1]})"
