@@ -73,7 +73,7 @@ fn a_schedule_runs_again_and_again_without_any_look() {
     assert_eq!(schedule["last_run"]["run_of"]["job_id"], id.as_str());
     let paused = env.ok(["schedule", "pause", "tick"]);
     assert!(paused.contains(": queued (every 1s, on hold, last run "), "{paused}");
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
     let last = ids(&runs(&env, &id)).remove(0);
     env.ok(["wait", &last]);
     let count = runs(&env, &id).len();

@@ -38,7 +38,7 @@ pub(crate) fn answered(models: &Models, what: &str) {
 }
 
 /// Prints how long it took from the end of a job until its model was notified, for measurements with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+#[expect(clippy::print_stderr, reason = "printed for measurements")]
 pub(crate) fn report_latency(env: &TestEnv, models: &Models, job: &str, what: &str) {
     let ended: Timestamp = env.job(job)["ended_at"].as_str().unwrap().parse().unwrap();
     let told = models.heard().into_iter().find(|heard| heard.said.contains(what)).unwrap().at;

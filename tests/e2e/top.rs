@@ -197,7 +197,7 @@ const REAL: u32 = 40;
 /// for example that of a release.
 #[test]
 #[ignore = "it takes minutes, and measures"]
-#[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+#[expect(clippy::print_stderr, reason = "printed for measurements")]
 fn what_it_takes_with_a_hundred_thousand_jobs() {
     let memory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
     let env = TestEnv::without_store().with_store(memory.path().join("store"));
@@ -365,7 +365,7 @@ impl Played {
     }
 
     /// Prints what the view costs while nothing is typed.
-    #[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+    #[expect(clippy::print_stderr, reason = "printed for measurements")]
     fn rest(&mut self, how: &str) {
         const TIME: Duration = Duration::from_secs(15);
         wait_until_idle(self.pid());
