@@ -50,7 +50,7 @@ async fn run(store: &std::path::Path, count: u32) -> Result<(), Box<dyn Error>> 
     };
     writeln!(
         std::io::stdout(),
-        "{completed} of {count} jobs completed, {own_codes} of {} children told their code, {zombies} zombies",
+        "{completed} of {count} jobs completed, {own_codes} of {} children reported their exit code, {zombies} zombies",
         own_children.len()
     )?;
     Ok(())

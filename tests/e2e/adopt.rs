@@ -30,7 +30,7 @@ fn touch(env: &TestEnv, name: &str) {
 }
 
 #[test]
-fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
+fn an_adopted_job_continues_and_its_exit_code_is_recorded() {
     let env = TestEnv::new();
     let line = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; echo bad >&2; exit 42";
     let id = env.submit(line);
@@ -60,7 +60,7 @@ fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
 /// The command writes all the time while supervisors are killed one after the other: nothing is lost or duplicated, and
 /// no write fails for want of a reader.
 #[test]
-fn output_has_no_gap_over_many_adoptions() {
+fn output_has_no_gap_across_many_adoptions() {
     let env = TestEnv::new();
     let program = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo line $i || exit 9; done; echo $i > count";
     let id = env.ok(["run", "--output-limit", "0", program]);

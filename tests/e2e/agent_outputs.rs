@@ -135,7 +135,7 @@ fn a_run_that_never_ends_is_stopped() {
 }
 
 #[test]
-fn an_answer_is_there_while_tasks_go_on_in_the_background() {
+fn an_answer_is_available_while_tasks_continue_in_the_background() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobcore/samples/agents/claude/bgtool.jsonl");
     let sample = std::fs::read_to_string(sample).unwrap();
     let lines: Vec<_> = sample.lines().collect();

@@ -220,7 +220,7 @@ fn output_on_a_terminal_keeps_its_colours() {
 /// Each job has a colour of its own unless colours are turned off; the text of a job gets no colour, and redraws
 /// nothing.
 #[test]
-fn names_before_lines_are_coloured_and_cannot_be_written_over() {
+fn names_before_lines_are_coloured_and_cannot_be_overwritten() {
     let Some(_) = needs::program("script") else { return };
     let env = TestEnv::new();
     for name in ["one", "two"] {
@@ -306,7 +306,7 @@ fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
 
 /// The sum over all of its processes, while it runs and not after.
 #[test]
-fn what_a_running_job_uses_is_shown() {
+fn the_resources_of_a_running_job_are_shown() {
     let env = TestEnv::new();
     let id = env.submit("sleep 1000 & i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo counted; wait");
     wait_for("its word", || (env.ok(["output", &id]) == "counted").then_some(()));

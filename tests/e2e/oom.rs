@@ -62,7 +62,7 @@ impl Drop for Small {
 }
 
 #[test]
-fn a_command_that_the_kernel_kills_for_its_memory_is_told_from_others() {
+fn a_command_that_the_kernel_kills_for_its_memory_is_recognised() {
     let Some(_) = crate::needs::program("python3") else { return };
     let Some(group) = Small::make() else { return };
     let env = TestEnv::new();

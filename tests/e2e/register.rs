@@ -168,7 +168,7 @@ fn a_client_without_a_file_gets_one() {
 /// The block is printed for a terminal and for a file: it contains no character that a terminal obeys, and has the same
 /// meaning.
 #[test]
-fn what_is_printed_is_escaped() {
+fn the_printed_block_is_escaped() {
     let env = TestEnv::new();
     let store = env.dir().join("a\u{9b}31m\u{202e}b");
     let printed =

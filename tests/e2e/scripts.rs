@@ -49,7 +49,7 @@ fn the_dev_server_is_started_once_and_found_later() {
 }
 
 #[test]
-fn the_build_loop_goes_on_until_it_is_green() {
+fn the_build_loop_continues_until_the_build_passes() {
     if !needs(&["make", "cc"]) {
         return;
     }

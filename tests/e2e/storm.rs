@@ -140,7 +140,7 @@ fn many_processes_doing_everything_at_once_lose_nothing_and_run_nothing_twice() 
         }
     });
     env.run(["kill", "--all", "--grace", "100ms"]);
-    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+    let jobs: Vec<Value> = wait_for("all jobs to end", || {
         let jobs: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
         let is_over = |job: &Value| !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap());
         if !jobs.iter().all(is_over) {
@@ -210,7 +210,7 @@ fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_gro
         }
     };
     std::thread::scope(|scope| (0..PROCESSES).for_each(|seed| drop(scope.spawn(move || submit(seed)))));
-    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+    let jobs: Vec<Value> = wait_for("all jobs to end", || {
         let counts = env.ok(["list", "--count"]);
         let is_over = !counts.contains("queued") && !counts.contains("running");
         is_over.then(|| serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap())

@@ -198,7 +198,7 @@ const REAL: u32 = 40;
 #[test]
 #[ignore = "it takes minutes, and measures"]
 #[expect(clippy::print_stderr, reason = "printed for measurements")]
-fn what_it_takes_with_a_hundred_thousand_jobs() {
+fn the_cost_with_a_hundred_thousand_jobs() {
     let memory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
     let env = TestEnv::without_store().with_store(memory.path().join("store"));
     let store = Arc::new(FileStore::open(env.store()).unwrap());

@@ -348,7 +348,10 @@ fn a_program_with_children_of_its_own_starts_a_thousand_jobs_and_loses_none() {
     let mut program = env.command(env!("CARGO_BIN_EXE_many-short-jobs-under-test"));
     program.arg(env.store()).arg("1000");
     let ran = Ran::of(program);
-    assert_eq!(ran.stdout, "1000 of 1000 jobs completed, 10 of 10 children told their code, 0 zombies\n", "{ran}");
+    assert_eq!(
+        ran.stdout, "1000 of 1000 jobs completed, 10 of 10 children reported their exit code, 0 zombies\n",
+        "{ran}"
+    );
     assert_eq!(ran.code, Some(0), "{ran}");
     let listed: serde_json::Value = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
     let jobs = listed.as_array().unwrap();

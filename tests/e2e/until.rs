@@ -156,9 +156,8 @@ fn a_port_counts_when_the_job_has_it() {
     env.ok(["wait", "--until", &condition, &child]);
 }
 
-/// A straggler can still meet a condition.
 #[test]
-fn what_a_straggler_does_counts() {
+fn a_straggler_can_still_meet_a_condition() {
     let Some(_) = needs::program("python3") else { return };
     let env = TestEnv::new();
     let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

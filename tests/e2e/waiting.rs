@@ -174,7 +174,7 @@ fn a_supervisor_looks_a_few_times_and_then_stops() {
 }
 
 #[test]
-fn models_are_told_what_to_call() {
+fn models_are_shown_the_call_to_make() {
     let env = TestEnv::new();
     let mut client = Client::modern(&env);
     env.ok(["run", "--tty", "--name", "asks", "read -p 'Overwrite? [y/N] ' x"]);
