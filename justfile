@@ -1,10 +1,10 @@
-# The daily commands: https://just.systems. Each is a thin call of cargo or of a script in .ci, which work without just.
+# The daily commands: https://just.systems. Each is a thin wrapper around cargo or a script in .ci, which work without just.
 
 # List the recipes.
 default:
     @just --list
 
-# Type-check everything, the quickest answer while you work.
+# Type-check everything: the quickest check while you work.
 check:
     cargo check --workspace --all-targets
 
@@ -26,7 +26,7 @@ test:
 test-one FILTER:
     cargo test --workspace -- {{ quote(FILTER) }}
 
-# Run everything that must pass, and install what that needs.
+# Run everything that must pass, after installing what it needs.
 ci:
     .ci/run
 
@@ -42,19 +42,19 @@ book:
 update-picture:
     .ci/picture
 
-# Write what docs/ has from the program again, to be looked at in the diff: docs/cli.md and a table of docs/settings.md.
+# Update the generated parts of docs/: docs/cli.md and a table of docs/settings.md. Review the diff.
 update-docs:
     UPDATE_DOCS=1 cargo test -p jobcli --test docs
 
-# Write the golden files again, to be looked at in the diff.
+# Update the golden files. Review the diff.
 update-golden:
     UPDATE_GOLDEN=1 cargo test -p jobcore --lib golden
 
-# Write the snapshots of what models read again, to be looked at in the diff.
+# Update the snapshots of what models read. Review the diff.
 update-snapshots:
     INSTA_UPDATE=always cargo test -p jobcore-tests --test e2e mcp_texts::
 
-# Record the public interface of the library as it is, to be looked at in the diff.
+# Record the current public interface of the library. Review the diff.
 update-public-api:
     .ci/public-api --update
 
@@ -67,7 +67,7 @@ bench:
 economy *OPTIONS:
     .ci/economy {{ OPTIONS }}
 
-# Measure the released programs beside others that run jobs: half an hour and more, or a minute with `--quick`.
+# Measure the released programs and others that run jobs: half an hour and more, or a minute with `--quick`.
 compare *OPTIONS:
     .ci/compare {{ OPTIONS }}
 
@@ -79,7 +79,7 @@ costs *OPTIONS:
 deny *CHECKS:
     .ci/deny {{ CHECKS }}
 
-# Make what a release consists of in target/dist/artefacts, the same bytes from the same commit: ten minutes.
+# Make the artefacts of a release in target/dist/artefacts, the same bytes from the same commit: ten minutes.
 release:
     .ci/dist
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs jobcli and jobmcp for the user who runs this: no root, nothing outside of the directory.
+# Installs jobcli and jobmcp for the current user: without root, and nothing outside of the directory.
 #
 #     install.sh [--to DIR] [--from URL]
 #
@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-# A function, so that nothing runs of a script that was cut off on its way here.
+# A function, so that nothing runs if the script was cut off during the download.
 main() {
     while [ "$#" -gt 0 ]; do
         case $1 in
@@ -64,7 +64,7 @@ main() {
     tar -xzf "$work/$archive.tar.gz" -C "$work"
     mkdir -p "$to"
     for program in jobcli jobmcp; do
-        # Under another name first, since the old one may be running.
+        # Under another name first, because the old program may be running.
         cp "$work/$archive/bin/$program" "$to/.$program.new"
         chmod 755 "$to/.$program.new"
         mv -f "$to/.$program.new" "$to/$program"

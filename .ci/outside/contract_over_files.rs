@@ -1,4 +1,4 @@
-//! Both contracts over a store on disk, with either runner. The supervisors are the program of the guide.
+//! Both contracts over a store on disk, with either runner. The program of the guide supplies the supervisors.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds until it is green: `build-loop.sh [TARGET...]` runs make, shows the errors, waits for a change and starts over.
+# Builds until the build passes: `build-loop.sh [TARGET...]` runs make, shows the errors, waits for a change and starts
+# over.
 set -eu
 
 began=$(mktemp)
@@ -7,16 +8,16 @@ trap 'rm -f "$began"' EXIT
 trap 'exit 130' INT
 
 while :; do
-    # What is newer than this file has changed since the build began.
+    # Files that are newer than this one have changed since the build began.
     touch "$began"
     if jobcli run --wait --name build --merge -- make "$@"; then
         echo 'green'
         exit
     fi
-    # Somebody stopped it: that is no reason to try again.
+    # The build was stopped: that is no reason to try again.
     [ "$(jobcli status build)" = failed ] || exit 1
     echo 'red:'
     jobcli output --clean --grep 'error|\*\*\*' -C 2 build
-    # All of it is there, too, for whoever wants to read on: jobcli output build
+    # The whole output is kept as well: jobcli output build
     until find . -name '*.[ch]' -newer "$began" | grep -q .; do sleep 0.5; done
 done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a shell line for each of many names at once, tells of each as soon as it is over, and sums up:
+# Runs a shell line for each of many names at once, reports each end as it happens, and sums up:
 #   fan-out.sh 'make -C "$1" test' api web worker
 set -eu
 
@@ -7,7 +7,7 @@ line=$1
 shift
 count=$#
 
-# Three at a time; the others wait for their turn. The group is this script's own, and goes with it.
+# Three at a time; the others wait for their turn. The group belongs to this script, and goes with it.
 group=fan-out-$$
 trap 'jobcli group set "$group" --limit 0' EXIT
 trap 'exit 130' INT
@@ -19,9 +19,9 @@ done
 
 failed=0
 while [ $# -gt 0 ]; do
-    # Its code is that of whichever ended, of which more is told below.
+    # The exit code is that of the first job to end, which is reported below.
     jobcli wait --any "$@" >/dev/null || :
-    # Several may be over by now. Those that are not are waited for again.
+    # Several may have ended by now. The others are waited for again.
     for name; do
         shift
         if jobcli status --active "$name"; then

@@ -1,8 +1,9 @@
-//! A small build farm: builds each target when what it needs is built, as many at a time as there are processors.
+//! A small build farm: builds each target once its dependencies are built, as many at a time as there are processors.
 //!
-//! `build_farm STORE PLAN [PROGRAM [ARGUMENT...]]` takes a plan of lines `TARGET: NEED... = COMMAND`, and runs PROGRAM as
-//! a child of its own when all is built. It may be killed at any time, `kill -9` included: what was begun goes on, and the
-//! next call with the same plan goes on from there. Nothing is built twice as long as its job is on record.
+//! `build_farm STORE PLAN [PROGRAM [ARGUMENT...]]` takes a plan of lines `TARGET: NEED... = COMMAND`, and runs PROGRAM
+//! as a child of its own when everything is built. It may be killed at any time, even by `kill -9`: jobs that have been
+//! submitted continue, and the next call with the same plan takes up from there. Nothing is built twice as long as its
+//! job is on record.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -16,7 +17,7 @@ use jobcore::{FileStore, JobId, JobManager, JobSpec, LocalRunner, Name, Status};
 
 const USAGE: &str = "usage: build_farm STORE PLAN [PROGRAM [ARGUMENT...]]";
 
-/// What can be built.
+/// A target of the plan.
 struct Target {
     name: String,
     needs: BTreeSet<String>,
@@ -42,13 +43,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if !runtime.block_on(build(store.as_ref(), &plan))? {
         return Ok(ExitCode::FAILURE);
     }
-    // A child like any other: the jobs are no children of this program, and their supervisors are reaped one by one.
+    // An ordinary child: jobs are not children of this program, and their supervisors are reaped one by one.
     let Some(program) = arguments.next() else { return Ok(ExitCode::SUCCESS) };
     let status = Command::new(program).args(arguments).status()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Builds what is not built yet, and returns whether all is.
+/// Builds the targets that are not built yet, and returns whether all of them are built.
 async fn build(store: &Path, plan: &Path) -> Result<bool, Box<dyn Error>> {
     let mut waiting = Vec::new();
     for line in std::fs::read_to_string(plan)?.lines().filter(|line| !line.trim().is_empty()) {
@@ -79,17 +80,17 @@ async fn build(store: &Path, plan: &Path) -> Result<bool, Box<dyn Error>> {
             writeln!(out, "{name}: built")?;
             built.insert(name);
         } else {
-            // It stays so for the same key: whoever has mended the cause removes the job.
+            // With the same key the result stays the same: remove the job once the cause is fixed.
             writeln!(out, "{name}: {status}, see job {id}")?;
             failed += 1;
         }
     }
-    // What is left needs something that failed, that is not in the plan, or itself.
+    // The remaining targets need one that failed, one that is not in the plan, or themselves.
     writeln!(out, "{} built, {failed} failed, {} not tried", built.len(), waiting.len())?;
     Ok(failed == 0 && waiting.is_empty())
 }
 
-/// Describes the job that builds a target. Its key makes submitting it again harmless.
+/// Describes the job that builds a target. Its key makes it safe to submit the job again.
 fn spec(target: &Target, plan: &Path, farm: &Name) -> Result<JobSpec, Box<dyn Error>> {
     let directory = plan.parent().ok_or("a plan is in a directory")?;
     let spec = JobSpec::shell(&target.command).cwd(directory).inherit_env();

@@ -1,6 +1,6 @@
-//! A program without tokio: runs lines one after another, each as a job, and prints what they write as it comes.
+//! A program without tokio: runs lines one after another, each as a job, and prints their output as it is written.
 //!
-//! `in_turn STORE LINE...` stops at the first line that fails, and exits with its code. The feature `blocking` has the calls.
+//! `in_turn STORE LINE...` stops at the first line that fails, and exits with its code. It uses the feature `blocking`.
 
 use std::error::Error;
 use std::io::Write;

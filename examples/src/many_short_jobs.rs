@@ -1,6 +1,6 @@
-//! A program that has children of its own, starts many short jobs, and loses track of neither.
+//! A program that has children of its own, starts many short jobs, and keeps track of both.
 //!
-//! `many_short_jobs STORE COUNT` prints one line that says what became of them, and exits with 0 if all is well.
+//! `many_short_jobs STORE COUNT` prints one line about the results, and exits with 0 if all is well.
 
 use std::error::Error;
 use std::io::Write;
@@ -30,7 +30,7 @@ async fn run(store: &std::path::Path, count: u32) -> Result<(), Box<dyn Error>> 
             own_children.push(Command::new("/bin/sh").args(["-c", "exit 7"]).spawn()?);
         }
     }
-    // In parts, since each wait takes a descriptor.
+    // In batches, because each wait takes a descriptor.
     let mut completed = 0;
     for part in ids.chunks(200) {
         let waited = jobs.wait(part, WaitFor::All, None).await?;
@@ -50,7 +50,7 @@ async fn run(store: &std::path::Path, count: u32) -> Result<(), Box<dyn Error>> 
     };
     writeln!(
         std::io::stdout(),
-        "{completed} of {count} jobs completed, {own_codes} of {} children told their code, {zombies} zombies",
+        "{completed} of {count} jobs completed, {own_codes} of {} children reported their exit code, {zombies} zombies",
         own_children.len()
     )?;
     Ok(())

@@ -1,7 +1,8 @@
-//! A store of one's own: jobs in an SQLite database, and their output in files beside it.
+//! A custom store: jobs in an SQLite database, and their output in files next to it.
 //!
-//! `own_store DIRECTORY LINE...` runs each shell line as a job within this program, and prints all jobs of the directory with
-//! the last line of their output, those of earlier runs too. One program uses a directory at a time.
+//! `own_store DIRECTORY LINE...` runs each shell line as a job within this program, and prints all jobs of the
+//! directory with the last line of their output, including those of earlier runs. Only one program may use a directory
+//! at a time.
 
 use std::error::Error as StdError;
 use std::fs;
@@ -49,7 +50,7 @@ fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(failed)
 }
 
-/// Reads a column of JSON. Where there is none, `T` is nothing, too.
+/// Reads a column of JSON. For NULL, `T` must be an `Option`.
 fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Sql<T> {
     let text: Option<String> = row.get(column)?;
     serde_json::from_str(text.as_deref().unwrap_or("null"))
@@ -65,7 +66,7 @@ impl SqliteStore {
         Ok(Self { directory: directory.to_owned(), database, admission: Arc::default(), holders: Holders::new() })
     }
 
-    /// Makes a change and adds the event that it is, seen together; nothing if it changes no row.
+    /// Makes a change and records its event in the same transaction; records nothing if no row changes.
     fn change(&self, event: Option<JobEvent>, sql: &str, values: impl Params) -> Result<()> {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.unchecked_transaction().map_err(failed)?;
@@ -85,7 +86,7 @@ impl SqliteStore {
         rows.collect::<Sql<_>>().map_err(failed)
     }
 
-    /// Reads something of one job.
+    /// Reads a value of one job.
     fn job<T>(&self, id: JobId, what: &str, read: impl Fn(&Row<'_>) -> Sql<T>) -> Result<T> {
         let found = self.select(&format!("SELECT {what} FROM jobs WHERE id = ?1"), [id.to_string()], read)?;
         found.into_iter().next().ok_or_else(|| Error::NotFound { reference: id.to_string() })
@@ -95,7 +96,7 @@ impl SqliteStore {
         self.job(id, "submission", |row| json(row, 0))
     }
 
-    /// Takes the lock of a job, if it is there.
+    /// Takes the lock of a job, if the job exists.
     fn hold(&self, id: JobId) -> Result<Option<(Hold, Submission)>> {
         let hold = self.holders.take(id);
         let submission = self.submission(id)?;
@@ -124,7 +125,7 @@ impl JobStore for SqliteStore {
         let mut evidence = self.job(id, "submission, start, running, ended", |row| {
             let mut evidence = Evidence::new(json(row, 0)?);
             (evidence.start, evidence.running, evidence.ended) = (json(row, 1)?, json(row, 2)?, json(row, 3)?);
-            // Asked while the database is locked, so that the records are not those of a later holder.
+            // Checked while the database is locked, so that the records are not those of a later holder.
             evidence.held = self.holders.is_held(id);
             Ok(evidence)
         })?;
@@ -134,7 +135,7 @@ impl JobStore for SqliteStore {
     }
 
     async fn ids(&self, query: &Query, before: Option<JobId>, limit: usize) -> Result<Vec<JobId>> {
-        // Ids are in order of time.
+        // Ids are in chronological order.
         let sql = "SELECT id, ended IS NULL FROM jobs WHERE (?1 IS NULL OR id < ?1)
             AND (?2 IS NULL OR submission ->> '$.spec.name' = ?2)
             AND (?3 IS NULL OR submission ->> '$.spec.key' = ?3) ORDER BY id DESC";
@@ -151,7 +152,7 @@ impl JobStore for SqliteStore {
         let _hold = self.hold(id)?.ok_or_else(refused)?;
         let event = JobEvent::now(id, EventKind::Removed);
         self.change(Some(event), "DELETE FROM jobs WHERE id = ?1", [id.to_string()])?;
-        // Without a byte of output there is none.
+        // A job without output has no directory.
         let _ = fs::remove_dir_all(self.output(id));
         Ok(())
     }
@@ -230,7 +231,7 @@ impl JobClaim for Claim {
             Record::Running(_) | Record::Noted(..) => "running = ?2",
             Record::Ended(_) => "ended = ?2, environment = NULL, given = NULL",
         };
-        // What is final stays so.
+        // A final record is never replaced.
         let sql = format!("UPDATE jobs SET {set} WHERE id = ?1 AND ended IS NULL");
         self.store.change(JobEvent::of(id, record), &sql, params![id.to_string(), to_json(&record)?])?;
         self.hold.recorded(record);

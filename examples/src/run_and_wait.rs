@@ -1,7 +1,7 @@
-//! The shortest way: submit one command, wait for its end, print what it wrote, and exit with its code.
+//! The shortest way: submits one command, waits for its end, prints what it wrote, and exits with its code.
 //!
-//! `run_and_wait STORE PROGRAM [ARGUMENT...]` can be killed at any time: the job goes on, and `jobcli --store STORE list`
-//! finds it.
+//! `run_and_wait STORE PROGRAM [ARGUMENT...]` can be killed at any time: the job continues, and `jobcli --store STORE
+//! list` finds it.
 
 use std::error::Error;
 use std::io::Write;
@@ -23,7 +23,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 async fn run(store: PathBuf, command: Vec<String>) -> Result<ExitCode, Box<dyn Error>> {
     let jobs = JobManager::new(Arc::new(FileStore::open(store)?), Arc::new(LocalRunner::new()?))?;
-    // What can be known before, such as a program that does not exist, is refused here and leaves nothing behind.
+    // Problems that can be known in advance, such as a program that does not exist, are refused here and leave nothing
+    // behind.
     let spec = JobSpec::command(command).cwd(std::env::current_dir()?).inherit_env().build()?;
     let job = jobs.submit(spec).await?;
     writeln!(std::io::stderr(), "job {}", job.id)?;
@@ -32,11 +33,11 @@ async fn run(store: PathBuf, command: Vec<String>) -> Result<ExitCode, Box<dyn E
     print(&jobs, &ended).await?;
     let outcome = ended.state.outcome().ok_or("a job that was waited for has ended")?;
     writeln!(std::io::stderr(), "{}: {}", ended.status(), outcome.cause.as_str())?;
-    // The exit code, or 128 and the number of the signal; nobody knows it if the machine went down meanwhile.
+    // The exit code, or 128 plus the number of the signal; unknown if the machine went down in the meantime.
     Ok(outcome.shell_code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Prints each stream on its own, a part at a time: the log may be larger than the memory.
+/// Prints each stream separately, a part at a time: the log may be larger than memory.
 async fn print(jobs: &JobManager, job: &jobcore::Job) -> Result<(), Box<dyn Error>> {
     let mut query = OutputQuery::from(Position::Start).with_max_bytes(1 << 20);
     loop {

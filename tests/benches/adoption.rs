@@ -1,7 +1,7 @@
-//! How long a command whose supervisor was killed is without one when somebody looks.
+//! Measures how long a command whose supervisor was killed is without one once a process looks.
 //!
-//! Here and not with the other benches, since it takes a program that is a supervisor. `JOBCORE_BENCH_DIR` says where the
-//! store is made; without it, in memory.
+//! It is here and not with the other benches because it needs a program that can be a supervisor. `JOBCORE_BENCH_DIR`
+//! names the directory for the store; without it, the store is in memory.
 
 use std::env;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the supervisor of a job that runs, once it is another than `before`.
+/// Returns the supervisor of a running job, once it differs from `before`.
 async fn supervisor(jobs: &JobManager, id: JobId, before: Option<i32>) -> i32 {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {

@@ -1,5 +1,6 @@
-//! What the released programs cost, in counts that no load of the machine changes: system calls, inodes, instructions, and the
-//! memory of a supervisor. Each has the number that it had last, below, and may exceed it by a twentieth.
+//! Counts what the released programs cost, independently of the load of the machine: system calls, inodes,
+//! instructions, and the memory of a supervisor. The table below has the last number of each, which may be exceeded by
+//! five per cent.
 //!
 //! `.ci/costs` runs this; with `--update` it prints the table as it is now.
 
@@ -12,24 +13,24 @@ use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What was counted, and how much it was.
+/// What is counted, and its last number.
 const TODAY: &[(&str, u64)] = &[
     ("system calls of `run -- true`", 121),
     ("system calls of its supervisor", 149),
     ("system calls of `status`", 43),
     ("system calls of `list`", 93),
-    ("system calls of `wait` for a job that is over", 74),
+    ("system calls of `wait` for an ended job", 74),
     ("inodes of a job that prints nothing", 5),
     ("inodes of a job that prints", 7),
     ("thousand instructions of `run -- true` for a job that waits", 1324),
     ("thousand instructions of `status`", 417),
     ("thousand instructions of `list`", 1086),
-    ("thousand instructions of `wait` for a job that is over", 816),
-    ("kB of its own that a supervisor has", 77),
+    ("thousand instructions of `wait` for an ended job", 816),
+    ("kB of private memory of a supervisor", 77),
 ];
-/// Of how many supervisors the memory is looked at.
+/// The number of supervisors whose memory is measured.
 const SUPERVISORS: u64 = 16;
-/// How much of a number may come on top of it.
+/// The fraction by which a number may grow.
 const SLACK: f64 = 0.05;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,7 +56,7 @@ fn main() -> Outcome<()> {
     }
 }
 
-/// What a trace shows of a verb and all that it started.
+/// What a trace shows of a command and all that it started.
 struct Traced {
     front_end: u64,
     /// How each other process was executed, and its system calls from then on.
@@ -73,7 +74,7 @@ impl Costs {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).current_dir(&self.home).stdin(Stdio::null());
-        // What the caller has in its environment is looked at, too.
+        // The size of the caller's environment affects the count.
         command.env_clear().env("HOME", &self.home).env("PATH", "/usr/bin:/bin").env("JOBCORE_STORE", self.store());
         command
     }
@@ -96,7 +97,7 @@ impl Costs {
 
     fn count(&self) -> Outcome<Vec<u64>> {
         let verb = |words: &[&str]| self.run(&[&[self.jobcli()], words].concat());
-        // The store is there, and so are its index and its events.
+        // The first job makes the store with its index and events.
         let id = verb(&["run", "--wait", "--", "true"])?;
         self.settle(&id)?;
         let (front_end, supervisor, silent) = self.trace_job(&["true"])?;
@@ -127,7 +128,7 @@ impl Costs {
         Ok(())
     }
 
-    /// Returns the process that watches a job.
+    /// Returns the supervisor of a job.
     fn supervisor(&self, id: &str) -> Outcome<Option<u32>> {
         for entry in fs::read_dir("/proc")? {
             let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -141,8 +142,8 @@ impl Costs {
         Ok(None)
     }
 
-    /// Traces a verb and all that it starts. The system calls that posix_spawn(3) makes in a new process before that is executed
-    /// are left out: they depend on the C library.
+    /// Traces a command and all that it starts. The system calls that posix_spawn(3) makes in a new process before the
+    /// program is executed are left out: they depend on the C library.
     fn trace(&self, words: &[&str]) -> Outcome<Traced> {
         let traces = tempfile::tempdir()?;
         let output = traces.path().join("trace");
@@ -171,8 +172,8 @@ impl Costs {
         Ok((front_end, supervisor.ok_or("no supervisor was traced")?, inodes))
     }
 
-    /// Counts the instructions of submitting a job that waits for another. One that starts at once does not start here: what a
-    /// program under valgrind executes as `/proc/self/exe` is valgrind.
+    /// Counts the instructions of submitting a job that waits for another. A job that starts at once cannot start here,
+    /// because under valgrind `/proc/self/exe` is valgrind itself.
     fn instructions_of_waiting(&self) -> Outcome<u64> {
         self.run(&[self.jobcli(), "config", "set", "max_running", "1"])?;
         let id = self.run(&[self.jobcli(), "run", "--", "sleep", "1000"])?;
@@ -183,7 +184,7 @@ impl Costs {
         Ok(counted)
     }
 
-    /// Counts the instructions of a verb, in thousands.
+    /// Counts the instructions of a command, in thousands.
     fn instructions(&self, words: &[&str]) -> Outcome<u64> {
         let options = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
         let ran = self.command(&[&options, &[self.jobcli()][..], words].concat()).output()?;
@@ -192,8 +193,8 @@ impl Costs {
         Ok(line.trim().parse::<u64>()? / 1000)
     }
 
-    /// Returns how many kB belong to the supervisor of a job alone, on average: where the kernel puts the stack makes a page or two
-    /// of difference.
+    /// Returns how many kB belong to the supervisor of a job alone, on average: where the kernel puts the stack makes a
+    /// difference of a page or two.
     fn memory(&self) -> Outcome<u64> {
         let kilobytes = (0..SUPERVISORS).map(|_| self.memory_of_one()).collect::<Outcome<Vec<_>>>()?;
         Ok(kilobytes.iter().sum::<u64>() / SUPERVISORS)
@@ -204,7 +205,8 @@ impl Costs {
         self.run(&[self.jobcli(), "wait", "--until", "quiet:100ms", &id])?;
         let pid = self.supervisor(&id)?.ok_or("the supervisor is gone")?;
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        // Not what is private and dirty: the pages of a program that was just linked are, until they are on the disk.
+        // Private and dirty pages do not qualify: those of a freshly linked program count as dirty until they are on
+        // the disk.
         let fields = rollup.lines().filter(|line| line.starts_with("Anonymous:"));
         let kilobytes = fields.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum();
         self.run(&[self.jobcli(), "kill", &id])?;
@@ -213,7 +215,7 @@ impl Costs {
     }
 }
 
-/// Returns whether a system call made something in a directory.
+/// Returns whether a system call made a file in a directory.
 fn makes_inode(call: &str, directory: &Path) -> bool {
     let makes = ["mkdir(", "mkdirat(", "mknod(", "mknodat("].iter().any(|name| call.starts_with(name))
         || (call.starts_with("open") && call.contains("O_CREAT|O_EXCL"));

@@ -1,12 +1,13 @@
 // Drives jobmcp with the TypeScript client: `node drive.mjs legacy|modern SERVER`.
-// SERVER is the program, started on standard input and output, or the URL of one that runs, with its token in JOBMCP_TOKEN.
+// SERVER is the program, started on standard input and output, or the URL of a running one, with its token in
+// JOBMCP_TOKEN.
 import assert from "node:assert/strict";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 const [era, server] = process.argv.slice(2);
 const { JOBCORE_STORE, JOBMCP_TOKEN, PATH } = process.env;
-// However slow the machine is, a call is answered by then.
+// However slow the machine is, a call is answered within this time.
 const timeout = 120_000;
 
 const transport = server.startsWith("http")
@@ -61,7 +62,7 @@ const checks = {
   "progress holds up the timeout of a call, and cancelling it ends no job": async () => {
     const { job_id } = job(await ok("execute", { command: "exec sleep 1000", wait_s: 0 }));
     const gone = new AbortController();
-    // Word of progress comes every 5 seconds.
+    // A notification of progress comes every 5 seconds.
     const onprogress = () => gone.abort("enough");
     const options = { onprogress, signal: gone.signal };
     await assert.rejects(call("wait", { job_ids: [job_id], wait_s: 50 }, options), /enough/);

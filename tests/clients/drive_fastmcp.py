@@ -1,8 +1,8 @@
-"""Drives jobmcp with the `fastmcp` package, and with its client of tasks where the server has them.
+"""Drives jobmcp with the `fastmcp` package, and with its client for tasks if the server supports them.
 
     drive_fastmcp.py legacy|modern SERVER
 
-SERVER is the program, started on standard input and output, or the URL of one that runs, with its token in JOBMCP_TOKEN.
+SERVER is the program, started on standard input and output, or the URL of a running one, with its token in JOBMCP_TOKEN.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ async def execute(client):
 
 
 async def status(client):
-    """status and list become objects with all their fields, which this client makes by their schemas"""
+    """status and list become objects with all their fields, which this client builds from their schemas"""
     arguments = {"command": "exec sleep 1000", "wait_s": 0, "name": "sleeper", "group": "some"}
     job = (await client.call_tool("execute", arguments)).meta["jobcore/job"]
     result = await client.call_tool("status", {"job_id": job["job_id"]})
@@ -44,17 +44,17 @@ async def status(client):
 
 
 async def errors(client):
-    """an error of the tool is raised with its words"""
+    """an error of the tool is raised with its message"""
     try:
         await client.call_tool("status", {"job_id": "nosuch"})
-        raise AssertionError("a job that is not there was found")
+        raise AssertionError("a job that does not exist was found")
     except ToolError as error:
         assert "no job matches" in str(error), error
 
 
 async def task(era, server):
     """a command that outlives its grace is a task, which ends as the call would have"""
-    # Makes every client from here on one of tasks.
+    # Makes every client from here on support tasks.
     import fastmcp_tasks
 
     go = os.path.join(os.path.dirname(os.environ["JOBCORE_STORE"]), f"go-{os.getpid()}")
@@ -79,7 +79,7 @@ async def main():
             await check(client)
             print(f"  {check.__doc__}")
         has_tasks = TASKS in (client.server_capabilities.extensions or {})
-    # There are tasks in the modern era alone, and over HTTP this client leaves out a header that they need.
+    # Tasks exist only in the modern era, and over HTTP this client leaves out a header that they need.
     if era == "legacy" or server.startswith("http"):
         return
     if has_tasks:

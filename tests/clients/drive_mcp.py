@@ -2,7 +2,7 @@
 
     drive_mcp.py legacy|modern SERVER
 
-SERVER is the program, started on standard input and output, or the URL of one that runs, with its token in JOBMCP_TOKEN.
+SERVER is the program, started on standard input and output, or the URL of a running one, with its token in JOBMCP_TOKEN.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import warnings
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
-# However slow the machine is, a call is answered by then.
+# However slow the machine is, a call is answered within this time.
 PATIENCE = 120
 
 
@@ -24,7 +24,7 @@ def connect(era, server):
         server = streamable_http_client(server, http_client=http)
     else:
         server = StdioServerParameters(command=server, env={"JOBCORE_STORE": os.environ["JOBCORE_STORE"]})
-    # This client compares structured content with the schema of the output, and raises where they differ.
+    # This client compares structured content with the output schema, and raises if they differ.
     mode = {"legacy": "legacy", "modern": "auto"}[era]
     return Client(server, mode=mode, read_timeout_seconds=PATIENCE)
 
@@ -66,7 +66,7 @@ async def tools(driver):
     assert "execute" in driver.client.instructions
     if driver.client.protocol_version < "2026-07-28":
         with warnings.catch_warnings():
-            # Of a method that the newest revision has no more.
+            # About a method that the newest revision no longer has.
             warnings.simplefilter("ignore")
             await driver.client.send_ping()
 
@@ -84,7 +84,7 @@ async def execute(driver):
 
 
 async def status(driver):
-    """status tells state and end of a job in fields that keep to their schema"""
+    """status reports the state and end of a job in fields that follow their schema"""
     job = await driver.start("echo first; exec sleep 1000", name="sleeper", labels={"kind": "ä"})
     running = (await driver.ok("status", job_id="sleeper")).structured_content
     assert running["status"] == "running" and "exit_code" not in running and running["name"] == "sleeper", running
@@ -98,7 +98,7 @@ async def status(driver):
 
 
 async def tail(driver):
-    """output, and tail though it is not listed, return the streams apart, and what follows a cursor"""
+    """output, and tail although it is not listed, return the streams separately, and the part after a cursor"""
     result = await driver.ok("execute", command="seq 1 100; echo bad >&2", wait_s=50)
     job = result.meta["jobcore/job"]["job_id"]
     fields = (await driver.ok("tail", job_id=job, lines=3, stream="stdout", format="json")).structured_content
@@ -110,7 +110,7 @@ async def tail(driver):
 
 
 async def interact(driver):
-    """interact types into a job and returns the answer alone"""
+    """interact types into a job and returns only the answer"""
     job = await driver.start("while read -r line; do echo \"got $line\"; done", stdin="open")
     fields = (await driver.ok("interact", job_id=job, input="ä日", wait_s=50, format="json")).structured_content
     assert (fields["stdout"], fields["status"]) == ("got ä日\n", "running"), fields
@@ -123,7 +123,7 @@ async def interact(driver):
 
 
 async def kill(driver):
-    """kill says what became of each as data"""
+    """kill reports the result for each job as data"""
     job = await driver.start("exec sleep 1000")
     [killed, unknown] = sorted(
         (await driver.ok("kill", job_ids=[job, "nosuch"], grace_s=1)).structured_content["results"],
@@ -135,7 +135,7 @@ async def kill(driver):
 
 
 async def listing(driver):
-    """list finds jobs and tells what ended since"""
+    """list finds jobs and reports what has ended since"""
     event = (await driver.ok("list", limit=1)).structured_content["event"]
     await driver.ok("execute", command="true", name="listed", labels={"a": "b"}, wait_s=50)
     fields = (await driver.ok("list", ended_since=event, label="a=b")).structured_content
@@ -144,7 +144,7 @@ async def listing(driver):
 
 
 async def bounds(driver):
-    """bytes that are no text, and much of it, come as bounded text"""
+    """bytes that are not text, and large amounts of them, arrive as bounded text"""
     line = r"printf 'a\0b\377\033[31mred\033[0m\001\342\200\250\n'; seq 1 300000"
     result = await driver.ok("execute", command=line, wait_s=50)
     text = text_of(result)
@@ -156,7 +156,7 @@ async def bounds(driver):
 
 
 async def errors(driver):
-    """what is wrong is an error of the tool, and of the protocol only where there is no such tool"""
+    """a mistake is an error of the tool, and of the protocol only if there is no such tool"""
     job = await driver.start("exec sleep 1000", name="there")
     for tool, arguments, words in [
         ("status", {"job_id": "nosuch"}, "`there`"),
@@ -172,14 +172,14 @@ async def errors(driver):
         assert words in text and len(text) <= 2000, f"{tool} {arguments}: {text}"
     try:
         await driver.client.call_tool("nosuch", {})
-        raise AssertionError("a tool that is not there was called")
+        raise AssertionError("a tool that does not exist was called")
     except MCPError as error:
         assert error.error.code == -32602 and "execute" in error.error.message, error
     await driver.ok("kill", job_id=job, grace_s=1)
 
 
 async def progress(driver):
-    """whoever waits is told so every few seconds, and others are answered meanwhile"""
+    """a waiting call reports progress every few seconds, and others are answered in the meantime"""
     job = await driver.start("exec sleep 1000")
     told = asyncio.Event()
 

@@ -1,5 +1,6 @@
-// Stands before a server that wants a token, for clients that cannot send one: `node with-token.mjs URL`, with the token in
-// JOBMCP_TOKEN. Prints its own address. Everything else, the name of the host too, goes through as it came.
+// A proxy in front of a server that needs a token, for clients that cannot send one: `node with-token.mjs URL`, with
+// the token in JOBMCP_TOKEN. Prints its own address. Everything else, including the host name, passes through
+// unchanged.
 import http from "node:http";
 
 const server = new URL(process.argv[2]);

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use crate::background::Background;
 use crate::support::{Ran, TestEnv, is_alive, send, wait_for};
 
-/// Kills the supervisor of a job and waits until it is gone; nobody looks at the job meanwhile.
+/// Kills the supervisor of a job and waits until it is gone, without looking at the job in the meantime.
 fn kill_supervisor(env: &TestEnv, id: &str) -> i32 {
     let supervisor = env.supervisor(id);
     send(supervisor, Signal::SIGKILL);
@@ -13,13 +13,13 @@ fn kill_supervisor(env: &TestEnv, id: &str) -> i32 {
     supervisor
 }
 
-/// The processes that supervise a job, as nothing but `/proc` shows them.
+/// Counts the processes that supervise a job, according to `/proc` alone.
 fn supervisors(env: &TestEnv, id: &str) -> usize {
     let named = |line: &&String| line.contains("jobcore-supervisor") && line.contains(id);
     env.processes().iter().filter(named).count()
 }
 
-/// Waits until another supervisor has put itself on record, without a look that would see to that itself.
+/// Waits until another supervisor has put itself on record, without a look that would bring one about.
 fn until_replaced(env: &TestEnv, id: &str, before: i32) {
     wait_for("another supervisor", || (env.supervisor(id) != before).then_some(()));
     assert_eq!(supervisors(env, id), 1);
@@ -30,13 +30,13 @@ fn touch(env: &TestEnv, name: &str) {
 }
 
 #[test]
-fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
+fn an_adopted_job_continues_and_its_exit_code_is_recorded() {
     let env = TestEnv::new();
     let line = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; echo bad >&2; exit 42";
     let id = env.submit(line);
     wait_for("the first line", || (env.ok(["output", &id]) == "one").then_some(()));
     let (main, before) = (env.main_process(&id), kill_supervisor(&env, &id));
-    // Whoever looks first puts a new one in charge.
+    // The first process to look puts a new supervisor in charge.
     assert_eq!(env.status(&id), "running");
     wait_for("another supervisor", || (env.supervisor(&id) != before).then_some(()));
     let job = env.job(&id);
@@ -46,7 +46,7 @@ fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
     let waited = env.run(["wait", &id]);
     let job = env.job(&id);
     if waited.code == Some(125) {
-        // Kernels before 6.15 do not tell strangers.
+        // Kernels before 6.15 do not report the exit code to a process that is not the parent.
         assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"supervisor_lost".into()), "{job}");
         assert!(job.get("exit_code").is_none(), "{job}");
     } else {
@@ -57,10 +57,10 @@ fn an_adopted_job_goes_on_and_its_exit_code_is_recorded() {
     assert_eq!(env.ok(["output", "--stderr", &id]), "bad");
 }
 
-/// The command writes all the time while supervisors are killed, one after the other: nothing is lost or doubled, and no
-/// write of it fails for want of a reader.
+/// The command writes all the time while supervisors are killed one after the other: nothing is lost or duplicated, and
+/// no write fails for want of a reader.
 #[test]
-fn output_has_no_gap_over_many_adoptions() {
+fn output_has_no_gap_across_many_adoptions() {
     let env = TestEnv::new();
     let program = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo line $i || exit 9; done; echo $i > count";
     let id = env.ok(["run", "--output-limit", "0", program]);
@@ -81,7 +81,7 @@ fn output_has_no_gap_over_many_adoptions() {
 }
 
 #[test]
-fn a_kill_of_an_adopted_job_reaches_all_that_can_be_seen() {
+fn a_kill_of_an_adopted_job_reaches_every_visible_process() {
     let env = TestEnv::new();
     let line = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; echo $$ > escaped.new; mv escaped.new escaped; exec sleep 1000' &); \
                 sleep 1000 & wait; sleep 1000";
@@ -99,8 +99,8 @@ fn a_kill_of_an_adopted_job_reaches_all_that_can_be_seen() {
     env.wait_until_empty();
 }
 
-/// Kills the main process of a job and its supervisor, which is to see nothing of it, and looks at the job from where no other
-/// can be put in charge: while one of its processes lives, it has not ended.
+/// Kills the main process of a job and its supervisor, which must not notice, and then looks at the job from a place
+/// where no other supervisor can be put in charge: the job has not ended while one of its processes lives.
 fn lose_main_and_supervisor(env: &TestEnv, id: &str) {
     let (main, supervisor) = (env.main_process(id), env.supervisor(id));
     send(supervisor, Signal::SIGSTOP);
@@ -126,7 +126,7 @@ fn with_straggler(env: &TestEnv, options: &[&str]) -> (String, i32) {
 }
 
 #[test]
-fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_stopped() {
+fn stragglers_of_a_job_whose_main_process_died_unseen_are_stopped() {
     let env = TestEnv::new();
     let (id, straggler) = with_straggler(&env, &[]);
     lose_main_and_supervisor(&env, &id);
@@ -138,7 +138,7 @@ fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_stopped() {
 }
 
 #[test]
-fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_left_if_it_is_to_be() {
+fn stragglers_of_a_job_whose_main_process_died_unseen_are_kept_on_request() {
     let env = TestEnv::new();
     let (id, straggler) = with_straggler(&env, &["--leave-stragglers"]);
     lose_main_and_supervisor(&env, &id);
@@ -153,7 +153,7 @@ fn what_is_left_of_a_job_that_lost_its_main_process_unseen_is_left_if_it_is_to_b
 }
 
 #[test]
-fn a_job_that_lost_its_main_process_unseen_can_be_killed() {
+fn a_job_whose_main_process_died_unseen_can_be_killed() {
     let env = TestEnv::new();
     let (id, straggler) = with_straggler(&env, &[]);
     lose_main_and_supervisor(&env, &id);
@@ -162,16 +162,16 @@ fn a_job_that_lost_its_main_process_unseen_can_be_killed() {
     assert_eq!(env.status(&id), "orphaned");
 }
 
-/// Who asked, and that there is not much time left, outlive the supervisor that was asked.
+/// The origin of a stop request and the time that is left outlive the supervisor that received the request.
 #[test]
-fn a_stop_goes_on_over_an_adoption() {
+fn a_stop_continues_across_an_adoption() {
     let env = TestEnv::new();
     let id = env.submit("trap 'touch asked' TERM; echo ready; while :; do sleep 0.02; done");
     wait_for("the trap", || (env.ok(["output", &id]) == "ready").then_some(()));
     env.ok(["kill", "--no-wait", "--grace", "2s", &id]);
     wait_for("the request to be carried out", || env.dir().join("asked").exists().then_some(()));
     kill_supervisor(&env, &id);
-    // Whoever submits something else looks after what has lost its supervisor.
+    // Submitting another job takes care of jobs that have lost their supervisors.
     env.ok(["run", "true"]);
     wait_for("the end", || env.records(&id).has("end").then_some(()));
     let job = env.job(&id);
@@ -181,13 +181,13 @@ fn a_stop_goes_on_over_an_adoption() {
 }
 
 #[test]
-fn a_wait_goes_on_over_an_adoption() {
+fn a_wait_continues_across_an_adoption() {
     let env = TestEnv::new();
     let id = env.submit("while [ ! -e go ]; do sleep 0.02; done");
     let mut waiter = Background::spawn(env.jobcli(["wait", &id]));
     waiter.until_it_waits();
     let before = kill_supervisor(&env, &id);
-    // The waiter is woken, and sees to the job itself.
+    // The waiter is woken and takes care of the job itself.
     wait_for("another supervisor", || (env.supervisor(&id) != before).then_some(()));
     touch(&env, "go");
     let code = waiter.end().code();
@@ -195,7 +195,7 @@ fn a_wait_goes_on_over_an_adoption() {
 }
 
 #[test]
-fn of_many_who_adopt_at_once_one_wins() {
+fn one_of_many_concurrent_adopters_wins() {
     let env = TestEnv::new();
     let id = env.submit("echo x >> ran; while [ ! -e go ]; do sleep 0.02; done; exit 3");
     wait_for("the command", || env.dir().join("ran").exists().then_some(()));
@@ -218,7 +218,7 @@ fn of_many_who_adopt_at_once_one_wins() {
     assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
 }
 
-/// The slot of an adopted job is free when it has ended, and who waits gets it.
+/// The slot of an adopted job is free once the job has ended, and a waiting job gets it.
 #[test]
 fn a_queue_moves_on_after_an_adoption() {
     let env = TestEnv::new();
@@ -235,9 +235,9 @@ fn a_queue_moves_on_after_an_adoption() {
     assert_eq!(env.ok(["output", &second]), "second");
 }
 
-/// Nobody asks for the job that lost its supervisor: another one is submitted, or waited for.
+/// No process asks for the job that lost its supervisor: another job is submitted, or waited for.
 #[test]
-fn whoever_uses_the_store_sees_to_jobs_that_lost_their_supervisors() {
+fn any_use_of_the_store_takes_care_of_jobs_without_supervisors() {
     let env = TestEnv::new();
     let first = env.submit("while [ ! -e go ]; do sleep 0.02; done; echo done");
     env.main_process(&first);
@@ -253,9 +253,9 @@ fn whoever_uses_the_store_sees_to_jobs_that_lost_their_supervisors() {
     assert_eq!(env.ok(["output", &first]), "done");
 }
 
-/// Nobody uses the store at all: a supervisor that ends sees to the others.
+/// No process uses the store at all: a supervisor that ends takes care of the others.
 #[test]
-fn a_supervisor_that_ends_sees_to_jobs_that_lost_theirs() {
+fn a_supervisor_that_ends_takes_care_of_jobs_without_one() {
     let env = TestEnv::new();
     let first = env.submit("while [ ! -e go ]; do sleep 0.02; done; echo done");
     let gone = env.submit("exec sleep 1000");
@@ -269,7 +269,7 @@ fn a_supervisor_that_ends_sees_to_jobs_that_lost_theirs() {
     touch(&env, "end");
     until_replaced(&env, &first, before);
     assert!(is_alive(main));
-    // Of the one whose command is gone too, the end is on record.
+    // The command of the other one is gone too, so its end is recorded.
     wait_for("the end record", || env.records(&gone).has("end").then_some(()));
     assert_eq!(env.status(&gone), "orphaned");
     touch(&env, "go");
@@ -277,7 +277,7 @@ fn a_supervisor_that_ends_sees_to_jobs_that_lost_theirs() {
     assert_eq!(env.ok(["output", &first]), "done");
 }
 
-/// What a sandbox would do to a supervisor that is started in it is nobody's wish.
+/// A supervisor started in a sandbox would be confined by it, which no caller wants.
 #[test]
 fn a_front_end_in_a_sandbox_neither_starts_nor_adopts() {
     let Some(setpriv) = crate::needs::program("setpriv") else { return };
@@ -302,7 +302,7 @@ fn a_front_end_in_a_sandbox_neither_starts_nor_adopts() {
     wait_for("the command to end", || (!is_alive(main)).then_some(()));
     assert_eq!(sandboxed(&["status", &first]).stdout, "orphaned\n");
     assert_eq!(sandboxed(&["status", &second]).stdout, "queued\n");
-    // A job of its own, which was submitted in the sandbox, it may start.
+    // It may start a job of its own, submitted in the sandbox.
     env.ok(["config", "set", "max_running", "0"]);
     env.ok(["wait", &second]);
     let third = sandboxed(&["run", "--wait", "exit 5"]);

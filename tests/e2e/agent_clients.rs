@@ -10,7 +10,7 @@ use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// What an agent is asked: to start a job, to look at it, to start one that stays, and to ask another agent.
+/// The prompt: start a job, look at it, start one that stays, and ask another agent.
 const PROMPT: &str = r#"call jobs.execute {"command": "echo from a job; env", "name": "short", "wait_s": 30}
 call jobs.wait {"job_ids": ["short"], "timeout_s": 30}
 call jobs.output {"job_id": "short", "grep": "^from"}
@@ -18,10 +18,10 @@ call jobs.execute {"command": "sleep 1000", "name": "long", "wait_s": 0}
 call jobs.delegate {"agent": "parrot", "prompt": "said by an agent", "wait_s": 30}
 say all called"#;
 
-/// How Codex is told that all tools of the server may be called.
+/// Tells Codex that all tools of the server may be called.
 const APPROVED: [&str; 2] = ["-c", "mcp_servers.jobs.default_tools_approval_mode=\"approve\""];
 
-/// Registers the server, which knows an agent that says what it is asked.
+/// Registers the server, with an agent that repeats what it is asked.
 fn register(env: &TestEnv, client: &str) {
     let settings = env.dir().join(".config/jobcore");
     std::fs::create_dir_all(&settings).unwrap();
@@ -32,8 +32,8 @@ fn register(env: &TestEnv, client: &str) {
     assert_eq!(ran.code, Some(0), "{ran}");
 }
 
-/// The model was told what came of every call of [`PROMPT`], and the jobs are as they should be although the server and the
-/// agent are gone. `session` is how the names of variables begin that belong to the agent's session alone.
+/// The model got the result of every call of [`PROMPT`], and the jobs are as they should be although the server and the
+/// agent are gone. `session` holds the prefixes of the variables that belong to the agent's session alone.
 fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, agent: &Agent, session: &[&str]) {
     let heard = models.heard();
     let [short, wait, output, long, asked] = heard.last().unwrap().results.as_slice() else { panic!("{heard:#?}") };
@@ -44,7 +44,7 @@ fn the_calls_did_what_they_should(env: &TestEnv, models: &Models, agent: &Agent,
     assert!(asked.contains("parrot: succeeded") && asked.contains("said by an agent"), "{asked}");
     let environment = env.ok(["output", "short"]);
     assert!(environment.contains("JOBCORE_JOB_ID="), "{environment}");
-    // What a user sets for the agent is no part of its session.
+    // Variables that a user sets for the agent are not part of its session.
     let is_set = |line: &str| agent.variables.iter().any(|(name, value)| line == format!("{name}={value}"));
     let leaked = environment.lines().filter(|line| session.iter().any(|name| line.starts_with(name)) && !is_set(line));
     let leaked: Vec<_> = leaked.collect();
@@ -66,12 +66,12 @@ fn claude_code_calls_the_tools() {
     assert_eq!((&result["is_error"], &result["result"]), (&false.into(), &"all called".into()), "{result}");
     let session = ["CLAUDECODE=", "CLAUDE_CODE_", "CLAUDE_PROJECT_DIR=", "AI_AGENT="];
     the_calls_did_what_they_should(&env, &models, &claude, &session);
-    // It hides the tools of servers until a model searches for them, unless they ask not to be hidden.
+    // Claude Code hides the tools of servers until a model searches for them, unless the tools ask not to be hidden.
     let first = &models.heard()[0].tools;
     for tool in ["execute", "wait", "output", "delegate"] {
         assert!(first.contains(&format!("jobs.{tool}")), "{first:?}");
     }
-    // Nobody is there to be asked whether it may.
+    // There is no user who could be asked for permission.
     let ran = Ran::of(claude.asked(&env, &CLAUDE, "call jobs.list {}"));
     let result = events(&ran).pop().unwrap();
     assert_eq!(result["permission_denials"][0]["tool_name"], "mcp__jobs__list", "{result}");
@@ -89,7 +89,7 @@ fn codex_calls_the_tools() {
     run(&APPROVED, PROMPT);
     assert!(env.job("long")["caller"].as_str().unwrap().starts_with("codex:"), "{}", env.job("long"));
     the_calls_did_what_they_should(&env, &models, &codex, &["CODEX_"]);
-    // What only looks needs nobody's approval, and what does anything at all needs it.
+    // Tools that only look need no approval; tools that do anything need it.
     let looks = r#"call jobs.status {"job_id": "long"}
 call jobs.list {}
 call jobs.wait {"job_ids": ["long"], "timeout_s": 0.01}

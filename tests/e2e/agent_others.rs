@@ -1,4 +1,4 @@
-//! Gemini CLI and opencode as jobs, the real programs: what is different of them.
+//! Gemini CLI and opencode as jobs, the real programs: how they differ from the others.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn answers(runs: &Runs) {
     assert_eq!(jobs[0]["agent"]["session_id"], jobs[1]["agent"]["session_id"], "{jobs:#?}");
 }
 
-/// `code` is what the CLI exits with.
+/// `code` is the exit code of the CLI.
 fn fails_with_the_status_of_the_model(runs: &Runs, code: i32) {
     let ran = runs.run(&["delegate", "--wait", "--name", "fails", "fail 400"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{ran}");
@@ -29,7 +29,7 @@ fn fails_with_the_status_of_the_model(runs: &Runs, code: i32) {
     assert_eq!(runs.told("fails")["error"]["http_status"], 400);
 }
 
-/// What it may do in each mode, in its directory and outside of it, with its own tool and with a shell.
+/// What an agent may do in each mode, inside and outside of its directory, with its own tool and with a shell.
 fn is_permitted(runs: &Runs, mode: &str, expected: [bool; 3]) {
     let other = elsewhere();
     let (inside, outside) = (runs.work.join(format!("{mode}.txt")), other.path().join("file"));
@@ -58,23 +58,23 @@ fn is_stopped_with_its_tools(runs: &Runs, seconds: u32) {
 }
 
 #[test]
-fn gemini_answers_and_goes_on() {
+fn gemini_answers_and_continues() {
     let Some(runs) = Runs::gemini() else { return };
     answers(&runs);
-    // The status itself, of which the kernel keeps eight bits.
+    // The status itself, truncated to eight bits by the kernel.
     fails_with_the_status_of_the_model(&runs, 400 & 0xff);
 }
 
 #[test]
-fn opencode_answers_and_goes_on() {
+fn opencode_answers_and_continues() {
     let Some(runs) = Runs::opencode() else { return };
     answers(&runs);
     fails_with_the_status_of_the_model(&runs, 1);
 }
 
-/// It asked again for minutes, and looked as if it was thinking.
+/// It used to retry for minutes while it looked as if it was thinking.
 #[test]
-fn gemini_that_asks_again_is_seen_to_do_so() {
+fn gemini_shows_that_it_retries() {
     let Some(runs) = Runs::gemini() else { return };
     runs.ok(&["delegate", "--name", "busy", "fail 429"]);
     let told = wait_for("the first retry", || Some(runs.told("busy")).filter(|told| !told["retries"].is_null()));
@@ -89,7 +89,7 @@ fn gemini_that_asks_again_is_seen_to_do_so() {
 }
 
 #[test]
-fn gemini_may_what_its_mode_permits() {
+fn gemini_may_do_what_its_mode_permits() {
     let Some(runs) = Runs::gemini() else { return };
     is_permitted(&runs, "read_only", [false, false, false]);
     is_permitted(&runs, "edit", [true, false, false]);
@@ -98,16 +98,16 @@ fn gemini_may_what_its_mode_permits() {
 }
 
 #[test]
-fn opencode_may_what_its_mode_permits() {
+fn opencode_may_do_what_its_mode_permits() {
     let Some(runs) = Runs::opencode() else { return };
     is_permitted(&runs, "read_only", [false, false, false]);
     is_permitted(&runs, "edit", [true, false, false]);
     is_permitted(&runs, "full", [true, true, true]);
 }
 
-/// A directory is a smaller permission than a tool, which may then write anywhere.
+/// Permitting a directory grants less than permitting a tool, which may then write anywhere.
 #[test]
-fn gemini_goes_on_with_the_directory_that_it_was_refused() {
+fn gemini_continues_with_the_directory_it_was_refused() {
     let Some(runs) = Runs::gemini() else { return };
     let other = elsewhere();
     let file = other.path().join("file");

@@ -1,5 +1,5 @@
-//! What is read of the output of agents while it grows and when it is over, with scripts in the place of an agent's CLI that
-//! print what real ones did, or what no real one should.
+//! What is read from the output of agents while it grows and after it has ended. Scripts take the place of an agent's
+//! CLI and print what real ones did, or what no real one should.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Ran, TestEnv, script, wait_for};
 
-/// A line of Claude Code: a tool is called. It has 10,000 bytes.
+/// A line of Claude Code that calls a tool. It has 10,000 bytes.
 const CALL: &str = r#"{"type":"assistant","message":{"id":"m","content":[{"type":"tool_use","id":"t","name":"Bash","input":{"command":"make","description":"PAD"}}]}}"#;
 
-/// A world in which the agent called claude is a script.
+/// An environment in which the agent called claude is a script.
 struct Fake(TestEnv);
 
 impl Fake {
-    /// The script finds the prompt in its standard input, and helpers in its beginning.
+    /// The script finds the prompt in its standard input, and helper functions at its top.
     fn new(body: &str) -> Self {
         let env = TestEnv::new();
         std::fs::create_dir(env.dir().join("bin")).unwrap();
@@ -57,9 +57,9 @@ calls() { yes "$(cat call)" | head -n "$1"; }
         std::fs::write(self.0.dir().join(name), "").unwrap();
     }
 
-    /// What is said of a run, and how many bytes were read to know it.
+    /// Returns the report on a run, and how many bytes were read to make it.
     fn told_by_reading(&self, id: &str) -> (Value, u64) {
-        // What a process has read, those that it waited for have read, too.
+        // The bytes a process has read include those read by the children it waited for.
         let mut shell = self.0.command("sh");
         shell.args(["-c", "\"$JOBCLI\" show --json \"$0\" && grep rchar /proc/$$/io", id]);
         let ran = Ran::of(shell);
@@ -70,11 +70,11 @@ calls() { yes "$(cat call)" | head -n "$1"; }
 }
 
 #[test]
-fn what_was_read_is_not_read_again() {
+fn output_that_was_read_is_not_read_again() {
     const CALLS: u64 = 20_000;
     let fake = Fake::new(&format!("calls {CALLS}; until_there more; calls 10; until_there end; result done s 1 2"));
     let id = fake.ok(&["delegate", "x"]);
-    // Nothing that reads the events looks at it.
+    // No reader of the events looks at it.
     let log = fake.0.job_dir(&id);
     wait_for("200 MB", || (directory_size(&log) >= 10_000 * CALLS).then_some(()));
     let (told, read) = fake.told_by_reading(&id);
@@ -100,7 +100,7 @@ fn directory_size(path: &Path) -> u64 {
 }
 
 #[test]
-fn what_is_over_the_limit_makes_figures_lower_bounds() {
+fn dropped_output_makes_figures_lower_bounds() {
     const CALLS: u64 = 30_000;
     let fake = Fake::new(&format!("calls {CALLS}; result done s 1.5 2"));
     let ran = fake.run(&["delegate", "--wait", "--name", "long", "x"]);
@@ -112,20 +112,20 @@ fn what_is_over_the_limit_makes_figures_lower_bounds() {
     let bounds = told["lower_bounds"].as_array().unwrap();
     assert!(bounds.contains(&"tool_calls".into()) && !bounds.contains(&"cost_usd".into()), "{told}");
     assert!(fake.0.job("long")["dropped_bytes"].as_u64().unwrap() > 0);
-    // It was all there is of the run: nobody knows what another result would have told.
+    // The run has no other result: what another one would have reported is unknown.
     assert!(fake.ok(&["usage"]).contains('≥'));
 }
 
 #[test]
-fn what_never_ends_is_stopped() {
-    // Without the trap, bash goes on if a child of its own ends by itself just when the signal comes.
+fn a_run_that_never_ends_is_stopped() {
+    // Without the trap, bash goes on if one of its children ends by itself just when the signal comes.
     let fake = Fake::new(r#"trap 'trap - INT; kill -INT $$' INT; calls 1; result early s 1 2; until_there never"#);
     let ran = fake.run(&["delegate", "--wait", "--name", "timed", "--timeout", "1s", "x"]);
-    // Nobody interrupted the waiting, although the agent died of the signal that says so.
+    // The wait was not interrupted, although the agent died of the signal that says so.
     assert_eq!(ran.code, Some(1), "{ran}");
-    // How much it had told within a second is up to the machine.
+    // How much it had reported within a second depends on the machine.
     assert!(ran.stderr.contains(": timed out"), "{ran}");
-    // Whatever it said before.
+    // Whatever it had reported before.
     assert_eq!(fake.told("timed")["progress"], "timed_out");
     fake.ok(&["delegate", "--name", "killed", "x"]);
     wait_for("the answer", || (fake.told("killed")["progress"] == "answered").then_some(()));
@@ -135,7 +135,7 @@ fn what_never_ends_is_stopped() {
 }
 
 #[test]
-fn an_answer_is_there_while_tasks_go_on_in_the_background() {
+fn an_answer_is_available_while_tasks_continue_in_the_background() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobcore/samples/agents/claude/bgtool.jsonl");
     let sample = std::fs::read_to_string(sample).unwrap();
     let lines: Vec<_> = sample.lines().collect();
@@ -157,7 +157,7 @@ fn an_answer_is_there_while_tasks_go_on_in_the_background() {
 }
 
 #[test]
-fn what_counts_is_the_last_result_and_not_the_exit_code() {
+fn the_last_result_counts_and_not_the_exit_code() {
     let fake = Fake::new(
         r#"case $(cat) in
     cut) result done s 1 2 | head -c 60 ;;
@@ -183,14 +183,14 @@ esac"#,
         let last = ran.stderr.lines().last().unwrap();
         assert!(last.contains(&format!(": {progress}")) && last.ends_with(told), "{prompt}: {ran}");
         assert_eq!(fake.told(prompt)["progress"], progress, "{prompt}");
-        // Waiting for it comes to the same.
+        // Waiting for it gives the same answer.
         let ran = fake.run(&["wait", prompt]);
         assert_eq!(ran.code, Some(code), "{prompt}: {ran}");
     }
 }
 
 #[test]
-fn every_verb_shows_a_run_as_one() {
+fn every_verb_shows_an_agent_run_as_such() {
     let fake = Fake::new(
         r#"echo '{"type":"system","subtype":"init","session_id":"s","model":"opus"}'
 echo '{"type":"assistant","message":{"id":"1","content":[{"type":"text","text":"I look."},{"type":"tool_use","id":"t","name":"Bash","input":{"command":"ls"}}]}}'
@@ -228,12 +228,12 @@ result 'It is done.' s 0.5 7"#,
 }
 
 #[test]
-fn what_runs_used_is_summed_up() {
+fn the_usage_of_runs_is_summed_up() {
     let fake = Fake::new(r#"read -r words; result done $words"#);
     let ask = |label: &str, words: &str| fake.ok(&["delegate", "--wait", "--label", label, words]);
     ask("for=me", "a 0.5 100");
     ask("for=you", "b 1 10");
-    // It goes on with the first, and tells what both used.
+    // It resumes the first, and reports what both used.
     ask("for=me", "a 0.75 150");
     fake.ok(&["run", "--wait", "--name", "other", "true"]);
     let day = fake.0.job("other")["submitted_at"].as_str().unwrap()[..10].to_owned();
@@ -254,7 +254,7 @@ fn what_runs_used_is_summed_up() {
     assert_eq!(lines[3], ["TOTAL", "3", "$1.75", "160", "in"], "{text}");
 }
 
-/// Whoever is in charge of a run may be killed at any moment: what the agent tells is all there.
+/// The supervisor of a run may be killed at any moment without losing what the agent reports.
 #[test]
 fn no_event_is_lost_when_a_run_is_adopted() {
     const CALLS: u64 = 2000;

@@ -1,4 +1,4 @@
-//! Coding agents' real programs as jobs: `jobcli delegate`, with models that are no models.
+//! Real programs of coding agents as jobs: `jobcli delegate`, with simulated models.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::agents::Agent;
 use crate::models::{GREETING, Heard, Models};
 use crate::support::{Ran, TestEnv, installed, send, wait_for};
 
-/// An agent in a clean world, who works in a directory of its own.
+/// An agent in a clean environment, with a working directory of its own.
 pub(crate) struct Runs {
     pub(crate) env: TestEnv,
     models: Models,
@@ -42,7 +42,7 @@ impl Runs {
         let work = env.dir().join("work");
         std::fs::create_dir(&work).unwrap();
         let runs = Self { env, models, agent, name, work };
-        // Where jobcli is, the agent is.
+        // The agent is found wherever jobcli is found.
         runs.shell("true");
         std::os::unix::fs::symlink(&runs.agent.program, runs.env.dir().join("bin").join(name)).unwrap();
         let config = format!("agent = '{name}'\n");
@@ -51,7 +51,7 @@ impl Runs {
         Some(runs)
     }
 
-    /// A program where the agent is installed, and whoever calls it is logged in.
+    /// A program in an environment where the agent is installed and logged in.
     fn program(&self, program: &str) -> Command {
         let mut command = installed(&self.env, program);
         command
@@ -81,18 +81,18 @@ impl Runs {
         self.run(words).ok()
     }
 
-    /// Starts a run that is called so, and may use the tools of this test.
+    /// Submits a run of this name, which may use the tools of this test.
     fn start(&self, name: &str, prompt: &str) -> String {
         self.ok(&[&["delegate", "--name", name], self.permits(), &[prompt]].concat())
     }
 
-    /// What lets the agent run any command.
+    /// The options that let the agent run any command.
     fn permits(&self) -> &'static [&'static str] {
-        // The other has a sandbox, in which all of them run.
+        // Codex runs all of them in its sandbox.
         if self.name == "claude" { &["--allow-tool", "Bash"] } else { &[] }
     }
 
-    /// What is said of the run that a job is.
+    /// Returns the report on a job's run.
     pub(crate) fn told(&self, id: &str) -> Value {
         self.env.job(id)["agent"].clone()
     }
@@ -101,20 +101,20 @@ impl Runs {
         self.models.heard().pop().unwrap()
     }
 
-    /// Waits for a process of a tool, by what stands in its command line.
+    /// Waits for a process of a tool, found by a part of its command line.
     pub(crate) fn wait_for_tool(&self, what: &str) {
         wait_for("the tool", || self.env.processes().iter().any(|process| process.contains(what)).then_some(()));
     }
 }
 
-/// What is to be tried with each agent that is here.
+/// Runs a test with each agent that is installed.
 fn with_each(test: impl Fn(&Runs)) {
     for runs in [Runs::claude(), Runs::codex()].into_iter().flatten() {
         test(&runs);
     }
 }
 
-/// A directory in which nobody may write who may write here or below the directory for temporary files.
+/// A directory that is writable only for users who may write neither here nor below the directory for temporary files.
 pub(crate) fn elsewhere() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/var/tmp").unwrap()
 }
@@ -142,7 +142,7 @@ fn an_answer_is_brought_back() {
 }
 
 #[test]
-fn its_tools_are_seen_at_work() {
+fn the_tools_of_a_run_are_shown_at_work() {
     with_each(|runs| {
         let prompt = "Please\nshell echo out of a shell\nsay it is done";
         let ran = runs.run(&[&["delegate", "--follow", "--name", "tool"], runs.permits(), &[prompt]].concat());
@@ -154,7 +154,7 @@ fn its_tools_are_seen_at_work() {
         assert!(runs.heard().results[0].contains("out of a shell"));
         let told = runs.told("tool");
         assert_eq!((&told["tool_calls"], &told["result"]), (&1.into(), &"it is done".into()), "{told}");
-        // It is the same afterwards.
+        // The output is the same afterwards.
         let mut follow = runs.command(&["output", "--follow", "tool"]);
         follow.stderr(Stdio::null());
         assert_eq!(Ran::of(follow).stdout, ran.stdout);
@@ -164,7 +164,7 @@ fn its_tools_are_seen_at_work() {
 #[test]
 fn an_error_of_the_model_is_a_failure_with_its_reason() {
     with_each(|runs| {
-        // Of a bad request, Codex tells the answer without its status.
+        // For a bad request, Codex reports the answer without its status.
         let status = if runs.name == "claude" { 400 } else { 401 };
         let ran = runs.run(&["delegate", "--wait", "--name", "fails", &format!("fail {status}")]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran}");
@@ -176,7 +176,7 @@ fn an_error_of_the_model_is_a_failure_with_its_reason() {
 }
 
 #[test]
-fn by_default_it_changes_files_here_and_nowhere_else() {
+fn by_default_a_run_changes_files_in_its_directory_only() {
     with_each(|runs| {
         let other = elsewhere();
         let file = other.path().join("file");
@@ -188,7 +188,7 @@ fn by_default_it_changes_files_here_and_nowhere_else() {
         let looked = runs.run(&["delegate", "--wait", "--permission-mode", "read_only", "write more.txt x\nsay tried"]);
         assert_eq!((looked.code, written(&runs.work.join("more.txt"))), (Some(0), None), "{looked}");
         if runs.name == "codex" {
-            // Its sandbox confines what its tools do, and nobody asks.
+            // The sandbox of Codex confines its tools, so nothing has to be permitted.
             assert_eq!(runs.told("edits")["denials"], Value::Null);
             return;
         }
@@ -196,7 +196,7 @@ fn by_default_it_changes_files_here_and_nowhere_else() {
         let told = runs.told("edits");
         assert_eq!((&told["denials"], &told["denied"][0]["tool"]), (&1.into(), &"Write".into()), "{told}");
         assert!(ran.stderr.contains(&format!("not permitted: Write `{}`; to continue: ", file.display())), "{ran}");
-        // What it says would go on does.
+        // The command that is printed for continuing works.
         let line = ran.stderr.lines().find_map(|line| line.split_once("; to continue: ")).unwrap().1;
         let again = runs.shell(&line.replace("Go on.", &format!("write {} outside", file.display())));
         assert_eq!(again.code, Some(0), "{line}: {again}");
@@ -207,7 +207,7 @@ fn by_default_it_changes_files_here_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_stopped_within_a_tool_leaves_nothing_and_can_go_on() {
+fn a_run_stopped_within_a_tool_leaves_nothing_and_can_continue() {
     with_each(|runs| {
         let prompt = "shell echo up > up; exec sleep 1234567";
         runs.start("stopped", prompt);
@@ -234,7 +234,7 @@ fn what_is_stopped_within_a_tool_leaves_nothing_and_can_go_on() {
     });
 }
 
-/// Nobody is in charge of it when it is to be stopped, and its tools have sessions of their own.
+/// The run has no supervisor when it is to be stopped, and its tools have sessions of their own.
 #[test]
 fn a_run_whose_supervisor_was_killed_is_stopped_with_its_tools() {
     with_each(|runs| {
@@ -248,7 +248,7 @@ fn a_run_whose_supervisor_was_killed_is_stopped_with_its_tools() {
 }
 
 #[test]
-fn what_never_answers_is_stopped_in_time() {
+fn a_run_that_never_answers_is_stopped_in_time() {
     with_each(|runs| {
         let ran = runs.run(&["delegate", "--wait", "--name", "slow", "--timeout", "2s", "never"]);
         assert!(ran.code.is_some_and(|code| code != 0) && ran.stdout.is_empty(), "{ran}");
@@ -259,7 +259,7 @@ fn what_never_answers_is_stopped_in_time() {
 }
 
 #[test]
-fn what_its_cli_refuses_is_told_in_its_words() {
+fn a_refusal_of_the_cli_is_reported_in_its_words() {
     with_each(|runs| {
         let unknown = "11111111-2222-4333-8444-555555555555";
         let fails = |words: &[&str], expected: &str| {
@@ -284,10 +284,10 @@ fn what_its_cli_refuses_is_told_in_its_words() {
 }
 
 #[test]
-fn it_works_on_whoever_is_killed_meanwhile() {
+fn a_run_works_on_while_its_waiter_and_supervisor_are_killed() {
     with_each(|runs| {
         let prompt = "shell echo 1234568; until test -e go; do sleep 0.1; done; echo went on\nsay after all";
-        // Not as an argument: the tool alone is to have it.
+        // Not passed as an argument: only the tool may have it in its command line.
         std::fs::write(runs.work.join("prompt"), prompt).unwrap();
         let words = [&["delegate", "--wait", "--name", "goes-on"], runs.permits(), &["@prompt"]].concat();
         let mut waits = runs.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -295,7 +295,7 @@ fn it_works_on_whoever_is_killed_meanwhile() {
         let id = runs.env.job("goes-on")["job_id"].as_str().unwrap().to_owned();
         waits.kill().unwrap();
         waits.wait().unwrap();
-        // Half of the events were read before, and whoever reads them next goes on there.
+        // Half of the events have been read already; the next reader continues from there.
         assert_eq!(runs.told(&id)["progress"], "working");
         runs.env.replace_supervisor(&id);
         std::fs::write(runs.work.join("go"), "").unwrap();
@@ -304,14 +304,14 @@ fn it_works_on_whoever_is_killed_meanwhile() {
         assert_eq!((&told["progress"], &told["result"]), (&"succeeded".into(), &"after all".into()), "{told}");
         assert_eq!((&told["tool_calls"], &told["incomplete"], &told["noise"]), (&1.into(), &Value::Null, &Value::Null));
         assert!(runs.heard().results[0].contains("went on"));
-        // Without what was kept of the first reading it is the same.
+        // The report is the same without the state kept by earlier reads.
         std::fs::remove_file(runs.env.job_dir(&id).join("digest.cache")).unwrap();
         assert_eq!(runs.told(&id), told);
     });
 }
 
 #[test]
-fn prompts_arrive_as_they_are() {
+fn prompts_arrive_unchanged() {
     with_each(|runs| {
         let long = "0123456789abcdé\n".repeat((1 << 20) / 16);
         let prompts = ["-x --help", "--", "a\0b", "'\"$(id)`\\\n\r\n\t🙂 é", "@no file", "/cost", "!ls", long.as_str()];
@@ -321,7 +321,7 @@ fn prompts_arrive_as_they_are() {
             let ran = runs.run(&["delegate", "--wait", &format!("@{}", path.display())]);
             assert_eq!((ran.code, ran.stdout.trim_end()), (Some(0), GREETING), "{ran}");
             let heard = runs.heard().prompt;
-            // For Claude Code it would else be a command of its own.
+            // For Claude Code it would otherwise be a command of its own.
             let heard = if prompt == "/cost" { heard.trim_start_matches('\n') } else { &heard };
             assert!(heard == prompt, "{} bytes instead of {}: {:.100}", heard.len(), prompt.len(), heard);
         }
@@ -329,7 +329,7 @@ fn prompts_arrive_as_they_are() {
 }
 
 #[test]
-fn several_wait_for_their_turn() {
+fn several_runs_wait_for_their_turn() {
     with_each(|runs| {
         runs.ok(&["config", "set", "groups.agents.limit", "1"]);
         for name in ["one", "two", "three"] {
@@ -361,7 +361,7 @@ fn an_answer_follows_the_schema_or_is_a_failure() {
         let ran = ask("follows", answers);
         assert_eq!((ran.code, &runs.told("follows")["structured"]), (Some(0), &json!({ "n": 1 })), "{ran}");
         let ran = ask("does-not", "say one");
-        // One reminds its model of the schema, once.
+        // One of the agents reminds its model of the schema, once.
         let last = if runs.name == "claude" { GREETING } else { "one" };
         assert_eq!((ran.code, ran.stdout.trim_end()), (Some(1), last), "{ran}");
         assert!(ran.stderr.contains("its answer does not follow the schema"), "{ran}");

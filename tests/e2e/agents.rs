@@ -1,4 +1,4 @@
-//! Coding agents' real programs, in the clean world of a test, with models that are no models.
+//! Real programs of coding agents, in the clean environment of a test, with simulated models.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use crate::support::{Ran, TestEnv, wait_for};
 /// An agent that is installed and, as far as it knows, logged in.
 pub(crate) struct Agent {
     pub(crate) program: PathBuf,
-    /// What it must find in its environment.
+    /// The variables that it must find in its environment.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Agent {
-    /// Claude Code; nothing if it is not there.
+    /// Claude Code; `None` if it is not installed.
     pub(crate) fn claude(models: &Models) -> Option<Self> {
         let program = needs::agent("claude")?;
         let variables = [
@@ -30,7 +30,7 @@ impl Agent {
         Some(Self { program, variables: variables.into() })
     }
 
-    /// Codex; nothing if it is not there. Writes its configuration.
+    /// Codex; `None` if it is not installed. Writes its configuration.
     pub(crate) fn codex(env: &TestEnv, models: &Models) -> Option<Self> {
         let program = needs::agent("codex")?;
         let configuration = format!(
@@ -44,7 +44,7 @@ impl Agent {
         Some(Self { program, variables: vec![("MADE_UP_KEY", "made-up".to_owned())] })
     }
 
-    /// Gemini CLI; nothing if it is not there. Writes its configuration.
+    /// Gemini CLI; `None` if it is not installed. Writes its configuration.
     pub(crate) fn gemini(env: &TestEnv, models: &Models) -> Option<Self> {
         let program = needs::agent("gemini")?;
         let configuration = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"disableAutoUpdate":true},
@@ -54,13 +54,13 @@ impl Agent {
         let variables = [
             ("GOOGLE_GEMINI_BASE_URL", models.url()),
             ("GEMINI_API_KEY", "made-up".to_owned()),
-            // Else it asks a model which model to ask.
+            // Otherwise it asks a model which model to ask.
             ("GEMINI_MODEL", "gemini-2.5-flash".to_owned()),
         ];
         Some(Self { program, variables: variables.into() })
     }
 
-    /// opencode; nothing if it is not there. Writes its configuration.
+    /// opencode; `None` if it is not installed. Writes its configuration.
     pub(crate) fn opencode(env: &TestEnv, models: &Models) -> Option<Self> {
         let program = needs::agent("opencode")?;
         let configuration = json!({
@@ -78,7 +78,7 @@ impl Agent {
         Some(Self { program, variables: variables.map(|name| (name, "1".to_owned())).into() })
     }
 
-    /// It, with these arguments and this prompt, not yet run.
+    /// The agent with these arguments and this prompt, not yet run.
     pub(crate) fn asked(&self, env: &TestEnv, arguments: &[&str], prompt: &str) -> Command {
         let file = env.dir().join("prompt");
         std::fs::write(&file, prompt).unwrap();
@@ -88,18 +88,18 @@ impl Agent {
     }
 }
 
-/// What an agent told, line by line.
+/// Returns what an agent printed, line by line.
 pub(crate) fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {ran}"))).collect()
 }
 
-/// How Claude Code is asked by programs.
+/// The arguments with which programs call Claude Code.
 pub(crate) const CLAUDE: [&str; 4] = ["-p", "--output-format", "stream-json", "--verbose"];
 
-/// How Codex is asked by programs.
+/// The arguments with which programs call Codex.
 pub(crate) const CODEX: [&str; 3] = ["exec", "--json", "--skip-git-repo-check"];
 
-/// An agent does what its model says, and its model is told what came of it.
+/// An agent does what its model says, and its model gets the result.
 fn models_are_understood(env: &TestEnv, agent: impl Fn(&Models) -> Option<Agent>, arguments: &[&str]) {
     let models = Models::start();
     let Some(installed) = agent(&models) else { return };
@@ -116,7 +116,7 @@ fn models_are_understood(env: &TestEnv, agent: impl Fn(&Models) -> Option<Agent>
     assert_eq!(std::fs::read_to_string(env.dir().join("made.txt")).unwrap(), "by a tool\n");
     let (code, last, ran) = run("fail 400");
     assert!(code == Some(1) && last.contains("failed with 400, as asked"), "{ran}");
-    // Whoever waits for an answer without an end sees the end of whom it asked.
+    // A client that waits for an answer that never ends sees the end of the server.
     let others = Models::start();
     let mut command = agent(&others).unwrap().asked(env, arguments, "never");
     let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Programs that run beside a test, and processes that are known by a mark in their environment.
+//! Programs that run alongside a test, and processes that are recognised by a mark in their environment.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -23,8 +23,8 @@ pub(crate) fn bytes(mut command: Command) -> Vec<u8> {
     output.stdout
 }
 
-/// A program that runs beside the test, of which the standard output is read line by line. It is killed at the latest
-/// when this is dropped.
+/// A program that runs alongside the test and whose standard output is read line by line. It is killed when this is
+/// dropped, if it is still running.
 pub(crate) struct Background {
     child: Child,
     lines: Receiver<String>,
@@ -49,7 +49,7 @@ impl Background {
         self.child.id().try_into().unwrap()
     }
 
-    /// The next line; nothing at the end of the output.
+    /// Returns the next line; `None` at the end of the output.
     pub(crate) fn line(&self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
@@ -58,22 +58,22 @@ impl Background {
         }
     }
 
-    /// Whether there is a line now that was not asked for.
+    /// Returns a line if there is one now, without waiting.
     pub(crate) fn waiting_line(&self) -> Option<String> {
         self.lines.try_recv().ok()
     }
 
-    /// Lets go of its standard input, which must have been piped.
+    /// Closes its standard input, which must have been piped.
     pub(crate) fn close_input(&mut self) {
         drop(self.child.stdin.take().unwrap());
     }
 
-    /// The end of the program.
+    /// Waits for the end of the program.
     pub(crate) fn end(&mut self) -> ExitStatus {
         wait_for("the end of a program", || self.child.try_wait().unwrap())
     }
 
-    /// Waits until it waits for a job: until it has a descriptor of another process, or of changed files.
+    /// Waits until it waits for a job: until it has open a descriptor of another process, or one that watches files.
     pub(crate) fn until_it_waits(&self) {
         let directory = format!("/proc/{}/fd", self.pid());
         wait_for("jobcli to wait", || {
@@ -93,8 +93,8 @@ impl Drop for Background {
     }
 }
 
-/// The living processes that have this variable, `NAME=VALUE`, in the environment they were started with, but for
-/// jobcli and supervisors.
+/// The living processes that were started with this variable, `NAME=VALUE`, in their environment, except jobcli and
+/// supervisors.
 pub(crate) fn alive_with(variable: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

@@ -1,4 +1,4 @@
-//! Input that is wrong: told clearly, and nothing changed.
+//! Wrong input: it is reported clearly, and nothing is changed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{JOBCLI, Ran, TestEnv};
 
-/// Ids that are none.
+/// Texts that are not valid ids.
 const WILD: [&str; 9] = [
     "",
     "*",
@@ -23,12 +23,12 @@ const WILD: [&str; 9] = [
     "7d444840-9dc0-11d1-b245-5ffdce74fad2",
 ];
 
-/// Checks that a call failed with this code and a message for people.
+/// Checks that a call failed with this code and a message written for people.
 pub(crate) fn check_refusal(ran: &Ran, code: i32, message: &str, what: &str) {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{what}: {ran}");
-    assert!(ran.stderr.contains(message), "{what}: `{message}` is not said: {ran}");
+    assert!(ran.stderr.contains(message), "{what}: `{message}` is missing: {ran}");
     for word in ["panicked", "RUST_BACKTRACE", "Os {", "Error("] {
-        assert!(!ran.stderr.contains(word), "{what}: not for people: {ran}");
+        assert!(!ran.stderr.contains(word), "{what}: not written for people: {ran}");
     }
 }
 
@@ -105,22 +105,22 @@ fn a_command_that_cannot_be_run_is_refused_and_leaves_nothing() {
     check_empty(&env, "bytes");
 }
 
-/// A slip of the keyboard must not become a command that is started, and fails later.
+/// A typing mistake must not become a command that is started and fails later.
 #[test]
-fn an_option_that_does_not_exist_is_no_command() {
+fn an_option_that_does_not_exist_is_not_taken_for_a_command() {
     let env = TestEnv::new();
     for arguments in [&["--tiemout", "5s", "true"][..], &["--follw", "true"], &["--wiat"], &["-x"]] {
         let ran = env.run(["run"].iter().chain(arguments));
         check_refusal(&ran, 2, arguments[0], &format!("{arguments:?}"));
         check_empty(&env, &format!("{arguments:?}"));
     }
-    // Behind the first word of the command, and behind `--`, they are the command's own.
+    // After the first word of the command, and after `--`, options belong to the command.
     assert_eq!(env.ok(["run", "--follow", "echo", "--follow", "-x"]), "--follow -x");
     assert_eq!(env.run(["run", "--", "--no-such-program"]).code, Some(1));
 }
 
 #[test]
-fn a_job_that_is_not_there_is_told_and_nothing_is_done() {
+fn a_job_that_does_not_exist_is_reported_and_nothing_is_done() {
     let env = TestEnv::new();
     let long = "a".repeat(5000);
     for id in WILD.into_iter().chain([long.as_str()]) {
@@ -146,7 +146,7 @@ fn a_job_that_is_not_there_is_told_and_nothing_is_done() {
 }
 
 #[test]
-fn numbers_and_words_that_are_none_are_wrong_usage() {
+fn invalid_numbers_and_words_are_wrong_usage() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--wait", "--json", "echo hi"]);
     let id = serde_json::from_str::<Value>(&id).unwrap()["job_id"].as_str().unwrap().to_owned();
@@ -183,7 +183,7 @@ fn numbers_and_words_that_are_none_are_wrong_usage() {
     {
         check_refusal(&env.run(arguments), 2, "", &format!("{arguments:?}"));
     }
-    // The largest there are mean all, or nothing, and no overflow.
+    // The largest values mean all or nothing, and cause no overflow.
     let most = u64::MAX.to_string();
     for option in ["--head", "--tail", "--cursor"] {
         let expected = if option == "--cursor" { "" } else { "hi" };
@@ -196,7 +196,7 @@ fn numbers_and_words_that_are_none_are_wrong_usage() {
     assert_eq!(env.status(&id), "completed");
 }
 
-/// Submits through the library, for what no argument of a program could carry.
+/// Submits through the library what no argument of a program could carry.
 fn submit(env: &TestEnv, spec: JobSpecBuilder) -> jobcore::Result<Job> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -207,14 +207,14 @@ fn submit(env: &TestEnv, spec: JobSpecBuilder) -> jobcore::Result<Job> {
 }
 
 #[test]
-fn a_command_line_that_the_kernel_would_not_take_is_refused() {
+fn a_command_line_too_long_for_the_kernel_is_refused() {
     let env = TestEnv::new();
     let words =
         |count: usize, size: usize| std::iter::once("/bin/true".to_owned()).chain(vec!["x".repeat(size); count]);
     let cases = [
         (JobSpec::command(words(1, 200 << 10)), "204800 bytes in one argument"),
         (JobSpec::command(words(32, 100 << 10)), "the kernel takes"),
-        // What each word costs beyond its bytes.
+        // The cost of each word beyond its bytes.
         (JobSpec::command(words(2 << 20, 0)), "the kernel takes"),
         (JobSpec::shell("x".repeat(200 << 10)), "204800 bytes in one argument"),
         (JobSpec::command(["/bin/echo", "a\0b"]), "NUL"),
@@ -226,7 +226,7 @@ fn a_command_line_that_the_kernel_would_not_take_is_refused() {
         assert!(error.to_string().contains(message), "{error}");
         check_empty(&env, message);
     }
-    // Just below, it runs.
+    // Just below the limit, it runs.
     let job = submit(&env, JobSpec::command(words(15, 100 << 10))).unwrap();
     assert_eq!(env.run(["wait", &job.id.to_string()]).code, Some(0));
     let mut command = env.jobcli(["run", "--wait", "--", "/bin/true"]);
@@ -236,7 +236,7 @@ fn a_command_line_that_the_kernel_would_not_take_is_refused() {
 }
 
 #[test]
-fn settings_that_are_wrong_are_refused_with_their_place() {
+fn wrong_settings_are_refused_with_their_place() {
     let env = TestEnv::new();
     let file = env.dir().join("settings.toml");
     let path = file.to_str().unwrap();
@@ -293,7 +293,7 @@ fn settings_that_are_wrong_are_refused_with_their_place() {
             check_refusal(&Ran::of(command), 2, place, &format!("{name}={}", value.display()));
         }
     }
-    // What no single setting could know.
+    // A duration that can be parsed but not used.
     let mut command = env.jobcli(["run", "true"]);
     command.env("JOBCORE_TIMEOUT", "0s");
     check_refusal(&Ran::of(command), 2, "timeout", "no time at all");

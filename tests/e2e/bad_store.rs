@@ -1,4 +1,4 @@
-//! Stores that are not safe or not understood, that have in them what is not ours, or that many make at once.
+//! Stores that are unsafe or not understood, that contain foreign files, or that many processes make at once.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::damaged::contents;
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, script, wait_for};
 
-/// Calls every verb on a store that must be refused, and checks that nothing in it was changed.
+/// Runs every command on a store that must be refused, and checks that nothing in it was changed.
 fn check_store_refused(env: &TestEnv, code: i32, message: &str, what: &str) {
     let before = env.store().exists().then(|| contents(env.store()));
     let id = "01a1fdbc-1c9c-728b-8d5e-f8c40c2a6702";
@@ -23,7 +23,7 @@ fn check_store_refused(env: &TestEnv, code: i32, message: &str, what: &str) {
 }
 
 #[test]
-fn a_store_that_is_not_safe_or_not_understood_is_refused_and_left_alone() {
+fn a_store_that_is_unsafe_or_not_understood_is_refused_and_left_alone() {
     let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let made = || {
         let env = TestEnv::new();
@@ -59,7 +59,7 @@ fn a_store_that_is_not_safe_or_not_understood_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_store_that_belongs_to_somebody_else_is_refused_and_left_alone() {
+fn a_store_of_another_user_is_refused_and_left_alone() {
     if !needs::root() {
         return;
     }
@@ -70,9 +70,9 @@ fn a_store_that_belongs_to_somebody_else_is_refused_and_left_alone() {
     check_store_refused(&env, 4, "it belongs to user 65534", "owned by nobody");
 }
 
-/// A name that was mistyped made another store, in which there was nothing.
+/// A mistyped name used to make another store, which was empty.
 #[test]
-fn looking_makes_no_store_and_calls_one_mistyped_that_is_named_and_not_there() {
+fn a_look_makes_no_store_and_reports_a_named_one_that_is_missing() {
     let verbs: &[&[&str]] = &[
         &["list"],
         &["status", "web"],
@@ -101,7 +101,7 @@ fn looking_makes_no_store_and_calls_one_mistyped_that_is_named_and_not_there() {
         }
     }
     check_refusal(&env.run(["wait", "web"]), 125, "there is no store at", "wait");
-    // The user's own is an empty one, as long as there is none.
+    // As long as the user has no store, the default one counts as empty.
     let default = |words: &[&str]| {
         let mut command = env.jobcli(words);
         command.env_remove("JOBCORE_STORE");
@@ -115,21 +115,21 @@ fn looking_makes_no_store_and_calls_one_mistyped_that_is_named_and_not_there() {
     assert_eq!(default(&["list", "--all", "--json"]).stdout, "[]\n");
     check_refusal(&default(&["run", "no-such-program", "x"]), 1, "no-such-program", "a command that is refused");
     assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 0, "something was made");
-    // What is set, or submitted, makes it.
+    // Changing a setting or submitting a job makes it.
     assert_eq!(default(&["config", "set", "max_running", "2"]).code, Some(0));
     assert_eq!(default(&["run", "--follow", "echo $JOBCORE_STORE"]).stdout, format!("{}\n", own_store(&env).display()));
     assert_eq!(default(&["config", "get", "max_running"]).stdout, "2\n");
     wait_for("its end", || env.processes().is_empty().then_some(()));
 }
 
-/// The store that somebody has who names none.
+/// The store that is used when none is named.
 fn own_store(env: &TestEnv) -> std::path::PathBuf {
     env.dir().join(".local/state/jobcore")
 }
 
-/// `sudo jobcli list` made `~/.local` root's, and its owner could not use it any more.
+/// `sudo jobcli list` used to make `~/.local` belong to root, so that its owner could no longer use it.
 #[test]
-fn root_makes_nothing_in_the_home_of_somebody_else() {
+fn root_makes_nothing_in_the_home_of_another_user() {
     if !needs::root() {
         return;
     }
@@ -148,14 +148,14 @@ fn root_makes_nothing_in_the_home_of_somebody_else() {
     assert!(doctor.code == Some(1) && doctor.stderr.contains("user 65534"), "{doctor}");
     assert_eq!(run(&["list", "--json"]).stdout, "[]\n");
     assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 0, "something was made");
-    // Whoever names a store has it.
+    // A store that is named explicitly is used.
     env.ok(["run", "--wait", "true"]);
     env.wait_until_empty();
 }
 
-/// It was another store in each directory.
+/// It would be another store in each directory.
 #[test]
-fn a_store_that_is_named_for_all_directories_has_an_absolute_path() {
+fn a_store_named_for_all_directories_needs_an_absolute_path() {
     let env = TestEnv::without_store();
     let mut command = env.jobcli(["list"]);
     command.env("JOBCORE_STORE", "relative");
@@ -167,9 +167,9 @@ fn a_store_that_is_named_for_all_directories_has_an_absolute_path() {
     assert!(!env.dir().join("relative").exists());
 }
 
-/// What a job submits is kept where the job is, wherever it runs.
+/// A job submitted by a job is kept in the same store, wherever it runs.
 #[test]
-fn jobs_that_jobs_submit_are_in_the_same_store() {
+fn jobs_submitted_by_jobs_are_in_the_same_store() {
     let env = TestEnv::new();
     let other = env.dir().join("other");
     fs::create_dir(env.dir().join("elsewhere")).unwrap();
@@ -183,12 +183,12 @@ fn jobs_that_jobs_submit_are_in_the_same_store() {
     let line = "echo $JOBCORE_STORE";
     assert_eq!(run(&["--store", "other", "run", "--follow", line]), other.display().to_string());
     assert_eq!(run(&["--store", "other", "run", "--follow", "-e", "JOBCORE_STORE=/mine", line]), "/mine");
-    wait_for("all to be over", || env.processes().is_empty().then_some(()));
+    wait_for("all processes to end", || env.processes().is_empty().then_some(()));
 }
 
-/// They could not be used, nor be used again under another umask.
+/// Under some umasks the files could not be used at all, or not under another umask.
 #[test]
-fn what_is_made_belongs_to_its_owner_whatever_the_umask() {
+fn files_are_private_to_their_owner_whatever_the_umask() {
     let as_nobody = needs::root().then(|| needs::program("setpriv")).flatten();
     for umask in ["0777", "0277", "0177", "0000"] {
         let env = TestEnv::without_store();
@@ -221,12 +221,12 @@ fn what_is_made_belongs_to_its_owner_whatever_the_umask() {
             assert_eq!(mode & 0o7777, expected, "{umask}: {}", path.display());
         }
         assert!(run("\"$JOBCLI\" rm web; \"$JOBCLI\" list --json").code == Some(0));
-        wait_for("all to be over", || env.processes().is_empty().then_some(()));
+        wait_for("all processes to end", || env.processes().is_empty().then_some(()));
     }
 }
 
 #[test]
-fn names_that_are_no_jobs_disturb_nobody() {
+fn foreign_files_in_a_store_are_harmless() {
     let mut disturbed = Vec::new();
     let day = "jobs/2020-01-01";
     let cases = [
@@ -270,7 +270,7 @@ fn names_that_are_no_jobs_disturb_nobody() {
     assert!(disturbed.is_empty(), "{}", disturbed.join("\n"));
 }
 
-/// Also a supervisor reads them, which may be older than whoever set them.
+/// The settings are also read by supervisors, which may be older than the program that set them.
 #[test]
 fn settings_of_a_newer_version_are_read_and_kept() {
     let env = TestEnv::new();
@@ -288,7 +288,7 @@ fn settings_of_a_newer_version_are_read_and_kept() {
 }
 
 #[test]
-fn many_may_make_the_same_store_at_the_same_moment() {
+fn many_processes_may_make_the_same_store_at_once() {
     for _ in 0..5 {
         let env = TestEnv::without_store();
         let gate = script(&env.dir().join("gate"), "#!/bin/sh\nread line < gate.pipe; exec \"$@\"\n");
@@ -304,7 +304,7 @@ fn many_may_make_the_same_store_at_the_same_moment() {
                 .collect();
             let at_gate = || env.processes().iter().filter(|line| line.contains("/gate ")).count();
             wait_for("all to stand at the gate", || (at_gate() == 20).then_some(()));
-            // They wait in their open until somebody opens it for writing; the end of file then lets all of them go.
+            // Their open blocks until a writer opens the pipe; its end of file then releases all of them.
             drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
             while runs.iter().any(|run| !run.is_finished()) {
                 use std::os::unix::fs::OpenOptionsExt;

@@ -1,17 +1,17 @@
-//! The pages are one book: its contents name each of them, no link leads nowhere, and each block that can run is run.
+//! The pages form one book: its contents name each of them, no link is broken, and each block that can run is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// Where the files of this repository are on the web. The book links so to what is not part of it.
+/// The address of this repository's files on the web, for links to files that are not part of the book.
 const REPOSITORY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/");
 
 /// Pages that are not in `docs/`.
 const OTHERS: [&str; 4] = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "jobmcp/README.md"];
 
-/// The blocks of the pages that tests run, by page and by what stands after the fence.
+/// The blocks of the pages that tests run, by page and by the text after the fence.
 const RUN: [(&str, &str); 17] = [
     ("README.md", "sh tour"),
     ("docs/agents.md", "sh tour"),
@@ -58,7 +58,7 @@ fn read(text: &str) -> Page {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => {
                 let anchor = anchor(&heading.take().unwrap());
-                // The second of the same name is numbered.
+                // The second heading of the same name is numbered.
                 let numbered = (1..).map(|number| format!("{anchor}-{number}"));
                 let free = std::iter::once(anchor.clone()).chain(numbered).find(|name| !page.anchors.contains(name));
                 page.anchors.extend(free);
@@ -86,7 +86,7 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
 }
 
-/// Says what is wrong with a link of a page, if anything is.
+/// Returns what is wrong with a link of a page, if anything.
 fn fault(pages: &BTreeMap<PathBuf, Page>, from: &Path, link: &str) -> Option<&'static str> {
     let is_external = link.contains("://");
     let (path, base) = match link.strip_prefix(REPOSITORY) {
@@ -105,7 +105,7 @@ fn fault(pages: &BTreeMap<PathBuf, Page>, from: &Path, link: &str) -> Option<&'s
     (!is_there).then_some("names a heading that is not there")
 }
 
-/// Whether an address is well formed: CI may be offline, so that no address is visited.
+/// Whether an address is well formed. CI may be offline, so no address is visited.
 fn is_address(link: &str) -> bool {
     let host = link.strip_prefix("https://").or_else(|| link.strip_prefix("http://")).unwrap_or("");
     let host = host.split(['/', '#', '?']).next().unwrap();
@@ -113,7 +113,7 @@ fn is_address(link: &str) -> bool {
 }
 
 #[test]
-fn no_link_leads_nowhere() {
+fn no_link_is_broken() {
     let pages = pages();
     let links = pages.iter().flat_map(|(path, page)| page.links.iter().map(move |link| (path, link)));
     let faults: Vec<_> = links
@@ -123,7 +123,7 @@ fn no_link_leads_nowhere() {
 }
 
 #[test]
-fn what_is_wrong_with_a_link_is_found() {
+fn broken_links_are_found() {
     let page = read("# A b\n\n## A `b`\n\n[x](#y)\n\n```sh tour\n[not](a link)\n```\n");
     assert_eq!((page.links.as_slice(), page.anchors.len()), (["#y".to_owned()].as_slice(), 2));
     let pages = BTreeMap::from([(PathBuf::from("docs/cli.md"), page)]);
@@ -158,9 +158,9 @@ fn each_block_that_can_run_is_run() {
     assert_eq!(marked, BTreeSet::from(RUN));
 }
 
-/// Nothing is fetched from elsewhere, and nothing of the machine shows on which they were made.
+/// Nothing is fetched from elsewhere, and nothing reveals the machine on which they were made.
 #[test]
-fn pictures_are_small_and_show_in_any_place() {
+fn pictures_are_small_and_show_anywhere() {
     for directory in ["docs", "docs/pictures"] {
         for entry in std::fs::read_dir(root().join(directory)).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.extension().is_none_or(|extension| extension != "svg") {

@@ -1,4 +1,4 @@
-//! Messages to threads of Codex, whose program is one that only takes note of them.
+//! Messages to threads of Codex. A program that only records them takes the place of Codex.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +7,8 @@ use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
 const THREAD: &str = "0193aaaa-0000-7000-8000-000000000001";
 
-/// Has each end told by a program that adds what it is given to `messages`, and then exits with what is in `code`.
+/// Has each end delivered by a program that appends its arguments to `messages`, and then exits with the code in
+/// `code`.
 fn with_program(env: &TestEnv) {
     let program = env.dir().join("codex");
     let script = "#!/bin/sh\ncd \"${0%/*}\" && printf '%s\\n' \"$*\" >> messages && exit \"$(cat code)\"\n";
@@ -29,7 +30,7 @@ fn messages(env: &TestEnv) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Waits until what is run at the end of a job has ended, and returns what came of it.
+/// Waits until what runs at the end of a job has ended, and returns its report.
 fn on_end(env: &TestEnv, id: &str) -> serde_json::Value {
     let run = || Some(env.job(id)["on_end"][0].clone()).filter(|run| run["ended_at"].is_string());
     wait_for("the end of what is run at the end", run)
@@ -69,7 +70,7 @@ fn jobs_that_end_together_are_one_message_for_each_thread() {
     let of = |thread: &str| messages.iter().filter(|message| message.contains(thread)).collect::<Vec<_>>();
     assert!(of(&other)[0].contains("failed: ended by SIGKILL."), "{messages:#?}");
     assert_eq!(of(&other).len(), 1, "{messages:#?}");
-    // Under load some end too late for the first.
+    // Under load some jobs end too late for the first message.
     let count = |message: &String| match message.split_once(" background jobs have ended: ") {
         Some((before, _)) => before.rsplit(' ').next().unwrap().parse().unwrap(),
         None => 1,
@@ -79,7 +80,7 @@ fn jobs_that_end_together_are_one_message_for_each_thread() {
 }
 
 #[test]
-fn what_could_not_be_queued_is_delivered_by_another_door() {
+fn a_message_that_could_not_be_queued_is_delivered_by_another_door() {
     let env = TestEnv::new();
     with_program(&env);
     std::fs::write(env.dir().join("code"), "1").unwrap();
@@ -91,7 +92,7 @@ fn what_could_not_be_queued_is_delivered_by_another_door() {
     assert!(shown.contains("cannot queue a message for the thread"), "{run}");
     let caller = format!("codex:{THREAD}");
     assert!(env.ok(["inbox", "--caller", &caller]).contains("exit code 3"));
-    // Whoever has been told in the meantime gets no message.
+    // A caller that has been notified in the meantime gets no message.
     std::fs::write(env.dir().join("code"), "0").unwrap();
     std::fs::remove_file(env.dir().join("messages")).unwrap();
     env.ok(["inbox", "--caller", &caller, "--ack"]);

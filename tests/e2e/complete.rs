@@ -1,4 +1,4 @@
-//! What a shell offers when somebody presses Tab.
+//! What a shell offers when Tab is pressed.
 
 use nix::sys::signal::Signal;
 
@@ -6,7 +6,7 @@ use crate::needs;
 use crate::support::{Ran, TestEnv, installed, is_alive, send, wait_for};
 use crate::terminal::Screen;
 
-/// Does in bash what it does itself at a Tab behind the last of `words`, and prints what it would offer.
+/// Does in bash what bash itself does at a Tab after the last of `words`, and prints what it would offer.
 const TAB: &str = r#"
 source <(jobcli completions bash)
 tab() {
@@ -19,7 +19,7 @@ tab() {
 tab jobcli "$@"
 "#;
 
-/// What bash offers, but for flags: those are offered with everything else where nothing is typed yet.
+/// Returns what bash offers, without flags: those are offered along with everything else if nothing has been typed yet.
 fn tab(env: &TestEnv, words: &[&str]) -> Vec<String> {
     let mut bash = installed(env, "bash");
     bash.args(["-c", TAB, "bash"]).args(words);
@@ -42,16 +42,16 @@ fn jobs_are_completed_by_name_and_id_the_newest_first() {
         assert_eq!(tab(&env, &[verb, ""]), [short(&ended), "web", short(&server), short(&old)], "{verb}");
         assert_eq!(tab(&env, &[verb, "w"]), ["web"], "{verb}");
     }
-    // What is over cannot be stopped.
+    // An ended job cannot be stopped.
     assert_eq!(tab(&env, &["kill", ""]), ["web", short(&server)]);
     assert_eq!(tab(&env, &["kill", "--job_id", "we"]), ["web"]);
-    // Behind other words, and by more than is shown.
+    // After other words, and by more of the id than is shown.
     assert_eq!(tab(&env, &["wait", "--any", short(&old), &old[24..33]]), [&old[24..]]);
     assert_eq!(tab(&env, &["status", "--active", &ended[24..29]]), [short(&ended)]);
 }
 
 #[test]
-fn the_newest_are_offered_and_older_ones_to_those_who_type_an_id() {
+fn the_newest_are_offered_and_older_ones_once_an_id_is_typed() {
     let env = TestEnv::new();
     let oldest = env.submit("true");
     let submit = "for i in {1..100}; do \"$JOBCLI\" run true; done";
@@ -90,7 +90,7 @@ fn labels_groups_settings_and_statuses_are_completed() {
 }
 
 #[test]
-fn without_a_store_nothing_is_offered_made_or_told() {
+fn without_a_store_nothing_is_offered_made_or_reported() {
     let env = TestEnv::without_store();
     assert_eq!(tab(&env, &["show", ""]), [""; 0]);
     assert!(!env.store().exists());
@@ -108,13 +108,13 @@ fn without_a_store_nothing_is_offered_made_or_told() {
 
 /// A Tab starts nothing: it only looks.
 #[test]
-fn what_is_due_stays_due() {
+fn a_due_job_stays_due() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let running = env.submit("sleep 1000");
     let queued = env.submit("touch started; sleep 1000");
     env.main_process(&running);
-    // Nobody sees to the queue when a supervisor is killed.
+    // After the supervisor is killed, nothing takes care of the queue.
     let supervisor = env.supervisor(&running);
     send(supervisor, Signal::SIGKILL);
     wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
@@ -124,7 +124,7 @@ fn what_is_due_stays_due() {
     env.ok(["kill", "--all", "--grace", "0s"]);
 }
 
-/// It loads the script at the first Tab, which is to be answered then and not at the second.
+/// zsh loads the script at the first Tab, which must already be answered, not only the second.
 #[test]
 fn zsh_answers_the_first_tab() {
     let Some(_) = needs::program("zsh") else { return };
@@ -158,9 +158,9 @@ fn fish_offers_jobs() {
     assert_eq!(Ran::of(fish).ok(), "web\tcompleted true");
 }
 
-/// zsh and fish are given a description, too: here is what they are told.
+/// zsh and fish also get a description of each candidate.
 #[test]
-fn every_shell_is_told_in_its_own_way() {
+fn every_shell_is_answered_in_its_own_format() {
     let env = TestEnv::new();
     env.ok(["run", "--wait", "--name", "web", "true # \x1b[31m\nred"]);
     let told = |shell: &str, expected: &str| {
@@ -175,7 +175,7 @@ fn every_shell_is_told_in_its_own_way() {
         let script = env.ok(["completions", shell]);
         assert!(script.contains("JOBCLI_COMPLETE") && script.contains("jobcli"), "{shell}");
     }
-    // Whoever has such a variable for another reason is not kept from working.
+    // The program also works if such a variable is set for another reason.
     let mut command = env.jobcli(["list", "--count"]);
     command.env("JOBCLI_COMPLETE", "");
     assert_eq!(Ran::of(command).code, Some(0));

@@ -1,7 +1,7 @@
-//! kill -9 at every step: before each system call that changes a store, found by strace's fault injection.
+//! kill -9 at every step: before each system call that changes a store, by strace's fault injection.
 //!
-//! A step is the N-th call of one system call. A program is run again and again, killed at one step later each time,
-//! until it comes to its end; each time the store must tell the truth, and go on working.
+//! A step is the N-th call of one system call. A program is run again and again and killed one step later each time,
+//! until it ends by itself; each time the store must report the truth and go on working.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, is_alive, script, send, wait_for};
 
-/// All that can change a store, or who holds a lock, or starts and reaps processes; `exit_group` is after it all. Not
-/// every machine has, and not every program uses, all of them.
+/// All calls that can change a store, change which process holds a lock, or start and reap processes; `exit_group`
+/// comes after everything else. Not every machine has all of them, and not every program uses all of them.
 const CALLS: [&str; 24] = [
     "openat",
     "fcntl",
@@ -42,7 +42,7 @@ const CALLS: [&str; 24] = [
     "close",
     "exit_group",
 ];
-/// How many steps are looked at side by side.
+/// How many steps are tried in parallel.
 const THREADS: usize = 4;
 
 #[derive(Debug)]
@@ -60,7 +60,8 @@ impl Step {
     }
 }
 
-/// Calls `run` at every step, until it says for each call that nothing was killed. Returns how many steps there were.
+/// Calls `run` at every step, until it returns for each call that nothing was killed. Returns how many steps there
+/// were.
 fn at_every_step(run: impl Fn(&Step) -> bool + Sync) -> usize {
     let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -76,7 +77,7 @@ fn at_every_step(run: impl Fn(&Step) -> bool + Sync) -> usize {
     count.into_inner()
 }
 
-/// Returns whether the traced program was killed, or came to its end by itself; nothing while it lives.
+/// Returns whether the traced program was killed or ended by itself; `None` while it lives.
 fn end_of(trace: &Path) -> Option<bool> {
     let text = std::fs::read_to_string(trace).unwrap_or_default();
     let ended = |how: &str| text.lines().any(|line| line.starts_with(how)).then_some(());
@@ -84,12 +85,12 @@ fn end_of(trace: &Path) -> Option<bool> {
 }
 
 fn was_killed(trace: &Path) -> bool {
-    end_of(trace).expect("strace has seen no end")
+    end_of(trace).expect("strace has not seen the end of the program")
 }
 
 pub(crate) fn jobs(env: &TestEnv) -> Vec<Value> {
     let ran = env.run(["list", "--all", "--json"]);
-    // Whatever was interrupted, no record may be torn.
+    // No record may be torn, whatever was interrupted.
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
     serde_json::from_str(&ran.stdout).unwrap()
 }
@@ -98,9 +99,9 @@ pub(crate) fn is_final(job: &Value) -> bool {
     !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap())
 }
 
-/// Waits until all jobs are over, each looked at by a new process, and returns them.
+/// Waits until all jobs have ended, each looked at by a new process, and returns them.
 fn ended(env: &TestEnv) -> Vec<Value> {
-    wait_for("all jobs to be over", || Some(jobs(env)).filter(|jobs| jobs.iter().all(is_final)))
+    wait_for("all jobs to end", || Some(jobs(env)).filter(|jobs| jobs.iter().all(is_final)))
 }
 
 /// How often the command has run.
@@ -108,11 +109,11 @@ pub(crate) fn runs(env: &TestEnv) -> usize {
     std::fs::read_to_string(env.dir().join("marker")).unwrap_or_default().lines().count()
 }
 
-/// Checks that the end of a job, as it is shown, is what its records and its traces say.
+/// Checks that the end of a job, as it is shown, agrees with its records and its traces.
 fn check_end(env: &TestEnv, job: &Value, step: &Step) {
     let id = job["job_id"].as_str().unwrap();
     let records = env.records(id);
-    assert!(records.has("end"), "{step:?}: nothing is final without a record: {job}");
+    assert!(records.has("end"), "{step:?}: an end without a record: {job}");
     let runs = runs(env);
     match (job["status"].as_str().unwrap(), job["cause"].as_str().unwrap()) {
         ("completed", "exited") => {
@@ -125,12 +126,12 @@ fn check_end(env: &TestEnv, job: &Value, step: &Step) {
         }
         ("orphaned", "supervisor_lost") => {
             assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{step:?}: {job}");
-            assert!(records.has("start"), "{step:?}: lost by nobody: {job}");
+            assert!(records.has("start"), "{step:?}: lost before it was started: {job}");
             assert!(runs <= 1, "{step:?}: {runs} runs of {job}");
-            assert!("out\n".starts_with(&env.run(["output", id]).stdout), "{step:?}: made up output");
-            assert_eq!(env.run(["wait", id]).code, Some(125), "{step:?}: nobody knows the code of {job}");
+            assert!("out\n".starts_with(&env.run(["output", id]).stdout), "{step:?}: invented output");
+            assert_eq!(env.run(["wait", id]).code, Some(125), "{step:?}: the code is unknown: {job}");
         }
-        _ => panic!("{step:?}: an end that nothing led to: {job}\n{}", env.run(["show", id])),
+        _ => panic!("{step:?}: an end that nothing explains: {job}\n{}", env.run(["show", id])),
     }
 }
 
@@ -151,13 +152,13 @@ fn a_submitter_killed_at_any_step_leaves_one_whole_job_or_none() {
         let killed = was_killed(&trace);
         assert_eq!(ran.code, if killed { None } else { Some(0) }, "{step:?}: {ran}");
         let jobs = ended(&env);
-        // What was printed was true.
+        // A printed id is that of a job.
         let expected = usize::from(!ran.stdout.is_empty());
         assert!((expected..=1).contains(&jobs.len()), "{step:?}: {jobs:?}");
         match jobs.first() {
             None => assert_eq!(runs(&env), 0, "{step:?}: no job, and yet it ran"),
             Some(job) => {
-                // Nobody killed its supervisor: it must have come to its own end.
+                // Its supervisor was not killed: the job must have ended by itself.
                 assert_eq!(job["status"], "completed", "{step:?}: {job}");
                 check_end(&env, job, step);
             }
@@ -169,7 +170,7 @@ fn a_submitter_killed_at_any_step_leaves_one_whole_job_or_none() {
 }
 
 #[test]
-fn a_job_whose_supervisor_is_killed_at_any_step_runs_once_at_most_and_says_what_is_known() {
+fn a_job_whose_supervisor_is_killed_at_any_step_runs_at_most_once_and_ends_truthfully() {
     let Some(strace) = needs::program("strace") else { return };
     let steps = at_every_step(|step| {
         let env = TestEnv::new();
@@ -188,7 +189,7 @@ fn a_job_whose_supervisor_is_killed_at_any_step_runs_once_at_most_and_says_what_
 }
 
 #[test]
-fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_its_command_lives() {
+fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_never_ends_before_its_command() {
     let Some(strace) = needs::program("strace") else { return };
     let steps = at_every_step(|step| {
         let env = TestEnv::new();
@@ -197,25 +198,29 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_it
         wait_for("the command or the end of its supervisor", || {
             (runs(&env) > 0 || end_of(&trace).is_some()).then_some(())
         });
-        // Whatever it answers: it must answer, and not claim what is not so.
+        // Whatever it answers, it must answer, and not claim what is not true.
         let ran = env.run(["kill", "--grace", "0s", &id]);
         assert!(!ran.stdout.contains(": killed") || commands(&env).is_empty(), "{step:?}: {ran}");
         let killed = supervisor_was_killed(&env, &trace);
         let is_settled = |job: &Value| is_final(job) || job["supervised"] == false;
-        let job = wait_for("the job to be over or on its own", || {
+        let job = wait_for("the job to end or lose its supervisor", || {
             let jobs = jobs(&env);
             assert_eq!(jobs.len(), 1, "{step:?}: {jobs:?}");
             if jobs[0]["status"] == "running" && jobs[0].get("supervised").is_none() {
-                // It had not been started, and whoever looked did so now.
+                // The job had not been started, and a look has started it now.
                 env.run(["kill", "--grace", "0s", &id]);
             }
             jobs.into_iter().next().filter(is_settled)
         });
         if is_final(&job) {
-            assert_eq!(commands(&env), Vec::<String>::new(), "{step:?}: it lives, and is called {job}");
+            assert_eq!(commands(&env), Vec::<String>::new(), "{step:?}: it lives, and is reported as {job}");
             assert!(killed || job["status"] == "killed", "{step:?}: {job}");
         } else {
-            let pid = job["pid"].as_i64().unwrap_or_else(|| panic!("{step:?}: nobody runs {job}")).try_into().unwrap();
+            let pid = job["pid"]
+                .as_i64()
+                .unwrap_or_else(|| panic!("{step:?}: no process on record: {job}"))
+                .try_into()
+                .unwrap();
             assert!(killed && is_alive(pid), "{step:?}: {job}");
             assert!(job.get("exit_code").is_none() && job.get("ended_at").is_none(), "{step:?}: {job}");
             send(pid, Signal::SIGKILL);
@@ -229,7 +234,7 @@ fn a_job_whose_supervisor_is_killed_at_any_step_of_a_stop_is_never_over_while_it
 }
 
 #[test]
-fn a_job_whose_remover_is_killed_at_any_step_is_there_or_gone() {
+fn a_job_whose_remover_is_killed_at_any_step_is_whole_or_gone() {
     let Some(strace) = needs::program("strace") else { return };
     at_every_step(|step| {
         let env = TestEnv::new();
@@ -253,7 +258,7 @@ fn a_job_whose_remover_is_killed_at_any_step_is_there_or_gone() {
     });
 }
 
-/// What a call answers that fails: what the disk, or the system, has at its worst.
+/// The errors that each call may fail with, at the worst of disk and system.
 const ERRORS: [(&str, &[&str]); 3] = [
     (
         "EIO",
@@ -279,10 +284,10 @@ const ERRORS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// A submission that was refused with "nothing was started" ran later: it was on record already when the call failed. And
-/// one that was accepted never ran: the queue forgot it when it could not be looked at.
+/// A submission that was refused with "nothing was started" used to run later, because it was on record already when
+/// the call failed. And one that was accepted never ran, because the queue forgot it when it could not be read.
 #[test]
-fn what_a_submitter_says_is_true_whatever_call_of_it_fails() {
+fn the_answer_of_a_submitter_is_true_whichever_call_fails() {
     let Some(strace) = needs::program("strace") else { return };
     let kinds: Vec<_> =
         ERRORS.iter().flat_map(|(error, calls)| calls.iter().map(move |call| (*error, *call))).collect();
@@ -298,14 +303,14 @@ fn what_a_submitter_says_is_true_whatever_call_of_it_fails() {
         }
     });
     let count = count.into_inner();
-    // A submit makes about this many calls of these kinds: 97 when this was counted.
+    // A submission makes about this many calls of these kinds: 97 when this was counted.
     assert!(count > 90, "too few calls were found: {count}");
 }
 
-/// Submits while one call fails, and checks what is said. Returns whether there was such a call.
+/// Submits while one call fails, and checks the answer. Returns whether there was such a call.
 fn check_failing_submission(strace: &Path, error: &str, call: &str, when: u32) -> bool {
     let env = TestEnv::new();
-    // All there is to read and to list: another job, over, and a group.
+    // Something to read and to list: another job, ended, and a group.
     env.ok(["run", "--wait", "true"]);
     let trace = env.dir().join("trace");
     let inject = format!("inject=?{call}:error={error}:when={when}");
@@ -320,9 +325,9 @@ fn check_failing_submission(strace: &Path, error: &str, call: &str, when: u32) -
     let was_injected = std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)");
     let submitted: Vec<Value> = ended(&env).into_iter().filter(|job| job["command"] != "true").collect();
     match (ran.stdout.trim_end(), ran.code) {
-        ("", Some(0)) => panic!("it says nothing: {what}"),
+        ("", Some(0)) => panic!("it printed nothing: {what}"),
         ("", _) => {
-            assert_eq!(runs(&env), 0, "it was refused, and ran: {what}");
+            assert_eq!(runs(&env), 0, "it was refused, but ran: {what}");
             assert!(submitted.iter().all(|job| job["cause"] == "never_started"), "{what}{submitted:?}");
         }
         (id, _) => {
@@ -335,9 +340,9 @@ fn check_failing_submission(strace: &Path, error: &str, call: &str, when: u32) -
     was_injected
 }
 
-/// What stood in the environment of a job stayed when it could not be erased.
+/// Secrets in the environment of a job used to stay if the environment could not be erased.
 #[test]
-fn an_environment_that_cannot_be_erased_is_erased_by_who_comes_later() {
+fn an_environment_that_cannot_be_erased_is_erased_later() {
     let Some(strace) = needs::program("strace") else { return };
     let env = TestEnv::new();
     let trace = env.dir().join("trace");
@@ -352,21 +357,21 @@ fn an_environment_that_cannot_be_erased_is_erased_by_who_comes_later() {
     let id = Ran::of(command).ok();
     supervisor_was_killed(&env, &trace);
     assert!(std::fs::read_to_string(&trace).unwrap().contains("(INJECTED)"));
-    // Its row stays, by which that is found.
+    // Its row stays, so that the environment is found later.
     let records = env.records(&id);
     assert!(records.has("end") && records.environment().is_some());
     assert_eq!(env.queued_and_running(), 1);
     assert_eq!(env.status(&id), "completed");
-    // It takes nobody's place.
+    // It takes no slot.
     env.ok(["config", "set", "max_running", "1"]);
     env.ok(["run", "--wait", "true"]);
     env.wait_until_empty();
     assert_eq!((records.environment(), env.queued_and_running()), (None, 0));
 }
 
-/// What the dead leave is small, and yet must not be there for ever.
+/// The remains of killed processes are small, but must not stay for ever.
 #[test]
-fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
+fn old_remains_of_dead_submitters_and_removers_are_cleared_away() {
     let env = TestEnv::new();
     env.ok(["run", "--wait", "true"]);
     let id = "01a1fdbc-1c9c-728b-8d5e-f8c40c2a6702";
@@ -386,7 +391,7 @@ fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
         make(format!("names/.web.staged.{id}"), false),
         make(".format.staged.4194303".to_owned(), false),
     ];
-    // Whoever ends a job looks, if nobody has for a while.
+    // A process that ends a job checks for them if none has for a while.
     std::fs::remove_file(env.store().join("swept")).unwrap();
     env.ok(["run", "--wait", "true"]);
     env.wait_until_empty();
@@ -394,12 +399,12 @@ fn what_dead_submitters_and_removers_left_is_cleared_away_when_it_is_old() {
     assert!(still_there.is_empty(), "{still_there:?}");
 }
 
-/// Submits a job whose supervisor is killed at that step. Returns where strace writes, and the id.
+/// Submits a job whose supervisor is killed at that step. Returns the path of the trace, and the id.
 fn submit_traced(env: &TestEnv, strace: &Path, step: &Step, line: &str) -> (PathBuf, String) {
     let trace = env.dir().join("trace");
-    // Traced without its children, of which one is the command.
+    // Traced without its children, one of which is the command.
     let options = step.strace(&trace).join(" ");
-    // It is asked first whether it is a supervisor, and is not killed then.
+    // It is first asked whether it is a supervisor, and must not be killed then.
     let is_asked = format!("[ \"$3\" = probe ] && exec {JOBCLI} \"$@\"");
     let text = format!("#!/bin/sh\n{is_asked}\nexec {} {options} {JOBCLI} \"$@\"\n", strace.display());
     let supervisor = script(&env.dir().join("supervisor"), &text);
@@ -410,7 +415,7 @@ fn submit_traced(env: &TestEnv, strace: &Path, step: &Step, line: &str) -> (Path
     (trace, ran.stdout.trim_end().to_owned())
 }
 
-/// Waits until the first supervisor is gone, and so is strace, which has the lock too. Returns whether it was killed.
+/// Waits until the first supervisor is gone, and strace too, which also holds the lock. Returns whether it was killed.
 fn supervisor_was_killed(env: &TestEnv, trace: &Path) -> bool {
     let killed = wait_for("the end of the supervisor", || end_of(trace));
     wait_for("the end of strace", || {
@@ -420,7 +425,7 @@ fn supervisor_was_killed(env: &TestEnv, trace: &Path) -> bool {
     killed
 }
 
-/// Ends what a failed test leaves, which no stop of a job may reach any more.
+/// Kills what a failed test leaves behind, which no stop of a job may reach any more.
 pub(crate) struct NoneLeft<'e>(pub(crate) &'e TestEnv);
 
 impl Drop for NoneLeft<'_> {
@@ -432,7 +437,7 @@ impl Drop for NoneLeft<'_> {
     }
 }
 
-/// The commands of jobs that live.
+/// The commands of jobs that are alive.
 pub(crate) fn commands(env: &TestEnv) -> Vec<String> {
     env.processes().into_iter().filter(|line| line.contains("sleep 1000")).collect()
 }

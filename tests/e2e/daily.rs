@@ -1,9 +1,9 @@
-//! The daily verbs, as a person types them.
+//! The daily commands, as a person types them.
 
 use crate::support::{TestEnv, wait_for};
 
 #[test]
-fn a_job_is_started_and_its_id_is_all_that_is_printed() {
+fn a_job_is_submitted_and_only_its_id_is_printed() {
     let env = TestEnv::new();
     let ran = env.run(["run", "echo hi; echo err >&2; exit 3"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");

@@ -1,4 +1,5 @@
-//! Records that are damaged, or of another version: told clearly, nobody else's concern, and left as they are.
+//! Records that are damaged or of another version: they are reported clearly, affect no other job, and are left as they
+//! are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,7 @@ use crate::needs;
 use crate::records::JobRecords;
 use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
 
-/// A job that is over and a second one beside it, of which a record is to be damaged.
+/// A job that has ended and another one beside it, one of whose records is to be damaged.
 struct Damaged {
     env: TestEnv,
     good: String,
@@ -43,7 +44,7 @@ impl Damaged {
         (jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect(), ran.stderr)
     }
 
-    /// Checks that the damage is told, concerns nobody else, is left as it is, and can be removed.
+    /// Checks that the damage is reported, affects no other job, is left as it is, and can be removed.
     fn check(&self, what: &str) {
         let Self { env, good, bad, directory } = self;
         let before = contents(directory);
@@ -68,7 +69,7 @@ impl Damaged {
 
 pub(crate) type Contents = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
-/// Everything in a directory: names, kinds and bytes.
+/// Everything in a directory: names, modes and bytes.
 pub(crate) fn contents(directory: &Path) -> Contents {
     let mut found = BTreeMap::new();
     let mut left = vec![directory.to_owned()];
@@ -92,7 +93,7 @@ fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
         fs::write(damaged.records().path, bytes).unwrap();
         damaged.check(&format!("the file: {}", bytes.escape_ascii()));
     }
-    // Nothing in the place of an end says that there is none.
+    // Zeros in the place of an end mean that there is none.
     for bytes in BROKEN.into_iter().filter(|bytes| !bytes.is_empty()) {
         let damaged = Damaged::new();
         damaged.records().put("end", bytes);
@@ -114,7 +115,7 @@ fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
     let damaged = Damaged::new();
     fs::copy(damaged.env.records(&damaged.good).path, damaged.records().path).unwrap();
     damaged.check("the records of another job");
-    // These were shown as the truth.
+    // These used to be shown as the truth.
     let damaged = Damaged::new();
     let (path, whole) = (damaged.records().path, fs::read(damaged.records().path).unwrap());
     let text = String::from_utf8(whole).unwrap();
@@ -129,7 +130,7 @@ fn a_damaged_spec_or_end_spoils_one_job_and_stays_as_it_is() {
     damaged.check("another record in the place of the end");
 }
 
-/// Whoever opened one waited for ever.
+/// A process that opened one used to wait for ever.
 #[test]
 fn a_named_pipe_in_the_place_of_the_records_spoils_one_job() {
     let damaged = Damaged::new();
@@ -139,7 +140,7 @@ fn a_named_pipe_in_the_place_of_the_records_spoils_one_job() {
     damaged.check("a named pipe");
 }
 
-/// They are what an end is derived from when nobody recorded one: a guess would be put on record for good.
+/// An end is derived from them if none was recorded: a guess would be put on record for good.
 #[test]
 fn a_damaged_start_or_run_record_is_no_reason_to_invent_an_end() {
     for record in ["start", "running"] {
@@ -163,9 +164,9 @@ fn a_directory_in_the_place_of_the_records_spoils_one_job() {
     assert!(!damaged.directory.exists());
 }
 
-/// Nobody holds the lock of the new file, and yet the job must not be called over, nor be started again.
+/// No process holds the lock of the new file, but the job must neither be reported as ended nor be started again.
 #[test]
-fn a_job_whose_lock_was_replaced_is_not_over_while_it_runs() {
+fn a_job_whose_lock_was_replaced_has_not_ended_while_it_runs() {
     let env = TestEnv::new();
     let _none_left = NoneLeft(&env);
     let id = env.submit("echo x >> marker; exec sleep 1000");
@@ -218,7 +219,7 @@ fn a_damaged_log_is_read_as_far_as_it_goes() {
             let ran = Ran::of(command);
             assert!(matches!(ran.code, Some(0 | 1)) && !ran.stderr.contains("panicked"), "{what}: {options:?}: {ran}");
             if what.contains("rows") && options.is_empty() {
-                assert_eq!(ran.stdout.len(), 8, "{what}: the bytes themselves are there: {ran}");
+                assert_eq!(ran.stdout.len(), 8, "{what}: the bytes are still there: {ran}");
             }
         }
         assert_eq!(env.status(bad), "completed", "{what}");

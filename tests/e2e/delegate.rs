@@ -1,13 +1,13 @@
-//! Coding agents as jobs, with a script in the place of an agent's CLI: what it is told, what it finds, and what is refused
-//! before it starts.
+//! Coding agents as jobs, with a script in the place of an agent's CLI: what the agent gets and finds, and what is
+//! refused before it is started.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Ran, TestEnv, script, wait_for};
 
-/// Writes down what it is told in a directory of its own, and says what Claude Code would. What a test wants of it is said
-/// in its prompt.
+/// Records what it gets in a directory of its own, and prints what Claude Code would. The prompt says what a test wants
+/// it to do.
 const FAKE: &str = r#"#!/bin/bash
 dir=$RECORD/$JOBCORE_JOB_ID
 mkdir -p "$dir"
@@ -26,7 +26,7 @@ esac
 echo '{"type":"result","subtype":"success","is_error":false,"result":"done","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e"}'
 "#;
 
-/// Whose commits there are.
+/// The author of the commits.
 pub(crate) const AUTHOR: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "a"),
     ("GIT_AUTHOR_EMAIL", "a@example.com"),
@@ -34,7 +34,7 @@ pub(crate) const AUTHOR: [(&str, &str); 4] = [
     ("GIT_COMMITTER_EMAIL", "a@example.com"),
 ];
 
-/// A world with an agent called claude, to which somebody is logged in.
+/// An environment with an agent called claude that is logged in.
 pub(crate) struct Agents {
     pub(crate) env: TestEnv,
 }
@@ -80,7 +80,7 @@ impl Agents {
         told_id(&ran)
     }
 
-    /// Refused with this code and these words, and nothing is on record.
+    /// Checks that the command is refused with this code and these words, and that nothing is on record.
     pub(crate) fn refused(&self, command: Command, code: i32, expected: &str) {
         let before = self.jobs();
         let ran = Ran::of(command);
@@ -94,9 +94,9 @@ impl Agents {
         jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What an agent wrote down, once it did.
+    /// Returns what an agent recorded, once it has done so.
     pub(crate) fn record(&self, id: &str, what: &str) -> String {
-        // The last that is written at the beginning.
+        // The last record that it writes at its start.
         wait_for("the agent", || self.record_path(id, "cwd").exists().then_some(()));
         std::fs::read_to_string(self.record_path(id, what)).unwrap()
     }
@@ -124,7 +124,7 @@ impl Agents {
         repository
     }
 
-    /// Delegates in a worktree, and returns where that is.
+    /// Delegates in a worktree, and returns the path of the worktree.
     pub(crate) fn worktree(&self, repository: &Path, name: &str, prompt: &str) -> PathBuf {
         let path = repository.to_str().unwrap();
         self.done(["delegate", "--wait", "--worktree", "--name", name, "--cwd", path, prompt]);
@@ -140,14 +140,14 @@ impl Agents {
     }
 }
 
-/// The id that is told where standard output is for the answer.
+/// The id that is printed on standard error, because standard output is for the answer.
 pub(crate) fn told_id(ran: &Ran) -> String {
     let id = ran.stderr.lines().find_map(|line| line.strip_prefix("job "));
     id.unwrap_or_else(|| panic!("{ran}")).to_owned()
 }
 
 #[test]
-fn an_agent_is_told_what_was_asked() {
+fn an_agent_gets_what_was_asked() {
     let agents = Agents::new();
     let command = [
         "delegate",
@@ -207,7 +207,7 @@ fn prompts_arrive_byte_for_byte() {
     let long = "0123456789abcdef\n".repeat(62_000);
     let prompts = ["-x --help", "--", "a\0b", "'\"$(id)`\\\n\r\n\t🙂 é", "@no file", " /cost", long.as_str()];
     for (index, prompt) in prompts.into_iter().enumerate() {
-        // A part of them cannot be an argument of jobcli either.
+        // Some of them cannot be an argument of jobcli either.
         let path = agents.env.dir().join(format!("prompt-{index}"));
         std::fs::write(&path, prompt).unwrap();
         let id = agents.done(["delegate", "--wait", &format!("@{}", path.display())]);
@@ -234,7 +234,7 @@ fn prompts_arrive_byte_for_byte() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_anything_starts() {
+fn runs_that_cannot_work_are_refused_before_anything_starts() {
     let agents = Agents::new();
     let plain = || agents.command(["delegate", "x"]);
     let mut not_installed = plain();
@@ -273,7 +273,7 @@ fn what_cannot_work_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn whoever_is_logged_in_in_some_way_is_let_through() {
+fn every_way_to_be_logged_in_is_accepted() {
     let agents = Agents::new();
     let without_key = || {
         let mut command = agents.command(["delegate", "x"]);
@@ -320,7 +320,7 @@ fn an_agent_finds_nothing_of_the_session_that_started_it() {
 }
 
 #[test]
-fn of_twenty_agents_four_run_at_a_time() {
+fn four_of_twenty_agents_run_at_a_time() {
     let agents = Agents::new();
     agents.ok(["config", "set", "max_running", "0"]);
     let mut queued = 0;
@@ -347,13 +347,13 @@ fn the_seventh_within_a_minute_is_refused() {
 }
 
 #[test]
-fn an_agent_starts_no_other_unless_the_settings_let_it() {
+fn an_agent_starts_no_other_unless_the_settings_permit_it() {
     let agents = Agents::new();
     let delegate = |prompt: &str| {
         let id = agents.done(["delegate", "--wait", prompt]);
         (agents.ok(["output", "--raw", &id]), agents.jobs().len())
     };
-    // Some agents start their tools without the variable that says how deep they are.
+    // Some agents start their tools without the variable that holds their depth.
     for (index, prompt) in ["delegate", "forget"].into_iter().enumerate() {
         let (output, jobs) = delegate(prompt);
         assert!(
@@ -369,7 +369,7 @@ fn an_agent_starts_no_other_unless_the_settings_let_it() {
 }
 
 #[test]
-fn a_key_makes_it_idempotent() {
+fn a_key_makes_delegating_idempotent() {
     let agents = Agents::new();
     let repository = agents.repository();
     for worktree in [None, Some("--worktree")] {
@@ -382,14 +382,14 @@ fn a_key_makes_it_idempotent() {
         agents.refused(agents.command(words("y")), 4, "has another command or another directory");
     }
     assert_eq!(agents.git(&repository, &["worktree", "list"]).lines().count(), 2);
-    // The branch is there by then; elsewhere it is another request.
+    // By then the branch exists; in another directory it is a different request.
     let on_branch = |cwd: &Path| {
         agents.command(["delegate", "--cwd", cwd.to_str().unwrap(), "--key", "b", "--worktree=feature", "x"])
     };
     let first = Ran::of(on_branch(&repository));
     assert_eq!(Ran::of(on_branch(&repository)).stdout, first.stdout, "{first}");
-    agents.refused(on_branch(agents.env.dir()), 4, "has another command or another directory");
-    // Prompts are told apart also where they begin alike.
+    agents.refused(on_branch(agents.env.dir()), 4, "runs another command or in another directory");
+    // Prompts are also told apart if they have the same beginning.
     let long = |end: &str| format!("{}{end}", "x".repeat(1_000));
     agents.ok(["delegate", "--key", "long", &long("a")]);
     agents.refused(agents.command(["delegate", "--key", "long", &long("b")]), 4, "has another command");
@@ -431,7 +431,7 @@ fn settings_choose_the_agent_and_how_it_is_started() {
     let ran = Ran::of(with(&["delegate", "--agent", "claude", "--wait", "x"]));
     let argv = agents.argv(&told_id(&ran));
     assert!(argv.contains(&"--model=sonnet".into()) && argv.contains(&"--permission-mode=dontAsk".into()), "{argv:?}");
-    // As it was with claude-async.
+    // As with claude-async.
     let mut command = with(&["delegate", "--agent", "claude", "--wait", "x"]);
     command
         .env("CLAUDE_CLI_PATH", &other)
@@ -455,7 +455,7 @@ fn settings_choose_the_agent_and_how_it_is_started() {
 }
 
 #[test]
-fn a_conversation_goes_on_where_it_was() {
+fn a_conversation_continues_where_it_was() {
     let agents = Agents::new();
     let session = "109a7d28-e02b-4042-ab7c-251fa9834d6e";
     let work = agents.env.dir().to_str().unwrap().to_owned();
@@ -468,12 +468,12 @@ fn a_conversation_goes_on_where_it_was() {
     agents.refused(agents.command(["delegate", "--resume", "other", "x"]), 4, "it is not an agent run");
     let running = agents.ok(["delegate", "--resume", session, "hang"]);
     agents.refused(agents.command(["delegate", "--resume", &running, "x"]), 4, "it is still running");
-    // Whichever way it is named: two that went on with it would write over each other.
+    // However it is named: two runs that resumed it would overwrite each other's work.
     for reference in ["first", session] {
         agents.refused(agents.command(["delegate", "--resume", reference, "x"]), 4, "it is using this conversation");
     }
     agents.ok(["kill", &running]);
-    // It may do what it might, and no more, unless more is asked for.
+    // It may do what it was permitted before, and no more unless more is asked for.
     let mut look = vec!["delegate", "--wait", "--permission-mode", "read_only", "--allow-tool", "Bash(git *)"];
     look.extend(["--max-turns", "3", "--max-budget", "0.5", "--model", "opus", "--name", "look", "x"]);
     agents.done(look);

@@ -1,4 +1,4 @@
-//! What the documents show works as it is written there.
+//! The examples in the documents work as written.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ fn blocks(document_name: &str, fence: &str) -> String {
     blocks
 }
 
-/// Runs the tour that a document has, and returns what it printed.
+/// Runs the tour of a document, and returns what it printed.
 fn tour(document_name: &str) -> Ran {
     let env = TestEnv::new();
     let settings = env.ok(["config", "get"]);
@@ -33,13 +33,13 @@ fn tour(document_name: &str) -> Ran {
     ran
 }
 
-/// Returns whether a line is what whoever waits for a job is told of its end.
+/// Returns whether a line reports the end of a job to a waiting process.
 fn tells_an_end(line: &str) -> bool {
     let ends = ["completed after ", "failed with exit code ", "killed ("];
     line.split_once(": ").is_some_and(|(_, came_to)| ends.iter().any(|end| came_to.starts_with(end)))
 }
 
-/// What other tools call it, as docs/migrating.md shows.
+/// The words of other tools, as docs/migrating.md shows them.
 #[test]
 fn the_words_of_other_tools_work_as_they_are_shown() {
     let env = TestEnv::new();
@@ -52,7 +52,7 @@ fn the_words_of_other_tools_work_as_they_are_shown() {
     assert_eq!(env.ok(["list", "--json"]), "[]");
 }
 
-/// Makes the calls of the tour for an agent that a document has. After an arrow stands what the result has.
+/// Makes the calls of the tour for an agent in a document. The text after an arrow has to be in the result.
 fn agents_tour(document_name: &str) {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
@@ -73,7 +73,7 @@ fn the_tour_for_an_agent_works_line_by_line() {
     agents_tour("docs/mcp-setup.md");
 }
 
-/// The lines that mcp-background-job shows, with a function in the place of the program that was never there.
+/// The lines that mcp-background-job shows, with a function in the place of a program that never existed.
 #[test]
 fn the_lines_of_mcp_background_job_work_as_they_are() {
     let Some(_) = needs::program("python3") else { return };
@@ -84,13 +84,13 @@ fn the_lines_of_mcp_background_job_work_as_they_are() {
     }
 }
 
-/// Lets a shell do the tour that a document has.
+/// Lets a shell run the tour of a document.
 fn touring(mut shell: Command, document_name: &str) -> Command {
     shell.args(["-euo", "pipefail", "-c", &blocks(document_name, "sh tour")]);
     shell
 }
 
-/// What the agent of the tour prints.
+/// The output of the agent in the tour.
 const EVENTS: &str = r#"{"type":"system","subtype":"init","session_id":"109a7d28-e02b-4042-ab7c-251fa9834d6e","model":"opus"}
 {"type":"assistant","message":{"content":[{"type":"text","text":"I look at the last builds."}]}}
 {"type":"assistant","message":{"content":[{"type":"tool_use","id":"1","name":"Bash","input":{"command":"make --dry-run"}}]}}
@@ -117,13 +117,13 @@ fn the_tour_of_agents_works_line_by_line() {
     let page = document("docs/agents.md");
     let told = page.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
     assert!(ran.stdout.contains(&format!("completed\nEach file is compiled twice.\n{told}")), "{ran}");
-    // What went on with the first has cost nothing more, as it tells, and the first is gone.
+    // The run that continued the first one reports no further cost, and the first one is gone.
     assert!(ran.stdout.contains("TOTAL           1       $0.02  "), "{ran}");
     assert_eq!(ran.stdout.matches(": removed").count(), 2, "{ran}");
     assert!(!env.dir().join("shop-worktrees").exists());
 }
 
-/// The settings file that it shows is one.
+/// The settings file that the page shows can be read.
 #[test]
 fn the_settings_of_agents_are_read() {
     let env = TestEnv::new();
@@ -199,9 +199,9 @@ fn the_guide_to_builds_works_line_by_line() {
     }
 }
 
-/// The table of on-disk-format.md: a lock that is free, seen with nothing but the files.
+/// The table of on-disk-format.md: a lock that is free, detected with nothing but the files.
 #[test]
-fn the_files_are_those_that_the_format_names() {
+fn the_files_are_those_named_by_the_format() {
     let env = TestEnv::new();
     let id = env.submit("echo hi; sleep 1000");
     let main = env.main_process(&id);
@@ -224,7 +224,7 @@ fn the_files_are_those_that_the_format_names() {
     assert!(!is_alive(main));
     assert_eq!(names(&directory), [output[0], output[1], "job"]);
     assert_eq!((there(), records.environment()), ([true; 5], None));
-    // A job that prints nothing has no files for it.
+    // A job that prints nothing has no files for its output.
     let silent = env.ok(["run", "--wait", "true"]);
     wait_for("the supervisor to be gone", || env.processes().is_empty().then_some(()));
     assert_eq!(names(&env.job_dir(&silent)), ["job"]);
@@ -268,16 +268,16 @@ fn manual_pages_are_printed_and_written() {
     assert!(ran.stderr.starts_with("error: cannot write to `file/x`: "), "{ran}");
 }
 
-/// Its blocks of Rust are documentation tests of jobcore.
+/// The page's blocks of Rust are documentation tests of jobcore.
 #[test]
-fn the_guide_to_embedding_names_what_there_is() {
+fn the_guide_to_embedding_names_existing_items() {
     let guide = document("docs/embedding.md");
     let manifest = document("jobcore/Cargo.toml");
     let features = manifest.split("[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
     let declared = features.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
     let table = guide.split("| feature |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
-    // Those that are on are no feature of their own; those for fuzz targets are for this repository alone.
+    // `default` is not a feature of its own, and `fuzzing` is for this repository alone.
     let declared = declared.filter(|name| !["default", "fuzzing"].contains(&name.as_str()));
     assert_eq!(named.collect::<Vec<_>>(), declared.collect::<Vec<_>>());
 }
@@ -287,7 +287,7 @@ fn the_guide_to_embedding_names_what_there_is() {
 fn the_guide_to_queues_works_line_by_line() {
     let env = TestEnv::new();
     let mut shell = installed(&env, "bash");
-    // A wait passes on the codes of its jobs, some of which fail here on purpose.
+    // A wait passes on the codes of its jobs, some of which fail on purpose here.
     shell.args(["-uo", "pipefail", "-c", &blocks("docs/queues.md", "sh tour")]);
     let ran = Ran::of(shell);
     assert!(!ran.stderr.contains("error:"), "{ran}");
@@ -318,7 +318,7 @@ fn the_guide_to_projects_works_line_by_line() {
     assert_eq!(env.ok(["output", "api"]), "serving on 4000");
 }
 
-/// What pueue, task-spooler and nq document, line by line: each has to succeed.
+/// The documented commands of pueue, task-spooler and nq, line by line: each has to succeed.
 #[test]
 fn the_commands_of_other_queues_have_counterparts() {
     let page = document("docs/migrating.md");
@@ -326,7 +326,7 @@ fn the_commands_of_other_queues_have_counterparts() {
         let env = TestEnv::new();
         let block = page.split(&format!("```sh {tool}\n")).nth(1).unwrap().split("```").next().unwrap();
         assert!(block.lines().count() >= least, "{tool}");
-        // What is moved in the queue must not have been started by then, however slow the machine is.
+        // The job that is moved in the queue must not have been started by then, however slow the machine is.
         let block = block.replace("'sleep 0.2;", "'until [ -e go ]; do sleep 0.02; done;");
         let block = block.replace("jobcli wait first second", "touch go; jobcli wait first second");
         let mut shell = installed(&env, "bash");

@@ -1,4 +1,4 @@
-//! `jobcli doctor`: what it proves, what it leaves, and which step it names when something is broken.
+//! `jobcli doctor`: what it proves, what it leaves behind, and which step it names when something is broken.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv};
 
-/// What is proven by jobs, in order.
+/// The checks that are made with jobs, in order.
 const PROOFS: [&str; 9] = ["start", "detach", "adopt", "exit_code", "output", "stdin", "terminal", "survive", "stop"];
 
 /// The steps that were printed as JSON.
@@ -21,7 +21,7 @@ pub(crate) fn steps(ran: &Ran) -> Vec<Value> {
     report["steps"].as_array().unwrap().clone()
 }
 
-/// The result of a step; nothing if it is not among them.
+/// The result of a step; `None` if it is not among them.
 pub(crate) fn result<'a>(steps: &'a [Value], name: &str) -> Option<&'a str> {
     steps.iter().find(|step| step["name"] == name)?["result"].as_str()
 }
@@ -30,7 +30,7 @@ fn examine(env: &TestEnv) -> Ran {
     env.run(["doctor", "--json"])
 }
 
-/// All files of a store but those that it keeps for itself: caches, and what happened.
+/// All files of a store except those that the store keeps for itself: caches and events.
 fn files_of_jobs(store: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories: Vec<_> = ["jobs", "staging", "trash", "names", "keys"].map(|name| store.join(name)).into();
@@ -53,7 +53,8 @@ fn a_clean_store_is_all_right_and_nothing_is_left_in_it() {
     let steps = steps(&ran);
     for name in ["store", "room", "file_system"].into_iter().chain(PROOFS) {
         let result = result(&steps, name);
-        // Kernels before 6.15 do not tell strangers of exit codes, and some machines have little room.
+        // Kernels before 6.15 do not report exit codes to processes other than the parent, and some machines have
+        // little disk space.
         let is_proof = PROOFS.contains(&name) && name != "adopt";
         assert!(result == Some("ok") || !is_proof && result == Some("degraded"), "{name}: {ran}");
     }
@@ -96,9 +97,9 @@ fn jobs_of_others_are_not_touched() {
     assert_eq!(env.ok(["list", "--all", "--json"]).matches("job_id").count(), 2);
 }
 
-/// Waiting for a slot could take for ever, and would hold up whoever waits behind.
+/// Waiting for a slot could take for ever, and would hold up the jobs behind it.
 #[test]
-fn what_cannot_be_proven_now_is_degraded_and_says_why() {
+fn a_step_that_cannot_be_proven_now_is_degraded_and_says_why() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let running = env.ok(["run", "sleep", "1000"]);
@@ -133,7 +134,7 @@ fn a_store_that_cannot_be_written_fails_by_name() {
     assert!(ran.stderr.starts_with("error: `store` failed: cannot write ") && ran.stderr.contains("\nhint: "), "{ran}");
     assert_eq!(env.ok(["list", "--all", "--json"]).matches("job_id").count(), 1);
 
-    // One that is not there yet, and cannot be made.
+    // A store that does not exist yet and cannot be made.
     let store = env.store().join("another");
     let ran = inside(&["doctor", "--store", store.to_str().unwrap()]);
     assert_eq!(ran.code, Some(1), "{ran}");
@@ -148,11 +149,11 @@ fn a_store_that_is_refused_fails_by_name() {
     let ran = examine(&env);
     assert_eq!((ran.code, result(&steps(&ran), "store")), (Some(1), Some("failed")), "{ran}");
     assert!(ran.stderr.contains("neither empty nor a store"), "{ran}");
-    // What needs no store is told all the same.
+    // Steps that need no store are reported all the same.
     assert!(result(&steps(&ran), "kernel").is_some(), "{ran}");
 }
 
-/// The user may start no process at all. Root may always, so that another user is needed.
+/// A user who may not start a process at all. Root always may, so another user is needed.
 #[test]
 fn a_supervisor_that_cannot_start_fails_by_name_and_leaves_nothing() {
     let (Some(prlimit), Some(setpriv)) = (needs::program("prlimit"), needs::program("setpriv")) else { return };
@@ -160,7 +161,7 @@ fn a_supervisor_that_cannot_start_fails_by_name_and_leaves_nothing() {
     let mut command = match rustix::process::geteuid().is_root() {
         false => env.command(&prlimit),
         true => {
-            // It can enter neither the directory of the program nor that of the test.
+            // That user can enter neither the directory of the program nor that of the test.
             let prepare = "cp \"$JOBCLI\" jobcli && mkdir home && chown 65534:65534 home && chmod 711 .";
             let ran = Ran::of({
                 let mut shell = env.command("sh");
@@ -198,7 +199,7 @@ fn a_look_from_within_a_job_says_so() {
     assert_eq!(result(&steps(&ran), "survive"), Some("ok"), "{ran}");
 }
 
-/// Of a program that embeds the library: what it cannot prove is said, and what it is given is tried.
+/// For a program that embeds the library: what it cannot prove is reported, and what it is given is tried.
 #[test]
 fn an_embedding_program_proves_what_it_can() {
     let env = TestEnv::new();

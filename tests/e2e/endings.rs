@@ -1,10 +1,10 @@
-//! What is told of an end, and the exit code that goes with it.
+//! How an end is reported, and the exit code that goes with it.
 
 use crate::background::{touch, until};
 use crate::support::{TestEnv, wait_for};
 
 #[test]
-fn whoever_waits_is_told_how_it_ended() {
+fn a_waiter_gets_a_report_of_the_end() {
     let env = TestEnv::new();
     for (line, code, told) in [
         ("exit 0", 0, "completed after "),
@@ -19,7 +19,7 @@ fn whoever_waits_is_told_how_it_ended() {
         }
         let ran = env.run(["wait", "it"]);
         assert!(ran.code == Some(code) && ran.stderr.contains(told), "{line}: {ran}");
-        assert_eq!(ran.stdout.lines().count(), 1, "what programs read is as it was: {ran}");
+        assert_eq!(ran.stdout.lines().count(), 1, "what programs read is unchanged: {ran}");
         for options in [&["wait", "--quiet", "it"][..], &["wait", "--json", "it"], &["run", "--wait", "--quiet", line]]
         {
             assert_eq!(env.run(options).stderr, "", "{options:?}");
@@ -28,9 +28,9 @@ fn whoever_waits_is_told_how_it_ended() {
     assert_eq!(env.run(["run", "--follow", "--quiet", "echo out; echo err >&2"]).stderr, "err\n");
 }
 
-/// A server that a line has started is not what is left of it, and whoever waits hears of it.
+/// A server that a line starts in the background is stopped with the job, and a waiter gets to know.
 #[test]
-fn whoever_waits_is_told_what_was_stopped_with_it() {
+fn a_waiter_gets_a_report_of_what_was_stopped_with_the_job() {
     let env = TestEnv::new();
     let line = "sleep 1000 & sleep 1000 & echo started";
     for options in [&["--wait"][..], &["--follow"]] {
@@ -47,7 +47,7 @@ fn whoever_waits_is_told_what_was_stopped_with_it() {
 }
 
 #[test]
-fn each_is_told_of_when_it_ends() {
+fn each_end_is_reported_when_it_happens() {
     let env = TestEnv::new();
     env.ok(["run", "--name", "slow", &until("go")]);
     env.ok(["run", "--name", "fast", "exit 3"]);
@@ -55,19 +55,19 @@ fn each_is_told_of_when_it_ends() {
     command.stderr(std::fs::File::create(env.dir().join("told")).unwrap()).stdout(std::process::Stdio::piped());
     let waiting = command.spawn().unwrap();
     let told = || std::fs::read_to_string(env.dir().join("told")).unwrap();
-    wait_for("the first to be told", || told().contains("fast (").then_some(()));
+    wait_for("the first end to be reported", || told().contains("fast (").then_some(()));
     assert!(!told().contains("slow ("), "{}", told());
     assert_eq!(env.status("slow"), "running");
     touch(&env, "go");
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(told().lines().count(), 2, "{}", told());
-    // Of what has ended already, that which was named first is the one that was waited for.
+    // Of several jobs that have already ended, the one named first counts as the one that was waited for.
     let ran = env.run(["wait", "--any", "fast", "slow"]);
     assert_eq!((ran.code, ran.stderr.lines().count()), (Some(3), 1), "{ran}");
 }
 
-/// Whatever its trap returned: it did not do what it was started for.
+/// Whatever its trap returned: the job did not do what it was started for.
 #[test]
 fn a_job_that_was_stopped_never_passes_on_zero() {
     let env = TestEnv::new();
@@ -89,9 +89,9 @@ fn a_job_that_was_stopped_never_passes_on_zero() {
     assert_eq!(env.run(["run", "--wait", "exit 143"]).code, Some(143));
 }
 
-/// The same refusal has one code for each kind of call, and the page that says so is right.
+/// Each kind of call has one code for the same refusal, and the page that documents the codes is right.
 #[test]
-fn a_refusal_has_the_code_that_is_documented() {
+fn a_refusal_has_the_documented_code() {
     let env = TestEnv::new();
     env.ok(["config", "set", "policy.deny", "rm"]);
     for (options, code) in

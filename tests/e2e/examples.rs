@@ -1,4 +1,4 @@
-//! The examples do what they say. `many_short_jobs` is run in [`crate::trees`].
+//! The examples do what they promise. `many_short_jobs` is run in [`crate::trees`].
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,7 +57,7 @@ fn build_farm(env: &TestEnv, plan: &str) -> Command {
     program
 }
 
-/// What was built, in order: each target of the plans below notes itself.
+/// The targets that were built, in order: each target of the plans below records itself.
 fn built(env: &TestEnv) -> Vec<String> {
     let notes = std::fs::read_to_string(env.dir().join("notes")).unwrap_or_default();
     notes.lines().map(str::to_owned).collect()
@@ -83,7 +83,7 @@ fn build_farm_compiles_a_program_and_runs_it() {
 }
 
 #[test]
-fn build_farm_goes_on_after_it_was_killed_and_builds_nothing_twice() {
+fn build_farm_continues_after_a_kill_and_builds_nothing_twice() {
     let env = TestEnv::new();
     let plan = format!(
         "first: = echo first >> notes\n\
@@ -107,7 +107,7 @@ fn build_farm_goes_on_after_it_was_killed_and_builds_nothing_twice() {
 }
 
 #[test]
-fn build_farm_tries_nothing_that_needs_what_failed() {
+fn build_farm_skips_targets_whose_dependencies_failed() {
     let env = TestEnv::new();
     let plan = "bad: = exit 1\nneedy: bad = echo needy >> notes\nself: self = echo self >> notes\ngood: = echo good >> notes\n";
     let ran = Ran::of(build_farm(&env, plan));

@@ -1,8 +1,9 @@
-//! A failure of each system call: what a full disk, a broken one, too many open files and no memory do to each step.
+//! A failure of each system call: what a full or broken disk, too many open files and a lack of memory do to each step.
 //!
 //! A scene is run once to see which system calls it makes, and then once for each call and each error, which strace
-//! returns in its place. Whatever fails, the answer is true, nothing is run twice or after a refusal, nothing hangs, and
-//! the store goes on working. The ordinary suite takes a sample of the points; `.ci/campaign` takes them all.
+//! returns in place of the call. Whatever fails, the answer is true, nothing is run twice or after a refusal, nothing
+//! hangs, and the store goes on working. The ordinary suite takes a sample of the points; `.ci/campaign` takes them
+//! all.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -21,20 +22,20 @@ use crate::crash::{NoneLeft, commands, is_final, jobs, runs};
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, is_alive, script, send, wait_for};
 
-/// What a call may fail with.
+/// The errors that calls fail with.
 const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EMFILE", "ENOMEM"];
-/// How many points are looked at side by side: most of the time is spent waiting.
+/// How many points are tried in parallel: most of the time is spent waiting.
 const THREADS: usize = 4;
 /// How many points of a scene the ordinary suite takes.
 const SAMPLE: usize = 12;
-/// How often a call is failed at most: what a program does more often than that it does in a loop.
+/// How many calls of one name are failed at most: a program makes more of them only in a loop.
 const MOST: usize = 80;
-/// Set by `.ci/campaign`: all points are taken.
+/// Set by `.ci/campaign` to take all points.
 const ALL: &str = "JOBCORE_CAMPAIGN";
-/// After how many seconds a program that does not answer counts as hanging: more than anything waits for by itself.
+/// The number of seconds after which a program that does not answer counts as hanging: longer than any wait of its own.
 const BOUND: &str = "60";
-/// Calls that cannot fail in such a way, and those whose failure strace cannot make: it suppresses the call, and `close`
-/// closes even if it fails.
+/// Calls that cannot fail in such a way, and those whose failure strace cannot simulate: it suppresses the call, and
+/// `close` closes even if it fails.
 const NEVER_FAIL: [&str; 12] = [
     "close",
     "execve",
@@ -49,8 +50,8 @@ const NEVER_FAIL: [&str; 12] = [
     "rt_sigreturn",
     "wait4",
 ];
-/// Calls of the allocator, of the start of libc and of the standard library, and of the runtime: where they fail, those may
-/// end the program, which is a death as by a signal.
+/// Calls of the allocator, of the start of libc and the standard library, and of the runtime: a failure may make these
+/// end the program, which is a death like one by a signal.
 const MAY_END_THE_PROGRAM: [&str; 23] = [
     "arch_prctl",
     "brk",
@@ -77,12 +78,12 @@ const MAY_END_THE_PROGRAM: [&str; 23] = [
     "socketpair",
 ];
 
-/// What a job does that ends by itself: it leaves a trace of each time that it is run.
+/// The line of a job that ends by itself: it leaves a trace of each run.
 const LINE: &str = "echo x >> marker; echo out";
-/// What one does that has to be stopped.
+/// The line of a job that has to be stopped.
 const HELD: &str = "echo x >> marker; exec sleep 1000";
 
-/// One failure: the `when`-th call of this name, of each thread, fails with this error.
+/// One failure: the `when`-th call of this name in each thread fails with this error.
 #[derive(Debug, Clone)]
 struct Fault {
     call: String,
@@ -90,7 +91,7 @@ struct Fault {
     when: usize,
 }
 
-/// How a program is traced: to see its calls, or to let one of them fail.
+/// How a program is traced: to record its calls, or to let one of them fail.
 #[derive(Debug)]
 struct Tracer {
     strace: PathBuf,
@@ -113,26 +114,26 @@ impl Tracer {
         env.dir().join("trace")
     }
 
-    /// Returns whether a supervisor that was traced has ended, however.
+    /// Returns whether a traced supervisor has ended, in whatever way.
     fn has_ended(env: &TestEnv) -> bool {
         let text = fs::read_to_string(Self::trace(env)).unwrap_or_default();
         text.lines().any(|line| line.starts_with("+++ "))
     }
 
-    /// Runs jobcli under the tracer, bounded.
+    /// Runs jobcli under the tracer, with a time limit.
     fn jobcli<S: AsRef<OsStr>>(&self, env: &TestEnv, arguments: impl IntoIterator<Item = S>) -> Ran {
         let mut command = env.command("timeout");
         command.args(["-k", "5", BOUND]).args(self.words(env));
-        // It is followed over threads, and into a child up to its `execve` and no further.
+        // It is followed into its threads, and into a child up to the child's `execve`.
         command.args(["-f", "-b", "execve", JOBCLI]).args(arguments);
         self.check(Ran::of(command))
     }
 
-    /// Checks that a program came to an end, and of what it died if it did.
+    /// Checks that a program ended, and that it did not crash unless the fault may end it.
     fn check(&self, ran: Ran) -> Ran {
         assert_ne!(ran.code, Some(124), "it hangs: {ran}");
         let may_die = self.fault.as_ref().is_some_and(|fault| MAY_END_THE_PROGRAM.contains(&fault.call.as_str()));
-        // The runtime wakes itself up by a `write` that cannot fail.
+        // The runtime wakes itself up by a `write` and panics if that fails.
         let is_woken = !ran.stderr.contains("failed to wake I/O driver");
         assert!(may_die || !is_woken || !has_died(&ran), "it crashes: {ran}");
         ran
@@ -150,11 +151,12 @@ impl Tracer {
         ran
     }
 
-    /// The calls of a program that was traced without a fault, and how many of each one thread made at most.
+    /// The calls of a program that was traced without a fault, and the highest number of each that a single thread
+    /// made.
     fn calls(env: &TestEnv) -> BTreeMap<String, usize> {
         let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
         for line in fs::read_to_string(Self::trace(env)).unwrap().lines() {
-            // The number of a thread stands before its call, where they are followed.
+            // If threads are followed, the id of the thread precedes its call.
             let call = line.trim_start_matches(|c: char| c.is_ascii_digit());
             let thread = &line[..line.len() - call.len()];
             if let Some((call, _)) = call.trim_start().split_once('(')
@@ -176,18 +178,18 @@ fn has_died(ran: &Ran) -> bool {
     ran.code.is_none_or(|code| code >= 128 && code != 143) || ran.stderr.contains("panicked at")
 }
 
-/// Returns a sample that does not change and is spread evenly, or all.
+/// Returns a sample that is always the same and spread evenly, or all points.
 fn choose(points: Vec<Fault>) -> Vec<Fault> {
     if std::env::var_os(ALL).is_some() {
         return points;
     }
     let step = (points.len() / SAMPLE).max(1);
-    // Neighbours differ in the error: a step that is no multiple of their number takes each of them.
+    // Neighbours differ in the error: a step that is not a multiple of the number of errors covers each of them.
     let step = step + usize::from(step.is_multiple_of(ERRORS.len()));
     points.into_iter().step_by(step).collect()
 }
 
-/// Runs a scene with one call failing after the other. What is not as it has to be is collected, and reported at the end.
+/// Runs a scene with one call failing after the other. Wrong results are collected and reported at the end.
 fn at_every_call(name: &str, scene: impl Fn(&TestEnv, &Tracer) + Sync) {
     let (Some(strace), Some(_)) = (needs::program("strace"), needs::program("timeout")) else { return };
     let env = TestEnv::new();
@@ -221,7 +223,7 @@ fn at_every_call(name: &str, scene: impl Fn(&TestEnv, &Tracer) + Sync) {
     assert!(wrong.is_empty(), "{name}: {} of {}:\n{}", wrong.len(), points.len(), wrong.join("\n\n"));
 }
 
-/// Runs jobcli without a fault, bounded.
+/// Runs jobcli without a fault, with a time limit.
 fn plain<S: AsRef<OsStr>>(env: &TestEnv, arguments: impl IntoIterator<Item = S>) -> Ran {
     let mut command = env.command("timeout");
     command.args(["-k", "5", BOUND, JOBCLI]).args(arguments);
@@ -230,7 +232,7 @@ fn plain<S: AsRef<OsStr>>(env: &TestEnv, arguments: impl IntoIterator<Item = S>)
     ran
 }
 
-/// Checks that another job runs, which also starts what is due, and returns all others when they have ended.
+/// Checks that another job runs, which also starts due jobs, and returns all others once they have ended.
 fn the_store_goes_on(env: &TestEnv) -> Vec<Value> {
     let ran = plain(env, ["run", "--follow", "--name", "second", "echo second"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "second\n"), "the store is stuck: {ran}");
@@ -240,7 +242,7 @@ fn the_store_goes_on(env: &TestEnv) -> Vec<Value> {
     all
 }
 
-/// Checks that the end of a job is one that what happened leads to.
+/// Checks that the events explain the end of a job.
 fn check_end(env: &TestEnv, job: &Value) {
     let id = job["job_id"].as_str().unwrap();
     let (runs, alive) = (runs(env), commands(env));
@@ -253,7 +255,7 @@ fn check_end(env: &TestEnv, job: &Value) {
             assert_eq!((&job["exit_code"], runs), (&0.into(), 1), "{job}");
             let kept = env.run(["output", id]).stdout.len() as u64;
             let dropped = job["dropped_bytes"].as_u64().unwrap_or(0);
-            assert_eq!(kept + dropped, 4, "output is gone and nobody says so: {job}");
+            assert_eq!(kept + dropped, 4, "output is missing and not reported as dropped: {job}");
         }
         ("failed", "spawn_failed") => assert!(runs == 0 && job["message"].is_string(), "{runs} runs of {job}"),
         ("killed", "stopped") => assert!(job["stopped_by"].is_string(), "{job}"),
@@ -261,19 +263,19 @@ fn check_end(env: &TestEnv, job: &Value) {
         ("timed_out", "timed_out") => assert!(job.get("stopped_by").is_none(), "{job}"),
         ("orphaned", "supervisor_lost") => {
             assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
-            assert!(records.has("start"), "lost by nobody: {job}");
+            assert!(records.has("start"), "lost before it was started: {job}");
         }
-        _ => panic!("an end that nothing led to: {job}\n{}", env.run(["show", id])),
+        _ => panic!("an end that nothing explains: {job}\n{}", env.run(["show", id])),
     }
 }
 
-/// Returns the id that a submit gave as its answer, on either stream.
+/// Returns the id that a submission printed as its answer, on either stream.
 fn answered(ran: &Ran) -> Option<String> {
     let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
     ran.stdout.split_whitespace().chain(ran.stderr.split_whitespace()).find(is_id).map(str::to_owned)
 }
 
-/// Checks that what a submit answered is what is true, now and later.
+/// Checks that the answer of a submission is true, now and later.
 fn check_submitted(env: &TestEnv, ran: &Ran) {
     let answer = answered(ran);
     let others = the_store_goes_on(env);
@@ -286,17 +288,17 @@ fn check_submitted(env: &TestEnv, ran: &Ran) {
         None if has_died(ran) => {
             assert!(others.len() <= 1, "{others:?}");
             others.iter().for_each(|job| check_end(env, job));
-            assert!(runs(env) <= others.len(), "it ran, and nothing is on record: {ran}");
+            assert!(runs(env) <= others.len(), "it ran, but nothing is on record: {ran}");
         }
         None => {
             assert_ne!(ran.code, Some(0), "neither an id nor an error: {ran}");
-            assert_eq!((others.len(), runs(env)), (0, 0), "refused, and there all the same: {others:?}: {ran}");
+            assert_eq!((others.len(), runs(env)), (0, 0), "refused, but on record: {others:?}: {ran}");
         }
     }
     env.wait_until_empty();
 }
 
-/// Waits until the first supervisor has ended, and so has its strace, which has the lock too.
+/// Waits until the first supervisor has ended, and its strace too, which also holds the lock.
 fn until_supervisor_is_gone(env: &TestEnv) {
     wait_for("the end of the supervisor", || Tracer::has_ended(env).then_some(()));
     wait_for("the end of strace", || {
@@ -305,7 +307,7 @@ fn until_supervisor_is_gone(env: &TestEnv) {
     });
 }
 
-/// Stops the job for good, whoever has to do so, and returns it when it has ended.
+/// Stops the job for good, with or without its supervisor, and returns it once it has ended.
 fn put_down(env: &TestEnv, id: &str) -> Value {
     wait_for("the job to end", || {
         let job = env.job(id);
@@ -316,7 +318,7 @@ fn put_down(env: &TestEnv, id: &str) -> Value {
         if ran.code == Some(4)
             && let Some(pid) = env.job(id)["pid"].as_i64().map(|pid| i32::try_from(pid).unwrap())
         {
-            // Nobody is in charge of it who could be asked.
+            // There is no supervisor that could be asked.
             assert!(is_alive(pid), "{job}");
             send(pid, Signal::SIGKILL);
         }
@@ -324,7 +326,7 @@ fn put_down(env: &TestEnv, id: &str) -> Value {
     })
 }
 
-/// A job that runs, and its id.
+/// Submits a job and returns its id once the job runs.
 fn running(env: &TestEnv) -> String {
     let id = env.submit(HELD);
     wait_for("the command", || (runs(env) > 0 && !commands(env).is_empty()).then_some(()));
@@ -351,7 +353,7 @@ fn a_call_that_fails_in_a_supervisor_makes_no_end_untrue() {
 }
 
 #[test]
-fn a_call_that_fails_in_a_stopping_supervisor_leaves_nothing_alive_that_is_called_over() {
+fn a_call_that_fails_in_a_stopping_supervisor_reports_no_end_of_a_living_job() {
     at_every_call("stopping supervisor", |env, tracer| {
         let _none_left = NoneLeft(env);
         let ran = tracer.submit_supervised(env, "1", &[HELD]);
@@ -378,7 +380,7 @@ fn a_call_that_fails_in_a_supervisor_keeps_no_job_beyond_its_time() {
     });
 }
 
-/// Of two jobs, for which there is one place: the supervisor of the first starts the second.
+/// Two jobs with one slot: the supervisor of the first starts the second.
 #[test]
 fn a_call_that_fails_in_a_supervisor_keeps_no_other_job_waiting() {
     at_every_call("successor", |env, tracer| {
@@ -395,7 +397,7 @@ fn a_call_that_fails_in_a_supervisor_keeps_no_other_job_waiting() {
         let first = jobs.iter().find(|job| job["job_id"] == first.as_str()).unwrap();
         assert!(["completed", "orphaned", "failed"].contains(&first["status"].as_str().unwrap()), "{first}");
         let second = jobs.iter().find(|job| job["job_id"] == second.as_str()).unwrap();
-        // Nothing failed in its own supervisor.
+        // No call failed in its own supervisor.
         assert_eq!((&second["status"], runs(env)), (&"completed".into(), 1), "{second}");
         env.wait_until_empty();
     });
@@ -408,7 +410,7 @@ fn a_call_that_fails_in_an_adoption_makes_no_end_untrue() {
         env.main_process(&id);
         wait_for("the command", || (runs(env) > 0).then_some(()));
         send(env.supervisor(&id), Signal::SIGKILL);
-        // A look adopts it.
+        // The look adopts it.
         let ran = tracer.submit_supervised(env, "0", &["true"]);
         let job = env.job(&id);
         assert_eq!(job["status"], "running", "it lives: {job}: {ran}");
@@ -469,7 +471,7 @@ fn a_call_that_fails_in_a_removal_leaves_the_job_whole_or_gone() {
     });
 }
 
-/// Checks that a job is gone if that was said, and else either whole or gone.
+/// Checks that a job is gone if that was reported, and otherwise either whole or gone.
 fn check_removed(env: &TestEnv, id: &str, was_said: bool) {
     let there = jobs(env).into_iter().find(|job| job["job_id"] == id);
     if let Some(job) = there {
@@ -502,7 +504,7 @@ fn a_call_that_fails_in_a_prune_leaves_each_job_whole_or_gone() {
     });
 }
 
-/// What is seen of a fault must be what was injected: a tracer that fails nothing would prove nothing.
+/// What is seen as a fault must be what was injected: a tracer that fails nothing would prove nothing.
 #[test]
 fn a_fault_is_really_made() {
     let Some(strace) = needs::program("strace") else { return };

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::needs;
 use crate::support::{Ran, TestEnv, wait_for};
 
-/// A file system of one megabyte, unmounted when it is dropped, whatever happens.
+/// A file system of one megabyte, unmounted when this is dropped, whatever happens.
 struct SmallDisk {
     directory: tempfile::TempDir,
 }
@@ -34,7 +34,7 @@ impl SmallDisk {
         self.directory.path().join("filler")
     }
 
-    /// Takes all room that there is.
+    /// Takes all the room that is left.
     fn fill(&self) {
         let mut file = OpenOptions::new().append(true).create(true).open(self.filler()).unwrap();
         let block = [0; 4096];
@@ -54,7 +54,7 @@ impl Drop for SmallDisk {
             command.args(options).arg(self.directory.path());
             command.output().is_ok_and(|output| output.status.success())
         };
-        // A supervisor that still writes its last must not keep the mount.
+        // A supervisor that is still writing must not keep the mount.
         assert!(unmount(&[]) || unmount(&["--lazy"]) || std::thread::panicking(), "the disk could not be unmounted");
     }
 }
@@ -64,7 +64,7 @@ fn go(env: &TestEnv, name: &str) {
     File::create(env.dir().join(name)).unwrap();
 }
 
-/// Part of a shell line: goes on when there is a file of this name.
+/// A part of a shell line that waits for a file of this name.
 fn wait_line(name: &str) -> String {
     format!("while [ ! -e {name} ]; do sleep 0.02; done")
 }
@@ -73,7 +73,7 @@ fn wait_for_file(env: &TestEnv, name: &str) {
     wait_for(name, || env.dir().join(name).exists().then_some(()));
 }
 
-/// What is in a directory of the store, by name.
+/// The names in a directory of the store.
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
     entries.map(|name| name.into_string().unwrap()).collect()
@@ -84,10 +84,10 @@ fn number(job: &serde_json::Value, key: &str) -> u64 {
 }
 
 #[test]
-fn a_job_that_runs_into_a_full_disk_goes_on_and_its_end_is_on_record() {
+fn a_job_that_runs_into_a_full_disk_continues_and_its_end_is_on_record() {
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
-    // Far more than pipes hold: should nobody read, the job would hang.
+    // Far more than pipes hold: if the supervisor stopped reading, the job would hang.
     let late = env.submit(&format!("{}; head -c 3000000 /dev/zero; exit 7", wait_line("go")));
     let early = env.submit(&format!("echo early; {}; head -c 100000 /dev/zero; exit 8", wait_line("go")));
     let limit = ["run", "--timeout", "1h", "--label", "a=b"];
@@ -110,7 +110,7 @@ fn a_job_that_runs_into_a_full_disk_goes_on_and_its_end_is_on_record() {
         assert_eq!(number(&job, "output_bytes"), bytes, "{job}");
         assert_eq!(number(&job, "dropped_bytes"), bytes - kept, "{job}");
         assert!(number(&job, "dropped_bytes") > 0 && output.code == Some(0), "{job}");
-        assert!(output.stderr.contains("were not kept]"), "the gap is not told: {}", output.stderr);
+        assert!(output.stderr.contains("were not kept]"), "the gap is not reported: {}", output.stderr);
     }
     assert!(env.ok(["output", &early]).starts_with("early\n"));
     let job = env.job(&silent);
@@ -132,7 +132,7 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
         filler.set_len(filler.metadata().unwrap().len() - blocks * 4096).unwrap();
         let ran = env.run(["run", "echo x >> marker"]);
         if ran.code == Some(0) {
-            assert!(blocks >= 2, "there was no room for it: {ran}");
+            assert!(blocks >= 2, "it was accepted without room: {ran}");
             env.ok(["wait", ran.stdout.trim_end()]);
             env.ok(["rm", ran.stdout.trim_end()]);
             std::fs::remove_file(env.dir().join("marker")).unwrap();
@@ -143,13 +143,14 @@ fn a_submit_on_a_full_disk_is_refused_and_leaves_nothing() {
         assert_eq!(look(), ([const { Vec::<String>::new() }; 2], 0), "with {blocks} blocks left");
         assert_eq!(env.ok(["list", "--all", "--json"]).matches("job_id").count(), 1);
         env.wait_until_empty();
-        assert!(!env.dir().join("marker").exists(), "it ran all the same");
+        assert!(!env.dir().join("marker").exists(), "it ran anyway");
     }
     disk.make_room();
     assert_eq!(env.run(["run", "--wait", "exit 5"]).code, Some(5));
 }
 
-/// What was published when the last file could not be made stayed in the queue, and ran when there was room.
+/// A job that was already published when the last file could not be made used to stay in the queue and run once there
+/// was room.
 #[test]
 fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
     let Some(disk) = SmallDisk::mount() else { return };
@@ -172,7 +173,7 @@ fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
         assert_eq!(ran.code, Some(0), "{ran}");
         let ran = env.run(["run", "echo x >> marker"]);
         assert_eq!(remount(10_000).code, Some(0));
-        let jobs = wait_for("all jobs to be over", || {
+        let jobs = wait_for("all jobs to end", || {
             let jobs: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
             jobs.iter().all(|job| job.get("ended_at").is_some()).then_some(jobs)
         });
@@ -184,7 +185,7 @@ fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
                 accepted += 1;
             }
             _ => {
-                assert!(!has_run, "{free}: it was refused, and ran: {ran}");
+                assert!(!has_run, "{free}: it was refused, but ran: {ran}");
                 assert!(jobs.iter().all(|job| job["cause"] == "never_started"), "{free}: {jobs:?} {ran}");
                 assert!(ran.stderr.contains("No space left") && ran.stdout.is_empty(), "{free}: {ran}");
                 refused += 1;
@@ -196,7 +197,7 @@ fn a_submit_that_runs_out_of_files_anywhere_is_refused_and_never_runs() {
 }
 
 #[test]
-fn what_a_store_is_asked_for_works_while_its_disk_is_full() {
+fn a_store_answers_while_its_disk_is_full() {
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
     let over = env.submit("echo over");
@@ -224,7 +225,7 @@ fn what_a_store_is_asked_for_works_while_its_disk_is_full() {
 fn output_is_kept_again_when_there_is_room_and_the_gap_is_in_the_middle() {
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
-    // What is written in the middle is more than the rest of a block and the pipe hold, so that most of it must go.
+    // What is written in the middle is more than the rest of a block and the pipe hold, so most of it must be dropped.
     let line = format!(
         "printf begin; {}; head -c 300000 /dev/zero; touch written; {}; printf end; {}; printf more; exit 3",
         wait_line("full"),
@@ -236,7 +237,7 @@ fn output_is_kept_again_when_there_is_room_and_the_gap_is_in_the_middle() {
     disk.fill();
     go(&env, "full");
     wait_for_file(&env, "written");
-    // Until the pipe is empty the supervisor still looks for room; only what comes after it counts as new.
+    // The supervisor looks for room until the pipe is empty; only output after that counts as new.
     wait_for("the supervisor to have nothing to do", || is_asleep(env.supervisor(&id)).then_some(()));
     disk.make_room();
     go(&env, "room");
@@ -251,7 +252,7 @@ fn output_is_kept_again_when_there_is_room_and_the_gap_is_in_the_middle() {
     assert!(output.stderr.contains("were not kept]"), "{output}");
 }
 
-/// Returns whether a process waits for something, and has not done anything between two looks.
+/// Returns whether a process sleeps, and has done nothing between two looks.
 fn is_asleep(pid: i32) -> bool {
     let look = || {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -262,9 +263,9 @@ fn is_asleep(pid: i32) -> bool {
     first.0.contains("S (sleeping)") && first == look()
 }
 
-/// Each piece that is lost must not cost a file: a disk that has no room for bytes has little for names.
+/// A dropped piece must not cost a file: a disk without room for bytes has little room for names.
 #[test]
-fn output_that_is_lost_takes_no_room() {
+fn dropped_output_takes_no_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
     let id =
@@ -280,7 +281,7 @@ fn output_that_is_lost_takes_no_room() {
 }
 
 #[test]
-fn the_doctor_says_that_there_is_no_room() {
+fn the_doctor_reports_that_there_is_no_room() {
     use crate::doctor::{result, steps};
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
@@ -295,7 +296,7 @@ fn the_doctor_says_that_there_is_no_room() {
     assert_eq!((ran.code, result(&steps(&ran), "room")), (Some(1), Some("failed")), "{ran}");
     assert!(ran.stderr.starts_with("error: `room` failed: ") && ran.stderr.contains("\nhint: "), "{ran}");
     assert_eq!(names(env.store()), before);
-    // A store that cannot even be made for want of room.
+    // A store that cannot even be made, for want of room.
     let mut command = env.jobcli(["doctor", "--json", "--store"]);
     command.arg(disk.directory.path().join("another"));
     let ran = Ran::of(command);
@@ -304,7 +305,7 @@ fn the_doctor_says_that_there_is_no_room() {
 
 /// An end that cannot be marked as delivered would wake its caller at the end of each turn.
 #[test]
-fn a_hook_on_a_full_disk_wakes_nobody_until_there_is_room() {
+fn a_hook_on_a_full_disk_wakes_no_caller_until_there_is_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let env = TestEnv::new().with_store(disk.store());
     for (host, variable) in [("claude-code", "CLAUDE_CODE_SESSION_ID"), ("codex", "CODEX_THREAD_ID")] {

@@ -1,4 +1,4 @@
-//! A directory that somebody removed: the current one, or that of a job that waits.
+//! A directory that was removed: the current one, or that of a job that waits.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::delegate::Agents;
 use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv, script};
 
-/// Runs a program in a directory that is removed before it starts.
+/// Runs a program in a directory that is removed before the program starts.
 fn nowhere(env: &TestEnv, mut command: Command) -> Ran {
     let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).map(ToOwned::to_owned).collect();
     let directory = env.dir().join("gone");
@@ -27,9 +27,10 @@ fn nowhere(env: &TestEnv, mut command: Command) -> Ran {
     Ran::of(command)
 }
 
-/// It stopped everything, also what names another one: an agent's worktree is removed, and its shell is still there.
+/// It used to stop everything, including commands that name another directory: an agent's worktree is removed while its
+/// shell is still in it.
 #[test]
-fn a_current_directory_that_is_gone_matters_only_to_what_needs_it() {
+fn a_missing_current_directory_matters_only_if_it_is_needed() {
     let env = TestEnv::new();
     let run = |words: &[&str]| nowhere(&env, env.jobcli(words));
     let id = env.ok(["run", "--wait", "--name", "web", "true"]);
@@ -52,7 +53,7 @@ fn a_current_directory_that_is_gone_matters_only_to_what_needs_it() {
 }
 
 #[test]
-fn an_agent_is_asked_from_a_directory_that_is_gone_if_it_runs_in_another() {
+fn an_agent_can_be_asked_from_a_missing_directory_if_it_runs_in_another() {
     let agents = Agents::new();
     let work = agents.env.dir().join("work");
     let run = |words: &[&str]| nowhere(&agents.env, agents.command(words.iter().copied()));
@@ -62,7 +63,7 @@ fn an_agent_is_asked_from_a_directory_that_is_gone_if_it_runs_in_another() {
 }
 
 #[test]
-fn a_server_whose_directory_is_gone_executes_elsewhere() {
+fn a_server_whose_directory_is_missing_executes_elsewhere() {
     let other = TestEnv::new();
     let env = TestEnv::without_store().with_store(other.store());
     let mut client = Client::legacy(&env);
@@ -76,9 +77,9 @@ fn a_server_whose_directory_is_gone_executes_elsewhere() {
     client.ok("list", json!({}));
 }
 
-/// What was missing was called the shell.
+/// The message used to name the shell instead of what was missing.
 #[test]
-fn what_is_missing_is_named() {
+fn the_missing_file_is_named() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let first = env.ok(["run", "sleep", "1000"]);
@@ -109,9 +110,9 @@ fn what_is_missing_is_named() {
     env.wait_until_empty();
 }
 
-/// In a third of the looks it was running and had no process.
+/// In a third of the looks the job used to be running without a process.
 #[test]
-fn who_looks_at_a_job_that_was_just_submitted_sees_its_process() {
+fn a_look_at_a_job_that_was_just_submitted_shows_its_process() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "0"]);
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! What people type who are used to other tools, or type in another order.
+//! What people type who are used to other tools, or to another order of words.
 
 use crate::support::{TestEnv, is_alive, wait_for};
 
@@ -6,9 +6,9 @@ fn check_nothing_started(env: &TestEnv, what: &str) {
     assert_eq!(env.ok(["list", "--all", "--json"]), "[]", "{what}");
 }
 
-/// They would be arguments of the command, and the job would start in silence, without what was asked for.
+/// They would be arguments of the command, and the job would start silently without what was asked for.
 #[test]
-fn options_behind_the_command_are_answered_with_the_line_that_was_meant() {
+fn options_after_the_command_are_answered_with_the_line_that_was_meant() {
     let env = TestEnv::new();
     for (typed, meant) in [
         (&["echo hi", "--wait"][..], "`jobcli run --wait 'echo hi'`"),
@@ -23,7 +23,7 @@ fn options_behind_the_command_are_answered_with_the_line_that_was_meant() {
         assert!(ran.stderr.contains("options go before the command") && ran.stderr.contains(meant), "{typed:?}: {ran}");
         check_nothing_started(&env, &format!("{typed:?}"));
     }
-    // The line that is given passes it on, and what no option of `run` can be is the command's own.
+    // The suggested line passes it on; and an option that `run` does not have can only be the command's own.
     for (words, expected) in [
         (&["--follow", "--", "echo", "--follow"][..], "--follow"),
         (&["--follow", "echo", "--json"], "--json"),
@@ -37,13 +37,13 @@ fn options_behind_the_command_are_answered_with_the_line_that_was_meant() {
 }
 
 #[test]
-fn a_command_that_is_misspelt_is_told_at_once() {
+fn a_misspelt_command_is_reported_at_once() {
     let env = TestEnv::new();
     let ran = env.run(["run", "no-such-program-here"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran}");
     assert!(ran.stderr.contains("no program `no-such-program-here`"), "{ran}");
     assert_eq!(env.run(["run", "--wait", "no-such-program-here"]).code, Some(125));
-    check_nothing_started(&env, "a word that is no program");
+    check_nothing_started(&env, "a word that is not a program");
     for line in ["no-such-program-here x", "no-such-program-here; echo", "./missing"] {
         let ran = env.run(["run", line]);
         assert_eq!((ran.code, ran.stdout.trim_end().len()), (Some(0), 36), "{line}: {ran}");
@@ -76,7 +76,7 @@ fn a_command_that_is_misspelt_is_told_at_once() {
 #[test]
 fn signals_are_written_as_with_kill() {
     let env = TestEnv::new();
-    // Nothing of it heeds SIGTERM, and half of it is in another session.
+    // No process of it heeds SIGTERM, and half of them are in another session.
     let stubborn = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > other; while :; do sleep 0.02; done' & \
         echo $$ > main; while :; do sleep 0.02; done";
     let id = env.submit(stubborn);
@@ -99,7 +99,7 @@ fn signals_are_written_as_with_kill() {
 }
 
 #[test]
-fn words_of_other_tools_do_what_they_mean_or_say_what_does() {
+fn words_of_other_tools_work_or_name_what_does() {
     let env = TestEnv::new();
     let id = env.ok(["add", "--name", "web", "seq 20"]);
     env.ok(["wait", "web"]);
@@ -122,7 +122,7 @@ fn words_of_other_tools_do_what_they_mean_or_say_what_does() {
 }
 
 #[test]
-fn restart_runs_an_ended_job_again_as_it_was() {
+fn restart_runs_an_ended_job_again_unchanged() {
     let env = TestEnv::new();
     let options = ["--label", "a=b c", "--group", "g", "--timeout", "90s", "--grace", "1s", "--merge", "--name", "web"];
     let line = "echo \"it's $0\"; exec sleep 1000";
@@ -146,7 +146,7 @@ fn restart_runs_an_ended_job_again_as_it_was() {
     env.ok(["kill", "web"]);
 }
 
-/// A shell that was led there by a link says so; jobs do, too.
+/// A shell that entered a directory through a link shows the link's path; so do jobs.
 #[test]
 fn a_directory_keeps_the_name_by_which_it_was_entered() {
     let env = TestEnv::new();
@@ -168,7 +168,7 @@ fn a_directory_keeps_the_name_by_which_it_was_entered() {
     assert_eq!(pwd(&["--cwd", "below"], &link), both(&real.join("below"), &real.join("below")));
 }
 
-/// No shell has seen to it in `--cwd=~/x`, nor in JSON.
+/// The shell expands none in `--cwd=~/x`, nor in JSON.
 #[test]
 fn a_tilde_is_the_home_directory() {
     let env = TestEnv::new();

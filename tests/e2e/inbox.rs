@@ -1,4 +1,4 @@
-//! Who submitted a job, and the delivery of its end to that caller: once, through whichever door is open.
+//! The callers of jobs, and the delivery of an end to its caller: once, through whichever door is open.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::background::{touch, until};
 use crate::mcp_client::{Client, JOBMCP};
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// What Claude Code sets for the programs that it starts.
+/// The variable that Claude Code sets for the programs it starts.
 const SESSION: &str = "CLAUDE_CODE_SESSION_ID";
 
-/// jobcli as a conversation of Claude Code runs it.
+/// Runs jobcli as a conversation of Claude Code does.
 fn by(env: &TestEnv, session: &str, arguments: &[&str]) -> Ran {
     let mut command = env.jobcli(arguments);
     command.env(SESSION, session);
@@ -25,14 +25,14 @@ fn submit(env: &TestEnv, session: &str, line: &str) -> String {
     by(env, session, &["run", line]).ok()
 }
 
-/// Submits a job and waits for its end as somebody else.
+/// Submits a job, and waits for its end outside of that conversation.
 fn ended(env: &TestEnv, session: &str, line: &str) -> String {
     let id = submit(env, session, line);
     env.run(["wait", "--quiet", &id]);
     id
 }
 
-/// A hook, not yet run, of a session that a person sits at, or of one that runs by itself.
+/// A hook, not yet run, of a session with a person or of one that runs by itself.
 fn hook(env: &TestEnv, event: &str, entrypoint: &str) -> Command {
     let mut command = env.jobcli(["hook", "claude-code", event]);
     command
@@ -49,7 +49,7 @@ fn said(env: &TestEnv, session: &str) -> Value {
 
 fn start(mut hook: Command, said: &Value) -> Child {
     let mut running = hook.spawn().unwrap();
-    // One that needs to know nothing may have exited.
+    // A hook that needs to know nothing may have exited already.
     let _ = running.stdin.take().unwrap().write_all(said.to_string().as_bytes());
     running
 }
@@ -90,7 +90,7 @@ fn a_job_knows_its_caller_and_its_project() {
     assert_eq!(env.job(&nobody)["caller"], Value::Null);
     let shown = env.ok(["show", &codex]);
     assert!(shown.contains("caller       codex:t-1\n") && shown.contains("project      "), "{shown}");
-    // What a job submits is not submitted by the conversation.
+    // A job submitted by a job does not belong to the conversation.
     env.run(["wait", "--quiet", &codex]);
     assert!(!env.ok(["output", &codex]).contains("CODEX_THREAD_ID"));
 
@@ -122,14 +122,14 @@ fn an_end_is_printed_until_it_is_acknowledged() {
     assert_eq!((inbox(&[]), inbox(&["--ack"])), (String::new(), String::new()));
     assert_eq!(env.ok(["inbox", "--here", "--ack"]).lines().count(), 1);
     assert_eq!(env.ok(["inbox", "--here"]), "");
-    // Whoever waited for a job knows of its end.
+    // A caller that waited for a job knows of its end.
     let id = submit(&env, "s-1", &until("go"));
     touch(&env, "go");
     by(&env, "s-1", &["wait", "--quiet", &id]).ok();
     assert_eq!(inbox(&[]), "");
     by(&env, "s-1", &["run", "--wait", "--quiet", "true"]).ok();
     assert_eq!(inbox(&[]), "");
-    // So does whoever stopped it.
+    // So does a caller that stopped it.
     let id = submit(&env, "s-1", "sleep 1000");
     by(&env, "s-1", &["kill", &id]).ok();
     assert_eq!(inbox(&[]), "");
@@ -171,7 +171,7 @@ fn a_hook_wakes_once_for_all_that_end_together() {
     let (code, stdout, stderr) = outcome(hooks.remove(0));
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
     assert!(stderr.starts_with("Not an error: background jobs have ended.\n"), "{stderr}");
-    // Under load some end too late for the first.
+    // Under load some jobs end too late for the first hook.
     let mut told = stderr.matches("after").count() + more(&stderr);
     while told < 20 {
         let (code, _, stderr) = hooked(&env, "stop", "s-1");
@@ -203,7 +203,7 @@ fn a_run_without_a_person_is_not_held_up_by_a_server_or_for_ever() {
     let mut bounded = env.jobcli(["hook", "claude-code", "stop", "--hold", "100ms"]);
     bounded.env("CLAUDE_CODE_ENTRYPOINT", "sdk-cli").stdin(Stdio::piped());
     assert_eq!(outcome(start(bounded, &said(&env, "s-1"))).0, Some(0));
-    // There a call would be held up.
+    // This event would hold up a call.
     assert_eq!(hooked(&env, "post-tool-use", "s-1").0, Some(0));
 }
 
@@ -231,7 +231,7 @@ fn a_hook_makes_no_store() {
 }
 
 #[test]
-fn whatever_goes_wrong_a_hook_fails_no_host() {
+fn a_hook_never_fails_its_host() {
     let env = TestEnv::new();
     let store = env.store().join("format");
     let silent = (Some(0), String::new(), String::new());
@@ -251,7 +251,7 @@ fn whatever_goes_wrong_a_hook_fails_no_host() {
     std::fs::remove_dir_all(env.store()).unwrap();
 }
 
-/// What a hook adds to the conversation.
+/// The text that a hook adds to the conversation.
 fn context(stdout: &str) -> String {
     if stdout.is_empty() {
         return String::new();
@@ -285,7 +285,8 @@ fn a_prompt_brings_the_ends_that_were_missed() {
     assert_eq!(prompt("codex", "t-1"), "");
 }
 
-/// A host that waits for its hooks is answered at once while a person is there, and in words that it takes for no error.
+/// A host that waits for its hooks is answered at once while a person is there, and in words that it does not take for
+/// an error.
 #[test]
 fn a_host_that_waits_for_its_hooks_is_not_held_up() {
     let env = TestEnv::new();
@@ -312,7 +313,7 @@ fn a_host_that_waits_for_its_hooks_is_not_held_up() {
 }
 
 #[test]
-fn a_hundred_callers_of_one_store_are_told_of_their_own_jobs() {
+fn a_hundred_callers_of_one_store_hear_of_their_own_jobs() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "0"]);
     for n in 0..100 {
@@ -342,7 +343,7 @@ fn a_session_begins_with_what_it_missed() {
     assert_eq!(recap("s-1"), "");
     ended(&env, "s-1", "exit 4");
     by(&env, "s-1", &["run", "--name", "web", "sleep 1000"]).ok();
-    // Another session of the project is told, once, and the one whose job it was all the same.
+    // Another session of the project is notified once, and the session that owns the job all the same.
     let told = recap("s-2");
     assert!(told.starts_with("Background jobs of this project") && told.contains("exit code 4"), "{told}");
     assert!(told.contains("web (") && told.contains("running"), "{told}");
@@ -357,7 +358,7 @@ fn a_session_begins_with_what_it_missed() {
 }
 
 #[test]
-fn a_command_in_the_background_of_the_agents_shell_is_refused_only_by_the_hook_for_that() {
+fn a_background_command_of_the_agents_shell_is_refused_only_by_its_own_hook() {
     let env = TestEnv::new();
     let decided = |input: Value| {
         let said = json!({ "session_id": "s-1", "tool_name": "Bash", "tool_input": input });
@@ -380,7 +381,7 @@ fn a_command_in_the_background_of_the_agents_shell_is_refused_only_by_the_hook_f
 }
 
 #[test]
-fn a_status_line_is_short_and_empty_where_nothing_is() {
+fn a_status_line_is_short_and_empty_without_jobs() {
     let env = TestEnv::new();
     assert_eq!(env.ok(["statusline"]), "");
     ended(&env, "s-1", "exit 1");
@@ -398,14 +399,14 @@ fn a_status_line_is_short_and_empty_where_nothing_is() {
     assert_eq!(Ran::of(all).ok(), line);
 }
 
-/// A server that a conversation of Claude Code started.
+/// A server started by a conversation of Claude Code.
 fn server(env: &TestEnv, session: &str) -> Client {
     let mut command = env.command(JOBMCP);
     command.env(SESSION, session);
     Client::of(command)
 }
 
-/// What an answer says beside what was asked for.
+/// The news in an answer, besides what was asked for.
 fn news(client: &mut Client) -> String {
     let number = client.send_call("list", json!({ "name": "made-up" }));
     let content = client.answer(number)["result"]["content"].clone();
@@ -413,7 +414,7 @@ fn news(client: &mut Client) -> String {
 }
 
 #[test]
-fn an_end_reaches_the_next_server_of_the_conversation_and_nobody_else() {
+fn an_end_reaches_the_next_server_of_the_conversation_and_no_other() {
     let env = TestEnv::new();
     let (mut first, mut other) = (server(&env, "s-1"), server(&env, "s-2"));
     first.ok("execute", json!({ "command": until("go"), "name": "build", "wait_s": 0 }));
@@ -426,7 +427,7 @@ fn an_end_reaches_the_next_server_of_the_conversation_and_nobody_else() {
     let told = news(&mut second);
     assert!(told.contains("`build`") && told.contains("completed"), "{told}");
     assert_eq!(news(&mut second), "");
-    // What a tool showed, no hook tells.
+    // An end that a tool has reported is not reported by a hook again.
     assert_eq!(hooked(&env, "stop", "s-1").0, Some(0));
     // And the other way round.
     second.ok("execute", json!({ "command": "sleep 0.1", "name": "second", "wait_s": 0 }));
@@ -436,7 +437,7 @@ fn an_end_reaches_the_next_server_of_the_conversation_and_nobody_else() {
 }
 
 #[test]
-fn threads_of_one_server_are_told_of_their_own_jobs() {
+fn threads_of_one_server_hear_of_their_own_jobs() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let mut call = |thread: &str, tool: &str, arguments: Value| {
@@ -475,9 +476,10 @@ fn the_end_of_a_task_wakes_by_the_task_alone() {
     assert_eq!(news(&mut client), "");
 }
 
-/// Hooks and servers are killed at any moment. Each end is delivered, and twice only if who delivered it was killed.
+/// Hooks and servers are killed at any moment. Each end is delivered, and twice only if the process that delivered it
+/// was killed.
 #[test]
-fn no_end_is_lost_and_none_comes_twice_but_after_a_kill() {
+fn no_end_is_lost_and_none_is_delivered_twice_except_after_a_kill() {
     let env = TestEnv::new();
     let (mut told, mut settled, mut unnamed) = (BTreeSet::new(), BTreeSet::new(), 0);
     let mut note = |text: &str, is_killed: bool| {
@@ -494,7 +496,7 @@ fn no_end_is_lost_and_none_comes_twice_but_after_a_kill() {
     };
     for round in 0..60 {
         by(&env, "s-1", &["run", "--name", &format!("endof{round}"), "true"]).ok();
-        // From before it reads what its host says to after it has said its own.
+        // The moment of the kill ranges from before it has read its input to after it has written its answer.
         let moment = (round % 3 != 0).then(|| std::time::Duration::from_millis(round * 10));
         let kill = |pid: i32| {
             if let Some(moment) = moment {
@@ -510,7 +512,7 @@ fn no_end_is_lost_and_none_comes_twice_but_after_a_kill() {
             let mut server = server(&env, "s-1");
             let call = server.send_call("list", json!({ "name": "made-up" }));
             kill(server.pid());
-            // What a server had written before it died was read by its client.
+            // The client reads what a server wrote before it died.
             let answer = match moment {
                 Some(_) => server.last_answer(call).unwrap_or_default(),
                 None => server.answer(call),

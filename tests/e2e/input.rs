@@ -9,9 +9,9 @@ use crate::background::{touch, until};
 use crate::needs;
 use crate::support::{Ran, TestEnv, send, wait_for};
 
-/// Lines, without an end of line where it is told not to add one, and the end.
+/// Lines, some without a line end because that was asked for, and the end of input.
 #[test]
-fn what_is_sent_arrives_as_it_is() {
+fn sent_input_arrives_unchanged() {
     let env = TestEnv::new();
     env.ok(["run", "--stdin", "open", "--name", "reader", "cat; echo end"]);
     for (arguments, sent) in [
@@ -41,9 +41,9 @@ fn what_is_sent_arrives_as_it_is() {
     assert_eq!(env.job("reader")["input"], "open");
 }
 
-/// What is there when the job is submitted is kept with it, also while it waits for a slot.
+/// Input given with the job is kept with it, also while the job waits for a slot.
 #[test]
-fn what_is_given_waits_with_the_job() {
+fn input_given_with_a_job_waits_with_it() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     env.ok(["run", "--name", "first", &until("go")]);
@@ -61,14 +61,14 @@ fn what_is_given_waits_with_the_job() {
     touch(&env, "go");
     env.ok(["wait", "reader"]);
     assert_eq!(env.ok(["output", "reader"]), "1048576");
-    // Bytes have no end of line of their own, and a spec cannot be where they are.
+    // Raw bytes get no line end, and a spec cannot come from the same stream.
     fs::write(&path, "{\"command\": \"cat\", \"stdin\": \"-\"}").unwrap();
     let ran = given(&["run"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("name a file"), "{ran}");
 }
 
 #[test]
-fn nobody_is_blocked_by_a_job_that_does_not_read() {
+fn no_sender_is_blocked_by_a_job_that_does_not_read() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--stdin", "open", &format!("{}; wc -c", until("go"))]);
     let path = env.dir().join("big");
@@ -91,9 +91,9 @@ fn nobody_is_blocked_by_a_job_that_does_not_read() {
     assert_eq!(env.ok(["output", &id]), (taken + 1024 * 1024).to_string());
 }
 
-/// Neither by a job that does not read, nor then by whoever writes what was to be sent.
+/// Neither a job that does not read nor a slow source of the input may hold up the refusal.
 #[test]
-fn what_is_refused_is_told_before_more_is_read() {
+fn a_refusal_is_reported_before_more_is_read() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--stdin", "open", "sleep 1000"]);
     let mut command = env.jobcli(["send", "--timeout", "20ms", "--raw", &id, "-"]);
@@ -101,13 +101,13 @@ fn what_is_refused_is_told_before_more_is_read() {
     let mut sender = command.spawn().unwrap();
     let mut writer = sender.stdin.take().unwrap();
     writer.write_all(&[b'x'; 64 * 1024]).unwrap();
-    let status = wait_for("what was refused to be told", || sender.try_wait().unwrap());
+    let status = wait_for("the refusal", || sender.try_wait().unwrap());
     assert_eq!(status.code(), Some(1));
     drop(writer);
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused() {
+fn input_that_cannot_be_sent_is_refused() {
     let env = TestEnv::new();
     let deaf = env.submit("sleep 1000");
     let listener = env.ok(["run", "--stdin", "open", "sleep 1000"]);
@@ -138,7 +138,7 @@ fn what_cannot_be_sent_is_refused() {
     assert!(ran.code == Some(4) && ran.stderr.contains("no longer reads its input"), "{ran}");
 }
 
-/// As it was typed for the tools that are replaced: every job takes input, and an answer is printed.
+/// As typed for the tools that this one replaces: every job takes input, and an answer is printed.
 #[test]
 fn lines_of_other_tools_talk_to_a_repl() {
     let Some(_) = needs::program("python3") else { return };
@@ -159,9 +159,9 @@ fn lines_of_other_tools_talk_to_a_repl() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hi\n42\ncompleted\nrefused\n"), "{ran}");
 }
 
-/// The answer of a job that goes on talking is cut off when the time is up.
+/// If the job goes on printing, its answer is cut off when the time is up.
 #[test]
-fn an_answer_is_waited_for_and_no_longer_than_told() {
+fn an_answer_is_waited_for_no_longer_than_asked() {
     let env = TestEnv::new();
     let slow = env.ok(["run", "--stdin", "open", "while read -r line; do sleep 0.5; echo \"got $line\"; done"]);
     assert_eq!(env.ok(["send", "--wait=1m", &slow, "it"]), "got it");
@@ -172,7 +172,7 @@ fn an_answer_is_waited_for_and_no_longer_than_told() {
 }
 
 #[test]
-fn what_nobody_answers_is_not_waited_for_in_vain() {
+fn an_answer_that_cannot_come_is_not_waited_for() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--stdin", "open", "read -r line; exit 3"]);
     let before = Instant::now();
@@ -181,9 +181,10 @@ fn what_nobody_answers_is_not_waited_for_in_vain() {
     assert_eq!(env.run(["wait", &id]).code, Some(3));
 }
 
-/// Whoever takes over from a killed supervisor takes over the pipe too. What reads at that moment reads an end.
+/// The successor of a killed supervisor also takes over the pipe. A process that is reading at that moment reads an end
+/// of file.
 #[test]
-fn input_goes_on_when_the_supervisor_is_replaced() {
+fn input_continues_when_the_supervisor_is_replaced() {
     let env = TestEnv::new();
     let line = format!("echo ready; {}; cat", until("go"));
     let id = env.ok(["run", "--stdin", "open", &line]);

@@ -1,4 +1,4 @@
-//! What is kept of jobs that are over, what is found among many, and what is told of them.
+//! Ended jobs: which of them are kept, how they are found among many, and how events report them.
 
 use std::thread;
 
@@ -17,7 +17,7 @@ fn list(env: &TestEnv, arguments: &[&str]) -> Vec<String> {
 fn ended(env: &TestEnv, arguments: &[&str]) -> String {
     let id = env.ok([&["run"], arguments].concat());
     env.run(["wait", &id]);
-    // Its supervisor is in charge until it is gone.
+    // Its supervisor holds it until the supervisor is gone.
     env.wait_until_empty();
     id
 }
@@ -46,7 +46,7 @@ fn jobs_are_found_by_status_name_label_group_and_time_and_counted() {
 }
 
 #[test]
-fn prune_removes_what_is_over_and_only_that() {
+fn prune_removes_ended_jobs_only() {
     let env = TestEnv::new();
     let over: Vec<_> = (0..4).map(|code| ended(&env, &[&format!("exit {code}")])).collect();
     let running = env.submit("sleep 1000");
@@ -63,7 +63,7 @@ fn prune_removes_what_is_over_and_only_that() {
     assert_eq!(gone, [&over[0], &over[1], &over[2]], "the oldest go first, and two are left with the newest");
     assert_eq!(env.run(["output", &over[0]]).code, Some(3));
     env.ok(["prune", "--older-than", "0s"]);
-    assert_eq!(list(&env, &[]), [left, running.clone()], "somebody is in charge of these");
+    assert_eq!(list(&env, &[]), [left, running.clone()], "these have a supervisor");
     assert_eq!(env.status(&running), "running");
     env.ok(["kill", "--all", "--grace", "0s"]);
     wait_for("the supervisors to let go", || {
@@ -75,22 +75,22 @@ fn prune_removes_what_is_over_and_only_that() {
 }
 
 #[test]
-fn what_the_settings_do_not_keep_goes_by_itself() {
+fn jobs_that_the_settings_do_not_keep_are_removed_automatically() {
     let env = TestEnv::new();
     let ids: Vec<_> = (0..3).map(|_| ended(&env, &["true"])).collect();
     env.ok(["config", "set", "keep_jobs", "2"]);
     assert_eq!(list(&env, &[]).len(), 3, "not by looking");
-    // Retention is looked at once a minute: this is the next minute.
+    // Retention is checked once a minute: this simulates the next minute.
     std::fs::remove_file(env.store().join("swept")).unwrap();
     let last = ended(&env, &["true"]);
-    // One's own is not swept by its own supervisor.
+    // A supervisor does not remove its own job.
     let expected = [last, ids[2].clone()];
     wait_for("the sweep", || (list(&env, &[]) == expected).then_some(()));
 }
 
-/// A reader gets the data or is told that there is no such job.
+/// A reader gets the data, or the answer that there is no such job.
 #[test]
-fn whoever_reads_a_job_while_it_is_pruned_gets_all_or_nothing() {
+fn a_reader_of_a_job_that_is_being_pruned_gets_all_or_nothing() {
     let env = TestEnv::new();
     let text = "0123456789".repeat(2000);
     let ids: Vec<_> = (0..12).map(|_| env.submit(&format!("printf %s {text}; printf %s {text} >&2"))).collect();
@@ -124,7 +124,7 @@ fn whoever_reads_a_job_while_it_is_pruned_gets_all_or_nothing() {
 }
 
 #[test]
-fn events_tell_what_happened_once_and_in_order() {
+fn events_report_what_happened_once_and_in_order() {
     let env = TestEnv::new();
     let id = ended(&env, &["exit 3"]);
     env.ok(["rm", &id]);
@@ -139,7 +139,7 @@ fn events_tell_what_happened_once_and_in_order() {
     assert_eq!((words[0], &words[2..]), ("2", [&id[24..32], "ended", "failed", "3"].as_slice()));
     assert_eq!(env.ok(["events", "--since", "4"]), "");
 
-    // A follower is told what comes, and nothing twice.
+    // A follower gets what happens, and nothing twice.
     let follower = Background::spawn(env.jobcli(["events", "--follow", "--since", "4", "--json"]));
     follower.until_it_waits();
     let second = env.ok(["run", "--wait", "true"]);
@@ -151,7 +151,7 @@ fn events_tell_what_happened_once_and_in_order() {
 }
 
 #[test]
-fn an_end_is_told_although_the_supervisor_was_killed() {
+fn an_end_is_reported_although_the_supervisor_was_killed() {
     let env = TestEnv::new();
     let id = env.submit("sleep 1000");
     let (supervisor, main) = (env.supervisor(&id), env.main_process(&id));

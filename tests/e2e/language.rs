@@ -1,26 +1,27 @@
-//! How texts are written that users and models see: the documents, with all help texts in `cli.md`, and the answers of `jobmcp`.
+//! How the texts that users and models see are written: the documents, all help texts in `cli.md`, and the answers of
+//! `jobmcp`.
 
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// Expressions that no such text has, outside of code.
+/// Expressions that must not occur outside of code.
 const REFUSED: &[&str] = &[
-    // Programs and jobs are no persons.
+    // Programs and jobs are not persons.
     "whoever",
     "nobody",
     "somebody",
     "he",
     "his",
     "him",
-    // What is not said so in English.
+    // Not idiomatic English.
     "is so",
     "so many lines",
     "as good as none",
     "anew",
     "can not",
     "no longer more",
-    // Numbers agree.
+    // Numbers must agree.
     "1 processes",
     "1 jobs",
     "1 lines",
@@ -48,7 +49,7 @@ fn texts_have_no_expression_that_reads_as_translated() {
         let mut is_code = false;
         for (number, line) in text.lines().enumerate() {
             is_code ^= line.starts_with("```");
-            // Help texts stand in blocks of their own.
+            // Help texts are in code blocks.
             if is_code && !path.ends_with("cli.md") {
                 continue;
             }

@@ -1,12 +1,12 @@
-//! Processes whose main thread has exited while others run on. The kernel shows them as zombies, of which nothing can be
-//! read, and they live.
+//! Processes whose main thread has exited while other threads run on. The kernel shows them as zombies, of which
+//! nothing can be read, but they are alive.
 
 use nix::sys::signal::Signal;
 
 use crate::background::{touch, until};
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// Ignores SIGTERM, lets its main thread exit, says in a file which process it is, and exits with code 5 when it may.
+/// Ignores SIGTERM, lets its main thread exit, writes its process id to a file, and exits with code 5 once it may.
 const LEADERLESS: &str = "\
 import ctypes, os, signal, socket, threading, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -28,7 +28,7 @@ threading.Thread(target=live).start()
 ctypes.CDLL(None).pthread_exit(0)
 ";
 
-/// A world with that program in it; nothing if the test is to be skipped.
+/// An environment with that program in it; `None` if the test is to be skipped.
 fn world() -> Option<TestEnv> {
     crate::needs::program("python3")?;
     let env = TestEnv::new();
@@ -36,7 +36,7 @@ fn world() -> Option<TestEnv> {
     Some(env)
 }
 
-/// The process that has lost its main thread, once it has.
+/// The process, once it has lost its main thread.
 fn leaderless(env: &TestEnv) -> i32 {
     let pid = wait_for("a main thread to have exited", || std::fs::read_to_string(env.dir().join("leaderless")).ok());
     let pid = pid.parse().unwrap();
@@ -65,7 +65,7 @@ fn a_main_process_without_its_main_thread_is_adopted() {
     touch(&env, "go");
     let code = env.run(["wait", &id]).code;
     assert!(matches!(code, Some(5 | 125)), "{code:?}");
-    // As long as there is one to be adopted, it can be killed.
+    // While it is there to be adopted, it can also be killed.
     std::fs::remove_file(env.dir().join("go")).unwrap();
     std::fs::remove_file(env.dir().join("leaderless")).unwrap();
     let id = env.ok(["run", "--grace", "200ms", "--", "python3", "leaderless.py"]);
@@ -102,7 +102,7 @@ fn a_straggler_without_its_main_thread_is_stopped_and_counted() {
     }
 }
 
-/// It left the session, and its environment can be read only through another thread.
+/// It has left the session, and its environment can be read only through another thread.
 #[test]
 fn a_process_without_its_main_thread_is_recognised_by_its_environment() {
     let Some(env) = world() else { return };

@@ -1,4 +1,4 @@
-//! What jobs leave behind, and jobs that end with a process.
+//! Processes that outlive their jobs, and jobs that end with a process.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -10,7 +10,7 @@ fn short(env: &TestEnv, id: &str) -> String {
     env.job(id)["short_id"].as_str().unwrap().to_owned()
 }
 
-/// Leaves a process behind that nobody watches any more, and returns the job and the process.
+/// Leaves behind a process that is no longer watched, and returns the job and the process.
 fn left_behind(env: &TestEnv) -> (String, i32) {
     let line = "sleep 1000 & echo $! > left";
     let id = env.ok(["run", "--quiet", "--leave-stragglers", "--name", "server", line]);
@@ -23,7 +23,7 @@ fn left_behind(env: &TestEnv) -> (String, i32) {
 }
 
 #[test]
-fn what_ended_jobs_left_behind_is_listed_and_stopped() {
+fn leftovers_of_ended_jobs_are_listed_and_stopped() {
     let env = TestEnv::new();
     let nothing = env.run(["gc"]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "{nothing}");
@@ -47,7 +47,7 @@ fn what_ended_jobs_left_behind_is_listed_and_stopped() {
 }
 
 #[test]
-fn jobs_that_run_for_long_are_listed_and_stopped_when_that_is_asked_for() {
+fn long_running_jobs_are_listed_and_stopped_on_request() {
     let env = TestEnv::new();
     let old = env.submit("exec sleep 1000");
     env.main_process(&old);
@@ -62,7 +62,7 @@ fn jobs_that_run_for_long_are_listed_and_stopped_when_that_is_asked_for() {
 }
 
 #[test]
-fn a_job_ends_with_the_process_that_is_named() {
+fn a_job_ends_with_the_named_process() {
     let env = TestEnv::new();
     let mut sleep = env.command("sleep");
     sleep.arg("1000");
@@ -79,7 +79,7 @@ fn a_job_ends_with_the_process_that_is_named() {
 }
 
 #[test]
-fn a_job_whose_lease_is_not_renewed_is_stopped_also_by_its_next_supervisor() {
+fn a_job_whose_lease_is_not_renewed_is_stopped_even_by_its_next_supervisor() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--quiet", "--lease", "300ms", "exec sleep 1000"]);
     wait_for("its end", || (env.status(&id) == "killed").then_some(()));

@@ -1,4 +1,4 @@
-//! Limits that a job carries: from its first instruction on, hard, and for nothing but the job.
+//! The limits of a job: they hold from its first instruction, strictly, and for the job alone.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv};
 
-/// Every limit that needs no privilege, but CPUs.
+/// Every limit that needs no privilege, except that of CPUs.
 const ALL: [&str; 12] = [
     "--nice=19",
     "--memory",
@@ -37,7 +37,7 @@ fn unprivileged(env: &TestEnv, arguments: &[&str]) -> Option<Ran> {
     Some(Ran::of(command))
 }
 
-/// Returns a row of proc_pid_limits(5), in words.
+/// Returns a row of proc_pid_limits(5), split into words.
 fn row(limits: &str, name: &str) -> Vec<String> {
     let row = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {limits}"));
     row.split_whitespace().map(str::to_owned).collect()
@@ -53,12 +53,12 @@ fn cpu() -> String {
     cpus(&own).split([',', '-']).next().unwrap().to_owned()
 }
 
-/// Returns on which CPUs a process may run, as proc_pid_status(5) has it.
+/// Returns the CPUs on which a process may run, as proc_pid_status(5) shows them.
 fn cpus(status: &str) -> &str {
     status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim()
 }
 
-/// No shell is between: what is printed is what the program was executed with.
+/// Without a shell in between: what is printed is what the program was executed with.
 #[test]
 fn a_command_has_its_limits_from_its_first_instruction() {
     let env = TestEnv::new();
@@ -84,9 +84,9 @@ fn a_command_has_its_limits_from_its_first_instruction() {
     env.wait_until_empty();
 }
 
-/// The supervisor writes the output of all of them, and starts what is due.
+/// The supervisor writes the output of all processes, and starts due jobs.
 #[test]
-fn they_are_hard_and_the_supervisor_has_its_own() {
+fn limits_are_hard_and_the_supervisor_has_its_own() {
     let env = TestEnv::new();
     let plain = env.ok(["run", "--quiet", "sleep", "1000"]);
     let limited = env.ok(["run", "--cpus", &cpu()].iter().chain(&ALL).chain(&["--", "sleep", "1000"]));
@@ -117,11 +117,11 @@ fn they_are_hard_and_the_supervisor_has_its_own() {
 }
 
 #[test]
-fn what_takes_more_than_it_may_fails() {
+fn a_command_that_exceeds_its_limits_fails() {
     let env = TestEnv::new();
     let ran = env.run(["run", "--wait", "--memory", "32M", "head -c 100M /dev/zero | tail"]);
     assert_ne!(ran.code, Some(0), "{ran}");
-    // As much as it may is no failure.
+    // Using all that is permitted is not a failure.
     assert_eq!(env.run(["run", "--wait", "--memory", "64M", "head -c 1M /dev/zero | tail"]).code, Some(0));
     let line = "for fd in $(seq 3 40); do eval \"exec $fd< /dev/null\" || exit 9; done";
     assert_ne!(env.run(["run", "--wait", "--open-files", "16", line]).code, Some(0));
@@ -130,7 +130,7 @@ fn what_takes_more_than_it_may_fails() {
 }
 
 #[test]
-fn what_may_not_be_given_is_refused_by_name_and_leaves_nothing() {
+fn limits_that_may_not_be_set_are_refused_by_name_and_leave_nothing() {
     let env = TestEnv::new();
     for (arguments, code, message) in [
         (["--nice", "20"], 2, "nice: must be from -20 (the largest share of the CPU) to 19"),
@@ -155,9 +155,9 @@ fn what_may_not_be_given_is_refused_by_name_and_leaves_nothing() {
     assert_eq!(env.ok(["list", "--all", "--json"]), "[]");
 }
 
-/// Who starts a queued job may be less privileged than whoever submitted it.
+/// The process that starts a queued job may be less privileged than its submitter.
 #[test]
-fn what_cannot_be_given_at_the_start_ends_the_job_and_is_named() {
+fn a_limit_that_cannot_be_set_at_the_start_ends_the_job_and_is_named() {
     let env = TestEnv::new();
     if !needs::root() {
         return;
@@ -171,14 +171,14 @@ fn what_cannot_be_given_at_the_start_ends_the_job_and_is_named() {
     let message = job["message"].as_str().unwrap();
     assert!(message.starts_with("nice: it cannot be set to -5: "), "{message}");
     assert!(!env.dir().join("started").exists());
-    // Its supervisor goes on as ever, and others may have it.
+    // Its supervisor goes on, and other jobs may have the limit.
     let ran = env.run(["run", "--wait", "--nice", "-5", "exit $(($(nice) + 12))"]);
     assert_eq!(ran.code, Some(7), "{ran}");
     env.wait_until_empty();
 }
 
 #[test]
-fn they_are_shown_and_kept_by_reruns_edits_and_attempts() {
+fn limits_are_shown_and_kept_by_reruns_edits_and_attempts() {
     let env = TestEnv::new();
     let line = "ulimit -n; ulimit -c; [ $JOBCORE_ATTEMPT = 2 ]";
     let id = env.ok(["run", "--wait", "--retries", "1", "--backoff", "1ms"].iter().chain(&ALL).chain(&[line]));
@@ -199,7 +199,7 @@ fn they_are_shown_and_kept_by_reruns_edits_and_attempts() {
 }
 
 #[test]
-fn programs_and_models_ask_for_them() {
+fn programs_and_models_ask_for_limits() {
     let env = TestEnv::new();
     let cpu = cpu();
     let spec = json!({

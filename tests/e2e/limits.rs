@@ -1,4 +1,4 @@
-//! Limits of the process that submits: told as errors, or kept to, and never the reason that a job waits for ever.
+//! Limits of the submitting process: they are reported as errors or respected, and never make a job wait for ever.
 
 use nix::sys::signal::Signal;
 
@@ -12,7 +12,7 @@ fn under(env: &TestEnv, limit: &str, line: &str) -> Ran {
     Ran::of(command)
 }
 
-/// The kernel killed it without a word.
+/// The kernel used to kill it without a message.
 #[test]
 fn a_limit_of_file_size_is_an_error_of_the_submitter_and_holds_for_the_job() {
     let env = TestEnv::new();
@@ -22,11 +22,11 @@ fn a_limit_of_file_size_is_an_error_of_the_submitter_and_holds_for_the_job() {
         assert_eq!(env.ok(["list", "--all", "--json"]), "[]", "{limit}");
     }
     let ran = under(&env, "ulimit -f 100", "\"$JOBCLI\" run --wait 'exec head -c 1000000 /dev/zero > large'");
-    assert_eq!(ran.code, Some(128 + 25), "the job dies of it: {ran}");
+    assert_eq!(ran.code, Some(128 + 25), "the limit kills the job: {ran}");
     env.wait_until_empty();
 }
 
-/// The stack overflowed, and the program was aborted.
+/// The stack used to overflow, and the program was aborted.
 #[test]
 fn a_small_stack_is_enough() {
     let env = TestEnv::new();
@@ -40,7 +40,7 @@ fn a_small_stack_is_enough() {
     }
 }
 
-/// What the program opened took the place of the stream.
+/// Files that the program opened used to take the place of the stream.
 #[test]
 fn streams_that_are_closed_are_no_obstacle() {
     let env = TestEnv::new();
@@ -52,9 +52,9 @@ fn streams_that_are_closed_are_no_obstacle() {
     }
 }
 
-/// It waited for ever, with no job running: the supervisor had no descriptors, and nobody said so.
+/// It used to wait for ever with no job running: the supervisor had no descriptors, and no error was reported.
 #[test]
-fn with_few_descriptors_a_job_runs_or_the_reason_is_told() {
+fn with_few_descriptors_a_job_runs_or_the_reason_is_reported() {
     let env = TestEnv::new();
     let mut ran_well = 0;
     for limit in (4..24).flat_map(|number| [format!("ulimit -Sn {number}"), format!("ulimit -n {number}")]) {
@@ -69,7 +69,7 @@ fn with_few_descriptors_a_job_runs_or_the_reason_is_told() {
     let first = env.ok(["run", "sleep", "1000"]);
     let (main, supervisor) = (env.main_process(&first), env.supervisor(&first));
     let queued = env.submit("exit 7");
-    // Nobody is left who would start it.
+    // Nothing is left that would start it.
     send(supervisor, Signal::SIGKILL);
     send(main, Signal::SIGKILL);
     wait_for("both to be dead", || (!is_alive(main) && !is_alive(supervisor)).then_some(()));

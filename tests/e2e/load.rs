@@ -1,4 +1,4 @@
-//! Jobs that wait for the machine to be less busy, and what jobs use.
+//! Jobs that wait for the machine to be less busy, and the resources that jobs use.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::mcp_client::Client;
 use crate::queueing::sleepers;
 use crate::support::{TestEnv, wait_for};
 
-/// No machine has so much memory, and none has less than nothing to do.
+/// No machine has that much memory, and none has less than no load.
 const NEVER: &str = "free-mem>1000000T";
 const NEVER_EITHER: &str = "load<0";
 
@@ -19,7 +19,7 @@ fn waiting(env: &TestEnv, id: &str) -> Value {
 }
 
 #[test]
-fn a_job_waits_until_its_conditions_hold_and_is_in_nobodys_way() {
+fn a_job_waits_until_its_conditions_hold_and_holds_up_no_other() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let submitted = env.run([
@@ -45,14 +45,14 @@ fn a_job_waits_until_its_conditions_hold_and_is_in_nobodys_way() {
     assert!(env.ok(["show", "big"]).contains("it starts when free memory is above 976.6 PiB; it is "));
     // It is the first in the queue.
     env.ok(["run", "--wait", "echo small >> ran"]);
-    wait_for("somebody to look for it", || (sleepers(&env).len() == 1).then_some(()));
+    wait_for("a process that waits for it", || (sleepers(&env).len() == 1).then_some(()));
     env.ok(["edit", "big", "--when", "free-mem>1M"]);
     env.ok(["wait", "big"]);
     assert_eq!(fs::read_to_string(env.dir().join("ran")).unwrap(), "small\nbig\n");
     env.ok(["run", "--name", "other", "--when", NEVER_EITHER, "true"]);
     env.ok(["edit", "other", "--no-when"]);
     env.ok(["wait", "other"]);
-    // The same in JSON, and again.
+    // The same in JSON, and rerun.
     let spec = |when: Value| {
         let mut command = env.jobcli(["run", "--json", "--spec", "-"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -107,12 +107,12 @@ fn a_guard_keeps_all_jobs_in_the_queue_and_the_first_moment_without_it_starts_th
     env.ok(["start", "second"]);
     env.ok(["wait", "second"]);
     assert_eq!(env.status("first"), "queued");
-    wait_for("somebody to look for it", || (sleepers(&env).len() == 1).then_some(()));
-    // As if the machine were less busy: nobody who uses the store tells of it.
+    wait_for("a process that waits for it", || (sleepers(&env).len() == 1).then_some(()));
+    // As if the machine had become less busy: the store is not notified.
     fs::write(env.store().join("settings.toml"), "guard = [\"free-mem>0\"]\n").unwrap();
     let ran = || fs::read_to_string(env.dir().join("ran")).unwrap();
     wait_for("the first to run", || (ran() == "second\nfirst\n").then_some(()));
-    wait_for("nobody to look any more", || sleepers(&env).is_empty().then_some(()));
+    wait_for("that process to end", || sleepers(&env).is_empty().then_some(()));
     env.ok(["run", "--wait", "true"]);
     env.ok(["config", "set", "guard", NEVER_EITHER]);
     env.ok(["run", "--name", "third", "echo third >> ran"]);
@@ -135,7 +135,7 @@ fn a_wide_list_has_what_the_processes_of_jobs_use() {
     let table = env.ok(["list", "--wide"]);
     let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(cells[0], ["ID", "NAME", "STATUS", "EXIT", "STARTED", "TIME", "CPU", "MEM", "COMMAND"], "{table}");
-    // The figures end where their titles do.
+    // The figures are right-aligned with their titles.
     let end = |title: &str| table.lines().next().unwrap().find(title).unwrap() + title.len();
     for line in table.lines().skip(2) {
         assert!(line[..end("MEM")].ends_with("iB") && line[..end("CPU")].ends_with('s'), "{table}");
@@ -173,7 +173,7 @@ fn execute_waits_until_a_job_is_ready_by_its_own_conditions() {
     });
     let goes_on = client.ok("execute", goes_on);
     assert!(goes_on.text.contains("`ready` is not met yet"), "{}", goes_on.text);
-    // Something else may be waited for, or nothing.
+    // Another condition may be waited for, or none.
     let other = json!({ "command": "echo a; exec sleep 1000", "ready": "file:never", "until": "output:a" });
     assert!(client.ok("execute", other).text.contains("`output:a` is met"));
     let at_once = client.ok("execute", json!({ "command": "exec sleep 1000", "ready": "file:never", "wait_s": 0 }));

@@ -28,12 +28,12 @@ fn config(env: &TestEnv) -> std::path::PathBuf {
     path
 }
 
-/// How many columns a line takes. The tests use no other wide characters.
+/// The number of columns that a line takes. The tests use no other wide characters.
 fn width(line: &str) -> usize {
     line.chars().map(|c| if ('\u{3000}'..='\u{9fff}').contains(&c) { 2 } else { 1 }).sum()
 }
 
-/// A text without the colours that the program gives to it.
+/// A text without the colours that the program adds.
 fn plain(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let mut plain = parts.next().unwrap().to_owned();
@@ -78,12 +78,12 @@ fn a_table_fits_the_terminal_and_is_whole_elsewhere() {
     assert!(table.contains(&name) && table.contains(&long) && table.contains(&wide), "{table}");
 }
 
-/// Of each kind one: C0, DEL, C1, direction of text, separator of lines.
+/// One of each kind: C0, DEL, C1, text direction, line separator.
 const HOSTILE: &str = "\x1b]0;x\x07\x7f\u{9b}2J\u{202e}\u{2066}\u{2028}";
-/// What labels may have of it.
+/// The part of it that labels may contain.
 const TURNED: &str = "\u{202e}\u{2066}\u{2028}";
 
-/// What a terminal would obey, but for what the program itself writes: its colours, and ends of lines.
+/// Returns a character that a terminal would obey, other than what the program itself writes: colours and line ends.
 fn obeyed(written: &str) -> Option<char> {
     plain(written).replace("\r\n", "\n").chars().find(|c| escape::is_obeyed(*c) && *c != '\n')
 }
@@ -94,7 +94,7 @@ fn assert_harmless(env: &TestEnv, words: &[&str]) -> String {
     written
 }
 
-/// What an agent says, in the events of Claude Code.
+/// The output of an agent, as events of Claude Code.
 fn events() -> String {
     let hostile = serde_json::json!(HOSTILE);
     format!(
@@ -106,7 +106,7 @@ fn events() -> String {
     )
 }
 
-/// Jobs of which everything that a job can have is hostile, and their ids.
+/// Jobs in which everything that a job can have is hostile, and their ids.
 fn hostile_jobs(env: &TestEnv) -> Vec<String> {
     let directory = env.dir().join(format!("d{HOSTILE}"));
     std::fs::create_dir(&directory).unwrap();
@@ -142,13 +142,13 @@ fn hostile_jobs(env: &TestEnv) -> Vec<String> {
     let turned = run(&["run", "--cwd", turned.to_str().unwrap(), &format!("echo '{TURNED}'")]);
     stop_as(env, &stopped);
     for id in [&wrote, &argv, &failed, &agent, &turned] {
-        wait_for("the job to be over", || env.job(id)["ended_at"].is_string().then_some(()));
+        wait_for("the job to end", || env.job(id)["ended_at"].is_string().then_some(()));
     }
     wait_for("its output", || env.job(&stays)["output_bytes"].as_u64().filter(|bytes| *bytes > 0));
     vec![wrote, argv, failed, stays, stopped, agent, turned]
 }
 
-/// Stops a job in the name of somebody hostile.
+/// Stops a job under a hostile name.
 fn stop_as(env: &TestEnv, id: &str) {
     let store = Arc::new(FileStore::open(env.store()).unwrap());
     let jobs = JobManager::new(store, Arc::new(LocalRunner::with_program(JOBCLI))).unwrap().with_name(HOSTILE);
@@ -194,10 +194,10 @@ fn nothing_of_a_job_is_obeyed_by_a_terminal() {
         let written = assert_harmless(&env, &[&[JOBCLI], words].concat());
         assert!(!written.is_empty() || words[0] == "run", "{words:?}");
     }
-    // Whoever asks for the bytes gets them.
+    // Asking for the raw bytes prints them.
     let raw = on_terminal(&env, 80, &[JOBCLI, "output", "--raw", &ids[1]]);
     assert_eq!(raw, format!("{HOSTILE}\r\n"));
-    // So does whatever is no terminal.
+    // So does writing to anything but a terminal.
     assert_eq!(env.ok(["output", &ids[1]]), HOSTILE);
 }
 
@@ -213,13 +213,14 @@ fn output_on_a_terminal_keeps_its_colours() {
         assert_eq!(on_terminal(&env, 80, words), expected, "{words:?}");
     }
     let followed = on_terminal(&env, 80, &[JOBCLI, "run", "--follow", line]);
-    // What is said of the end begins in the line that the reset of the colours ends in.
+    // The report of the end starts on the line on which the colours are reset.
     assert!(followed.contains(expected), "{followed:?}");
 }
 
-/// Each job has a colour of its own, but for those who want none; what a job wrote has none, and redraws nothing.
+/// Each job has a colour of its own unless colours are turned off; the text of a job gets no colour, and redraws
+/// nothing.
 #[test]
-fn names_before_lines_are_coloured_and_cannot_be_written_over() {
+fn names_before_lines_are_coloured_and_cannot_be_overwritten() {
     let Some(_) = needs::program("script") else { return };
     let env = TestEnv::new();
     for name in ["one", "two"] {
@@ -295,7 +296,7 @@ fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
     ];
     for words in all {
         let written = assert_harmless(&env, &[&[JOBCLI], *words].concat());
-        assert!(!written.is_empty(), "{words:?} is told nothing");
+        assert!(!written.is_empty(), "{words:?} gets no message");
     }
     let jobmcp = crate::mcp_client::JOBMCP;
     for words in [&[jobmcp, &option][..], &[jobmcp, "--config", &path], &[jobmcp, "register", "--client", &word]] {
@@ -303,9 +304,9 @@ fn nothing_that_is_typed_is_obeyed_by_a_terminal() {
     }
 }
 
-/// All of its processes together, while it runs and not after.
+/// The sum over all of its processes, while it runs and not after.
 #[test]
-fn what_a_running_job_uses_is_shown() {
+fn the_resources_of_a_running_job_are_shown() {
     let env = TestEnv::new();
     let id = env.submit("sleep 1000 & i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo counted; wait");
     wait_for("its word", || (env.ok(["output", &id]) == "counted").then_some(()));

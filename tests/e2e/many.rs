@@ -9,12 +9,12 @@ use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
 const COUNT: usize = 1000;
 const SUBMITTERS: usize = 4;
-/// `nobody`.
+/// The user `nobody`.
 const UNPRIVILEGED: u32 = 65_534;
-/// What a new pipe holds on Linux unless its user has too much in pipes already, pipe(7).
+/// The size of a new pipe on Linux, unless its user has too much in pipes already; see pipe(7).
 const PIPE_SIZE: &str = "65536";
 
-/// Whoever the jobs belong to. When this is dropped, none is left, even if the test failed.
+/// The user that the jobs belong to. When this is dropped, all jobs are stopped, even if the test failed.
 struct World<'e> {
     env: &'e TestEnv,
     user: Option<u32>,
@@ -37,7 +37,7 @@ impl World<'_> {
         ran.stdout
     }
 
-    /// Submits all, several at a time.
+    /// Submits all jobs, several at a time.
     fn submit(&self) -> Vec<String> {
         std::thread::scope(|scope| {
             let submitters: Vec<_> = (0..SUBMITTERS)
@@ -77,7 +77,7 @@ fn a_thousand_jobs_are_stopped_by_one_command() {
 }
 
 #[test]
-fn a_thousand_jobs_of_an_unprivileged_user_leave_that_user_pipes_that_work() {
+fn a_thousand_jobs_leave_an_unprivileged_user_working_pipes() {
     if !needs::root() {
         return;
     }
@@ -97,7 +97,7 @@ fn start_and_stop(world: &World<'_>) {
     wait_for("all commands to run", || (sleepers(world.env) == COUNT).then_some(()));
     assert_eq!(world.statuses(), vec!["running"; COUNT]);
 
-    // Pipes are limited for each user, and for the privileged not at all.
+    // Pipes are limited for each user, and not at all for a privileged one.
     let mut pipe_size = world.command(env!("CARGO_BIN_EXE_submit-with"));
     pipe_size.arg("pipe-size");
     let pipe_size = Ran::of(pipe_size);
@@ -109,7 +109,7 @@ fn start_and_stop(world: &World<'_>) {
     let told = world.jobcli(&["kill", "--all"]);
     let stopped = begun.elapsed();
     assert_eq!(told.lines().filter(|line| line.ends_with(": killed")).count(), COUNT, "{told}");
-    // When it is said, it is true; supervisors themselves may take a moment more.
+    // The answer is true when it is printed; supervisors themselves may take a moment longer.
     assert_eq!(sleepers(world.env), 0);
     assert_eq!(world.statuses(), vec!["killed"; COUNT]);
     world.env.wait_until_empty();
@@ -119,7 +119,7 @@ fn start_and_stop(world: &World<'_>) {
     assert_eq!(pipe_size.stdout.trim(), PIPE_SIZE, "a thousand jobs took the user's pipe budget: {pipe_size}");
 }
 
-/// How many commands of jobs live.
+/// The number of commands of jobs that are alive.
 fn sleepers(env: &TestEnv) -> usize {
     env.processes().iter().filter(|line| line.ends_with(" sleep 1000 ")).count()
 }

@@ -30,7 +30,7 @@ fn a_short_command_is_answered_with_its_end_and_a_long_one_with_its_id() {
 }
 
 #[test]
-fn a_wait_says_why_it_is_over() {
+fn a_wait_says_why_it_ended() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line =
@@ -77,7 +77,7 @@ fn a_repl_is_talked_to() {
 }
 
 #[test]
-fn kill_tells_what_became_of_each() {
+fn kill_reports_what_became_of_each_job() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let over = client.ok("execute", json!({ "command": "true", "wait_s": 30 }));
@@ -98,7 +98,7 @@ fn kill_tells_what_became_of_each() {
     assert!(ended.text.contains("exit code 7"), "{}", ended.text);
 }
 
-/// Whoever waits for a job that does not want to end holds up nobody.
+/// A call that waits for a stubborn job holds up no other call.
 #[test]
 fn other_calls_are_answered_while_one_blocks() {
     let env = TestEnv::new();
@@ -116,7 +116,7 @@ fn other_calls_are_answered_while_one_blocks() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_would_work() {
+fn errors_say_what_would_work() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "sleep 1000", "name": "web", "wait_s": 0 }));
@@ -161,7 +161,7 @@ fn what_is_wrong_is_told_with_what_would_work() {
         assert!(called.is_error && called.text.contains(expected), "{tool} {arguments}: {}", called.text);
         assert!(called.text.chars().count() <= 2_000);
     }
-    // What would work is told however long that is which does not.
+    // What would work is reported however long the wrong value is.
     for (tool, field, expected) in
         [("status", "job_id", "`web`"), ("kill", "signal", "a name such as"), ("list", "x", "`limit`")]
     {
@@ -176,7 +176,7 @@ fn what_is_wrong_is_told_with_what_would_work() {
     assert!(unknown["error"]["message"].as_str().unwrap().contains("execute"), "{unknown}");
 }
 
-/// Many clients know numbers of one kind only.
+/// Many clients have only one kind of number.
 #[test]
 fn a_whole_number_may_be_written_as_a_fraction() {
     let env = TestEnv::new();
@@ -189,9 +189,10 @@ fn a_whole_number_may_be_written_as_a_fraction() {
     assert!(listed.text.contains("`seq`"), "{}", listed.text);
 }
 
-/// Each job is told of once, however often and by whatever it is named, and where it is named first.
+/// Each job is reported once, however often it is named and by whatever reference, in the place where it is named
+/// first.
 #[test]
-fn a_job_that_is_named_twice_is_told_of_once() {
+fn a_job_that_is_named_twice_is_reported_once() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let web = client.ok("execute", json!({ "command": "sleep 1000", "name": "web", "wait_s": 0 })).id();
@@ -247,9 +248,9 @@ fn results_are_bounded() {
     );
 }
 
-/// A server that dies takes nothing with it, and another knows all that it knew.
+/// A server that dies takes nothing with it, and another one knows all that it knew.
 #[test]
-fn jobs_outlive_the_server_and_go_on_under_another() {
+fn jobs_outlive_the_server_and_continue_under_another() {
     let env = TestEnv::new();
     let mut first = Client::legacy(&env);
     let job = first.ok("execute", json!({ "command": "cat; exit 5", "stdin": "open", "name": "cat", "wait_s": 0 }));
@@ -268,7 +269,7 @@ fn jobs_outlive_the_server_and_go_on_under_another() {
     assert!(ended.text.contains("exit code 5"), "{}", ended.text);
 }
 
-/// Neither a call that waits nor a client that keeps its end open holds up the end of the server.
+/// Neither a call that waits nor a client that keeps its end of a pipe open holds up the end of the server.
 #[test]
 fn the_server_ends_when_its_client_goes_or_a_signal_comes() {
     let env = TestEnv::new();
@@ -286,7 +287,7 @@ fn the_server_ends_when_its_client_goes_or_a_signal_comes() {
         };
         assert!(status.success(), "{signal:?}: {status:?}");
         assert!(begun.elapsed().as_secs() < 40, "it waited for the call");
-        // It answered what it could before it went.
+        // It answered what it could before it ended.
         if signal.is_some() {
             assert!(Called::of(&client.answer(wait)).text.contains(" is running"));
         }
@@ -296,7 +297,7 @@ fn the_server_ends_when_its_client_goes_or_a_signal_comes() {
 }
 
 #[test]
-fn who_asks_for_progress_is_told_and_who_cancels_is_not_answered() {
+fn progress_is_reported_on_request_and_cancelled_calls_are_not_answered() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let job = client.ok("execute", json!({ "command": "while [ ! -e go ]; do sleep 0.02; done", "wait_s": 0 }));
@@ -315,24 +316,24 @@ fn who_asks_for_progress_is_told_and_who_cancels_is_not_answered() {
     assert_eq!(client.notes()[0]["params"]["progressToken"], "t");
 }
 
-/// What happened while nobody looked.
+/// What has happened in the meantime.
 #[test]
-fn a_list_tells_what_ended_since() {
+fn a_list_shows_what_ended_since() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "true", "wait_s": 30 }));
     let event = client.ok("list", json!({})).structured["event"].clone();
     let job = client.ok("execute", json!({ "command": "exit 4", "wait_s": 30, "name": "later" }));
     client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
-    // It is on record before its start is told, and nothing may happen between the calls that follow.
+    // A start is on record before it is reported as an event, and nothing may happen between the calls that follow.
     let started = || env.ok(["events", "--json"]).lines().filter(|line| line.contains("\"started\"")).count();
-    wait_for("the last start to be told", || (started() == 3).then_some(()));
+    wait_for("the last start to be reported", || (started() == 3).then_some(()));
     let listed = client.ok("list", json!({ "ended_since": event }));
     let jobs = listed.structured["jobs"].as_array().unwrap();
     assert!(jobs.len() == 1 && jobs[0]["name"] == "later" && jobs[0]["exit_code"] == 4, "{}", listed.text);
     let again = client.ok("list", json!({ "ended_since": listed.structured["event"] }));
     assert_eq!(again.structured["jobs"], json!([]), "{}", again.text);
-    // A number that nothing has yet is not passed on: what comes would be missed.
+    // A number that no event has yet is not passed on: the events to come would be missed.
     let beyond = client.ok("list", json!({ "ended_since": 1_000_000 }));
     assert_eq!(beyond.structured["event"], again.structured["event"], "{}", beyond.text);
     for (arguments, count) in [
@@ -352,7 +353,7 @@ fn a_list_tells_what_ended_since() {
 }
 
 #[test]
-fn what_the_tools_are_is_told_alike_in_every_era() {
+fn the_tools_are_the_same_in_every_era() {
     let env = TestEnv::new();
     let (mut legacy, mut modern) = (Client::legacy(&env), Client::modern(&env));
     let discovered = modern.ask("server/discover", json!({}));

@@ -1,11 +1,13 @@
-//! Arguments of the MCP tools: as clients really send them, under either of their names, and those that are rarely needed.
+//! Arguments of the MCP tools: as clients really send them, under both of their names, and those that are rarely
+//! needed.
 
 use serde_json::json;
 
 use crate::mcp_client::{Client, JOBMCP};
 use crate::support::{TestEnv, is_alive, wait_for};
 
-/// Some clients turn lists, objects and numbers into text on the way: the model wrote them well, and could not mend it.
+/// Some clients turn lists, objects and numbers into text on the way. The model wrote them correctly, so it could not
+/// correct them.
 #[test]
 fn arguments_are_taken_as_json_text_and_under_both_names() {
     let env = TestEnv::new();
@@ -51,7 +53,7 @@ fn arguments_are_taken_as_json_text_and_under_both_names() {
 }
 
 #[test]
-fn a_wait_that_is_too_long_is_the_longest_and_that_is_said() {
+fn a_wait_that_is_too_long_is_shortened_with_a_note() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     for (tool, name) in [("execute", "wait_s"), ("wait", "wait_s"), ("wait", "timeout_s")] {
@@ -87,7 +89,7 @@ fn a_command_reads_the_input_that_it_is_given() {
 }
 
 #[test]
-fn a_job_is_stopped_and_kept_as_it_was_asked_for() {
+fn a_job_is_stopped_and_kept_as_requested() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = "trap 'echo interrupted; exit 7' INT; echo up; while :; do sleep 0.02; done";
@@ -107,7 +109,7 @@ fn a_job_is_stopped_and_kept_as_it_was_asked_for() {
 
 /// This is how servers are started by mistake.
 #[test]
-fn what_a_line_leaves_in_the_background_is_told_and_left_if_that_is_said() {
+fn stragglers_of_a_line_are_reported_and_kept_on_request() {
     const STOPPED: &str =
         "Stopped 1 process that it left in the background; to keep a server, run it as a job of its own";
     let env = TestEnv::new();
@@ -128,7 +130,7 @@ fn what_a_line_leaves_in_the_background_is_told_and_left_if_that_is_said() {
     assert!(is_alive(pid(&kept.text)));
     client.ok("kill", json!({ "job_id": kept.id() }));
     wait_for("the end of what was left", || (!is_alive(pid(&kept.text))).then_some(()));
-    // Of a job that is killed, all was to end.
+    // All of a killed job was meant to end, so its stragglers are not reported.
     let execute = json!({ "command": "sleep 1000 & echo up; wait", "name": "killed", "wait_s": 0 });
     client.ok("execute", execute);
     client.ok("wait", json!({ "job_id": "killed", "until": "output:up" }));
@@ -137,9 +139,9 @@ fn what_a_line_leaves_in_the_background_is_told_and_left_if_that_is_said() {
     assert!(!killed.text.contains("background"), "{}", killed.text);
 }
 
-/// The setting holds for both front ends, and what a call says wins.
+/// The setting holds for both front ends, and the argument of a call overrides it.
 #[test]
-fn what_is_left_in_the_background_stays_by_a_setting() {
+fn stragglers_are_kept_by_a_setting() {
     let env = TestEnv::new();
     let file = env.dir().join("settings.toml");
     std::fs::write(&file, "stragglers = \"leave\"").unwrap();
@@ -167,9 +169,9 @@ fn what_is_left_in_the_background_stays_by_a_setting() {
     wait_for("the end of what was left", || (!is_alive(pid)).then_some(()));
 }
 
-/// What it said before it hung is in `tail`, and comes out when it is too late.
+/// What the job printed before it hung is in `tail`, and comes out when it is too late.
 #[test]
-fn a_silent_job_that_is_piped_into_tail_is_told_why() {
+fn a_job_that_is_silent_because_of_tail_is_explained() {
     const WHY: &str = "It is piped into tail, which prints only at the end";
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
@@ -186,9 +188,9 @@ fn a_silent_job_that_is_piped_into_tail_is_told_why() {
     client.ok("kill", json!({ "job_id": piped.id() }));
 }
 
-/// Clients show their models the fields only.
+/// Some clients show their models nothing but the fields.
 #[test]
-fn what_kill_says_is_in_its_fields_too() {
+fn the_text_of_kill_is_in_its_fields_too() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "sleep 1000", "name": "job", "wait_s": 0 }));
@@ -199,7 +201,7 @@ fn what_kill_says_is_in_its_fields_too() {
     assert!(state.contains("Call list") && killed.text.contains(state), "{}", killed.text);
 }
 
-/// Somebody who looks what it is learns that, and may go on to type what a client would send.
+/// A person who starts the server by hand learns what it is, and may go on to type what a client would send.
 #[test]
 fn on_a_terminal_the_server_says_what_it_is_and_serves() {
     let env = TestEnv::new();
@@ -212,7 +214,7 @@ fn on_a_terminal_the_server_says_what_it_is_and_serves() {
     shown(r#""id":"typed","result":{}"#);
     env.ok(["send", "--key", "C-d", "server"]);
     env.ok(["wait", "server"]);
-    // Whoever pipes into it is no person.
+    // A client that pipes into the server is not a person.
     let mut client = Client::legacy(&env);
     assert!(client.close().success());
 }

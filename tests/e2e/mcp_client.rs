@@ -19,7 +19,7 @@ fn hello(capabilities: &Value) -> Value {
     })
 }
 
-/// Reads what a server says.
+/// Reads the messages of a server.
 fn messages(stdout: ChildStdout) -> Receiver<Value> {
     let (sender, messages) = channel();
     std::thread::spawn(move || {
@@ -33,18 +33,18 @@ fn messages(stdout: ChildStdout) -> Receiver<Value> {
     messages
 }
 
-/// A server, and the client that started it. It is killed at the latest when this is dropped.
+/// A server, and the client that started it. The server is killed when this is dropped, if it is still running.
 pub(crate) struct Client {
     server: Child,
     stdin: Option<ChildStdin>,
     messages: Receiver<Value>,
-    /// What was answered while something else was waited for.
+    /// The answers that arrived while another one was awaited.
     answers: Vec<Value>,
     notes: Vec<Value>,
     next: u64,
-    /// What a request says of its client, where the protocol wants that of each.
+    /// What a request says about its client, if the protocol wants that in each request.
     meta: Option<Value>,
-    /// What the server says to a client that does not read.
+    /// The output of a server whose client does not read.
     unread: Option<ChildStdout>,
 }
 
@@ -71,12 +71,12 @@ impl Client {
         client
     }
 
-    /// Begins to read what the server said since it was started.
+    /// Starts to read what the server has written since it was started.
     pub(crate) fn hear(&mut self) {
         self.messages = messages(self.unread.take().unwrap());
     }
 
-    /// Writes what the server may never read.
+    /// Writes lines that the server may never read.
     pub(crate) fn flood(&self, lines: String) {
         let stdin = self.stdin.as_ref().unwrap().as_fd().try_clone_to_owned().unwrap();
         std::thread::spawn(move || File::from(stdin).write_all(lines.as_bytes()));
@@ -87,7 +87,7 @@ impl Client {
         Self::greeting(env, &json!({}))
     }
 
-    /// As [`Client::legacy`], with an extension that such clients cannot speak.
+    /// Like [`Client::legacy`], but names an extension that such clients cannot use.
     pub(crate) fn legacy_that_names_tasks(env: &TestEnv) -> Self {
         Self::greeting(env, &json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } }))
     }
@@ -104,14 +104,14 @@ impl Client {
         self.notify("notifications/initialized", json!({}));
     }
 
-    /// Starts a server as this command says, and greets it.
+    /// Starts a server with this command, and greets it.
     pub(crate) fn of(server: Command) -> Self {
         let mut client = Self::start_as(server);
         client.greet(&json!({}));
         client
     }
 
-    /// Starts a server to which nobody says hello: each request speaks for itself.
+    /// Starts a server without a greeting: each request speaks for itself.
     pub(crate) fn modern(env: &TestEnv) -> Self {
         let mut client = Self::start(env);
         client.meta = Some(json!({
@@ -122,7 +122,7 @@ impl Client {
         client
     }
 
-    /// As [`Client::modern`], and each request says that its client knows tasks.
+    /// Like [`Client::modern`], but each request says that its client supports tasks.
     pub(crate) fn with_tasks(env: &TestEnv) -> Self {
         let mut client = Self::modern(env);
         let capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
@@ -138,7 +138,7 @@ impl Client {
         self.write_line(message.to_string().as_bytes());
     }
 
-    /// Writes what may be a message or not.
+    /// Writes a line, which need not be a message.
     pub(crate) fn write_line(&mut self, line: &[u8]) {
         self.stdin.as_mut().unwrap().write_all(&[line, b"\n"].concat()).unwrap();
     }
@@ -149,7 +149,7 @@ impl Client {
         self.write(&message);
     }
 
-    /// Sends a request, and returns its number.
+    /// Sends a request, and returns its id.
     pub(crate) fn send(&mut self, method: &str, mut params: Value) -> u64 {
         self.next += 1;
         if let Some(meta) = &self.meta {
@@ -161,7 +161,7 @@ impl Client {
         self.next
     }
 
-    /// Sends a call of a tool, and returns its number.
+    /// Sends a call of a tool, and returns its id.
     pub(crate) fn send_call(&mut self, tool: &str, arguments: Value) -> u64 {
         let mut params = json!({ "name": tool });
         params["arguments"] = arguments;
@@ -173,7 +173,7 @@ impl Client {
         self.answer_to(&number.into())
     }
 
-    /// Returns the answer with this id, which is null where the server could not tell.
+    /// Returns the answer with this id, which is null if the server could not read the id.
     pub(crate) fn answer_to(&mut self, id: &Value) -> Value {
         loop {
             if let Some(index) = self.answers.iter().position(|answer| answer["id"] == *id) {
@@ -188,14 +188,14 @@ impl Client {
         }
     }
 
-    /// Returns the answer of a server that was killed, if it had written it by then.
+    /// Returns the answer of a server that was killed, if it was written in time.
     pub(crate) fn last_answer(&mut self, number: u64) -> Option<Value> {
         let rest = std::iter::from_fn(|| self.messages.recv_timeout(PATIENCE).ok());
         self.answers.extend(rest.filter(|message| message.get("id").is_some()));
         self.answers.iter().position(|answer| answer["id"] == number).map(|index| self.answers.remove(index))
     }
 
-    /// Returns whether nothing was answered that nobody has asked after.
+    /// Returns whether there is no answer that was not asked for.
     pub(crate) fn has_no_answers(&self) -> bool {
         self.answers.is_empty()
     }
@@ -205,12 +205,12 @@ impl Client {
         self.answer(number)
     }
 
-    /// What the server told without having been asked.
+    /// The notifications of the server so far.
     pub(crate) fn notes(&self) -> &[Value] {
         &self.notes
     }
 
-    /// Returns the first of what the server tells without being asked that is so, and takes it away.
+    /// Returns and removes the first notification that `is_it` accepts.
     pub(crate) fn note(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         loop {
             if let Some(index) = self.notes.iter().position(&is_it) {
@@ -224,7 +224,7 @@ impl Client {
         }
     }
 
-    /// Calls a tool, and returns its result, whether it says that it failed or not.
+    /// Calls a tool, and returns its result, whether or not that is an error.
     pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Called {
         let number = self.send_call(tool, arguments);
         Called::of(&self.answer(number))
@@ -237,13 +237,13 @@ impl Client {
         called
     }
 
-    /// Goes away, and returns how the server ended.
+    /// Closes the connection, and returns how the server ended.
     pub(crate) fn close(&mut self) -> ExitStatus {
         drop(self.stdin.take());
         self.end()
     }
 
-    /// The end of the server.
+    /// Waits for the end of the server.
     pub(crate) fn end(&mut self) -> ExitStatus {
         wait_for("the end of the server", || self.server.try_wait().unwrap())
     }
@@ -256,12 +256,12 @@ impl Drop for Client {
     }
 }
 
-/// What a call came to.
+/// The result of a call.
 pub(crate) struct Called {
     pub(crate) text: String,
     pub(crate) is_error: bool,
     pub(crate) structured: Value,
-    /// What programs get to know of the job.
+    /// The job as programs see it.
     pub(crate) job: Value,
 }
 

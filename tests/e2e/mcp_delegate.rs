@@ -10,7 +10,8 @@ use crate::mcp_client::{Called, Client};
 use crate::mcp_http_client::HttpServer;
 use crate::support::{Ran, TestEnv, script, wait_for};
 
-/// Says what Claude Code would. What a test wants of it is said in its prompt; `work` goes on until there is a file `go`.
+/// Prints what Claude Code would. The prompt says what a test wants it to do; `work` goes on until there is a file
+/// `go`.
 const FAKE: &str = r#"#!/bin/bash
 prompt=$(tr -d '\0')
 session=109a7d28-e02b-4042-ab7c-251fa9834d6e
@@ -47,7 +48,7 @@ case $prompt in
 esac
 "#;
 
-/// A world where an agent called claude is in the `PATH`, and somebody is logged in.
+/// An environment with an agent called claude in the `PATH` that is logged in.
 pub(crate) fn world() -> TestEnv {
     let env = TestEnv::new();
     let bin = env.dir().join("bin");
@@ -58,20 +59,20 @@ pub(crate) fn world() -> TestEnv {
     env
 }
 
-/// Sets what jobs find in their environment.
+/// Sets the environment of jobs.
 fn configure(env: &TestEnv, variables: &str) {
     let directory = env.dir().join(".config/jobcore");
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("config.toml"), format!("[env]\n{variables}\n")).unwrap();
 }
 
-/// The arguments of the call of a tool that a text names.
+/// The arguments of a call of this tool that a text contains.
 fn named_call(text: &str, tool: &str) -> Value {
     let start = text.find(&format!("{tool} {{")).unwrap_or_else(|| panic!("no call of {tool} in {text}")) + tool.len();
     serde_json::Deserializer::from_str(&text[start..]).into_iter().next().unwrap().unwrap()
 }
 
-/// Asks, and waits for the end.
+/// Delegates, and waits for the end.
 fn delegate(client: &mut Client, prompt: &str) -> Called {
     client.ok("delegate", json!({ "prompt": prompt, "wait_s": 50 }))
 }
@@ -90,7 +91,7 @@ fn an_agent_answers_the_call_that_waits_for_it() {
     has(&answered.text, &["claude: succeeded (2 turns, 1.2s, $0.02).", "\n\nThe answer is 42."]);
     assert!(!answered.text.contains("{\"type\""), "{}", answered.text);
     assert_eq!((&answered.job["status"], &answered.job["name"]), (&"completed".into(), &"look".into()));
-    // Later, and by whoever asks, it is told alike.
+    // Later, the report is the same for every caller.
     for (tool, arguments) in [("wait", json!({ "job_ids": ["look"] })), ("output", json!({ "job_id": "look" }))] {
         let told = client.ok(tool, arguments);
         has(&told.text, &["succeeded (2 turns, 1.2s, $0.02).", "The answer is 42."]);
@@ -107,7 +108,7 @@ fn an_agent_answers_the_call_that_waits_for_it() {
 }
 
 #[test]
-fn the_stream_itself_is_read_on_request() {
+fn the_raw_stream_is_read_on_request() {
     let env = world();
     let mut client = Client::legacy(&env);
     let id = delegate(&mut client, "x").id();
@@ -131,7 +132,7 @@ fn the_stream_itself_is_read_on_request() {
 }
 
 #[test]
-fn an_agent_that_works_says_at_what() {
+fn a_working_agent_shows_its_activity() {
     let env = world();
     let mut client = Client::legacy(&env);
     let begun = client.ok("delegate", json!({ "prompt": "work on it", "name": "fix" }));
@@ -154,7 +155,7 @@ fn an_agent_that_works_says_at_what() {
 }
 
 #[test]
-fn what_was_not_permitted_is_named_with_the_call_that_permits_it() {
+fn a_denied_tool_is_named_with_the_call_that_permits_it() {
     let env = world();
     let mut client = Client::legacy(&env);
     let denied = delegate(&mut client, "deny it");
@@ -167,7 +168,7 @@ fn what_was_not_permitted_is_named_with_the_call_that_permits_it() {
 }
 
 #[test]
-fn an_agent_that_failed_says_why_and_the_call_has_not() {
+fn an_agent_that_failed_says_why_and_the_call_succeeds() {
     let env = world();
     let mut client = Client::legacy(&env);
     let failed = delegate(&mut client, "fail");
@@ -182,7 +183,7 @@ fn an_agent_that_failed_says_why_and_the_call_has_not() {
 }
 
 #[test]
-fn what_cannot_start_is_refused_with_what_would_work() {
+fn a_run_that_cannot_start_is_refused_with_what_would_work() {
     let env = world();
     let mut client = Client::legacy(&env);
     let mut refused = |arguments: Value, expected: &[&str]| {
@@ -221,7 +222,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
 }
 
 #[test]
-fn who_is_not_logged_in_or_too_deep_is_told_before_anything_starts() {
+fn a_missing_login_or_excess_depth_is_reported_before_anything_starts() {
     let env = world();
     let path = format!("PATH = \"{}:/usr/bin:/bin\"", env.dir().join("bin").display());
     for (variables, expected) in [
@@ -260,7 +261,7 @@ fn the_limits_of_the_server_hold() {
 }
 
 #[test]
-fn models_are_told_of_it_only_where_there_is_an_agent() {
+fn the_tool_is_offered_only_if_there_is_an_agent() {
     let env = world();
     let told = |variables: &str, more: &str| {
         configure(&env, &format!("{variables}\n{more}"));
@@ -285,7 +286,7 @@ fn models_are_told_of_it_only_where_there_is_an_agent() {
 }
 
 #[test]
-fn a_long_answer_is_told_with_its_beginning_its_end_and_how_to_get_the_rest() {
+fn a_long_answer_is_shown_with_beginning_end_and_how_to_get_the_rest() {
     let env = world();
     let mut client = Client::legacy(&env);
     let half = delegate(&mut client, "half");
@@ -308,7 +309,7 @@ fn a_long_answer_is_told_with_its_beginning_its_end_and_how_to_get_the_rest() {
     assert!((30_000..=40_000).contains(&more.chars().count()), "{}", more.len());
     let mut call = named_call(&more, "output");
     call["max_bytes"] = 36_000.into();
-    // From cursor to cursor, all of it comes.
+    // The cursors lead through all of it.
     let mut cursor = 0;
     loop {
         let part = client.ok("output", call.clone()).text;
@@ -319,7 +320,7 @@ fn a_long_answer_is_told_with_its_beginning_its_end_and_how_to_get_the_rest() {
         call["cursor"] = cursor.into();
     }
     assert!(cursor > 150_000, "{cursor}");
-    // Many at once are told in few words.
+    // Many runs at once are reported briefly.
     let mut ids: Vec<String> = (0..12).map(|_| id.clone()).collect();
     ids.extend((0..14).map(|_| delegate(&mut client, "half").id()));
     let many = client.ok("wait", json!({ "job_ids": ids })).text;

@@ -1,4 +1,4 @@
-//! What happens to jobs, as the events of the protocol: what is offered, polled for and streamed.
+//! What happens to jobs, as the events of the protocol: how they are listed, polled and streamed.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::support::{TestEnv, send, wait_for};
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// Whoever can be asked.
+/// Anything that answers requests.
 trait Asked {
     fn request(&mut self, method: &str, params: Value) -> Value;
 
@@ -42,7 +42,7 @@ impl Asked for HttpServer {
     }
 }
 
-/// The names of the jobs of some events.
+/// The names of the jobs in some events.
 fn names(events: &Value) -> Vec<&str> {
     events.as_array().unwrap().iter().map(|event| event["data"]["name"].as_str().unwrap_or("")).collect()
 }
@@ -64,7 +64,7 @@ fn each_way(test: impl Fn(&TestEnv, &mut dyn Asked)) {
 }
 
 #[test]
-fn what_is_offered_is_listed_and_declared() {
+fn the_events_are_listed_and_declared() {
     let env = TestEnv::new();
     let declared = json!({ "listChanged": false });
     let extension = |result: &Value| result["capabilities"]["extensions"]["io.modelcontextprotocol/events"].clone();
@@ -95,7 +95,7 @@ fn what_is_offered_is_listed_and_declared() {
 }
 
 #[test]
-fn what_happened_since_a_cursor_is_polled_for() {
+fn events_since_a_cursor_are_polled() {
     each_way(|env, client| {
         run(env, "before", &[], "true");
         let start = client.poll(json!({ "name": "job.ended", "arguments": {}, "cursor": null }));
@@ -129,7 +129,7 @@ fn what_happened_since_a_cursor_is_polled_for() {
         {
             assert_eq!(client.poll(ended(arguments))["events"], json!([]));
         }
-        // In parts, each from where the last ended, and nothing after all of it.
+        // In parts, each starting where the last one ended, and nothing after the last.
         let mut part = ended(json!({}));
         part["maxEvents"] = json!(1);
         let first = client.poll(part.clone());
@@ -140,7 +140,7 @@ fn what_happened_since_a_cursor_is_polled_for() {
         part["cursor"] = second["cursor"].clone();
         let third = client.poll(part);
         assert_eq!((&third["events"], &third["hasMore"]), (&json!([]), &json!(false)));
-        // What is asked for twice is the same twice, so that a client can tell.
+        // An event has the same id each time, so that a client recognises it.
         let again = client.poll(ended(json!({})));
         assert_eq!(again["events"][0]["eventId"], polled["events"][0]["eventId"]);
         assert_ne!(again["events"][1]["eventId"], polled["events"][0]["eventId"]);
@@ -150,7 +150,7 @@ fn what_happened_since_a_cursor_is_polled_for() {
 }
 
 #[test]
-fn what_cannot_be_wanted_is_refused() {
+fn invalid_filters_are_refused() {
     each_way(|_, client| {
         for method in ["events/poll", "events/stream"] {
             let unknown = client.refused(method, json!({ "name": "job.exploded", "arguments": {} }));
@@ -169,7 +169,7 @@ fn what_cannot_be_wanted_is_refused() {
     });
 }
 
-/// The cursor is a place in the store, and no memory of a server.
+/// The cursor is a place in the store, not state of a server.
 #[test]
 fn a_cursor_outlives_the_server() {
     let env = TestEnv::new();
@@ -188,7 +188,7 @@ fn a_cursor_outlives_the_server() {
 }
 
 #[test]
-fn whose_jobs_they_are_can_be_asked_for() {
+fn events_can_be_limited_to_the_callers_jobs() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let start = client.poll(json!({ "name": "job.ended" }))["cursor"].clone();
@@ -196,13 +196,13 @@ fn whose_jobs_they_are_can_be_asked_for() {
     run(&env, "other", &[], "true");
     let mine = json!({ "name": "job.ended", "arguments": { "mine": true }, "cursor": start });
     assert_eq!(names(&client.poll(mine.clone())["events"]), ["own"]);
-    // Over HTTP, and without a session, nobody can say.
+    // Over HTTP, without a session, the caller is unknown.
     let refused = HttpServer::start(&env).refused("events/poll", mine);
     assert_eq!(refused["code"], -32602, "{refused}");
 }
 
 #[test]
-fn a_gap_is_told_and_a_job_that_was_removed_is_what_the_feed_knows_of_it() {
+fn gaps_are_reported_and_removed_jobs_are_known_from_the_feed_alone() {
     let env = TestEnv::new();
     let mut client = Client::modern(&env);
     let start = client.poll(json!({ "name": "job.ended" }))["cursor"].clone();
@@ -213,17 +213,17 @@ fn a_gap_is_told_and_a_job_that_was_removed_is_what_the_feed_knows_of_it() {
     assert_eq!(polled["truncated"], false, "{polled}");
     let known = json!({ "job_id": job, "short_id": &job[24..32], "status": "failed", "exit_code": 3 });
     assert_eq!(polled["events"][0]["data"], known);
-    // Whether it had that name, nobody knows.
+    // Whether the job had that name is unknown.
     let polled = client.poll(ended(json!({ "name": "gone" })));
     assert_eq!((&polled["events"], &polled["truncated"]), (&json!([]), &json!(true)));
     let removed = client.poll(json!({ "name": "job.removed", "arguments": { "job_id": job }, "cursor": start }));
     assert_eq!(removed["events"][0]["data"]["job_id"], json!(job));
-    // What is older than wanted is passed over, and that is told, too.
+    // Events that are older than asked for are left out, and that is reported too.
     let mut young = ended(json!({}));
     young["maxAgeMs"] = json!(0);
     let polled = client.poll(young);
     assert_eq!((&polled["events"], &polled["truncated"]), (&json!([]), &json!(true)));
-    // Of a feed that was lost, the numbers begin again.
+    // The numbers of a feed that was lost start again.
     assert!(client.close().success());
     std::fs::remove_dir_all(env.store().join("events")).unwrap();
     let mut client = Client::modern(&env);
@@ -237,10 +237,10 @@ fn a_gap_is_told_and_a_job_that_was_removed_is_what_the_feed_knows_of_it() {
 }
 
 #[test]
-fn what_is_no_longer_kept_is_told_of_as_a_gap() {
+fn events_that_are_no_longer_kept_are_reported_as_a_gap() {
     let env = TestEnv::new();
     run(&env, "kept", &[], "true");
-    // As if there had been so many before.
+    // As if there had been that many events before.
     let events = env.store().join("events");
     std::fs::rename(events.join("000000000000"), events.join("000000016384")).unwrap();
     let mut client = Client::modern(&env);
@@ -254,14 +254,14 @@ fn what_is_no_longer_kept_is_told_of_as_a_gap() {
     client.note(tells("event", stream));
 }
 
-/// Whether this is a message about a stream.
+/// Whether this is a notification of this kind about a stream.
 fn tells(what: &str, stream: u64) -> impl Fn(&Value) -> bool {
     let method = format!("notifications/events/{what}");
     move |note| note["method"] == *method && note["params"]["_meta"][SUBSCRIPTION] == stream
 }
 
 #[test]
-fn a_stream_tells_what_happens_until_it_is_cancelled() {
+fn a_stream_reports_events_until_it_is_cancelled() {
     for begin in [Client::modern, Client::legacy] {
         let env = TestEnv::new();
         let mut client = begin(&env);
@@ -277,10 +277,10 @@ fn a_stream_tells_what_happens_until_it_is_cancelled() {
         let job = run(&env, "new", &[], "true");
         let started = client.note(tells("event", fresh))["params"].clone();
         assert_eq!((&started["name"], &started["data"]["job_id"]), (&json!("job.started"), &json!(job)));
-        // Told of one, and not of the other: both share what they are told by.
+        // Reported on one stream and not on the other, although both share one feed.
         let ended = client.note(|note| tells("event", old)(note) && note["params"]["data"]["name"] == "new");
         let polled = client.poll(json!({ "name": "job.ended", "cursor": ended["params"]["cursor"] }));
-        assert_eq!(polled["events"], json!([]), "the cursor is behind the event");
+        assert_eq!(polled["events"], json!([]), "the cursor is after the event");
         client.notify("notifications/cancelled", json!({ "requestId": old }));
         for _ in 0..2 {
             let job = run(&env, "new", &[], "true");
@@ -288,7 +288,7 @@ fn a_stream_tells_what_happens_until_it_is_cancelled() {
             let is_told = |note: &Value| tells("event", old)(note) && note["params"]["data"]["job_id"] == job;
             assert!(!client.notes().iter().any(is_told), "it was cancelled");
         }
-        // The end of the server ends the stream with its last words.
+        // The end of the server ends the stream with a result.
         send(client.pid(), Signal::SIGTERM);
         assert!(client.end().success());
         let result = client.answer(fresh)["result"].clone();
@@ -296,10 +296,10 @@ fn a_stream_tells_what_happens_until_it_is_cancelled() {
     }
 }
 
-/// A client can tell a quiet stream from a dead one, and also learns so of what gives no word of itself: here, that all events were
-/// lost.
+/// A client can tell a quiet stream from a dead one, and in this way also learns of a change that no event reports:
+/// here, that all events were lost.
 #[test]
-fn a_quiet_stream_tells_where_it_is() {
+fn a_quiet_stream_sends_its_cursor() {
     let env = TestEnv::new();
     run(&env, "before", &[], "true");
     let mut client = Client::modern(&env);
@@ -318,7 +318,7 @@ fn a_quiet_stream_tells_where_it_is() {
     }
 }
 
-/// What comes on a connection.
+/// The messages on a connection.
 struct Stream(BufReader<TcpStream>);
 
 impl Stream {
@@ -326,7 +326,7 @@ impl Stream {
         Self(BufReader::new(server.send_modern("events/stream", &[], params)))
     }
 
-    /// Returns the next message; nothing at the end.
+    /// Returns the next message; `None` at the end.
     fn next(&mut self) -> Option<Value> {
         loop {
             let mut line = String::new();
@@ -366,9 +366,9 @@ fn over_http_a_stream_is_the_answer_of_its_request() {
     assert!(server.end().success());
 }
 
-/// A place that is not needed any longer is free again, also where the client just went away.
+/// The place of a stream that ended is free again, even if the client just disappeared.
 #[test]
-fn there_are_so_many_streams_at_a_time() {
+fn the_number_of_streams_is_limited() {
     let env = TestEnv::new();
     let mut server = HttpServer::start(&env);
     let ended = json!({ "name": "job.ended" });

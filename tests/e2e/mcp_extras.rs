@@ -1,4 +1,4 @@
-//! What the MCP server has beside its tools: tasks, resources, prompts, jobs that end with it.
+//! What the MCP server offers besides its tools: tasks, resources, prompts, and jobs that end with it.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::{TestEnv, is_alive, send, wait_for};
 /// Runs until there is a file `go`.
 const UNTIL_GO: &str = "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo done; exit 3";
 
-/// Asks after a task until it is over.
+/// Polls a task until it has ended.
 fn finished(client: &mut Client, task: &str) -> Value {
     wait_for("the end of the task", || {
         let got = client.ask("tasks/get", json!({ "taskId": task }))["result"].clone();
@@ -27,7 +27,7 @@ fn a_call_that_outlives_its_grace_is_a_task_with_the_result_of_a_call_that_waite
     assert_eq!((&created["resultType"], &created["status"]), (&"task".into(), &"working".into()), "{created}");
     assert_eq!((&created["ttlMs"], &created["pollIntervalMs"]), (&Value::Null, &1000.into()), "{created}");
     let task = created["taskId"].as_str().unwrap().to_owned();
-    // It is on record before the client is told, and all tools know it.
+    // It is on record before the client gets an answer, and all tools know it.
     assert_eq!(env.job(&task)["name"], "long");
     assert!(first.ok("tail", json!({ "job_id": task })).text.contains("begun"));
     assert_eq!(first.ask("tasks/get", json!({ "taskId": task }))["result"]["status"], "working");
@@ -38,14 +38,14 @@ fn a_call_that_outlives_its_grace_is_a_task_with_the_result_of_a_call_that_waite
     let got = finished(&mut second, &task);
     assert_eq!((&got["status"], &got["result"]["isError"]), (&"completed".into(), &false.into()), "{got}");
     assert!(got["result"]["content"][0]["text"].as_str().unwrap().contains("exit code 3"), "{got}");
-    assert!(got["ttlMs"].as_u64().unwrap() > 29 * 24 * 3600 * 1000, "what is over is kept for 30 days: {got}");
-    // The key makes a call that need not wait of the same job.
+    assert!(got["ttlMs"].as_u64().unwrap() > 29 * 24 * 3600 * 1000, "ended jobs are kept for 30 days: {got}");
+    // With the same key, a call on the ended job returns at once.
     let mut arguments = arguments;
     arguments["wait_s"] = 50.into();
     let answered = second.ask("tools/call", json!({ "name": "execute", "arguments": arguments }))["result"].clone();
     let mut result = got["result"].clone();
     assert_eq!(answered["content"], result["content"]);
-    // What the SDK adds to each answer is no part of what the call returned.
+    // Parts that the SDK adds to each answer do not belong to the result of the call.
     for part in ["resultType", "_meta"] {
         result[part] = answered[part].clone();
     }
@@ -77,7 +77,8 @@ fn a_task_that_is_cancelled_stops_its_job() {
     }
 }
 
-/// Somebody else stopped it, or it could not even start: the call would have said so, and the task is completed.
+/// It was stopped by another program or could not even be started: the call would have returned a result, so the task
+/// is completed.
 #[test]
 fn a_job_that_failed_is_a_task_that_completed() {
     let env = TestEnv::new();
@@ -91,9 +92,9 @@ fn a_job_that_failed_is_a_task_that_completed() {
     assert!(got["result"]["content"][0]["text"].as_str().unwrap().contains("killed by jobcli"), "{got}");
 }
 
-/// Clients of before name the extension in their greeting, and cannot read a task.
+/// Older clients name the extension in their greeting, but cannot read a task.
 #[test]
-fn nobody_gets_a_task_who_did_not_ask_for_it_in_this_request() {
+fn only_a_request_that_asks_for_a_task_gets_one() {
     let env = TestEnv::new();
     for mut client in [Client::legacy_that_names_tasks(&env), Client::modern(&env)] {
         let called = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 }));
@@ -102,7 +103,7 @@ fn nobody_gets_a_task_who_did_not_ask_for_it_in_this_request() {
     let mut modern = Client::modern(&env);
     let refused = modern.ask("tasks/get", json!({ "taskId": "x" }));
     assert_eq!(refused["error"]["code"], -32021, "{refused}");
-    // Whoever asks for fields gets fields.
+    // A call that asks for fields gets fields.
     let mut client = Client::with_tasks(&env);
     let fields = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0, "format": "json" }));
     assert_eq!(fields.structured["status"], "running");
@@ -129,7 +130,7 @@ fn a_session_job_ends_with_its_server_and_a_detached_one_does_not() {
         env.run(["wait", &session]);
         let job = env.job(&session);
         assert_eq!((&job["status"], &job["stopped_by"]), (&"killed".into(), &"the end of its session".into()), "{job}");
-        // It was asked first, and then there was a grace: 5 seconds.
+        // It was asked to end first, with a grace period of 5 seconds.
         assert_eq!(job["signal"], "SIGKILL", "{job}");
         assert!(env.ok(["output", &session]).contains("asked"));
         assert_eq!(env.status(&detached), "running");
@@ -137,9 +138,9 @@ fn a_session_job_ends_with_its_server_and_a_detached_one_does_not() {
     }
 }
 
-/// A supervisor that takes over knows with whom the job ends, also when that is gone already.
+/// A supervisor that takes over knows with which process the job ends, even if that process is already gone.
 #[test]
-fn a_session_job_that_lost_its_supervisor_ends_with_its_server_all_the_same() {
+fn a_session_job_that_lost_its_supervisor_still_ends_with_its_server() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let arguments = json!({ "command": "exec sleep 1000", "lifetime": "session", "wait_s": 0 });
@@ -158,7 +159,7 @@ fn a_session_job_that_lost_its_supervisor_ends_with_its_server_all_the_same() {
     }
 }
 
-/// What waited for a slot when its session ended is not started when there is one.
+/// A job that waited for a slot when its session ended is not started when there is one.
 #[test]
 fn a_queued_session_job_is_never_started_after_the_end_of_its_server() {
     let env = TestEnv::new();
@@ -219,7 +220,7 @@ fn a_large_stream_is_read_in_part() {
 }
 
 #[test]
-fn whoever_subscribes_is_told_of_changes() {
+fn subscribers_are_notified_of_changes() {
     let env = TestEnv::new();
     let updated = |client: &mut Client| {
         wait_for("word of a change", || {
@@ -248,7 +249,7 @@ fn whoever_subscribes_is_told_of_changes() {
     assert_eq!(unsubscribed["result"], json!({}), "{unsubscribed}");
     let unknown = legacy.ask("resources/subscribe", json!({ "uri": "job://nosuch" }));
     assert_eq!(unknown["error"]["code"], -32002, "{unknown}");
-    // The end of the server is the end of the subscription, and does not wait for it.
+    // The end of the server ends the subscription and does not wait for it.
     send(modern.pid(), Signal::SIGTERM);
     assert!(modern.end().success());
     assert!(modern.answer(listen)["result"].is_object());
@@ -282,7 +283,7 @@ fn prompts_and_completions_are_offered() {
     }
 }
 
-/// A cancelled call is not a cancelled job: only `tasks/cancel` and `kill` are that.
+/// Cancelling a call does not cancel its job: only `tasks/cancel` and `kill` do.
 #[test]
 fn a_call_that_is_cancelled_leaves_its_job_alone() {
     let env = TestEnv::new();

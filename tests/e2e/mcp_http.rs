@@ -1,4 +1,4 @@
-//! The MCP server over HTTP: who may speak to it, in which revisions of the protocol, and how it ends.
+//! The MCP server over HTTP: which clients it serves, in which revisions of the protocol, and how it ends.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ fn hello() -> Value {
 }
 
 #[test]
-fn nobody_gets_in_without_the_token() {
+fn no_request_is_served_without_the_token() {
     let env = TestEnv::new();
     let server = HttpServer::start(&env);
     assert!(server.said.contains(&server.token) && server.token.len() == 64, "{}", server.said);
@@ -38,13 +38,13 @@ fn nobody_gets_in_without_the_token() {
     let healthy = server.request("GET", "/healthz", &[], "");
     assert_eq!((healthy.status, &*healthy.body), (200, "ok\n"));
     assert_eq!(server.request("GET", "/", &[], "").status, 404);
-    // It is shown once.
+    // The token is shown once.
     let again = HttpServer::start(&env);
     assert!(again.said.contains(&*file.to_string_lossy()) && !again.said.contains(&server.token), "{}", again.said);
     assert_eq!(again.post(&[], &hello()).status, 200);
 }
 
-/// A page in a browser, or a name that somebody made to point here, is refused although it has the token.
+/// A page in a browser, or a name that was made to point here, is refused even with the token.
 #[test]
 fn only_known_names_and_pages_are_answered() {
     let env = TestEnv::new();
@@ -60,7 +60,7 @@ fn only_known_names_and_pages_are_answered() {
         ("Origin", "http://localhost:5173", 200),
         ("Origin", "https://jobs.example", 200),
         ("Origin", "HTTP://LocalHost", 200),
-        // Names that only begin like one.
+        // Names that only start with a permitted one.
         ("Host", "[::1].evil.example", 403),
         ("Host", "[::1]evil.example:80", 403),
         ("Host", "localhost:1.evil.example", 403),
@@ -77,7 +77,7 @@ fn only_known_names_and_pages_are_answered() {
     ] {
         assert_eq!(server.post(&[(header, value)], &hello()).status, status, "{header}: {value}");
     }
-    // Somebody on the way may have looked at the other one.
+    // A proxy on the way may have checked the other one.
     for header in ["Host", "Origin"] {
         for values in [["localhost", "localhost"], ["localhost", "evil.example"], ["evil.example", "localhost"]] {
             let values = values.map(|value| if header == "Host" { value.into() } else { format!("http://{value}") });
@@ -90,7 +90,7 @@ fn only_known_names_and_pages_are_answered() {
     assert_eq!(named_twice.status, 403);
 }
 
-/// The SDK answers only one of them, and whoever waits for the other waits for ever.
+/// The SDK answers only one of them, so that the other client would wait for ever.
 #[test]
 fn two_requests_of_a_session_with_one_id_are_both_answered() {
     let env = TestEnv::new();
@@ -104,7 +104,7 @@ fn two_requests_of_a_session_with_one_id_are_both_answered() {
         server.send_post(&session, &json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }))
     };
     let waits = [(); 2].map(|()| call("wait", json!({ "job_ids": [job] })));
-    // Of another session, or none, the id is another one.
+    // In another session, or without one, the same id is a different request.
     server.ok("kill", &json!({ "job_id": job }));
     for wait in waits {
         let called = Called::of(&Response::read(wait).message());
@@ -113,12 +113,12 @@ fn two_requests_of_a_session_with_one_id_are_both_answered() {
 }
 
 #[test]
-fn what_is_too_large_is_refused() {
+fn requests_that_are_too_large_are_refused() {
     let env = TestEnv::new();
     let server = HttpServer::start(&env);
     let execute = |size: usize| json!({ "command": format!("true {}", "x".repeat(size)), "wait_s": 0 });
     assert_eq!(Response::read(server.send_call("execute", &execute(5 << 20))).status, 413);
-    // Whoever does not say how much it will be is stopped as well.
+    // A request that does not announce its size is stopped as well.
     let mut endless = server.connect();
     let head = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
@@ -135,7 +135,7 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_read_is_answered_as_on_standard_input() {
+fn unreadable_requests_are_answered_as_on_standard_input() {
     let env = TestEnv::new();
     let server = HttpServer::start(&env);
     let authorization = format!("Bearer {}", server.token);
@@ -158,9 +158,9 @@ fn what_cannot_be_read_is_answered_as_on_standard_input() {
     assert_eq!(server.request("POST", "/mcp", &text, &hello().to_string()).status, 415);
 }
 
-/// Those who only keep a place lose it, and whoever waits for one gets it.
+/// Connections that only keep a place lose it to a client that waits for one.
 #[test]
-fn there_is_a_place_for_whoever_says_something() {
+fn idle_connections_give_way_to_active_ones() {
     let env = TestEnv::new();
     let server = HttpServer::start(&env);
     let begun: Vec<_> = (0..520)
@@ -172,7 +172,7 @@ fn there_is_a_place_for_whoever_says_something() {
         .collect();
     assert_eq!(server.request("GET", "/healthz", &[], "").status, 200);
     for mut half in begun {
-        // The end, or the news that there was one; and not that it took too long.
+        // The connection was closed or reset; it did not time out.
         let read = half.read(&mut [0; 100]);
         assert!(!matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock), "{read:?}");
     }
@@ -180,7 +180,7 @@ fn there_is_a_place_for_whoever_says_something() {
 
 /// Few clients end their sessions.
 #[test]
-fn sessions_that_were_not_used_for_longest_give_way() {
+fn the_least_recently_used_sessions_give_way() {
     let env = TestEnv::new();
     let server = HttpServer::start(&env);
     let begin = || server.post(&[], &hello()).header("mcp-session-id").unwrap().to_owned();
@@ -220,7 +220,7 @@ fn clients_of_all_eras_are_served_by_one_server() {
     let called = ask(3, "tools/call", json!({ "name": "execute", "arguments": arguments }));
     assert_eq!(called.header("content-type"), Some("text/event-stream"));
     assert!(Called::of(&called.message()).text.contains("\nfrom a session"));
-    // Without a session, and without a word before.
+    // Without a session, and without a greeting.
     let modern = server.ok("output", &json!({ "job_id": "web" }));
     assert!(modern.text.ends_with("from a session"), "{}", modern.text);
     let authorization = format!("Bearer {}", server.token);
@@ -231,7 +231,7 @@ fn clients_of_all_eras_are_served_by_one_server() {
 }
 
 #[test]
-fn other_machines_are_let_in_only_if_that_is_said() {
+fn other_machines_are_served_only_on_request() {
     let env = TestEnv::new();
     let ran = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = env.command(JOBMCP);
@@ -258,9 +258,9 @@ fn other_machines_are_let_in_only_if_that_is_said() {
     assert_eq!(remote.post(&[], &hello()).status, 200);
 }
 
-/// Jobs get to know neither the token nor who waits for what.
+/// Jobs get neither the token nor the ids of waiting requests.
 #[test]
-fn the_token_of_the_environment_is_for_the_server_only() {
+fn the_token_in_the_environment_is_not_passed_to_jobs() {
     let env = TestEnv::new();
     let mut server = HttpServer::start_with(&env, &[], &[("JOBMCP_TOKEN", "0123456789abcdef")]);
     assert!(server.said.contains("JOBMCP_TOKEN") && server.token.is_empty(), "{}", server.said);
@@ -269,9 +269,9 @@ fn the_token_of_the_environment_is_for_the_server_only() {
     assert!(job.text.contains("JOBCORE_STORE=") && !job.text.contains("0123456789abcdef"), "{}", job.text);
 }
 
-/// Neither calls that wait, nor clients that listen, nor such as never finish what they say hold up its end.
+/// Neither calls that wait, nor clients that listen, nor requests that are never completed hold up its end.
 #[test]
-fn the_server_answers_those_who_wait_and_ends() {
+fn the_server_answers_waiting_calls_and_ends() {
     let env = TestEnv::new();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut server = HttpServer::start(&env);
@@ -287,14 +287,14 @@ fn the_server_answers_those_who_wait_and_ends() {
         let params = json!({ "name": "wait", "arguments": { "job_ids": [job.id()], "timeout_s": 50 } });
         let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params });
         let wait = server.send_post(&[("Mcp-Session-Id", session)], &call);
-        // An answer that has begun is one to a call that was understood.
+        // An answer that has started proves that the call was accepted.
         wait.peek(&mut [0]).unwrap();
         let begun = Instant::now();
         send(server.pid(), signal);
         let answer = Called::of(&Response::read(wait).message());
         assert!(answer.text.contains(" is running"), "{}", answer.text);
         assert!(server.end().success(), "{signal:?}");
-        assert!(begun.elapsed().as_secs() < 40, "it waited for somebody");
+        assert!(begun.elapsed().as_secs() < 40, "it waited for a client");
         assert_eq!(env.status(&job.id()), "running", "no job ends with a server");
         env.ok(["kill", &job.id()]);
     }
@@ -319,7 +319,7 @@ fn several_servers_serve_one_store() {
 }
 
 #[test]
-fn what_it_logs_is_private_and_holds_no_secrets() {
+fn its_log_is_private_and_holds_no_secrets() {
     let env = TestEnv::new();
     let log = env.dir().join("log");
     let server = HttpServer::start_with(&env, &["--log-file", log.to_str().unwrap()], &[]);

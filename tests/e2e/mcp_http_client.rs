@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::mcp_client::{Called, JOBMCP};
 use crate::support::{PATIENCE, TestEnv, wait_for};
 
-/// A server at a port of its own. It is killed at the latest when this is dropped.
+/// A server on a port of its own. It is killed when this is dropped, if it is still running.
 pub(crate) struct HttpServer {
     server: Child,
     pub(crate) address: String,
-    /// What it said of the token.
+    /// What it printed about the token.
     pub(crate) said: String,
     pub(crate) token: String,
 }
@@ -31,11 +31,11 @@ impl HttpServer {
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut after = |start: &str| {
             let found = lines.find_map(|line| line.strip_prefix(start).map(str::to_owned));
-            found.unwrap_or_else(|| panic!("the server did not say `{start}`"))
+            found.unwrap_or_else(|| panic!("the server did not print `{start}`"))
         };
         let address = after("jobmcp serves http://").strip_suffix("/mcp").unwrap().to_owned();
         let said = after("clients must send a token: ");
-        // What it says later is of no interest, but it must not wait for somebody to read it.
+        // The rest of its output is not needed, but must be read so that the server does not block.
         std::thread::spawn(move || lines.for_each(drop));
         let token = std::fs::read_to_string(env.store().join("mcp-token")).unwrap_or_default();
         Self { server, address, said, token: token.trim().to_owned() }
@@ -61,7 +61,7 @@ impl HttpServer {
         }
         let mut stream = self.connect();
         stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
-        // The server may have answered, and closed its end, before it read all.
+        // The server may have answered, and closed its end, before it read everything.
         let _ = stream.write_all(body.as_bytes());
         stream
     }
@@ -86,7 +86,7 @@ impl HttpServer {
         self.send("POST", "/mcp", &[&usual, headers].concat(), &message.to_string())
     }
 
-    /// Sends a request as clients do that say hello to nobody, and returns the connection.
+    /// Sends a request as clients do that send no greeting, and returns the connection.
     pub(crate) fn send_modern(&self, method: &str, headers: &[(&str, &str)], mut params: Value) -> TcpStream {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -98,17 +98,17 @@ impl HttpServer {
         self.send_post(&[&usual, headers].concat(), &message)
     }
 
-    /// Sends a call of a tool so, and returns the connection.
+    /// Sends a call of a tool in the same way, and returns the connection.
     pub(crate) fn send_call(&self, tool: &str, arguments: &Value) -> TcpStream {
         self.send_modern("tools/call", &[("Mcp-Name", tool)], json!({ "name": tool, "arguments": arguments }))
     }
 
-    /// Asks so, and returns the answer.
+    /// Sends a request in the same way, and returns the answer.
     pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
         Response::read(self.send_modern(method, &[], params)).message()
     }
 
-    /// Calls a tool, and returns its result, whether it says that it failed or not.
+    /// Calls a tool, and returns its result, whether or not that is an error.
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Called {
         Called::of(&Response::read(self.send_call(tool, arguments)).message())
     }
@@ -120,7 +120,7 @@ impl HttpServer {
         called
     }
 
-    /// The end of the server.
+    /// Waits for the end of the server.
     pub(crate) fn end(&mut self) -> ExitStatus {
         wait_for("the end of the server", || self.server.try_wait().unwrap())
     }
@@ -133,7 +133,7 @@ impl Drop for HttpServer {
     }
 }
 
-/// What came back.
+/// The response to a request.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -145,7 +145,7 @@ impl Response {
     /// Reads until the server closes the connection.
     pub(crate) fn read(mut stream: TcpStream) -> Self {
         let mut bytes = Vec::new();
-        // A connection that is reset has said what it had to say.
+        // The part that was received before a connection is reset counts.
         let _ = stream.read_to_end(&mut bytes);
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
@@ -171,7 +171,7 @@ impl Response {
     }
 }
 
-/// Puts the parts of a body together, the last of which is empty: it must be there.
+/// Joins the chunks of a body, the last of which is empty and must be present.
 fn unchunked(mut body: &str) -> String {
     let mut whole = String::new();
     loop {

@@ -1,4 +1,5 @@
-//! The MCP server on standard input and output, with clients that send what is no message, much at once, or do not read.
+//! The MCP server on standard input and output, with clients that send lines that are not messages, send much at once,
+//! or do not read.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,9 @@ use serde_json::{Value, json};
 use crate::mcp_client::{Called, Client};
 use crate::support::{TestEnv, used, wait_until_idle};
 
-/// The SDK drops most of these in silence, and a client would wait for ever.
+/// The SDK drops most of these silently, so that a client would wait for ever.
 #[test]
-fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
+fn unreadable_lines_are_answered_and_the_next_ones_served() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let call = |id: &str, command: &[u8]| {
@@ -34,9 +35,9 @@ fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
         assert!(message.len() < 300, "{answer}");
         assert_eq!(client.ask("ping", json!({}))["result"], json!({}), "after {id}");
     }
-    // What nobody waits for is not answered: had it been, that would have come first.
+    // Messages that expect no answer get none: an answer would have come first.
     client.write_line(br#"{"jsonrpc":"2.0","method":"notifications/nosuch","params":7}"#);
-    client.write_line(br#"{"jsonrpc":"2.0","id":4711,"error":"of nobody"}"#);
+    client.write_line(br#"{"jsonrpc":"2.0","id":4711,"error":"unexpected"}"#);
     client.write_line(b"");
     client.ask("ping", json!({}));
     assert!(client.has_no_answers());
@@ -44,9 +45,9 @@ fn what_cannot_be_read_is_answered_and_what_follows_is_served() {
     assert!(client.close().success());
 }
 
-/// The SDK ends when it is told something before it is asked.
+/// The SDK ends if it gets a notification before the first request.
 #[test]
-fn what_comes_before_the_first_request_ends_nothing() {
+fn notifications_before_the_first_request_are_harmless() {
     let env = TestEnv::new();
     let mut client = Client::modern(&env);
     client.notify("notifications/initialized", json!({}));
@@ -59,7 +60,7 @@ fn what_comes_before_the_first_request_ends_nothing() {
 }
 
 #[test]
-fn a_method_that_is_known_is_told_what_it_takes() {
+fn wrong_params_of_a_known_method_are_explained() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     for (method, params, code, expected) in [
@@ -73,7 +74,8 @@ fn a_method_that_is_known_is_told_what_it_takes() {
     }
 }
 
-/// However many calls wait: each is there, others are answered meanwhile, and the end of the server is not held up.
+/// However many calls wait, each is served, others are answered in the meantime, and the end of the server is not held
+/// up.
 #[test]
 fn many_calls_wait_at_once() {
     const CALLS: usize = 400;
@@ -87,7 +89,7 @@ fn many_calls_wait_at_once() {
     let waits: Vec<_> = untils.iter().cycle().take(CALLS).map(|until| wait(&mut client, until)).collect();
     let list = client.send_call("list", json!({}));
     assert!(Called::of(&client.answer(list)).text.contains("running"));
-    assert!(client.has_no_answers(), "the list was answered while all others waited");
+    assert!(client.has_no_answers(), "the list was answered while all other calls waited");
     client.ok("kill", json!({ "job_id": job.id() }));
     for wait in waits {
         assert!(Called::of(&client.answer(wait)).text.contains("killed by jobmcp"));
@@ -103,7 +105,8 @@ fn many_calls_wait_at_once() {
     env.ok(["kill", &job.id()]);
 }
 
-/// Whoever does not read, and closes nothing but its end: what it sent is not waited for, nor what it does not take.
+/// A client that does not read, and closes only its own end: neither what it sent nor what it does not accept is waited
+/// for.
 #[test]
 fn a_client_that_does_not_read_holds_up_no_end() {
     let env = TestEnv::new();
@@ -118,11 +121,11 @@ fn a_client_that_does_not_read_holds_up_no_end() {
         }
         let begun = Instant::now();
         assert!(deaf.close().success());
-        assert!(begun.elapsed() < Duration::from_secs(30), "it waited for somebody to read");
+        assert!(begun.elapsed() < Duration::from_secs(30), "it waited for a reader");
     }
 }
 
-/// Answers that nobody reads pile up in the SDK before they get to where lines are written.
+/// Answers that are not read pile up in the SDK, before the point where lines are written.
 #[test]
 fn a_client_that_sends_much_and_reads_nothing_costs_little_and_loses_nothing() {
     const REQUESTS: usize = 20_000;
@@ -141,9 +144,9 @@ fn a_client_that_sends_much_and_reads_nothing_costs_little_and_loses_nothing() {
     }
 }
 
-/// The SDK answers only one of them, and whoever waits for the other waits for ever.
+/// The SDK answers only one of them, so that the client would wait for the other for ever.
 #[test]
-fn of_two_requests_with_one_id_the_second_is_refused_while_the_first_is_not_answered() {
+fn a_second_request_with_an_unanswered_id_is_refused() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let job = client.ok("execute", json!({ "command": "sleep 1000", "wait_s": 0 })).id();
@@ -157,7 +160,7 @@ fn of_two_requests_with_one_id_the_second_is_refused_while_the_first_is_not_answ
     client.ok("kill", json!({ "job_id": job }));
     let first = client.answer_to(&"twice".into());
     assert!(Called::of(&first).text.contains("killed by"), "{first}");
-    // Then the id is free again.
+    // After that the id is free again.
     client.write_line(wait.as_bytes());
     assert!(Called::of(&client.answer_to(&"twice".into())).text.contains("killed by"));
     assert!(client.has_no_answers());

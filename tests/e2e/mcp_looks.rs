@@ -1,5 +1,5 @@
-//! What a model is shown of jobs and their output: the end of it, what is new, and never that something was written or
-//! not written without having looked.
+//! What a model is shown of jobs and their output: the end of it, what is new, and never a claim that something was or
+//! was not written without having looked.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn ran(client: &mut Client, mut arguments: Value) -> String {
 }
 
 #[test]
-fn of_a_success_the_end_is_shown_and_of_a_failure_what_looks_like_its_cause() {
+fn a_success_shows_its_end_and_a_failure_its_likely_cause() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let short = ran(&mut client, json!({ "command": "seq 1 30", "name": "short" }));
@@ -41,7 +41,7 @@ fn of_a_success_the_end_is_shown_and_of_a_failure_what_looks_like_its_cause() {
 }
 
 #[test]
-fn the_failing_items_of_a_known_tool_are_told_first() {
+fn the_failing_items_of_a_known_tool_are_shown_first() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let pad = "seq -f 'tests/test_%g.py .................................. [ 50%%]' 1 100";
@@ -64,7 +64,7 @@ fn the_failing_items_of_a_known_tool_are_told_first() {
     );
 }
 
-/// Tools that print nothing of use leave a report, which is read if it is one of this job.
+/// Tools that print nothing useful leave a report, which is read if it was written by this job.
 #[test]
 fn a_report_that_the_command_writes_is_read() {
     let env = TestEnv::new();
@@ -77,13 +77,13 @@ fn a_report_that_the_command_writes_is_read() {
     std::fs::create_dir(env.dir().join("out")).unwrap();
     let failed = ran(&mut client, json!({ "command": line }));
     assert!(failed.contains("1 failed") && failed.contains("carries") && failed.contains("2 is not 3"), "{failed}");
-    // One of before says nothing about this job.
+    // An older report says nothing about this job.
     let other = ran(&mut client, json!({ "command": format!("{dots}; test -e report.xml && exit 1") }));
     assert!(!other.contains("carries") && other.ends_with(" 200"), "{other}");
 }
 
 #[test]
-fn what_was_not_kept_is_named_where_it_is_missing() {
+fn dropped_output_is_named_where_it_is_missing() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = "seq -f 'line %g' 1 100000";
@@ -147,7 +147,7 @@ fn a_repeated_look_shows_what_is_new() {
     touch(&env, "2");
     let ended = client.ok("wait", json!({ "job_ids": ["build"], "wait_s": 50 })).text;
     assert!(ended.starts_with("`build` completed with exit code 0") && ended.lines().count() == 1, "{ended}");
-    // Another client has seen nothing of it.
+    // Another client has seen none of it.
     let other = Client::legacy(&env).ok("wait", json!({ "job_ids": ["build"] })).text;
     assert!(other.contains("\n[") && other.ends_with("linking 50, which takes a while for some"), "{other}");
 }
@@ -162,14 +162,14 @@ fn several_commands_are_one_call_with_one_summary() {
         json!("exit 4"),
         json!({ "command": "pwd > where", "cwd": "/" }),
     ];
-    // The last cannot write there, unless it is root that runs this.
+    // The last command cannot write there unless the test runs as root.
     let text = ran(&mut client, json!({ "commands": commands[..3], "at_a_time": 1 }));
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], "1 of 3 completed, 2 failed.");
     assert_eq!(lines[1], "`two` failed with exit code 3: two: error: no disk");
     assert!(lines[2].starts_with("`exit 4` (") && lines[2].ends_with(") failed with exit code 4"), "{text}");
 
-    // One at a time, in a group of their own, which is waited for as one.
+    // One at a time, in a group of their own, which is waited for as a whole.
     let line = "n=$(ls running 2>/dev/null | wc -l); echo $n >> most; mkdir -p running; touch running/$$; sleep 0.05; rm running/$$";
     let gate = until("go");
     let begun = client.ok(
@@ -191,7 +191,8 @@ fn several_commands_are_one_call_with_one_summary() {
     assert!(ended.starts_with("4 of 5 completed, 1 failed.\n`exit 1` ("), "{ended}");
     assert_eq!(std::fs::read_to_string(env.dir().join("most")).unwrap(), "0\n0\n0\n");
 
-    // The limits of batches that ended long ago are not kept for ever; those of new ones may have their jobs still to come.
+    // The limits of batches that ended long ago are not kept for ever; a new batch may still be about to submit its
+    // jobs.
     let group = call["group"].as_str().unwrap();
     env.ok(["group", "set", "batch-00000001abcd", "--limit", "3"]);
     let limits = || env.ok(["group", "list"]);
@@ -199,7 +200,7 @@ fn several_commands_are_one_call_with_one_summary() {
     ran(&mut client, json!({ "commands": ["true"], "at_a_time": 7 }));
     assert!(limits().contains(group) && !limits().contains("batch-00000001abcd"), "{}", limits());
 
-    // What is asked for of the output is shown of all of them.
+    // A filter of the output applies to all of them.
     let commands = ["echo 'warning: a'; echo x", "echo y", "echo 'warning: b'; echo 'warning: c'; exit 1"];
     let warnings = ran(&mut client, json!({ "commands": commands, "grep": "warning" }));
     let lines: Vec<_> = warnings.lines().collect();
@@ -229,7 +230,7 @@ fn several_commands_are_one_call_with_one_summary() {
 }
 
 #[test]
-fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked() {
+fn one_call_starts_a_server_or_gets_the_answer_of_a_repl() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = format!("{}; echo 'ready on 1'; exec sleep 1000", until("go"));
@@ -248,21 +249,21 @@ fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked()
     let late = client.ok("execute", late).text;
     assert_eq!(late, "`late` is running (no output); `file:/nosuch/file` is not met yet.");
 
-    // By the cursor, the next line that matches is waited for.
+    // With the cursor, the next matching line is waited for.
     let again = "for n in 1 2; do echo built $n; done; exec sleep 1000";
     let first = client.ok("execute", json!({ "command": again, "name": "again", "until": "output:^built" })).text;
     let cursor: u64 = first.split("at cursor ").nth(1).unwrap().split('.').next().unwrap().parse().unwrap();
     let second = json!({ "job_ids": ["again"], "until": "output:^built", "cursor": cursor });
     assert!(client.ok("wait", second).text.ends_with("built 2"), "{first}");
 
-    // Input that cannot be sent is no reason to start the job again.
+    // If the input cannot be sent, the job is not submitted again.
     env.ok(["config", "set", "max_running", "1"]);
     let queued = json!({ "command": "cat", "stdin": "open", "input": "x", "wait_s": 0 });
     let queued = client.ok("execute", queued).text;
     assert!(queued.contains(" is queued") && queued.contains("\nIts input was not sent: "), "{queued}");
     env.ok(["config", "set", "max_running", "0"]);
 
-    // A prompt that comes late, and in between, is no answer.
+    // A prompt that comes late or in between is not an answer.
     let repl = "printf '> '; while read -r n; do printf '> '; sleep 0.4; echo \"got $n\"; done";
     let begun = json!({ "command": repl, "name": "repl", "stdin": "open", "input": "1", "until": "output:got" });
     assert!(client.ok("execute", begun).text.contains("got 1"));
@@ -277,10 +278,10 @@ fn a_server_is_started_and_ready_in_one_call_and_a_repl_answers_what_was_asked()
 }
 
 #[test]
-fn an_end_that_was_not_asked_for_is_told_once() {
+fn an_end_that_was_not_asked_for_is_reported_once() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
-    // Of another conversation.
+    // A client of another conversation.
     let mut other = Client::of({
         let mut command = env.command(JOBMCP);
         command.env("CODEX_THREAD_ID", "another");
@@ -292,7 +293,7 @@ fn an_end_that_was_not_asked_for_is_told_once() {
     }
     touch(&env, "go");
     wait_for("the ends", || (env.ok(["list", "--status", "running", "--json"]) == "[]").then_some(()));
-    // One of which this call is about is no news.
+    // The end of a job that the call is about is not news.
     let number = client.send_call("wait", json!({ "job_ids": ["b"] }));
     let content = client.answer(number)["result"]["content"].clone();
     let news = content[1]["text"].as_str().unwrap_or_else(|| panic!("{content}"));

@@ -1,5 +1,5 @@
-//! What mcp-background-job documents, and what it got wrong, where no other test is about it. docs/parity.md lists all of it,
-//! with the test of each line.
+//! What mcp-background-job documents, and what it got wrong, as far as no other test covers it. docs/parity.md lists
+//! all of it, with the test for each line.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::TestEnv;
 
 const TOOLS: [&str; 8] = ["execute", "wait", "output", "tail", "interact", "kill", "status", "list"];
 
-/// A part of a page: what stands below a heading, up to the next of its kind or above.
+/// A part of a page: the text below a heading, up to the next heading of the same or a higher level.
 fn part(page: &str, heading: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let page = std::fs::read_to_string(path).unwrap();
@@ -23,16 +23,16 @@ fn part(page: &str, heading: &str) -> String {
     below[..end].to_owned()
 }
 
-/// The entries of this name in the configurations that a part shows.
+/// The entries of this name in the configurations shown in a part.
 fn entries(part: &str, name: &str) -> Vec<Value> {
     let blocks = part.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let servers = blocks.map(|block| serde_json::from_str::<Value>(block).unwrap()["mcpServers"].take());
     servers.filter_map(|servers| servers.get(name).cloned()).collect()
 }
 
-/// There, the words were passed to the first of them: `echo hi | wc -c` printed `hi | wc -c`.
+/// mcp-background-job passed all words to the first one: `echo hi | wc -c` printed `hi | wc -c`.
 #[test]
-fn a_line_is_one_for_a_shell() {
+fn a_line_is_run_by_a_shell() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = "mkdir sub && cd sub && echo one > a.txt; echo two > b.txt; cat *.txt | wc -l; echo \"$HOME\"; pwd";
@@ -42,14 +42,14 @@ fn a_line_is_one_for_a_shell() {
 }
 
 #[test]
-fn jobs_have_uuids_and_the_states_that_are_known_from_there() {
+fn jobs_have_uuids_and_the_known_states() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let mut expected = Vec::new();
     for (line, status) in [
         ("true", "completed"),
         ("exit 3", "failed"),
-        // There, this one was `killed`, by nobody.
+        // mcp-background-job reported this one as `killed`, although it was not stopped on request.
         ("kill -TERM $$", "failed"),
         ("exec sleep 1000 # to be stopped", "killed"),
         ("exec sleep 1000", "running"),
@@ -93,7 +93,7 @@ fn every_tool_but_kill_refuses_a_job_that_is_not_there() {
 }
 
 #[test]
-fn tail_has_fifty_lines_and_as_many_as_it_is_told() {
+fn tail_has_fifty_lines_or_as_many_as_asked_for() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "seq 1 1200; seq 1 3 >&2", "name": "seq", "wait_s": 50 }));
@@ -114,7 +114,7 @@ fn tail_has_fifty_lines_and_as_many_as_it_is_told() {
     }
 }
 
-/// However long it is, nothing of an output is out of reach.
+/// However long an output is, all of it can be read.
 #[test]
 fn a_long_output_is_read_whole_piece_by_piece() {
     let env = TestEnv::new();
@@ -138,9 +138,10 @@ fn a_long_output_is_read_whole_piece_by_piece() {
     assert!(whole == expected, "{} bytes and not {}", whole.len(), expected.len());
 }
 
-/// There, a ring of lines: much less was kept than was said, silently, and when it was full, nothing was answered any more.
+/// mcp-background-job had a ring of lines: it kept much less than it claimed, silently, and once the ring was full,
+/// nothing was answered any more.
 #[test]
-fn a_job_that_wrote_more_than_is_kept_says_so_and_is_talked_to() {
+fn a_job_that_wrote_more_than_is_kept_says_so_and_still_answers() {
     let env = TestEnv::new();
     let server = HttpServer::start_with(&env, &[], &[("MCP_BG_MAX_OUTPUT_SIZE", "100000")]);
     let job = json!({ "command": "seq 1 200000; cat", "stdin": "open", "name": "seq", "wait_s": 0 });
@@ -159,7 +160,7 @@ fn a_job_that_wrote_more_than_is_kept_says_so_and_is_talked_to() {
 }
 
 #[test]
-fn a_line_that_is_sent_ends_once() {
+fn a_sent_line_ends_once() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     client.ok("execute", json!({ "command": "cat", "stdin": "open", "name": "cat", "wait_s": 0 }));
@@ -170,18 +171,18 @@ fn a_line_that_is_sent_ends_once() {
     }
 }
 
-/// There, the input of each job was a pipe that nobody could close.
+/// In mcp-background-job, the input of each job was a pipe that no caller could close.
 #[test]
-fn what_reads_its_input_to_the_end_does_not_hang() {
+fn a_job_that_reads_its_input_to_the_end_does_not_hang() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let ran = client.ok("execute", json!({ "command": "cat; echo done", "wait_s": 50, "format": "json" }));
     assert_eq!((&ran.structured["stdout"], &ran.structured["status"]), (&"done\n".into(), &"completed".into()));
 }
 
-/// There, only the shell was killed.
+/// In mcp-background-job, only the shell was killed.
 #[test]
-fn kill_leaves_nothing_of_what_was_started() {
+fn kill_leaves_no_process_of_the_job() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = "sleep 1077 & setsid sleep 1078 & (sleep 1079 &) ; sh -c 'echo up; sleep 1080'";
@@ -193,24 +194,24 @@ fn kill_leaves_nothing_of_what_was_started() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// There, jobs that were over counted until somebody asked after each.
+/// In mcp-background-job, ended jobs counted until each had been asked about.
 #[test]
-fn jobs_that_are_over_take_no_place() {
+fn ended_jobs_take_no_place() {
     let env = TestEnv::new();
     let server = HttpServer::start_with(&env, &[], &[("MCP_BG_MAX_JOBS", "2")]);
     for name in ["first", "second"] {
         server.ok("execute", &json!({ "command": "true", "name": name, "wait_s": 0 }));
     }
-    // This server is not asked.
+    // Without asking this server.
     env.ok(["wait", "first", "second"]);
     server.ok("execute", &json!({ "command": "sleep 1000", "wait_s": 0 }));
     server.ok("execute", &json!({ "command": "sleep 1000", "wait_s": 0 }));
     assert!(server.call("execute", &json!({ "command": "sleep 1000" })).is_error);
 }
 
-/// There, thirteen patterns refused what only looked dangerous, and permitted `rm -r -f`.
+/// mcp-background-job had thirteen patterns, which refused what only looked dangerous, and permitted `rm -r -f`.
 #[test]
-fn nothing_is_refused_for_its_looks_and_what_is_denied_is_in_any_spelling() {
+fn harmless_lines_are_permitted_and_denied_ones_refused_in_any_spelling() {
     let env = TestEnv::new();
     std::fs::write(env.dir().join("notes.txt"), "fdisk, mkfs and shutdown\n").unwrap();
     let server = HttpServer::start_with(&env, &[], &[("JOBCORE_DENY", "rm")]);
@@ -224,9 +225,9 @@ fn nothing_is_refused_for_its_looks_and_what_is_denied_is_in_any_spelling() {
     }
 }
 
-/// The entries of the configurations, with ours in the place of theirs: what stood in `env` holds.
+/// The configurations with our entries in the place of theirs: the settings in `env` still hold.
 #[test]
-fn a_configuration_goes_on_with_another_command() {
+fn a_configuration_works_with_the_new_command() {
     let configuration = part("migrating-mcp.md", "### Configuration");
     let [theirs] = entries(&configuration, "background-job").try_into().unwrap();
     let [ours] = entries(&configuration, "jobs").try_into().unwrap();
@@ -239,7 +240,7 @@ fn a_configuration_goes_on_with_another_command() {
     let spec = env.records(&id).submission().to_string();
     let spec: Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec["spec"]["output_limit"], 20_971_520);
-    // From Windows, what is behind `--exec` runs inside WSL, with the variables that are named there.
+    // From Windows, the words after `--exec` run inside WSL, with the variables that are named there.
     let [windows] = entries(&part("install.md", "## Windows"), "jobs").try_into().unwrap();
     let words: Vec<_> = windows["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let (command, words) = (windows["command"].as_str().unwrap(), words.as_slice());
@@ -251,9 +252,9 @@ fn a_configuration_goes_on_with_another_command() {
     }
 }
 
-/// Each line of the lists names tests that are there, and the first table of tools names all of ours but one.
+/// Each line of the lists names existing tests, and the first table of tools names all of ours.
 #[test]
-fn the_lists_of_what_is_documented_elsewhere_name_tests_that_are_here() {
+fn the_lists_of_parity_name_existing_tests() {
     for (heading, fewest) in [("## mcp-background-job", 20), ("## claude-async", 15), ("## cc-multi-process-mcp", 7)] {
         let list = part("parity.md", heading);
         let rows: Vec<_> =
@@ -269,9 +270,9 @@ fn the_lists_of_what_is_documented_elsewhere_name_tests_that_are_here() {
     assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(TOOLS));
 }
 
-/// There is a test of this name.
+/// Checks that there is a test of this name.
 fn prove(proof: &str) {
-    let (module, test) = proof.split_once("::").unwrap_or_else(|| panic!("`{proof}` is no test"));
+    let (module, test) = proof.split_once("::").unwrap_or_else(|| panic!("`{proof}` is not the name of a test"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e").join(format!("{module}.rs"));
     let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{proof}: {error}"));
     assert!(source.contains(&format!("#[test]\nfn {test}()")), "{proof}");

@@ -1,4 +1,4 @@
-//! The MCP server where there is much of everything, and where jobs end at a bad moment.
+//! The MCP server with much of everything, and with jobs that end at a bad moment.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,11 +15,11 @@ use crate::mcp_client::{Called, Client};
 use crate::support::{TestEnv, used};
 
 const JOBS: u32 = 10_000;
-/// One job in so many has failed.
+/// One in this many jobs has failed.
 const FAILED: u32 = 500;
 const MIB: u64 = 1024 * 1024;
 
-/// Puts jobs on record that are over, without running any: a day's worth, the last of them the newest.
+/// Puts ended jobs on record without running any: a day's worth, the last of them the newest.
 fn make_jobs(env: &TestEnv) {
     let store = FileStore::open(env.store()).unwrap();
     let namespace = |kind: &str| fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
@@ -28,7 +28,7 @@ fn make_jobs(env: &TestEnv) {
         let command = ["echo".to_owned(), format!("{number} {}", "x".repeat(300))];
         let half = if number < JOBS / 2 { "first" } else { "second" };
         let spec = JobSpec::command(command).cwd("/").name(name(number).parse().unwrap()).label("half", half);
-        // One for which this process may act: it is due only then.
+        // A world in which this process may act on the job: only then is the job due.
         let mut world = World::default();
         world.pid_namespace = Some(namespace("pid"));
         world.mount_namespace = Some(namespace("mnt"));
@@ -65,7 +65,7 @@ fn names(page: &Called) -> Vec<String> {
 
 #[test]
 fn ten_thousand_jobs_are_found_page_by_page() {
-    // A disk would take its time for so many files.
+    // A disk would be slow with so many files.
     let directory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
     let env = TestEnv::new().with_store(directory.path().join("store"));
     for limit in ["keep_days", "keep_jobs", "keep_bytes"] {
@@ -76,7 +76,7 @@ fn ten_thousand_jobs_are_found_page_by_page() {
     let newest = client.ok("list", json!({}));
     assert!(newest.text.chars().count() <= 8_000, "{}", newest.text);
     assert!(newest.text.contains("There are more: pass offset 20."), "{}", newest.text);
-    // Page after page, and far behind: each has what comes next, and nothing twice.
+    // Page after page, also far from the start: each continues where the last one ended, without repetition.
     let near = (0..1000).step_by(100);
     let far = (1000..JOBS).step_by(3000);
     for offset in near.chain(far).chain([JOBS - 30]) {
@@ -100,7 +100,7 @@ fn ten_thousand_jobs_are_found_page_by_page() {
     ] {
         assert_eq!(names(&client.ok("list", filter.clone())), expected, "{filter}");
     }
-    // Among so many, a job is started, found and stopped as ever.
+    // Among so many jobs, one is submitted, found and stopped as usual.
     client.ok("execute", json!({ "command": "sleep 1000", "name": "new", "wait_s": 0 }));
     assert_eq!(names(&client.ok("list", json!({ "status": ["running"] }))), ["new"]);
     assert_eq!(client.ok("kill", json!({ "job_id": "new" })).structured["results"][0]["status"], "killed");
@@ -118,7 +118,7 @@ fn time_of(client: &mut Client, tool: &str, arguments: &Value) -> Duration {
 }
 
 #[test]
-fn of_enormous_outputs_a_part_is_read_in_little_memory() {
+fn a_part_of_an_enormous_output_is_read_in_little_memory() {
     let env = TestEnv::new();
     let line = "yes 'a line as long as lines of a build are, with a path and a message' | head -c 300M; echo; echo end";
     for (name, line) in [
@@ -148,7 +148,7 @@ fn of_enormous_outputs_a_part_is_read_in_little_memory() {
     for name in ["long", "line"] {
         for (tool, arguments) in calls(name) {
             let called = client.ok(tool, arguments.clone());
-            // What was shown before is not shown again.
+            // Output that was shown before is not shown again.
             let is_shown = called.text.contains("end") || tool == "wait";
             assert!(is_shown, "{tool} {arguments}: {}", called.text);
             assert!(called.text.chars().count() <= 40_000, "{tool} {arguments}");
@@ -170,9 +170,9 @@ fn of_enormous_outputs_a_part_is_read_in_little_memory() {
     }
 }
 
-/// There, one byte that is no UTF-8 lost all output, the lines before it too.
+/// In mcp-background-job, one byte that was not UTF-8 lost all output, even the lines before it.
 #[test]
-fn bytes_that_are_no_text_lose_nothing_around_them() {
+fn bytes_that_are_not_text_lose_nothing_around_them() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line =
@@ -189,9 +189,9 @@ fn bytes_that_are_no_text_lose_nothing_around_them() {
     }
 }
 
-/// What was true at the last call need not be so at the next.
+/// What was true at the last call may have changed at the next.
 #[test]
-fn a_job_that_ends_between_two_calls_is_told_as_it_is() {
+fn a_job_that_ends_between_two_calls_is_reported_as_it_is() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = format!("echo up; {}; echo last; exit 3", until("go"));
@@ -224,9 +224,9 @@ fn a_job_that_ends_between_two_calls_is_told_as_it_is() {
     assert_eq!(client.ok("list", json!({})).structured["jobs"][0]["status"], "failed");
 }
 
-/// Nor what was true when the call began.
+/// What was true when a call started may have changed when it ends.
 #[test]
-fn a_job_that_ends_of_what_it_is_sent_is_told_with_its_end() {
+fn a_job_that_ends_because_of_its_input_is_reported_with_its_end() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let line = "read -r word; echo \"got $word\"; exit 3";

@@ -1,4 +1,4 @@
-//! The variables of mcp-background-job, which hold here.
+//! The variables of mcp-background-job, which this server honours.
 
 use serde_json::json;
 
@@ -17,12 +17,12 @@ fn no_more_jobs_than_the_limit_are_started() {
     assert!(refused.is_error && refused.text.starts_with("Job limit reached: 2 jobs"), "{}", refused.text);
     assert_eq!(server.ok("execute", &keyed).id(), job.id(), "nothing is started");
     server.ok("kill", &json!({ "job_id": job.id() }));
-    // Calls that come at once do not take the same place.
+    // Concurrent calls do not take the same place.
     let calls = [(); 4].map(|()| server.send_call("execute", &json!({ "command": "sleep 1000", "wait_s": 0 })));
     let answers = calls.map(|call| Response::read(call).message());
     let started = answers.iter().filter(|answer| answer["result"]["isError"] != true).count();
     assert_eq!(started, 1, "{answers:?}");
-    // What is over is known by its key all the same, although there is room for nothing.
+    // An ended job is still found by its key, even if there is no room for another.
     let over = server.ok("execute", &keyed);
     assert_eq!((over.id(), &over.job["status"]), (job.id(), &"killed".into()));
     env.ok(["kill", "--all"]);
@@ -38,7 +38,7 @@ fn jobs_are_limited_as_the_variables_say() {
         ("MCP_BG_JOB_TIMEOUT", "1"),
         ("MCP_BG_WORKING_DIR", work.to_str().unwrap()),
         ("MCP_BG_ALLOWED_COMMANDS", "^pwd,^sleep ,^echo "),
-        // Its own settings give way.
+        // The server's own settings give way.
         ("JOBCORE_TIMEOUT", "1h"),
     ];
     let server = HttpServer::start_with(&env, &[], &variables);
@@ -55,12 +55,12 @@ fn jobs_are_limited_as_the_variables_say() {
     assert!(longer.is_error && longer.text.contains("between 0 and 1 seconds"), "{}", longer.text);
     let forbidden = server.call("execute", &json!({ "command": "echo x; touch file" }));
     assert!(forbidden.is_error && forbidden.text.contains("allowed commands: pwd*, sleep, echo"), "{}", forbidden.text);
-    // People are not concerned.
+    // Jobs submitted by people are not limited.
     env.ok(["run", "--wait", "touch file"]);
 }
 
 #[test]
-fn what_is_not_kept_is_cleared_away_at_calls() {
+fn jobs_that_are_not_kept_are_removed_at_calls() {
     let env = TestEnv::new();
     env.ok(["run", "--wait", "true"]);
     env.ok(["config", "set", "keep_jobs", "1"]);

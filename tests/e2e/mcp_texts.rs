@@ -1,5 +1,5 @@
-//! What models read, word for word: each tool's text for what usually comes of it. The files are in `snapshots/`; whoever
-//! means to change a text runs this with `INSTA_UPDATE=always` and reads the difference.
+//! What models read, word for word: the text of each tool for the usual cases. The files are in `snapshots/`; after a
+//! deliberate change of a text, run this with `INSTA_UPDATE=always` and read the difference.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::mcp_client::Client;
 use crate::mcp_delegate;
 use crate::support::TestEnv;
 
-/// A server, and what was said.
+/// A server, and the dialogue so far.
 struct Talk {
     client: Client,
     env: TestEnv,
@@ -23,7 +23,7 @@ impl Talk {
         Self { client: Client::legacy(&env), env, text: String::new() }
     }
 
-    /// Calls a tool, of which the text is no part of what is pinned.
+    /// Calls a tool without adding its text to the dialogue.
     fn quietly(&mut self, tool: &str, arguments: Value) -> String {
         self.client.ok(tool, arguments).job["job_id"].as_str().unwrap_or_default().to_owned()
     }
@@ -35,7 +35,7 @@ impl Talk {
         self.text.push_str(&format!("> {tool} {shown}{kind}\n{}\n\n", called.text));
     }
 
-    /// Starts what runs until it is killed, and waits until it has said so.
+    /// Starts a job that runs until it is killed, and waits for its first output.
     fn start(&mut self, name: &str) {
         self.quietly("execute", json!({ "command": "echo up; exec sleep 1000", "name": name, "wait_s": 0 }));
         self.quietly("wait", json!({ "job_ids": [name], "until": "output:up" }));
@@ -46,7 +46,7 @@ impl Talk {
         self.quietly("execute", json!({ "command": line, "name": name, "wait_s": 50 }))
     }
 
-    /// Compares what was said with the golden file of the tool, but for what differs each time.
+    /// Compares the dialogue with the golden file of the tool, except for what differs each time.
     fn pin(&self, tool: &str) {
         let directory = self.env.dir().display().to_string();
         let mut settings = insta::Settings::clone_current();
@@ -57,7 +57,7 @@ impl Talk {
             (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[ID]"),
             (r"\b[0-9a-f]{8}\b", "[SHORT]"),
             ("`PATH`, which is `[^`]*`", "`PATH`, which is `[PATH]`"),
-            // Said only of what takes a second, as anything may on a busy machine.
+            // Printed only for what takes a second, as anything may on a busy machine.
             (r"is running \(\d+(\.\d)?s, ", "is running ("),
             (r"is running \(\d+(\.\d)?s\)", "is running"),
             (r"(after|for) \d+(\.\d)?s", "$1 [TIME]"),
@@ -234,7 +234,7 @@ fn list() {
     talk.pin("list");
 }
 
-/// What all tools say of runs of agents.
+/// What all tools say about agent runs.
 #[test]
 fn delegate() {
     let mut talk = Talk::within(mcp_delegate::world());

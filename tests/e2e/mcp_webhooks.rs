@@ -1,4 +1,4 @@
-//! What happens to jobs, posted to where a client says: whether that may be, and what arrives there.
+//! The events of jobs, posted to a URL that a client names: which URLs are accepted, and what arrives there.
 
 use jobcore::clock::Timestamp;
 use nix::sys::signal::Signal;
@@ -48,7 +48,7 @@ fn run(env: &TestEnv, name: &str) -> String {
 }
 
 #[test]
-fn a_receiver_is_asked_first_and_then_gets_what_happens() {
+fn a_receiver_is_verified_first_and_then_gets_events() {
     let env = TestEnv::new();
     let receiver = Receiver::start(takes);
     let mut client = client(&env);
@@ -70,10 +70,10 @@ fn a_receiver_is_asked_first_and_then_gets_what_happens() {
         assert_eq!(subscribed["id"], one.header("x-mcp-subscription-id"));
         assert_eq!(one.header("content-type"), "application/json");
     }
-    // It is the same place as of the other ways.
+    // The cursor is the same as for the other ways of delivery.
     let polled = client.ask("events/poll", json!({ "name": "job.ended", "cursor": event.body["cursor"] }));
     assert_eq!(polled["result"]["events"], json!([]));
-    // What is ended is ended, and another one goes on. Who is a receiver already is not asked again.
+    // The subscription that was removed has ended, and the other one continues. A known receiver is not verified again.
     let other = subscribe(&mut client, subscription(&url, json!({})));
     assert_ne!(other["id"], subscribed["id"]);
     let key = json!({ "name": "job.ended", "arguments": { "name": "a" }, "delivery": { "url": url } });
@@ -87,7 +87,7 @@ fn a_receiver_is_asked_first_and_then_gets_what_happens() {
 }
 
 #[test]
-fn over_http_it_is_the_same() {
+fn webhooks_work_over_http_too() {
     let env = TestEnv::new();
     let receiver = Receiver::start(takes);
     let mut server = HttpServer::start_with(&env, &["--webhooks", "loopback"], &[]);
@@ -98,13 +98,13 @@ fn over_http_it_is_the_same() {
     assert_eq!(receiver.event().body["data"]["job_id"], json!(job));
     let renewed = server.ask("events/subscribe", params);
     assert_eq!(renewed["result"]["id"], subscribed["result"]["id"]);
-    // The end of the server is not held up, and another one goes on from the cursor.
+    // The end of the server is not held up; another server could continue from the cursor.
     send(server.pid(), Signal::SIGTERM);
     assert!(server.end().success());
 }
 
 #[test]
-fn what_is_not_accepted_is_sent_again_unless_it_is_not_wanted() {
+fn events_that_are_not_accepted_are_sent_again_unless_refused_for_good() {
     let env = TestEnv::new();
     let mut sent = 0;
     let receiver = Receiver::start(answers(move |_| {
@@ -125,8 +125,8 @@ fn what_is_not_accepted_is_sent_again_unless_it_is_not_wanted() {
     });
     assert!(renewed["deliveryStatus"]["lastError"].as_str().unwrap().starts_with("http_"), "{renewed}");
     let polled = client.ask("events/poll", json!({ "name": "job.ended", "cursor": renewed["cursor"] }));
-    assert_eq!(polled["result"]["events"][0]["eventId"], failed.body["eventId"], "the cursor is before it");
-    // A redirect is a failure, too, and leads nowhere.
+    assert_eq!(polled["result"]["events"][0]["eventId"], failed.body["eventId"], "the cursor is before the event");
+    // A redirect is a failure as well, and is not followed.
     for _ in 0..2 {
         let again = receiver.event();
         assert_eq!((again.header("webhook-id"), again.path.as_str()), (failed.header("webhook-id"), "/"));
@@ -140,12 +140,16 @@ fn what_is_not_accepted_is_sent_again_unless_it_is_not_wanted() {
     assert!(status["lastError"].is_null() && status["lastDeliveryAt"].is_string(), "{renewed}");
     for name in ["second", "third"] {
         run(&env, name);
-        assert_eq!(receiver.event().body["data"]["name"], name, "one that is gone is not sent again");
+        assert_eq!(
+            receiver.event().body["data"]["name"],
+            name,
+            "an event that was answered with 410 is not sent again"
+        );
     }
 }
 
 #[test]
-fn who_does_not_want_to_be_a_receiver_is_none() {
+fn a_receiver_that_does_not_agree_gets_nothing() {
     let env = TestEnv::new();
     let mut client = client(&env);
     let elsewhere = Receiver::start(takes);
@@ -162,17 +166,17 @@ fn who_does_not_want_to_be_a_receiver_is_none() {
         let refused = refused(&mut client, subscription(&receiver.url("/"), json!({})));
         assert_eq!((&refused["code"], &refused["data"]), (&json!(-32027), &json!({ "reason": reason })), "{refused}");
         run(&env, "unheard");
-        assert_eq!(receiver.all().len(), 1, "it was asked once, and is sent nothing");
+        assert_eq!(receiver.all().len(), 1, "it was asked once, and gets nothing else");
     }
-    assert!(elsewhere.all().is_empty(), "a redirect leads nowhere");
-    // Bound once, so that nobody else listens there.
+    assert!(elsewhere.all().is_empty(), "a redirect was followed");
+    // Bound once, so that no other program listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = refused(&mut client, subscription(&format!("http://{nobody}/"), json!({})));
     assert_eq!(refused["data"]["reason"], "connection_refused", "{refused}");
 }
 
 #[test]
-fn nothing_is_sent_where_nothing_may_be_sent() {
+fn nothing_is_sent_to_forbidden_addresses() {
     let env = TestEnv::new();
     let receiver = Receiver::start(takes);
     let port = receiver.address.port();
@@ -243,23 +247,23 @@ fn a_gap_is_sent_before_what_comes_after_it() {
     run(&env, "before");
     subscribe(&mut client, subscription(&receiver.url("/"), json!({})));
     receiver.next();
-    // As if there had been more than is kept.
+    // As if there had been more events than are kept.
     let events = env.store().join("events");
     std::fs::rename(events.join("000000000000"), events.join("000000016384")).unwrap();
     run(&env, "after");
     let gap = receiver.next();
     assert!(gap.body["type"] == "gap" && gap.is_signed_with(SECRET), "{gap:?}");
     assert!(gap.header("webhook-id").starts_with("msg_gap_"), "{gap:?}");
-    // Of what there is, all is sent, from the cursor on that the gap names.
+    // All events that are left are sent, starting at the cursor in the gap.
     let names = [(); 2].map(|()| receiver.next().body["data"]["name"].clone());
     assert_eq!(names, ["before", "after"]);
     let polled = client.ask("events/poll", json!({ "name": "job.ended", "cursor": gap.body["cursor"] }));
     assert_eq!(polled["result"]["events"].as_array().unwrap().len(), 2, "{polled}");
 }
 
-/// A subscription is in memory alone, and its client goes on from its cursor.
+/// A subscription is in memory only; its client continues from its cursor.
 #[test]
-fn a_subscription_goes_on_at_another_server() {
+fn a_subscription_continues_at_another_server() {
     let env = TestEnv::new();
     let receiver = Receiver::start(takes);
     let mut params = subscription(&receiver.url("/"), json!({}));
@@ -305,11 +309,11 @@ fn a_subscription_that_is_not_renewed_ends() {
     assert_eq!(client.ask("events/unsubscribe", key)["error"]["code"], -32023);
     run(&env, "a");
     assert_eq!(long.event().body["data"]["name"], "a");
-    assert_eq!(short.all().len(), 1, "it was asked, and is sent nothing");
+    assert_eq!(short.all().len(), 1, "it was verified, and gets nothing else");
 }
 
 #[test]
-fn there_are_so_many_subscriptions_and_a_receiver_is_asked_once() {
+fn subscriptions_are_limited_and_a_receiver_is_verified_once() {
     let env = TestEnv::new();
     let receiver = Receiver::start(takes);
     let mut client = client(&env);
@@ -320,12 +324,12 @@ fn there_are_so_many_subscriptions_and_a_receiver_is_asked_once() {
     let refused = refused(&mut client, of(20));
     let data = json!({ "limit": "subscriptions", "max": 20 });
     assert_eq!((&refused["code"], &refused["data"]), (&json!(-32025), &data), "{refused}");
-    assert!(subscribe(&mut client, of(7))["deliveryStatus"]["active"] == true, "those that there are go on");
+    assert!(subscribe(&mut client, of(7))["deliveryStatus"]["active"] == true, "existing subscriptions continue");
     assert_eq!(receiver.all().len(), 1);
 }
 
 #[test]
-fn by_tls_a_receiver_has_to_be_who_it_is_said_to_be() {
+fn a_tls_receiver_must_have_a_trusted_certificate_for_its_name() {
     let env = TestEnv::new();
     let receiver = Receiver::with_tls(takes);
     let at = |host: &str| subscription(&format!("https://{host}:{}/", receiver.address.port()), json!({}));
@@ -338,7 +342,7 @@ fn by_tls_a_receiver_has_to_be_who_it_is_said_to_be() {
     assert!(event.body["data"]["job_id"] == json!(job) && event.is_signed_with(SECRET));
     let wrong_name = refused(&mut client, at("127.0.0.1"));
     assert_eq!(wrong_name["data"]["reason"], "tls_error", "{wrong_name}");
-    // The same one, where nobody vouches for it.
+    // The same receiver, but its certificate is not trusted.
     std::fs::write(&trusted, "").unwrap();
     let mut other = client_with(&env, &[("SSL_CERT_FILE", trusted.to_str().unwrap())]);
     let unknown = refused(&mut other, at("localhost"));

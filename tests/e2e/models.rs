@@ -1,14 +1,14 @@
-//! Models that are no models: what coding agents ask over HTTP is answered by what the prompt says. Each line of a prompt
-//! that begins with one of these words is a step, and each result of a tool leads to the next:
+//! Simulated models: the requests of coding agents are answered over HTTP as their prompt says. Each line of a prompt
+//! that starts with one of these words is a step, and each result of a tool leads to the next step:
 //!
 //! - `say TEXT`: answers, and is done.
 //! - `shell COMMAND`: has the agent run it.
 //! - `write PATH TEXT`: has the agent make a file of one line.
 //! - `call TOOL JSON`: calls a tool of the agent, or, as `SERVER.TOOL`, one of an MCP server.
 //! - `fail STATUS`: the request fails, whenever it is made.
-//! - `never`: begins to answer, and never ends.
+//! - `never`: starts to answer, and never ends.
 //!
-//! After the last step, the answer is the last result; a prompt without any is greeted.
+//! After the last step, the answer is the last result; a prompt without any step gets a greeting.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -19,11 +19,11 @@ use std::thread::JoinHandle;
 use jobcore::clock::Timestamp;
 use serde_json::{Value, json};
 
-/// What a prompt without a step is answered with.
+/// The answer to a prompt without a step.
 pub(crate) const GREETING: &str = "Hello. What can I do?";
 
-/// A server that speaks as Anthropic's Messages, OpenAI's Responses and Gemini's contents do. It is over, with all that it was answering,
-/// when it is dropped.
+/// A server that speaks Anthropic's Messages, OpenAI's Responses and Gemini's contents. It ends when it is dropped,
+/// with all answers that are being sent.
 pub(crate) struct Models {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -31,17 +31,17 @@ pub(crate) struct Models {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a model was asked.
+/// A request to a model.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub(crate) prompt: String,
-    /// What it was asked before in the same conversation.
+    /// The prompts before it in the same conversation.
     pub(crate) before: Vec<String>,
     /// The tools that it could call; those of MCP servers as `SERVER.TOOL`.
     pub(crate) tools: Vec<String>,
-    /// What came of those that it called since the prompt.
+    /// The results of the tools that it called since the prompt.
     pub(crate) results: Vec<String>,
-    /// What is new since its last answer, with what its agent has to say itself.
+    /// What is new since its last answer, including text that the agent adds itself.
     pub(crate) said: String,
     pub(crate) at: Timestamp,
 }
@@ -58,12 +58,12 @@ impl Models {
         Self { address, heard, over, thread: Some(thread) }
     }
 
-    /// Where it is, without a path.
+    /// The address, without a path.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What was asked so far, in order.
+    /// The requests so far, in order.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
@@ -72,7 +72,7 @@ impl Models {
 impl Drop for Models {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // Whoever accepts connections looks up at the next one.
+        // Wakes the thread that accepts connections, so that it sees the flag.
         let _ = TcpStream::connect(self.address);
         let served = self.thread.take().unwrap().join();
         assert!(served.is_ok() || std::thread::panicking(), "a request could not be answered");
@@ -88,7 +88,7 @@ fn serve(listener: &TcpListener, heard: &Mutex<Vec<Heard>>, over: &AtomicBool) {
             }
             open.push(stream.try_clone().unwrap());
             let connection = Connection(stream);
-            // Whoever is stopped hangs up in the middle of an answer.
+            // An agent that is stopped hangs up in the middle of an answer.
             scope.spawn(move || answer(&connection.0, heard).unwrap_or_default());
         }
         for stream in open {
@@ -97,7 +97,7 @@ fn serve(listener: &TcpListener, heard: &Mutex<Vec<Heard>>, over: &AtomicBool) {
     });
 }
 
-/// A connection, of which the other side sees the end when it is dropped, whoever else has it open.
+/// A connection that the other side sees closed when this is dropped, even if the socket is still open elsewhere.
 struct Connection(TcpStream);
 
 impl Drop for Connection {
@@ -125,7 +125,7 @@ fn answer(mut stream: &TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<
         "/v1/responses" => &Responses,
         path if path.ends_with(":streamGenerateContent") => &Contents,
         "/v1/messages/count_tokens" => return reply(stream, 200, &json!({ "input_tokens": 1000 })),
-        // Gemini CLI asks a model what only it wants to know: who is to speak next, say.
+        // Gemini CLI asks a model for its own purposes, such as who is to speak next.
         path if path.ends_with(":generateContent") => return reply(stream, 200, &Contents::aside()),
         _ => return reply(stream, 404, &error(404)),
     };
@@ -155,7 +155,7 @@ fn reply(mut stream: &TcpStream, status: u16, body: &Value) -> std::io::Result<(
     write!(stream, "{head}\r\nConnection: close\r\n\r\n{text}")
 }
 
-/// A failure, in a shape that all dialects have.
+/// An error, in a shape that all dialects have.
 fn error(status: u16) -> Value {
     let message = format!("failed with {status}, as asked");
     json!({ "type": "error", "error": { "type": "api_error", "message": message, "code": status } })
@@ -195,7 +195,7 @@ impl Step {
     }
 }
 
-/// How requests and answers look.
+/// The format of requests and answers.
 trait Dialect {
     fn heard(&self, body: &Value) -> Heard;
 
@@ -223,7 +223,7 @@ impl Dialect for Messages {
             parts.map(|part| texts(&part["content"]).concat()).collect()
         };
         let messages = array(body, "messages");
-        // Its agent puts what it has to say itself before the prompt.
+        // The agent puts text of its own before the prompt.
         let asks = |message: &Value| message["role"] == "user" && results(message).is_empty();
         let last = messages.iter().rposition(asks).unwrap_or_default();
         let prompt = |message: &Value| texts(&message["content"]).last().copied().unwrap_or_default().to_owned();
@@ -287,7 +287,7 @@ impl Dialect for Messages {
 }
 
 impl Messages {
-    /// The block that calls a tool, what is in it, and why the answer stops there.
+    /// The block that calls a tool, its content, and the reason why the answer stops there.
     fn tool(&self, name: &str, input: &Value) -> (Value, Value, &'static str) {
         let id = format!("toolu_{}", uuid::Uuid::new_v4().simple());
         (
@@ -422,7 +422,7 @@ impl Contents {
         })
     }
 
-    /// The answer to a question that is not the user's.
+    /// The answer to a question that the CLI asks for its own purposes.
     fn aside() -> Value {
         Self::answer(&json!({ "text": r#"{"reasoning": "made up", "next_speaker": "user"}"# }))
     }

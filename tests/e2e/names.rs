@@ -4,7 +4,7 @@ use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv, wait_for};
 
 #[test]
-fn a_job_is_found_by_its_name_and_told_by_it() {
+fn a_job_is_found_and_reported_by_its_name() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--name", "web", "sleep 1000"]);
     assert_eq!(env.status("web"), "running");
@@ -22,7 +22,7 @@ fn a_job_is_found_by_its_name_and_told_by_it() {
 }
 
 #[test]
-fn a_name_is_unique_among_jobs_that_are_not_over() {
+fn a_name_is_unique_among_unfinished_jobs() {
     let env = TestEnv::new();
     let first = env.ok(["run", "--name", "web", "sleep 1000"]);
     let taken = env.run(["run", "--name", "web", "touch started"]);
@@ -33,7 +33,7 @@ fn a_name_is_unique_among_jobs_that_are_not_over() {
     assert_eq!(env.run(["wait", "web"]).code, Some(5), "the newest of the name");
     assert_ne!(first, second);
     env.ok(["rm", "web"]);
-    assert_eq!(env.job("web")["job_id"], first.as_str(), "an earlier one is still there");
+    assert_eq!(env.job("web")["job_id"], first.as_str(), "the earlier one is still on record");
     for wrong in ["", "../x", "a b", "-x", &first] {
         let ran = env.run(["run", &format!("--name={wrong}"), "true"]);
         assert_eq!(ran.code, Some(2), "{ran}");
@@ -41,7 +41,8 @@ fn a_name_is_unique_among_jobs_that_are_not_over() {
     assert!(!env.dir().join("started").exists());
 }
 
-/// Two projects have a server each, and call it `web`. Who asks in one of them means its own, and elsewhere has to say which.
+/// Two projects have a server each, both called `web`. Inside a project the name means its own server, and elsewhere it
+/// has to be made unambiguous.
 #[test]
 fn each_project_has_its_own_names() {
     let env = TestEnv::new();
@@ -58,7 +59,7 @@ fn each_project_has_its_own_names() {
         serde_json::from_str::<serde_json::Value>(&shown).unwrap()["job_id"].as_str().unwrap().to_owned()
     };
     let shop = start("shop");
-    assert_eq!(id_in("blog"), shop, "there is no other that could be meant");
+    assert_eq!(id_in("blog"), shop, "no other job could be meant");
     let blog = start("blog");
     assert_eq!((id_in("shop"), id_in("blog")), (shop.clone(), blog.clone()));
     assert_eq!(run("blog", &["run", "--name", "web", "true"]).code, Some(4));
@@ -67,14 +68,14 @@ fn each_project_has_its_own_names() {
     assert!(ambiguous.stderr.contains(&shop[24..32]) && ambiguous.stderr.contains(&blog[24..32]), "{ambiguous}");
     run("blog", &["kill", "web"]).ok();
     assert_eq!(env.status(&shop), "running");
-    assert_eq!(id_in("blog"), blog, "what has ended here comes before what runs elsewhere");
+    assert_eq!(id_in("blog"), blog, "a job that has ended here comes before one that runs elsewhere");
     assert!(run("blog", &["kill", "web"]).stdout.contains("already killed"), "and nothing else is stopped");
     assert_eq!(env.status(&shop), "running");
     run("elsewhere", &["kill", "web"]).ok();
     assert_eq!((id_in("shop"), id_in("blog")), (shop, blog));
 }
 
-/// Parts of one project have a server each, and call it `web`: the second is not told to stop that of the first.
+/// Parts of one project have a server each, both called `web`: the hint for the second is not to stop the first.
 #[test]
 fn a_name_that_is_taken_elsewhere_is_no_reason_to_stop_that_job() {
     let env = TestEnv::new();
@@ -110,7 +111,7 @@ fn a_name_that_is_taken_elsewhere_is_no_reason_to_stop_that_job() {
     env.ok(["kill", "web"]);
 }
 
-/// A job that was named like the short id of another was stopped in its place.
+/// A job whose name was like the short id of another used to be stopped in its place.
 #[test]
 fn a_name_that_could_be_a_short_id_is_refused() {
     let env = TestEnv::new();
@@ -134,7 +135,7 @@ fn a_key_makes_submitting_idempotent() {
     assert_eq!(first.stdout, again.stdout);
     let id = first.stdout.trim_end();
     env.ok(["wait", id]);
-    assert_eq!(run("deploy 42/ä", "echo x >> ran").stdout, first.stdout, "also when it has ended");
+    assert_eq!(run("deploy 42/ä", "echo x >> ran").stdout, first.stdout, "also after it has ended");
     let other = run("deploy 42/ä", "echo y >> ran");
     assert_eq!((other.code, other.stdout.as_str()), (Some(4), ""), "{other}");
     assert!(other.stderr.contains(&id[24..32]), "{other}");
@@ -173,7 +174,7 @@ fn twenty_submitters_with_one_key_make_one_job() {
     assert_eq!(std::fs::read_to_string(env.dir().join("ran")).unwrap(), "x\n");
 }
 
-/// Any part of the beginning or the end will do that no other job has, written as people copy it.
+/// Any part of the beginning or the end is enough if no other job has it, in the forms that people copy.
 #[test]
 fn a_job_is_found_by_a_part_of_its_id() {
     let env = TestEnv::new();
@@ -187,7 +188,7 @@ fn a_job_is_found_by_a_part_of_its_id() {
         let ran = env.run(["show", part]);
         assert_eq!(ran.code, Some(3), "{part}: {ran}");
     }
-    // Submitted at about the same time, they have the beginning in common: none is taken.
+    // Jobs submitted at about the same time have the same beginning: neither is taken.
     let other = env.submit("sleep 1000");
     let ran = env.run(["kill", &id[..5]]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran}");
@@ -196,7 +197,7 @@ fn a_job_is_found_by_a_part_of_its_id() {
 }
 
 #[test]
-fn what_may_have_been_meant_is_suggested() {
+fn similar_names_and_ids_are_suggested() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--name", "web-server", "true"]);
     env.submit("true");

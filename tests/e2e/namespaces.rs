@@ -1,4 +1,4 @@
-//! Front ends in other namespaces: they see the store, and neither the processes nor the files that its jobs mean.
+//! Front ends in other namespaces: they see the store, but neither the processes nor the files that its jobs refer to.
 
 use std::process::Command;
 
@@ -46,10 +46,10 @@ fn from_another_namespace_nothing_is_started_adopted_or_declared_dead() {
     let removed = inside(&["rm", &first]);
     assert_eq!(removed.code, Some(4), "{removed}");
     assert!(is_alive(main));
-    assert_eq!(env.supervisor(&first), supervisor, "nobody has taken charge of it");
+    assert_eq!(env.supervisor(&first), supervisor, "no other supervisor has taken over");
     assert!(!env.records(&first).has("end"));
 
-    // From outside everything goes on.
+    // From outside, everything continues.
     assert_eq!(env.status(&first), "running");
     wait_for("another supervisor", || (env.supervisor(&first) != supervisor).then_some(()));
     touch(&env, "go");
@@ -58,7 +58,7 @@ fn from_another_namespace_nothing_is_started_adopted_or_declared_dead() {
     assert_eq!(env.ok(["output", &first]), "done");
 }
 
-/// The command is gone, too: from inside that cannot be known, and a slot that may be taken is not given away.
+/// The command is gone as well, but that cannot be known from inside; and a slot that may be taken is not given away.
 #[test]
 fn from_another_namespace_a_lost_job_keeps_its_slot() {
     let Some(unshare) = crate::needs::namespaces() else { return };
@@ -74,7 +74,7 @@ fn from_another_namespace_a_lost_job_keeps_its_slot() {
     let listed = inside(&["list", "--json"]);
     let expected = [(second.clone(), "queued".to_owned()), (first.clone(), "running".to_owned())];
     assert_eq!(statuses(&listed), expected, "{listed}");
-    // One that is submitted there waits as well, and holds up nobody when its world is gone.
+    // A job that is submitted there waits as well, and holds up no other when its namespace is gone.
     let third = inside(&["run", "true"]);
     assert!(third.stderr.starts_with("queued: 1 of 1 running, position 2; "), "{third}");
     assert!(!env.records(&first).has("end"));
@@ -89,9 +89,10 @@ fn from_another_namespace_a_lost_job_keeps_its_slot() {
     assert!(killed.stdout.ends_with(": killed\n"), "{killed}");
 }
 
-/// A job whose pid namespace has ended, and with it its supervisor and its command. Its program is the only one there was.
+/// A job whose pid namespace has ended, and its supervisor and command with it. Its program was the only one in the
+/// namespace.
 fn of_an_ended_namespace(env: &TestEnv, unshare: &[&str], options: &[&str]) -> String {
-    // `status` waits until the command is on record: a namespace that ends before that leaves a job that is queued.
+    // `status` waits until the command is on record: if the namespace ended before that, the job would stay queued.
     let line = r#"id=$("$JOBCLI" run "$@" 'exec sleep 1000') && "$JOBCLI" status "$id" >&2 && echo "$id""#;
     let mut command = env.command(unshare[0]);
     command.args(&unshare[1..]).args(["sh", "-c", line, "sh"]).args(options);
@@ -107,8 +108,8 @@ fn a_job_whose_pid_namespace_has_ended_is_orphaned() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let lost = of_an_ended_namespace(&env, unshare, &["--name", "web"]);
-    // Its slot and its name are free: nobody needs to ask for it by name. Another test may have a namespace that was given
-    // the number of that one, and is about as old.
+    // Its slot and its name are free without a request that names it. Another test may have a namespace that was given
+    // the same number and is about as old, hence the wait.
     wait_for("the end of the namespace to be seen", || {
         (env.run(["run", "--wait", "--name", "web", "exit 7"]).code == Some(7)).then_some(())
     });
@@ -119,7 +120,7 @@ fn a_job_whose_pid_namespace_has_ended_is_orphaned() {
     env.ok(["rm", &lost]);
 }
 
-/// The namespace that a container shares with nobody, while something else in it lives on.
+/// A container's namespace of its own, while another process in it lives on.
 #[test]
 fn a_lost_job_is_not_declared_dead_while_its_namespace_lives() {
     let Some(unshare) = crate::needs::namespaces() else { return };
@@ -151,19 +152,19 @@ fn a_lost_job_is_not_declared_dead_while_its_namespace_lives() {
     }
 }
 
-/// Where it cannot be proven that the processes of a job are gone, a person can say so.
+/// If it cannot be proven that the processes of a job are gone, a person can say so.
 #[test]
 fn a_person_can_say_that_the_world_of_a_job_is_gone() {
     let Some(unshare) = crate::needs::namespaces() else { return };
     let env = TestEnv::new();
     let inside = |arguments: &[&str]| Ran::of(foreign(&env, unshare, arguments));
-    // While the lock is held, a word does not count.
+    // While the lock is held, a person's word does not count.
     let living = env.submit("exec sleep 1000");
     let refused = inside(&["kill", "--gone", &living]);
     assert_eq!((refused.code, env.status(&living).as_str()), (Some(4), "running"), "{refused}");
     let refused = env.run(["kill", "--gone", &living]);
     assert_eq!((refused.code, env.status(&living).as_str()), (Some(4), "running"), "{refused}");
-    // Nor where its processes can be seen.
+    // Nor if its processes can be seen.
     for pid in [env.supervisor(&living), env.main_process(&living)] {
         send(pid, Signal::SIGKILL);
         wait_for("it to be dead", || (!is_alive(pid)).then_some(()));
@@ -186,7 +187,7 @@ fn a_person_can_say_that_the_world_of_a_job_is_gone() {
     assert_eq!(env.run(["kill", "--gone", &queued]).code, Some(4));
 }
 
-/// `/proc` is that of another pid namespace: what it says of a number is true of a stranger.
+/// `/proc` is that of another pid namespace: what it shows for a process id belongs to a different process.
 #[test]
 fn nothing_is_started_where_proc_shows_the_processes_of_others() {
     let Some(unshare) = crate::needs::namespaces() else { return };
@@ -199,7 +200,7 @@ fn nothing_is_started_where_proc_shows_the_processes_of_others() {
     assert!(refused.stderr.contains("`/proc`") && refused.stderr.contains("--mount-proc"), "{refused}");
     let listed: Vec<serde_json::Value> = serde_json::from_str(&env.ok(["list", "--json"])).unwrap();
     assert_eq!(listed.len(), 1, "{listed:?}");
-    // Other things work, and nothing is found dead that lives.
+    // Other commands work, and a living job is not reported as dead.
     assert_eq!(inside(&["status", &first]).stdout, "running\n");
     let supervisor = env.supervisor(&first);
     send(supervisor, Signal::SIGKILL);
@@ -214,7 +215,7 @@ fn nothing_is_started_where_proc_shows_the_processes_of_others() {
     assert_eq!(env.status(&first), "running");
 }
 
-/// What needs no processes works from everywhere: to wait, to read, and to ask a supervisor.
+/// Commands that need no processes work from everywhere: waiting, reading, and asking a supervisor.
 #[test]
 fn a_job_can_be_waited_for_and_killed_from_another_namespace() {
     let Some(unshare) = crate::needs::namespaces() else { return };

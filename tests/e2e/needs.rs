@@ -1,10 +1,10 @@
-//! What some tests need of the machine. Where it is missing they are skipped, but never in CI.
+//! What some tests need from the machine. If it is missing they are skipped, but never in CI.
 
 use std::path::PathBuf;
 
 use crate::support::{Ran, TestEnv};
 
-/// Returns the path of a program that is needed; nothing if the test is to be skipped.
+/// Returns the path of a program that is needed; `None` if the test is to be skipped.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let found = find(name);
     if found.is_none() {
@@ -13,8 +13,8 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Returns the path of a coding agent's program, which `JOBCORE_TEST_` and its name may tell; nothing if the test is to be
-/// skipped. These are so large that CI, too, has them only when it is asked to.
+/// Returns the path of a coding agent's program, which a variable `JOBCORE_TEST_` plus its name may give; `None` if the
+/// test is to be skipped. These programs are so large that even CI has them only on request.
 pub(crate) fn agent(name: &str) -> Option<PathBuf> {
     let variable = format!("JOBCORE_TEST_{}", name.to_uppercase());
     let found = std::env::var_os(&variable).map(PathBuf::from).or_else(|| find(name));
@@ -29,9 +29,9 @@ fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// Returns the words that run a program in a pid and a mount namespace of its own; nothing if that is not permitted.
+/// Returns the words that run a program in a pid and a mount namespace of its own; `None` if that is not permitted.
 pub(crate) fn namespaces() -> Option<&'static [&'static str]> {
-    // The program that is run is waited for, and is killed with `unshare`.
+    // `unshare` waits for the program, and kills it when it is killed itself.
     const ROOT: &[&str] = &["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
     const USER: &[&str] = &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
     program("unshare")?;
@@ -55,7 +55,7 @@ pub(crate) fn first_namespace() -> bool {
     is_first
 }
 
-/// Returns whether this is root, which some tests must be.
+/// Returns whether the test runs as root, which some tests need.
 pub(crate) fn root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -64,7 +64,7 @@ pub(crate) fn root() -> bool {
     is_root
 }
 
-/// Returns whether there is npm, and packages can be had from its registry.
+/// Returns whether npm is installed and packages can be had from its registry.
 pub(crate) fn npm_registry(env: &TestEnv) -> bool {
     if program("npm").is_none() {
         return false;
@@ -79,11 +79,11 @@ pub(crate) fn npm_registry(env: &TestEnv) -> bool {
 }
 
 fn skip(reason: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{reason}, and CI must test all");
+    assert!(std::env::var_os("CI").is_none(), "{reason}, but CI must run all tests");
     say_skipped(reason);
 }
 
-#[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to see what was not tested")]
+#[expect(clippy::print_stderr, reason = "the output of the tests must show what was not tested")]
 pub(crate) fn say_skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

@@ -1,4 +1,4 @@
-//! Jobs that start and stop jobs: a stop reaches the job that was named, and neither who asked for it nor who is above.
+//! Jobs that submit and stop jobs: a stop reaches the named job, and neither the job that asked for it nor those above.
 
 use std::process::Command;
 
@@ -9,12 +9,12 @@ use crate::background::{Background, touch, until};
 use crate::mcp_client::{Client, JOBMCP};
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// A shell line that submits a job, and says in a file which.
+/// A shell line that submits a job, and writes its id to a file.
 fn submits(inner: &str, file: &str) -> String {
     format!("\"$JOBCLI\" run '{inner}' > {file}.new && mv {file}.new {file}")
 }
 
-/// A shell line that kills a job when the test says so, and then says with which code.
+/// A shell line that kills a job when the test says so, and then records the exit code.
 fn kills(what: &str) -> String {
     format!(
         "{}; \"$JOBCLI\" kill --grace 100ms {what} > /dev/null 2>&1; echo $? > code.new; mv code.new code",
@@ -28,7 +28,7 @@ fn read(env: &TestEnv, file: &str) -> String {
     std::fs::read_to_string(path).unwrap().trim_end().to_owned()
 }
 
-/// What becomes of a supervisor before its job is killed.
+/// What happens to a supervisor before its job is killed.
 #[derive(Debug, Clone, Copy)]
 enum Supervisor {
     Answers,
@@ -36,9 +36,10 @@ enum Supervisor {
     IsKilled,
 }
 
-/// The job that is killed was started from within the one that kills it: by whoever answers, or by what can be seen.
+/// The killed job was submitted by the job that kills it. Its supervisor does the stopping, or the killer if the
+/// supervisor does not answer.
 #[test]
-fn who_kills_a_job_from_within_another_lives_on() {
+fn a_job_that_kills_a_job_it_submitted_lives_on() {
     for supervisor in [Supervisor::Answers, Supervisor::StandsStill, Supervisor::IsKilled] {
         let env = TestEnv::new();
         let line =
@@ -57,7 +58,7 @@ fn who_kills_a_job_from_within_another_lives_on() {
         }
         touch(&env, "kill");
         let code = read(&env, "code");
-        // Nobody reaps the dead of a supervisor that stands still, so that there may be no proof.
+        // A stopped supervisor does not reap its children, so there may be no proof.
         assert!(code == "0" || matches!(supervisor, Supervisor::StandsStill), "{supervisor:?}: {code}");
         assert!(!is_alive(inner_main), "{supervisor:?}");
         assert!(is_alive(outer_main), "{supervisor:?}");
@@ -70,9 +71,9 @@ fn who_kills_a_job_from_within_another_lives_on() {
     }
 }
 
-/// The other way round: the inner job kills the outer one, of which it is no part.
+/// The other way round: the inner job kills the outer one, of which it is not a part.
 #[test]
-fn who_kills_the_job_that_started_it_lives_on() {
+fn a_job_that_kills_the_job_that_submitted_it_lives_on() {
     for stands_still in [false, true] {
         let env = TestEnv::new();
         let inner = format!("{}; {}; exit 3", kills("$JOBCORE_PARENT_JOB_ID"), until("go"));
@@ -120,7 +121,7 @@ fn a_nested_job_that_lost_its_supervisor_is_not_stopped_with_the_outer_one() {
     }
 }
 
-/// Has the arguments of a supervisor and holds the lock of a job, in a store of its own. No record of it names anybody.
+/// Has the arguments of a supervisor and holds the lock of a job, in a store of its own, but no record names it.
 const FORGED: &str = "\
 import fcntl, os, signal, struct, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -164,7 +165,7 @@ fn a_process_that_only_looks_like_a_supervisor_is_stopped_with_its_job() {
     }
 }
 
-/// All jobs are stopped, the caller's own at the end; the terminal that submitted it is no part of any.
+/// All jobs are stopped, the caller's own last; the terminal that submitted it is not part of any job.
 #[test]
 fn kill_all_from_within_a_job_stops_all_jobs_and_nothing_above() {
     let env = TestEnv::new();
@@ -189,12 +190,12 @@ fn kill_all_from_within_a_job_stops_all_jobs_and_nothing_above() {
         |id: &str| jobs.iter().find(|job| job["job_id"] == id).unwrap()["ended_at"].as_str().unwrap().to_owned();
     let last = jobs.iter().map(|job| job["ended_at"].as_str().unwrap()).max().unwrap();
     assert!(ended(&stubborn).as_str() < last && ended(&inner).as_str() < last, "{jobs:?}");
-    // It is there to say so.
+    // The terminal is still there to answer.
     terminal.close_input();
     assert_eq!(terminal.end().code(), Some(7));
 }
 
-/// As a job with this id starts it.
+/// jobcli as a job with this id runs it.
 fn within(env: &TestEnv, id: &str, arguments: &[&str]) -> Command {
     let mut command = env.jobcli(arguments);
     command.env("JOBCORE_JOB_ID", id);
@@ -242,9 +243,9 @@ fn a_server_within_a_job_lends_its_slot_while_a_call_waits() {
     assert!(waited.text.contains("completed with exit code 0"), "{}", waited.text);
 }
 
-/// A slot is lent by who waits, and by nobody after it was killed.
+/// A waiter lends the slot of its job, until it is killed.
 #[test]
-fn a_waiter_that_is_killed_lends_nothing_any_more() {
+fn a_killed_waiter_no_longer_lends_its_slot() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let outer = env.submit(&until("outer"));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::damaged::{Contents, contents};
 use crate::support::{TestEnv, wait_for};
 
-/// Copies a store, with the modes that it had, and the empty directories that are in no repository.
+/// Copies a store with the modes it had, and with the empty directories that a repository does not keep.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();
@@ -32,7 +32,7 @@ fn store_of(version: &str) -> TestEnv {
     env
 }
 
-/// What is known of each job of the store of 0.1.0, the newest first.
+/// What is known of each job in the store of 0.1.0, newest first.
 fn jobs_of_0_1_0() -> [(&'static str, Value, &'static str); 9] {
     [
         ("16e718d6", json!({ "status": "queued", "name": "later", "group": "slow" }), ""),
@@ -91,9 +91,9 @@ fn a_store_of_0_1_0_is_read() {
     assert_eq!(env.run(["wait", "f23112a0"]).code, Some(3));
     let events = env.ok(["events", "--json"]);
     assert!(events.lines().count() >= 28 && events.contains("\"removed\""), "{events}");
-    // The same command in the same directory is that job.
+    // The same command in the same directory, with the same key, is that job.
     assert!(env.ok(["run", "--cwd", "/", "--key", "once", "echo named; exit 3"]).ends_with("f23112a073bf"));
-    // It has the format of today, and nothing is left of the other.
+    // The store has the current format, and nothing is left of the old one.
     assert_eq!(fs::read_to_string(env.store().join("format")).unwrap(), "jobcore store, format 2\n");
     let after = contents(env.store());
     let old = [
@@ -123,7 +123,7 @@ fn a_store_of_0_1_0_is_read() {
     assert!(outputs(&after).len() >= 8, "{after:?}");
 }
 
-/// Its supervisor knows nothing of another format.
+/// The supervisor of that job does not know the new format.
 #[test]
 fn a_store_of_0_1_0_in_which_a_job_runs_is_refused_and_left_as_it_is() {
     let env = store_of("0.1.0");
@@ -141,7 +141,7 @@ fn a_store_of_0_1_0_in_which_a_job_runs_is_refused_and_left_as_it_is() {
     assert_eq!(env.ok(["status", "web"]), "failed");
 }
 
-/// What could not be read before cannot be read afterwards, and no end is made up for it.
+/// What could not be read before cannot be read afterwards, and no end is invented for it.
 #[test]
 fn damage_in_a_store_of_0_1_0_stays_damage() {
     let env = store_of("0.1.0");
@@ -163,9 +163,9 @@ fn damage_in_a_store_of_0_1_0_stays_damage() {
     env.ok(["rm", "5a521f07", "c630d859", "f23112a0"]);
 }
 
-/// Whoever was killed while he brought it over: the next goes on.
+/// The process that was converting the store was killed: the next one continues.
 #[test]
-fn a_store_of_0_1_0_that_was_brought_over_in_part_is_brought_over_to_its_end() {
+fn a_partly_converted_store_of_0_1_0_is_converted_to_the_end() {
     let whole = store_of("0.1.0");
     whole.ok(["list"]);
     let look = |env: &TestEnv| jobs_of_0_1_0().map(|(id, ..)| (env.status(id), env.ok(["output", id])));
@@ -180,7 +180,7 @@ fn a_store_of_0_1_0_that_was_brought_over_in_part_is_brought_over_to_its_end() {
             fs::remove_dir_all(job).unwrap();
             copy(&brought, job);
         }
-        // The one after them has its output moved already, and its records not.
+        // The output of the next job has been moved already, but not its records.
         let log = jobs[brought].join("attempts/1/log");
         for file in fs::read_dir(&log).into_iter().flatten().map(Result::unwrap) {
             fs::rename(file.path(), jobs[brought].join(file.file_name())).unwrap();
@@ -189,9 +189,9 @@ fn a_store_of_0_1_0_that_was_brought_over_in_part_is_brought_over_to_its_end() {
     }
 }
 
-/// It is of another container, and waits; whoever is in that starts it, with its environment.
+/// The job belongs to another container and waits; a process in that container starts it, with its environment.
 #[test]
-fn what_0_1_0_left_in_the_queue_is_started() {
+fn a_job_that_0_1_0_left_in_the_queue_is_started() {
     let env = store_of("0.1.0");
     assert_eq!(env.status("later"), "queued");
     let id = "01a22270-6c66-74f7-a5e6-16e718d671cf";

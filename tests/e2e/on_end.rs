@@ -11,7 +11,7 @@ use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{JOBCLI, PATIENCE, Ran, TestEnv, installed, is_alive, script, send, wait_for};
 
-/// A line that says what it was told, and then that it was.
+/// A line that records its input and environment, and then prints a word.
 fn telling(env: &TestEnv, file: &str) -> String {
     let path = env.dir().join(file);
     let path = path.display();
@@ -22,12 +22,12 @@ fn read(env: &TestEnv, file: &str) -> String {
     std::fs::read_to_string(env.dir().join(file)).unwrap_or_default()
 }
 
-/// Waits until something was run at the end of a job, and returns what came of each line.
+/// Waits until the lines at the end of a job have been run, and returns their results.
 fn ends(env: &TestEnv, id: &str, count: usize) -> Vec<Value> {
     ends_looking(env, id, count, || ())
 }
 
-/// Does so, and looks at the store meanwhile.
+/// Does the same, and looks at the store in the meantime.
 fn ends_looking(env: &TestEnv, id: &str, count: usize, look: impl Fn()) -> Vec<Value> {
     let all_ended = |runs: &Vec<Value>| runs.len() == count && runs.iter().all(|run| run.get("ended_at").is_some());
     wait_for("what is run at its end", || {
@@ -48,7 +48,7 @@ fn variable(env: &TestEnv, file: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn it_is_told_of_every_kind_of_end() {
+fn it_is_run_after_every_kind_of_end() {
     let env = TestEnv::new();
     let line = telling(&env, "told");
     let told = |id: &str, status: &str| {
@@ -76,20 +76,20 @@ fn it_is_told_of_every_kind_of_end() {
     told(&submit(&env, "true", &line), "completed");
     told(&env.ok(["run", "--on-end", &line, "--timeout", "50ms", "sleep 1000"]), "timed_out");
     told(&submit(&env, "kill -KILL $$", &line), "failed");
-    // One that cannot be executed.
+    // A job that cannot be executed.
     script(&env.dir().join("broken"), "#!/nosuch/interpreter\n");
     told(&env.ok(["run", "--on-end", &line, "--", "./broken"]), "failed");
     let id = submit(&env, "sleep 1000", &line);
     env.ok(["kill", &id]);
     told(&id, "killed");
-    // One that was never started.
+    // A job that was never started.
     env.ok(["config", "set", "max_running", "1"]);
     let first = env.submit("sleep 1000");
     let id = submit(&env, "true", &line);
     env.ok(["kill", &id]);
     told(&id, "killed");
     env.ok(["kill", &first]);
-    // One of which nobody saw the end: whoever finds that out has it run.
+    // A job whose end was not seen: the process that finds out has the line run.
     let id = submit(&env, "sleep 1000", &line);
     let (main, supervisor) = (env.main_process(&id), env.supervisor(&id));
     send(supervisor, Signal::SIGKILL);
@@ -110,21 +110,21 @@ fn the_lines_of_group_and_store_are_run_after_that_of_the_job() {
     let run = |arguments: &[&str]| {
         env.ok([&["run", "--wait", "--on-end", &say("job"), "--group", "web"], arguments].concat())
     };
-    // It was over before anybody could look away.
+    // It ended too soon for a user to look away.
     ends(&env, &run(&["true"]), 2);
     assert_eq!(read(&env, "said"), "job\ngroup\n");
     env.ok(["config", "set", "on_end_after", "0s"]);
     ends(&env, &run(&["true"]), 3);
     assert_eq!(read(&env, "said"), "job\ngroup\njob\ngroup\nstore\n");
-    // Whoever stopped it knows.
+    // A caller that stopped it knows.
     std::fs::remove_file(env.dir().join("said")).unwrap();
     let id = env.ok(["run", "--group", "web", "--on-end", &say("job"), "sleep 1000"]);
     env.ok(["kill", &id]);
     ends(&env, &id, 1);
-    // And nothing at all is run where that is asked for.
+    // And nothing at all is run if that is asked for.
     let id = env.ok(["run", "--wait", "--group", "web", "--on-end", "", "true"]);
     assert!(env.job(&id).get("on_end").is_none());
-    // What is set while it runs counts, too.
+    // A setting that is changed while the job runs counts, too.
     env.ok(["config", "set", "groups.web.on_end", ""]);
     env.ok(["config", "set", "on_end", ""]);
     let id = env.submit("while [ ! -e go ]; do sleep 0.02; done");
@@ -139,7 +139,7 @@ fn the_lines_of_group_and_store_are_run_after_that_of_the_job() {
 }
 
 #[test]
-fn nobody_waits_for_it_and_its_time_is_bounded() {
+fn it_is_not_waited_for_and_its_time_is_limited() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     env.ok(["config", "set", "on_end_timeout", "6s"]);
@@ -163,7 +163,7 @@ fn nobody_waits_for_it_and_its_time_is_bounded() {
 }
 
 #[test]
-fn its_failure_is_shown_and_what_it_leaves_behind_is_killed() {
+fn its_failure_is_shown_and_its_leftovers_are_killed() {
     let env = TestEnv::new();
     let pid = env.dir().join("pid");
     let line = format!(
@@ -182,7 +182,7 @@ fn its_failure_is_shown_and_what_it_leaves_behind_is_killed() {
     let id = submit(&env, "true", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; done");
     let output = ends(&env, &id, 1)[0]["output"].as_str().unwrap().to_owned();
     assert!(output.len() <= 4096 && output.ends_with("2999\n3000\n"), "{output}");
-    // A large job, of which nothing is read.
+    // A large job description, which the line does not read.
     let id = submit(&env, &format!("true {}", "x".repeat(100_000)), "exec <&-; sleep 0.1");
     assert_eq!(ends(&env, &id, 1)[0]["exit_code"], 0);
     let id = submit(&env, &format!("true {}", "x".repeat(100_000)), "wc -c");
@@ -190,9 +190,10 @@ fn its_failure_is_shown_and_what_it_leaves_behind_is_killed() {
     env.wait_until_empty();
 }
 
-/// A job that leaves processes behind has its end told all the same, and neither is taken for the other.
+/// The end of a job that leaves processes behind is reported all the same, and they are not confused with the processes
+/// of the line.
 #[test]
-fn stragglers_and_what_is_run_at_the_end_leave_each_other_alone() {
+fn stragglers_and_lines_run_at_the_end_leave_each_other_alone() {
     let env = TestEnv::new();
     let file = env.dir().join("go");
     let line = format!("while [ ! -e {} ]; do sleep 0.02; done", file.display());
@@ -212,7 +213,7 @@ fn stragglers_and_what_is_run_at_the_end_leave_each_other_alone() {
     assert_eq!(ends(&env, &id, 1)[0]["output"], "whole\n");
 }
 
-/// A job within a job: the line of the inner one is no straggler of the outer one.
+/// A job within a job: the line of the inner one is not a straggler of the outer one.
 #[test]
 fn the_line_of_a_nested_job_outlives_the_outer_job() {
     let env = TestEnv::new();
@@ -225,7 +226,7 @@ fn the_line_of_a_nested_job_outlives_the_outer_job() {
 }
 
 #[test]
-fn it_is_run_once_whoever_looks_and_again_only_after_a_crash() {
+fn it_is_run_once_by_many_lookers_and_again_only_after_a_crash() {
     let env = TestEnv::new();
     let line = format!("echo $PPID > {0}/runner; echo run >> {0}/told; sleep 1", env.dir().display());
     let id = submit(&env, "sleep 1000", &line);
@@ -241,7 +242,8 @@ fn it_is_run_once_whoever_looks_and_again_only_after_a_crash() {
     ends(&env, &id, 1);
     env.ok(["list"]);
     assert_eq!(read(&env, "told"), "run\n");
-    // Whoever runs it is killed, and whoever looks next begins again, without what was left.
+    // The process that runs the line is killed, and the next one to look starts again, without the remains of the first
+    // attempt.
     let line =
         format!("echo $PPID > {0}/runner; echo $$ >> {0}/lines; [ -e {0}/go ] || sleep 1000", env.dir().display());
     let id = submit(&env, "true", &line);
@@ -254,7 +256,7 @@ fn it_is_run_once_whoever_looks_and_again_only_after_a_crash() {
     env.wait_until_empty();
 }
 
-/// A line that kills whoever runs it is not run for ever.
+/// A line that kills the process that runs it is not run for ever.
 #[test]
 fn a_line_that_always_kills_its_runner_is_given_up() {
     let env = TestEnv::new();
@@ -265,14 +267,14 @@ fn a_line_that_always_kills_its_runner_is_given_up() {
     assert_eq!(read(&env, "told").lines().count(), 3);
 }
 
-/// The supervisor is killed when the end is on record and nothing has been begun.
+/// The supervisor is killed when the end is on record and no line has been started.
 #[test]
 fn a_supervisor_that_is_killed_after_the_end_loses_nothing() {
     let env = TestEnv::new();
     let line = telling(&env, "told");
     let id = submit(&env, "while [ ! -e go ]; do sleep 0.02; done", &line);
     env.main_process(&id);
-    // Whoever holds the admission lock keeps the supervisor from doing what follows from the end.
+    // Holding the admission lock keeps the supervisor from doing what follows from the end.
     let admission = std::fs::OpenOptions::new().read(true).write(true).open(env.store().join("admission")).unwrap();
     let lock = nix::libc::flock { l_type: nix::libc::F_WRLCK as i16, l_whence: 0, l_start: 1, l_len: 1, l_pid: 0 };
     nix::fcntl::fcntl(&admission, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).unwrap();
@@ -288,9 +290,9 @@ fn a_supervisor_that_is_killed_after_the_end_loses_nothing() {
     assert_eq!(read(&env, "told"), "run\n");
 }
 
-/// It would let whoever may not run a command run it after all.
+/// Otherwise a command could be run although the policy denies it.
 #[test]
-fn what_the_policy_denies_is_not_run_at_the_end_either() {
+fn denied_commands_are_not_run_at_the_end_either() {
     let env = TestEnv::new();
     env.ok(["config", "set", "policy.deny", "curl"]);
     env.ok(["config", "set", "on_end_after", "0s"]);
@@ -298,16 +300,16 @@ fn what_the_policy_denies_is_not_run_at_the_end_either() {
     let refused: Ran = env.run(["run", "--on-end", "curl localhost", "true"]);
     assert!(refused.code != Some(0) && refused.stderr.contains("`curl` is denied"), "{refused}");
     let refused = env.run(["run", "--on-end", "for x in 'a", "true"]);
-    assert!(refused.code != Some(0), "what cannot be judged is not permitted: {refused}");
-    // Whoever sets those of the store has set the policy, too.
+    assert!(refused.code != Some(0), "a line that cannot be judged is not permitted: {refused}");
+    // A user who sets the lines of the store also sets the policy.
     let id = env.ok(["run", "--wait", "true"]);
     assert_eq!(ends(&env, &id, 1)[0]["output"], "of the store\n");
     assert_eq!(env.ok(["list", "--json"]).matches("job_id").count(), 1);
 }
 
-/// An agent cannot set a line, and what its user has set is run for its jobs.
+/// An agent cannot set a line, but the lines in its user's settings are run for its jobs.
 #[test]
-fn agents_set_no_line_and_those_of_the_settings_are_run_for_their_jobs() {
+fn agents_cannot_set_a_line_but_those_of_the_settings_are_run_for_their_jobs() {
     let env = TestEnv::new();
     env.ok(["config", "set", "on_end_after", "0s"]);
     env.ok(["config", "set", "on_end", "echo of the store"]);
@@ -321,7 +323,7 @@ fn agents_set_no_line_and_those_of_the_settings_are_run_for_their_jobs() {
 
 /// Jobs within a program, in a store of files and in memory.
 #[test]
-fn jobs_within_a_program_have_it_run_as_well() {
+fn lines_are_run_for_jobs_within_a_program_too() {
     use std::sync::Arc;
 
     use jobcore::{FileStore, InProcessRunner, JobManager, JobSpec, MemoryStore};
@@ -352,9 +354,9 @@ fn jobs_within_a_program_have_it_run_as_well() {
     env.wait_until_empty();
 }
 
-/// What the page shows works as it is written there, but for the addresses.
+/// The recipes of the page work as written, except for the addresses.
 #[test]
-fn the_recipes_tell_of_an_end() {
+fn the_recipes_report_an_end() {
     let Some(_) = needs::program("curl") else { return };
     let env = TestEnv::new();
     let server = Server::start();
@@ -406,7 +408,7 @@ impl Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = std::sync::mpsc::channel();
-        // It ends with the tests.
+        // The thread ends with the tests.
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = BufReader::new(connection.unwrap());
@@ -438,7 +440,7 @@ impl Server {
 
 /// On a terminal, and nowhere else.
 #[test]
-fn the_terminal_is_told_of_an_end() {
+fn the_terminal_is_notified_of_an_end() {
     let env = TestEnv::new();
     let told = |line: &str| {
         let id = env.ok(["run", "--wait", "--tty", "--env", &format!("JOBCLI={JOBCLI}"), line]);
@@ -455,7 +457,7 @@ fn the_terminal_is_told_of_an_end() {
     }
     let output = told("$JOBCLI wait --notify a; true");
     assert!(output.contains(") failed with exit code 3 after 0.") && output.contains("\u{1b}]9;a ("), "{output:?}");
-    // As the settings say of jobs that took their time.
+    // As the settings ask for jobs that took their time.
     let output = told("JOBCORE_NOTIFY=osc9 $JOBCLI wait a; true");
     assert!(!output.contains('\u{1b}'), "{output:?}");
     let output = told("JOBCORE_NOTIFY=nothing $JOBCLI wait a; true");

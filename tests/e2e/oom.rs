@@ -1,4 +1,4 @@
-//! What the kernel kills because memory ran out, it counts for each control group.
+//! The kernel counts for each control group what it kills because memory ran out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use nix::sys::signal::Signal;
 
 use crate::support::{JOBCLI, Ran, TestEnv, send, wait_for};
 
-/// A control group with little memory. It is removed when nothing is left in it.
+/// A control group with little memory. It is removed once it is empty.
 struct Small(PathBuf);
 
 impl Small {
-    /// Makes one within a group of this process, of the old or the new kind; nothing if that is not permitted.
+    /// Makes one inside a group of this process, of the old or the new kind; `None` if that is not permitted.
     fn make() -> Option<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
         let made = groups.lines().find_map(|line| {
@@ -26,7 +26,8 @@ impl Small {
             let name = format!("jobcore-test-{}", std::process::id());
             let path = Path::new(mount).join(group.trim_start_matches('/')).join(name);
             fs::create_dir(&path).ok()?;
-            // Opened and not made: what is no control group, or has no such limit, takes none.
+            // Opened without creating it: a directory that is not a control group, or has no such limit, has no such
+            // file.
             let limited = fs::OpenOptions::new().write(true).open(path.join(limit));
             let written = limited.and_then(|mut file| std::io::Write::write_all(&mut file, b"64M"));
             match written {
@@ -61,7 +62,7 @@ impl Drop for Small {
 }
 
 #[test]
-fn a_command_that_the_kernel_kills_for_its_memory_is_told_from_others() {
+fn a_command_that_the_kernel_kills_for_its_memory_is_recognised() {
     let Some(_) = crate::needs::program("python3") else { return };
     let Some(group) = Small::make() else { return };
     let env = TestEnv::new();
@@ -72,7 +73,7 @@ fn a_command_that_the_kernel_kills_for_its_memory_is_told_from_others() {
     assert_eq!((&job["status"], &job["cause"], &job["signal"]), (&"failed".into(), &"oom".into(), &"SIGKILL".into()));
     assert!(env.ok(["show", &greedy]).contains("memory ran out"), "{job}");
 
-    // The kernel has killed in that group, but not this one.
+    // The kernel has killed in that group before, but did not kill this one.
     let killed = submit("exec sleep 1000");
     send(env.main_process(&killed), Signal::SIGKILL);
     assert_eq!(env.run(["wait", &killed]).code, Some(128 + 9));
@@ -86,7 +87,7 @@ fn a_command_that_the_kernel_kills_for_its_memory_is_told_from_others() {
     crate::background::touch(&env, "greedy");
     let code = env.run(["wait", &adopted]).code;
     let cause = env.job(&adopted)["cause"].clone();
-    // Kernels before 6.15 do not tell strangers.
+    // Kernels before 6.15 do not report the exit code to a process that is not the parent.
     assert!((code, cause.as_str().unwrap()) == (Some(137), "oom") || code == Some(125), "{code:?} {cause}");
     drop(env);
 }

@@ -23,7 +23,7 @@ fn done(env: &TestEnv, options: &[&str], line: &str, code: i32) -> String {
     ran.stdout.trim_end().to_owned()
 }
 
-/// The output as it is, byte by byte.
+/// The output byte by byte.
 fn output(env: &TestEnv, options: &[&str], id: &str) -> Vec<u8> {
     let mut command = env.jobcli(["output"]);
     command.args(options).arg(id);
@@ -38,16 +38,16 @@ fn json(env: &TestEnv, options: &[&str], id: &str) -> Value {
     serde_json::from_slice(&output(env, &[&["--json"], options].concat(), id)).unwrap()
 }
 
-/// Fails without printing megabytes.
+/// Compares without printing megabytes on failure.
 #[track_caller]
 fn assert_same(found: &[u8], expected: &[u8]) {
     let differs = found.iter().zip(expected).position(|(a, b)| a != b);
     assert_eq!((found.len(), differs), (expected.len(), None), "the lengths, and the first byte that differs");
 }
 
-/// The bytes from `from` to `to` of what `seq 1 infinity` prints: every place has its own content.
+/// The bytes from `from` to `to` of the output of `seq 1 infinity`: every place has its own content.
 fn of_seq(from: u64, to: u64) -> Vec<u8> {
-    // The number in the line that has the first byte, and where that line begins.
+    // The number in the line that contains the first byte, and where that line starts.
     let (mut number, mut at) = (1_u64, 0_u64);
     for digits in 1_u32.. {
         let (count, width) = (9 * 10_u64.pow(digits - 1), u64::from(digits) + 1);
@@ -77,7 +77,7 @@ fn the_expected_content_is_right() {
     assert_eq!(of_seq(188 + 270 * 10 + 1, 188 + 270 * 10 + 9), of_seq(0, 4000)[2889..2897]);
 }
 
-/// What a directory's files have in bytes, and what they take on disk.
+/// The size of a directory's files in bytes, and the space they take on disk.
 fn size_of_files(directory: &Path) -> (u64, u64) {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     // A file may be removed while the job runs.
@@ -86,14 +86,14 @@ fn size_of_files(directory: &Path) -> (u64, u64) {
 }
 
 #[test]
-fn a_gigabyte_is_cut_to_its_head_and_its_newest_and_the_gap_is_honest() {
+fn a_gigabyte_is_cut_to_its_head_and_its_end_with_an_exact_gap() {
     const GIB: u64 = 1024 * MIB;
     const LIMIT: u64 = 10 * MIB;
     let env = TestEnv::new();
     let id = env.ok(["run", "--pipefail=false", &format!("seq 1 1000000000 | head -c {GIB}")]);
     let log = env.job_dir(&id);
     wait_for("the end of the job, within bounds", || {
-        // A look is not of one moment: between two files one more may have been filled.
+        // A look is not atomic: another file may have been filled in the meantime.
         let (size, _) = size_of_files(&log);
         assert!(size <= LIMIT + LIMIT / 4, "{size}");
         env.job(&id).get("ended_at").map(drop)
@@ -118,7 +118,7 @@ fn a_gigabyte_is_cut_to_its_head_and_its_newest_and_the_gap_is_honest() {
     assert!(size <= LIMIT && disk <= LIMIT + 64 * 1024, "{size} bytes, {disk} on disk");
     assert_eq!(text(&env, &["--head", "2"], &id), "1\n2\n");
     assert_same(&output(&env, &["--bytes", &format!("{}..", GIB - 100)], &id), &of_seq(GIB - 100, GIB));
-    // A range in the gap has nothing, and says so.
+    // A range within the gap is empty, and says so.
     let json = json(&env, &["--bytes", "500000000..500000010"], &id);
     assert_eq!(
         (&json["stdout"], &json["omitted_bytes"], &json["cursor"]),
@@ -134,7 +134,7 @@ fn without_a_limit_every_byte_is_kept() {
     assert_same(&output(&env, &[], &id), &of_seq(0, size));
     let job = env.job(&id);
     assert_eq!((&job["output_bytes"], &job["dropped_bytes"]), (&size.into(), &0.into()));
-    // Across the border of the segments, and across those of what is read at a time.
+    // Across the boundaries of segments and of the blocks that are read.
     let range = format!("{}..{}", MIB - 5, 2 * MIB + 5);
     assert_same(&output(&env, &["--bytes", &range], &id), &of_seq(MIB - 5, 2 * MIB + 5));
     let lines = output(&env, &["--tail", "1000000"], &id);
@@ -160,7 +160,7 @@ fn the_end_of_one_enormous_line_costs_little() {
     assert!(read < 20_000_000, "{read}");
     assert!(found.len() <= 2 * 1024 * 1024, "{}", found.len());
     assert!(found.iter().all(|byte| *byte == b'x'));
-    // With a short line behind it, the long one is not touched.
+    // If a short line follows it, the long one is not touched.
     let id = done(&env, &["--output-limit", "0"], &format!("head -c {LINE} /dev/zero | tr '\\0' x; echo; echo end"), 0);
     assert_eq!(env.ok(["tail", "-n", "1", &id]), "end");
     assert_eq!(json(&env, &["--tail", "1"], &id)["stdout"], "end\n");
@@ -193,7 +193,7 @@ fn bytes_are_bytes() {
     for percent in 0..=100 {
         data.extend_from_slice(format!("\r\x1b[2K{percent:3}% done").as_bytes());
     }
-    // A character that is torn, one without its beginning, and no line break at the end.
+    // A character that is torn, one without its first byte, and no line break at the end.
     data.extend_from_slice(b"\n\xe6\x97\xa5\xe6\x97\n\x97\0\xff\xfe\xc3");
     std::fs::write(env.dir().join("data"), &data).unwrap();
     let id = done(&env, &[], "cat data; cat data >&2", 0);
@@ -210,7 +210,7 @@ fn bytes_are_bytes() {
     let decoded = String::from_utf8_lossy(&data);
     assert_eq!((answer["stdout"].as_str(), answer["stderr"].as_str()), (Some(&*decoded), Some(&*decoded)));
     assert_eq!((&answer["cursor"], &answer["more"]), (&(2 * data.len()).into(), &false.into()));
-    // What is printed with a job that has such a command, too.
+    // The JSON of a job with such a command, too.
     let id = done(&env, &["--label", "what=é"], "echo $'\\xff\\0' '\u{7}\u{1b}[31mé'", 0);
     assert_eq!(env.job(&id)["command"], "echo $'\\xff\\0' '\u{7}\u{1b}[31mé'");
 }
@@ -229,7 +229,7 @@ fn a_script_that_opens_its_streams_by_name_erases_nothing() {
 }
 
 #[test]
-fn merged_streams_are_in_exact_order_and_others_each_in_its_own() {
+fn merged_streams_are_in_exact_order_and_separate_ones_each_in_their_own() {
     let env = TestEnv::new();
     let line = "for i in {1..2000}; do echo out $i; echo err $i >&2; done";
     let of = |name: &'static str| (1..=2000).map(move |i| format!("{name} {i}\n"));
@@ -245,13 +245,13 @@ fn merged_streams_are_in_exact_order_and_others_each_in_its_own() {
     assert_eq!(both.len(), 4000);
     both.sort_unstable();
     both.dedup();
-    assert_eq!(both.len(), 4000, "no line is torn or twice");
+    assert_eq!(both.len(), 4000, "no line is torn or duplicated");
 }
 
 #[test]
 fn parts_of_an_output_are_lines_or_bytes() {
     let env = TestEnv::new();
-    // Each turn waits until the last was seen, so that the order between the streams is known.
+    // Each round waits until the last one was seen, so that the order between the streams is known.
     let line = format!(
         "echo o1; echo o2; {}; echo e1 >&2; {}; echo o3; {}; echo e2 >&2; {}; printf o4",
         until("1"),
@@ -320,7 +320,7 @@ fn follow(env: &TestEnv, arguments: &[&str], lines: usize) {
             expected.push(format!("err {i}"));
         }
         let mut found: Vec<_> = expected.iter().map(|_| follower.line().unwrap()).collect();
-        // The order between the streams is not promised.
+        // The order between the streams is not guaranteed.
         found.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(found, expected);
     }
@@ -336,7 +336,7 @@ fn follow(env: &TestEnv, arguments: &[&str], lines: usize) {
 }
 
 #[test]
-fn a_follower_sees_what_comes_when_it_comes_and_ends_with_the_job() {
+fn a_follower_sees_output_as_it_is_written_and_ends_with_the_job() {
     let env = TestEnv::new();
     follow(&env, &["output", "--follow"], 4);
     follow(&env, &["output", "--follow", "--stdout"], 3);
@@ -345,7 +345,7 @@ fn a_follower_sees_what_comes_when_it_comes_and_ends_with_the_job() {
 }
 
 #[test]
-fn a_job_that_is_followed_from_the_start_has_its_streams_apart_and_passes_its_code() {
+fn a_job_followed_from_its_start_keeps_its_streams_apart_and_passes_its_code() {
     let env = TestEnv::new();
     let line = format!("echo one; echo err >&2; {}; echo two; exit 9", until("go"));
     let mut command = env.jobcli(["run", "--follow", &line]);
@@ -364,14 +364,14 @@ fn a_job_that_is_followed_from_the_start_has_its_streams_apart_and_passes_its_co
 }
 
 #[test]
-fn a_follower_of_a_job_that_is_over_prints_all_and_ends() {
+fn a_follower_of_an_ended_job_prints_all_and_ends() {
     let env = TestEnv::new();
     let id = done(&env, &[], "seq 1 300000", 0);
     assert_same(&output(&env, &["--follow"], &id), &of_seq(0, 1_988_895));
     assert_eq!(env.ok(["tail", "-n", "2", "--follow", &id]), "299999\n300000");
 }
 
-/// Reads a whole output answer by answer, and returns both streams and how many answers it took.
+/// Reads a whole output answer by answer, and returns both streams and the number of answers.
 fn chain(env: &TestEnv, id: &str) -> (String, String, usize) {
     let (mut stdout, mut stderr, mut cursor) = (String::new(), String::new(), 0);
     for answers in 1.. {
@@ -409,7 +409,7 @@ fn a_chain_of_cursors_gives_everything_once() {
     assert_eq!(env.run(["wait", &id]).code, Some(0));
 }
 
-/// A border between two answers is none within a character.
+/// The boundary between two answers is never within a character.
 #[test]
 fn a_chain_of_cursors_tears_no_character() {
     let env = TestEnv::new();
@@ -420,7 +420,7 @@ fn a_chain_of_cursors_tears_no_character() {
     assert_same(stdout.as_bytes(), format!("x{}", line.repeat(20_000)).as_bytes());
 }
 
-/// What has not been written yet is no reason to tear a character either.
+/// A character that has been written only in part is not torn either.
 #[test]
 fn a_cursor_is_never_within_a_character() {
     let env = TestEnv::new();
@@ -434,9 +434,9 @@ fn a_cursor_is_never_within_a_character() {
 }
 
 #[test]
-fn a_job_has_nothing_to_read_unless_it_is_given_a_file() {
+fn a_job_has_no_input_unless_it_is_given_a_file() {
     let env = TestEnv::new();
-    // Also when the caller has something, which is the caller's own.
+    // Even if the caller has input: that is the caller's own.
     let mut command = env.command("sh");
     command.args(["-c", "yes | \"$JOBCLI\" run --follow 'cat; echo done; read x; echo $? \"$x\"' 2> /dev/null"]);
     assert_eq!(crate::support::Ran::of(command).stdout, "done\n1 \n");
@@ -444,7 +444,7 @@ fn a_job_has_nothing_to_read_unless_it_is_given_a_file() {
     std::fs::write(env.dir().join("input"), "first\nsecond\n").unwrap();
     let id = done(&env, &["--stdin", "input"], "read a; echo \"got $a\"; cat", 0);
     assert_eq!(text(&env, &[], &id), "got first\nsecond\n");
-    // From where it is typed, and from its beginning every time.
+    // The path is relative to the caller's directory, and the file is read from its beginning every time.
     std::fs::create_dir(env.dir().join("below")).unwrap();
     let id = done(&env, &["--stdin", "input", "--cwd", "below"], "cat; pwd", 0);
     assert_eq!(text(&env, &[], &id), format!("first\nsecond\n{}\n", env.dir().join("below").display()));

@@ -1,4 +1,4 @@
-//! What the packages say of themselves agrees: version, repository and name, each written in many places.
+//! The packages agree on version, repository and name, each of which is written in many places.
 
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,7 @@ fn every_package_has_the_name_in_the_mcp_registry() {
     assert_eq!(json("jobmcp/npm/package.json")["mcpName"], name);
     assert!(text("jobmcp/README.md").contains(&format!("<!-- mcp-name: {name} -->")));
     assert!(text("jobmcp/Dockerfile").contains(&format!("io.modelcontextprotocol.server.name=\"{name}\"")));
-    assert!(server["description"].as_str().unwrap().len() <= 100, "the registry takes no more");
+    assert!(server["description"].as_str().unwrap().len() <= 100, "the registry accepts no more");
 }
 
 #[test]

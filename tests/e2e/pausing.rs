@@ -1,4 +1,4 @@
-//! Paused jobs: nothing of them runs, nor does their time, until they are resumed.
+//! Paused jobs: until they are resumed, nothing of them runs, and neither does their time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{JOBCLI, Ran, TestEnv, is_alive, send, wait_for};
 
-/// For how long nothing may happen that could.
+/// How long to watch that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(700);
 
 /// The state of a process, [`FROZEN`] in a freezer, and the CPU time that it has used, in ticks.
@@ -33,7 +33,7 @@ fn freezer(pid: i32) -> Option<String> {
     group.ends_with(".paused").then(|| group.to_owned())
 }
 
-/// The processes of a job by their environment, without zombies, and what each has used.
+/// The processes of a job, found by their environment, without zombies, with the state and CPU time of each.
 fn tree(id: &str) -> BTreeMap<i32, (char, u64)> {
     let marker = format!("JOBCORE_JOB_ID={id}");
     let pids =
@@ -45,7 +45,7 @@ fn tree(id: &str) -> BTreeMap<i32, (char, u64)> {
     members.filter_map(|pid| Some((pid, look(pid)?))).filter(|(_, (state, _))| *state != 'Z').collect()
 }
 
-/// Fails if anything of a job runs, over several looks in which another job makes progress.
+/// Fails if any process of a job runs, over several looks in which another job makes progress.
 fn assert_stands_still(env: &TestEnv, id: &str, least: usize) {
     let lines = |name: &str| env.job(name)["output_bytes"].as_u64().unwrap();
     let other = env.submit("while :; do echo; sleep 0.02; done");
@@ -88,9 +88,9 @@ fn a_tree_of_many_sessions_uses_no_cpu_while_it_is_paused() {
     let job = env.job(&id);
     assert_eq!(job["status"], "paused", "{job}");
     assert!(job["paused_ms"].as_u64().unwrap() > 0, "{job}");
-    // What is sent waits for it.
+    // Input that is sent waits for the job.
     env.ok(["send", &id, "later"]);
-    // Again changes nothing.
+    // Pausing again changes nothing.
     paused(&env, &id);
     assert!(env.ok(["resume", &id]).ends_with(": running"));
     assert!(env.ok(["resume", &id]).ends_with(": running"));
@@ -154,7 +154,7 @@ fn without_a_freezer_processes_are_stopped_by_signals() {
 }
 
 #[test]
-fn no_process_of_a_storm_of_forks_gets_away() {
+fn no_process_of_a_fork_storm_escapes() {
     let env = TestEnv::new();
     let storm = "storm() { while :; do (setsid sh -c 'sleep 0.03' &); sh -c : ; done; }; \
                  storm & storm & setsid bash -c 'while :; do (setsid sleep 0.02 &); done' & storm";
@@ -168,7 +168,7 @@ fn no_process_of_a_storm_of_forks_gets_away() {
 }
 
 #[test]
-fn a_paused_job_is_not_timed_out_and_the_rest_of_its_time_follows() {
+fn a_paused_job_is_not_timed_out_and_keeps_the_rest_of_its_time() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--timeout", "1s", "sleep 1000"]);
     for _ in 0..2 {
@@ -201,7 +201,7 @@ fn a_paused_tree_is_stopped_at_once() {
         assert!(output.contains("bye") && output.contains("child"), "{output}");
         std::fs::remove_file(env.dir().join("ready")).unwrap();
     }
-    // One that may not answer.
+    // A job that gets no chance to answer.
     let id = env.submit(FAMILY);
     paused(&env, &id);
     assert!(env.ok(["kill", "--grace", "0s", &id]).ends_with(": killed"));
@@ -217,14 +217,14 @@ fn a_pause_outlives_its_supervisor() {
     env.replace_supervisor(&id);
     assert_eq!(env.status(&id), "paused");
     assert_stands_still(&env, &id, 5);
-    // Its main process is killed by others: what is left goes on standing still.
+    // Its main process is killed from outside: the other processes stay paused.
     send(env.main_process(&id), Signal::SIGKILL);
     assert_stands_still(&env, &id, 4);
     assert_eq!(env.status(&id), "paused");
     env.ok(["resume", &id]);
     wait_for("its end", || (!["running", "paused"].contains(&env.status(&id).as_str())).then_some(()));
     assert!(tree(&id).is_empty());
-    // Killed at any moment, whoever resumes it is answered by the next.
+    // The supervisor may be killed at any moment: the next one answers the request to resume.
     let id = env.submit(FAMILY);
     paused(&env, &id);
     send(env.supervisor(&id), Signal::SIGKILL);
@@ -234,7 +234,7 @@ fn a_pause_outlives_its_supervisor() {
 }
 
 #[test]
-fn two_who_pause_and_resume_at_once_agree() {
+fn concurrent_pauses_and_resumes_agree() {
     let env = TestEnv::new();
     let id = env.submit(FAMILY);
     wait_for("all of it", || (tree(&id).len() >= 5).then_some(()));
@@ -253,7 +253,7 @@ fn two_who_pause_and_resume_at_once_agree() {
     }
 }
 
-/// A job that was started within another is paused with none but itself.
+/// Pausing a job does not pause the jobs that it has submitted.
 #[test]
 fn jobs_within_jobs_are_left_alone() {
     let env = TestEnv::new();
@@ -267,7 +267,7 @@ fn jobs_within_jobs_are_left_alone() {
     assert_eq!(env.status(&inner), "running");
     let before = env.job(&inner)["output_bytes"].clone();
     wait_for("the inner job to go on", || (env.job(&inner)["output_bytes"] != before).then_some(()));
-    // Its supervisor becomes nobody's child, and the job is no more of the outer one than before.
+    // Its supervisor loses its parent, and the job is still not a part of the outer one.
     env.replace_supervisor(&inner);
     paused(&env, &outer);
     assert_eq!(env.status(&inner), "running");
@@ -275,7 +275,7 @@ fn jobs_within_jobs_are_left_alone() {
 }
 
 #[test]
-fn several_are_paused_and_what_does_not_run_is_refused() {
+fn several_jobs_are_paused_and_those_not_running_are_refused() {
     let env = TestEnv::new();
     let ended = env.ok(["run", "--name", "ended", "--wait", "true"]);
     env.ok(["group", "set", "batch", "--limit", "2"]);
@@ -296,7 +296,7 @@ fn several_are_paused_and_what_does_not_run_is_refused() {
     assert_eq!(json.as_array().unwrap().len(), 3, "{json}");
     env.ok(["resume", "--status", "paused"]);
     assert_eq!(env.ok(["list", "--status", "paused", "--json"]), "[]");
-    // As others did before there was a verb for it.
+    // As done before there was a command for it.
     env.ok(["kill", "--signal", "STOP", &outside]);
     wait_for("the signal", || (env.status(&outside) == "paused").then_some(()));
     env.ok(["resume", &outside]);

@@ -1,8 +1,9 @@
-//! What breaks other job managers: their manager killed or asked to end, trees that are not stopped, secrets and ids.
+//! The faults that break other job managers: a manager that is killed or asked to end, trees that are not stopped,
+//! secrets and ids.
 //!
-//! The other faults that they do not survive are tried where they belong: full disks in `full.rs`, damaged files in `damaged.rs`,
-//! numbers that other processes have by now in `reboot.rs`, what a killed writer leaves in `crash.rs`, jobs that do not read or
-//! read to the end in `input.rs`, and children that keep an output open in `trees.rs`.
+//! Other faults of this kind are tested where they belong: full disks in `full.rs`, damaged files in `damaged.rs`,
+//! reused process ids in `reboot.rs`, the remains of a killed writer in `crash.rs`, jobs that do not read or that read
+//! to the end in `input.rs`, and children that keep an output open in `trees.rs`.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 use crate::background::{touch, until};
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// A job that would exit with 7 and one that is queued, while all that manages them is killed or asked to end.
+/// A job that would exit with 7 and a queued one, while everything that manages them is killed or asked to end.
 fn goes_on_without_its_manager(signal: Signal) {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
@@ -20,14 +21,14 @@ fn goes_on_without_its_manager(signal: Signal) {
     wait_for("output", || (env.ok(["output", &running]) == "before").then_some(()));
     let main = env.main_process(&running);
     match signal {
-        // The next who looks puts another in charge.
+        // The next look puts another supervisor in charge.
         Signal::SIGKILL => env.replace_supervisor(&running),
         signal => send(env.supervisor(&running), signal),
     }
     assert!(is_alive(main));
     touch(&env, "go");
     let waited = env.run(["wait", &running]);
-    // Kernels before 6.15 do not tell the next supervisor how it ended.
+    // Kernels before 6.15 do not report the exit code to the next supervisor.
     let expected = if signal == Signal::SIGKILL { [Some(7), Some(125)] } else { [Some(7); 2] };
     assert!(expected.contains(&waited.code), "{waited}");
     assert_eq!(env.ok(["output", &running]), "before\nafter");
@@ -47,8 +48,8 @@ fn a_manager_that_is_asked_to_end_kills_no_job() {
     goes_on_without_its_manager(Signal::SIGTERM);
 }
 
-/// A child in the same group, one in a session of its own, one there that has lost its parent, and one in the foreground: all of
-/// them ignore SIGTERM.
+/// A child in the same group, one in a session of its own, one there that has lost its parent, and one in the
+/// foreground: all of them ignore SIGTERM.
 #[test]
 fn a_stop_leaves_none_of_four_children_that_ignore_it() {
     let env = TestEnv::new();
@@ -63,7 +64,7 @@ fn a_stop_leaves_none_of_four_children_that_ignore_it() {
 }
 
 #[test]
-fn what_a_job_was_given_is_read_by_its_user_alone() {
+fn the_secrets_of_a_job_are_readable_by_its_user_alone() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--quiet", "--env", "TOKEN=hunter2", "--wait", "echo $TOKEN"]);
     let mut directories = vec![env.store().to_owned()];
@@ -85,7 +86,7 @@ fn what_a_job_was_given_is_read_by_its_user_alone() {
 }
 
 #[test]
-fn the_id_of_a_job_that_is_removed_is_never_that_of_another() {
+fn the_id_of_a_removed_job_is_never_used_again() {
     let env = TestEnv::new();
     let first = env.ok(["run", "--quiet", "--wait", "true"]);
     env.ok(["rm", &first]);

@@ -1,11 +1,11 @@
-//! Which commands may be submitted: what is refused leaves nothing behind.
+//! Which commands may be submitted; a refused one leaves nothing behind.
 
 use serde_json::json;
 
 use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv};
 
-/// A store in which only these are allowed.
+/// A store in which only these commands are allowed.
 fn allowing(patterns: &str) -> TestEnv {
     let env = TestEnv::new();
     env.ok(["config", "set", "policy.allow", patterns]);
@@ -29,7 +29,7 @@ fn assert_refused(env: &TestEnv, ran: &Ran, why: &str) {
 }
 
 #[test]
-fn what_is_not_allowed_is_refused_and_leaves_nothing() {
+fn commands_that_are_not_allowed_are_refused_and_leave_nothing() {
     let env = allowing("echo, git status");
     for line in ["touch ran", "echo x; touch ran", "echo $(touch ran)", "echo x | sh -c 'touch ran'", "git stash"] {
         assert_refused(&env, &env.run(["run", line]), "allowed commands: echo, git status");
@@ -37,7 +37,7 @@ fn what_is_not_allowed_is_refused_and_leaves_nothing() {
     for words in [&["touch", "ran"][..], &["sh", "-c", "touch ran"], &["env", "touch", "ran"]] {
         assert_refused(&env, &env.run(["run", "--"].iter().chain(words)), "allowed commands: ");
     }
-    // Nor as what finds out whether a job is ready, whatever the job itself is.
+    // Nor as a readiness check, whatever the job itself is.
     for command in [&["echo x"][..], &["--", "echo", "x"]] {
         let words = ["run", "--ready", "file:x", "--ready", "cmd:touch ran"].iter().chain(command);
         assert_refused(&env, &env.run(words), "`touch ran`");
@@ -52,7 +52,7 @@ fn what_is_not_allowed_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_refused_under_any_policy() {
+fn lines_that_cannot_be_judged_are_refused_under_any_policy() {
     for key in ["policy.allow", "policy.deny"] {
         let env = TestEnv::new();
         env.ok(["config", "set", key, "echo"]);
@@ -73,7 +73,7 @@ fn deny_wins_over_allow() {
 }
 
 #[test]
-fn a_policy_is_shown_changed_and_taken_away() {
+fn a_policy_is_shown_changed_and_removed() {
     let env = allowing("npm, git   status,cargo *");
     assert_eq!(env.ok(["config", "get", "policy.allow"]), "npm, git status, cargo *");
     let wrong = env.run(["config", "set", "policy.allow", "npm; rm"]);
@@ -84,9 +84,9 @@ fn a_policy_is_shown_changed_and_taken_away() {
     env.ok(["run", "--wait", "echo x; eval \"$X\""]);
 }
 
-/// Whoever submits may ask for less than the store permits, never for more.
+/// A submitter may tighten the policy of the store, never loosen it.
 #[test]
-fn a_front_end_tightens_only() {
+fn a_front_end_only_tightens() {
     let env = TestEnv::new();
     assert_refused(&env, &run_with(&env, "JOBCORE_ALLOW", "echo, cat", "true"), "allowed commands: echo, cat");
     assert_refused(&env, &run_with(&env, "JOBCORE_DENY", "touch", "echo; touch ran"), "`touch` is denied");
@@ -105,9 +105,9 @@ fn a_front_end_tightens_only() {
     env.ok(["wait", ran.stdout.trim_end()]);
 }
 
-/// `sh` may be another shell than bash, so its lines are read as such.
+/// `sh` may be a shell other than bash, so its lines are read accordingly.
 #[test]
-fn a_line_for_sh_is_read_as_sh_does() {
+fn a_line_for_sh_is_read_as_sh_reads_it() {
     let env = allowing("echo, true");
     for line in ["((touch ran))", "echo x &>y touch ran", "[[ a || touch ran ]]", "echo $'\\'; touch ran #'"] {
         assert_refused(&env, &env.run(["run", "--shell", "sh", line]), "");
@@ -124,7 +124,7 @@ fn only_a_shell_of_the_system_runs_a_line() {
         assert_refused(&env, &env.run(["run", "--shell", shell, "echo x"]), "is not a shell of the system");
         assert_refused(&env, &run_with(&env, "JOBCORE_SHELL", shell, "echo x"), "is not a shell of the system");
     }
-    // Wherever the `PATH` leads.
+    // Whatever `PATH` contains.
     let path = format!("{}:/usr/bin:/bin", env.dir().display());
     assert_refused(&env, &run_with(&env, "PATH", &path, "echo x"), "is not a shell of the system");
     env.ok(["run", "--wait", "--shell", "bash", "echo x"]);
@@ -132,7 +132,8 @@ fn only_a_shell_of_the_system_runs_a_line() {
     assert_eq!(ran.code, Some(0), "{ran}");
 }
 
-/// A variable that is given with a job is judged like one that its line sets; what the submitter has is its own.
+/// A variable that is given with a job is judged like one that its line sets; the variables of the submitter itself are
+/// not.
 #[test]
 fn the_variables_of_a_job_are_judged_too() {
     let env = allowing("echo, env");
@@ -166,7 +167,7 @@ fn the_variables_of_a_job_are_judged_too() {
     Ran::of(own).ok();
 }
 
-/// The tables of patterns and lines in the documents are what happens.
+/// The examples of patterns and lines in the document are true.
 #[test]
 fn the_examples_of_the_document_are_true() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.md");
@@ -192,6 +193,6 @@ fn the_examples_of_the_document_are_true() {
     let expected: Vec<_> = lines.map(|line| if line.contains("# refused") { "= 4" } else { "= 0" }).collect();
     assert_eq!(codes, expected, "{ran}");
     assert!(expected.len() > 5 && ran.code == Some(0), "{ran}");
-    // Whoever tried it has the store that was there before.
+    // Trying the examples leaves the reader's store unchanged.
     assert_eq!((env.ok(["config", "get"]), env.ok(["list", "--json"])), (settings, "[]".to_owned()));
 }

@@ -1,5 +1,5 @@
-//! What a policy permits is run in the real shells, where a program that it does not permit leaves a mark: those of the
-//! corpus, and thousands that are made from it.
+//! Lines that a policy permits are run in the real shells, where a program that it does not permit leaves a mark: the
+//! lines of the corpus, and thousands that are generated from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
@@ -17,15 +17,15 @@ use nix::unistd::Pid;
 use crate::support::script;
 
 const CORPUS: &str = include_str!("../../jobcore/src/policy/corpus.txt");
-/// So long may a line run: some wait for ever, in `while true` say.
+/// The time limit of a line: some wait for ever, for example in `while true`.
 const LIMIT: Duration = Duration::from_secs(2);
-/// So long are lines run that were made, unless `POLICY_LINES` asks for a number of them.
+/// How long generated lines are run, unless `POLICY_LINES` asks for a number of lines.
 const BUDGET: Duration = Duration::from_secs(60);
-/// So many are run in any case.
+/// The number that are run in any case.
 const LEAST: usize = 200;
 /// On some systems, `sh` is bash.
 const BASH_AS_SH: &str = "bash as sh";
-/// Programs that a line may find. The others are not there.
+/// The programs that a line may find; there are no others.
 const PROGRAMS: [&str; 24] = [
     "bash", "cat", "dash", "date", "env", "find", "grep", "head", "ls", "mkdir", "nice", "nohup", "printf", "seq",
     "setsid", "sh", "sort", "stdbuf", "tail", "timeout", "true", "wc", "xargs", "ionice",
@@ -33,7 +33,7 @@ const PROGRAMS: [&str; 24] = [
 /// Programs that do nothing here.
 const HARMLESS: [&str; 8] = ["npm", "git", "node", "cargo", "make", "sleep", "cp", "run.sh"];
 
-/// An attempt of the corpus: its line, under which policies it is permitted, and in which shells.
+/// An attempt of the corpus: its line, the policies that permit it, and its shells.
 struct Attempt {
     line: String,
     policies: Vec<String>,
@@ -102,7 +102,7 @@ impl Range {
         let touch = self.bin.join("touch").display().to_string();
         let line = line.replace("/usr/bin/touch", "/bin/touch").replace("/bin/touch", &touch);
         let mut command = match shell {
-            // As which it reads lines in its other way.
+            // Under the name `sh`, bash runs in POSIX mode.
             BASH_AS_SH => Command::new("/bin/bash"),
             shell => Command::new(format!("/bin/{shell}")),
         };
@@ -114,7 +114,7 @@ impl Range {
         while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(300));
         }
-        // What it left in the background may be about to do it.
+        // A process left in the background may be about to do it.
         let group = Pid::from_raw(child.id().try_into().unwrap());
         while killpg(group, None).is_ok() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(300));
@@ -127,7 +127,8 @@ impl Range {
     }
 }
 
-/// Runs lines in their shells, each for itself, and returns those that left a mark. After `end`, no more are run than have to be.
+/// Runs lines in their shells, each separately, and returns those that left a mark. After `end`, only as many are run
+/// as have to be.
 fn hits(lines: &[(String, String)], end: Option<Instant>) -> Vec<(String, String)> {
     let next = AtomicUsize::new(0);
     let has_time = || end.is_none_or(|end| Instant::now() < end);
@@ -169,7 +170,7 @@ impl Dice {
     }
 }
 
-/// Pieces of which lines are made.
+/// The pieces that lines are made of.
 const PIECES: [&str; 98] = [
     "'",
     "\"",
@@ -295,7 +296,7 @@ fn mutated(line: &str, other: &str, dice: &mut Dice) -> String {
     line.into_iter().collect()
 }
 
-/// Puts the command that is not permitted into one thing after the other, and something harmless beside it.
+/// Nests the command that is not permitted in one construct after the other, with something harmless beside it.
 fn nested(dice: &mut Dice) -> String {
     const AROUND: [&str; 44] = [
         "echo $(@)",
@@ -357,16 +358,16 @@ fn nested(dice: &mut Dice) -> String {
     ];
     let mut line = dice.pick(&INNER).to_owned();
     for _ in 0..=dice.roll(4) {
-        // Backticks in each other need a backslash more each time; now and then they do not get it.
+        // Nested backticks need one more backslash at each level; now and then they do not get it.
         let inner = if dice.roll(3) > 0 { line.replace('\\', "\\\\").replace('`', "\\`") } else { line };
         line = dice.pick(&AROUND).replace('@', &inner);
     }
     line
 }
 
-/// Whatever of the corpus is permitted may be run, and leaves no mark.
+/// Every permitted line of the corpus may be run without leaving a mark.
 #[test]
-fn what_the_corpus_permits_runs_nothing_else() {
+fn permitted_lines_of_the_corpus_run_nothing_else() {
     let (policies, attempts) = corpus();
     let mut lines = Vec::new();
     for attempt in &attempts {
@@ -384,22 +385,23 @@ fn what_the_corpus_permits_runs_nothing_else() {
     assert!(hit.is_empty(), "{hit:#?}");
 }
 
-/// The marks are left by what is refused: without this, the tests beside it would say nothing.
+/// Refused lines do leave marks: without this, the other tests would prove nothing.
 #[test]
-fn what_the_corpus_refuses_would_run_it() {
+fn refused_lines_of_the_corpus_would_run_it() {
     let (policies, attempts) = corpus();
     let refused = attempts.iter().filter(|attempt| !is_permitted(&policies["deny"], &attempt.shells[0], &attempt.line));
     let lines: Vec<_> = refused.map(|attempt| (attempt.shells[0].clone(), attempt.line.clone())).collect();
     // A part of them is enough.
     let lines: Vec<_> = lines.into_iter().step_by(4).take(LEAST).collect();
     let hit = hits(&lines, None);
-    // The others do it only in another shell or with a program that is not here, or are refused since nobody can know.
+    // The others do it only in another shell or with a program that is missing here, or are refused because they cannot
+    // be judged.
     assert!(hit.len() * 2 > lines.len(), "{} of {}", hit.len(), lines.len());
 }
 
-/// Thousands of lines that are made from those of the corpus, and by putting things into each other.
+/// Thousands of lines that are generated by changing those of the corpus and by nesting constructs.
 #[test]
-fn what_is_permitted_of_any_lines_runs_nothing_else() {
+fn permitted_generated_lines_run_nothing_else() {
     let made: usize = std::env::var("POLICY_LINES").map_or(3_000, |count| count.parse().unwrap());
     let seed: u64 = std::env::var("POLICY_SEED").map_or(1, |seed| seed.parse().unwrap());
     let (policies, attempts) = corpus();
@@ -426,7 +428,7 @@ fn what_is_permitted_of_any_lines_runs_nothing_else() {
             }
         }
     }
-    // Of what is not even near to `touch`, nothing can be learnt.
+    // Lines that do not even come near `touch` prove nothing.
     lines.retain(|(_, line)| line.contains("uch") && line.contains("hit"));
     let mut seen = BTreeSet::new();
     lines.retain(|line| seen.insert(line.clone()));

@@ -1,4 +1,4 @@
-//! The jobs of a project, as files in it say: started, left alone, started again, and stopped.
+//! The jobs of a project, as its file says: started, left alone, started again, and stopped.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn write(env: &TestEnv, file: &str, text: &str) {
     std::fs::write(env.dir().join(file), text).unwrap();
 }
 
-/// What was done to which job, by its name.
+/// What was done to each job, by its name.
 fn done(ran: &Ran) -> Vec<(String, String)> {
     assert_eq!(ran.code, Some(0), "{ran}");
     let line = |line: &str| {
@@ -45,7 +45,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_is_needed_is_started_first_and_what_was_changed_again() {
+fn dependencies_are_started_first_and_changed_jobs_again() {
     let env = TestEnv::new();
     std::fs::create_dir(env.dir().join("inner")).unwrap();
     write(&env, "jobs.toml", JOBS);
@@ -61,7 +61,7 @@ fn what_is_needed_is_started_first_and_what_was_changed_again() {
     wait_for("the api", || (env.status("api") == "running").then_some(()));
     wait_for("its word", || (std::fs::read_to_string(env.dir().join("order")).unwrap() == "db\napi\n").then_some(()));
     let db = env.job("db")["job_id"].clone();
-    // What is over is run again, and what runs as the file says is left alone.
+    // Ended jobs are run again, and jobs that run as the file says are left alone.
     let again = env.run(["up", "--wait"]);
     assert_eq!(done(&again), pairs(&[("db", "unchanged"), ("api", "unchanged"), ("migrate", "started")]), "{again}");
     write(&env, "jobs.toml", &JOBS.replace("3000", "4000").replace("[jobs.migrate]", "[jobs.other]"));
@@ -88,7 +88,7 @@ fn two_worktrees_do_not_collide() {
         std::fs::create_dir_all(directory.join("inner")).unwrap();
         std::fs::write(directory.join(".git"), "gitdir: elsewhere\n").unwrap();
         std::fs::write(directory.join("Procfile"), "web: pwd > where; exec sleep 1000\n").unwrap();
-        // The file is found from below.
+        // The file is found from a directory below.
         let up = in_directory(&env, &directory.join("inner"), &["up"]);
         assert_eq!(done(&up), pairs(&[("web", "started")]), "{up}");
         wait_for("its word", || {
@@ -144,7 +144,7 @@ ready_output = 'up'
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_and_nothing_is_stopped() {
+fn contradictory_files_are_refused_and_nothing_is_stopped() {
     let env = TestEnv::new();
     let nothing = env.run(["up"]);
     assert!(nothing.code == Some(2) && nothing.stderr.contains("jobs.toml, jobs.json"), "{nothing}");
@@ -168,9 +168,9 @@ fn what_cannot_be_meant_is_refused_and_nothing_is_stopped() {
     env.ok(["kill", "a"]);
 }
 
-/// One that ends before it is ready.
+/// A job that ends before it is ready.
 #[test]
-fn a_wait_for_what_is_never_ready_ends() {
+fn a_wait_for_a_job_that_never_gets_ready_ends() {
     let env = TestEnv::new();
     write(&env, "jobs.json", r#"{"jobs": {"a": {"command": "exit 3", "ready": "file:never"}}}"#);
     let up = env.run(["up", "--wait"]);

@@ -1,16 +1,17 @@
-//! Which jobs a verb is about: the same filters for all of them, orders, templates, and output of several jobs at once.
+//! Which jobs a command applies to: the same filters for all commands, sort orders, templates, and the output of
+//! several jobs at once.
 
 use serde_json::Value;
 
 use crate::background::{Background, touch, until};
 use crate::support::{Ran, TestEnv, wait_for};
 
-/// The names of the jobs that are listed, in the order of the list.
+/// The names of the listed jobs, in the order of the list.
 fn names(env: &TestEnv, options: &[&str]) -> String {
     env.ok([&["list", "--format", "{name}"], options].concat()).replace('\n', " ")
 }
 
-/// Jobs that have ended in the order of the alphabet.
+/// Jobs that have ended in alphabetical order.
 fn ended(env: &TestEnv) -> [String; 3] {
     [("ant", "exit 0"), ("bee", "printf 12345; exit 3"), ("cow", "exit 4 # Moo")].map(|(name, line)| {
         let directory = env.dir().join(name);
@@ -23,7 +24,7 @@ fn ended(env: &TestEnv) -> [String; 3] {
 }
 
 #[test]
-fn jobs_are_selected_by_all_that_they_have() {
+fn jobs_are_selected_by_all_their_properties() {
     let env = TestEnv::new();
     let ids = ended(&env);
     let bee = env.job(&ids[1]);
@@ -87,7 +88,7 @@ fn lists_are_sorted_and_cut_in_that_order() {
 }
 
 #[test]
-fn a_template_says_what_is_printed_of_each_job() {
+fn a_template_selects_what_is_printed_of_each_job() {
     let env = TestEnv::new();
     let [_, bee, _] = ended(&env);
     let one = |template: &str| env.ok(["list", "--name", "bee", "--format", template]);
@@ -104,7 +105,7 @@ fn a_template_says_what_is_printed_of_each_job() {
 }
 
 #[test]
-fn everything_and_what_is_selected_is_waited_for() {
+fn all_or_selected_jobs_are_waited_for() {
     let env = TestEnv::new();
     let gate = until("go");
     env.ok(["run", "--name", "a", "--group", "g", &gate]);
@@ -145,7 +146,7 @@ fn lines_of_several_jobs_have_their_names() {
     let json = env.ok(["output", "--json", "a", "long"]);
     let outputs: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&outputs[0]["stdout"], &outputs[1]["stderr"]), (&"one\ntwo\nthree".into(), &"2\n".into()));
-    // Of the same name, the id tells which.
+    // Two jobs of the same name are told apart by their ids.
     let again = env.ok(["run", "--wait", "--name", "a", "echo again"]);
     let lines = env.ok(["output", "--name", "a"]);
     assert_eq!(lines.lines().last(), Some(&*format!("a {} | again", &again[24..32])));
@@ -156,7 +157,7 @@ fn lines_of_several_jobs_have_their_names() {
     }
 }
 
-/// Lines come as they are written, whole, until all of the jobs have ended.
+/// Lines appear as they are written, whole, until all of the jobs have ended.
 #[test]
 fn several_jobs_are_followed_at_once() {
     let env = TestEnv::new();

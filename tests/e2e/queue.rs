@@ -5,14 +5,14 @@ use std::process::Command;
 
 use crate::support::{Ran, TestEnv, is_alive, send, wait_for};
 
-/// A store in which so many jobs run at a time.
+/// A store that runs at most this many jobs at a time.
 fn limited(max_running: u32) -> TestEnv {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", &max_running.to_string()]);
     env
 }
 
-/// A shell line that says that it runs, and then waits for a file.
+/// A shell line that reports that it runs, and then waits for a file.
 fn until(file: &str) -> String {
     format!("echo run >> {file}.started; while [ ! -e {file} ]; do sleep 0.02; done")
 }
@@ -43,7 +43,7 @@ fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
     let third = env.submit(&until("c"));
     assert_eq!([env.status(&first), env.status(&second), env.status(&third)], ["running", "queued", "queued"]);
     release(&env, "a");
-    // Nobody looks at the store meanwhile: the file that the second job writes is what tells.
+    // No process looks at the store in the meantime: the file that the second job writes shows that it runs.
     wait_for("the second job", || env.dir().join("b.started").exists().then_some(()));
     assert_eq!([env.status(&first), env.status(&second), env.status(&third)], ["completed", "running", "queued"]);
     release(&env, "b");
@@ -56,9 +56,9 @@ fn over_the_limit_jobs_wait_and_start_in_order_by_themselves() {
     assert!(env.queued_and_running() == 0);
 }
 
-/// The queue is no truth, and yet a job that was not in it waited for ever.
+/// A job that was missing from the queue used to wait for ever, although the queue is only derived from the records.
 #[test]
-fn a_job_that_was_lost_from_the_queue_is_started_by_whoever_looks_at_it() {
+fn a_job_that_was_lost_from_the_queue_is_started_by_the_next_look_at_it() {
     for (number, look) in
         [&["list"][..], &["show", "lost"], &["status", "lost"], &["wait", "lost"], &["doctor"]].iter().enumerate()
     {
@@ -79,13 +79,13 @@ fn a_job_that_was_lost_from_the_queue_is_started_by_whoever_looks_at_it() {
         wait_status(&env, &first, "completed");
         env.wait_until_empty();
         env.run(*look);
-        // Whoever looks at it after that only waits.
+        // After that look, the job is only waited for.
         wait_for(&format!("the end after {look:?}"), || env.records(&lost).has("end").then_some(()));
         assert_eq!(env.run(["wait", &lost]).code, Some(4), "{look:?}");
     }
 }
 
-/// One digit of the counter stopped the store for good.
+/// A single wrong digit in the counter used to stop the store for good.
 #[test]
 fn a_counter_that_was_changed_stops_nothing() {
     let env = limited(1);
@@ -98,9 +98,9 @@ fn a_counter_that_was_changed_stops_nothing() {
     assert_eq!(std::fs::read_to_string(env.dir().join("order")).unwrap(), "0\n1\n2\n");
 }
 
-/// What a supervisor would have started is started by whoever looks next.
+/// The next look starts the job that the supervisor would have started.
 #[test]
-fn a_queue_moves_on_when_the_supervisor_before_was_killed() {
+fn a_queue_moves_on_after_its_supervisor_was_killed() {
     let env = limited(1);
     let first = env.submit("sleep 1000");
     let second = env.submit("echo done");
@@ -113,7 +113,7 @@ fn a_queue_moves_on_when_the_supervisor_before_was_killed() {
     assert_eq!(env.ok(["output", &second]), "done");
 }
 
-/// A command that lives on without a supervisor still takes its place.
+/// A command that lives on without a supervisor still takes its slot.
 #[test]
 fn a_slot_is_not_free_while_the_command_lives() {
     let env = limited(1);
@@ -180,7 +180,7 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
     assert_eq!(groups, expected);
     let (third, fourth) = (env.submit(&until("d")), env.submit(&until("e")));
     assert_eq!([&third, &fourth].map(|id| env.status(id)), ["running", "queued"]);
-    // A higher limit holds from now on, for what waits too.
+    // A higher limit takes effect at once, also for jobs that wait.
     env.ok(["config", "set", "max_running", "0"]);
     wait_status(&env, &fourth, "running");
     assert_eq!(env.status(&second), "queued");
@@ -195,9 +195,9 @@ fn a_group_has_a_limit_of_its_own_and_the_stores_counts_all() {
     assert_eq!(wrong.code, Some(2), "{wrong}");
 }
 
-/// The group's limit binds long before the store's does.
+/// The group's limit is reached long before the store's.
 #[test]
-fn a_queued_job_is_told_the_limit_that_binds_and_its_place() {
+fn a_queued_job_shows_its_place_and_the_limit_that_holds_it() {
     let env = TestEnv::new();
     env.ok(["config", "set", "agents.per_minute", "0"]);
     let other = env.submit(&until("a"));
@@ -284,7 +284,7 @@ fn settings_are_shown_set_and_checked() {
     }
     assert_eq!(env.run(["config", "get", "nosuch"]).code, Some(2));
     assert_eq!(env.ok(["config", "get", "max_running"]), "4");
-    // Settings that cannot be understood are not guessed at, and not overwritten.
+    // Settings that cannot be read are neither guessed nor overwritten.
     let path = env.store().join("settings.toml");
     std::fs::write(&path, "max_running = \"many\"\n").unwrap();
     for arguments in [vec!["run", "true"], vec!["config", "get"], vec!["config", "set", "max_running", "1"]] {
@@ -295,11 +295,12 @@ fn settings_are_shown_set_and_checked() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "max_running = \"many\"\n");
 }
 
-/// Whoever submits, and whatever ends at the same moment: each job runs once, and no more at a time than may.
+/// Whatever is submitted and ends at the same moment, each job runs once, and never more of them at a time than
+/// permitted.
 #[test]
 fn many_submitters_at_once_exceed_no_limit_and_lose_nothing() {
     let env = limited(3);
-    // Each job counts who is in the room with it.
+    // Each job counts the jobs that are in the room with it.
     let line = "mkdir -p room; touch room/$JOBCORE_JOB_ID; ls room | wc -l >> counts; echo $JOBCORE_JOB_ID >> ran; \
                 sleep 0.02; rm room/$JOBCORE_JOB_ID";
     let submitters: Vec<_> = (0..8)
@@ -327,7 +328,7 @@ fn many_submitters_at_once_exceed_no_limit_and_lose_nothing() {
     assert!(most <= Some(3), "{most:?}");
 }
 
-/// Whoever waits for a queued job, or follows it, really waits, and its own deadline holds.
+/// Waiting for a queued job, or following it, really sleeps, and respects its own deadline.
 #[test]
 fn waiting_for_a_queued_job_costs_nothing_and_ends_in_time() {
     let env = limited(1);
@@ -370,7 +371,7 @@ fn a_paused_queue_starts_nothing_until_it_is_resumed() {
         assert_eq!(env.ok(["output", &id]), "builds");
         assert!(!env.ok(["group", "list"]).contains("  paused"));
     }
-    // What a job submits is in no group unless it says so.
+    // A job that a job submits is in no group unless it says so.
     let outer = env.ok([
         "run",
         "--group",
@@ -392,7 +393,7 @@ fn a_queued_job_is_started_past_the_limits_on_request() {
     assert_eq!([&first, &second, &third].map(|id| env.status(id)), ["running", "queued", "running"]);
     let again = env.run(["start", &third]);
     assert_eq!((again.code, again.stdout.trim_end().ends_with(": running")), (Some(0), true), "{again}");
-    // Its slot counts: when the first has ended, one runs, and that is the limit.
+    // Its slot counts: when the first has ended, one job runs, and that is the limit.
     release(&env, "first");
     env.ok(["wait", "--quiet", &first]);
     assert_eq!(env.status(&second), "queued");
@@ -400,7 +401,7 @@ fn a_queued_job_is_started_past_the_limits_on_request() {
     env.ok(["wait", "--quiet", &second, &third]);
     let ended = env.run(["start", &first]);
     assert!(ended.code != Some(0) && ended.stderr.contains("it is not queued"), "{ended}");
-    // Also from a paused queue.
+    // From a paused queue as well.
     env.ok(["group", "pause", "--all"]);
     let paused = env.submit("true");
     env.ok(["start", &paused]);

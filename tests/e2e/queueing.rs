@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{TestEnv, send, wait_for};
 
-/// A store in which so many jobs run at a time.
+/// A store that runs at most this many jobs at a time.
 fn limited(max_running: u32) -> TestEnv {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", &max_running.to_string()]);
@@ -23,7 +23,7 @@ fn release(env: &TestEnv, file: &str) {
     fs::write(env.dir().join(file), "").unwrap();
 }
 
-/// The lines that jobs have written into a file.
+/// The lines that jobs have written to a file.
 fn written(env: &TestEnv, file: &str) -> Vec<String> {
     let text = fs::read_to_string(env.dir().join(file)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
@@ -123,7 +123,7 @@ fn weights_resources_and_numbers_of_slots_are_kept_apart() {
     run("a", &[&group[..], &["--resource", "gpu"]].concat(), "gate_a");
     run("b", &[&group[..], &["--resource", "gpu=1"]].concat(), "gate_b");
     run("c", &[&group[..], &["--resource", "gpu", "--resource", "lock:db"]].concat(), "gate_c");
-    // There is room in the group for the light one, not for the heavy one before it.
+    // There is room in the group for the light job, but not for the heavy one before it.
     run("heavy", &[&group[..], &["--slots", "3"]].concat(), "gate_d");
     run("light", &group, "gate_e");
     assert_eq!(
@@ -134,7 +134,7 @@ fn weights_resources_and_numbers_of_slots_are_kept_apart() {
         |name: &str| wait_for("the first line", || env.ok(["output", name]).lines().next().map(str::to_owned));
     assert_eq!([first_line("a"), first_line("b")], ["0 0", "1 1"]);
     release(&env, "gate_a");
-    assert_eq!(first_line("c"), "0 0", "what was given back is given again");
+    assert_eq!(first_line("c"), "0 0", "a slot that was given back is given again");
     for gate in ["gate_b", "gate_c", "gate_d", "gate_e"] {
         release(&env, gate);
     }
@@ -171,7 +171,7 @@ fn a_resource_is_given_back_after_every_kind_of_end() {
             }
         }
         wait_for("the next to start", || {
-            // Where nobody saw the end, it is found by the next that uses the store.
+            // If the end was not seen, the next command that uses the store finds it.
             env.ok(["list"]);
             (env.status(&format!("job{next}")) == "running").then_some(())
         });
@@ -180,7 +180,7 @@ fn a_resource_is_given_back_after_every_kind_of_end() {
 }
 
 #[test]
-fn what_can_no_longer_be_met_is_skipped_with_all_that_follows_from_it() {
+fn jobs_that_can_no_longer_start_are_skipped_with_their_dependents() {
     let env = limited(2);
     env.ok(["run", "--quiet", "--name", "build", &format!("{}; exit 1", until("gate"))]);
     submit(&env, "test", &["--after-ok", "build"]);
@@ -204,7 +204,7 @@ fn what_can_no_longer_be_met_is_skipped_with_all_that_follows_from_it() {
     assert!(message.starts_with("build (") && message.ends_with(") failed"), "{message}");
     let missing = env.run(["run", "--after", "nosuch", "true"]);
     assert_eq!(missing.code, Some(3), "{missing}");
-    // One that is submitted when it is clear already.
+    // A job that is submitted when this is clear already.
     let (id, events) = (submit(&env, "never", &["--after-ok", "build"]), env.ok(["events", "--json"]));
     assert_eq!(env.status("never"), "skipped");
     assert!(events.lines().any(|line| line.contains(&id) && line.contains("\"skipped\"")), "{events}");
@@ -230,7 +230,8 @@ fn a_group_is_paused_at_its_first_failure() {
     assert_eq!([env.status("next"), env.status("bad")], ["completed", "failed"]);
 }
 
-/// A job that only waits for its child has a resource that the child needs as well, and so does a stranger before it.
+/// A job that only waits for its child has a resource that the child needs too, and so does an unrelated job ahead of
+/// it.
 #[test]
 fn a_resource_is_lent_to_descendants_alone() {
     let env = limited(1);
@@ -246,7 +247,7 @@ fn a_resource_is_lent_to_descendants_alone() {
 }
 
 #[test]
-fn ended_jobs_are_run_again_with_the_environment_of_whoever_asks() {
+fn ended_jobs_are_run_again_with_the_environment_of_the_caller() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--quiet", "--name", "job", "--label", "l=1", "echo ${WHO-nobody}; exit 3"]);
     let running = env.ok(["run", "--quiet", "--name", "server", "exec sleep 1000"]);
@@ -260,14 +261,14 @@ fn ended_jobs_are_run_again_with_the_environment_of_whoever_asks() {
     let refused = env.run(["rerun", &running]);
     assert_eq!(refused.code, Some(4), "{refused}");
     assert!(refused.stderr.contains("it has not ended"), "{refused}");
-    // Both jobs have the same name, and only one unfinished job may have that.
+    // Both jobs have the same name, and only one unfinished job may have it.
     env.ok(["config", "set", "paused", "true"]);
     let ran = env.run(["rerun", "--label", "l"]);
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(4), 1), "{ran}");
     env.ok(["kill", "--all", "--grace", "0s"]);
 }
 
-/// The process that sleeps until something is due, if there is one.
+/// The process that sleeps until a job is due, if there is one.
 pub(crate) fn sleepers(env: &TestEnv) -> Vec<i32> {
     let is_sleeper = |line: &&String| line.trim_end().ends_with(" sleeper");
     let pid = |line: &String| line.split_whitespace().next().unwrap().parse().unwrap();
@@ -275,7 +276,7 @@ pub(crate) fn sleepers(env: &TestEnv) -> Vec<i32> {
 }
 
 #[test]
-fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed() {
+fn delayed_jobs_start_in_time_by_one_process_that_ends_when_unneeded() {
     let env = limited(0);
     let submitters: Vec<_> = (0..6)
         .map(|number| {
@@ -289,7 +290,7 @@ fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed
         .collect();
     let far = env.ok(["run", "--quiet", "--at", "tomorrow 09:00", "--name", "far", "echo far >> order"]);
     wait_for("one that sleeps", || (sleepers(&env).len() == 1).then_some(()));
-    // Nobody looks at the store meanwhile.
+    // No process looks at the store in the meantime.
     wait_for("all to have run", || (written(&env, "order").len() == 6).then_some(()));
     for id in &ids {
         env.ok(["wait", id]);
@@ -301,16 +302,16 @@ fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed
     let scheduled = &env.job("far")["queued"];
     assert!(scheduled["reason"] == "scheduled" && scheduled["at"].is_string(), "{scheduled}");
     let [sleeper] = sleepers(&env)[..] else { panic!("it sleeps until tomorrow") };
-    // It was killed, and the next that uses the store finds another.
+    // It was killed, and the next use of the store starts another.
     send(sleeper, Signal::SIGKILL);
     wait_for("it to be gone", || sleepers(&env).is_empty().then_some(()));
-    // Its lock falls a moment after the process can no longer be seen.
+    // Its lock is released a moment after the process is gone.
     wait_for("another one", || {
         env.ok(["list"]);
         sleepers(&env).first().is_some_and(|other| *other != sleeper).then_some(())
     });
     env.ok(["hold", "far"]);
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
     env.ok(["release", "far"]);
     env.ok(["wait", &far]);
     assert_eq!(written(&env, "order").len(), 7);
@@ -318,9 +319,9 @@ fn delayed_jobs_start_in_time_by_one_process_that_is_there_no_longer_than_needed
     env.wait_until_empty();
 }
 
-/// As after a reboot: what was due meanwhile is started by whoever looks first.
+/// As after a reboot: the first look starts what has become due in the meantime.
 #[test]
-fn what_became_due_while_nobody_was_there_is_started_at_the_next_look() {
+fn jobs_that_became_due_unattended_are_started_at_the_next_look() {
     let env = limited(0);
     let id = env.ok(["run", "--quiet", "--in", "300ms", "true"]);
     wait_for("one that sleeps", || {
@@ -334,11 +335,11 @@ fn what_became_due_while_nobody_was_there_is_started_at_the_next_look() {
     });
     env.ok(["list"]);
     wait_for("its end", || (env.status(&id) == "completed").then_some(()));
-    // One that is stopped before its time leaves nobody behind.
+    // A job that is stopped before its time leaves no sleeper behind.
     env.ok(["run", "--quiet", "--in", "1h", "--name", "later", "true"]);
     wait_for("one that sleeps", || (sleepers(&env).len() == 1).then_some(()));
     env.ok(["kill", "later"]);
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
 }
 
 #[test]
@@ -359,14 +360,14 @@ fn a_job_starts_once_another_is_ready_and_not_if_that_ends_before() {
     submit(&env, "never", &["--after-ready", "broken"]);
     assert_eq!([reason(&env, "client"), reason(&env, "never")], ["after", "after"]);
     release(&env, "gate");
-    // Nobody looks at the store meanwhile.
+    // No process looks at the store in the meantime.
     wait_for("the client to have run", || written(&env, "order").contains(&"client".to_owned()).then_some(()));
     release(&env, "stop");
     env.run(["wait", "never"]);
     assert_eq!(env.status("never"), "skipped");
     let message = env.job("never")["message"].as_str().unwrap().to_owned();
     assert!(message.ends_with("failed before it was ready"), "{message}");
-    // One that is ready already.
+    // A job that is ready already.
     env.ok(["run", "--quiet", "--wait", "--after-ready", "server", "true"]);
     let refused = env.run(["run", "--after-ready", "client", "true"]);
     assert_eq!(refused.code, Some(4), "{refused}");
@@ -374,7 +375,7 @@ fn a_job_starts_once_another_is_ready_and_not_if_that_ends_before() {
     env.ok(["kill", "server", "--grace", "0s"]);
 }
 
-/// Nothing waits for itself: not a job for one that is started after it, nor through a job between the two.
+/// No job waits for itself: neither for a job that starts after it, nor through a job in between.
 #[test]
 fn a_wait_that_would_never_end_is_refused() {
     let env = limited(0);
@@ -388,6 +389,6 @@ fn a_wait_that_would_never_end_is_refused() {
     let nested = env.ok(["run", "--quiet", "--wait", outer]);
     let printed = env.ok(["output", &nested]);
     assert!(printed.contains("the wait would never end"), "{printed}");
-    // What was queued for later starts when the job has ended, as it was asked.
+    // A job that was queued for later starts once the other has ended, as requested.
     wait_for("the others to have run", || env.ok(["list", "--status", "queued", "--quiet"]).is_empty().then_some(()));
 }

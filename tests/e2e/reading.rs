@@ -1,4 +1,4 @@
-//! Reading an output: what matches, since when, cleaned, folded, cut to a size; of large ones in little memory.
+//! Reading an output: what matches, since when, cleaned, folded, cut to a size; and large outputs in little memory.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -17,7 +17,7 @@ fn done(env: &TestEnv, options: &[&str], line: &str) -> String {
     ran.stdout.trim_end().to_owned()
 }
 
-/// What jobcli prints, byte by byte, with these words.
+/// The output of jobcli with these arguments, byte by byte.
 fn printed(env: &TestEnv, words: &[&str]) -> String {
     String::from_utf8(bytes(env.jobcli(words))).unwrap()
 }
@@ -27,7 +27,7 @@ fn json(env: &TestEnv, words: &[&str]) -> Value {
 }
 
 #[test]
-fn options_for_reading_go_together() {
+fn options_for_reading_can_be_combined() {
     let env = TestEnv::new();
     let line =
         r"printf 'start\n\033[31merror\033[0m: one\n 10%%\r 50%%\r100%%\nsame\nsame\nsame\nmore\nerror: two\nend'";
@@ -60,7 +60,7 @@ fn options_for_reading_go_together() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_refused() {
+fn meaningless_options_are_refused() {
     let env = TestEnv::new();
     let cases: &[(&[&str], &str)] = &[
         (&["--grep", "a(b"], "unclosed group"),
@@ -83,7 +83,7 @@ fn options_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_time_stamp_is_one_to_read_on_from() {
+fn a_time_stamp_can_be_used_to_read_on() {
     let env = TestEnv::new();
     let id = env.submit(&format!("echo one; {}; echo two; echo err >&2; {}; echo three", until("1"), until("2")));
     for (step, length) in [("1", 4), ("2", 12)] {
@@ -109,7 +109,7 @@ fn a_time_stamp_is_one_to_read_on_from() {
 }
 
 #[test]
-fn a_follower_sees_what_matches_when_its_line_ends() {
+fn a_follower_sees_a_match_when_its_line_ends() {
     let env = TestEnv::new();
     let line = format!(
         r"echo old; echo a1; echo b1; {}; printf '\033[1ma'; {}; printf '2\033[m\n'; echo b2; echo b2; {}; echo a3",
@@ -149,7 +149,7 @@ fn a_follower_sees_what_matches_when_its_line_ends() {
 }
 
 #[test]
-fn what_was_not_kept_is_told_and_lines_are_not_joined_over_it() {
+fn dropped_output_is_reported_and_lines_are_not_joined_across_it() {
     let env = TestEnv::new();
     let id = done(&env, &["--output-limit", "64K"], "seq 100000 200000");
     let ran = env.run(["output", &id, "--grep", "[05]$"]);
@@ -159,7 +159,8 @@ fn what_was_not_kept_is_told_and_lines_are_not_joined_over_it() {
     assert_eq!(json(&env, &["output", &id, "--grep", "[05]$"])["omitted_bytes"], dropped);
 }
 
-/// jobcli with no more memory than this, in KiB: with all that a program maps, of which its code is most here.
+/// jobcli with at most this much memory, in KiB, including everything that a program maps, most of which is its code
+/// here.
 fn confined(env: &TestEnv, memory: u64, words: &[&str]) -> Vec<u8> {
     let mut shell = env.command("sh");
     shell.args(["-c", &format!("ulimit -v {memory}; exec \"$JOBCLI\" \"$@\""), "sh"]).args(words);
@@ -182,7 +183,7 @@ fn three_hundred_megabytes_are_read_in_little_memory() {
         |options: &[&str]| String::from_utf8(confined(&env, MEMORY, &[&["output", &id], options].concat())).unwrap();
     assert!(output(&["--grep", "^29.99 "]) == (0..10).map(|i| line_of(29_099 + i * 100)).collect::<String>());
     assert!(output(&["--grep", "[05] ", "--tail", "3"]) == [29_985, 29_990, 29_995].map(line_of).concat());
-    // So many lines are not remembered; those that are, are the last.
+    // That many lines are not remembered; those that are remembered are the last.
     let many = output(&["--grep", "", "--tail", "20000"]);
     assert!(
         many.ends_with(&line_of(LINES - 1)) && many.len() > 15_000_000 && many.len() < 17_000_000,
@@ -195,7 +196,7 @@ fn three_hundred_megabytes_are_read_in_little_memory() {
     assert!(excerpt.len() <= 100 * 1024 && excerpt.len() > 90_000, "{}", excerpt.len());
     assert!(excerpt.contains(&format!(" in {} lines left out; ", LINES - shown)), "{shown}");
 
-    // Without an expression to look for, what is between the beginning and the end is not read.
+    // Without an expression to search for, the part between the beginning and the end is not read.
     let mut excerpt = env.jobcli(["output", &id, "--max-bytes", "4M"]);
     let mut excerpt = excerpt.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = excerpt.stdout.take().unwrap();
@@ -240,7 +241,7 @@ fn a_line_of_64_megabytes_is_read_in_parts() {
     assert_eq!(left + shown, LINE as u64);
 }
 
-/// A progress bar has no line break: what is remembered of it is what is seen.
+/// A progress bar has no line break: only what is visible of it is remembered.
 #[test]
 fn millions_of_redraws_are_one_line() {
     let env = TestEnv::new();

@@ -1,4 +1,4 @@
-//! Jobs that are ready some time: found out by whoever watches them, with nobody waiting.
+//! Jobs that become ready after a while: their supervisors find out without any waiter.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{TestEnv, send, wait_for};
 
-/// Serves what it is told by its arguments: a port, the address, and what to answer.
+/// Serves as its arguments say: the port, the address, and what to answer.
 const SERVER: &str = "\
 import socket, sys
 server = socket.create_server((sys.argv[2], int(sys.argv[1])))
@@ -37,7 +37,7 @@ fn touch(path: &Path) {
     std::fs::write(path, "").unwrap();
 }
 
-/// Submits a job that waits for a file `go` before it does something, and sleeps then.
+/// Submits a job that waits for a file `go`, does something, and then sleeps.
 fn starts(env: &TestEnv, options: &[&str], then: &str) -> String {
     let line = format!("while [ ! -e go ]; do sleep 0.02; done; {then}; exec sleep 1000");
     let mut arguments = vec!["run"];
@@ -51,7 +51,7 @@ fn is_ready(env: &TestEnv, id: &str) -> bool {
     env.job(id).get("ready_at").is_some()
 }
 
-/// Processes that try out whether jobs of this world are ready.
+/// The number of processes that check whether jobs of this environment are ready.
 fn probers(env: &TestEnv) -> usize {
     env.processes()
         .iter()
@@ -82,7 +82,7 @@ fn each_condition_is_met_when_it_is_and_not_before() {
         assert!(waited.status.success() && String::from_utf8_lossy(&waited.stdout).contains(": ready"));
         assert_eq!(events(&env, &id), ["submitted", "started", "ready"], "{condition}");
         assert!(is_ready(&env, &id) && !env.ok(["list"]).contains("[starting]"));
-        wait_for("the process that tried it to be gone", || (probers(&env) == 0).then_some(()));
+        wait_for("the checking process to end", || (probers(&env) == 0).then_some(()));
         env.ok(["kill", "--grace", "0s", &id]);
         let job = env.job(&id);
         assert!(job.get("ready_at").is_some() && job.get("stragglers").is_none(), "{job}");
@@ -100,7 +100,7 @@ fn a_server_is_ready_when_it_listens_or_answers_well() {
     let server = format!("exec python3 server.py {port} 127.0.0.1");
     let other = env.ok(["run", "--name", "other", "--ready", &own, "--wait-ready", &server]);
     assert!(is_ready(&env, &other));
-    // Of a port of its own, another's does not count; of an address, whoever answers does.
+    // A port without an address must be the job's own; with an address, any listener counts.
     let id = env.ok(["run", "--ready", &own, "sleep 1000"]);
     env.ok(["run", "--ready", &by_address, "--wait-ready", "sleep 1000"]);
     assert!(!is_ready(&env, &id));
@@ -114,7 +114,7 @@ fn a_server_is_ready_when_it_listens_or_answers_well() {
 }
 
 #[test]
-fn all_conditions_have_to_be_met_and_each_once() {
+fn all_conditions_have_to_be_met_once() {
     let env = TestEnv::new();
     let id = env.ok([
         "run",
@@ -130,7 +130,7 @@ fn all_conditions_have_to_be_met_and_each_once() {
         assert_eq!(env.run(["wait", "--until", "ready", "--timeout", "500ms", &id]).code, Some(124));
         touch(&env.dir().join(name));
         if name == "two" {
-            // Seen once is enough. It is looked at every second.
+            // Seen once is enough. The file is checked every second.
             std::thread::sleep(std::time::Duration::from_millis(1500));
             std::fs::remove_file(env.dir().join(name)).unwrap();
         }
@@ -139,7 +139,7 @@ fn all_conditions_have_to_be_met_and_each_once() {
 }
 
 #[test]
-fn what_is_not_ready_in_time_is_stopped_or_goes_on() {
+fn a_job_that_is_not_ready_in_time_is_stopped_or_continues() {
     let env = TestEnv::new();
     let late = ["--ready", "file:never", "--ready-timeout", "300ms"];
     let id = env.ok([&["run"], &late[..], &["sleep 1000"]].concat());
@@ -154,7 +154,7 @@ fn what_is_not_ready_in_time_is_stopped_or_goes_on() {
     touch(&env.dir().join("never"));
     env.ok(["wait", "--until", "ready", &id]);
     assert_eq!(events(&env, &id), ["submitted", "started", "not_ready", "ready"]);
-    // While it is paused, no time goes by, and nothing is tried.
+    // While it is paused, its time stands still, and nothing is checked.
     std::fs::remove_file(env.dir().join("never")).unwrap();
     let id = env.ok(["run", "--ready", "file:never", "--ready-timeout", "1s", "sleep 1000"]);
     env.ok(["pause", &id]);
@@ -169,13 +169,13 @@ fn what_is_not_ready_in_time_is_stopped_or_goes_on() {
 }
 
 #[test]
-fn whoever_waits_for_a_job_that_ends_before_it_is_ready_is_told() {
+fn a_wait_for_a_job_that_ends_before_it_is_ready_ends_with_an_error() {
     let env = TestEnv::new();
     for (line, code) in [("exit 3", 3), ("exit 0", 1)] {
         let ran = env.run(["run", "--ready", "file:never", "--wait-ready", line]);
         assert_eq!(ran.code, Some(code), "{ran}");
     }
-    // What was written before the end came before it.
+    // Output that was written before the end came before it.
     let ran = env.run(["run", "--ready", "output:up", "--wait-ready", "echo up; exit 3"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     let id = env.submit("sleep 1000");
@@ -194,9 +194,9 @@ fn whoever_waits_for_a_job_that_ends_before_it_is_ready_is_told() {
     }
 }
 
-/// One that waits in the queue is waited for, too.
+/// A job in the queue is waited for, too.
 #[test]
-fn a_queued_job_is_ready_when_it_was_its_turn() {
+fn a_queued_job_gets_ready_after_its_turn_has_come() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let first = env.submit("sleep 1000");
@@ -207,7 +207,7 @@ fn a_queued_job_is_ready_when_it_was_its_turn() {
 }
 
 #[test]
-fn what_was_not_met_is_looked_for_by_the_next_supervisor() {
+fn unmet_conditions_are_checked_by_the_next_supervisor() {
     let env = TestEnv::new();
     for (condition, then) in
         [("output:^up$", "echo up"), ("file:made", "touch made"), ("cmd:test -e good", "touch good")]
@@ -222,7 +222,7 @@ fn what_was_not_met_is_looked_for_by_the_next_supervisor() {
         touch(&env.dir().join("go"));
         assert!(waiting.wait_with_output().unwrap().status.success());
         let ready_at = env.job(&id)["ready_at"].clone();
-        // What is on record is not looked for again.
+        // What is on record is not checked again.
         env.replace_supervisor(&id);
         assert_eq!(env.job(&id)["ready_at"], ready_at);
         assert_eq!(events(&env, &id).iter().filter(|event| *event == "ready").count(), 1);
@@ -232,9 +232,9 @@ fn what_was_not_met_is_looked_for_by_the_next_supervisor() {
     }
 }
 
-/// A try that hangs is killed with the job, and is none of its stragglers.
+/// A check that hangs is killed with the job, and is not one of its stragglers.
 #[test]
-fn what_is_tried_ends_with_the_job() {
+fn a_readiness_check_ends_with_the_job() {
     let env = TestEnv::new();
     for end in ["kill", "exit", "pause"] {
         let id = env.ok([
@@ -248,7 +248,7 @@ fn what_is_tried_ends_with_the_job() {
             "kill" => drop(env.ok(["kill", &id])),
             "pause" => {
                 env.ok(["pause", &id]);
-                wait_for("the try to be gone", || (!crate::support::is_alive(pid)).then_some(()));
+                wait_for("the check to end", || (!crate::support::is_alive(pid)).then_some(()));
                 env.ok(["kill", &id]);
             }
             _ => {
@@ -257,11 +257,11 @@ fn what_is_tried_ends_with_the_job() {
                 std::fs::remove_file(env.dir().join("end")).unwrap();
             }
         }
-        wait_for("the try to be gone", || (!crate::support::is_alive(pid)).then_some(()));
+        wait_for("the check to end", || (!crate::support::is_alive(pid)).then_some(()));
         assert!(env.job(&id).get("stragglers").is_none(), "{}", env.job(&id));
         std::fs::remove_file(env.dir().join("try")).unwrap();
     }
-    // Nor does it outlive a supervisor that is killed by much.
+    // Nor does a check outlive a killed supervisor for long.
     let id = env.ok(["run", "--ready", "file:never", "sleep 1000"]);
     wait_for("a try", || (probers(&env) == 1).then_some(()));
     send(env.supervisor(&id), nix::sys::signal::Signal::SIGKILL);
@@ -269,7 +269,7 @@ fn what_is_tried_ends_with_the_job() {
 }
 
 #[test]
-fn readiness_can_be_said_in_json_and_again() {
+fn readiness_can_be_set_in_json_and_is_kept_by_reruns() {
     let env = TestEnv::new();
     let spec = r#"{"command": "touch here; exec sleep 1000", "ready": ["file:here", "cmd:true"], "ready_timeout": 60, "not_ready": "continue"}"#;
     std::fs::write(env.dir().join("spec.json"), spec).unwrap();

@@ -1,4 +1,4 @@
-//! What is on record from before a restart of the machine, and numbers that other processes have by now.
+//! Records from before a restart of the machine, and process ids that other processes have in the meantime.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn date_back(env: &TestEnv, id: &str, records: &[(&str, &str)]) {
     }
 }
 
-/// Kills the command of a job and its supervisor, and nobody notices.
+/// Kills the command of a job and its supervisor without any process noticing.
 fn kill_all_of(env: &TestEnv, id: &str) {
     let (main, supervisor) = (env.main_process(id), env.supervisor(id));
     for pid in [supervisor, main] {
@@ -31,11 +31,11 @@ fn assert_rebooted(env: &TestEnv, id: &str) {
     let job = env.job(id);
     assert_eq!((&job["status"], &job["cause"]), (&"orphaned".into(), &"rebooted".into()), "{job}");
     assert!(job.get("exit_code").is_none() && job.get("signal").is_none(), "{job}");
-    assert!(env.records(id).has("end"), "it is found out only once");
+    assert!(env.records(id).has("end"), "an end was not recorded");
 }
 
 #[test]
-fn after_a_restart_what_was_unfinished_is_orphaned_and_the_queue_goes_on() {
+fn after_a_restart_unfinished_jobs_are_orphaned_and_the_queue_moves_on() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let first = env.submit("echo before; exec sleep 1000");
@@ -44,7 +44,7 @@ fn after_a_restart_what_was_unfinished_is_orphaned_and_the_queue_goes_on() {
     wait_for("output", || (env.ok(["output", &first]) == "before").then_some(()));
     kill_all_of(&env, &first);
     date_back(&env, &first, &[("start", "holder"), ("running", "process")]);
-    // Nobody looks at the first: whoever waits for the others frees its slot.
+    // The first job is not looked at: waiting for the others frees its slot.
     assert_eq!(env.run(["wait", &second, &third]).code, Some(0));
     assert_eq!(std::fs::read_to_string(env.dir().join("order")).unwrap(), "second\nthird\n");
     assert_rebooted(&env, &first);
@@ -53,7 +53,7 @@ fn after_a_restart_what_was_unfinished_is_orphaned_and_the_queue_goes_on() {
     wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
-/// The machine went down after the supervisor put itself on record and before the command was there.
+/// The machine went down after the supervisor had put itself on record, but before the command was started.
 #[test]
 fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again() {
     let env = TestEnv::new();
@@ -71,9 +71,9 @@ fn after_a_restart_a_job_that_was_just_starting_is_orphaned_and_never_run_again(
     wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
-/// What waits for a job that was lost is decided, and what that job had taken is free.
+/// The dependents of a job that was lost are decided, and its resources are free.
 #[test]
-fn after_a_restart_what_waits_for_a_lost_job_is_decided_and_its_resources_are_free() {
+fn after_a_restart_the_dependents_of_a_lost_job_are_decided_and_its_resources_free() {
     let env = TestEnv::new();
     let lost = env.ok(["run", "--quiet", "--resource", "lock:db", "echo x > ran; exec sleep 1000"]);
     let submit = |options: &[&str], word: &str| {
@@ -103,9 +103,10 @@ fn after_a_restart_what_waits_for_a_lost_job_is_decided_and_its_resources_are_fr
     wait_for("the slots to be free", || (env.queued_and_running() == 0).then_some(()));
 }
 
-/// The run of a schedule that went on when the machine went down is orphaned, and keeps no later run from being started.
+/// The run of a schedule that was in progress when the machine went down is orphaned, and does not keep later runs from
+/// being started.
 #[test]
-fn after_a_restart_a_schedule_goes_on() {
+fn after_a_restart_a_schedule_continues() {
     let env = TestEnv::new();
     let line = "echo x >> ran; [ -e again ] || exec sleep 1000";
     let id = env.ok(["run", "--quiet", "--name", "hourly", "--every", "1h", line]);
@@ -122,15 +123,15 @@ fn after_a_restart_a_schedule_goes_on() {
     env.ok(["schedule", "remove", "hourly"]);
 }
 
-/// A living process has the numbers that are on record, of the command as well as of the supervisor: it is neither taken
-/// for them nor signalled.
+/// A living process has the process ids on record, those of the command and of the supervisor: it is neither taken for
+/// them nor signalled.
 #[test]
-fn whoever_has_a_number_by_now_is_no_part_of_the_job() {
+fn a_process_that_reuses_an_id_is_not_part_of_the_job() {
     let env = TestEnv::new();
     let mut sleep = env.command("sleep");
     sleep.arg("1000");
     let stranger = Background::spawn(sleep);
-    // Nobody gets the number of another within the hundredth of a second in which that was started.
+    // A process id is not reused within the hundredth of a second in which its process was started.
     let path = format!("/proc/{}/stat", stranger.pid());
     let started = std::fs::read_to_string(path).unwrap().split(' ').nth(21).unwrap().parse::<f64>().unwrap();
     let now = || std::fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse::<f64>().unwrap();
@@ -144,7 +145,7 @@ fn whoever_has_a_number_by_now_is_no_part_of_the_job() {
     assert!(killed.stdout.ends_with(": already orphaned\n"), "{killed}");
     assert_eq!(env.job(&lost)["cause"], "supervisor_lost");
 
-    // The number of the supervisor alone: the command is there, and gets another one.
+    // Only the supervisor's process id is reused: the command is still there, and gets another supervisor.
     let adopted = env.submit("exec sleep 1000");
     let (main, supervisor) = (env.main_process(&adopted), env.supervisor(&adopted));
     send(supervisor, Signal::SIGKILL);

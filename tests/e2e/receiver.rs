@@ -19,13 +19,13 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::PATIENCE;
 
-/// A certificate of `localhost` that signs itself, and its key.
+/// A self-signed certificate for `localhost`, and its key.
 pub(crate) const LOCALHOST: &str = include_str!("localhost.pem");
 
-/// An answer: its status, more headers, and its body.
+/// An answer: its status, additional headers, and its body.
 pub(crate) type Answer = (u16, String, String);
 
-/// Answers to a verification that it is meant, and to all else that it was taken.
+/// Confirms a verification, and accepts everything else.
 pub(crate) fn takes(received: &Received) -> Answer {
     let body = match received.body["type"] == "verification" {
         true => json!({ "challenge": received.body["challenge"] }).to_string(),
@@ -34,14 +34,14 @@ pub(crate) fn takes(received: &Received) -> Answer {
     (200, String::new(), body)
 }
 
-/// Answers to a verification that it is meant, and to all else as this says.
+/// Confirms a verification, and answers everything else with this closure.
 pub(crate) fn answers(
     mut answer: impl FnMut(&Received) -> Answer + Send + 'static,
 ) -> impl FnMut(&Received) -> Answer + Send {
     move |received| if received.body["type"] == "verification" { takes(received) } else { answer(received) }
 }
 
-/// What a receiver got.
+/// A request that a receiver got.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) path: String,
@@ -74,7 +74,7 @@ impl Received {
         &self.headers[name]
     }
 
-    /// Returns whether it is signed with a key, and was just now.
+    /// Returns whether it is signed with this key, and was sent just now.
     pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let (id, sent) = (self.header("webhook-id"), self.header("webhook-timestamp"));
         let age = Timestamp::now().as_second() - sent.parse::<i64>().unwrap();
@@ -98,7 +98,7 @@ impl Receiver {
         Self::listen(None, answer)
     }
 
-    /// Starts one that speaks TLS as `localhost`.
+    /// Starts a receiver that speaks TLS as `localhost`.
     pub(crate) fn with_tls(answer: impl FnMut(&Received) -> Answer + Send + 'static) -> Self {
         let certificate = CertificateDer::from_pem_slice(LOCALHOST.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(LOCALHOST.as_bytes()).unwrap();
@@ -138,12 +138,12 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns the next that it got.
+    /// Returns the next request.
     pub(crate) fn next(&self) -> Received {
         self.received.recv_timeout(PATIENCE).expect("something is sent")
     }
 
-    /// Returns the next event that it got, and not what it was asked before.
+    /// Returns the next event, without the verifications before it.
     pub(crate) fn event(&self) -> Received {
         loop {
             let received = self.next();
@@ -153,7 +153,7 @@ impl Receiver {
         }
     }
 
-    /// Returns what it got up to now.
+    /// Returns all requests so far.
     pub(crate) fn all(&self) -> Vec<Received> {
         self.received.try_iter().collect()
     }

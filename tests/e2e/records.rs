@@ -1,4 +1,5 @@
-//! What the file of a job holds, and the rows of what waits or has a slot: read and changed as `docs/on-disk-format.md` has them.
+//! The file of a job, and the rows of jobs that wait or have a slot: read and changed as `docs/on-disk-format.md`
+//! describes them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -33,7 +34,7 @@ impl JobRecords {
         fs::read(&self.path).unwrap_or_default()
     }
 
-    /// Where the environment begins: behind the line of the submission.
+    /// The offset of the environment, which follows the line of the submission.
     fn environment_at(bytes: &[u8]) -> usize {
         SUBMISSION + 1 + bytes[SUBMISSION..].iter().position(|byte| *byte == b'\n').unwrap()
     }
@@ -58,7 +59,7 @@ impl JobRecords {
         (!environment.is_empty()).then(|| environment.to_vec())
     }
 
-    /// Puts bytes into the place of a record, in the same file.
+    /// Writes bytes in the place of a record, in the same file.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
         let place = Self::place(name);
         let mut padded = bytes.to_vec();
@@ -71,13 +72,13 @@ impl JobRecords {
         self.put(name, b"");
     }
 
-    /// Changes a record of a job, as if jobcore had written it.
+    /// Changes a record of a job as jobcore would have written it.
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let record = self.get(name).unwrap();
         self.put(name, &sealed(record, change));
     }
 
-    /// Changes what was submitted, as if jobcore had written it.
+    /// Changes the submission as jobcore would have written it.
     pub(crate) fn change_submission(&self, change: impl FnOnce(&mut Value)) {
         let bytes = self.bytes();
         let submission = sealed(self.submission(), change);
@@ -88,7 +89,7 @@ impl JobRecords {
     }
 }
 
-/// Returns a record that was changed, with a new seal.
+/// Returns the changed record with a new seal.
 fn sealed(mut record: Value, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut seal = record.as_object_mut().unwrap().remove("seal").expect("it has one");
     change(&mut record);
@@ -103,7 +104,7 @@ impl TestEnv {
         JobRecords::at(&self.job_dir(id))
     }
 
-    /// How many jobs wait or have a slot, as the rows of the store say.
+    /// How many jobs wait or have a slot, according to the rows of the store.
     pub(crate) fn queued_and_running(&self) -> usize {
         rows(self.store())
     }

@@ -1,4 +1,4 @@
-//! `jobmcp register`, `unregister` and `doctor`: what they do to files of others, and what they prove.
+//! `jobmcp register`, `unregister` and `doctor`: what they do to the files of other programs, and what they prove.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -46,7 +46,7 @@ fn ok(env: &TestEnv, arguments: &[&str]) -> String {
     ran.stdout
 }
 
-/// Writes a file as a person has it, in the directory above which all is.
+/// Writes a file like that of a user, below the directory of the test.
 fn existing(env: &TestEnv, client: &str, file: &str) -> (PathBuf, String) {
     let path = env.dir().join(file);
     let text = match client {
@@ -165,9 +165,10 @@ fn a_client_without_a_file_gets_one() {
     }
 }
 
-/// What is printed is for a terminal and for a file: it has no character that a terminal obeys, and says the same.
+/// The block is printed for a terminal and for a file: it contains no character that a terminal obeys, and has the same
+/// meaning.
 #[test]
-fn what_is_printed_is_escaped() {
+fn the_printed_block_is_escaped() {
     let env = TestEnv::new();
     let store = env.dir().join("a\u{9b}31m\u{202e}b");
     let printed =
@@ -181,7 +182,7 @@ fn what_is_printed_is_escaped() {
 }
 
 #[test]
-fn without_a_client_it_is_those_that_are_found() {
+fn without_a_client_all_that_are_found_are_registered() {
     let env = TestEnv::new();
     for verb in ["register", "unregister"] {
         let ran = jobmcp(&env, &[verb]);
@@ -198,7 +199,7 @@ fn without_a_client_it_is_those_that_are_found() {
 }
 
 #[test]
-fn what_is_not_understood_is_left_alone() {
+fn files_that_are_not_understood_are_left_alone() {
     for (client, scope, file) in FILES {
         let env = TestEnv::new();
         let (path, _) = existing(&env, client, file);
@@ -217,7 +218,7 @@ fn what_is_not_understood_is_left_alone() {
 }
 
 #[test]
-fn a_server_of_somebody_else_is_not_replaced() {
+fn another_server_of_that_name_is_not_replaced() {
     let env = TestEnv::new();
     let path = env.dir().join(".mcp.json");
     let theirs = "{\"mcpServers\": {\"jobs\": {\"command\": \"/opt/jobs\"}}}";
@@ -235,7 +236,7 @@ fn a_server_of_somebody_else_is_not_replaced() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_reported() {
     let env = TestEnv::new();
     for arguments in [
         ["register", "--name", "a b"].as_slice(),
@@ -286,7 +287,7 @@ fn the_guide_shows_what_is_printed() {
 }
 
 #[test]
-fn the_doctor_speaks_to_a_server_and_leaves_nothing() {
+fn the_doctor_talks_to_a_server_and_leaves_nothing() {
     let env = TestEnv::new();
     let ran = jobmcp(&env, &["doctor", "--json"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
@@ -307,7 +308,7 @@ fn the_doctor_speaks_to_a_server_and_leaves_nothing() {
 }
 
 #[test]
-fn what_the_doctor_cannot_prove_now_is_degraded() {
+fn steps_that_the_doctor_cannot_prove_now_are_degraded() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let running = env.ok(["run", "sleep", "1000"]);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::mcp_client::Client;
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// What `retries` needs of a line that fails until its attempt has this number, and says which it is.
+/// A line that fails until its attempt has this number, and records its attempts.
 fn fails_until(attempt: u32) -> String {
     format!("echo attempt $JOBCORE_ATTEMPT; echo $JOBCORE_ATTEMPT >> ran; [ $JOBCORE_ATTEMPT -ge {attempt} ] || exit 3")
 }
@@ -24,7 +24,7 @@ fn kill_supervisor(env: &TestEnv, id: &str) {
     wait_for("the supervisor to be dead", || (!is_alive(supervisor)).then_some(()));
 }
 
-/// Kills the supervisor of a job and its command, and nobody notices.
+/// Kills the supervisor of a job and its command without any process noticing.
 fn kill_all_of(env: &TestEnv, id: &str) {
     let main = env.main_process(id);
     kill_supervisor(env, id);
@@ -32,7 +32,7 @@ fn kill_all_of(env: &TestEnv, id: &str) {
     wait_for("the command to be dead", || (!is_alive(main)).then_some(()));
 }
 
-/// Waits until the record says that the next attempt of a job is to come.
+/// Waits until the next attempt of a job is recorded as due.
 fn until_between_attempts(env: &TestEnv, id: &str) {
     wait_for("the time between two attempts", || {
         let start = env.records(id).get("start")?;
@@ -71,7 +71,7 @@ fn each_attempt_is_kept_and_shown() {
 }
 
 #[test]
-fn what_fails_to_the_end_has_failed() {
+fn a_job_whose_attempts_all_fail_has_failed() {
     let env = TestEnv::new();
     let run = |options: &[&str], line: &str| {
         let mut arguments = vec!["run", "--wait", "--quiet", "--backoff", "1ms"];
@@ -102,7 +102,7 @@ fn what_fails_to_the_end_has_failed() {
 }
 
 #[test]
-fn between_attempts_a_job_says_so_and_can_be_stopped() {
+fn between_attempts_a_job_shows_that_and_can_be_stopped() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--quiet", "--restart", "on-failure", "--backoff", "1h", "exit 4"]);
     until_between_attempts(&env, &id);
@@ -121,7 +121,7 @@ fn between_attempts_a_job_says_so_and_can_be_stopped() {
     env.wait_until_empty();
 }
 
-/// Whoever looks next starts the next attempt. What may have run is not run again as the same attempt.
+/// The next look starts the next attempt. A command that may have run is not run again as part of the same attempt.
 #[test]
 fn a_job_that_loses_its_supervisor_and_its_command_is_started_again() {
     let env = TestEnv::new();
@@ -162,7 +162,7 @@ fn a_supervisor_that_is_killed_between_attempts_is_replaced() {
 }
 
 #[test]
-fn a_job_that_was_to_be_kept_alive_is_started_again_after_a_restart_of_the_machine() {
+fn a_keep_alive_job_is_started_again_after_a_restart_of_the_machine() {
     let env = TestEnv::new();
     let line = "echo $JOBCORE_ATTEMPT >> ran; exec sleep 1000";
     let id = env.ok(["run", "--quiet", "--keep-alive", "--backoff", "1ms", line]);
@@ -182,7 +182,7 @@ fn a_job_that_was_to_be_kept_alive_is_started_again_after_a_restart_of_the_machi
 }
 
 #[test]
-fn what_was_being_stopped_when_its_supervisor_was_killed_is_not_started_again() {
+fn a_job_that_was_being_stopped_when_its_supervisor_was_killed_is_not_started_again() {
     let env = TestEnv::new();
     let line = "trap '' TERM; echo x >> ran_once; while :; do sleep 0.02; done";
     let id = env.ok(["run", "--quiet", "--keep-alive", "--backoff", "1ms", line]);
@@ -195,7 +195,7 @@ fn what_was_being_stopped_when_its_supervisor_was_killed_is_not_started_again() 
     env.wait_until_empty();
 }
 
-/// However often whoever is in charge is killed, no attempt runs twice, and the job comes to its end.
+/// However often its supervisor is killed, no attempt runs twice, and the job comes to its end.
 #[test]
 fn no_attempt_runs_twice_over_many_kills() {
     let env = TestEnv::new();
@@ -223,7 +223,7 @@ fn no_attempt_runs_twice_over_many_kills() {
 }
 
 #[test]
-fn a_model_asks_for_attempts_and_reads_of_them() {
+fn a_model_asks_for_attempts_and_sees_them() {
     let env = TestEnv::new();
     let mut client = Client::legacy(&env);
     let execute = json!({ "command": fails_until(2), "name": "flaky", "retries": 2, "backoff": "1ms", "wait_s": 50 });

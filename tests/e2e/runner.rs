@@ -7,7 +7,7 @@ use jobcore::{FileStore, LocalRunner};
 
 use crate::support::{JOBCLI, Ran, TestEnv, is_alive, script};
 
-/// A program that calls the entry function when it has threads.
+/// A program that calls the entry function when it already has threads.
 const LATE_WITH_THREADS: &str = env!("CARGO_BIN_EXE_late-with-threads");
 
 fn backend() -> Backend {
@@ -27,9 +27,9 @@ mod construction {
     use super::*;
     use crate::support::PATIENCE;
 
-    /// The tests themselves are a program that forgot the call.
+    /// The test binary is itself a program that forgot the call.
     #[test]
-    fn a_program_that_cannot_be_a_supervisor_is_told_so() {
+    fn a_program_that_cannot_be_a_supervisor_is_refused() {
         let error = LocalRunner::new().unwrap_err().to_string();
         assert!(error.contains("jobcore::supervisor::run_if_asked()"), "{error}");
     }
@@ -46,7 +46,7 @@ mod construction {
         JobManager::new(store, Arc::new(LocalRunner::with_program(program)))
     }
 
-    /// A supervisor program that was asked, and is something else since.
+    /// A supervisor program that was probed, and has been replaced since.
     fn replaced(directory: &Path, replace: impl FnOnce(&Path)) -> JobManager {
         let program = directory.join("supervisor");
         std::os::unix::fs::symlink(JOBCLI, &program).unwrap();
@@ -61,7 +61,7 @@ mod construction {
     }
 
     #[test]
-    fn a_supervisor_program_that_is_not_there_leaves_nothing_behind() {
+    fn a_missing_supervisor_program_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let jobs = replaced(directory.path(), |_| {});
         jobcore::store::conformance::block_on(async {
@@ -77,7 +77,7 @@ mod construction {
     }
 
     #[test]
-    fn a_supervisor_program_that_does_nothing_is_found_out() {
+    fn a_supervisor_program_that_does_nothing_is_detected() {
         let directory = tempfile::tempdir().unwrap();
         let stays = directory.path().join("stays");
         script(&stays, "#!/bin/sh\necho $$ > \"$0.pid\"\nsleep 1000\n");
@@ -88,7 +88,7 @@ mod construction {
             assert!(error.contains("jobcore::supervisor::run_if_asked()"), "{error}");
         }
         let pid = std::fs::read_to_string(directory.path().join("stays.pid")).unwrap().trim().parse().unwrap();
-        assert!(!is_alive(pid), "what does not answer is killed");
+        assert!(!is_alive(pid), "a program that does not answer is killed");
         let error = manager(&directory.path().join("store"), "/nosuch/program").unwrap_err().to_string();
         assert!(error.contains("/nosuch/program"), "{error}");
     }
@@ -108,12 +108,12 @@ mod construction {
     }
 }
 
-/// Programs that call the entry function when there is a runtime already.
+/// Programs that call the entry function when there already is a runtime.
 mod late {
     use super::*;
 
     #[test]
-    fn a_program_that_has_threads_by_then_is_told_what_to_do() {
+    fn a_program_that_already_has_threads_is_told_what_to_do() {
         let env = TestEnv::new();
         let mut program = env.command(LATE_WITH_THREADS);
         program.arg(env.store());
@@ -124,7 +124,7 @@ mod late {
         }
     }
 
-    /// Whatever it is told, and whoever starts it.
+    /// Whatever it is asked, and whichever program starts it.
     #[test]
     fn such_a_program_is_no_supervisor() {
         let env = TestEnv::without_store();

@@ -18,12 +18,12 @@ fn past(day: u32) -> String {
     format!("2020-{:02}-{:02}T00:00:00Z", day / 28 + 1, day % 28 + 1)
 }
 
-/// Submits a schedule of which no time comes while the test runs, and returns its id.
+/// Submits a schedule with no time that comes while the test runs, and returns its id.
 fn daily(env: &TestEnv, name: &str, options: &[&str], line: &str) -> String {
     env.ok([&["run", "--quiet", "--name", name, "--every", "1d", "--in", "1d"], options, &[line]].concat())
 }
 
-/// Lets a time of a schedule come.
+/// Makes a time of a schedule due.
 fn let_come(env: &TestEnv, name: &str, day: u32) {
     env.ok(["edit", name, "--at", &past(day)]);
 }
@@ -33,7 +33,7 @@ fn schedules(env: &TestEnv) -> Vec<Value> {
     serde_json::from_str(&env.ok(["schedule", "list", "--json"])).unwrap()
 }
 
-/// The runs of a schedule, the newest first.
+/// The runs of a schedule, newest first.
 fn runs(env: &TestEnv, schedule: &str) -> Vec<Value> {
     let jobs: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
     jobs.into_iter().filter(|job| job["run_of"]["job_id"] == schedule).collect()
@@ -43,24 +43,24 @@ fn ids(jobs: &[Value]) -> Vec<String> {
     jobs.iter().map(|job| job["job_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What jobs have written into a file.
+/// The number of lines that jobs have written to a file.
 fn lines(env: &TestEnv, file: &str) -> usize {
     fs::read_to_string(env.dir().join(file)).unwrap_or_default().lines().count()
 }
 
-/// Starts a command of which nobody reads what it prints.
+/// Starts a command without reading its output.
 fn start(env: &TestEnv, arguments: &[&str]) -> Child {
     env.jobcli(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Whether the record of a job has this text in it.
+/// Whether the record of a job contains this text.
 fn is_kept(env: &TestEnv, id: &str, text: &str) -> bool {
     let record = fs::read(env.job_dir(id).join("job")).unwrap();
     record.windows(text.len()).any(|bytes| bytes == text.as_bytes())
 }
 
 #[test]
-fn a_schedule_is_run_again_and_again_with_nobody_looking() {
+fn a_schedule_runs_again_and_again_without_any_look() {
     let env = TestEnv::new();
     let submitted = env.run(["run", "--name", "tick", "--env", "WHO=hunter2", "--every", "1s", "echo $WHO >> ticks"]);
     let id = submitted.stdout.trim_end().to_owned();
@@ -73,7 +73,7 @@ fn a_schedule_is_run_again_and_again_with_nobody_looking() {
     assert_eq!(schedule["last_run"]["run_of"]["job_id"], id.as_str());
     let paused = env.ok(["schedule", "pause", "tick"]);
     assert!(paused.contains(": queued (every 1s, on hold, last run "), "{paused}");
-    wait_for("nobody to sleep for nothing", || sleepers(&env).is_empty().then_some(()));
+    wait_for("the sleeper to end", || sleepers(&env).is_empty().then_some(()));
     let last = ids(&runs(&env, &id)).remove(0);
     env.ok(["wait", &last]);
     let count = runs(&env, &id).len();
@@ -95,7 +95,7 @@ fn a_schedule_is_run_again_and_again_with_nobody_looking() {
 }
 
 #[test]
-fn what_was_missed_is_run_once_or_left_out_and_runs_never_overlap() {
+fn missed_times_are_run_once_or_skipped_and_runs_never_overlap() {
     let env = TestEnv::new();
     let id = daily(&env, "run", &[], "while [ ! -e gate ]; do sleep 0.02; done; echo run >> ran");
     let skips = daily(&env, "skip", &["--missed", "skip"], "echo skip >> ran");
@@ -107,7 +107,7 @@ fn what_was_missed_is_run_once_or_left_out_and_runs_never_overlap() {
     let first = ids(&runs(&env, &id));
     assert_eq!((first.len(), runs(&env, &skips).len()), (1, 0));
     assert_eq!(env.job(&first[0])["run_of"]["at"], "2020-01-01T00:00:00Z");
-    // A time that comes while the run goes on is left out.
+    // A time that comes while a run is in progress is skipped.
     let_come(&env, "run", 1);
     assert_eq!(ids(&runs(&env, &id)), first);
     let refused = env.run(["schedule", "run", "run"]);
@@ -117,7 +117,7 @@ fn what_was_missed_is_run_once_or_left_out_and_runs_never_overlap() {
     let_come(&env, "run", 2);
     let second = ids(&runs(&env, &id)).remove(0);
     env.ok(["wait", &second]);
-    // Besides the rule, and the next time stays.
+    // An extra run, which does not change the next time.
     let next = env.job(&id)["queued"]["at"].clone();
     let third = env.ok(["schedule", "run", "run"]);
     env.ok(["wait", &third]);
@@ -132,9 +132,9 @@ fn what_was_missed_is_run_once_or_left_out_and_runs_never_overlap() {
     env.ok(["schedule", "remove", "run", "skip"]);
 }
 
-/// Whoever runs a schedule is killed at any moment: each time has one run, and one alone.
+/// The process that runs a schedule is killed at any moment: each time has exactly one run.
 #[test]
-fn each_time_has_one_run_whenever_those_who_look_are_killed() {
+fn each_time_has_one_run_whenever_lookers_are_killed() {
     let env = TestEnv::new();
     let id = daily(&env, "often", &[], "echo run >> ran");
     let times = 24;
@@ -157,10 +157,10 @@ fn each_time_has_one_run_whenever_those_who_look_are_killed() {
 }
 
 #[test]
-fn twenty_who_look_at_once_make_one_run() {
+fn twenty_concurrent_looks_make_one_run() {
     let env = TestEnv::new();
     let id = daily(&env, "one", &[], "echo run >> ran");
-    // Its time comes while nobody looks.
+    // Its time comes while no process looks.
     env.ok(["schedule", "pause", "one"]);
     let editors: Vec<_> = (0..20).map(|_| start(&env, &["edit", "one", "--at", &past(0)])).collect();
     for mut editor in editors {
@@ -168,7 +168,7 @@ fn twenty_who_look_at_once_make_one_run() {
     }
     assert_eq!(runs(&env, &id).len(), 0);
     env.ok(["schedule", "resume", "one"]);
-    assert_eq!(runs(&env, &id).len(), 0, "what came during the pause is left out");
+    assert_eq!(runs(&env, &id).len(), 0, "times during the pause are skipped");
     let lookers: Vec<_> = (0..20)
         .map(|number| {
             let arguments =
@@ -185,9 +185,9 @@ fn twenty_who_look_at_once_make_one_run() {
     env.ok(["schedule", "remove", "one"]);
 }
 
-/// Of a paused or full queue, at most one run waits.
+/// In a paused or full queue, at most one run waits.
 #[test]
-fn runs_wait_like_other_jobs_and_a_schedule_is_in_nobodys_way() {
+fn runs_wait_like_other_jobs_and_a_schedule_holds_up_no_other() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let id = daily(&env, "ci", &["--group", "ci", "--priority", "5"], "echo run >> ran");
@@ -202,13 +202,13 @@ fn runs_wait_like_other_jobs_and_a_schedule_is_in_nobodys_way() {
     let groups: Value = serde_json::from_str(&env.ok(["group", "list", "--json"])).unwrap();
     let of_group = groups.as_array().unwrap().iter().find(|group| group["name"] == "ci").unwrap();
     assert_eq!(of_group["queued"], 1, "{of_group}");
-    // Neither waits for the schedule.
+    // A wait for other jobs does not wait for the schedule.
     env.ok(["run", "--wait", "--quiet", "true"]);
     env.ok(["group", "resume", "ci"]);
     env.ok(["wait", "--group", "ci"]);
     env.ok(["wait", "--all"]);
     assert_eq!(lines(&env, "ran"), 1);
-    // It has a sleeper of its own store.
+    // Another store has a sleeper of its own.
     let other = TestEnv::new();
     daily(&other, "ci", &[], "echo run >> ran");
     wait_for("one that sleeps for each", || [&env, &other].iter().all(|env| sleepers(env).len() == 1).then_some(()));
@@ -221,7 +221,7 @@ fn runs_wait_like_other_jobs_and_a_schedule_is_in_nobodys_way() {
 }
 
 #[test]
-fn what_a_schedule_cannot_be_asked_is_refused_with_what_can() {
+fn what_does_not_apply_to_a_schedule_is_refused_with_what_does() {
     let env = TestEnv::new();
     let id = daily(&env, "nightly", &["--on-end", "echo ended >> hooks"], "echo backing up");
     let refused = |arguments: &[&str], code: i32, words: &str| {
@@ -251,7 +251,7 @@ fn what_a_schedule_cannot_be_asked_is_refused_with_what_can() {
     assert!(env.ok(["list"]).contains("[every 1day] echo backing up"));
     wait_for("what is run at the end of the run", || (lines(&env, "hooks") == 1).then_some(()));
     env.ok(["prune", "--keep", "0"]);
-    assert_eq!([env.status(&id), env.status(&job)], ["queued", "queued"], "what has not ended stays");
+    assert_eq!([env.status(&id), env.status(&job)], ["queued", "queued"], "an unfinished job stays");
     env.ok(["schedule", "remove", "nightly"]);
     env.ok(["kill", &job]);
     env.wait_until_empty();
@@ -273,9 +273,9 @@ fn times_of_a_clock_are_those_of_the_submitter() {
     env.ok(["schedule", "remove", "nightly"]);
 }
 
-/// The process that sleeps was killed, or the machine was off: whoever looks first runs what was missed.
+/// The sleeper was killed, or the machine was off: the first look runs what was missed.
 #[test]
-fn what_came_while_nobody_was_there_is_run_at_the_next_look() {
+fn times_that_passed_unattended_are_run_at_the_next_look() {
     let env = TestEnv::new();
     env.ok(["run", "--quiet", "--name", "soon", "--every", "1h", "--in", "400ms", "echo run >> ran"]);
     wait_for("one that sleeps", || {
@@ -314,9 +314,9 @@ fn models_make_schedules_too() {
     client.ok("kill", json!({ "job_id": "hourly" }));
 }
 
-/// It is started by a command of the job in one case, and by the supervisor of the job in the other.
+/// The sleeper is started by a command of the job in one case, and by the supervisor of the job in the other.
 #[test]
-fn a_job_ends_without_the_process_that_sleeps_until_another_is_due_which_sleeps_on() {
+fn the_sleeper_for_another_job_outlives_the_job_that_started_it() {
     let env = TestEnv::new();
     let line = "exec \"$JOBCLI\" run --quiet --in 1h true";
     let waited = env.run(["run", "--wait", "--timeout", "60s", &format!("JOBCLI={JOBCLI}; {line}")]);

@@ -1,4 +1,4 @@
-//! The example scripts do what they say, for whoever copies them.
+//! The example scripts do what they promise when they are copied elsewhere.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::background::{Background, touch, until};
 use crate::needs;
 use crate::support::{self, Ran, TestEnv, installed, wait_for};
 
-/// A script as it lies in the examples, not yet run.
+/// A script from the examples, not yet run.
 fn script(env: &TestEnv, name: &str, arguments: &[&str]) -> Command {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/scripts").join(name);
     let mut command = installed(env, path.to_str().unwrap());
@@ -16,18 +16,18 @@ fn script(env: &TestEnv, name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Whether all of these programs are there.
+/// Whether all of these programs are installed.
 fn needs(programs: &[&str]) -> bool {
     programs.iter().all(|name| needs::program(name).is_some())
 }
 
-/// All jobs, the newest first.
+/// All jobs, newest first.
 fn jobs(env: &TestEnv) -> Vec<serde_json::Value> {
     serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap()
 }
 
 #[test]
-fn the_dev_server_is_started_once_and_found_again() {
+fn the_dev_server_is_started_once_and_found_later() {
     if !needs(&["python3", "curl"]) {
         return;
     }
@@ -36,12 +36,12 @@ fn the_dev_server_is_started_once_and_found_again() {
     let first = Ran::of(script(&env, "dev-server.sh", &[]));
     assert!(first.code == Some(0) && first.stdout.ends_with("\nthe page\n"), "{first}");
     let second = Ran::of(script(&env, "dev-server.sh", &[]));
-    assert!(second.code == Some(0) && second.stdout.starts_with("it runs already\n"), "{second}");
+    assert!(second.code == Some(0) && second.stdout.starts_with("it is already running\n"), "{second}");
     assert!(second.stdout.ends_with("\nthe page\n"), "{second}");
     assert_eq!(jobs(&env).len(), 1);
     let stop = Ran::of(script(&env, "dev-server.sh", &["stop"]));
     assert!(stop.code == Some(0) && stop.stdout.ends_with(": killed\n"), "{stop}");
-    // One that was stopped is no hindrance; one that ends before it is ready is told of.
+    // A stopped server is no obstacle; a server that ends before it is ready is reported.
     support::script(&env.dir().join("bin/python3"), "#!/bin/sh\necho 'no such module'\n");
     let broken = Ran::of(script(&env, "dev-server.sh", &[]));
     assert!(broken.code == Some(1) && broken.stderr.ends_with("no such module\n"), "{broken}");
@@ -49,7 +49,7 @@ fn the_dev_server_is_started_once_and_found_again() {
 }
 
 #[test]
-fn the_build_loop_goes_on_until_it_is_green() {
+fn the_build_loop_continues_until_the_build_passes() {
     if !needs(&["make", "cc"]) {
         return;
     }
@@ -96,13 +96,13 @@ fn the_repl_answers_fails_is_interrupted_and_ends() {
 }
 
 #[test]
-fn fanned_out_jobs_are_told_of_as_they_end() {
+fn fanned_out_jobs_are_reported_as_they_end() {
     let env = TestEnv::new();
     let line = format!("echo \"$1 at work\"; [ \"$1\" != b ] || exit 3; {}", until("go-$1"));
     let mut all = Background::spawn(script(&env, "fan-out.sh", &[&line, "a", "b", "c", "d", "e"]));
     assert_eq!(all.line().as_deref(), Some("b: failed"));
     assert_eq!(all.line().as_deref(), Some("b at work"));
-    // Three run, and one waits until another is over.
+    // Three run, and one waits until another has ended.
     wait_for("the fourth", || (env.status("d") == "running").then_some(()));
     assert_eq!(env.status("e"), "queued");
     for name in ["d", "a", "e", "c"] {
@@ -118,7 +118,7 @@ fn fanned_out_jobs_are_told_of_as_they_end() {
     assert!(fine.code == Some(0) && fine.stdout.ends_with("\n0 of 2 failed\n"), "{fine}");
 }
 
-/// Runs the script, and returns what it printed and the commands of its jobs, the newest first.
+/// Runs the script, and returns what it printed and the commands of its jobs, newest first.
 fn workday(env: &TestEnv, arguments: &[&str]) -> (Ran, Vec<String>) {
     let ran = Ran::of(script(env, "workday.sh", arguments));
     assert_eq!(ran.code, Some(0), "{ran}");

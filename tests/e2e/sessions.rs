@@ -1,4 +1,4 @@
-//! Sessions of coding agents that a person sits at, and what their models hear.
+//! Sessions of coding agents with a person at the terminal, and what their models hear.
 
 use std::process::Command;
 
@@ -10,12 +10,12 @@ use crate::mcp_client::JOBMCP;
 use crate::models::Models;
 use crate::support::{JOBCLI, Ran, TestEnv, wait_for};
 
-/// Returns where this repository has the plugin for a host.
+/// Returns the path of this repository's plugin for a host.
 pub(crate) fn plugin(host: &str) -> String {
     format!("{}/../jobmcp/plugins/{host}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a `PATH` with the programs that plugins look for there.
+/// Returns a `PATH` with the programs that plugins look for.
 pub(crate) fn path(env: &TestEnv) -> String {
     let bin = env.dir().join("bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -25,7 +25,7 @@ pub(crate) fn path(env: &TestEnv) -> String {
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
 }
 
-/// Waits until the model is told something, and returns the whole message.
+/// Waits until the model gets a message with this text, and returns the whole message.
 pub(crate) fn told(models: &Models, what: &str) -> String {
     let found = || models.heard().into_iter().map(|heard| heard.said).find(|said| said.contains(what));
     wait_for(&format!("the model to be told `{what}`"), found)
@@ -37,22 +37,22 @@ pub(crate) fn answered(models: &Models, what: &str) {
     wait_for(&format!("a tool to answer `{what}`"), || is_there().then_some(()));
 }
 
-/// Prints how long it took from the end of a job until its model was told, for whoever runs this with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+/// Prints how long it took from the end of a job until its model was notified, for measurements with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "printed for measurements")]
 pub(crate) fn report_latency(env: &TestEnv, models: &Models, job: &str, what: &str) {
     let ended: Timestamp = env.job(job)["ended_at"].as_str().unwrap().parse().unwrap();
     let told = models.heard().into_iter().find(|heard| heard.said.contains(what)).unwrap().at;
     eprintln!("{job}: its end to the model's turn: {} ms", told.duration_since(ended).as_millis());
 }
 
-/// How many turns began by telling the model this.
+/// The number of turns that started with this message to the model.
 pub(crate) fn turns(models: &Models, what: &str) -> usize {
     let heard = models.heard();
     heard.iter().filter(|heard| !heard.tools.is_empty() && heard.said.contains(what)).count()
 }
 
-/// Has an agent run without a person submit the job `build`, which waits for a file of its name and then exits with 3: the run must
-/// go on then, once.
+/// Has an agent run without a person submit the job `build`, which waits for a file of its name and then exits with 3:
+/// the run must continue after that, once.
 pub(crate) fn goes_on_when_its_job_ends(env: &TestEnv, models: &Models, agent: Command) -> Ran {
     let ran = std::thread::scope(|scope| {
         let running = scope.spawn(move || Ran::of(agent));
@@ -69,7 +69,7 @@ pub(crate) fn goes_on_when_its_job_ends(env: &TestEnv, models: &Models, agent: C
     ran
 }
 
-/// A session that a person sits at: on the terminal of a job in a store of its own.
+/// A session with a person at the terminal: on the terminal of a job in a store of its own.
 pub(crate) struct Session {
     terminals: TestEnv,
     id: String,
@@ -102,7 +102,7 @@ impl Session {
         });
     }
 
-    /// Types a prompt, and sends it once it is on the screen: what comes at once is taken for something that was pasted.
+    /// Types a prompt, and sends it once it is on the screen: text that arrives all at once is taken for a paste.
     pub(crate) fn say(&self, prompt: &str) {
         self.terminals.run(["wait", "--until", "quiet:500ms", "--timeout", "20s", &self.id]);
         self.terminals.ok(["send", "--raw", &self.id, prompt]);

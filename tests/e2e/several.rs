@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::support::{TestEnv, is_alive, wait_for};
 
-/// What is there is done, what is not is reported, and the exit code says so.
+/// The jobs that exist are handled, the others are reported, and the exit code shows it.
 #[test]
-fn one_that_is_not_there_holds_up_no_other() {
+fn a_missing_job_does_not_hold_up_the_others() {
     let env = TestEnv::new();
     let unknown = "01a1fdbc-1c9c-728b-8d5e-f8c40c2a6702";
     for missing in ["nope", unknown] {
@@ -44,7 +44,7 @@ fn one_that_is_not_there_holds_up_no_other() {
 }
 
 #[test]
-fn one_that_is_refused_holds_up_no_other() {
+fn a_refused_job_does_not_hold_up_the_others() {
     let env = TestEnv::new();
     let (running, over, last) = (env.submit("sleep 1000"), env.submit("true"), env.submit("true"));
     env.ok(["wait", &over, &last]);
@@ -60,7 +60,7 @@ fn one_that_is_refused_holds_up_no_other() {
 
 /// The same job, by its name and by its id, is one job.
 #[test]
-fn a_job_that_is_named_twice_is_meant_once() {
+fn a_job_that_is_named_twice_counts_once() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--name", "web", "true"]);
     env.ok(["wait", &id]);
@@ -90,7 +90,7 @@ fn jobs_are_stopped_waited_for_and_removed_by_label_and_group() {
     assert_eq!(killed, format!("{}: killed", &a[24..32]), "and the one that had ended is not named");
     assert_eq!((env.status(&b), env.status(&c)), ("running".to_owned(), "running".to_owned()));
 
-    // Only what has not ended is waited for.
+    // Only unfinished jobs are waited for.
     env.ok(["kill", "--signal", "KILL", &c]);
     let ran = env.run(["wait", "--label", "batch=7"]);
     assert!(ran.code == Some(137) || (ran.code == Some(0) && ran.stderr.contains("have ended")), "{ran}");
@@ -122,7 +122,7 @@ fn a_label_that_no_job_has_is_an_error() {
     assert_eq!(env.status(&id), "running");
 }
 
-/// What is not in the answer is told, in every form of it, and beside what a program reads.
+/// What is left out of the answer is reported, in every format, and separately from what a program reads.
 #[test]
 fn a_list_that_is_cut_says_so() {
     let env = TestEnv::new();

@@ -6,7 +6,7 @@ use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{Ran, TestEnv};
 
-/// Fails only in a shell that was told to look at all parts of a pipe.
+/// Fails only in a shell that looks at all parts of a pipe.
 const HIDDEN: &str = "false | true";
 
 #[test]
@@ -25,7 +25,7 @@ fn a_shell_takes_options() {
     assert_eq!(env.ok(["output", &id]), "hello");
 }
 
-/// As people expect of a job, and not as bash does without being told. The line is shown as it was written.
+/// As people expect of a job, although bash does not do it by default. The line is shown as it was written.
 #[test]
 fn a_line_in_bash_fails_if_a_part_of_a_pipe_does() {
     let env = TestEnv::new();
@@ -76,7 +76,7 @@ fn an_interactive_bash_knows_aliases() {
     assert_eq!(env.run(["run", "--wait", "greet world"]).code, Some(127));
 }
 
-/// It takes `--` for a command.
+/// fish takes `--` for a command.
 #[test]
 fn fish_runs_a_line() {
     let Some(_) = needs::program("fish") else { return };

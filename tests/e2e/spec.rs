@@ -32,7 +32,7 @@ fn a_job_is_described_in_json() {
     fs::write(&path, argv).unwrap();
     assert_eq!(env.ok(["run", "--follow", "--spec", path.to_str().unwrap()]), "a b|$HOME|-x|");
     assert_eq!(run_with(&env, argv, &["run", "--follow", "--spec", "-"]).stdout, "a b|$HOME|-x|");
-    // Flags come first.
+    // Options on the command line win.
     let named = run_with(&env, r#"{"command": "true", "name": "one", "env": {"A": "1"}}"#, &["run", "--name", "two"]);
     assert_eq!(env.job("two")["job_id"], named.stdout.trim_end());
 }

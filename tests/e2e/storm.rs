@@ -13,24 +13,24 @@ use crate::support::{Ran, TestEnv, send, wait_for};
 const PROCESSES: u64 = 20;
 const OPERATIONS: u64 = 50;
 
-/// What all of them know: ids that were printed, and ids that were removed, among others.
+/// What all players know: the ids that were printed and those that were removed, among other things.
 #[derive(Default)]
 struct Known {
     printed: Mutex<Vec<(String, Line)>>,
     removed: Mutex<BTreeSet<String>>,
-    /// How many supervisors were killed.
+    /// The number of supervisors that were killed.
     killed: AtomicU64,
 }
 
-/// What a job does, by its place among the lines.
+/// The line of a job, as an index into the lines.
 type Line = usize;
 
-/// Whether a job of this line completes, so that it may be pruned.
+/// Whether a job of this line may complete, so that it may be pruned.
 fn may_complete(line: Line) -> bool {
     (1..=2).contains(&line)
 }
 
-/// Numbers that are the same each time, so that a failure can be looked at again (as far as the order of things allows).
+/// Numbers that are the same each time, so that a failure can be reproduced (as far as the order of events allows).
 struct Dice(u64);
 
 impl Dice {
@@ -59,7 +59,7 @@ fn run(env: &TestEnv, arguments: &[&str], dice: &mut Dice) -> Option<Ran> {
     None
 }
 
-/// Kills the supervisor that a job has now, if it is one: by its pidfd, so that nobody else is hit.
+/// Kills the current supervisor of a job, if there is one: by its pidfd, so that no other process is hit.
 fn kill_supervisor(env: &TestEnv, id: &str) -> bool {
     let supervisor = || {
         let start = env.records(id).get("start")?;
@@ -80,10 +80,10 @@ fn pick(known: &Known, dice: &mut Dice) -> Option<String> {
     (count > 0).then(|| printed[usize::try_from(dice.roll(count)).unwrap()].0.clone())
 }
 
-/// One of many who use the store.
+/// One of many users of the store.
 fn play(env: &TestEnv, known: &Known, seed: u64) {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed + 1));
-    // A job says once that it ran, in a file of its own.
+    // A job records once that it ran, in a file of its own.
     let lines = [
         "echo x >> ran.$JOBCORE_JOB_ID; echo out; exit 3",
         "echo x >> ran.$JOBCORE_JOB_ID; sleep 0.05; seq 100",
@@ -105,17 +105,17 @@ fn play(env: &TestEnv, known: &Known, seed: u64) {
             (5, Some(id)) => {
                 check(run(env, &["wait", "--timeout", "100ms", &id], &mut dice), &[0, 3, 124, 125, 137, 143]);
             }
-            // 1 says that it is still stopping: on a slow machine that is an answer, too.
+            // 1 means that it is still stopping, which is a valid answer on a slow machine.
             (6, Some(id)) => check(run(env, &["kill", "--grace", "100ms", &id], &mut dice), &[0, 1, 3]),
             (7, Some(_)) => {
-                // One of the newest: most of the others are over.
+                // One of the newest: most of the others have ended.
                 let newest: Vec<_> = known.printed.lock().unwrap().iter().rev().take(10).cloned().collect();
                 let is_killed = newest.iter().any(|(id, _)| kill_supervisor(env, id));
                 known.killed.fetch_add(is_killed.into(), Ordering::Relaxed);
             }
             (8, _) => check(run(env, &["prune", "--status", "completed", "--keep", "10"], &mut dice), &[0]),
             (_, Some(id)) => {
-                // Before it is tried: a remover that is killed may have removed it.
+                // Before the attempt: a remover that is killed may have removed it.
                 known.removed.lock().unwrap().insert(id.clone());
                 check(run(env, &["rm", &id], &mut dice), &[0, 3, 4]);
             }
@@ -130,7 +130,7 @@ fn check(ran: Option<Ran>, codes: &[i32]) {
 }
 
 #[test]
-fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
+fn many_processes_doing_everything_at_once_lose_nothing_and_run_nothing_twice() {
     let env = TestEnv::new();
     let known = Known::default();
     std::thread::scope(|scope| {
@@ -140,7 +140,7 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
         }
     });
     env.run(["kill", "--all", "--grace", "100ms"]);
-    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+    let jobs: Vec<Value> = wait_for("all jobs to end", || {
         let jobs: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
         let is_over = |job: &Value| !["queued", "running", "paused"].contains(&job["status"].as_str().unwrap());
         if !jobs.iter().all(is_over) {
@@ -158,12 +158,12 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     assert!(killed > 5, "only {killed} supervisors were killed");
     for (id, line) in &printed {
         let may_be_gone = removed.contains(id) || (may_complete(*line) && env.dir().join(format!("ran.{id}")).exists());
-        assert!(unique.contains(id) || may_be_gone, "{id} was printed, and is gone");
+        assert!(unique.contains(id) || may_be_gone, "{id} was printed, but is gone");
     }
     for job in &jobs {
         assert!(job["cause"].is_string() && job["ended_at"].is_string(), "an end without an outcome: {job}");
         let id = job["job_id"].as_str().unwrap();
-        assert!(env.records(id).environment().is_none(), "an environment that nobody needs any more: {job}");
+        assert!(env.records(id).environment().is_none(), "an environment that is no longer needed: {job}");
         if job["status"] == "orphaned" {
             assert!(job["cause"] == "supervisor_lost" && job.get("exit_code").is_none(), "{job}");
         }
@@ -179,15 +179,15 @@ fn many_who_do_everything_at_once_lose_nothing_and_run_nothing_twice() {
     }
     let ran = |id: &String| env.dir().join(format!("ran.{id}")).exists();
     for job in jobs.iter().filter(|job| job["status"] == "completed") {
-        assert!(ran(&job["job_id"].as_str().unwrap().to_owned()), "completed and never run: {job}");
+        assert!(ran(&job["job_id"].as_str().unwrap().to_owned()), "completed, but never run: {job}");
     }
     env.wait_until_empty();
     check_index(&env, &ids);
     assert_eq!(env.queued_and_running(), 0);
 }
 
-/// Each job says once in a file of its own that it ran, and makes a directory by the number of its slot while it runs: two that
-/// have one slot at the same time meet there.
+/// Each job records once in a file of its own that it ran, and makes a directory named after its slot number while it
+/// runs: two jobs with the same slot at the same time would collide there.
 #[test]
 fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_group_may() {
     const LINE: &str = "mkdir slot.$JOBCORE_SLOT && echo x >> ran.$JOBCORE_JOB_ID && sleep 0.04 && rmdir slot.$JOBCORE_SLOT || \
@@ -210,7 +210,7 @@ fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_gro
         }
     };
     std::thread::scope(|scope| (0..PROCESSES).for_each(|seed| drop(scope.spawn(move || submit(seed)))));
-    let jobs: Vec<Value> = wait_for("all jobs to be over", || {
+    let jobs: Vec<Value> = wait_for("all jobs to end", || {
         let counts = env.ok(["list", "--count"]);
         let is_over = !counts.contains("queued") && !counts.contains("running");
         is_over.then(|| serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap())
@@ -223,18 +223,18 @@ fn a_thousand_jobs_of_twenty_submitters_run_once_each_and_no_more_than_their_gro
         let ran = std::fs::read_to_string(env.dir().join(format!("ran.{}", job["job_id"].as_str().unwrap())));
         match job["status"].as_str().unwrap() {
             "completed" => assert_eq!(ran.unwrap(), "x\n", "{job}"),
-            // Its supervisor was killed: whether the command was started is not known, and it is not started again.
+            // Its supervisor was killed: whether the command was started is unknown, and it is not started again.
             "orphaned" => assert!(ran.is_err() || ran.is_ok_and(|ran| ran == "x\n"), "{job}"),
             _ => panic!("{job}"),
         }
     }
     let overlap = std::fs::read_to_string(env.dir().join("overlap"));
-    assert!(overlap.is_err(), "two had one slot: {overlap:?}");
+    assert!(overlap.is_err(), "two jobs had the same slot: {overlap:?}");
     env.wait_until_empty();
     assert_eq!(env.queued_and_running(), 0);
 }
 
-/// A rebuilt index equals the one that was there.
+/// A rebuilt index equals the old one.
 fn check_index(env: &TestEnv, listed: &[String]) {
     const HEADER: usize = 96;
     const ROW: usize = 48;
@@ -256,7 +256,8 @@ fn check_index(env: &TestEnv, listed: &[String]) {
     let again: Vec<Value> = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
     assert!(again.iter().map(|job| job["job_id"].as_str().unwrap()).eq(listed.iter().map(String::as_str)));
     for (before, after) in before.iter().zip(rows()) {
-        // 0 says that the job has to be looked at: whoever was about to note its end, or to remove it, was killed.
+        // 0 means that the job has to be looked at: the process that was about to record its end, or to remove it, was
+        // killed.
         let never_changes = [0..24, STATE + 1..STATE + 4];
         let same = if before[STATE] == 0 { &never_changes[..] } else { &[0..ROW, ROW..ROW] };
         for part in same {

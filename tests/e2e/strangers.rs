@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::background::{touch, until};
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
-/// A process that the test started itself, and that is dead and gone when this is dropped.
+/// A process that the test itself started. It is killed and reaped when this is dropped.
 struct Stranger(Child);
 
 impl Stranger {
@@ -39,7 +39,7 @@ fn adopt(env: &TestEnv, pid: i32) -> String {
 }
 
 #[test]
-fn what_a_process_writes_to_files_is_output_from_then_on_whoever_watches_it() {
+fn output_that_a_process_writes_to_files_is_kept_across_supervisors() {
     let env = TestEnv::new();
     let line = format!(
         "echo before; {}; echo one; echo two >&2; {}; echo three; echo four >&2; {}; echo five; echo six >&2; exit 7",
@@ -62,7 +62,7 @@ fn what_a_process_writes_to_files_is_output_from_then_on_whoever_watches_it() {
         lines.iter().all(|line| output.contains(line)).then_some(())
     };
     wait_for("output of both files", || has(["one", "two"]));
-    // What is written while no supervisor is there is found by the next.
+    // Output that is written while there is no supervisor is found by the next one.
     send(env.supervisor(&id), Signal::SIGSTOP);
     touch(&env, "second");
     wait_for("what no supervisor has seen", || std::fs::read_to_string(&err).unwrap().contains("four").then_some(()));
@@ -74,7 +74,7 @@ fn what_a_process_writes_to_files_is_output_from_then_on_whoever_watches_it() {
     assert_eq!(env.ok(["output", &id, "--stderr"]), "two\nfour\nsix");
     let job = env.job(&id);
     assert_eq!((&job["name"], &job["adopts"]["process"]["pid"]), (&"elsewhere".into(), &process.pid().into()));
-    // The test has not reaped it: so it can be looked at by any kernel.
+    // The test has not reaped it, so any kernel can report its exit code.
     assert_eq!(job["exit_code"], 7, "{job}");
     drop(process);
     env.wait_until_empty();
@@ -123,7 +123,7 @@ fn a_pipe_is_read_only_if_no_other_process_reads_it() {
     env.wait_until_empty();
 }
 
-/// It leads no process group: its group is that of the test, in which nothing may get a signal.
+/// The process leads no process group: its group is that of the test, in which no other process may get a signal.
 #[test]
 fn a_process_is_signalled_paused_and_stopped_with_its_descendants_and_without_its_siblings() {
     let env = TestEnv::new();
@@ -147,7 +147,7 @@ fn a_process_is_signalled_paused_and_stopped_with_its_descendants_and_without_it
 }
 
 #[test]
-fn it_is_in_charge_at_once_whatever_the_limits_are() {
+fn an_adopted_process_runs_at_once_whatever_the_limits_are() {
     let env = TestEnv::new();
     env.ok(["config", "set", "max_running", "1"]);
     let running = env.submit("exec sleep 1000");
@@ -157,7 +157,7 @@ fn it_is_in_charge_at_once_whatever_the_limits_are() {
     assert_eq!((env.status(&id), env.status(&queued)), ("running".to_owned(), "queued".to_owned()));
     env.ok(["kill", &id, &running]);
     wait_for("the queue to go on", || (env.status(&queued) == "completed").then_some(()));
-    // What is run again is an ordinary job.
+    // A rerun of it is an ordinary job.
     let again = env.ok(["rerun", &id]);
     wait_for("the second run", || (env.status(&again) == "running").then_some(()));
     assert!(env.job(&again)["adopts"].is_null());
@@ -167,7 +167,7 @@ fn it_is_in_charge_at_once_whatever_the_limits_are() {
 }
 
 #[test]
-fn what_is_gone_or_belongs_to_a_job_is_refused() {
+fn a_process_that_is_gone_or_belongs_to_a_job_is_refused() {
     let env = TestEnv::new();
     let refusal = |pid: i32| {
         let ran = env.run(["adopt", &pid.to_string()]);
@@ -187,7 +187,7 @@ fn what_is_gone_or_belongs_to_a_job_is_refused() {
         assert!(refusal.contains(&format!("process {pid} already belongs to job {short}")), "{refusal}");
     }
     assert!(refusal(env.supervisor(&running)).contains("is the supervisor of a job"));
-    assert_eq!(env.ok(["list", "--count"]), "running          1", "what was refused left nothing behind");
+    assert_eq!(env.ok(["list", "--count"]), "running          1", "a refused adoption left something behind");
     let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
     let id = adopt(&env, process.pid());
     assert!(refusal(process.pid()).contains("belongs to job"));
@@ -196,9 +196,9 @@ fn what_is_gone_or_belongs_to_a_job_is_refused() {
     env.wait_until_empty();
 }
 
-/// The supervisor was killed after it had put itself on record, and before the process was.
+/// The supervisor was killed after it had put itself on record, but before the process was on record.
 #[test]
-fn a_job_is_not_over_while_its_process_lives_although_nothing_says_that_it_runs() {
+fn a_job_has_not_ended_while_its_unrecorded_process_lives() {
     let env = TestEnv::new();
     let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
     let id = adopt(&env, process.pid());
@@ -219,7 +219,7 @@ fn a_job_is_not_over_while_its_process_lives_although_nothing_says_that_it_runs(
 }
 
 #[test]
-fn many_who_adopt_one_process_at_once_get_one_job() {
+fn many_concurrent_adopters_of_one_process_get_one_job() {
     let env = TestEnv::new();
     let process = Stranger::spawn(bash(&env, "exec sleep 1000"));
     let pid = process.pid().to_string();
@@ -230,7 +230,7 @@ fn many_who_adopt_one_process_at_once_get_one_job() {
     });
     let (adopted, refused): (Vec<_>, Vec<_>) = ran.iter().partition(|ran| ran.code == Some(0));
     assert!(!adopted.is_empty() && adopted.iter().all(|ran| ran.stdout == adopted[0].stdout), "{}", adopted.len());
-    // Those that came a little later.
+    // The adopters that came a little later.
     assert!(refused.iter().all(|ran| ran.stderr.contains("belongs to job")), "{}", refused.len());
     assert_eq!(env.ok(["list", "--count"]), "running          1");
     let id = adopted[0].stdout.trim();

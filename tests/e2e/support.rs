@@ -1,4 +1,4 @@
-//! A clean world for one test, and ways to wait for what it is about.
+//! A clean environment for one test, and ways to wait for what the test is about.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The program under test.
 pub(crate) const JOBCLI: &str = env!("CARGO_BIN_EXE_jobcli-under-test");
 
-/// A store and a home of its own. When it is dropped, all jobs are stopped, and nothing may be left of any.
+/// A store and a home of its own. When it is dropped, all jobs are stopped, and no process may be left.
 pub(crate) struct TestEnv {
     directory: tempfile::TempDir,
     store: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct TestEnv {
 impl TestEnv {
     pub(crate) fn new() -> Self {
         let env = Self::without_store();
-        // What only looks makes none, and calls one mistyped that is named and not there.
+        // Commands that only look make no store, and report a named one that does not exist as mistyped.
         jobcore::FileStore::open(&env.store).unwrap();
         env
     }
@@ -37,7 +37,7 @@ impl TestEnv {
         Self { directory, store }
     }
 
-    /// Uses a store elsewhere, on another file system say.
+    /// Uses a store elsewhere, for example on another file system.
     pub(crate) fn with_store(mut self, store: impl Into<PathBuf>) -> Self {
         self.store = store.into();
         self
@@ -52,7 +52,7 @@ impl TestEnv {
         &self.store
     }
 
-    /// Any program, in the clean world.
+    /// Any program, in the clean environment.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -110,8 +110,8 @@ impl TestEnv {
         start["holder"]["pid"].as_i64().unwrap().try_into().unwrap()
     }
 
-    /// Kills the supervisor of a job, and looks at the job until another is in charge. What the job writes if it ends before
-    /// that is nobody's.
+    /// Kills the supervisor of a job, and looks at the job until it has another one. If the job ends before that, its
+    /// last output may be lost.
     pub(crate) fn replace_supervisor(&self, id: &str) {
         // Without a command there is nothing to take over.
         self.main_process(id);
@@ -128,14 +128,14 @@ impl TestEnv {
         wait_for("the main process", || self.job(id)["pid"].as_i64()).try_into().unwrap()
     }
 
-    /// All processes that belong to this world: those that name the store in their arguments or their environment.
+    /// All processes of this environment: those that name the store in their arguments or their environment.
     pub(crate) fn processes(&self) -> Vec<String> {
         let own = std::process::id().to_string();
         let entries = std::fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let pids = pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != own);
         let described = pids.filter_map(|pid| {
-            // Of a main thread that has exited nothing can be read.
+            // If the main thread has exited, nothing can be read through it.
             let readable = |thread: &PathBuf| std::fs::read(thread.join("cmdline")).is_ok_and(|line| !line.is_empty());
             let thread = threads(&pid).into_iter().find(readable)?;
             let read = |name: &str| std::fs::read(thread.join(name)).unwrap_or_default();
@@ -147,7 +147,7 @@ impl TestEnv {
         described.collect()
     }
 
-    /// Waits until no process of this world is left.
+    /// Waits until no process of this environment is left.
     pub(crate) fn wait_until_empty(&self) {
         wait_for(&format!("no process to be left: {:?}", self.processes()), || {
             self.processes().is_empty().then_some(())
@@ -161,7 +161,7 @@ impl Drop for TestEnv {
             let _ = self.jobcli(["kill", "--all", "--grace", "0s"]).output();
         }
         if std::thread::panicking() {
-            // Whatever is broken, nothing of it stays: neither stragglers of jobs that are over nor lost commands.
+            // Nothing of a broken test stays: neither stragglers of ended jobs nor lost commands.
             for process in self.processes() {
                 let pid = process.split(' ').next().and_then(|pid| pid.parse().ok());
                 let _ = pid.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL));
@@ -172,7 +172,7 @@ impl Drop for TestEnv {
     }
 }
 
-/// Any program, in a world where `jobcli` is in the `PATH` before all others.
+/// Any program, in an environment where `jobcli` comes first in the `PATH`.
 pub(crate) fn installed(env: &TestEnv, program: &str) -> Command {
     let bin = env.dir().join("bin");
     if !bin.exists() {
@@ -186,7 +186,7 @@ pub(crate) fn installed(env: &TestEnv, program: &str) -> Command {
     command
 }
 
-/// What a program did.
+/// The result of running a program.
 pub(crate) struct Ran {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -206,7 +206,7 @@ impl Ran {
         }
     }
 
-    /// Returns what it printed; it has to have ended well.
+    /// Returns what it printed; it must have succeeded.
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self}");
         self.stdout.trim_end_matches('\n').to_owned()
@@ -233,12 +233,12 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(pause);
-        // Most looks start a process: whoever waits for long must not keep the machine busy with that.
+        // Most looks start a process: a long wait must not keep the machine busy with that.
         pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 
-/// Returns whether a process is there and not a zombie: whether any of its threads is.
+/// Returns whether a process exists and is not a zombie, that is, whether any of its threads is alive.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let is_alive = |thread: &std::path::PathBuf| {
         let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
@@ -254,7 +254,7 @@ fn threads(pid: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// What a running process has used: its peak of memory, and how much it has read, in bytes.
+/// The resources that a running process has used: its peak of memory, and how much it has read, in bytes.
 pub(crate) fn used(pid: i32) -> (u64, u64) {
     let number = |file: &str, key: &str| -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
@@ -264,7 +264,7 @@ pub(crate) fn used(pid: i32) -> (u64, u64) {
     (number("status", "VmHWM:") * 1024, number("io", "rchar:"))
 }
 
-/// Waits until a process does nothing for a moment, however long it is at work.
+/// Waits until a process does nothing for a moment, however long that takes.
 pub(crate) fn wait_until_idle(pid: i32) {
     let ticks = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -285,8 +285,8 @@ pub(crate) fn send(pid: i32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
 
-/// Writes an executable script. By another process: a file that this one has open for writing may for a moment be open in
-/// what another test is just starting, and cannot be executed then (`ETXTBSY`).
+/// Writes an executable script, in another process: a file that this one has open for writing may for a moment be open
+/// in a child that another test is just starting, and cannot be executed then (`ETXTBSY`).
 pub(crate) fn script(path: &Path, text: &str) -> OsString {
     let mut writer = Command::new("sh");
     writer.args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());

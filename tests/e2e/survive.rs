@@ -1,4 +1,4 @@
-//! What a job survives, and what it gets from whoever submits it.
+//! What a job survives, and what it gets from its submitter.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -27,7 +27,7 @@ impl Terminal {
         let path = ptsname(&master, Vec::new()).unwrap();
         let open = || File::options().read(true).write(true).open(std::ffi::OsStr::from_bytes(path.as_bytes()));
         let (stdin, stdout, stderr) = (open().unwrap(), open().unwrap(), open().unwrap());
-        // The leader of a session of its own, with the terminal as its controlling one.
+        // The leader of a session of its own, with the terminal as its controlling terminal.
         let mut shell = env.command("setsid");
         shell.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env("TERM", "dumb");
         shell.stdin(stdin).stdout(stdout).stderr(stderr);
@@ -39,7 +39,7 @@ impl Terminal {
         assert_eq!(rustix::io::write(&self.master, line.as_bytes()).unwrap(), line.len());
     }
 
-    /// Closes the window: the kernel hangs up on the session, and the shell passes it on to what it started.
+    /// Closes the window: the kernel hangs up on the session, and the shell passes the signal on to what it started.
     fn close(self) {
         let Self { master, mut shell } = self;
         drop(master);
@@ -69,8 +69,8 @@ fn waited(env: &TestEnv, id: &str) -> Option<i32> {
 #[test]
 fn a_job_outlives_the_terminal_it_was_started_in() {
     let env = TestEnv::new();
-    // With job control, jobcli has a process group of its own; without, it is in that of the shell, to which the
-    // kernel sends the signal.
+    // With job control, jobcli has a process group of its own; without it, jobcli is in the group of the shell, to
+    // which the kernel sends the signal.
     for mode in ["-m", "+m"] {
         let terminal = Terminal::open(&env);
         terminal.type_line(&format!("set {mode}"));
@@ -116,7 +116,7 @@ fn a_hangup_of_the_callers_group_never_takes_the_supervisor_along() {
     let env = TestEnv::new();
     for round in 0..30 {
         let go = format!("go{round}");
-        // A suite that runs under nohup passes on that this signal is ignored.
+        // A test suite that runs under nohup passes on that this signal is ignored.
         let mut caller = env.command("env");
         // The shell stays, so that the group does, whatever jobcli does at that moment.
         caller
@@ -136,7 +136,7 @@ fn a_hangup_of_the_callers_group_never_takes_the_supervisor_along() {
 }
 
 #[test]
-fn a_job_of_which_everything_was_killed_is_orphaned_and_concerns_no_other() {
+fn a_job_whose_processes_were_all_killed_is_orphaned_and_affects_no_other() {
     let env = TestEnv::new();
     let id = env.submit("exec sleep 1000");
     let (supervisor, main) = (env.supervisor(&id), env.main_process(&id));
@@ -146,7 +146,7 @@ fn a_job_of_which_everything_was_killed_is_orphaned_and_concerns_no_other() {
         command
     });
     waiter.until_it_waits();
-    // It stands still, so that the waiter cannot take over in between.
+    // The supervisor is stopped, so that the waiter cannot take over in between.
     send(supervisor, Signal::SIGSTOP);
     send(main, Signal::SIGKILL);
     send(supervisor, Signal::SIGKILL);
@@ -168,11 +168,11 @@ fn a_job_of_which_everything_was_killed_is_orphaned_and_concerns_no_other() {
 }
 
 #[test]
-fn a_command_that_died_unseen_is_no_living_one_while_nobody_reaped_it() {
+fn a_command_that_died_unseen_does_not_count_as_alive_while_unreaped() {
     let env = TestEnv::new();
     let id = env.submit("exec sleep 1000");
     let (supervisor, main) = (env.supervisor(&id), env.main_process(&id));
-    // A supervisor that stands still reaps nobody: the command is a zombie when its supervisor is killed.
+    // A stopped supervisor reaps no child: the command is a zombie when its supervisor is killed.
     send(supervisor, Signal::SIGSTOP);
     send(main, Signal::SIGKILL);
     wait_for("the command to be dead", || (!is_alive(main)).then_some(()));
@@ -211,14 +211,14 @@ fn a_planted_descriptor_is_open_neither_in_the_job_nor_in_its_supervisor() {
 fn a_pipe_of_the_caller_is_at_its_end_while_the_job_runs() {
     let env = TestEnv::new();
     let mut caller = env.command("bash");
-    // All that jobcli has of the pipe is in descriptors that nobody knows of, and in standard error.
+    // jobcli has the pipe only in descriptors that it does not know of, and as standard error.
     caller.args(["-c", "exec 37>&1 38>&1; exec \"$JOBCLI\" run 'sleep 1000' > id 2>&1"]);
     let reader = Background::spawn(caller);
-    assert_eq!(reader.line(), None, "only the end of the output");
+    assert_eq!(reader.line(), None, "the output has not ended");
     let id = id_in(&env, "id");
     assert_eq!(env.status(&id), "running");
 
-    // The same for the streams themselves, and for a submitter that was told to wait by a shell: `id=$(jobcli run …)`.
+    // The same for the streams themselves, and for a submitter that a shell waits for: `id=$(jobcli run …)`.
     let mut caller = env.command("sh");
     caller.args(["-c", "id=$(\"$JOBCLI\" run 'sleep 1000' 2>&1); echo \"$id\""]);
     let reader = Background::spawn(caller);
@@ -227,7 +227,7 @@ fn a_pipe_of_the_caller_is_at_its_end_while_the_job_runs() {
 }
 
 #[test]
-fn a_job_knows_its_id_and_that_of_the_job_it_was_started_by() {
+fn a_job_knows_its_id_and_that_of_the_job_that_submitted_it() {
     let env = TestEnv::new();
     let line = r#"echo "$JOBCORE_JOB_ID ${JOBCORE_PARENT_JOB_ID-none}"
         "$JOBCLI" run --follow 'echo "$JOBCORE_JOB_ID $JOBCORE_PARENT_JOB_ID"'"#;
@@ -238,7 +238,7 @@ fn a_job_knows_its_id_and_that_of_the_job_it_was_started_by() {
     assert_eq!(env.ok(["output", "--stdout", &outer]), format!("{outer} none\n{inner} {outer}"));
 }
 
-/// The names and values that a job has whose caller has these variables.
+/// The names and values of a job's variables if its caller has these variables.
 fn environment_of_job(env: &TestEnv, options: &[&str], caller: &[(&str, &str)]) -> Vec<String> {
     let mut command = env.jobcli(["run"]);
     command.args(options).args(["--", "/usr/bin/env"]).envs(caller.iter().copied());
@@ -263,7 +263,7 @@ fn the_session_of_a_calling_agent_is_scrubbed_and_the_rest_is_passed_on() {
     for variable in ["CODEX_HOME=/c", "MINE=a b", "JOBCORE_JOB_ID=ID"] {
         assert!(has(variable), "{variable} of {variables:?}");
     }
-    // Nobody sits at a terminal here, and what the caller says goes first.
+    // There is no person at a terminal, and variables of the caller win.
     for variable in ["PYTHONUNBUFFERED=1", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "PAGER=less"] {
         assert!(has(variable), "{variable} of {variables:?}");
     }
@@ -293,7 +293,7 @@ fn variables_are_left_out_by_patterns_and_passed_on_by_a_list() {
 }
 
 #[test]
-fn a_job_from_a_terminal_is_not_told_that_nobody_is_there() {
+fn a_job_from_a_terminal_gets_no_variables_for_unattended_runs() {
     let env = TestEnv::new();
     let terminal = Terminal::open(&env);
     terminal.type_line("\"$JOBCLI\" run -- /usr/bin/env > id");
@@ -329,7 +329,10 @@ fn values_of_variables_are_shown_nowhere_and_not_kept() {
     assert!(environment.contains(&format!("TOKEN={secret}")), "the job has it");
     let supervisor = env.supervisor(&id);
     let of_supervisor = std::fs::read_to_string(format!("/proc/{supervisor}/environ")).unwrap();
-    assert_eq!(of_supervisor, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0", "its supervisor has nothing of anybody");
+    assert_eq!(
+        of_supervisor, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0",
+        "its supervisor has no variables of the caller"
+    );
     let tells = || {
         for arguments in [
             vec!["list", "--json"],
@@ -349,14 +352,18 @@ fn values_of_variables_are_shown_nowhere_and_not_kept() {
     tells();
     let mut search = env.command("grep");
     search.args(["-r", "-l", "--", secret]).arg(env.store());
-    // Pipes that are still there would be waited for.
+    // Pipes that still exist would be waited for.
     wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
     let found = Ran::of(search);
-    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""), "no file of the store has it any more: {found}");
+    assert_eq!(
+        (found.code, found.stdout.as_str()),
+        (Some(1), ""),
+        "no file of the store may still contain it: {found}"
+    );
 }
 
 #[test]
-fn a_job_that_a_job_started_outlives_it() {
+fn a_job_that_a_job_submitted_outlives_it() {
     let env = TestEnv::new();
     let inner_line = format!("{}; exit 8", until("go"));
     for ends_by_itself in [false, true] {
@@ -368,7 +375,7 @@ fn a_job_that_a_job_started_outlives_it() {
         let inner = wait_for("the inner id", || Some(env.ok(["output", &outer])).filter(|id| id.len() == 36));
         if ends_by_itself {
             assert_eq!(waited(&env, &outer), Some(3));
-            assert!(env.job(&outer).get("stragglers").is_none(), "another job is no straggler");
+            assert!(env.job(&outer).get("stragglers").is_none(), "another job is not a straggler");
         } else {
             let ran = env.run(["kill", "--grace", "200ms", &outer]);
             assert!(ran.stdout.ends_with(": killed\n"), "{ran}");
@@ -389,7 +396,7 @@ fn a_command_sees_the_umask_directory_niceness_and_limits_of_the_submitter() {
     std::fs::create_dir(env.dir().join("below")).unwrap();
     let line = "umask; pwd; nice; ulimit -S -n; ulimit -S -f; ulimit -S -c; head -c 100000 /dev/zero";
     let mut caller = env.command("bash");
-    // With a limit of 32 KiB a file, which is the command's and not its supervisor's.
+    // With a limit of 32 KiB for each file, which applies to the command and not to its supervisor.
     let text =
         "cd below; umask 027; ulimit -n 77; ulimit -S -f 32; ulimit -S -c 0; exec nice -n 5 \"$JOBCLI\" run \"$LINE\"";
     caller.args(["-c", text]).env("LINE", line);
@@ -421,13 +428,13 @@ fn a_job_is_stopped_when_its_time_is_up() {
     );
     assert!(job["duration_ms"].as_u64().unwrap() >= 300, "{job}");
 
-    // One that will not go, with a child of its own.
+    // A job that does not end when asked, with a child of its own.
     let line = "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000";
     let ran = env.run(["run", "--wait", "--timeout", "300ms", "--grace", "200ms", line]);
     assert_eq!(ran.code, Some(128 + 9), "{ran}");
     assert_eq!(env.status(ran.stdout.lines().next().unwrap()), "timed_out");
 
-    // One that makes use of its grace: it ended by a code, and because its time was up.
+    // A job that uses its grace period: it ended with a code, because its time was up.
     let line = "trap 'exit 6' TERM; sleep 1000 & wait";
     let ran = env.run(["run", "--wait", "--timeout", "300ms", line]);
     assert_eq!(ran.code, Some(6), "{ran}");
@@ -462,7 +469,7 @@ fn a_wait_has_a_deadline_of_its_own() {
 }
 
 #[test]
-fn of_several_jobs_all_or_any_are_waited_for() {
+fn all_or_any_of_several_jobs_are_waited_for() {
     let env = TestEnv::new();
     let fine = env.submit("exit 0");
     let seven = env.submit(&format!("{}; exit 7", until("go")));
@@ -513,7 +520,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("y\n0\n", ""), "{ran}");
     let said = std::fs::read_to_string(env.dir().join("id")).unwrap();
     let id = said.trim_end().strip_prefix("job ").unwrap();
-    assert_eq!(id.len(), 36, "nothing else was said: {said}");
+    assert_eq!(id.len(), 36, "something else was printed: {said}");
     assert_eq!(env.status(id), "running");
     assert_eq!(env.ok(["kill", "--grace", "0s", id]), format!("{}: killed", short(id)));
     for arguments in ["output", "tail -n 1000000", "list --json", "show"] {
@@ -524,14 +531,14 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     }
 }
 
-/// Whoever deletes a store leaves nothing that would wait for it to come back.
+/// After a store has been deleted, no process is left that waits for it to come back.
 #[test]
-fn a_supervisor_ends_with_its_job_where_the_store_is_gone() {
+fn a_supervisor_ends_with_its_job_if_the_store_is_gone() {
     let env = TestEnv::new();
     let id = env.submit("sleep 1000");
     let (main, supervisor) = (env.main_process(&id), env.supervisor(&id));
     std::fs::remove_dir_all(env.store()).unwrap();
     send(main, Signal::SIGKILL);
     wait_for("the supervisor to be gone", || (!is_alive(supervisor)).then_some(()));
-    assert!(!env.store().exists(), "it was made again");
+    assert!(!env.store().exists(), "the store was made again");
 }

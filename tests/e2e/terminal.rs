@@ -8,14 +8,14 @@ use crate::background::{touch, until};
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, send, used, wait_for};
 
-/// A terminal that people would sit at, played by tmux.
+/// A terminal such as a person would use, played by tmux.
 pub(crate) struct Screen<'e> {
     env: &'e TestEnv,
     socket: std::path::PathBuf,
 }
 
 impl<'e> Screen<'e> {
-    /// Opens one in which a shell line runs; nothing if there is no tmux.
+    /// Opens a terminal in which a shell line runs; `None` if there is no tmux.
     pub(crate) fn open(env: &'e TestEnv, name: &str, line: &str) -> Option<Self> {
         needs::program("tmux")?;
         let screen = Self { env, socket: env.dir().join(name) };
@@ -64,7 +64,8 @@ fn a_job_on_a_terminal_sees_one() {
     let line = "test -t 0 && test -t 1 && test -t 2 && stty size && echo $TERM && test \"$(tty)\" = \"$(readlink /proc/self/fd/0)\" && echo err >&2";
     let id = env.ok(["run", "--tty=97x31", line]);
     assert_eq!(env.run(["wait", &id]).code, Some(0), "{}", env.ok(["output", &id]));
-    // As it was written: a terminal ends lines with two characters, and has one stream. It is read as it was meant.
+    // The raw output is as the terminal got it, with two characters for each line end and a single stream. By default,
+    // it is read as it was meant.
     assert_eq!(env.ok(["output", "--stdout", "--raw", &id]), "31 97\r\nxterm-256color\r\nerr\r");
     assert_eq!(env.ok(["output", "--stdout", &id]), "31 97\nxterm-256color\nerr");
     assert_eq!(env.job(&id)["input"], "terminal");
@@ -73,7 +74,7 @@ fn a_job_on_a_terminal_sees_one() {
     assert_eq!(env.ok(["output", &id]), "24 80\nvt100");
 }
 
-/// It is a terminal of its own session: the job's, and no other's.
+/// The terminal is that of a session of its own: the job's, and no other's.
 #[test]
 fn ctrl_c_interrupts_the_job_and_nothing_else() {
     let env = TestEnv::new();
@@ -112,7 +113,7 @@ fn a_prompt_is_shown_and_its_end_is_typed() {
 }
 
 #[test]
-fn much_is_typed_by_a_slow_reader_without_loss() {
+fn much_input_reaches_a_slow_reader_without_loss() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--tty", "stty raw -echo; echo ready; head -c 200000 | cksum"]);
     until_written(&env, &id, "ready");
@@ -129,9 +130,9 @@ fn much_is_typed_by_a_slow_reader_without_loss() {
     assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
 }
 
-/// Also when nothing of it could be typed yet, since the job does not read.
+/// Even if none of it could be typed yet, because the job does not read.
 #[test]
-fn the_end_is_typed_behind_all_that_was_sent_before() {
+fn the_end_is_typed_after_all_that_was_sent_before() {
     let env = TestEnv::new();
     let id = env.ok([
         "run",
@@ -152,7 +153,7 @@ fn the_end_is_typed_behind_all_that_was_sent_before() {
     assert!(env.ok(["output", &id]).trim_end().ends_with(" 4"), "{}", env.ok(["output", &id]));
 }
 
-/// Its terminal goes with its supervisor: what is on it is hung up on, and that is what the record says.
+/// The processes of a job on a terminal are stopped even if they ignore SIGTERM and SIGHUP.
 #[test]
 fn a_stop_ends_a_job_on_a_terminal() {
     let env = TestEnv::new();
@@ -163,9 +164,9 @@ fn a_stop_ends_a_job_on_a_terminal() {
     assert_eq!((&job["status"], &job["signal"]), (&"killed".into(), &"SIGKILL".into()), "{job}");
 }
 
-/// Two at once, one of whom lets go; sizes are followed; the job's code is passed on.
+/// Two at once, one of which detaches; sizes are followed; the job's code is passed on.
 #[test]
-fn several_attach_and_let_go() {
+fn several_terminals_attach_and_detach() {
     let env = TestEnv::new();
     let line = "trap 'stty size' WINCH; echo hello; while read -r line; do echo \"got $line\"; [ \"$line\" = bye ] && exit 5; done";
     let id = env.ok(["run", "--tty", "--name", "shell", "bash", "-c", line]);
@@ -180,7 +181,7 @@ fn several_attach_and_let_go() {
     two.press(&["second", "Enter"]);
     one.until_shown("got second");
     two.tmux(&["resize-window", "-x", "70", "-y", "20"]);
-    // The shell tells of it between two lines that it reads.
+    // The shell handles the change of size between two lines that it reads.
     wait_for("the new size", || {
         one.press(&["Enter"]);
         one.text().contains("20 70").then_some(())
@@ -195,7 +196,7 @@ fn several_attach_and_let_go() {
 }
 
 #[test]
-fn a_signal_lets_go_and_leaves_the_terminal_as_it_was() {
+fn a_signal_detaches_and_leaves_the_terminal_as_it_was() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--tty", "--name", "shell", "echo ready; cat"]);
     until_written(&env, &id, "ready");
@@ -220,7 +221,7 @@ fn wake_ups(pid: i32) -> u64 {
 
 /// A job that does not read for a while gets all of it later.
 #[test]
-fn nothing_that_is_pasted_is_lost() {
+fn pasted_text_is_not_lost() {
     let env = TestEnv::new();
     let count = 150_000;
     let line = format!("stty raw -echo; echo ready; {}; head -c {count} | cksum", until("go"));
@@ -232,7 +233,8 @@ fn nothing_that_is_pasted_is_lost() {
     std::fs::write(env.dir().join("big"), pasted).unwrap();
     screen.tmux(&["load-buffer", &env.dir().join("big").to_string_lossy()]);
     screen.tmux(&["paste-buffer"]);
-    // It is offered for longer than one who sends is patient: each time that its patience ends, it wakes up.
+    // The text is offered for longer than the patience of a single send: the process wakes up each time that patience
+    // runs out.
     let processes = env.processes();
     let is_attached = |line: &&String| line.contains(&format!(" {JOBCLI} attach")) && !line.contains("sleep");
     let attached = processes.iter().find(is_attached).unwrap_or_else(|| panic!("{processes:?}"));
@@ -248,7 +250,7 @@ fn nothing_that_is_pasted_is_lost() {
     assert!(env.ok(["output", &id]).contains(expected.trim_end()), "{}\n{expected}", env.ok(["output", &id]));
 }
 
-/// Typed into from outside, seen by who is attached, drawn again for who comes later.
+/// Typed into from outside, seen by attached terminals, and drawn again for one that attaches later.
 #[test]
 fn a_full_screen_program_is_driven() {
     let Some(_) = needs::program("vim") else { return };
@@ -273,9 +275,9 @@ fn a_full_screen_program_is_driven() {
     assert_eq!(std::fs::read_to_string(env.dir().join("notes")).unwrap(), "first line\nsecond line\nthird line\n");
 }
 
-/// Text and keys are pressed in the order of the command line: the line that the help shows leaves insert mode, and writes.
+/// Text and keys are pressed in the order of the command line: the line in the help leaves insert mode, and writes.
 #[test]
-fn the_line_of_the_help_ends_a_real_vi() {
+fn the_line_in_the_help_ends_a_real_vi() {
     let Some(_) = needs::program("vim") else { return };
     let env = TestEnv::new();
     std::fs::write(env.dir().join("notes"), "first line\n").unwrap();
@@ -312,7 +314,8 @@ fn text_and_keys_are_typed_in_the_order_given() {
     }
 }
 
-/// On a terminal, whoever submits a job sees what is typed and what is copied; a program gets the id alone.
+/// On a terminal, a submission prints the short id, to be typed, and the full one, to be copied; a program gets only
+/// the full id.
 #[test]
 fn a_person_is_shown_the_short_id_too() {
     let env = TestEnv::new();
@@ -327,7 +330,7 @@ fn a_person_is_shown_the_short_id_too() {
     let told = |job: &serde_json::Value, name: &str| job[name].as_str().unwrap().to_owned();
     let ids = format!("{}  {}", told(submitted, "short_id"), told(submitted, "job_id"));
     assert_eq!(text.lines().next(), Some(ids.as_str()), "{text}");
-    // What is told of an end has a line of its own, and is told once.
+    // The report of the end has a line of its own, and is printed once.
     assert!(text.contains(&format!("open\n{}: completed after ", told(open, "short_id"))), "{text}");
     assert!(text.contains(&format!("web ({}): failed with exit code 3 after ", told(web, "short_id"))), "{text}");
     assert!(!text.contains(&format!("{} failed", told(web, "short_id"))), "{text}");

@@ -1,4 +1,4 @@
-//! The view on the whole screen, on a terminal that people would sit at.
+//! The full-screen view, on a terminal such as a person would use.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -36,7 +36,7 @@ fn view(env: &TestEnv) -> i32 {
     wait_for("the view", find)
 }
 
-/// Leaves the view, and checks that the terminal is what it was.
+/// Leaves the view, and checks that the terminal is as it was.
 fn leave(env: &TestEnv, screen: &Screen<'_>) {
     screen.press(&["q"]);
     is_as_before(env, screen);
@@ -101,7 +101,7 @@ fn it_is_resized_stopped_and_continued_and_leaves_the_terminal_as_it_was() {
     screen.press(&["fg", "Enter"]);
     screen.until_shown("running first");
     screen.until_shown("listening");
-    // Stopped without being told.
+    // Stopped by a signal that it cannot handle.
     send(view(&env), Signal::SIGSTOP);
     screen.until_shown("Stopped");
     screen.press(&["fg", "Enter"]);
@@ -122,7 +122,7 @@ fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn the_terminal_is_that_of_a_job_or_of_a_pager_for_a_while() {
+fn the_terminal_is_lent_to_a_job_or_a_pager() {
     let env = TestEnv::new();
     let ask = env.ok([
         "run",
@@ -139,10 +139,10 @@ fn the_terminal_is_that_of_a_job_or_of_a_pager_for_a_while() {
     screen.until_shown("Sure?");
     screen.press(&["C-]"]);
     screen.until_shown("running first");
-    // The first key after that is for the view.
+    // The next key is for the view.
     screen.press(&["?"]);
     screen.until_shown("Connect this terminal");
-    // Together with the next key, Escape would be another one.
+    // Escape together with the next key would be a different key.
     screen.press(&["q"]);
     screen.until_shown("running first");
     screen.press(&["i"]);
@@ -157,7 +157,7 @@ fn the_terminal_is_that_of_a_job_or_of_a_pager_for_a_while() {
     assert_eq!(env.status(&ask), "running");
 }
 
-/// What it takes does not depend on how long a line is.
+/// The memory it takes does not depend on the length of a line.
 #[test]
 fn a_line_of_megabytes_is_shown_in_little_memory() {
     let env = TestEnv::new();
@@ -179,7 +179,7 @@ fn a_line_of_megabytes_is_shown_in_little_memory() {
 }
 
 #[test]
-fn where_there_is_no_terminal_it_says_what_to_use() {
+fn without_a_terminal_it_says_what_to_use() {
     let env = TestEnv::new();
     let ran = env.run(["top"]);
     assert_eq!(ran.code, Some(2), "{ran}");
@@ -188,17 +188,17 @@ fn where_there_is_no_terminal_it_says_what_to_use() {
     assert_eq!(ran.code, Some(2), "{ran}");
 }
 
-/// How many jobs are on record, how many run as far as their records say, and how many really do and can be seen.
+/// How many jobs are on record, how many run according to their records, and how many really run and are in sight.
 const ON_RECORD: u32 = 100_000;
 const HELD: u32 = 960;
 const REAL: u32 = 40;
 
-/// What it takes with very many jobs, for whoever runs this with `--ignored --nocapture`. `JOBCORE_TEST_JOBCLI` names the program, of
-/// a release say.
+/// Measures the cost of very many jobs; run it with `--ignored --nocapture`. `JOBCORE_TEST_JOBCLI` names the program,
+/// for example that of a release.
 #[test]
 #[ignore = "it takes minutes, and measures"]
-#[expect(clippy::print_stderr, reason = "it is for whoever measures")]
-fn what_it_takes_with_a_hundred_thousand_jobs() {
+#[expect(clippy::print_stderr, reason = "printed for measurements")]
+fn the_cost_with_a_hundred_thousand_jobs() {
     let memory = tempfile::Builder::new().prefix("jobcore-test-").tempdir_in("/dev/shm").unwrap();
     let env = TestEnv::without_store().with_store(memory.path().join("store"));
     let store = Arc::new(FileStore::open(env.store()).unwrap());
@@ -219,7 +219,7 @@ fn what_it_takes_with_a_hundred_thousand_jobs() {
         times.sort();
         eprintln!("{what}: {:?} median, {:?} at most until the picture is there", times[25], times[49]);
     }
-    // Only what changes of a line is drawn.
+    // Only the changed part of a line is drawn.
     let found = played.type_until("/target-500", " of ");
     wait_until_idle(played.pid());
     eprintln!("a filter by text over all jobs: {found:?} until the first are there");
@@ -227,7 +227,7 @@ fn what_it_takes_with_a_hundred_thousand_jobs() {
     played.settle();
     wait_until_idle(played.pid());
     played.settle();
-    // What was found is selected still, far from all that runs.
+    // The job that was found stays selected, far from all running ones.
     played.rest("with nothing that runs in sight");
     played.press("g");
     played.rest(&format!("with {REAL} running jobs in sight"));
@@ -238,7 +238,7 @@ fn what_it_takes_with_a_hundred_thousand_jobs() {
     env.ok(["kill", "--status", "running", "--grace", "0s"]);
 }
 
-/// Puts jobs on record: those that have ended, and those that this process is in charge of.
+/// Puts jobs on record: ended ones, and ones that this process holds.
 async fn fill(store: &FileStore) -> Vec<Box<dyn JobClaim>> {
     let unlimited = &mut |settings: &mut jobcore::store::StoreSettings| {
         settings.max_running = 0;
@@ -308,7 +308,7 @@ impl Played {
         self.child.id().try_into().unwrap()
     }
 
-    /// Reads what is drawn, and waits for a moment for that.
+    /// Reads what is drawn, waiting a moment for it.
     fn read(&mut self) -> bool {
         let mut wanted = [rustix::event::PollFd::new(&self.terminal, rustix::event::PollFlags::IN)];
         let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -343,7 +343,7 @@ impl Played {
         while self.read() {}
     }
 
-    /// Presses a key, and returns how long it takes until a picture is there.
+    /// Presses a key, and returns how long it takes until the screen is drawn.
     fn press(&mut self, keys: &str) -> Duration {
         self.settle();
         let (begun, before) = (Instant::now(), self.pictures);
@@ -364,8 +364,8 @@ impl Played {
         begun.elapsed()
     }
 
-    /// Tells what it takes while nobody does anything.
-    #[expect(clippy::print_stderr, reason = "it is for whoever measures")]
+    /// Prints what the view costs while nothing is typed.
+    #[expect(clippy::print_stderr, reason = "printed for measurements")]
     fn rest(&mut self, how: &str) {
         const TIME: Duration = Duration::from_secs(15);
         wait_until_idle(self.pid());

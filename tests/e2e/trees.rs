@@ -1,4 +1,4 @@
-//! Jobs of many processes: stopped means stopped, and what is left over is dealt with.
+//! Jobs of many processes: stopped means stopped, and stragglers are dealt with.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::background::{Background, alive_with, bytes, touch, until};
 use crate::mcp_client::Client;
 use crate::support::{Ran, TestEnv, is_alive, script, send, wait_for};
 
-/// A variable that only the processes of one test have: its name and value, and as it stands in an environment.
+/// A variable that only the processes of one test have: its name and value, as it stands in an environment.
 struct Mark {
     value: String,
     variable: String,
@@ -21,7 +21,7 @@ impl Mark {
         Self { variable: format!("MARK={value}"), value }
     }
 
-    /// Submits a job of which all processes have the mark, and jobcli has not.
+    /// Submits a job all of whose processes have the mark, while jobcli does not.
     fn submit(&self, env: &TestEnv, options: &[&str], line: &str) -> String {
         let mut command = env.jobcli(["run", "--env", &self.variable]);
         command.args(options).arg(line);
@@ -34,7 +34,7 @@ impl Mark {
         alive_with(&self.variable)
     }
 
-    /// Waits until there is a process with each of these arguments.
+    /// Waits until there is a process with each of these command lines.
     fn wait_for(&self, lines: &[&str]) {
         wait_for(&format!("{lines:?} of {}", self.value), || {
             let alive = self.alive();
@@ -43,7 +43,7 @@ impl Mark {
     }
 }
 
-/// Double forks, sessions of their own, `nohup`, signals that are ignored, and things that start again what dies.
+/// Double forks, sessions of their own, `nohup`, ignored signals, and loops that restart what dies.
 const WILD: &str = r#"#!/bin/bash
 trap '' TERM HUP INT
 # The parent is gone at once, the session is another.
@@ -72,14 +72,14 @@ const WILD_ONES: [&str; 9] = [
 ];
 
 #[test]
-fn nothing_of_a_wild_tree_is_left_when_kill_says_so() {
+fn no_process_of_a_wild_tree_is_left_when_kill_says_so() {
     let env = TestEnv::new();
     script(&env.dir().join("wild"), WILD);
     let mark = Mark::new(&env);
     let id = mark.submit(&env, &[], "./wild");
     mark.wait_for(&WILD_ONES);
     let ran = env.run(["kill", "--grace", "300ms", &id]);
-    // Looked at at once: the word is the proof.
+    // Checked at once: the answer itself must be true.
     assert_eq!(mark.alive(), [""; 0], "{ran}");
     assert!(ran.code == Some(0) && ran.stdout.ends_with(": killed\n"), "{ran}");
     let job = env.job(&id);
@@ -101,12 +101,12 @@ fn a_wild_tree_is_stopped_when_its_main_process_ends_by_itself() {
     assert_eq!(ran.code, Some(4), "{ran}");
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["cause"]), (&"failed".into(), &"exited".into()));
-    // Some are in the middle of being started again, so that their number is not known.
+    // Some are just being restarted, so their exact number is unknown.
     assert!(job["stragglers"].as_u64().unwrap() >= 8, "{job}");
 }
 
 #[test]
-fn what_a_main_process_leaves_behind_is_stopped_and_counted() {
+fn stragglers_are_stopped_and_counted() {
     let env = TestEnv::new();
     let mark = Mark::new(&env);
     let id = mark.submit(&env, &[], "sleep 1000 & exit 0");
@@ -116,7 +116,7 @@ fn what_a_main_process_leaves_behind_is_stopped_and_counted() {
     assert_eq!((&job["status"], &job["exit_code"], &job["stragglers"]), (&"completed".into(), &0.into(), &1.into()));
 }
 
-/// A pipe that a straggler waits at, without a process that waits for it.
+/// A pipe that a straggler reads from, so that it waits without a child process.
 fn gate(env: &TestEnv) -> PathBuf {
     let path = env.dir().join("gate");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -124,7 +124,7 @@ fn gate(env: &TestEnv) -> PathBuf {
 }
 
 #[test]
-fn stragglers_that_are_left_live_on_and_are_heard() {
+fn stragglers_that_are_left_live_on_and_their_output_is_kept() {
     let env = TestEnv::new();
     let mark = Mark::new(&env);
     let gate = gate(&env);
@@ -152,7 +152,7 @@ fn stragglers_that_are_left_live_on_and_are_heard() {
 }
 
 #[test]
-fn one_is_counted_as_one() {
+fn one_straggler_is_counted_as_one() {
     let env = TestEnv::new();
     let mark = Mark::new(&env);
     let ids = ["first", "second"].map(|name| {
@@ -172,7 +172,7 @@ fn one_is_counted_as_one() {
 }
 
 #[test]
-fn stragglers_that_are_left_are_shown_and_their_stop_is_told() {
+fn stragglers_that_are_left_are_shown_and_their_stop_is_reported() {
     let env = TestEnv::new();
     let mark = Mark::new(&env);
     let id = mark.submit(&env, &["--leave-stragglers"], "sleep 1000 & sleep 1001 & exit 0");
@@ -192,9 +192,9 @@ fn stragglers_that_are_left_are_shown_and_their_stop_is_told() {
     assert_eq!(env.ok(["kill", &id]), format!("{short}: already completed"));
 }
 
-/// A process that was killed is there until the one that traces it lets go, which no stop can hurry.
+/// A killed process exists until its tracer lets go of it, which no stop can speed up.
 #[test]
-fn a_stop_that_cannot_be_proven_names_what_is_in_its_way() {
+fn a_stop_that_cannot_be_proven_names_the_reason() {
     let Some(_) = crate::needs::program("python3") else { return };
     let env = TestEnv::new();
     let id = env.submit("exec sleep 1000");
@@ -213,7 +213,7 @@ fn a_stop_that_cannot_be_proven_names_what_is_in_its_way() {
         killed.stdout.contains(&format!("stopping, 1 process left; process {main} (sleep) has ended and")),
         "{killed}"
     );
-    // While it stops, a supervisor answers.
+    // The supervisor answers while it stops the job.
     assert_eq!(env.status(&id), "running");
     assert_eq!(env.run(["kill", "--grace", "0s", &id]).code, Some(1));
     tracer.close_input();
@@ -224,7 +224,7 @@ fn a_stop_that_cannot_be_proven_names_what_is_in_its_way() {
 }
 
 #[test]
-fn what_a_straggler_wrote_after_the_end_is_counted_when_it_is_gone_too() {
+fn output_of_a_straggler_after_the_end_is_counted_once_it_is_gone() {
     let env = TestEnv::new();
     let gate = gate(&env);
     let id = submit_leaving(&env, "8K", "(read x < gate; head -c 100000 /dev/zero) & exit 0");
@@ -253,7 +253,7 @@ fn a_job_ends_although_a_straggler_that_is_left_never_stops_writing() {
 }
 
 #[test]
-fn a_process_substitution_loses_nothing_and_is_no_straggler() {
+fn a_process_substitution_loses_nothing_and_is_not_a_straggler() {
     let env = TestEnv::new();
     let id = env.submit("exec > >(cat); for i in {1..500}; do echo line $i; done; exit 3");
     assert_eq!(env.run(["wait", &id]).code, Some(3));
@@ -279,11 +279,11 @@ fn a_signal_is_delivered_once_and_does_not_end_a_job_that_handles_it() {
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["cause"]), (&"failed".into(), &"exited".into()));
     let ran = env.run(["kill", "--signal", "USR1", &id]);
-    assert_eq!(ran.code, Some(4), "it is over: {ran}");
+    assert_eq!(ran.code, Some(4), "it has ended: {ran}");
 }
 
 #[test]
-fn a_job_that_dies_of_a_signal_that_was_sent_on_request_was_killed() {
+fn a_job_that_dies_of_a_requested_signal_was_killed() {
     let env = TestEnv::new();
     let id = env.submit("exec sleep 1000");
     let main = env.main_process(&id);
@@ -297,7 +297,7 @@ fn a_job_that_dies_of_a_signal_that_was_sent_on_request_was_killed() {
     assert!(job["stopped_by"].as_str().unwrap().starts_with("jobcli"), "{job}");
     assert!(!is_alive(main));
 
-    // The same signal from somewhere else was not asked for through jobcore.
+    // The same signal from elsewhere was not requested through jobcore.
     let id = env.submit("exec sleep 1000");
     send(env.main_process(&id), Signal::SIGTERM);
     assert_eq!(env.run(["wait", &id]).code, Some(128 + 15));
@@ -348,7 +348,10 @@ fn a_program_with_children_of_its_own_starts_a_thousand_jobs_and_loses_none() {
     let mut program = env.command(env!("CARGO_BIN_EXE_many-short-jobs-under-test"));
     program.arg(env.store()).arg("1000");
     let ran = Ran::of(program);
-    assert_eq!(ran.stdout, "1000 of 1000 jobs completed, 10 of 10 children told their code, 0 zombies\n", "{ran}");
+    assert_eq!(
+        ran.stdout, "1000 of 1000 jobs completed, 10 of 10 children reported their exit code, 0 zombies\n",
+        "{ran}"
+    );
     assert_eq!(ran.code, Some(0), "{ran}");
     let listed: serde_json::Value = serde_json::from_str(&env.ok(["list", "--all", "--json"])).unwrap();
     let jobs = listed.as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Waiting for jobs to come to something.
+//! Waiting for jobs to meet a condition.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Instant;
@@ -14,7 +14,7 @@ fn json(ran: &Ran) -> Value {
 }
 
 #[test]
-fn a_line_is_waited_for_and_its_cursor_goes_on() {
+fn a_line_is_waited_for_and_its_cursor_continues() {
     let env = TestEnv::new();
     let line = format!(
         "echo starting; {}; printf '\\033[32mready\\033[0m on 1\\nready on 2\\n'; {}",
@@ -36,16 +36,16 @@ fn a_line_is_waited_for_and_its_cursor_goes_on() {
         format!("{} running: ready on 2\n", env.job(&id)["short_id"].as_str().unwrap()),
         "{again}"
     );
-    // From the first byte, where there is no cursor.
+    // From the first byte if there is no cursor.
     assert!(env.ok(["wait", "--until", "output:starting", &id]).ends_with("starting"));
     touch(&env, "end");
     env.ok(["wait", &id]);
     assert!(env.ok(["wait", "--until", "output:ready", &id]).ends_with(": ready on 1"), "after its end");
 }
 
-/// At once, and not by the exit code of the job: what was waited for is not there.
+/// The wait ends at once, and not with the exit code of the job, because the condition is not met.
 #[test]
-fn what_never_comes_is_not_waited_for() {
+fn a_condition_that_can_no_longer_be_met_is_not_waited_for() {
     let env = TestEnv::new();
     let id = env.submit("echo hello; exit 0");
     env.ok(["wait", &id]);
@@ -56,7 +56,7 @@ fn what_never_comes_is_not_waited_for() {
     }
     let ran = env.run(["wait", "--until", "output:nothing", "--json", &id]);
     assert_eq!((ran.code, &json(&ran)["reason"]), (Some(1), &"impossible".into()), "{ran}");
-    // It ends while it is waited for.
+    // The job ends while the condition is waited for.
     for condition in ["output:nothing", "quiet:1h", "port:1", "file:nothing"] {
         let id = env.submit(&format!("{}; exit 7", until(&format!("go-{}", &condition[..4]))));
         let mut waiter = Background::spawn(env.jobcli(["wait", "--until", condition, &id]));
@@ -98,7 +98,7 @@ fn quiet_is_counted_from_the_last_output() {
 }
 
 #[test]
-fn a_file_is_seen_when_it_comes_wherever_its_directory_is() {
+fn a_file_is_seen_when_it_appears_wherever_its_directory_is() {
     let env = TestEnv::new();
     let id = env.submit(&format!("{}; mkdir -p out/deep; echo > out/deep/done; {}", until("go"), until("end")));
     let waiters: Vec<_> = ["file:out/deep/done".to_owned(), format!("file:{}/out/deep/done", env.dir().display())]
@@ -113,9 +113,9 @@ fn a_file_is_seen_when_it_comes_wherever_its_directory_is() {
     assert!(env.ok(["wait", "--until", "file:go", &id]).ends_with("file:go"));
 }
 
-/// What is made is then in another directory than what is waited for.
+/// The file that is made is then in a different directory from the one that is waited for.
 #[test]
-fn a_link_that_leads_nowhere_yet_is_no_file() {
+fn a_dangling_link_does_not_count_as_a_file() {
     let env = TestEnv::new();
     std::fs::create_dir(env.dir().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere/done", env.dir().join("link")).unwrap();
@@ -127,7 +127,7 @@ fn a_link_that_leads_nowhere_yet_is_no_file() {
     touch(&env, "end");
 }
 
-/// The port of another process is told of and does not count.
+/// The port of another process is reported, and does not count.
 #[test]
 fn a_port_counts_when_the_job_has_it() {
     let Some(_) = needs::program("python3") else { return };
@@ -140,7 +140,7 @@ fn a_port_counts_when_the_job_has_it() {
     let ran = env.run(["wait", "--until", &condition, "--timeout", "300ms", "--json", &id]);
     let holder = format!("port {port} is held by process {}", std::process::id());
     assert_eq!((ran.code, &json(&ran)["reason"]), (Some(124), &"timed_out".into()), "{ran}");
-    assert!(ran.stderr.contains(&holder), "told at once: {ran}");
+    assert!(ran.stderr.contains(&holder), "reported at once: {ran}");
     assert!(json(&ran)["jobs"][0]["note"].as_str().unwrap().starts_with(&holder), "{ran}");
     let mut waiter = Background::spawn(env.jobcli(["wait", "--until", &condition, &id]));
     waiter.until_it_waits();
@@ -156,9 +156,8 @@ fn a_port_counts_when_the_job_has_it() {
     env.ok(["wait", "--until", &condition, &child]);
 }
 
-/// What a job left running can still do what is waited for.
 #[test]
-fn what_a_straggler_does_counts() {
+fn a_straggler_can_still_meet_a_condition() {
     let Some(_) = needs::program("python3") else { return };
     let env = TestEnv::new();
     let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -184,9 +183,9 @@ fn what_a_straggler_does_counts() {
     }
 }
 
-/// A wait that began before the end goes on after it.
+/// A wait that began before the end continues after it.
 #[test]
-fn a_wait_for_a_port_goes_on_while_a_straggler_may_listen() {
+fn a_wait_for_a_port_continues_while_a_straggler_may_listen() {
     let Some(_) = needs::program("python3") else { return };
     let env = TestEnv::new();
     let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -204,7 +203,7 @@ fn a_wait_for_a_port_goes_on_while_a_straggler_may_listen() {
 }
 
 #[test]
-fn of_several_jobs_one_or_all_are_waited_for() {
+fn one_or_all_of_several_jobs_are_waited_for() {
     let env = TestEnv::new();
     let job = |name: &str| {
         env.ok(["run", "--name", name, &format!("{}; echo up; {}", until(&format!("go-{name}")), until("end"))])
@@ -222,7 +221,7 @@ fn of_several_jobs_one_or_all_are_waited_for() {
     let both: Value = serde_json::from_str(&all.line().unwrap()).unwrap();
     assert_eq!(all.end().code(), Some(0));
     assert!(both["jobs"].as_array().unwrap().iter().all(|job| job["met"] == true), "{both}");
-    // One that is over cannot come to anything: with the others together never, alone it does not count.
+    // An ended job can no longer meet the condition: a wait for all can never succeed, and a wait for any ignores it.
     env.ok(["kill", "one"]);
     let ran = env.run(["wait", "--until", "output:more", &one, &two]);
     assert!(ran.code == Some(1) && ran.stderr.contains("never came"), "{ran}");
@@ -231,7 +230,7 @@ fn of_several_jobs_one_or_all_are_waited_for() {
 }
 
 #[test]
-fn the_wait_goes_on_while_the_supervisor_is_replaced() {
+fn the_wait_continues_while_the_supervisor_is_replaced() {
     let env = TestEnv::new();
     let id = env.submit(&format!("echo up; {}; echo ready; {}", until("go"), until("end")));
     wait_for("the command", || (env.ok(["output", &id]) == "up").then_some(()));
@@ -243,7 +242,7 @@ fn the_wait_goes_on_while_the_supervisor_is_replaced() {
 }
 
 #[test]
-fn conditions_that_say_nothing_are_refused() {
+fn meaningless_conditions_are_refused() {
     let env = TestEnv::new();
     let id = env.submit("true");
     let other = env.submit("true");

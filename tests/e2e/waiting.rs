@@ -9,7 +9,7 @@ use crate::mcp_client::Client;
 use crate::needs;
 use crate::support::{TestEnv, wait_for};
 
-/// What a job is said to wait for; nothing while it does not wait.
+/// What a job is reported to wait for; `None` if it does not wait.
 fn waiting(env: &TestEnv, name: &str) -> Option<Value> {
     env.job(name).get("waiting_for_input").cloned()
 }
@@ -28,7 +28,7 @@ fn reports(env: &TestEnv, name: &str) -> usize {
 }
 
 #[test]
-fn who_asks_on_a_terminal_is_shown_with_the_question() {
+fn a_job_that_asks_on_a_terminal_is_shown_with_its_question() {
     let env = TestEnv::new();
     let script = "read -p 'Overwrite? [y/N] ' a; read -sp 'Password: ' b; printf '\\n%s\\n' \"$a\"; read -p 'Last: ' c";
     env.ok(["run", "--tty", "--name", "asks", script]);
@@ -45,7 +45,7 @@ fn who_asks_on_a_terminal_is_shown_with_the_question() {
     assert_eq!(reports(&env, "asks"), 2);
     env.ok(["send", "asks", "secret"]);
     until_asked(&env, "asks", "Last:");
-    // What is typed and not finished is shown by the terminal, and is no part of the question.
+    // Unfinished input is echoed by the terminal, and is not part of the question.
     env.ok(["send", "--raw", "asks", "half an answer"]);
     wait_for("the echo", || env.ok(["output", "asks"]).contains("half an answer").then_some(()));
     until_asked(&env, "asks", "Last:");
@@ -54,9 +54,9 @@ fn who_asks_on_a_terminal_is_shown_with_the_question() {
     assert_eq!((reports(&env, "asks"), waiting(&env, "asks")), (3, None));
 }
 
-/// Begun before the question was seen to be one.
+/// Typed before the question was recognised.
 #[test]
-fn what_is_typed_early_is_no_part_of_the_question() {
+fn early_input_is_not_part_of_the_question() {
     let env = TestEnv::new();
     env.ok(["run", "--tty", "--name", "asks", "printf 'Name: '; read name"]);
     wait_for("the question", || env.ok(["output", "asks"]).contains("Name:").then_some(()));
@@ -93,7 +93,7 @@ fn programs_that_read_are_seen_to_wait() {
 }
 
 #[test]
-fn through_a_pipe_only_a_line_that_was_begun_is_a_question() {
+fn through_a_pipe_only_an_unfinished_line_is_a_question() {
     let env = TestEnv::new();
     env.ok([
         "run",
@@ -108,7 +108,7 @@ fn through_a_pipe_only_a_line_that_was_begun_is_a_question() {
     let waits = wait_for("the second", || waiting(&env, "asks").filter(|waits| waits.get("last_line").is_none()));
     assert!(waits["since"].is_string(), "{waits}");
     assert_eq!(reports(&env, "asks"), 2);
-    // It says nothing when it goes on, and its supervisor does not see what it is sent.
+    // The job prints nothing when it continues, and its supervisor does not see what is sent to it.
     env.ok(["send", "asks", "yes"]);
     wait_for("it to go on", || waiting(&env, "asks").is_none().then_some(()));
     env.ok(["run", "--stdin", "open", "--name", "ended", "cat; sleep 1000"]);
@@ -118,7 +118,7 @@ fn through_a_pipe_only_a_line_that_was_begun_is_a_question() {
 }
 
 #[test]
-fn who_looks_as_if_it_asked_and_reads_nothing_is_not_marked() {
+fn a_job_that_seems_to_ask_but_does_not_read_is_not_marked() {
     let env = TestEnv::new();
     let lines = [
         ("sleeps", "--tty", "printf 'Overwrite? [y/N] '; sleep 1000"),
@@ -131,7 +131,7 @@ fn who_looks_as_if_it_asked_and_reads_nothing_is_not_marked() {
     for (name, input, line) in lines {
         env.ok(["run", input, "--name", name, line]);
     }
-    // Submitted last, and looked at by its supervisor no earlier than they are by theirs, twice.
+    // Submitted last: by the time its supervisor has looked at it twice, the others have been looked at, too.
     env.ok(["run", "--tty", "--name", "asks", "sleep 1.5; read -p 'Really? ' x"]);
     until_asked(&env, "asks", "Really?");
     for (name, ..) in lines {
@@ -139,7 +139,7 @@ fn who_looks_as_if_it_asked_and_reads_nothing_is_not_marked() {
     }
 }
 
-/// A killed supervisor ends what is read from a pipe at that moment, and the next one opens it again.
+/// Killing a supervisor ends a read from a pipe in progress, and the next supervisor opens the pipe again.
 #[test]
 fn a_supervisor_that_took_over_looks_too() {
     let env = TestEnv::new();
@@ -153,9 +153,9 @@ fn a_supervisor_that_took_over_looks_too() {
     assert_eq!(reports(&env, "asks"), 2);
 }
 
-/// Nobody asks a supervisor again and again whether anything has changed.
+/// A supervisor must not check again and again whether anything has changed.
 #[test]
-fn a_supervisor_looks_a_few_times_and_then_no_more() {
+fn a_supervisor_looks_a_few_times_and_then_stops() {
     let env = TestEnv::new();
     let id = env.ok(["run", "--tty", "--name", "asks", "read -p 'Continue? ' x"]);
     until_asked(&env, "asks", "Continue?");
@@ -166,7 +166,7 @@ fn a_supervisor_looks_a_few_times_and_then_no_more() {
         line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     let (before, since) = (switches(), Instant::now());
-    // Longer than the distance between its first looks: an absence cannot be waited for otherwise.
+    // Longer than the interval between its first looks: there is no other way to wait for something not to happen.
     while since.elapsed() < Duration::from_millis(2500) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -174,7 +174,7 @@ fn a_supervisor_looks_a_few_times_and_then_no_more() {
 }
 
 #[test]
-fn models_are_told_what_to_call() {
+fn models_are_shown_the_call_to_make() {
     let env = TestEnv::new();
     let mut client = Client::modern(&env);
     env.ok(["run", "--tty", "--name", "asks", "read -p 'Overwrite? [y/N] ' x"]);
@@ -196,11 +196,11 @@ fn models_are_told_what_to_call() {
     }
 }
 
-/// How long a test lets a job do nothing: as short as a machine that is busy with other things allows.
+/// How long a test lets a job do nothing: as short as a busy machine allows.
 const STALL: &str = "1500ms";
 
 #[test]
-fn a_job_that_does_nothing_is_reported_once_until_it_goes_on() {
+fn a_job_that_does_nothing_is_reported_once_until_it_continues() {
     let env = TestEnv::new();
     let line = "read line; echo went on; sleep 1000";
     let id = env.ok(["run", "--stdin", "open", "--stall", STALL, "--name", "still", line]);
@@ -228,7 +228,7 @@ fn a_job_that_does_nothing_is_reported_once_until_it_goes_on() {
 }
 
 #[test]
-fn a_stalled_job_is_stopped_if_that_is_asked_for() {
+fn a_stalled_job_is_stopped_on_request() {
     let env = TestEnv::new();
     env.ok(["run", "--stall", STALL, "--stall-stop", "--name", "still", "sleep 1000"]);
     let ran = env.run(["wait", "still"]);
@@ -243,7 +243,7 @@ fn a_stalled_job_is_stopped_if_that_is_asked_for() {
     assert!(ran.code == Some(2) && ran.stderr.contains("stall"), "{ran}");
 }
 
-/// The one that takes over begins to watch, and does not report what is on record.
+/// The next supervisor starts to watch, and does not report again what is on record.
 #[test]
 fn a_stall_outlives_a_supervisor() {
     let env = TestEnv::new();

@@ -1,4 +1,4 @@
-//! Claude Code is woken when its jobs end: the real one, with a model that is no model.
+//! Claude Code is woken when its jobs end: the real program, with a simulated model.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::models::Models;
 use crate::sessions::{Session, answered, goes_on_when_its_job_ends, path, plugin, report_latency, told, turns};
 use crate::support::{TestEnv, send, wait_for};
 
-/// What a person has answered who has used Claude Code before.
+/// The settings of a user who has used Claude Code before.
 fn settle_in(env: &TestEnv) {
     std::fs::write(env.dir().join(".git"), "").unwrap();
     let directory = env.dir().to_str().unwrap();
@@ -21,7 +21,7 @@ fn settle_in(env: &TestEnv) {
     std::fs::write(env.dir().join(".claude.json"), settings.to_string()).unwrap();
 }
 
-/// A session of Claude Code that a person sits at.
+/// A session of Claude Code with a person at the terminal.
 fn start(env: &TestEnv, claude: &Agent, more: &[(&str, &str)]) -> Session {
     settle_in(env);
     let arguments = [
@@ -35,7 +35,7 @@ fn start(env: &TestEnv, claude: &Agent, more: &[(&str, &str)]) -> Session {
     session
 }
 
-/// Goes on with a session.
+/// Resumes a session.
 fn resume(env: &TestEnv, claude: &Agent, id: &str) -> Session {
     let arguments = ["--plugin-dir", &plugin("claude-code"), "--allowedTools=mcp__plugin_jobcore_jobs", "--resume", id];
     let session = Session::start(env, claude, &arguments, &[]);
@@ -43,7 +43,7 @@ fn resume(env: &TestEnv, claude: &Agent, id: &str) -> Session {
     session
 }
 
-/// Starts a job that waits for a file of its name, and then exits with this code.
+/// Submits a job that waits for a file of its name, and then exits with this code.
 fn execute(session: &Session, models: &Models, name: &str, code: i32) {
     let call = json!({ "command": format!("{}; exit {code}", until(name)), "name": name, "wait_s": 0.1 });
     session.say(&format!("call plugin_jobcore_jobs.execute {call}\nsay {name} runs"));
@@ -51,7 +51,7 @@ fn execute(session: &Session, models: &Models, name: &str, code: i32) {
 }
 
 #[test]
-fn a_run_of_claude_code_goes_on_when_its_job_ends() {
+fn a_run_of_claude_code_continues_when_its_job_ends() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(claude) = Agent::claude(&models) else { return };
     settle_in(&env);
@@ -83,7 +83,7 @@ fn an_idle_claude_code_takes_a_turn_when_its_jobs_end() {
 }
 
 #[test]
-fn where_tasks_are_switched_off_a_hook_wakes_once_for_two_jobs() {
+fn without_tasks_a_hook_wakes_once_for_two_jobs() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(claude) = Agent::claude(&models) else { return };
     let session = start(&env, &claude, &[("CLAUDE_CODE_DISABLE_MCP_TASKS", "1")]);
@@ -101,7 +101,7 @@ fn where_tasks_are_switched_off_a_hook_wakes_once_for_two_jobs() {
 }
 
 #[test]
-fn what_ended_while_claude_code_was_closed_is_told_at_its_start() {
+fn ends_while_claude_code_was_closed_are_reported_at_its_start() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(claude) = Agent::claude(&models) else { return };
     let session = start(&env, &claude, &[]);
@@ -117,7 +117,7 @@ fn what_ended_while_claude_code_was_closed_is_told_at_its_start() {
 }
 
 #[test]
-fn an_end_is_told_although_the_server_was_killed() {
+fn an_end_is_reported_although_the_server_was_killed() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(claude) = Agent::claude(&models) else { return };
     let session = start(&env, &claude, &[]);
@@ -134,7 +134,7 @@ fn an_end_is_told_although_the_server_was_killed() {
 }
 
 #[test]
-fn a_resumed_claude_code_is_told_what_ended_while_it_was_closed() {
+fn a_resumed_claude_code_hears_what_ended_while_it_was_closed() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(claude) = Agent::claude(&models) else { return };
     let session = start(&env, &claude, &[]);

@@ -1,4 +1,4 @@
-//! Codex, Gemini CLI and opencode are woken when jobs end: the real ones, with models that are no models.
+//! Codex, Gemini CLI and opencode are woken when jobs end: the real programs, with simulated models.
 
 use std::fs::File;
 
@@ -30,13 +30,13 @@ fn queue_messages(env: &TestEnv, codex: &Agent) {
     env.ok(["config", "set", "callers.codex.on_end", &line]);
 }
 
-/// Lets a session of Codex submit this job, and returns what it is called in it.
+/// Has a session of Codex submit this job, and returns its name in that session.
 fn submit(name: &str) -> String {
     format!("shell {JOBCLI} run --name {name} '{}; exit 3'\nsay it runs", until(name))
 }
 
 #[test]
-fn a_run_of_codex_goes_on_when_its_job_ends() {
+fn a_run_of_codex_continues_when_its_job_ends() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(codex) = Agent::codex(&env, &models) else { return };
     install(&env, &codex);
@@ -72,7 +72,7 @@ fn an_idle_codex_takes_a_turn_when_its_job_ends() {
 }
 
 #[test]
-fn a_closed_codex_is_left_alone_until_it_goes_on() {
+fn a_closed_codex_is_left_alone_until_it_continues() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(codex) = Agent::codex(&env, &models) else { return };
     install(&env, &codex);
@@ -85,7 +85,7 @@ fn a_closed_codex_is_left_alone_until_it_goes_on() {
         assert_eq!(ran.code, Some(0), "{ran}");
         ran
     };
-    // What has a port is a server, for which nobody waits.
+    // A job with a port is a server, which is not waited for.
     let serve = "import os, socket, time\ns = socket.socket()\ns.bind((\"127.0.0.1\", 0))\ns.listen()\nopen(\"up\", \"w\").close()\n\
                  while not os.path.exists(\"build\"):\n    time.sleep(0.05)\nraise SystemExit(3)\n";
     std::fs::write(env.dir().join("serve.py"), serve).unwrap();
@@ -104,7 +104,7 @@ fn a_closed_codex_is_left_alone_until_it_goes_on() {
 }
 
 #[test]
-fn a_run_of_gemini_cli_goes_on_when_its_job_ends() {
+fn a_run_of_gemini_cli_continues_when_its_job_ends() {
     let (env, models) = (TestEnv::new(), Models::start());
     let Some(gemini) = Agent::gemini(&env, &models) else { return };
     let agree = env.dir().join("agree");

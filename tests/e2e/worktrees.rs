@@ -1,4 +1,4 @@
-//! Git worktrees of runs of agents: made for one, and never lost with what is in them.
+//! Git worktrees of agent runs: made for one run, and never lost with what is in them.
 
 use std::process::Stdio;
 
@@ -35,7 +35,7 @@ fn agents_in_worktrees_do_not_step_on_each_other() {
 }
 
 #[test]
-fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
+fn a_worktree_is_removed_if_nothing_is_lost_with_it() {
     let agents = Agents::new();
     let repository = agents.repository();
     let delegate = |name: &str, prompt: &str| agents.worktree(&repository, name, prompt);
@@ -53,7 +53,7 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     agents.ok(["rm", "--worktree", "a"]);
     assert!(!worktree.exists());
     assert_eq!(agents.run(["status", "a"]).code, Some(3));
-    // A second of the name does not get in the way of the first, which stays with its branch.
+    // A second worktree of the name does not get in the way of the first, which stays with its branch.
     let first = delegate("b", "commit");
     let kept = agents.run(["rm", "b"]);
     assert!(kept.stderr.contains(&format!("its worktree stays: {}, branch jobcore/b", first.display())), "{kept}");
@@ -62,7 +62,7 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
     assert!(ran.stderr.contains("repository-worktrees/b-"), "{ran}");
     agents.ok(["rm", "--worktree", "b"]);
     assert!(first.join("work.txt").exists());
-    // With all that is lost; a commit on no branch, too.
+    // Removed with everything that is lost; with a commit on no branch, too.
     let third = delegate("c", "x");
     agents.git(&third, &["checkout", "--quiet", "--detach"]);
     agents.git(&third, &["commit", "--quiet", "--allow-empty", "-m", "loose"]);
@@ -78,7 +78,7 @@ fn a_worktree_is_removed_when_nothing_is_lost_with_it() {
 }
 
 #[test]
-fn no_worktree_is_left_of_what_is_refused() {
+fn no_worktree_is_left_of_a_refused_run() {
     let agents = Agents::new();
     let repository = agents.repository();
     let path = repository.to_str().unwrap();
@@ -106,7 +106,7 @@ fn no_worktree_is_left_of_what_is_refused() {
     assert!(ran.stderr.contains("repository-worktrees/feature-x, branch feature/x"), "{ran}");
 }
 
-/// What an agent left in its worktree is looked at and runs nothing.
+/// The files that an agent left in its worktree are looked at without running any of them.
 #[test]
 fn a_planted_repository_in_a_worktree_is_refused() {
     let agents = Agents::new();
@@ -128,7 +128,7 @@ fn a_planted_repository_in_a_worktree_is_refused() {
         assert!(!ran.stderr.contains("removes it nevertheless"), "{ran}");
     }
     assert!(!traces.exists() && evil.exists());
-    // The configuration of the repository may name what is in the worktree.
+    // The configuration of the repository may name files in the worktree.
     std::fs::write(worktree.join(".git"), honest).unwrap();
     agents.git(&repository, &["config", "core.fsmonitor", "./monitor"]);
     std::fs::rename(&monitor, worktree.join("monitor")).unwrap();
@@ -138,9 +138,9 @@ fn a_planted_repository_in_a_worktree_is_refused() {
     assert!(!traces.exists() && !worktree.exists());
 }
 
-/// Whatever git is told to show, and whatever else has the branch's name.
+/// Whatever git is configured to show, and whatever else has the branch's name.
 #[test]
-fn nothing_of_a_worktree_is_overlooked() {
+fn no_change_in_a_worktree_is_overlooked() {
     let agents = Agents::new();
     let repository = agents.repository();
     agents.git(&repository, &["config", "status.showUntrackedFiles", "no"]);
@@ -156,7 +156,7 @@ fn nothing_of_a_worktree_is_overlooked() {
     let ran = agents.run(["rm", "--worktree", "b"]);
     assert!(ran.code == Some(4) && ran.stderr.contains("has 1 commit that no other branch has\n"), "{ran}");
     agents.ok(["rm", "--worktree", "a"]);
-    // The command that is printed is one, whatever the path.
+    // The printed command is a single command, whatever the path.
     let spaced = agents.env.dir().join("my repository");
     std::fs::rename(&repository, &spaced).unwrap();
     agents.done(["delegate", "--wait", "--worktree", "--name", "d", "--cwd", spaced.to_str().unwrap(), "x"]);
@@ -165,7 +165,7 @@ fn nothing_of_a_worktree_is_overlooked() {
     let ran = agents.run(["rm", "d"]);
     assert!(ran.stderr.contains(&told), "{ran}");
     std::fs::rename(&spaced, &repository).unwrap();
-    // What is in a submodule goes with it.
+    // The contents of a submodule would be removed with it.
     let part = agents.git(&repository, &["rev-parse", "HEAD"]);
     agents.git(&repository, &["update-index", "--add", "--cacheinfo", &format!("160000,{part},part")]);
     agents.git(&repository, &["commit", "--quiet", "-m", "part"]);
@@ -177,7 +177,7 @@ fn nothing_of_a_worktree_is_overlooked() {
 }
 
 #[test]
-fn a_worktree_without_its_repository_is_said_to_be_there() {
+fn a_worktree_without_its_repository_is_reported() {
     let agents = Agents::new();
     let repository = agents.repository();
     let worktree = agents.worktree(&repository, "a", "x");
@@ -193,7 +193,7 @@ fn a_worktree_without_its_repository_is_said_to_be_there() {
 }
 
 #[test]
-fn no_worktree_is_left_where_a_hook_fails() {
+fn no_worktree_is_left_if_a_hook_fails() {
     let agents = Agents::new();
     let repository = agents.repository();
     script(&repository.join(".git/hooks/post-checkout"), "#!/bin/sh\necho no such tool >&2\nexit 1\n");
@@ -204,7 +204,7 @@ fn no_worktree_is_left_where_a_hook_fails() {
 }
 
 #[test]
-fn a_worktree_of_a_submodule_is_beside_it() {
+fn a_worktree_of_a_submodule_is_next_to_it() {
     let agents = Agents::new();
     let repository = agents.repository();
     let outer = agents.env.dir().join("outer");
@@ -220,7 +220,7 @@ fn a_worktree_of_a_submodule_is_beside_it() {
     assert!(!worktree.exists());
 }
 
-/// Told in words that fit, and none of git's own hints.
+/// Reported in words that fit, without git's own hints.
 #[test]
 fn a_branch_that_no_worktree_can_have_is_refused() {
     let agents = Agents::new();

@@ -1,4 +1,4 @@
-//! A program that calls `run_if_asked` when its runtime has threads already: what everybody tries first.
+//! A program that calls `run_if_asked` when its runtime already has threads, which is the usual first attempt.
 
 mod one_job;
 

@@ -1,4 +1,4 @@
-//! A program that calls `run_if_asked` when it has a runtime already, but no thread of it.
+//! A program that calls `run_if_asked` when it already has a runtime, but no thread of it.
 
 mod one_job;
 

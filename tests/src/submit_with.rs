@@ -1,9 +1,10 @@
-//! A program that embeds the library, for tests that need another supervisor or many jobs at once.
+//! A program that embeds the library, for tests that need a different supervisor or many jobs at once.
 //!
-//! `submit-with STORE PROGRAM COUNT WORD...` submits COUNT jobs and prints their ids. PROGRAM is what supervisors are
-//! started from, `-` for this program itself; one WORD is a shell line, several are a program and its arguments. A first
-//! WORD `timeout=MS` limits their time. With a COUNT of 0 it looks at all jobs, which adopts those without a supervisor.
-//! `submit-with pipe-size` prints how much a new pipe of this user holds.
+//! `submit-with STORE PROGRAM COUNT WORD...` submits COUNT jobs and prints their ids. Supervisors are started from
+//! PROGRAM, or from this program itself if it is `-`; one WORD is a shell line, several are a program and its
+//! arguments. A first WORD `timeout=MS` limits their time. With a COUNT of 0 it looks at all jobs, which adopts those
+//! without a supervisor.
+//! `submit-with pipe-size` prints the size of a new pipe of this user.
 
 use std::error::Error;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Prints the public interface of a crate, one item a line, from the JSON that rustdoc writes about it.
+//! Prints the public interface of a crate, one item per line, from the JSON that rustdoc writes about it.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let json = std::env::args_os().nth(1).ok_or("usage: api JSON")?;

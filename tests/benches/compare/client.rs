@@ -10,20 +10,20 @@ use crate::Outcome;
 use crate::measure::{milliseconds, now};
 use crate::peers::{Tools, command};
 
-/// What serves.
+/// The servers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Jobmcp,
-    /// Python; keeps all in its memory.
+    /// Python; keeps everything in memory.
     BackgroundJob,
     /// Python; keeps jobs on disk.
     Awaitless,
-    /// Node; keeps the list in its memory, and output in files.
+    /// Node; keeps the list in memory, and output in files.
     BashCommand,
 }
 
 impl Server {
-    /// Those that are here.
+    /// The servers that are installed.
     pub(crate) fn here(tools: &Tools) -> impl Iterator<Item = Self> {
         let all = [Self::Jobmcp, Self::BackgroundJob, Self::Awaitless, Self::BashCommand];
         all.into_iter().filter(|server| *server == Self::Jobmcp || tools.find(server.name()).is_some())
@@ -78,7 +78,7 @@ impl Client {
         Ok(self.input.write_all(format!("{message}\n").as_bytes())?)
     }
 
-    /// Asks, and returns the result and after how many milliseconds it was there.
+    /// Sends a request, and returns the result and the time until it arrived, in milliseconds.
     fn ask(&mut self, method: &str, params: &Value) -> Outcome<(Value, f64)> {
         self.number += 1;
         let request = json!({ "jsonrpc": "2.0", "id": self.number, "method": method, "params": params });
@@ -90,7 +90,7 @@ impl Client {
                 return Err(format!("{} ended", self.server.name()).into());
             }
             let time = milliseconds(now() - begin);
-            // Some also log there.
+            // Some servers also log to standard output.
             let Ok(mut message) = serde_json::from_str::<Value>(&line) else { continue };
             if message["id"] == self.number {
                 return Ok((message["result"].take(), time));
@@ -126,12 +126,12 @@ impl Client {
         if id.is_null() { Err(format!("{} gave no id: {result}", self.server.name()).into()) } else { Ok((id, time)) }
     }
 
-    /// Asks how a job is, and returns whether it runs.
+    /// Asks for the state of a job, and returns whether it is unfinished.
     pub(crate) fn is_running(&mut self, id: &Value) -> Outcome<(bool, f64)> {
         let (tool, arguments) = match self.server {
             Server::Jobmcp => ("status", json!({ "job_id": id })),
             Server::BackgroundJob | Server::Awaitless => ("get_job_status", json!({ "job_id": id })),
-            // It has nothing that tells of one.
+            // It has no tool for a single job.
             Server::BashCommand => ("list_background", json!({})),
         };
         let (result, time) = self.call(tool, &arguments)?;
@@ -149,14 +149,14 @@ impl Client {
         Ok((status.as_str().is_some_and(|status| unfinished.contains(&status)), time))
     }
 
-    /// Starts a job, and waits until it has ended: some count what they have not been asked for as running.
+    /// Starts a job, and waits until it has ended: some servers count a job as running until they are asked about it.
     pub(crate) fn settle(&mut self, words: &str) -> Outcome<(Value, f64)> {
         let (id, time) = self.start_job(words)?;
         while self.is_running(&id)?.0 {}
         Ok((id, time))
     }
 
-    /// Runs `echo hi` until its output is there, and returns after how many milliseconds it was.
+    /// Runs `echo hi` until its output has arrived, and returns the time in milliseconds.
     pub(crate) fn echo(&mut self) -> Outcome<f64> {
         let begin = now();
         let (tool, arguments) = match self.server {
@@ -171,7 +171,7 @@ impl Client {
             if result.to_string().contains("hi") {
                 return Ok(time);
             }
-            // There it may have ended before its output is there.
+            // This server may report an end before the output is available.
             if self.server != Server::BackgroundJob {
                 return Err(format!("no output in {result}").into());
             }

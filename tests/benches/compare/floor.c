@@ -1,7 +1,7 @@
-/* The least that a supervisor can do: what anything that starts jobs must cost at least.
+/* The least that a supervisor can do, and therefore the least that running a job can cost.
  *
  *     floor run DIR COMMAND...   starts a command that outlives the caller, with its output and its end in files in DIR
- *     floor hold COMMAND...      starts a command as its subreaper, and on SIGTERM kills all that is below until ECHILD
+ *     floor hold COMMAND...      starts a command as its subreaper, and on SIGTERM kills all its descendants until ECHILD
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,4 +1,5 @@
-//! How fast and how small jobcore is beside others that run jobs, in turns, so that ratios hold also on a busy machine.
+//! How fast and how small jobcore is compared with other programs that run jobs, measured in turns, so that ratios hold
+//! even on a busy machine.
 //!
 //! `.ci/compare` builds and installs what this needs, and docs/benchmarks.md says what the rows mean.
 
@@ -31,14 +32,14 @@ use stores::Place;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Measure jobcore beside others that run jobs.
+/// Measure jobcore and other programs that run jobs.
 #[derive(Parser)]
 struct Options {
     #[arg(long)]
     jobcli: PathBuf,
     #[arg(long)]
     jobmcp: PathBuf,
-    /// Where the peers are, and where records on the disk and the results go.
+    /// The directory of the peers, of records on the disk and of the results.
     #[arg(long)]
     directory: PathBuf,
     /// Measure little of everything, once and in memory.
@@ -53,7 +54,7 @@ struct Options {
     /// Cargo passes it to all benchmarks.
     #[arg(long, hide = true)]
     bench: bool,
-    /// Where to keep everything, in memory and on the disk: the process that this is passed to measures.
+    /// The directories for everything, in memory and on the disk: the process that gets this option does the measuring.
     #[arg(long, hide = true, num_args = 2)]
     within: Vec<PathBuf>,
 }
@@ -61,7 +62,7 @@ struct Options {
 /// What all rows share.
 struct Bench {
     tools: Tools,
-    /// Memory, and the disk unless this is to be quick.
+    /// Memory, and the disk unless `quick` is set.
     places: Vec<Place>,
     quick: bool,
     rows: RefCell<Vec<Row>>,
@@ -69,12 +70,12 @@ struct Bench {
 }
 
 impl Bench {
-    /// The place of rows that need one file system only.
+    /// The place of rows that need only one file system.
     fn memory(&self) -> &Place {
         &self.places[0]
     }
 
-    /// A store with so many jobs that have ended, which is made once.
+    /// Returns a store with this many ended jobs, which is made only once.
     fn filled(&self, place: &Place, count: u32) -> Outcome<Rc<Filled>> {
         if let Some(found) = self.filled.borrow().get(&(place.name, count)) {
             return Ok(found.clone());
@@ -89,19 +90,19 @@ impl Bench {
         Ok(filled)
     }
 
-    /// How many rounds a row takes at most.
+    /// The maximum number of rounds of a row.
     fn rounds(&self) -> usize {
         self.much(41, 1)
     }
 
-    /// So much, or little if this is to be quick.
+    /// The usual amount, or the small one if `quick` is set.
     fn much<T>(&self, usual: T, quick: T) -> T {
         if self.quick { quick } else { usual }
     }
 }
 
 fn measure(options: &Options) -> Outcome<ExitCode> {
-    // What the guard waits for is blocked here, too, and would be in all that is started.
+    // The signals that the guard waits for are blocked here as well, and would be in all child processes.
     SigSet::all().thread_unblock()?;
     prctl::set_child_subreaper(true)?;
     let names = ["tmpfs", "disk"].into_iter().take(if options.quick { 1 } else { 2 });
@@ -115,7 +116,7 @@ fn measure(options: &Options) -> Outcome<ExitCode> {
     let absent = bench.tools.absent();
     let mut failures = Vec::new();
     for (group, rows) in rows::GROUPS {
-        // A clean build takes longer than all else together.
+        // A clean build takes longer than everything else together.
         let is_usual = options.only.is_empty() && *group != "build";
         if !is_usual && !options.only.iter().any(|name| name == group) {
             continue;
@@ -128,7 +129,7 @@ fn measure(options: &Options) -> Outcome<ExitCode> {
         if !left.is_empty() {
             failures.push(format!("{group}: left running: {left:?}"));
         }
-        // Now, so that an interrupted run leaves what there is.
+        // After each group, so that an interrupted run leaves its results so far.
         let rows = bench.rows.borrow();
         fs::write(options.directory.join("result.json"), report::json(&rows, &absent)?)?;
         if options.docs {
@@ -145,10 +146,10 @@ fn measure(options: &Options) -> Outcome<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures in a child, so that however that ends, it leaves no process and no file behind.
+/// Measures in a child, so that no process and no file is left, however the child ends.
 fn guard(options: &Options) -> Outcome<ExitCode> {
     prctl::set_child_subreaper(true)?;
-    // Cargo is between, and passes on no signal.
+    // Cargo is in between, and passes on no signal.
     prctl::set_pdeathsig(Signal::SIGTERM)?;
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD]);
     signals.thread_block()?;

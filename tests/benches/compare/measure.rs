@@ -1,4 +1,4 @@
-//! Samples in turns, so that whatever else the machine does falls on all contestants alike.
+//! Takes samples in turns, so that other load on the machine affects all contestants alike.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;
 
-/// One that takes part in a row: each call makes one sample.
+/// A contestant of a row: each call takes one sample.
 pub(crate) struct Contestant<'a> {
     name: String,
     sample: Box<dyn FnMut() -> Outcome<f64> + 'a>,
@@ -19,7 +19,7 @@ impl<'a> Contestant<'a> {
         Self { name: name.into(), sample: Box::new(sample), samples: Ok(Vec::new()), spent: Duration::ZERO }
     }
 
-    /// Takes a sample, unless there are enough for the time that this takes. After a failure there are no more.
+    /// Takes a sample, unless there are enough for the time spent. No samples are taken after a failure.
     fn go(&mut self) {
         let Ok(samples) = &mut self.samples else { return };
         if self.spent > MOST || self.spent > FAIR && samples.len() >= ENOUGH {
@@ -34,14 +34,14 @@ impl<'a> Contestant<'a> {
     }
 }
 
-/// How long each contestant may take for its samples, so that the slow ones do not take the rounds of the quick ones.
+/// How long each contestant may take for its samples, so that slow ones do not take the rounds of quick ones.
 const FAIR: Duration = Duration::from_secs(5);
-/// How many samples it may take longer for.
+/// How many samples a contestant may take even if that takes longer.
 const ENOUGH: usize = 3;
-/// After how long there is no further sample, however few there are.
+/// The time after which no further sample is taken, however few there are.
 const MOST: Duration = Duration::from_secs(30);
 
-/// What one contestant came to.
+/// The result of one contestant.
 pub(crate) struct Measured {
     pub(crate) name: String,
     /// The samples in ascending order, or why there are none.
@@ -56,7 +56,7 @@ impl Measured {
     }
 }
 
-/// Takes up to `rounds` samples of each, in an order that is another in each round.
+/// Takes up to `rounds` samples of each contestant, in a different order in each round.
 pub(crate) fn interleave(rounds: usize, mut contestants: Vec<Contestant<'_>>) -> Vec<Measured> {
     let count = contestants.len();
     for round in 0..rounds {
@@ -73,7 +73,7 @@ pub(crate) fn interleave(rounds: usize, mut contestants: Vec<Contestant<'_>>) ->
     measured.collect()
 }
 
-/// The time of the clock that programs of this benchmark stamp files with.
+/// The time of the clock with which the programs of this benchmark stamp files.
 pub(crate) fn now() -> Duration {
     let now = clock_gettime(ClockId::Monotonic);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.try_into().unwrap_or(0))

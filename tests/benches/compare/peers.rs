@@ -1,4 +1,4 @@
-//! How each of those that keep jobs is asked: to start one, to wait for it, and for what is on record.
+//! How each program that keeps jobs is called: to start a job, to wait for it, and to read what is on record.
 
 use std::cell::Cell;
 use std::env;
@@ -14,7 +14,7 @@ use crate::Outcome;
 use crate::process::{reap, run, until};
 use crate::stores::{Place, fill};
 
-/// Those that take a command and let go of it.
+/// The programs that take a command and run it detached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Jobcore,
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     TaskSpooler,
     Pueue,
     Awaitless,
-    /// `setsid nohup`: there is no record of anything.
+    /// `setsid nohup`: keeps no record.
     Nohup,
 }
 
@@ -45,11 +45,11 @@ impl Kind {
     }
 }
 
-/// The programs that are here.
+/// The installed programs.
 pub(crate) struct Tools {
     pub(crate) jobcli: PathBuf,
     pub(crate) jobmcp: PathBuf,
-    /// Where .ci/compare installs.
+    /// The directory into which .ci/compare installs.
     directory: PathBuf,
 }
 
@@ -58,7 +58,7 @@ impl Tools {
         Self { jobcli, jobmcp, directory }
     }
 
-    /// A program that was installed for this, or else that of the system.
+    /// A program that was installed for this benchmark, or else the system's.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
         let places =
             ["", "debian/usr/bin", "cargo/bin", "awaitless/bin", "mcp-background-job/bin", "node_modules/.bin"];
@@ -71,7 +71,7 @@ impl Tools {
         self.find(name).ok_or_else(|| format!("there is no {name}").into())
     }
 
-    /// The path of `work`, whose commands are jobs.
+    /// The path of `work`, whose commands are the jobs.
     pub(crate) fn work(&self) -> Outcome<String> {
         Ok(self.need("work")?.into_os_string().into_string().map_err(|_| "the path of work is not text")?)
     }
@@ -88,17 +88,17 @@ impl Tools {
         }
     }
 
-    /// Those that are here.
+    /// The programs that are installed.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(|kind| self.program(*kind).is_some())
     }
 
-    /// Those that are here and keep a record.
+    /// The programs that are installed and keep a record.
     pub(crate) fn keepers(&self) -> impl Iterator<Item = Kind> {
         self.kinds().filter(|kind| *kind != Kind::Nohup)
     }
 
-    /// The names of those that are not here.
+    /// The names of the programs that are not installed.
     pub(crate) fn absent(&self) -> Vec<&'static str> {
         let kinds = Kind::ALL.into_iter().filter(|kind| self.program(*kind).is_none()).map(Kind::name);
         let others = ["parallel", "xargs", "strace", "mcp-background-job", "awaitless-mcp", "bash-command-mcp"];
@@ -106,7 +106,7 @@ impl Tools {
     }
 }
 
-/// A command in an environment of its own: of the caller's it has the `PATH` alone.
+/// A command in an environment of its own: it gets only the `PATH` of the caller.
 pub(crate) fn command(program: impl AsRef<Path>, home: &Path) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env_clear().current_dir(home).env("HOME", home).env("TMPDIR", home).env("LC_ALL", "C.UTF-8");
@@ -114,7 +114,7 @@ pub(crate) fn command(program: impl AsRef<Path>, home: &Path) -> Command {
     command
 }
 
-/// One of them, with a record of its own that goes when this is dropped.
+/// One of the programs, with a record of its own that is removed when this is dropped.
 pub(crate) struct Peer {
     pub(crate) kind: Kind,
     program: PathBuf,
@@ -124,7 +124,7 @@ pub(crate) struct Peer {
     home: TempDir,
 }
 
-/// A store with jobs that have ended, and their ids from the oldest to the newest.
+/// A store with ended jobs, and their ids from the oldest to the newest.
 pub(crate) struct Filled {
     pub(crate) peer: Peer,
     pub(crate) ids: Vec<JobId>,
@@ -137,7 +137,7 @@ impl Filled {
         Ok(Self { peer, ids })
     }
 
-    /// The same at another place.
+    /// Copies the store to another place.
     pub(crate) fn copy(&self, tools: &Tools, place: &Place) -> Outcome<Self> {
         let peer = Peer::new(Kind::Jobcore, tools, place)?;
         run(Command::new("cp").arg("-a").arg(self.peer.store()).arg(peer.store()))?;
@@ -146,7 +146,8 @@ impl Filled {
 }
 
 impl Peer {
-    /// Begins an empty record, of which `slots` jobs may run at a time: any number of them if 0, where there is a limit.
+    /// Makes an empty record in which `slots` jobs may run at a time, or any number of them if it is 0, if the program
+    /// has a limit.
     pub(crate) fn open(kind: Kind, tools: &Tools, place: &Place, slots: usize) -> Outcome<Self> {
         let mut peer = Self::new(kind, tools, place)?;
         let slots_word = slots.to_string();
@@ -180,7 +181,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// As many as it takes to run so many jobs at a time, since a queue of nq runs one.
+    /// Opens as many as are needed to run this many jobs at a time, because a queue of nq runs one.
     pub(crate) fn open_for(kind: Kind, tools: &Tools, place: &Place, slots: usize) -> Outcome<Vec<Self>> {
         let count = if kind == Kind::Nq { slots } else { 1 };
         (0..count).map(|_| Self::open(kind, tools, place, slots)).collect()
@@ -195,7 +196,7 @@ impl Peer {
         self.home.path()
     }
 
-    /// Where jobcore keeps its records.
+    /// The directory of jobcore's records.
     pub(crate) fn store(&self) -> PathBuf {
         self.home().join("store")
     }
@@ -215,7 +216,7 @@ impl Peer {
         command
     }
 
-    /// The client that starts these words, with options that others than jobcore do not have.
+    /// The client that starts this command, with options that only jobcore has.
     pub(crate) fn client(&self, options: &[&str], words: &[&str]) -> Command {
         let mut command = self.command();
         match self.kind {
@@ -244,7 +245,7 @@ impl Peer {
         Ok(time)
     }
 
-    /// The client that waits for the end of a job, where there is one.
+    /// The client that waits for the end of a job, if there is one.
     pub(crate) fn wait(&self, id: &str) -> Option<Command> {
         let mut command = self.command();
         match self.kind {
@@ -256,7 +257,7 @@ impl Peer {
         Some(command)
     }
 
-    /// Waits for the end of a job by the means that there are.
+    /// Waits for the end of a job by whatever means the program offers.
     pub(crate) fn finish(&self, id: &str) -> Outcome<()> {
         match self.wait(id) {
             Some(mut wait) => drop(run(&mut wait)?),
@@ -270,7 +271,7 @@ impl Peer {
         Ok(())
     }
 
-    /// How many jobs have their good end on record.
+    /// The number of jobs that are on record as successful.
     fn ended(&self) -> Outcome<usize> {
         let asked = |words: &[&str]| run(self.command().args(words)).map(|ran| ran.stdout);
         Ok(match self.kind {
@@ -291,7 +292,7 @@ impl Peer {
         })
     }
 
-    /// How many files with this in their name end like that.
+    /// The number of files with this text in their name and this text at their end.
     fn files(&self, mark: &str, end: &str) -> Outcome<usize> {
         let mut count = 0;
         for entry in fs::read_dir(self.home())? {
@@ -302,7 +303,7 @@ impl Peer {
         Ok(count)
     }
 
-    /// Waits until all that were started have ended well.
+    /// Waits until all jobs that were started have succeeded.
     pub(crate) fn until_all_ended(&self) -> Outcome<()> {
         let count = self.started.get();
         until(&format!("{count} ends of {}", self.kind.name()), || Ok((self.ended()? == count).then_some(())))

@@ -1,4 +1,4 @@
-//! Processes from `posix_spawn` to `wait`, and all that is left of them: this process is the subreaper of what it starts.
+//! Processes from `posix_spawn` to `wait`, and their descendants: this process is the subreaper of what it starts.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,17 +16,17 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use crate::Outcome;
 use crate::measure::{milliseconds, now};
 
-/// How long anything may take that is waited for.
+/// How long anything that is waited for may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What a process was that ended well.
+/// A process that succeeded.
 pub(crate) struct Ran {
     /// From before `posix_spawn` to after `wait`, in milliseconds.
     pub(crate) time: f64,
     pub(crate) stdout: String,
 }
 
-/// Runs a program to its end, which must be a good one. Its output goes to memory, so that no process that inherits it is
+/// Runs a program to its end, which must succeed. Its output goes to memory, so that no process that inherits it is
 /// waited for.
 pub(crate) fn run(command: &mut Command) -> Outcome<Ran> {
     let mut output = memory()?;
@@ -55,7 +55,7 @@ fn read(file: &mut File) -> Outcome<String> {
     Ok(text)
 }
 
-/// Asks until there is an answer.
+/// Polls until there is an answer.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Outcome<Option<T>>) -> Outcome<T> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -92,19 +92,19 @@ pub(crate) fn divided(name: &str) -> (Vec<i32>, Vec<i32>) {
     (pids(these), pids(others))
 }
 
-/// The program that a process runs; none of a zombie, and of one that is gone.
+/// The program that a process runs; `None` if it is a zombie or gone.
 fn program(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
-/// Reaps those descendants that were left to this process and have ended. No child of this process may be waited for.
+/// Reaps the descendants that were orphaned and have ended. No child of this process may be waited for elsewhere.
 pub(crate) fn reap() {
     for pid in children(std::process::id().cast_signed()) {
         let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
     }
 }
 
-/// Kills all that is left, and returns what it was.
+/// Kills all descendants that are left, and returns their programs.
 pub(crate) fn sweep() -> Vec<PathBuf> {
     let mut found = Vec::new();
     loop {
@@ -121,7 +121,7 @@ pub(crate) fn sweep() -> Vec<PathBuf> {
     }
 }
 
-/// The sum of some figures of the memory of a process, in kB.
+/// The sum of some memory figures of a process, in kB.
 pub(crate) fn memory_of(pid: i32, figures: &[&str]) -> Outcome<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let lines = text.lines().filter_map(|line| line.split_once(':')).filter(|(name, _)| figures.contains(name));
@@ -129,11 +129,11 @@ pub(crate) fn memory_of(pid: i32, figures: &[&str]) -> Outcome<f64> {
     Ok(values.sum())
 }
 
-/// How often each thread of these processes was put on a processor, and for how many milliseconds.
+/// How often each thread of these processes ran on a processor, and for how many milliseconds.
 pub(crate) fn activity(pids: &[i32]) -> Outcome<HashMap<PathBuf, [f64; 2]>> {
     let mut found = HashMap::new();
     for thread in pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task"))).flatten().flatten() {
-        // One that has ended by now is left out.
+        // A thread that has ended in the meantime is left out.
         let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
         let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         found.insert(thread.path(), [numbers[2], numbers[0] / 1e6]);
@@ -141,7 +141,7 @@ pub(crate) fn activity(pids: &[i32]) -> Outcome<HashMap<PathBuf, [f64; 2]>> {
     Ok(found)
 }
 
-/// Waits until a process sleeps, and has slept at each of twenty looks.
+/// Waits until a process sleeps, and was asleep at twenty looks in a row.
 pub(crate) fn until_asleep(pid: u32) -> Outcome<()> {
     let mut asleep = 0;
     until("a process to wait", || {

@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use crate::Outcome;
 use crate::measure::Measured;
 
-/// What was measured in turns, and what is to be reached.
+/// The measurements of a row, and the targets.
 pub(crate) struct Row {
     pub(crate) what: String,
-    /// The file system; empty where it does not matter.
+    /// The file system; empty if it does not matter.
     pub(crate) place: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) measured: Vec<Measured>,
     pub(crate) targets: Vec<Target>,
 }
 
-/// What one of ours is to reach: at most so many times what the reference takes, and so much more.
+/// The target of one of our programs: at most this many times what the reference takes, plus a constant.
 pub(crate) struct Target {
     ours: &'static str,
     reference: Option<&'static str>,
@@ -51,11 +51,11 @@ impl Target {
     }
 }
 
-/// A target beside what was measured.
+/// A target compared with the measurement.
 struct Verdict {
-    /// Ours to the reference, or to what is to be reached if there is no reference.
+    /// Our figure relative to the reference, or to the target itself if there is no reference.
     ratio: Option<f64>,
-    /// The ratio that is to be reached.
+    /// The ratio that has to be reached.
     limit: Option<f64>,
     is_reached: Option<bool>,
 }
@@ -87,13 +87,13 @@ impl Row {
         }
     }
 
-    /// What went wrong for whom.
+    /// The failures, each with the contestant.
     pub(crate) fn failures(&self) -> Vec<String> {
         let failed = self.measured.iter().filter_map(|one| one.samples.as_ref().err().map(|error| (one, error)));
         failed.map(|(one, error)| format!("{}: {}: {error}", self.label(""), one.name)).collect()
     }
 
-    /// Prints all there is to say, one line for each contestant and each target.
+    /// Prints everything, one line for each contestant and each target.
     pub(crate) fn print(&self) -> Outcome<()> {
         use io::Write;
         let mut out = io::stdout().lock();
@@ -111,13 +111,13 @@ impl Row {
         Ok(())
     }
 
-    /// The medians of all but one.
+    /// The medians of all but one contestant.
     fn others(&self, ours: &str) -> String {
         let others = self.measured.iter().filter(|one| one.name != ours);
         others.map(|one| format!("{} {}", one.name, figure(one))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Where and of whom it tells, as far as that is not plain.
+    /// The row with its file system and contestant, unless these are the usual ones.
     fn label(&self, ours: &str) -> String {
         let usual = if self.what.starts_with("MCP") { "jobmcp" } else { "jobcore" };
         let words = [self.place, ours].into_iter().filter(|word| !word.is_empty() && *word != usual);
@@ -130,7 +130,7 @@ fn figure(one: &Measured) -> String {
     one.median().map_or_else(|| "failed".to_owned(), short)
 }
 
-/// Three digits that count.
+/// Three significant digits.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
@@ -173,7 +173,7 @@ pub(crate) fn json(rows: &[Row], absent: &[&str]) -> Outcome<String> {
 
 const BEGIN: &str = "<!-- The part below is written by `.ci/compare --docs`. -->\n";
 
-/// Writes the chart, and the table after the line of the page from which on it is not written by people.
+/// Writes the chart, and the table after the line of the page below which nothing is written by hand.
 pub(crate) fn write_docs(directory: &Path, rows: &[Row], absent: &[&str]) -> Outcome<()> {
     let page = directory.join("benchmarks.md");
     let text = fs::read_to_string(&page)?;
@@ -218,19 +218,19 @@ fn table(rows: &[Row], absent: &[&str]) -> Outcome<String> {
 const LABELS: f64 = 430.0;
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 18.0;
-/// Where the bars begin.
+/// The top of the first bar.
 const TOP: f64 = 42.0;
 /// The ratios at both ends.
 const ENDS: (f64, f64) = (0.02, 50.0);
 
-/// Where a ratio lies.
+/// The position of a ratio.
 fn x(ratio: f64) -> f64 {
     let (least, most) = ENDS;
     let part = (ratio.clamp(least, most) / least).ln() / (most / least).ln();
     LABELS + part * (WIDTH - LABELS - 60.0)
 }
 
-/// Bars of ratios on a logarithmic scale, each with a mark where its target is.
+/// Bars of ratios on a logarithmic scale, each with a mark at its target.
 fn chart(rows: &[Row]) -> Outcome<String> {
     let (mut bars, mut top) = (String::new(), TOP);
     for row in rows {

@@ -1,4 +1,4 @@
-//! Where things are kept: in memory and on the disk, each below a directory that goes at the end of the run.
+//! Where records are kept: in memory and on the disk, each below a directory that is removed at the end of the run.
 
 use std::error::Error;
 use std::fs;
@@ -24,27 +24,27 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Makes a directory that goes when it is dropped.
+    /// Makes a directory that is removed when it is dropped.
     pub(crate) fn directory(&self) -> Outcome<TempDir> {
         Ok(tempfile::tempdir_in(&self.root)?)
     }
 
-    /// How many bytes are free.
+    /// The number of free bytes.
     pub(crate) fn free(&self) -> Outcome<u64> {
         let all = rustix::fs::statvfs(&self.root)?;
         Ok(all.f_bavail * all.f_frsize)
     }
 
-    /// The number of the next inode of this file system, which gives them out in ascending order; for tmpfs alone.
+    /// The number of the next inode of this file system, which assigns them in ascending order; for tmpfs only.
     pub(crate) fn next_inode(&self) -> Outcome<u64> {
         Ok(tempfile::tempfile_in(&self.root)?.metadata()?.ino())
     }
 }
 
-/// The time between two submissions, so that many jobs make some days.
+/// The time between two submissions, so that many jobs span several days.
 const APART: Duration = Duration::from_secs(20);
 
-/// Makes a store with so many jobs that have ended, and returns the ids from the oldest to the newest.
+/// Makes a store with this many ended jobs, and returns their ids from the oldest to the newest.
 pub(crate) fn fill(root: &Path, count: u32) -> Outcome<Vec<JobId>> {
     let store = FileStore::open(root)?;
     runtime()?.block_on(store.change_settings(&mut |settings| {
@@ -86,7 +86,7 @@ async fn end(store: &FileStore, at: Timestamp) -> Outcome<JobId> {
     Ok(id)
 }
 
-/// A world for which this process may act: it is due only then.
+/// A world in which this process may act on the job: only then is the job due.
 fn world() -> Outcome<World> {
     let namespace = |kind: &str| Ok::<_, std::io::Error>(fs::metadata(Path::new("/proc/self/ns").join(kind))?.ino());
     let mut world = World::default();
@@ -96,7 +96,7 @@ fn world() -> Outcome<World> {
     Ok(world)
 }
 
-/// The record of who takes charge: as it would be of this process, which is in charge of all of them.
+/// The record of the holder, with this process as the holder of all jobs.
 fn start() -> Outcome<Start> {
     let own = serde_json::json!({
         "boot_id": "00000000-0000-0000-0000-000000000000",

@@ -1,12 +1,12 @@
 /* The commands of the measured jobs.
  *
- *     work stamp FILE          writes the time into FILE, as its first act
- *     work hold FIFO FILE      waits for somebody who opens FIFO, writes the time into FILE and ends
- *     work blocks COUNT        writes COUNT times 64 KiB of text
- *     work solid COUNT         the same without one end of line
- *     work lines COUNT         writes COUNT short lines, one a write, a hundred to each stream in turn
+ *     work stamp FILE          writes the time to FILE, as its first act
+ *     work hold FIFO FILE      waits until FIFO is opened, writes the time to FILE and ends
+ *     work blocks COUNT        writes 64 KiB of text COUNT times
+ *     work solid COUNT         the same without any line end
+ *     work lines COUNT         writes COUNT short lines, one per write, a hundred to each stream in turn
  *     work tree COUNT FILE     becomes COUNT processes that ignore SIGTERM, half of them in sessions of their own whose
- *                              parent is gone; makes FILE when all are there
+ *                              parent is gone; makes FILE once all of them run
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static void put(int fd, const char *bytes, size_t length) {
 static void blocks(long count, int has_lines) {
     static char block[1 << 16];
     memset(block, 'x', sizeof block);
-    /* 64 bytes a line; the first of each block is the one that a search finds. */
+    /* 64 bytes per line; a search finds the first line of each block. */
     for (size_t at = 0; has_lines && at < sizeof block; at += 64) {
         memcpy(block + at, "compiling one more file of many, without a warning", 50);
         block[at + 63] = '\n';

@@ -16,7 +16,7 @@ COUNTED_AS, count_tokens = tokenizer()
 
 
 def in_quarters_of_bytes():
-    """Counts what is the same on every machine."""
+    """Counts in a way that is the same on every machine."""
     global COUNTED_AS, count_tokens
     COUNTED_AS, count_tokens = "bytes/4", lambda text: (len(text.encode()) + 3) // 4
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Measures what an agent pays a job server: calls, turns and tokens for tasks whose truth is known.
+"""Measures what a job server costs an agent: calls, turns and tokens for tasks with a known result.
 
     economy.py AGENT COMMAND [--tasks 1,2 | --tasks daily] [--runs N] [--out FILE] [--env K=V] [--words] [--guard]
 
-AGENT says which tools the server has, and so which script drives it:
+AGENT names the tools that the server has, and with them the script that drives it:
 
-    jobmcp       jobmcp, with its tools as they are meant to be used
-    jobmcp-file  the same, where output that is not wanted goes to a file first
+    jobmcp       jobmcp, with its tools used as intended
+    jobmcp-file  the same, but unwanted output goes to a file first
     mbj          mcp-background-job            (PyPI, Python 3.12)
     backburner   backburner-mcp                (PyPI)
     dc           @wonderwhy-er/desktop-commander (npm)
     bcm          bash-command-mcp              (npm)
-    claude-code  the tools that Claude Code has of its own (npm @anthropic-ai/claude-code; COMMAND is its binary); its model
-                 is a server on loopback that says what the script says
-    *-plain      a peer whose commands run as they were given, too: without redirections and other help of a shell
+    claude-code  Claude Code's own tools (npm @anthropic-ai/claude-code; COMMAND is its binary); its model is a server on
+                 loopback that answers as the script says
+    *-plain      a peer whose commands also run as given: without redirections and other help from a shell
 
 COMMAND starts the server on standard input and output, as one argument that is split into words:
 
@@ -23,27 +23,27 @@ COMMAND starts the server on standard input and output, as one argument that is 
 Only the Python standard library is needed. Tokens are counted with
 tiktoken's o200k_base if it can be loaded without a download (TIKTOKEN_CACHE_DIR), else as a quarter of the bytes; the report
 says which. Each run of a task has a server of its own, in a directory and a HOME of its own, and every process that is left
-when it is over is killed, by its id. Linux only: processes are found by a variable in their environment.
+after it is killed by its id. Linux only: processes are found by a variable in their environment.
 
 How it is counted
   call      one tools/call
-  turn      calls that a model can make in one message, since none needs the result of another
+  turn      calls that a model can make in one message, because none needs the result of another
   arguments the tool's name and its arguments, as compact JSON
-  result    the text of a result (`content`); `fields` is what a client shows that prefers `structuredContent`
+  result    the text of a result (`content`); `fields` is what a client that prefers `structuredContent` shows
   once      tools/list and the instructions: what a session pays before its first call
 
 Rules for the agents
-  - Each is an expert: it knows its server's tools, limits and files, and takes the cheapest way there is. What it
-    answers comes from results alone.
-  - `jobmcp` runs every command as it was given; its output stays with the server.
+  - Each is an expert: it knows its server's tools, limits and files, and takes the cheapest way there is. Its
+    answers are based on results alone.
+  - `jobmcp` runs every command as given; its output stays with the server.
   - Peers may do more: run it with a redirection to a file, let a shell say the exit code, and search files with more jobs,
-    where that is cheaper or where there is no other way. Such runs are marked `+`.
-  - Whoever has no call that waits looks every POLL seconds (5), as often as a model's turns allow. Tasks are short here (4 to
-    20 s); for one of 10 minutes, such agents pay for a hundred looks more, and agents with a wait for eleven calls.
-  - Task 11 is not one of the ten and runs only when it is asked for: what each look at a job that takes long costs. So do
-    tasks 12 to 16, `daily`, which stand for what developers do every day, and for which only jobmcp has a script.
+    if that is cheaper or there is no other way. Such runs are marked `+`.
+  - An agent without a waiting call looks every POLL seconds (5), as often as a model's turns allow. Tasks are short here (4 to
+    20 s); for one of 10 minutes, such agents pay for a hundred more looks, and agents with a waiting call for eleven calls.
+  - Task 11 is not one of the ten and runs only on request: it measures the cost of each look at a long job. So do
+    tasks 12 to 16, `daily`, which stand for the daily work of developers, and for which only jobmcp has a script.
   - A task that the server cannot do at all is `cannot`; one whose answer is wrong is `FAIL`. Both are listed with the reason.
-  - With --guard, all tasks are done once, and it fails if one is not passed or costs more than is written in LIMITS. Tokens
+  - With --guard, all tasks are done once, and the run fails if one is not passed or costs more than LIMITS permits. Tokens
     are a quarter of the bytes there, so that they are the same on every machine.
 """
 
@@ -75,13 +75,14 @@ AGENTS = {"jobmcp": Jobmcp, "jobmcp-file": JobmcpFile, "mbj": Mbj, "mbj-plain": 
           "backburner-plain": BackburnerPlain, "dc": DesktopCommander, "dc-plain": DesktopCommanderPlain, "bcm": BashCommand,
           "bcm-plain": BashCommandPlain, "claude-code": ClaudeCode}
 
-# What jobmcp may cost, in quarters of bytes: the ten tasks and the daily ones (arguments and results), a look at a job that runs,
-# the largest result, and tools and instructions as a model sees them. Each is what was measured, and a little.
+# What jobmcp may cost, in quarters of bytes: the ten tasks and the daily ones (arguments and results), a look at a
+# running job, the largest result, and the tools and instructions as a model sees them. Each limit is slightly above
+# what was measured.
 LIMITS = {"ten calls": 19, "ten": 1205, "daily calls": 8, "daily": 555, "look": 30, "largest": 215, "once": 1650}
 
 
 def perform(agent, command, index, seed, extra):
-    """Does one task once, and returns what it cost."""
+    """Does one task once, and returns its cost."""
     task_class = TASKS[index]
     base = tempfile.mkdtemp(prefix="economy-")
     home, cwd = os.path.join(base, "home"), os.path.join(base, "w")
@@ -96,7 +97,7 @@ def perform(agent, command, index, seed, extra):
     env["PATH"] = os.path.dirname(os.path.abspath(command[0])) + os.pathsep + env.get("PATH", "")
     os.makedirs(os.path.join(home, ".claude-server-commander"))
     with open(os.path.join(home, ".claude-server-commander", "config.json"), "w") as file:
-        # Nobody is to be told of this.
+        # This must not send telemetry.
         json.dump({"telemetryEnabled": False, "defaultShell": "/bin/bash", "allowedDirectories": [], "blockedCommands": []}, file)
     env.update(extra)
     row = {"task": index + 1, "title": task_class.title, "seed": seed}
@@ -166,7 +167,7 @@ def table(rows):
 
 
 def guard(rows):
-    """Returns what costs more than it may."""
+    """Returns the costs that exceed their limits."""
     def cost(wanted, *keys):
         return sum(row[key] for row in rows if row["task"] in wanted for key in keys)
 
@@ -221,7 +222,7 @@ def main():
             json.dump({"agent": arguments.agent, "counted_as": count.COUNTED_AS, "rows": rows}, file, indent=1)
     table(rows)
     if arguments.guard and (wrong := guard(rows)):
-        sys.exit("\n".join(["it costs more than it may:", *wrong]))
+        sys.exit("\n".join(["these costs exceed their limits:", *wrong]))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Jobmcp:
 
 
 class JobmcpFile(Jobmcp):
-    """The same tools; output that is not wanted goes to files."""
+    """The same tools; unwanted output goes to files."""
 
     def builds(self, task):
         self.s.trick("output to files")

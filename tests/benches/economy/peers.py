@@ -1,4 +1,4 @@
-"""Agents that drive other servers, and the tools that Claude Code has of its own."""
+"""Agents that drive other servers, and Claude Code's own tools."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from tasks import found
 
 
 class ClaudeSession(Session):
-    """Claude Code in the place of a server."""
+    """Claude Code in place of a server."""
 
     def started(self):
         from claude import Claude
@@ -25,7 +25,7 @@ class ClaudeSession(Session):
         return results
 
     def notified(self):
-        """Waits until the client says that a job ended: no call, but a turn."""
+        """Waits until the client reports that a job has ended: not a call, but a turn."""
         self.turns += 1
         begun = time.time()
         result = Result({"result": {"content": [{"text": self.server.notified()}]}})
@@ -45,7 +45,7 @@ class Mbj(Peer):
         return self.s.call("execute_command", command=command).json()["job_id"]
 
     def shell(self, line):
-        # It has no shell of its own.
+        # This server has no shell of its own.
         return self.start("bash -c " + shlex.quote(line))
 
     def until_over(self, job):
@@ -95,7 +95,7 @@ class Mbj(Peer):
             line = inputs.send(text)
             text = self.s.call("interact_with_job", job_id=job, input=line).text
             if not re.search("n=|answer=", text):
-                # It returns after a tenth of a second, whatever there is.
+                # It returns after a tenth of a second, whatever output there is.
                 time.sleep(1)
                 text = self.s.call("tail_job_output", job_id=job, lines=1).text
         self.s.call("kill_job", job_id=job)
@@ -175,7 +175,7 @@ class Backburner(Peer):
         return self.s.call("task_result", task_id=task, tail_lines=lines).json()
 
     def over(self, task, lines):
-        """Looks until it is over; a look returns the last lines, too, so that no other call is needed."""
+        """Looks until the job has ended; a look also returns the last lines, so that no other call is needed."""
         while True:
             self.s.think()
             result = self.result(task, lines)
@@ -273,7 +273,7 @@ class Backburner(Peer):
                 started = self.s.turn(*[("start_task", {"command": f"./piece {n}"}) for n in batch])
                 tasks.update({result.json()["task_id"]: n for n, result in zip(batch, started)})
             self.s.think()
-            # The last three are all that can be running.
+            # Only the last three can be running.
             listed = self.tasks(3 if waiting else 12)
             running = sum(1 for entry in listed if entry["status"] == "working")
         return {tasks[entry["task_id"]]: entry["exit_code"] for entry in listed if entry["status"] == "failed"}
@@ -286,7 +286,7 @@ class DesktopCommander(Peer):
         return self.s.call("start_process", command=line, timeout_ms=timeout_ms).text
 
     def builds(self, task):
-        # What is written shortly before the end gets lost now and then: hence the sleep.
+        # Output just before the end is lost now and then: hence the sleep.
         self.s.trick("output to files, since a result has up to 2 MB; the exit code said by a shell; a sleep at the end")
         ended = self.s.turn(*[("start_process", {"command": f"./build {name} > {name}.log 2>&1; echo exit=$?; sleep 0.2",
                                                  "timeout_ms": 60000}) for name in task.names])
@@ -300,7 +300,7 @@ class DesktopCommander(Peer):
         text = self.run(f"./devserver {task.port}", 4000)
         pid = int(re.search(r"PID (\d+)", text)[1])
         while "listening" not in text:
-            # What follows an unfinished line that was read before is never "new": only the tail is sure to have it.
+            # The rest of an unfinished line that was read before is never "new": only the tail is sure to have it.
             self.s.think()
             text = self.s.call("read_process_output", pid=pid, offset=-3, length=3).text
         task.visit()
@@ -339,7 +339,7 @@ class DesktopCommander(Peer):
         self.run("./slow > slow.log 2>&1; echo exit=$? >> slow.log", 1000)
         time.sleep(1)
         self.s.restart()
-        # One command that waits for the end, since calls may wait.
+        # One command that waits for the end, because calls may wait.
         text = self.run("until grep -q exit= slow.log; do sleep 0.2; done; tail -n 3 slow.log")
         return int(re.search(r"exit=(\d+)", text)[1]), text
 
@@ -373,7 +373,7 @@ class DesktopCommander(Peer):
             for n, result in zip(batch, ended):
                 text = result.text
                 if "exit=" not in text:
-                    # It got lost all the same; the next call has the exit code.
+                    # It was lost anyway; the next call has the exit code.
                     pid = int(re.search(r"PID (\d+)", text)[1])
                     text = self.s.call("read_process_output", pid=pid).text
                 codes[n] = int(re.search(r"(?:exit=|exit code )(\d+)", text)[1])
@@ -463,7 +463,7 @@ class BashCommand(Peer):
         return {n: code for n, code in codes.items() if code}
 
 
-# The same peers without redirections and other help of a shell: commands run as they were given, as for jobmcp.
+# The same peers without redirections and other help from a shell: commands run as given, as with jobmcp.
 
 class MbjPlain(Mbj):
     def builds(self, task):
@@ -661,7 +661,7 @@ class ClaudeCode(Peer):
         return task.read(self.run("./progress > bar.log 2>&1; tail -n 1 bar.log"))
 
     def chatty(self, task):
-        # Not in the background: without a person, it ends a few seconds after the model has said its last word.
+        # Not in the background: without a person, it ends a few seconds after the last word of the model.
         self.s.trick("output to a file")
         return task.read(self.run("./chatty > log; tail -n 1 log"))
 
@@ -671,7 +671,7 @@ class ClaudeCode(Peer):
         return typo.text, spam.text
 
     def pieces(self, task):
-        # Calls of one message run one after the other: slower, but in one turn and without 24 notifications.
+        # The calls of one message run one after the other: slower, but in one turn and without 24 notifications.
         self.s.trick("one at a time")
         ended = self.s.turn(*[("Bash", {"command": f"./piece {n}"}) for n in range(1, 13)])
         codes = {n: re.match(r"Exit code (\d+)", result.text) for n, result in zip(range(1, 13), ended)}
@@ -679,7 +679,7 @@ class ClaudeCode(Peer):
 
 
 def fifo(agent, task, start, run, stop):
-    """A REPL for agents that cannot type into jobs: its input is a pipe with a name, its output a file."""
+    """A REPL for agents that cannot type into jobs: its input is a named pipe, its output a file."""
     agent.s.trick("input by a named pipe")
     job = start("mkfifo in; sleep 1000 > in & ./python -i -q < in > out 2>&1")
     time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""A server, what was called, and what came back."""
+"""A server, the calls to it, and their results."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Server:
             except ValueError:
                 continue
             if "method" in message and "id" in message:
-                # Asked for roots or the like: there are none.
+                # A request for roots or the like: there are none.
                 self.write({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no"}})
             elif "id" in message:
                 with self.changed:
@@ -90,12 +90,12 @@ class Result:
         return value.get("result", value) if isinstance(value, dict) and set(value) == {"result"} else value
 
 
-# How often an agent looks that has no call that waits.
+# How often an agent without a waiting call looks.
 POLL = 5.0
 
 
 class Session:
-    """A server, what was called, and what came back."""
+    """A server, the calls to it, and their results."""
 
     def __init__(self, command, cwd, env):
         self.command, self.cwd, self.env = command, cwd, env
@@ -109,7 +109,7 @@ class Session:
         return self.turn((tool, arguments))[0]
 
     def turn(self, *calls):
-        """Makes calls that do not need each other's results, at once."""
+        """Makes calls that do not need each other's results, all at once."""
         self.turns += 1
         begun = time.time()
         sent = [self.server.send("tools/call", {"name": tool, "arguments": arguments}) for tool, arguments in calls]
@@ -131,7 +131,7 @@ class Session:
         })
 
     def think(self, seconds=POLL):
-        """What a model does between two looks."""
+        """Waits as long as a model does between two looks."""
         self.polls += 1
         time.sleep(seconds)
 

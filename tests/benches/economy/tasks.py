@@ -1,4 +1,4 @@
-"""The tasks, each with what it needs and the truth."""
+"""The tasks, each with the files it needs and the correct result."""
 
 import os
 import random
@@ -145,7 +145,7 @@ sys.exit(code)
 '''
 
 
-# It ends between two looks, so that the last finds as much on every machine.
+# It ends between two looks, so that the last one finds the same amount on every machine.
 CHATTY = '''
 import time
 end = time.time() + 32.5
@@ -161,7 +161,7 @@ print("digest " + TOKEN)
 
 
 class Work:
-    """A directory with what a task needs, and the truth."""
+    """A directory with the files that a task needs, and the correct result."""
 
     def __init__(self, directory, seed):
         self.directory, self.random = directory, random.Random(seed)
@@ -215,7 +215,7 @@ class Flaky:
         self.message = f"AssertionError: balance is {work.random.randrange(10, 99)}, not {work.token}"
         work.program("flaky", FLAKY, AT=self.at, MESSAGE=self.message)
 
-    # The task is a loop, which the agent has to write itself, whatever the server.
+    # The task is a loop, which the agent has to write itself with any server.
     line = ("for i in $(seq 30); do ./flaky > out 2>&1 || { echo \"failed in iteration $i\"; grep Error out; exit 1; }; done; "
             "echo never")
 
@@ -241,7 +241,7 @@ class DevServer:
         work.program("devserver", DEVSERVER, MARK=work.mark)
 
     def visit(self):
-        """Somebody opens the page, once, as soon as the agent says that it can be."""
+        """Opens the page, once, as soon as the agent says that it is ready."""
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.path}", timeout=2).read()
             self.was_ready = True
@@ -266,7 +266,7 @@ class Repl:
 
     @staticmethod
     def inputs():
-        """Yields what to type; takes what was answered."""
+        """Yields each input; receives the answer."""
         text = yield "import steps; steps.start()"
         for _ in range(3):
             text = yield f"steps.step({re.findall(r'n=([0-9]+)', text)[-1]})"
@@ -299,7 +299,7 @@ class Runaway:
     title = "stop a tree that ignores TERM, nothing left"
 
     def __init__(self, work):
-        # A name that nobody else's processes have: agents look for it, and stop what has it.
+        # A name that no process of another user has: agents look for it, and stop whatever has it.
         self.work, self.name = work, f"runaway-{work.token}"
         work.program(self.name, RUNAWAY, MARK=work.mark)
 
@@ -538,7 +538,7 @@ class Migrate:
         self.database, self.version = f"shop_{work.token}", str(work.random.randrange(1000, 9999))
         names = [f"{index:04}_{name}" for index, name in enumerate(["add_orders", "drop_carts", "index_users"], 40)]
         work.program("migrate", MIGRATE, NAMES=names, DATABASE=self.database, VERSION=self.version)
-        # Names are used twice, and a program takes each once.
+        # Names are used twice, and a program prints each once.
         path = os.path.join(work.directory, "migrate")
         text = open(path).read().replace("NAMES", repr(names))
         open(path, "w").write(text)
@@ -568,6 +568,6 @@ class Watcher:
 
 TASKS = [Builds, Flaky, DevServer, Repl, Log, Runaway, Survive, Progress, Causes, Pieces, Chatty, Suites, Types, Image, Migrate,
          Watcher]
-# The others are run only when they are asked for: how much each look at a job that takes long costs, and what is done every day.
+# The others run only on request: the cost of each look at a long job, and daily work.
 TEN = 10
 DAILY = range(TEN + 2, len(TASKS) + 1)

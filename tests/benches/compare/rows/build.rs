@@ -1,4 +1,5 @@
-//! A release build from nothing. Only when it is asked for by name: it takes longer than all else together.
+//! A release build from scratch. Measured only if it is asked for by name: it takes longer than everything else
+//! together.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What a job costs whatever the machine: inodes and system calls.
+//! What a job costs on any machine: inodes and system calls.
 
 use std::fs;
 
@@ -15,7 +15,8 @@ pub(super) fn measure(bench: &Bench) -> Outcome<()> {
     system_calls(bench)
 }
 
-/// Files, directories and FIFOs alike. Of some tries the least: what others create there at the same time is counted, too.
+/// Counts files, directories and FIFOs alike. Takes the minimum of several tries, because inodes that other programs
+/// create at the same time are counted, too.
 fn inodes(bench: &Bench, what: &str, words: &[&str], most: f64) -> Outcome<()> {
     let place = bench.memory();
     let contestants = bench.tools.keepers().map(|kind| {
@@ -34,8 +35,8 @@ fn inodes(bench: &Bench, what: &str, words: &[&str], most: f64) -> Outcome<()> {
     row(bench, (format!("inodes of {what}"), "", ""), 1, contestants.collect(), [at_most("jobcore", most)])
 }
 
-/// Of the client, and of all that it leaves behind but the command. What posix_spawn(3) calls in a new process before that is
-/// executed is not counted: it depends on the C library.
+/// Counts the calls of the client, and of all processes that it leaves behind except the command. What posix_spawn(3)
+/// calls in a new process before the program is executed is not counted: it depends on the C library.
 fn system_calls(bench: &Bench) -> Outcome<()> {
     let Some(strace) = bench.tools.find("strace") else { return Ok(()) };
     let kinds = [Kind::Jobcore, Kind::Floor, Kind::Nq, Kind::TaskSpooler];

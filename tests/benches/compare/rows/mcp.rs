@@ -45,7 +45,7 @@ fn start(bench: &Bench) -> Outcome<()> {
     row(bench, what, 1, each(idle), [at_most("jobmcp", 8.0)])
 }
 
-/// All servers wait at the same time, and each is called in its turn.
+/// All servers wait at the same time, and each is called in turn.
 fn calls(bench: &Bench) -> Outcome<()> {
     let open = |server| Ok((client(bench, server)?, Value::Null));
     let mut clients = Server::here(&bench.tools).map(open).collect::<Outcome<Vec<_>>>()?;
@@ -83,7 +83,7 @@ fn turns(
     row(bench, (what, "", "ms"), bench.rounds(), each.collect(), [target])
 }
 
-/// What a server has more after many calls, when it had been called before.
+/// How much the memory of a server that is in use grows over many more calls.
 fn growth(bench: &Bench) -> Outcome<()> {
     let count = bench.much(10_000, 200);
     let sample = || {
@@ -106,7 +106,7 @@ fn growth(bench: &Bench) -> Outcome<()> {
 fn pages(bench: &Bench) -> Outcome<()> {
     let count = bench.much(10_000, 100);
     let filled = bench.filled(bench.memory(), count)?;
-    // What the server finds as its store is that of the many jobs.
+    // The server's default store is the one with many jobs.
     let home = bench.memory().directory()?;
     symlink(filled.peer.store(), home.path().join("store"))?;
     let client = RefCell::new(Client::start(Server::Jobmcp, &bench.tools, home)?);
@@ -124,7 +124,7 @@ fn pages(bench: &Bench) -> Outcome<()> {
 
 const TOKEN: &str = "a-token-for-the-benchmark";
 
-/// Many clients that call at once for a while: each job's output is looked at, and each answer must be a good one.
+/// Many clients that call at once for a while: the output of each job is read, and each answer must be a success.
 fn http(bench: &Bench) -> Outcome<()> {
     let (clients, seconds) = (bench.much(64, 8), bench.much(60, 1));
     let home = bench.memory().directory()?;
@@ -155,7 +155,7 @@ fn http(bench: &Bench) -> Outcome<()> {
     row(bench, (what, "", "ms"), 1, figures.into(), [])
 }
 
-/// One client on one connection: starts a job, asks how it is, reads it and lists, until the time is up.
+/// One client on one connection: starts a job, asks for its state, reads it and lists all jobs, until the time is up.
 fn talk(address: &str, until: Instant) -> Outcome<Vec<f64>> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

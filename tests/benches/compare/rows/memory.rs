@@ -1,4 +1,4 @@
-//! What is there while jobs run, and what it does when there is nothing to do.
+//! The memory that is used while jobs run, and the activity while there is nothing to do.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::process::{activity, divided, memory_of, sweep, until};
 use crate::report::at_most;
 use crate::{Bench, Outcome};
 
-/// What each job runs.
+/// The command of each job.
 const COMMAND: [&str; 2] = ["sleep", "1000"];
 
 pub(super) fn measure(bench: &Bench) -> Outcome<()> {
@@ -26,7 +26,8 @@ fn until_running(count: usize) -> Outcome<()> {
 
 /// A server or daemon counts as part of its jobs.
 fn memory(bench: &Bench, count: usize, most: f64) -> Outcome<()> {
-    // The clients of tsp wait for others to end beyond some hundred jobs, and the other two take a second for each.
+    // Beyond some hundred jobs, the clients of tsp wait for others to end, and the other two take a second for each
+    // job.
     let is_able = |kind: &Kind| count <= 100 || !matches!(kind, Kind::TaskSpooler | Kind::Pueue | Kind::Awaitless);
     let contestants = bench.tools.keepers().filter(is_able).map(|kind| {
         let count = if kind == Kind::Awaitless { count.min(10) } else { count };
@@ -47,7 +48,7 @@ fn memory(bench: &Bench, count: usize, most: f64) -> Outcome<()> {
     row(bench, what, 1, contestants.collect(), [at_most("jobcore", most)])
 }
 
-/// How often each is on a processor, and for how long, while nothing happens: all of them in the same time.
+/// How often each runs on a processor, and for how long, while nothing happens: all of them in the same period.
 fn idle(bench: &Bench) -> Outcome<()> {
     let place = bench.memory();
     let (mut peers, mut clients, mut known) = (Vec::new(), Vec::new(), Vec::new());
@@ -71,7 +72,8 @@ fn idle(bench: &Bench) -> Outcome<()> {
         clients.push(Client::start(server, &bench.tools, place.directory()?)?);
         all.push((server.name(), new()));
     }
-    // What they still do after their start is not what they do when idle: threads that wait for work end after ten seconds.
+    // What they still do after their start does not count as idle activity: threads that wait for work end after ten
+    // seconds.
     thread::sleep(Duration::from_secs(bench.much(15, 1)));
     let look = || all.iter().map(|(_, pids)| activity(pids)).collect::<Outcome<Vec<_>>>();
     let before = look()?;
@@ -84,7 +86,7 @@ fn idle(bench: &Bench) -> Outcome<()> {
     let units = [("wake-ups", ""), ("processor time", "ms")];
     for (index, (figure, unit)) in units.into_iter().enumerate() {
         let each = all.iter().zip(before.iter().zip(&after)).map(|((name, _), (before, after))| {
-            // Thread by thread, since some end and others begin.
+            // Thread by thread, because some end and others start.
             let more = |(thread, now): (_, &[f64; 2])| now[index] - before.get(thread).map_or(0.0, |then| then[index]);
             Contestant::new(*name, move || Ok(after.iter().map(more).sum()))
         });

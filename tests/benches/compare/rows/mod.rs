@@ -1,4 +1,4 @@
-//! What is measured: one file for each group of rows.
+//! The measurements: one file for each group of rows.
 
 mod build;
 mod cost;
@@ -23,7 +23,7 @@ use crate::{Bench, Outcome};
 
 type Group = fn(&Bench) -> Outcome<()>;
 
-/// The groups by name, in their order.
+/// The groups by name, in order.
 pub(crate) const GROUPS: &[(&str, Group)] = &[
     ("submit", submit::measure),
     ("throughput", throughput::measure),
@@ -38,7 +38,7 @@ pub(crate) const GROUPS: &[(&str, Group)] = &[
     ("build", build::measure),
 ];
 
-/// Measures a row, and puts it into the table: what it is, the file system where that matters, and the unit.
+/// Measures a row, and adds it to the table: what is measured, the file system if it matters, and the unit.
 fn row(
     bench: &Bench,
     (what, place, unit): (impl Into<String>, &'static str, &'static str),
@@ -53,7 +53,7 @@ fn row(
     Ok(())
 }
 
-/// The time that `work` wrote into a file, once all of it is there.
+/// The time that `work` wrote to a file, once it has been written completely.
 fn stamp(file: &Path) -> Outcome<Duration> {
     until("a stamp", || {
         let text = fs::read_to_string(file).unwrap_or_default();

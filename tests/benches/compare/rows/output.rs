@@ -1,4 +1,4 @@
-//! Much output: how long a job takes that writes it, from its submission to its end on record.
+//! Much output: how long a job that writes it takes, from its submission to the record of its end.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,13 +15,13 @@ use crate::report::times;
 use crate::stores::Place;
 use crate::{Bench, Outcome};
 
-/// What `work blocks` writes at a time.
+/// The size of a block that `work blocks` writes.
 const BLOCK: u64 = 1 << 16;
 const KEEP_ALL: [&str; 2] = ["--output-limit", "0"];
 
 pub(super) fn measure(bench: &Bench) -> Outcome<()> {
     for place in &bench.places {
-        // Nobody else's disk is to become full.
+        // The disks of other users must not fill up.
         if place.free()? > 8 << 30 {
             blocks(bench, place)?;
         } else {
@@ -55,7 +55,7 @@ fn blocks(bench: &Bench, place: &Place) -> Outcome<()> {
     row(bench, what, bench.rounds(), contestants, targets)
 }
 
-/// One line a write: what a program costs that does not buffer.
+/// One line per write, as a program that does not buffer writes.
 fn lines(bench: &Bench) -> Outcome<()> {
     let count: u64 = bench.much(10_000_000, 100_000);
     let size = count * "line 00000000\n".len() as u64;

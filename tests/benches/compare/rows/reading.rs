@@ -11,7 +11,7 @@ use crate::process::run_into;
 use crate::report::times;
 use crate::{Bench, Outcome};
 
-/// What each block that `work` writes says once.
+/// A word that occurs once in each block that `work` writes.
 const SOUGHT: &str = "needle";
 
 pub(super) fn measure(bench: &Bench) -> Outcome<()> {
@@ -42,7 +42,7 @@ pub(super) fn measure(bench: &Bench) -> Outcome<()> {
         command
     };
     let null = |mut command: Command| run_into(&mut command, File::create("/dev/null")?);
-    // What goes to /dev/null cannot be counted, so that it is counted once before.
+    // Output to /dev/null cannot be counted, so it is counted once in advance.
     run_into(&mut ours(&[&with_lines]), File::create(&found)?)?;
     if fs::metadata(&found)?.len() != fs::metadata(&large)?.len() {
         return Err("`output` did not print all".into());

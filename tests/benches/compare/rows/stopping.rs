@@ -1,4 +1,4 @@
-//! Stopping a tree of processes that do not want to end and of which half have escaped.
+//! Stopping a tree of processes that do not want to end, half of which have escaped.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! Many short jobs, two at a time, until all have their end on record.
+//! Many short jobs, two at a time, until all ends are on record.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn thousand(bench: &Bench, place: &Place) -> Outcome<()> {
     let lines: String = (0..count).map(|number| format!("{number}\n")).collect();
     let mut contestants = Vec::new();
     for kind in bench.tools.keepers().filter(|kind| *kind != Kind::Floor) {
-        // What takes a minute for a thousand is asked for less, and that is told.
+        // A program that takes a minute for a thousand jobs gets fewer of them, and the row says so.
         let part = match kind {
             Kind::Pueue => 10,
             Kind::Awaitless => 50,
@@ -36,7 +36,7 @@ fn thousand(bench: &Bench, place: &Place) -> Outcome<()> {
         let sample = move || {
             let home = place.directory()?;
             fs::write(home.path().join("lines"), lines)?;
-            // Both fail if one of the commands does.
+            // Both fail if one of the commands fails.
             Ok(run(command(&program, home.path()).args(options).args(["-a", "lines", "true"]))?.time / 1000.0)
         };
         contestants.push(Contestant::new(name, sample));
@@ -45,7 +45,7 @@ fn thousand(bench: &Bench, place: &Place) -> Outcome<()> {
     row(bench, what, bench.rounds(), contestants, [times("jobcore", 1.0, "tsp"), times("jobcore", 2.5, "xargs")])
 }
 
-/// The time in milliseconds until so many jobs have ended.
+/// The time in milliseconds until this many jobs have ended.
 fn queue(bench: &Bench, place: &Place, kind: Kind, count: usize) -> Outcome<f64> {
     let queues = Peer::open_for(kind, &bench.tools, place, 2)?;
     let begin = now();
@@ -53,7 +53,7 @@ fn queue(bench: &Bench, place: &Place, kind: Kind, count: usize) -> Outcome<f64>
     for queue in queues.iter().cycle().take(count) {
         jobs.push((queue, queue.start(&[], &["true"])?.0));
     }
-    // The last two end last, but that they have is not enough.
+    // The last two end last, but that alone does not mean that all have ended.
     jobs.iter().rev().take(2).try_for_each(|(queue, id)| queue.finish(id))?;
     queues.iter().try_for_each(Peer::until_all_ended)?;
     Ok(milliseconds(now() - begin))
