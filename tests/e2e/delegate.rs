@@ -388,7 +388,7 @@ fn a_key_makes_delegating_idempotent() {
     };
     let first = Ran::of(on_branch(&repository));
     assert_eq!(Ran::of(on_branch(&repository)).stdout, first.stdout, "{first}");
-    agents.refused(on_branch(agents.env.dir()), 4, "runs another command or in another directory");
+    agents.refused(on_branch(agents.env.dir()), 4, "has another command or another directory");
     // Prompts are also told apart if they have the same beginning.
     let long = |end: &str| format!("{}{end}", "x".repeat(1_000));
     agents.ok(["delegate", "--key", "long", &long("a")]);

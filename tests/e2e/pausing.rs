@@ -26,7 +26,7 @@ fn stands_still(state: char) -> bool {
     ['T', FROZEN].contains(&state)
 }
 
-/// The control group of version 2 that a process is in, if it is a freezer of a job.
+/// Returns the control group of a process if it is the freezer of a job.
 fn freezer(pid: i32) -> Option<String> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
@@ -100,7 +100,7 @@ fn a_tree_of_many_sessions_uses_no_cpu_while_it_is_paused() {
     assert_eq!(events(&env, &id), ["submitted", "started", "paused", "resumed"]);
 }
 
-/// Where control groups may be made, processes stand still whatever signals they get, and no group is left afterwards.
+/// If control groups can be made, signals do not continue a paused process, and no group is left afterwards.
 #[test]
 fn a_frozen_tree_ignores_signals_and_leaves_no_group() {
     let env = TestEnv::new();
@@ -122,7 +122,7 @@ fn a_frozen_tree_ignores_signals_and_leaves_no_group() {
     }
 }
 
-/// A supervisor that was killed has left its job in a freezer: what is asked of the processes then reaches them.
+/// A supervisor that was killed has left its job in a freezer: its processes get the signals of a stop all the same.
 #[test]
 fn what_a_killed_supervisor_has_frozen_can_be_stopped() {
     let env = TestEnv::new();

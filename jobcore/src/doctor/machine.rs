@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn kernels_are_told_apart_by_their_numbers() {
         assert_eq!(kernel("6.18.44-fc"), Ok("Linux 6.18.44-fc".to_owned()));
-        assert!(kernel("5.4.0-150-generic").unwrap_err().detail.contains("below 5.10"));
+        assert!(kernel("5.4.0-150-generic").unwrap_err().detail.contains("before 5.10"));
         assert_eq!(kernel("strange"), Ok("Linux strange".to_owned()));
     }
 

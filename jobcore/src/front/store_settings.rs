@@ -66,8 +66,8 @@ mod tests {
         let refused = set(&mut settings, "nosuch", "1").unwrap_err();
         assert_eq!(
             refused,
-            "there is no setting `nosuch`; there are max_running, paused, when_full, guard, keep_days, keep_jobs, keep_bytes, on_end, \
-             on_end_after, on_end_timeout, policy.allow, policy.deny, policy.allow_variables, agents.per_minute, \
+            "there is no setting `nosuch`; the settings are max_running, paused, when_full, guard, keep_days, keep_jobs, keep_bytes, \
+             on_end, on_end_after, on_end_timeout, policy.allow, policy.deny, policy.allow_variables, agents.per_minute, \
              agents.depth, agents.full, groups.NAME.limit, groups.NAME.paused, groups.NAME.pause_on_failure, \
              groups.NAME.on_end, resources.NAME and callers.HOST.on_end"
         );

@@ -1,5 +1,5 @@
-//! Control groups of version 2, cgroups(7), where this process may make some: as root, or where the system delegates them to a
-//! user. Everything here is best effort; a caller has another way where it returns nothing.
+//! Control groups of version 2, cgroups(7), if this process may make some: as root, or because they are delegated to its user.
+//! Everything here is best effort: callers do without when nothing is returned.
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -16,14 +16,13 @@ use super::oom::OomKills;
 
 /// Where the hierarchy of version 2 is mounted: alone, or beside those of version 1.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-/// How often a group is looked at that cannot be removed yet, and for how long.
+/// How often and for how long to retry the removal of a busy group.
 const MOMENT: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The processes of a group; writing a number moves that process into it.
 const PROCESSES: &str = "cgroup.procs";
 
-/// A group that was made for a job. It is removed when this is dropped; processes that are still in it go back to where the
-/// first of them came from.
+/// A group made for a job. It is removed when this is dropped; processes that are still in it are moved back.
 #[derive(Debug)]
 pub(crate) struct Group {
     directory: PathBuf,
@@ -32,9 +31,9 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Makes a group. Nothing if none can be made, or processes could not be moved out of it again.
+    /// Makes a group. Nothing if that is not possible, or processes could not be moved back from it.
     fn make(directory: PathBuf, outside: PathBuf) -> Option<Self> {
-        // Before it is made: who could not put a process back shall not take it away.
+        // Checked first: a process that could not be moved back must not be moved away.
         OpenOptions::new().write(true).open(outside.join(PROCESSES)).ok()?;
         match fs::create_dir(&directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
@@ -62,17 +61,17 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.empty();
-        // Groups of jobs that were started within this one may be below it: then it stays.
+        // Fails if there are groups below it, of jobs that this one has started.
         let _ = fs::remove_dir(&self.directory);
     }
 }
 
-/// A group whose processes stand still, whatever they do about signals.
+/// A group whose processes are frozen, regardless of signals.
 #[derive(Debug)]
 pub(crate) struct Freezer(Group);
 
 impl Freezer {
-    /// Makes a freezer of this name below the group of a process, or opens the one that the process is in.
+    /// Makes a freezer of this name below the group of a process, or opens it if the process is in it already.
     pub(crate) fn of(pid: i32, name: &str) -> Option<Self> {
         let freezer = Self::around(pid, name).or_else(|| {
             let outside = of(pid)?;
@@ -82,31 +81,41 @@ impl Freezer {
         Some(freezer)
     }
 
-    /// Opens the freezer of this name that a process is in: one that was left by a supervisor which was killed.
+    /// Opens the freezer of this name that a process is in: one left by a supervisor that was killed.
     pub(crate) fn around(pid: i32, name: &str) -> Option<Self> {
         let directory = of(pid).filter(|group| group.ends_with(name))?;
         let outside = directory.parent()?.to_owned();
         Some(Self(Group { directory, outside }))
     }
 
-    /// Takes in a process, unless it was moved to a group of its own by others. Returns whether it is in.
+    /// Moves a process into the freezer, unless another program has moved it to a different group. Returns whether it is in.
     pub(crate) fn take(&self, pid: i32) -> bool {
         of(pid).as_ref() == Some(&self.0.outside) && self.0.write(PROCESSES, &pid.to_string()).is_ok()
     }
 
-    /// Returns the processes that are in, and whether all of them stand still.
+    /// Returns the processes in the freezer, and whether all of them are frozen.
     pub(crate) fn look(&self) -> (HashSet<i32>, bool) {
-        let events = file::read_text(self.0.directory.join("cgroup.events")).unwrap_or_default();
-        (self.0.processes(), events.lines().any(|line| line == "frozen 1"))
+        (self.0.processes(), stands_still(&self.0.directory))
     }
+}
+
+fn stands_still(group: &Path) -> bool {
+    let events = file::read_text(group.join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "frozen 1")
+}
+
+/// Returns whether the group of a process stands still.
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) fn is_frozen(pid: i32) -> bool {
+    of(pid).is_some_and(|group| stands_still(&group))
 }
 
 impl Drop for Freezer {
     fn drop(&mut self) {
-        // While they stand still: none of them has a child in the group that was not there a moment before.
+        // While they are frozen: none of them can fork another process into the group.
         self.0.empty();
         let _ = self.0.write("cgroup.freeze", "0");
-        // One that is just ending cannot be moved, and keeps the group for another moment.
+        // A process that is just ending cannot be moved, and keeps the group busy for a moment.
         let until = Instant::now() + PATIENCE;
         while fs::remove_dir(&self.0.directory).is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
             && Instant::now() < until
@@ -117,19 +126,19 @@ impl Drop for Freezer {
     }
 }
 
-/// A group whose processes may have so much memory together.
+/// A group that limits the memory of all its processes together.
 #[derive(Debug)]
 pub(crate) struct MemoryGroup(Group);
 
-/// The process that writes it, cgroups(7).
+/// Stands for the process that writes it, cgroups(7).
 const SELF: &str = "0";
 
 impl MemoryGroup {
-    /// Makes a group of this name with a limit in bytes, and moves this process into it: what it starts is born there. The group
-    /// is below the nearest one around this process that hands memory on to those below it.
+    /// Makes a group of this name with a limit in bytes, and moves this process into it, so that its new children are in it too.
+    /// Its parent is the nearest ancestor of this process's group that enables the memory controller for its children.
     pub(crate) fn enter(name: &str, limit: u64) -> Option<Self> {
         let outside = of(i32::try_from(process::id()).ok()?)?;
-        let parent = outside.ancestors().find(|group| hands_on_memory(group))?;
+        let parent = outside.ancestors().find(|group| enables_memory(group))?;
         let group = Group::make(parent.join(name), outside.clone())?;
         group.write("memory.max", &limit.to_string()).ok()?;
         group.write(PROCESSES, SELF).ok()?;
@@ -149,17 +158,17 @@ impl MemoryGroup {
         OomKills::in_file(self.0.directory.join("memory.events"))
     }
 
-    /// Moves this process back to where it was.
+    /// Moves this process back.
     pub(crate) fn leave(&self) {
         let _ = write(&self.0.outside.join(PROCESSES), SELF);
     }
 }
 
-/// Returns whether a job that is started from here can have a [`MemoryGroup`]; as far as that can be seen without making one.
+/// Returns whether a job started by this process can probably have a [`MemoryGroup`].
 pub(crate) fn can_limit_memory() -> bool {
     let own = i32::try_from(process::id()).ok().and_then(of);
     own.is_some_and(|own| {
-        let parent = own.ancestors().find(|group| hands_on_memory(group));
+        let parent = own.ancestors().find(|group| enables_memory(group));
         parent.is_some_and(is_writable) && is_writable(&own.join(PROCESSES))
     })
 }
@@ -168,7 +177,7 @@ fn is_writable(path: &Path) -> bool {
     rustix::fs::access(path, Access::WRITE_OK).is_ok()
 }
 
-fn hands_on_memory(group: &Path) -> bool {
+fn enables_memory(group: &Path) -> bool {
     let handed_on = file::read_text(group.join("cgroup.subtree_control")).unwrap_or_default();
     handed_on.split_whitespace().any(|controller| controller == "memory")
 }
@@ -193,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_freezer_stands_still_and_goes_back() {
+    fn a_frozen_process_is_moved_back() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let (before, name) = (of(pid), format!("jobcore-test-{pid}.paused"));
@@ -220,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_handed_on_by_name() {
+    fn the_memory_controller_is_recognised_by_its_name() {
         let group = tempfile::tempdir().unwrap();
-        assert!(!hands_on_memory(group.path()));
+        assert!(!enables_memory(group.path()));
         for (controllers, expected) in [("cpu memory pids\n", true), ("cpu pids\n", false), ("memoryless\n", false)] {
             fs::write(group.path().join("cgroup.subtree_control"), controllers).unwrap();
-            assert_eq!(hands_on_memory(group.path()), expected);
+            assert_eq!(enables_memory(group.path()), expected);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::state::Outcome;
 use crate::store::conformance::Backend;
 use crate::store::file::supervisors::parse_arguments;
 use crate::sys::stat::{self, Stat};
-use crate::sys::{members, process};
+use crate::sys::{cgroup, members, process};
 
 /// How long a wait that should end may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -143,7 +143,7 @@ pub(super) fn is_alive(pid: i32) -> bool {
     Stat::read(pid).is_some_and(|stat| !stat.is_dead())
 }
 
-/// Returns whether a process is stopped by a signal.
+/// Returns whether a process is stopped by a signal or frozen.
 pub(super) fn stands(pid: i32) -> bool {
-    Stat::read(pid).is_some_and(|stat| stat.state == b'T')
+    Stat::read(pid).is_some_and(|stat| stat.state == b'T') || cgroup::is_frozen(pid)
 }
