@@ -95,7 +95,10 @@ fn a_kill_of_an_adopted_job_reaches_every_visible_process() {
     assert!(!is_alive(main) && !is_alive(escaped));
     let job = env.job(&id);
     assert_eq!((&job["status"], &job["cause"]), (&"killed".into(), &"stopped".into()), "{job}");
-    assert!(job["message"].as_str().unwrap().contains("what could be seen"), "{job}");
+    assert!(
+        job["message"].as_str().unwrap().contains("only processes that visibly belonged to it were stopped"),
+        "{job}"
+    );
     env.wait_until_empty();
 }
 

@@ -213,9 +213,9 @@ fn a_command_line_too_long_for_the_kernel_is_refused() {
         |count: usize, size: usize| std::iter::once("/bin/true".to_owned()).chain(vec!["x".repeat(size); count]);
     let cases = [
         (JobSpec::command(words(1, 200 << 10)), "204800 bytes in one argument"),
-        (JobSpec::command(words(32, 100 << 10)), "the kernel takes"),
+        (JobSpec::command(words(32, 100 << 10)), "the kernel accepts"),
         // The cost of each word beyond its bytes.
-        (JobSpec::command(words(2 << 20, 0)), "the kernel takes"),
+        (JobSpec::command(words(2 << 20, 0)), "the kernel accepts"),
         (JobSpec::shell("x".repeat(200 << 10)), "204800 bytes in one argument"),
         (JobSpec::command(["/bin/echo", "a\0b"]), "NUL"),
         (JobSpec::shell("true").cwd("relative"), "not an absolute path"),

@@ -159,11 +159,16 @@ fn a_store_named_for_all_directories_needs_an_absolute_path() {
     let env = TestEnv::without_store();
     let mut command = env.jobcli(["list"]);
     command.env("JOBCORE_STORE", "relative");
-    check_refusal(&Ran::of(command), 2, "variable `JOBCORE_STORE`: `relative` would be another store", "the variable");
+    check_refusal(
+        &Ran::of(command),
+        2,
+        "variable `JOBCORE_STORE`: `relative` would be a different store",
+        "the variable",
+    );
     fs::write(env.dir().join("config.toml"), "store = 'relative'\n").unwrap();
     let mut command = env.jobcli(["--config", "config.toml", "list"]);
     command.env_remove("JOBCORE_STORE");
-    check_refusal(&Ran::of(command), 2, "`store` in config.toml: `relative` would be another store", "the file");
+    check_refusal(&Ran::of(command), 2, "`store` in config.toml: `relative` would be a different store", "the file");
     assert!(!env.dir().join("relative").exists());
 }
 

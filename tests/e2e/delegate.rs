@@ -245,11 +245,15 @@ fn runs_that_cannot_work_are_refused_before_anything_starts() {
     agents.refused(not_executable, 4, "`agents.claude.program` in the settings file says where it is");
     let mut not_logged_in = plain();
     not_logged_in.env_remove("ANTHROPIC_API_KEY");
-    agents.refused(not_logged_in, 4, ".claude/.credentials.json` nor ANTHROPIC_API_KEY; start `claude` and log in");
+    agents.refused(
+        not_logged_in,
+        4,
+        ".claude/.credentials.json` nor ANTHROPIC_API_KEY exists; start `claude` and log in",
+    );
     let mut codex = agents.command(["delegate", "--agent", "codex", "x"]);
     codex.env("CODEX_HOME", "/nosuch");
     script(&agents.env.dir().join("bin/codex"), FAKE);
-    agents.refused(codex, 4, "`/nosuch/auth.json` nor CODEX_API_KEY; run `codex login`");
+    agents.refused(codex, 4, "`/nosuch/auth.json` nor CODEX_API_KEY exists; run `codex login`");
     agents.refused(agents.command(["delegate", "--cwd", "nosuch", "x"]), 1, "work/nosuch`: No such file");
     agents.refused(agents.command(["delegate", "--add-dir", "nosuch", "x"]), 2, "work/nosuch` is not a directory");
     agents.refused(

@@ -105,7 +105,7 @@ fn a_step_that_cannot_be_proven_now_is_degraded_and_says_why() {
     let running = env.ok(["run", "sleep", "1000"]);
     let ran = env.run(["doctor"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
-    assert!(ran.stdout.contains("nothing was proven: 1 of 1 jobs run already; try: "), "{ran}");
+    assert!(ran.stdout.contains("not tested: 1 of 1 jobs are already running; try: wait until fewer "), "{ran}");
     env.ok(["kill", &running]);
     env.ok(["config", "set", "policy.allow", "make"]);
     let ran = examine(&env);

@@ -118,7 +118,7 @@ fn input_that_cannot_be_sent_is_refused() {
         (&["send", "--eof", &deaf], 4, "--stdin open"),
         (&["send", &over, "x"], 4, "not running"),
         (&["send", "--key", "C-c", &listener], 4, "no terminal"),
-        (&["send", "--key", "Upp", &listener], 2, "no key"),
+        (&["send", "--key", "Upp", &listener], 2, "is not a key"),
         (&["send", &listener], 2, "nothing to send"),
         (&["send", "--timeout", "soon", &listener, "x"], 2, "soon"),
         (&["send", "nosuch", "x"], 3, "nosuch"),

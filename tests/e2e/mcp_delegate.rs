@@ -192,7 +192,10 @@ fn a_run_that_cannot_start_is_refused_with_what_would_work() {
         has(&called.text, expected);
     };
     refused(json!({ "prompt": "x", "agent": "codex" }), &["no program `codex`", "npm i", "There is claude"]);
-    refused(json!({ "prompt": "x", "agent": "nosuch" }), &["none called `nosuch`", "claude, codex, gemini, opencode"]);
+    refused(
+        json!({ "prompt": "x", "agent": "nosuch" }),
+        &["agent: `nosuch` is not known", "claude, codex, gemini, opencode"],
+    );
     refused(json!({ "prompt": "x", "permission_mode": "full" }), &["set `agents.full`"]);
     refused(json!({ "prompt": "x", "permission_mode": "all" }), &["permission_mode", "\"read_only\""]);
     refused(json!({ "prompt": "x", "cwd": "/nosuch" }), &["/nosuch"]);

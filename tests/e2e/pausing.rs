@@ -22,7 +22,11 @@ fn look(pid: i32) -> Option<(char, u64)> {
 
 const FROZEN: char = 'F';
 
-fn stands_still(state: char) -> bool {
+pub(crate) fn stands_still(pid: i32) -> bool {
+    look(pid).is_some_and(|(state, _)| is_still(state))
+}
+
+fn is_still(state: char) -> bool {
     ['T', FROZEN].contains(&state)
 }
 
@@ -230,7 +234,7 @@ fn a_pause_outlives_its_supervisor() {
     send(env.supervisor(&id), Signal::SIGKILL);
     env.ok(["resume", &id]);
     assert_eq!(env.status(&id), "running");
-    assert!(tree(&id).values().any(|(state, _)| !stands_still(*state)));
+    assert!(tree(&id).values().any(|(state, _)| !is_still(*state)));
 }
 
 #[test]
@@ -246,10 +250,10 @@ fn concurrent_pauses_and_resumes_agree() {
         let mut both: Vec<_> =
             ["pause", "resume"].map(|verb| env.jobcli([verb, &id]).stdout(Stdio::null()).spawn().unwrap()).into();
         assert!(both.iter_mut().all(|one| one.wait().unwrap().success()));
-        let states: Vec<_> = tree(&id).values().map(|(state, _)| stands_still(*state)).collect();
+        let states: Vec<_> = tree(&id).values().map(|(state, _)| is_still(*state)).collect();
         assert!(env.status(&id) != "paused" || states.iter().all(|stopped| *stopped), "{states:?}");
         env.ok(["resume", &id]);
-        assert!(tree(&id).values().any(|(state, _)| !stands_still(*state)));
+        assert!(tree(&id).values().any(|(state, _)| !is_still(*state)));
     }
 }
 

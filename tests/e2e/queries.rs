@@ -84,7 +84,7 @@ fn lists_are_sorted_and_cut_in_that_order() {
         assert_eq!(names(&env, options), expected, "{options:?}");
     }
     let wrong = env.run(["list", "--sort", "size"]);
-    assert!(wrong.code == Some(2) && wrong.stderr.contains("there are submitted, started, ended"), "{wrong}");
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("use one of submitted, started, ended"), "{wrong}");
 }
 
 #[test]

@@ -68,10 +68,10 @@ fn meaningless_options_are_refused() {
         (&["-A", "1"], "--grep"),
         (&["--context", "1"], "--grep"),
         (&["--grep", "x", "-B", "-1"], "-1"),
-        (&["--since", "soon"], "`soon` is no time"),
+        (&["--since", "soon"], "`soon` is not a time"),
         (&["--max-bytes", "1K", "--follow"], "--follow"),
         (&["--max-bytes", "100"], "too small"),
-        (&["--max-bytes", "many"], "`many` is no size"),
+        (&["--max-bytes", "many"], "`many` is not a size"),
     ];
     for verb in ["output", "tail"] {
         for (options, said) in cases {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::background::{touch, until};
+use crate::pausing::stands_still;
 use crate::support::{TestEnv, is_alive, send, wait_for};
 
 /// A process that the test itself started. It is killed and reaped when this is dropped.
@@ -135,8 +136,7 @@ fn a_process_is_signalled_paused_and_stopped_with_its_descendants_and_without_it
     env.ok(["kill", "--signal", "HUP", &id]);
     wait_for("the signal", || (std::fs::read_to_string(env.dir().join("got")).ok()? == "hup\n").then_some(()));
     env.ok(["pause", &id]);
-    let state = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ");
-    assert!(state(child) && state(process.pid()) && !state(sibling.pid()));
+    assert!(stands_still(child) && stands_still(process.pid()) && !stands_still(sibling.pid()));
     env.ok(["kill", &id]);
     assert_eq!(env.status(&id), "killed");
     assert!(!is_alive(child) && !is_alive(process.pid()) && is_alive(sibling.pid()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Error;
 
 pub(super) const MAKE_ROOM: &str = "remove ended jobs, or use a store on another file system";
-pub(super) const WHEN_FREE: &str = "try again when fewer jobs are running, or raise `max_running`";
+pub(super) const WHEN_FREE: &str = "wait until fewer jobs are running, or raise `max_running`";
 /// The health of something that was examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
