@@ -23,6 +23,15 @@ pub trait Random: Send + Sync + Debug {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
+/// Truncates a time to milliseconds, as interfaces print it.
+pub(crate) fn to_milliseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+pub(crate) fn serialize_milliseconds<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&to_milliseconds(*at), serializer)
+}
+
 /// The machine's own clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

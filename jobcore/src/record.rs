@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::attempt;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, to_milliseconds};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::JobId;
@@ -190,27 +190,22 @@ impl Running {
 impl Running {
     /// Records since when the job has been paused (or that it continues), and how long it was paused before.
     pub(crate) fn pause(&mut self, since: Option<Timestamp>, before: Duration) -> Note {
-        self.paused_at = since.map(in_short);
+        self.paused_at = since.map(to_milliseconds);
         self.paused_ms = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         if since.is_some() { Note::Paused } else { Note::Resumed }
     }
 
     /// Records when the job became ready.
     pub(crate) fn become_ready(&mut self, at: Timestamp) -> Note {
-        self.ready_at = Some(in_short(at));
+        self.ready_at = Some(to_milliseconds(at));
         Note::Ready
     }
 
     /// Records how much of the lease is left.
     pub(crate) fn renew(&mut self, now: Timestamp, rest: Duration) -> Note {
-        self.lease_until = now.checked_add(rest).ok().map(in_short);
+        self.lease_until = now.checked_add(rest).ok().map(to_milliseconds);
         Note::Renewed
     }
-}
-
-/// Truncates a time to milliseconds, because the record has little room.
-fn in_short(at: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
 /// A stop that is under way. Written before the first signal, so that a new supervisor can continue it if this one is

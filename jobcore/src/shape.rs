@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentShape;
 use crate::attempt::Attempt;
 use crate::caller::Caller;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, to_milliseconds};
 use crate::id::JobId;
 use crate::job::Job;
 use crate::name::Name;
@@ -79,12 +79,12 @@ impl Job {
             project: self.spec.project.as_ref().map(|project| project.display().to_string()),
             input: Input::of(&self.spec),
             waiting_for_input: None,
-            stalled_since: self.stalled_at,
+            stalled_since: self.stalled_at.map(to_milliseconds),
             ready: self.spec.ready.clone(),
-            ready_at: self.ready_at,
-            lease_until: self.lease_until,
+            ready_at: self.ready_at.map(to_milliseconds),
+            lease_until: self.lease_until.map(to_milliseconds),
             attempt: Some(self.attempt).filter(|attempt| *attempt > 1),
-            next_attempt_at: self.next_attempt_at,
+            next_attempt_at: self.next_attempt_at.map(to_milliseconds),
             attempts: self.attempts.iter().map(AttemptShape::of).collect(),
             pid: self.pid,
             supervised: match &self.state {
@@ -92,9 +92,9 @@ impl Job {
                 State::Queued | State::Ended(_) => None,
             },
             adopts: self.spec.adopts.as_deref().cloned(),
-            submitted_at: self.submitted_at,
-            started_at,
-            ended_at: outcome.map(|outcome| outcome.ended_at),
+            submitted_at: to_milliseconds(self.submitted_at),
+            started_at: started_at.map(to_milliseconds),
+            ended_at: outcome.map(|outcome| to_milliseconds(outcome.ended_at)),
             duration_ms: started_at.map(duration),
             paused_ms: u64::try_from(self.paused.as_millis()).ok().filter(|ms| *ms > 0),
             exit_code: outcome.and_then(|outcome| outcome.exit_code),
@@ -334,8 +334,8 @@ impl AttemptShape {
         Self {
             attempt: *number,
             status: outcome.status(),
-            started_at: *started_at,
-            ended_at: outcome.ended_at,
+            started_at: started_at.map(to_milliseconds),
+            ended_at: to_milliseconds(outcome.ended_at),
             exit_code: outcome.exit_code,
             signal: outcome.signal,
             cause: outcome.cause,

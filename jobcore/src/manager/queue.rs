@@ -1,7 +1,7 @@
 //! Why jobs are queued, and after which others.
 
 use super::JobManager;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, to_milliseconds};
 use crate::error::{Error, Result};
 use crate::id::JobId;
 use crate::job::Job;
@@ -80,7 +80,7 @@ impl JobManager {
 
     pub(super) async fn in_queue(&self, job: &Job, load: &Load) -> Result<InQueue> {
         let (settings, group, now) = (&load.settings, job.spec.group.as_ref(), self.clock.now());
-        let queued = |reason, position| Ok(InQueue { reason, position, since: job.submitted_at });
+        let queued = |reason, position| Ok(InQueue { reason, position, since: to_milliseconds(job.submitted_at) });
         if load.running.iter().any(|slot| slot.id == job.id) {
             return queued(self.why_not_started(job.id).await?, None);
         }
@@ -88,14 +88,17 @@ impl JobManager {
             let at = job.place.not_before.filter(|_| !job.place.on_hold);
             return match at {
                 Some(at) if at <= now => queued(self.why_not_started(job.id).await?, None),
-                at => queued(QueueReason::Repeats { repeat, at, last_run: job.place.last_run }, None),
+                at => queued(
+                    QueueReason::Repeats { repeat, at: at.map(to_milliseconds), last_run: job.place.last_run },
+                    None,
+                ),
             };
         }
         if job.place.on_hold {
             return queued(QueueReason::OnHold, None);
         }
         if let Some(at) = job.place.not_before.filter(|at| *at > now) {
-            return queued(QueueReason::Scheduled { at }, None);
+            return queued(QueueReason::Scheduled { at: to_milliseconds(at) }, None);
         }
         let after = self.not_ended(&job.spec.after).await?;
         if !after.is_empty() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, serialize_milliseconds};
 use crate::id::JobId;
 use crate::record::{Note, Record};
 use crate::state::Status;
@@ -16,6 +16,7 @@ pub struct JobEvent {
     /// Its number. Numbers have no gaps.
     pub number: u64,
     /// When it was put on record.
+    #[serde(serialize_with = "serialize_milliseconds")]
     pub at: Timestamp,
     /// The job.
     pub job_id: JobId,
