@@ -225,7 +225,7 @@ fn of_several_jobs_one_or_all_are_waited_for() {
     // One that is over cannot come to anything: with the others together never, alone it does not count.
     env.ok(["kill", "one"]);
     let ran = env.run(["wait", "--until", "output:more", &one, &two]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("never came"), "{ran}");
+    assert!(ran.code == Some(1) && ran.stderr.contains("can no longer be met"), "{ran}");
     let ran = env.run(["wait", "--any", "--until", "output:more", "--timeout", "50ms", &one, &two]);
     assert_eq!(ran.code, Some(124), "{ran}");
 }
