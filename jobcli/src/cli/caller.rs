@@ -65,7 +65,7 @@ and `opencode`.
   session-start   add a recap: unfinished jobs of the project, and ended ones not yet reported
   prompt          add the jobs that have ended since the last report
   stop            wait for a job of this conversation to end, and wake the agent; a host that waits for its hooks \
-  is only woken for jobs that have already ended, and an unattended run is held until one ends
+is only woken for jobs that have already ended, and an unattended run is held until one ends
   post-tool-use   like `stop`, if a person is present and the host does not wait for its hooks
   pre-tool-use    refuse shell commands that are started in the background, in favour of a job
 

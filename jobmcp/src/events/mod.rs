@@ -63,7 +63,7 @@ impl Method {
     fn params<T: DeserializeOwned>(self, params: Option<Value>) -> Result<T, ErrorData> {
         serde_json::from_value(params.unwrap_or_else(|| json!({}))).map_err(|error| {
             let reason = text::cut(&error.to_string(), LONGEST);
-            ErrorData::invalid_params(format!("the params are not what {} takes: {reason}", self.as_str()), None)
+            ErrorData::invalid_params(format!("invalid params for {}: {reason}", self.as_str()), None)
         })
     }
 }
