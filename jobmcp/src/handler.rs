@@ -20,23 +20,23 @@ use crate::{prompts, resources, skill, strangers, tasks, text, tools};
 /// The instructions that every model reads first. Clients cut them off at 2,048 characters.
 const INSTRUCTIONS: &str = "\
 Runs shell commands as background jobs that outlive this call, this session and this server: builds, test suites, dev \
-servers, downloads, REPLs. Use it instead of your own shell for whatever may take longer than a few seconds, or has to \
+servers, downloads, REPLs. Use it instead of your own shell for whatever may take longer than a few seconds or has to \
 keep running.
 
-1. execute starts one command or several (commands, at_a_time). What ends within wait_s is answered with its exit code and \
-the end of its output; until waits for a line, a port, a file or silence instead, grep shows only what you look for.
-2. wait waits for jobs, or a whole group, to end, or until something happens: at most 50 seconds a call, then call it again. \
-It shows only what is new. Never poll status in a loop.
-3. output reads what a job wrote: all if it is short, or the part you need by grep, lines or cursor. Do not pipe into tail or \
-grep: the job's output is kept (10 MiB of it, unless output_limit says more) and can be searched later.
+1. execute starts one command or several (commands, at_a_time). If it ends within wait_s, you get its exit code and the \
+end of its output; until waits for a line, a port, a file or silence instead, grep shows only matching lines.
+2. wait waits for jobs, or a whole group, to end, or for a condition: at most 50 seconds a call, then call it again. \
+It shows only new output. Never poll status in a loop.
+3. output reads a job's output: all of it if short, or the part you need by grep, lines or cursor. Do not pipe into tail \
+or grep: output is kept (10 MiB, or output_limit) and can be searched later.
 4. interact types into jobs started with stdin \"open\" or tty true. kill stops a job with everything it started.
 
-A job is named by the name you gave it or its short id. Output is cleaned of colours and progress bars. Nothing is lost \
-when a call is cut off: call list.";
+Refer to a job by its name or short id. Output is cleaned of colours and progress bars. Nothing is lost if a call is cut \
+off: call list.";
 
 /// More instructions, for servers where an agent is available.
 const DELEGATES: &str = "\
-delegate starts another coding agent on a prompt, as a job like all others: wait returns its answer, output says what it \
+delegate starts another coding agent on a prompt, as a job like any other: wait returns its answer, output shows what it \
 is doing.";
 
 impl ServerHandler for Server {

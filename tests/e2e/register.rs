@@ -208,7 +208,7 @@ fn what_is_not_understood_is_left_alone() {
             for verb in ["register", "unregister"] {
                 let ran = jobmcp(&env, &arguments(verb));
                 assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{ran}");
-                assert!(ran.stderr.contains("is left as it is: "), "{ran}");
+                assert!(ran.stderr.contains("is not changed: "), "{ran}");
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
