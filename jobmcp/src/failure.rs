@@ -93,7 +93,7 @@ fn advice(error: &Error) -> &'static str {
              `jobcli kill --gone`."
         }
         Error::Layer(_) => match AgentError::of(error) {
-            Some(AgentError::TooFast { .. }) => "Call delegate again later.",
+            Some(AgentError::TooFast { .. }) => "Call delegate again then.",
             Some(AgentError::Git { .. }) => "Without `worktree` it runs in `cwd` itself.",
             _ => "",
         },
