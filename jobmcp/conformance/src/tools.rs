@@ -37,7 +37,7 @@ enum Answer {
     Content(fn(String) -> Vec<ContentBlock>),
     /// The answer at the end. Each line of output is reported at once, as progress of 100.
     Progress,
-    /// A task, for clients that support tasks only. Its result is an error.
+    /// A task whose result is an error. Clients that do not support tasks are refused.
     ErrorTask,
     /// The same, but the task fails.
     FailedTask,
