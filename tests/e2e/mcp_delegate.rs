@@ -190,7 +190,10 @@ fn what_cannot_start_is_refused_with_what_would_work() {
         assert!(called.is_error, "{arguments}: {}", called.text);
         has(&called.text, expected);
     };
-    refused(json!({ "prompt": "x", "agent": "codex" }), &["program `codex` is not installed", "npm i", "claude is installed"]);
+    refused(
+        json!({ "prompt": "x", "agent": "codex" }),
+        &["program `codex` is not installed", "npm i", "claude is installed"],
+    );
     refused(json!({ "prompt": "x", "agent": "nosuch" }), &["none called `nosuch`", "claude, codex, gemini, opencode"]);
     refused(json!({ "prompt": "x", "permission_mode": "full" }), &["set `agents.full`"]);
     refused(json!({ "prompt": "x", "permission_mode": "all" }), &["permission_mode", "\"read_only\""]);
