@@ -192,7 +192,7 @@ fn what_cannot_start_is_refused_with_what_would_work() {
     };
     refused(
         json!({ "prompt": "x", "agent": "codex" }),
-        &["program `codex` is not installed", "npm i", "claude is installed"],
+        &["program `codex` is not installed", "npm i", "Installed: claude"],
     );
     refused(json!({ "prompt": "x", "agent": "nosuch" }), &["none called `nosuch`", "claude, codex, gemini, opencode"]);
     refused(json!({ "prompt": "x", "permission_mode": "full" }), &["set `agents.full`"]);
@@ -284,7 +284,7 @@ fn models_are_told_of_it_only_where_there_is_an_agent() {
     assert!(!is_listed);
     let refused = client.call("delegate", json!({ "prompt": "x" }));
     assert!(refused.is_error);
-    has(&refused.text, &["no program `claude`", "npm i", "`agents.claude.program` in the settings file"]);
+    has(&refused.text, &["program `claude` is not installed", "npm i", "`agents.claude.program` in the settings file"]);
 }
 
 #[test]

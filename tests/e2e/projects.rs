@@ -73,7 +73,7 @@ fn what_is_needed_is_started_first_and_what_was_changed_again() {
     write(&env, "jobs.toml", "[jobs.db]\ncommand = 'exec sleep 1000'\n");
     let fewer = env.run(["up"]);
     assert_eq!(done(&fewer), pairs(&[("db", "restarted")]), "{fewer}");
-    assert!(fewer.stderr.contains("api (") && fewer.stderr.contains("is not in"), "{fewer}");
+    assert!(fewer.stderr.contains("api (") && fewer.stderr.contains("is no longer in"), "{fewer}");
     let down = env.run(["down"]);
     assert_eq!(done(&down), pairs(&[("db", "stopped"), ("api", "stopped")]), "{down}");
     assert_eq!(env.run(["down"]).stderr.trim(), "nothing is running that `jobcli up` started");

@@ -225,7 +225,7 @@ fn a_server_of_somebody_else_is_not_replaced() {
     for verb in ["register", "unregister"] {
         let ran = jobmcp(&env, &[verb, "--client", "claude-code", "--scope", "project"]);
         assert_eq!(ran.code, Some(4), "{ran}");
-        assert!(ran.stderr.contains("another server") && ran.stderr.contains("--name"), "{ran}");
+        assert!(ran.stderr.contains("a different server") && ran.stderr.contains("--name"), "{ran}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
     ok(&env, &["register", "--client", "claude-code", "--scope", "project", "--name", "background"]);

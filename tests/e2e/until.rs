@@ -171,7 +171,7 @@ fn what_a_straggler_does_counts() {
     let conditions = [format!("port:{port}"), "output:ready".to_owned(), "file:made".to_owned()];
     for condition in &conditions {
         let ran = env.run(["wait", "--until", condition, "--timeout", "300ms", &id]);
-        assert!(ran.code == Some(124) && !ran.stderr.contains("never"), "{condition}: {ran}");
+        assert!(ran.code == Some(124) && !ran.stderr.contains("can no longer"), "{condition}: {ran}");
     }
     touch(&env, "go");
     for condition in &conditions {
@@ -180,7 +180,7 @@ fn what_a_straggler_does_counts() {
     env.ok(["kill", &id]);
     for condition in [conditions[0].as_str(), "output:nothing", "file:nothing"] {
         let ran = env.run(["wait", "--until", condition, &id]);
-        assert!(ran.code == Some(1) && ran.stderr.contains("never"), "{condition}: {ran}");
+        assert!(ran.code == Some(1) && ran.stderr.contains("can no longer"), "{condition}: {ran}");
     }
 }
 

@@ -155,8 +155,8 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
             format!(" Its process is still running. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end.")
         }
         _ => format!(
-            " It continues in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see what it \
-            is doing, kill to stop it."
+            " It continues in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see its \
+            progress, kill to stop it."
         ),
     };
     let text = told(server, run.told(&next, BUDGET).await).await?;
@@ -186,8 +186,8 @@ fn environment(server: &Server) -> Environment {
 fn missing(server: &Server, agent: &Agent, environment: &Environment) -> Failure {
     let others = match installed(server, environment).as_slice() {
         [] => String::new(),
-        [one] => format!(" {one} is installed: name it as `agent`."),
-        several => format!(" {} are installed: name one as `agent`.", several.join(", ")),
+        [one] => format!(" Installed: {one}; name it as `agent`."),
+        several => format!(" Installed: {}; name one as `agent`.", several.join(", ")),
     };
     Failure::new(format!("The program `{}` is not installed. {}.{others}", agent.program, agent.remedy()))
 }
