@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs jobcli and jobmcp for the current user: without root, and only in one directory.
+# Installs jobcli and jobmcp for the user who runs this: no root, nothing outside of the directory.
 #
 #     install.sh [--to DIR] [--from URL]
 #
-#   --to DIR    install the programs into DIR [default: ~/.local/bin]
-#   --from URL  download the archives from URL [default: the release of this script's version]
+#   --to DIR    where the programs go [default: ~/.local/bin]
+#   --from URL  where the archives are [default: the release of this script's version]
 set -eu
 
 version=0.1.0
@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-# In a function, so that nothing runs if the download of this script was cut off.
+# A function, so that nothing runs of a script that was cut off on its way here.
 main() {
     while [ "$#" -gt 0 ]; do
         case $1 in
@@ -64,7 +64,7 @@ main() {
     tar -xzf "$work/$archive.tar.gz" -C "$work"
     mkdir -p "$to"
     for program in jobcli jobmcp; do
-        # Under another name first, since the old program may be running.
+        # Under another name first, since the old one may be running.
         cp "$work/$archive/bin/$program" "$to/.$program.new"
         chmod 755 "$to/.$program.new"
         mv -f "$to/.$program.new" "$to/$program"
